@@ -1,0 +1,112 @@
+#load "tests/Memory.Gen.Tests/Build/TestSummary.cs"
+#nullable enable
+using System.Runtime.InteropServices;
+
+// Builds, and runs the tests. build.sh sets the machine up and starts this; see `./build.sh` for the commands.
+
+string target = Argument("target", "build");
+string provider = EnvironmentVariable("TorchProvider") ?? "package";
+string rid = "linux-" + RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant();
+DirectoryPath root = Context.Environment.WorkingDirectory;
+DirectoryPath artifacts = root.Combine("artifacts");
+DirectoryPath results = artifacts.Combine("tests");
+
+// Runs a tool in silence; when it fails, everything it said is shown.
+void Quietly(string tool, Action<ProcessArgumentBuilder> arguments)
+{
+    var builder = new ProcessArgumentBuilder();
+    arguments(builder);
+    int code = StartProcess(tool, new ProcessSettings { Arguments = builder, RedirectStandardOutput = true, RedirectStandardError = true },
+        out IEnumerable<string> output, out IEnumerable<string> errors);
+    if (code == 0)
+        return;
+
+    foreach (string line in output.Concat(errors))
+        Console.Error.WriteLine(line);
+    throw new CakeException($"{tool} failed with exit code {code}; what it said stands above.");
+}
+
+DirectoryPath NativeFolder(string name) => artifacts.Combine("cmake").Combine(name);
+
+// One CMake project under native/, its library into artifacts/native/<rid>. Ninja rebuilds only what changed.
+void BuildNative(string name)
+{
+    Console.WriteLine($"Building native/{name}");
+    string? libtorch = EnvironmentVariable("LIBTORCH");
+    Quietly("cmake", arguments =>
+    {
+        arguments.Append("-S").AppendQuoted(root.Combine("native").Combine(name).FullPath)
+            .Append("-B").AppendQuoted(NativeFolder(name).FullPath)
+            .Append("-G").Append("Ninja")
+            .Append("-DCMAKE_BUILD_TYPE=Release")
+            .AppendQuoted($"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={artifacts.Combine("native").Combine(rid)}")
+            .AppendQuoted($"-DLIBTORCH={libtorch}");
+    });
+    Quietly("cmake", arguments => arguments.Append("--build").AppendQuoted(NativeFolder(name).FullPath));
+}
+
+// Errors are shown as the compiler writes them, in full; nothing else is.
+void BuildManaged(string project)
+{
+    Console.WriteLine($"Building {project}");
+    int code = StartProcess("dotnet", new ProcessArgumentBuilder()
+        .Append("build").AppendQuoted(project).Append("-c Release -v quiet --nologo -clp:NoSummary").Render());
+    if (code != 0)
+        throw new CakeException($"{project} does not build; the errors stand above.");
+}
+
+void RunTests(TestSummary summary, FilePath project, string filter)
+{
+    string name = project.GetFilenameWithoutExtension().ToString();
+    Console.WriteLine($"Testing {name}");
+    int code = StartProcess("dotnet", new ProcessArgumentBuilder()
+        .Append("test").AppendQuoted(project.FullPath).Append("--no-build -c Release --nologo -v quiet")
+        .Append("--filter").AppendQuoted(filter)
+        .Append("--results-directory").AppendQuoted(results.FullPath)
+        .Append("--logger").AppendQuoted($"trx;LogFileName={name}.trx")
+        .Append("--logger").AppendQuoted("console;verbosity=minimal").Render());
+    summary.AddTrx(name, code, results.CombineWithFilePath(name + ".trx").FullPath);
+}
+
+void RunKernelTests(TestSummary summary)
+{
+    Console.WriteLine("Testing native/kernels");
+    FilePath report = results.CombineWithFilePath("kernels.xml");
+    int code = StartProcess("ctest", new ProcessArgumentBuilder()
+        .Append("--test-dir").AppendQuoted(NativeFolder("kernels").FullPath)
+        .Append("--output-on-failure --quiet --output-junit").AppendQuoted(report.FullPath).Render());
+    summary.AddJUnit("native/kernels", code, report.FullPath);
+}
+
+void RunEverything(bool soak)
+{
+    EnsureDirectoryExists(results);
+    CleanDirectory(results);
+    var summary = new TestSummary();
+    foreach (FilePath project in GetFiles("./tests/*.Tests/*.csproj").OrderBy(project => project.FullPath))
+        RunTests(summary, project, soak ? "Category=Soak" : "Category!=Soak");
+    if (!soak && DirectoryExists("native/kernels"))
+        RunKernelTests(summary);
+    if (!soak && summary.Passed == 0 && summary.Failures.Count == 0)
+        summary.Fail("test", "not one test ran");
+
+    foreach (string failure in summary.Failures)
+        Console.WriteLine($"FAILED {failure}");
+    System.IO.File.WriteAllText(results.CombineWithFilePath("summary.txt").FullPath, summary + "\n");
+}
+
+Task("native").Does(() =>
+{
+    if (provider == "system" && DirectoryExists("native/libtorch"))
+        BuildNative("libtorch");
+    if (DirectoryExists("native/kernels"))
+        BuildNative("kernels");
+});
+
+Task("build").IsDependentOn("native").Does(() => BuildManaged("Memory.Gen.sln"));
+Task("LanguageModel").IsDependentOn("native").Does(() => BuildManaged("samples/LanguageModel"));
+Task("Bench").IsDependentOn("native").Does(() => BuildManaged("tests/Bench"));
+Task("test").IsDependentOn("build").Does(() => RunEverything(soak: false));
+Task("soak").IsDependentOn("build").Does(() => RunEverything(soak: true));
+
+RunTarget(target);
