@@ -50,21 +50,36 @@ void BuildManaged(string project)
 {
     Console.WriteLine($"Building {project}");
     int code = StartProcess("dotnet", new ProcessArgumentBuilder()
-        .Append("build").AppendQuoted(project).Append("-c Release -v quiet --nologo -clp:NoSummary").Render());
+        .Append("msbuild").AppendQuoted(project).Append("-restore -maxcpucount -property:Configuration=Release -verbosity:quiet -nologo").Render());
     if (code != 0)
         throw new CakeException($"{project} does not build; the errors stand above.");
 }
 
-void RunTests(TestSummary summary, FilePath project, string filter)
+// What the test runner says beside the failures and the closing line of each project.
+readonly string[] RunnerNoise = ["Test run for", "VSTest version", "A total of", "Results File:", "No test matches", "Data collector"];
+
+// A run in which no test begins or ends for a long time is killed; the test that hangs is then named.
+void RunTests(TestSummary summary, FilePath project, bool soak)
 {
     string name = project.GetFilenameWithoutExtension().ToString();
     Console.WriteLine($"Testing {name}");
-    int code = StartProcess("dotnet", new ProcessArgumentBuilder()
-        .Append("test").AppendQuoted(project.FullPath).Append("--no-build -c Release --nologo -v quiet")
-        .Append("--filter").AppendQuoted(filter)
-        .Append("--results-directory").AppendQuoted(results.FullPath)
-        .Append("--logger").AppendQuoted($"trx;LogFileName={name}.trx")
-        .Append("--logger").AppendQuoted("console;verbosity=minimal").Render());
+    int code = StartProcess("dotnet", new ProcessSettings
+    {
+        Arguments = new ProcessArgumentBuilder()
+            .Append("test").AppendQuoted(project.FullPath).Append("--no-build -c Release --nologo -v quiet")
+            .Append("--filter").AppendQuoted(soak ? "Category=Soak" : "Category!=Soak")
+            .Append("--results-directory").AppendQuoted(results.FullPath)
+            .Append("--logger").AppendQuoted($"trx;LogFileName={name}.trx")
+            .Append("--logger").AppendQuoted("console;verbosity=minimal")
+            .Append("--blame-hang-dump-type none --blame-hang-timeout").Append(soak ? "60m" : "10m"),
+        RedirectStandardOutput = true,
+        RedirectedStandardOutputHandler = line =>
+        {
+            if (!string.IsNullOrWhiteSpace(line) && !RunnerNoise.Any(noise => line.StartsWith(noise, StringComparison.Ordinal)))
+                Console.WriteLine(line);
+            return line;
+        },
+    });
     summary.AddTrx(name, code, results.CombineWithFilePath(name + ".trx").FullPath);
 }
 
@@ -84,7 +99,7 @@ void RunEverything(bool soak)
     CleanDirectory(results);
     var summary = new TestSummary();
     foreach (FilePath project in GetFiles("./tests/*.Tests/*.csproj").OrderBy(project => project.FullPath))
-        RunTests(summary, project, soak ? "Category=Soak" : "Category!=Soak");
+        RunTests(summary, project, soak);
     if (!soak && DirectoryExists("native/kernels"))
         RunKernelTests(summary);
     if (!soak && summary.Passed == 0 && summary.Failures.Count == 0)

@@ -37,9 +37,10 @@ public sealed class TestSummary
                 _ => false,
             });
 
-        // The runner's own errors: a crashed or hanging test host, a test adapter that did not load.
-        return root.Descendants(Trx + "RunInfo").Any(info => (string?)info.Attribute("outcome") == "Error")
-            || (string?)root.Element(Trx + "ResultSummary")?.Attribute("outcome") == "Aborted";
+        // The runner's own errors: a test host that crashed or hangs, a fixture that throws. It repeats failed tests here.
+        foreach (XElement error in root.Descendants(Trx + "RunInfo").Where(info => (string?)info.Attribute("outcome") == "Error"))
+            if (FirstLine(error.Value) is var text && !text.EndsWith("[FAIL]", StringComparison.Ordinal))
+                Fail(run, text);
     });
 
     /// <summary>Adds a run of <c>ctest</c>: its exit code, and the JUnit file it should have written.</summary>
@@ -52,8 +53,9 @@ public sealed class TestSummary
                 "notrun" or "disabled" => null,
                 _ => false,
             });
-        return false;
     });
+
+    private static string FirstLine(string text) => text.Trim().Split('\n')[0].TrimEnd();
 
     private void Count(string run, string? test, bool? passed)
     {
@@ -63,13 +65,12 @@ public sealed class TestSummary
             Fail(run, test ?? "a test without a name");
     }
 
-    private void Add(string run, int exitCode, string path, Func<XElement, bool> read)
+    private void Add(string run, int exitCode, string path, Action<XElement> read)
     {
         int before = failures.Count;
         try
         {
-            if (read(XElement.Load(path)))
-                Fail(run, "the run was aborted");
+            read(XElement.Load(path));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or XmlException)
         {
