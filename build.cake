@@ -1,12 +1,10 @@
 #load "tests/Memory.Gen.Tests/Build/TestSummary.cs"
 #nullable enable
-using System.Runtime.InteropServices;
 
 // Builds, and runs the tests. build.sh sets the machine up and starts this; see `./build.sh` for the commands.
 
 string target = Argument("target", "build");
 string provider = EnvironmentVariable("TorchProvider") ?? "package";
-string rid = "linux-" + RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant();
 DirectoryPath root = Context.Environment.WorkingDirectory;
 DirectoryPath artifacts = root.Combine("artifacts");
 DirectoryPath results = artifacts.Combine("tests");
@@ -28,21 +26,24 @@ void Quietly(string tool, Action<ProcessArgumentBuilder> arguments)
 
 DirectoryPath NativeFolder(string name) => artifacts.Combine("cmake").Combine(name);
 
-// One CMake project under native/, its library into artifacts/native/<rid>. Ninja rebuilds only what changed.
+// One CMake project under native/; its library lands in artifacts/native/<rid>. Ninja rebuilds only what changed.
 void BuildNative(string name)
 {
     Console.WriteLine($"Building native/{name}");
-    string? libtorch = EnvironmentVariable("LIBTORCH");
-    Quietly("cmake", arguments =>
-    {
-        arguments.Append("-S").AppendQuoted(root.Combine("native").Combine(name).FullPath)
-            .Append("-B").AppendQuoted(NativeFolder(name).FullPath)
-            .Append("-G").Append("Ninja")
-            .Append("-DCMAKE_BUILD_TYPE=Release")
-            .AppendQuoted($"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={artifacts.Combine("native").Combine(rid)}")
-            .AppendQuoted($"-DLIBTORCH={libtorch}");
-    });
-    Quietly("cmake", arguments => arguments.Append("--build").AppendQuoted(NativeFolder(name).FullPath));
+    DirectoryPath folder = NativeFolder(name);
+    string libtorch = EnvironmentVariable("LIBTORCH") ?? "";
+
+    // CMake remembers where it found things, so another libtorch needs a fresh start.
+    FilePath cache = folder.CombineWithFilePath("CMakeCache.txt");
+    if (FileExists(cache) && !System.IO.File.ReadLines(cache.FullPath).Any(line => line.StartsWith("LIBTORCH:") && line.EndsWith($"={libtorch}")))
+        DeleteDirectory(folder, new DeleteDirectorySettings { Recursive = true });
+
+    Quietly("cmake", arguments => arguments
+        .Append("-S").AppendQuoted(root.Combine("native").Combine(name).FullPath)
+        .Append("-B").AppendQuoted(folder.FullPath)
+        .Append("-G Ninja -DCMAKE_BUILD_TYPE=Release")
+        .AppendQuoted($"-DLIBTORCH={libtorch}"));
+    Quietly("cmake", arguments => arguments.Append("--build").AppendQuoted(folder.FullPath));
 }
 
 // Errors are shown as the compiler writes them, in full; nothing else is.

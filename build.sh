@@ -4,6 +4,7 @@ set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 command=${1:-}
+caller=$PWD
 cd -- "$root"
 
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1
@@ -129,6 +130,15 @@ decide_provider() {
         stop "TorchProvider is '$provider'; it must be package or system: run ./build.sh provider ask."
 }
 
+# An absolute path, because everything below runs in the root folder.
+find_libtorch() {
+    [[ -n ${LIBTORCH:-} ]] || return 0
+    local given=$LIBTORCH
+    LIBTORCH=$(cd -- "$caller" && cd -- "$given" 2>/dev/null && pwd) ||
+        stop "LIBTORCH is '$given', which is no folder; it must be the folder of a libtorch, the one with include/ and lib/."
+    export LIBTORCH
+}
+
 # ---- What the machine needs --------------------------------------------------------------------
 
 require_dotnet() {
@@ -183,6 +193,7 @@ install_packages() {
 
 set_up() {
     require_dotnet
+    find_libtorch
     decide_provider
     install_packages
     local log=artifacts/logs/tools.log
@@ -229,7 +240,7 @@ case $command in
     train) run_program samples/LanguageModel "$@" ;;
     bench) run_program tests/Bench "${@:2}" ;;
     test | soak)
-        (($# == 1)) || wrong_usage "$command takes no arguments."
+        (($# == 1)) || wrong_usage "$command takes no arguments, not '${*:2}'."
         run_tests "$command"
         ;;
     provider)
