@@ -45,7 +45,7 @@ wrong_usage() {
     exit 2
 }
 
-# ---- Where the packages come from -------------------------------------------------------------
+# Where the packages come from
 
 package_version() {
     sed -n "s/.*<PackageVersion Include=\"$1\" Version=\"\([^\"]*\)\".*/\1/p" Directory.Packages.props
@@ -139,15 +139,15 @@ find_libtorch() {
     export LIBTORCH
 }
 
-# ---- What the machine needs --------------------------------------------------------------------
+# What the machine needs
 
 require_dotnet() {
     command -v dotnet >/dev/null ||
         stop "the .NET SDK was not found; install the .NET 10 SDK (https://dot.net/download) and run this again."
     local version
-    version=$(dotnet --version 2>/dev/null || say none)
+    version=$(dotnet --version 2>&1 | tail -n 1) || true
     [[ ${version%%.*} =~ ^[0-9]+$ && ${version%%.*} -ge 10 ]] ||
-        stop "the .NET SDK found is $version; version 10 or newer is needed: install the .NET 10 SDK (https://dot.net/download)."
+        stop "version 10 or newer of the .NET SDK is needed, and dotnet --version says '$version': install the .NET 10 SDK (https://dot.net/download)."
 }
 
 is_installed() { [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null || true) == installed ]]; }
@@ -204,7 +204,7 @@ set_up() {
     }
 }
 
-# ---- Commands ----------------------------------------------------------------------------------
+# Commands
 
 cake() { TorchProvider=$provider dotnet cake build.cake --verbosity=quiet --target="$1" </dev/null; }
 

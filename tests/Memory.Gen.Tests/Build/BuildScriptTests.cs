@@ -134,7 +134,7 @@ public sealed class BuildScriptTests : IDisposable
     {
         var result = script.WithTool("dotnet", "echo 8.0.404").Run("test");
 
-        Assert.Contains("version 10 or newer is needed", result.Errors);
+        Assert.Contains("version 10 or newer of the .NET SDK is needed, and dotnet --version says '8.0.404'", result.Errors);
         Assert.Equal("0 passed, 1 failed", result.LastLine);
         Assert.Equal(1, result.ExitCode);
     }
