@@ -27,7 +27,13 @@ public static class VocabularyFiles
         byte[][] tokens = ReadTokens(Path.Combine(folder, VocabName));
         var merges = ReadMerges(Path.Combine(folder, MergesName), tokens);
         bool bytes = tokens.Length == 256 && merges.Length == 0 && tokens.Select((t, i) => t[0] == i).All(same => same);
-        return bytes ? new ByteTokenizer() : new BytePairTokenizer(tokens, merges);
+        if (bytes) return new ByteTokenizer();
+        var tokenizer = new BytePairTokenizer(tokens, merges);
+#if TOKENIZERS_PACKAGE
+        return new PackageTokenizer(Path.Combine(folder, VocabName), Path.Combine(folder, MergesName), tokenizer);
+#else
+        return tokenizer;
+#endif
     }
 
     internal static void Write(string folder, byte[][] tokens, (int Left, int Right, int Merged)[] merges)
