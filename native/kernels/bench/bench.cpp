@@ -1,0 +1,37 @@
+// Times of the kernels beside the machine's own peaks, in one run:
+//   kernel_bench            peaks and every operator on the shapes of the project's benchmark
+//   kernel_bench peak       only the peaks
+//   kernel_bench NAME       only operators whose name contains NAME
+// One JSON object a line. Times are the best of a few runs; shares are of the FMA peak measured here.
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "bench.h"
+
+double milliseconds(const std::function<void()>& body) {
+    using clock = std::chrono::steady_clock;
+    double best = 1e30, total = 0;
+    for (int run = 0; run < 3 || (run < 30 && total < 300); run++) {
+        auto start = clock::now();
+        body();
+        double ms = std::chrono::duration<double, std::milli>(clock::now() - start).count();
+        if (run > 0 && ms < best) best = ms;
+        total += ms;
+    }
+    return best;
+}
+
+int main(int argc, char** argv) {
+    const char* only = argc > 1 ? argv[1] : "";
+    int threads = memgen_get_threads();
+    double one = fma_peak(1), all = fma_peak(threads), copy = copy_peak(threads);
+    std::printf("{\"isa\": \"%s\", \"threads\": %d, \"fma_gflops_one_thread\": %.1f, \"fma_gflops\": %.1f, \"copy_gbytes\": %.1f}\n", memgen_isa(), threads, one, all, copy);
+    if (!std::strcmp(only, "peak")) return 0;
+    bench_delta(only, all);
+    return 0;
+}

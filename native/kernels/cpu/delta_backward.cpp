@@ -1,0 +1,287 @@
+// Backward pass of the gated delta rule and of scalar decay, in chunks of 16 tokens, last segment first.
+//
+// The forward pass left the state at the start of every segment. A segment's states are computed again
+// from there, one per chunk, and the chunks are then walked back to front with the gradient dS of the
+// state. With R = V - diag(g) K S, A = stril(beta Gamma K K^T), V' = (I + A)^{-1} diag(beta) R,
+// P = Gamma Q K^T and S' = g_C S + (diag(r) K)^T V' (scalar decay: V' = V):
+//   dV' = P^T dO + diag(r) K dS'      X = (I + A)^{-T} dV'      dA = -stril(X V'^T)      dP = Gamma dO V'^T
+//   dV = beta X      dbeta_i = X_i R_i + sum_j dA_ij Gamma_ij k_i k_j      G = beta dA Gamma
+//   dQ = g dO S^T + dP K      dK = dP^T Q + r V' dS'^T + (G + G^T) K - beta g X S^T
+//   dS = g_C dS' + (g Q)^T dO - (beta g K)^T X
+// A decay a_t multiplies every Gamma_ij with j < t <= i, g_i with i >= t, r_j with j < t and g_C; its
+// gradient is summed over exactly those, without differences that would cancel.
+#include "delta_layout.h"
+#include "kernels.h"
+#include "matrix.h"
+#include "threads.h"
+
+namespace memgen {
+namespace {
+
+typedef memgen_gated_delta_rule_args Args;
+constexpr int C = static_cast<int>(Chunk);
+
+struct Chain {
+    const Args& a;
+    int64_t b, h;
+
+    const float* row(const memgen_tensor& x, int64_t t) const { return x.data + b * x.stride[0] + t * x.stride[1] + h * x.stride[2]; }
+    float* output(const memgen_tensor& x, int64_t t) const { return x.data + b * x.stride[0] + t * x.stride[1] + h * x.stride[2]; }
+};
+
+// Rows t .. t+n of [T, width], turned: out [padded width, 16], zero where there is no number.
+void read_turned(const float* x, int64_t row, int64_t n, int64_t width, int64_t padded_width, float* out) {
+    if (n < C || width < padded_width)
+        for (int64_t i = 0; i < padded_width * C; i++) out[i] = 0.0f;
+    transpose(x, row, n, width, out, C);
+}
+
+void read_rows(const float* x, int64_t row, int64_t n, int64_t width, int64_t padded_width, float* out) {
+    for (int64_t i = 0; i < C; i++) {
+        int64_t valid = i < n ? width : 0, j = 0;
+        for (; j + W <= valid; j += W) store(out + i * padded_width + j, load(x + i * row + j));
+        for (; j < valid; j++) out[i * padded_width + j] = x[i * row + j];
+        for (; j < padded_width; j++) out[i * padded_width + j] = 0.0f;
+    }
+}
+
+void copy_state_in(const float* from, int64_t row, int64_t K, int64_t V, float* to, int64_t kp, int64_t to_row) {
+    for (int64_t i = 0; i < kp; i++)
+        for (int64_t j = 0; j < to_row; j++) to[i * to_row + j] = i < K && j < V && from ? from[i * row + j] : 0.0f;
+}
+
+// V' = (I + A)^{-1} diag(beta) R, column by column.
+void solve_forward(const float* A, const float* beta, const float* residual, int64_t vp, float* written) {
+    for (int64_t n = 0; n < vp; n += W) {
+        Vector rows[C];
+#pragma GCC unroll 16
+        for (int i = 0; i < C; i++) {
+            Vector x = splat(beta[i]) * load(residual + i * vp + n);
+#pragma GCC unroll 16
+            for (int j = 0; j < i; j++) x -= splat(A[i * C + j]) * rows[j];
+            rows[i] = x;
+            store(written + i * vp + n, x);
+        }
+    }
+}
+
+// X = (I + A)^{-T} D, in place.
+void solve_backward(const float* A, int64_t vp, float* d) {
+    for (int64_t n = 0; n < vp; n += W) {
+        Vector rows[C];
+#pragma GCC unroll 16
+        for (int i = C - 1; i >= 0; i--) {
+            Vector x = load(d + i * vp + n);
+#pragma GCC unroll 16
+            for (int j = C - 1; j > i; j--) x -= splat(A[j * C + i]) * rows[j];
+            rows[i] = x;
+            store(d + i * vp + n, x);
+        }
+    }
+}
+
+// out[k, i] = factor[i] x[k, i]
+void weigh(const float* x, const float* factor, int64_t rows, float* out, int64_t out_row) {
+    for (int64_t k = 0; k < rows; k++)
+        for (int n = 0; n < C; n += W) store(out + k * out_row + n, load(factor + n) * load(x + k * C + n));
+}
+
+template <bool Delta>
+void enter_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, int64_t t, int64_t n, bool next) {
+    const Args& a = chain.a;
+    DeltaChunk x = s.at(c);
+    float *alpha = x.gates, *beta = x.gates + C, *since = x.gates + 2 * C, *until = x.gates + 3 * C;
+    for (int i = 0; i < C; i++) {
+        alpha[i] = i < n && a.log_decay.data ? *chain.row(a.log_decay, t + i) : 0.0f;
+        beta[i] = Delta && i < n ? *chain.row(a.beta, t + i) : 0.0f;
+    }
+    for (int i = 0; i < C; i += W) store(alpha + i, exponential(load(alpha + i)));
+    float decayed = 1.0f;
+    for (int i = 0; i < C; i++) {
+        since[i] = decayed *= alpha[i];
+        for (int j = 0; j < C; j++) x.decay[i * C + j] = j == i ? 1.0f : j < i ? alpha[i] * x.decay[(i - 1) * C + j] : 0.0f;
+    }
+    for (int j = 0; j < C; j++) until[j] = x.decay[(C - 1) * C + j];
+
+    read_turned(chain.row(a.k, t), a.k.stride[1], n, a.key_dim, s.kp, x.kT);
+    if constexpr (Delta) {
+        product(C, C, s.kp, x.kT, 1, C, x.kT, C, nullptr, 0, 0, x.keys, C);
+        for (int i = 0; i < C; i++)
+            for (int j = 0; j < C; j++) x.solve[i * C + j] = j < i ? beta[i] * x.decay[i * C + j] * x.keys[i * C + j] : 0.0f;
+        read_rows(chain.row(a.v, t), a.v.stride[1], n, a.value_dim, s.vp, x.written);
+        product(C, s.vp, s.kp, x.kT, 1, C, s.state(c), s.state_row, nullptr, 0, 0, x.residual, s.vp);
+        for (int i = 0; i < C; i++)
+            for (int64_t j = 0; j < s.vp; j += W) {
+                float* r = x.residual + i * s.vp + j;
+                store(r, load(x.written + i * s.vp + j) - splat(since[i]) * load(r));
+            }
+        solve_forward(x.solve, beta, x.residual, s.vp, x.written);
+    } else {
+        read_rows(chain.row(a.v, t), a.v.stride[1], n, a.value_dim, s.vp, x.written);
+    }
+    if (!next) return;
+    weigh(x.kT, until, s.kp, s.weighted, C);
+    product(s.kp, s.vp, C, s.weighted, C, 1, x.written, s.vp, s.state(c), s.state_row, since[C - 1], s.state(c + 1), s.state_row);
+}
+
+template <bool Delta>
+void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, int64_t t, int64_t n) {
+    const Args& a = chain.a;
+    const int64_t kp = s.kp, vp = s.vp, V = a.value_dim, K = a.key_dim;
+    const float scale = static_cast<float>(a.scale);
+    constexpr int N = Delta ? 2 * C : C; // columns of [dO^T | X^T]
+    DeltaChunk x = s.at(c);
+    const float *beta = x.gates + C, *since = x.gates + 2 * C, *until = x.gates + 3 * C;
+    float *P = s.small, *dP = P + 256, *dPt = dP + 256, *dots = dPt + 256 /* 512 */, *H = dots + 512, *E = H + 256, *sums = E + 256, *factor = sums + 256;
+    float *dO = s.rows, *X = s.rows + C * vp;
+
+    read_turned(chain.row(a.q, t), a.q.stride[1], n, K, kp, s.qT);
+    for (int64_t i = 0; i < kp * C; i += W) store(s.qT + i, splat(scale) * load(s.qT + i));
+    if (a.d_o.data) read_rows(chain.row(a.d_o, t), a.d_o.stride[1], n, V, vp, dO);
+    else
+        for (int64_t i = 0; i < C * vp; i++) dO[i] = 0.0f;
+
+    product(C, C, kp, s.qT, 1, C, x.kT, C, nullptr, 0, 0, E, C); // Q K^T
+    for (int i = 0; i < C * C; i += W) store(P + i, load(E + i) * load(x.decay + i));
+
+    float* dW = Delta ? X : s.writtenT; // gradient of what the chunk writes
+    product(C, vp, C, P, 1, C, dO, vp, nullptr, 0, 0, dW, vp);
+    weigh(x.kT, until, kp, s.weighted, C);
+    product(C, vp, kp, s.weighted, 1, C, s.d_state, s.state_row, dW, vp, 1, dW, vp);
+    if constexpr (Delta) solve_backward(x.solve, vp, X);
+    if (a.d_v.data)
+        for (int64_t i = 0; i < n; i++) {
+            float* out = chain.output(a.d_v, t + i);
+            Vector b = splat(Delta ? beta[i] : 1.0f);
+            int64_t j = 0;
+            for (; j + W <= V; j += W) store(out + j, b * load(dW + i * vp + j));
+            if (j < V) store_part(out + j, b * load(dW + i * vp + j), V - j);
+        }
+
+    transpose(s.rows, vp, N, vp, s.columns, N);
+    transpose(x.written, vp, C, vp, s.writtenT, C);
+    product(C, N, vp, x.written, vp, 1, s.columns, N, nullptr, 0, 0, dots, N); // V' [dO^T | X^T]
+    product(kp, N, vp, s.state(c), s.state_row, 1, s.columns, N, nullptr, 0, 0, s.z, N);
+    product(kp, C, vp, s.d_state, s.state_row, 1, s.writtenT, C, nullptr, 0, 0, s.y, C);
+
+    // E becomes the gradient of Gamma times Gamma, strictly below the diagonal
+    float d_beta[C] = {};
+    for (int i = 0; i < C; i++)
+        for (int j = 0; j < C; j++) {
+            float gamma = x.decay[i * C + j], g = j <= i ? gamma * dots[j * N + i] : 0.0f;
+            dP[i * C + j] = g;
+            dPt[j * C + i] = g;
+            float e = j < i ? g * E[i * C + j] : 0.0f;
+            if constexpr (Delta) {
+                float dA = j < i ? -dots[j * N + C + i] : 0.0f, d = dA * gamma;
+                d_beta[i] += d * x.keys[i * C + j];
+                H[i * C + j] = beta[i] * d;
+                e += dA * x.solve[i * C + j];
+            }
+            E[i * C + j] = e;
+        }
+    if constexpr (Delta)
+        for (int i = 0; i < C; i++) {
+            d_beta[i] += dot(X + i * vp, x.residual + i * vp, vp);
+            for (int j = 0; j < i; j++) H[j * C + i] = H[i * C + j];
+            factor[i] = -beta[i] * since[i];
+        }
+
+    product(kp, C, C, x.kT, C, 1, dPt, C, nullptr, 0, 0, s.dqT, C);
+    product(kp, C, C, s.qT, C, 1, dP, C, nullptr, 0, 0, s.dkT, C);
+    if constexpr (Delta) product(kp, C, C, x.kT, C, 1, H, C, s.dkT, C, 1, s.dkT, C);
+
+    // The parts of dQ and dK that come from the states, and what they say about the decays
+    for (int m = 0; m < C; m += W) {
+        Vector g = load(since + m), r = load(until + m), f = {}, by_since = {}, by_until = {};
+        if constexpr (Delta) f = load(factor + m);
+        for (int64_t k = 0; k < kp; k++) {
+            Vector key = load(x.kT + k * C + m), query = load(s.qT + k * C + m);
+            Vector from_state = g * load(s.z + k * N + m), to_state = r * load(s.y + k * C + m);
+            by_since += query * from_state;
+            by_until += key * to_state;
+            store(s.dqT + k * C + m, load(s.dqT + k * C + m) + from_state);
+            Vector dk = load(s.dkT + k * C + m) + to_state;
+            if constexpr (Delta) {
+                Vector erased = f * load(s.z + k * N + C + m);
+                by_since += key * erased;
+                dk += erased;
+            }
+            store(s.dkT + k * C + m, dk);
+        }
+        store(sums + m, by_since);
+        store(sums + C + m, by_until);
+    }
+
+    if (a.d_log_decay.data) {
+        Vector total = {};
+        for (int64_t i = 0; i < kp; i++)
+            for (int64_t j = 0; j < vp; j += W) total += load(s.state(c) + i * s.state_row + j) * load(s.d_state + i * s.state_row + j);
+        float whole = since[C - 1] * sum(total), before[C + 1] = {};
+        for (int j = 0; j < C; j++) before[j + 1] = before[j] + sums[C + j];
+        float crossing[C] = {}, after = 0.0f;
+        for (int i = C - 1; i >= 0; i--) {
+            after += sums[i];
+            float e = 0.0f;
+            for (int j = 0; j < i; j++) e += crossing[j] += E[i * C + j];
+            if (i < n) *chain.output(a.d_log_decay, t + i) = e + after + before[i] + whole;
+        }
+    }
+    if (Delta && a.d_beta.data)
+        for (int64_t i = 0; i < n; i++) *chain.output(a.d_beta, t + i) = d_beta[i];
+
+    if (a.d_q.data) {
+        for (int64_t i = 0; i < kp * C; i += W) store(s.dqT + i, splat(scale) * load(s.dqT + i));
+        transpose(s.dqT, C, K, n, chain.output(a.d_q, t), a.d_q.stride[1]);
+    }
+    if (a.d_k.data) transpose(s.dkT, C, K, n, chain.output(a.d_k, t), a.d_k.stride[1]);
+
+    weigh(s.qT, since, kp, s.weighted, N);
+    if constexpr (Delta) weigh(x.kT, factor, kp, s.weighted + C, N);
+    product(kp, vp, N, s.weighted, N, 1, s.rows, vp, s.d_state, s.state_row, since[C - 1], s.d_state, s.state_row);
+}
+
+template <bool Delta>
+void run_chain(const Args& a, int64_t b, int64_t h, char* slice) {
+    Arena arena{slice};
+    DeltaBackwardScratch s(arena, a);
+    Chain chain{a, b, h};
+    const int64_t K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V), saved = checkpoint_count(T, interval);
+
+    copy_state_in(a.d_final_state.data ? a.d_final_state.data + b * a.d_final_state.stride[0] + h * a.d_final_state.stride[1] : nullptr,
+                  a.d_final_state.stride[2], K, V, s.d_state, s.kp, s.state_row);
+    for (int64_t segment = saved; segment >= 0 && T > 0; segment--) {
+        int64_t start = segment * interval, end = start + interval < T ? start + interval : T, chunks = padded(end - start, C) / C;
+        if (segment > 0) copy_state_in(static_cast<const float*>(a.checkpoints) + ((b * a.heads + h) * saved + segment - 1) * K * V, V, K, V, s.states, s.kp, s.state_row);
+        else
+            copy_state_in(a.initial_state.data ? a.initial_state.data + b * a.initial_state.stride[0] + h * a.initial_state.stride[1] : nullptr,
+                          a.initial_state.stride[2], K, V, s.states, s.kp, s.state_row);
+        for (int64_t c = 0; c < chunks; c++) {
+            int64_t t = start + c * C;
+            enter_chunk<Delta>(chain, s, c, t, end - t < C ? end - t : C, c + 1 < chunks);
+        }
+        for (int64_t c = chunks - 1; c >= 0; c--) {
+            int64_t t = start + c * C;
+            leave_chunk<Delta>(chain, s, c, t, end - t < C ? end - t : C);
+        }
+    }
+    if (!a.d_initial_state.data) return;
+    float* out = a.d_initial_state.data + b * a.d_initial_state.stride[0] + h * a.d_initial_state.stride[1];
+    for (int64_t i = 0; i < K; i++)
+        for (int64_t j = 0; j < V; j++) out[i * a.d_initial_state.stride[2] + j] = s.d_state[i * s.state_row + j];
+}
+
+template <bool Delta>
+void backward(const Args& a, const Scratch& scratch) {
+    for_items(a.batch * a.heads, scratch.workers,
+              [&](int64_t item, int worker) { run_chain<Delta>(a, item / a.heads, item % a.heads, scratch.of(worker)); });
+}
+
+} // namespace
+
+namespace MEMGEN_ISA {
+void gated_delta_rule_backward(const memgen_gated_delta_rule_args& a, const Scratch& s) { backward<true>(a, s); }
+void scalar_decay_backward(const memgen_scalar_decay_args& a, const Scratch& s) { backward<false>(a, s); }
+} // namespace MEMGEN_ISA
+
+} // namespace memgen

@@ -1,0 +1,311 @@
+// Forward pass of the gated delta rule and of scalar decay: the recurrence itself, on strips of value
+// columns that stay in the first-level cache.
+//
+// Columns of S never mix, so a strip S [K, 2W] runs through a block of tokens alone. Two decisions make
+// it fast. Decay is not multiplied into S: S = c Shat, and c is multiplied in when it has become small,
+// which takes a quarter of the arithmetic away. And tokens go in pairs (delta) or fours (no delta): one
+// sweep over the strip applies what the previous pair wrote and reads for this one.
+#include "delta_layout.h"
+#include "kernels.h"
+#include "threads.h"
+#include "vector.h"
+
+namespace memgen {
+namespace {
+
+constexpr int64_t Strip = 2 * W;
+constexpr float SmallestFactor = 1.0f / 65536; // c below this is multiplied into S
+
+typedef memgen_gated_delta_rule_args Args;
+
+struct TokenBlock {
+    const float *k[Block + 4], *q[Block + 4];
+    float alpha[Block + 4], beta[Block + 4];
+    float own[Block + 4];   // scale k_t . q_t
+    float keys[Block + 4];  // k_t . k_{t+1}, even t
+    float reads[Block + 4]; // scale k_t . q_{t+1}, even t
+    int64_t tokens;         // valid ones; those after them up to a multiple of four leave S as it is
+};
+
+void exponentials(float* x, int64_t n) {
+    int64_t i = 0;
+    for (; i + W <= n; i += W) store(x + i, exponential(load(x + i)));
+    if (i < n) store_part(x + i, exponential(load_part(x + i, n - i)), n - i);
+}
+
+template <bool Delta>
+void read_block(const Args& a, int64_t b, int64_t h, int64_t t0, const float* zero, TokenBlock& block) {
+    int64_t n = a.tokens - t0 < Block ? a.tokens - t0 : Block;
+    block.tokens = n;
+    const int64_t K = a.key_dim;
+    const float scale = static_cast<float>(a.scale);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t t = t0 + i;
+        block.k[i] = a.k.data + b * a.k.stride[0] + t * a.k.stride[1] + h * a.k.stride[2];
+        block.q[i] = a.q.data + b * a.q.stride[0] + t * a.q.stride[1] + h * a.q.stride[2];
+        block.beta[i] = Delta ? a.beta.data[b * a.beta.stride[0] + t * a.beta.stride[1] + h * a.beta.stride[2]] : 0.0f;
+        block.alpha[i] = a.log_decay.data ? a.log_decay.data[b * a.log_decay.stride[0] + t * a.log_decay.stride[1] + h * a.log_decay.stride[2]] : 0.0f;
+    }
+    if (a.log_decay.data) exponentials(block.alpha, n);
+    else
+        for (int64_t i = 0; i < n; i++) block.alpha[i] = 1.0f;
+    for (int64_t i = n; i < n + 4; i++) {
+        block.k[i] = block.q[i] = zero;
+        block.alpha[i] = 1.0f;
+        block.beta[i] = 0.0f;
+    }
+    if constexpr (Delta) {
+        for (int64_t i = 0; i < n; i++) block.own[i] = scale * dot(block.k[i], block.q[i], K);
+        block.own[n] = 0.0f;
+        for (int64_t i = 0; i < n; i += 2) {
+            block.keys[i] = dot(block.k[i], block.k[i + 1], K);
+            block.reads[i] = scale * dot(block.k[i], block.q[i + 1], K);
+        }
+    }
+}
+
+struct PendingPair {
+    const float *first, *second; // keys
+    Vector a0, a1, b0, b1;       // what they write, in units of the factored state
+};
+
+// S <- c S + k d^T for both pending tokens; then the four reads of the next pair.
+template <bool Rescale, bool Read>
+MEMGEN_INLINE void delta_sweep(int64_t K, float* s, float c, const PendingPair& p, const float* k1, const float* q1, const float* k2, const float* q2,
+                               Vector* x1, Vector* y1, Vector* x2, Vector* y2) {
+    Vector factor = splat(c);
+    Vector x10 = {}, x11 = {}, y10 = {}, y11 = {}, x20 = {}, x21 = {}, y20 = {}, y21 = {};
+    const float *ka = p.first, *kb = p.second;
+    for (int64_t i = 0; i < K; i++, s += Strip) {
+        Vector s0 = load(s), s1 = load(s + W);
+        if constexpr (Rescale) {
+            s0 *= factor;
+            s1 *= factor;
+        }
+        Vector w = splat(ka[i]);
+        s0 += w * p.a0;
+        s1 += w * p.a1;
+        w = splat(kb[i]);
+        s0 += w * p.b0;
+        s1 += w * p.b1;
+        store(s, s0);
+        store(s + W, s1);
+        if constexpr (Read) {
+            w = splat(k1[i]);
+            x10 += w * s0;
+            x11 += w * s1;
+            w = splat(q1[i]);
+            y10 += w * s0;
+            y11 += w * s1;
+            w = splat(k2[i]);
+            x20 += w * s0;
+            x21 += w * s1;
+            w = splat(q2[i]);
+            y20 += w * s0;
+            y21 += w * s1;
+        }
+    }
+    if constexpr (Read) {
+        x1[0] = x10, x1[1] = x11, y1[0] = y10, y1[1] = y11;
+        x2[0] = x20, x2[1] = x21, y2[0] = y20, y2[1] = y21;
+    }
+}
+
+void delta_strip(const TokenBlock& block, int64_t K, float scale, const float* zero, float* s, const float* v, int64_t v_row, float* o, int64_t o_row) {
+    PendingPair pending = {zero, zero, {}, {}, {}, {}};
+    float rescale = 1.0f, c = 1.0f; // S = c (rescale Shat + pending)
+    for (int64_t t = 0; t < block.tokens; t += 2) {
+        bool pair = t + 1 < block.tokens;
+        Vector x1[2], y1[2], x2[2], y2[2];
+        const float *k1 = block.k[t], *k2 = block.k[t + 1], *q1 = block.q[t], *q2 = block.q[t + 1];
+        if (rescale != 1.0f) delta_sweep<true, true>(K, s, rescale, pending, k1, q1, k2, q2, x1, y1, x2, y2);
+        else delta_sweep<false, true>(K, s, 1.0f, pending, k1, q1, k2, q2, x1, y1, x2, y2);
+        float c1 = c * block.alpha[t], c2 = c1 * block.alpha[t + 1];
+        bool fold = !(c2 >= SmallestFactor);
+        rescale = fold ? c2 : 1.0f;
+        float first = fold ? block.alpha[t + 1] : 1.0f / c1, second = fold ? 1.0f : 1.0f / c2;
+        c = fold ? 1.0f : c2;
+        pending.first = k1;
+        pending.second = k2;
+        for (int n = 0; n < 2; n++) {
+            Vector d1 = splat(block.beta[t]) * (load(v + t * v_row + n * W) - splat(c1) * x1[n]);
+            store(o + t * o_row + n * W, splat(scale * c1) * y1[n] + splat(block.own[t]) * d1);
+            Vector d2 = {};
+            if (pair) {
+                d2 = splat(block.beta[t + 1]) * (load(v + (t + 1) * v_row + n * W) - splat(c2) * x2[n] - splat(block.alpha[t + 1] * block.keys[t]) * d1);
+                store(o + (t + 1) * o_row + n * W,
+                      splat(scale * c2) * y2[n] + splat(block.alpha[t + 1] * block.reads[t]) * d1 + splat(block.own[t + 1]) * d2);
+            }
+            (n ? pending.a1 : pending.a0) = splat(first) * d1;
+            (n ? pending.b1 : pending.b0) = splat(second) * d2;
+        }
+    }
+    // (rescale Shat + pending) c, pending being in units of the new factor
+    pending.a0 *= splat(c), pending.a1 *= splat(c), pending.b0 *= splat(c), pending.b1 *= splat(c);
+    delta_sweep<true, false>(K, s, rescale * c, pending, zero, zero, zero, zero, nullptr, nullptr, nullptr, nullptr);
+}
+
+constexpr int Group = W == 16 ? 4 : 2; // tokens a sweep without delta takes: as many as registers hold
+
+template <bool Rescale>
+MEMGEN_INLINE void decay_sweep(int64_t K, float* s, float c, const float* const* k, const float* const* q, const Vector (*values)[2], Vector (*reads)[2]) {
+    Vector factor = splat(c), sum[Group][2] = {};
+    for (int64_t i = 0; i < K; i++, s += Strip) {
+        Vector s0 = load(s), s1 = load(s + W);
+        if constexpr (Rescale) {
+            s0 *= factor;
+            s1 *= factor;
+        }
+#pragma GCC unroll 4
+        for (int g = 0; g < Group; g++) {
+            Vector w = splat(k[g][i]);
+            s0 += w * values[g][0];
+            s1 += w * values[g][1];
+            w = splat(q[g][i]);
+            sum[g][0] += w * s0;
+            sum[g][1] += w * s1;
+        }
+        store(s, s0);
+        store(s + W, s1);
+    }
+#pragma GCC unroll 4
+    for (int g = 0; g < Group; g++) reads[g][0] = sum[g][0], reads[g][1] = sum[g][1];
+}
+
+// A group of tokens by the definition, one after the other: for decays too strong to factor out.
+void decay_group_plainly(const TokenBlock& block, int64_t t, int64_t K, float c, float scale, float* s, const float* v, int64_t v_row, float* o, int64_t o_row) {
+    for (int64_t u = t; u < t + Group && u < block.tokens; u++) {
+        Vector factor = splat(u == t ? c * block.alpha[u] : block.alpha[u]);
+        Vector v0 = load(v + u * v_row), v1 = load(v + u * v_row + W), y0 = {}, y1 = {};
+        for (int64_t i = 0; i < K; i++) {
+            Vector w = splat(block.k[u][i]), r = splat(block.q[u][i]);
+            Vector s0 = factor * load(s + i * Strip) + w * v0, s1 = factor * load(s + i * Strip + W) + w * v1;
+            store(s + i * Strip, s0);
+            store(s + i * Strip + W, s1);
+            y0 += r * s0;
+            y1 += r * s1;
+        }
+        store(o + u * o_row, splat(scale) * y0);
+        store(o + u * o_row + W, splat(scale) * y1);
+    }
+}
+
+void decay_strip(const TokenBlock& block, int64_t K, float scale, const float*, float* s, const float* v, int64_t v_row, float* o, int64_t o_row) {
+    float c = 1.0f; // S = c Shat
+    for (int64_t t = 0; t < block.tokens; t += Group) {
+        float factor[Group], product = 1.0f;
+        for (int g = 0; g < Group; g++) factor[g] = product *= block.alpha[t + g];
+        if (!(product >= SmallestFactor)) {
+            decay_group_plainly(block, t, K, c, scale, s, v, v_row, o, o_row);
+            c = 1.0f;
+            continue;
+        }
+        float fold = 1.0f;
+        if (c * product < SmallestFactor) {
+            fold = c;
+            c = 1.0f;
+        }
+        Vector values[Group][2] = {}, reads[Group][2];
+        for (int g = 0; g < Group && t + g < block.tokens; g++) {
+            Vector unit = splat(1.0f / (c * factor[g]));
+            values[g][0] = unit * load(v + (t + g) * v_row);
+            values[g][1] = unit * load(v + (t + g) * v_row + W);
+        }
+        if (fold != 1.0f) decay_sweep<true>(K, s, fold, block.k + t, block.q + t, values, reads);
+        else decay_sweep<false>(K, s, 1.0f, block.k + t, block.q + t, values, reads);
+        for (int g = 0; g < Group && t + g < block.tokens; g++) {
+            Vector unit = splat(scale * c * factor[g]);
+            store(o + (t + g) * o_row, unit * reads[g][0]);
+            store(o + (t + g) * o_row + W, unit * reads[g][1]);
+        }
+        c *= product;
+    }
+    if (c != 1.0f)
+        for (int64_t i = 0; i < 2 * K; i++) store(s + i * W, splat(c) * load(s + i * W));
+}
+
+void copy_strip_in(const float* from, int64_t row, int64_t rows, int64_t width, float* to) {
+    for (int64_t i = 0; i < rows; i++) {
+        if (width == Strip) store(to + i * Strip, load(from + i * row)), store(to + i * Strip + W, load(from + i * row + W));
+        else
+            for (int64_t j = 0; j < Strip; j++) to[i * Strip + j] = j < width ? from[i * row + j] : 0.0f;
+    }
+}
+
+void copy_strip_out(const float* from, int64_t rows, int64_t width, float* to, int64_t row) {
+    for (int64_t i = 0; i < rows; i++) {
+        if (width == Strip) store(to + i * row, load(from + i * Strip)), store(to + i * row + W, load(from + i * Strip + W));
+        else
+            for (int64_t j = 0; j < width; j++) to[i * row + j] = from[i * Strip + j];
+    }
+}
+
+template <bool Delta>
+void strips(const Args& a, int64_t b, int64_t h, int64_t first, int64_t last, char* slice) {
+    Arena arena{slice};
+    DeltaForwardScratch scratch(arena, a);
+    const int64_t K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V);
+    const float scale = static_cast<float>(a.scale);
+    for (int64_t i = 0; i < K + WidestStrip; i++) scratch.zero[i] = 0.0f;
+
+    const float* initial = a.initial_state.data ? a.initial_state.data + b * a.initial_state.stride[0] + h * a.initial_state.stride[1] : nullptr;
+    for (int64_t s = first; s < last; s++) {
+        float* state = scratch.state + s * K * Strip;
+        int64_t width = V - s * Strip < Strip ? V - s * Strip : Strip;
+        if (initial) copy_strip_in(initial + s * Strip, a.initial_state.stride[2], K, width, state);
+        else
+            for (int64_t i = 0; i < 2 * K; i++) store(state + i * W, Vector{});
+    }
+
+    TokenBlock block;
+    for (int64_t t0 = 0; t0 < T; t0 += Block) {
+        read_block<Delta>(a, b, h, t0, scratch.zero, block);
+        const float* v = a.v.data + b * a.v.stride[0] + t0 * a.v.stride[1] + h * a.v.stride[2];
+        float* o = a.o.data + b * a.o.stride[0] + t0 * a.o.stride[1] + h * a.o.stride[2];
+        int64_t next = t0 + block.tokens;
+        bool checkpoint = a.checkpoints && next < T && next % interval == 0;
+        float* saved = checkpoint ? static_cast<float*>(a.checkpoints) + ((b * a.heads + h) * checkpoint_count(T, interval) + next / interval - 1) * K * V : nullptr;
+        for (int64_t s = first; s < last; s++) {
+            float* state = scratch.state + s * K * Strip;
+            int64_t width = V - s * Strip < Strip ? V - s * Strip : Strip;
+            auto run = Delta ? delta_strip : decay_strip;
+            if (width == Strip) run(block, K, scale, scratch.zero, state, v + s * Strip, a.v.stride[1], o + s * Strip, a.o.stride[1]);
+            else {
+                copy_strip_in(v + s * Strip, a.v.stride[1], block.tokens, width, scratch.values);
+                run(block, K, scale, scratch.zero, state, scratch.values, Strip, scratch.outputs, Strip);
+                copy_strip_out(scratch.outputs, block.tokens, width, o + s * Strip, a.o.stride[1]);
+            }
+            if (saved) copy_strip_out(state, K, width, saved + s * Strip, V);
+        }
+    }
+
+    if (!a.final_state.data) return;
+    float* final_state = a.final_state.data + b * a.final_state.stride[0] + h * a.final_state.stride[1];
+    for (int64_t s = first; s < last; s++) {
+        int64_t width = V - s * Strip < Strip ? V - s * Strip : Strip;
+        copy_strip_out(scratch.state + s * K * Strip, K, width, final_state + s * Strip, a.final_state.stride[2]);
+    }
+}
+
+template <bool Delta>
+void forward(const Args& a, const Scratch& scratch) {
+    int64_t chains = a.batch * a.heads, count = (a.value_dim + Strip - 1) / Strip, parts = 1;
+    // Heads are the natural items; strips are dealt out too where heads do not fill the threads evenly.
+    if (chains % scratch.workers != 0 && chains < 4 * scratch.workers) {
+        parts = (4 * scratch.workers + chains - 1) / chains;
+        if (parts > count) parts = count;
+    }
+    for_items(chains * parts, scratch.workers, [&](int64_t item, int worker) {
+        int64_t chain = item / parts, part = item % parts;
+        strips<Delta>(a, chain / a.heads, chain % a.heads, count * part / parts, count * (part + 1) / parts, scratch.of(worker));
+    });
+}
+
+} // namespace
+
+namespace MEMGEN_ISA {
+void gated_delta_rule_forward(const memgen_gated_delta_rule_args& a, const Scratch& s) { forward<true>(a, s); }
+void scalar_decay_forward(const memgen_scalar_decay_args& a, const Scratch& s) { forward<false>(a, s); }
+} // namespace MEMGEN_ISA
+
+} // namespace memgen

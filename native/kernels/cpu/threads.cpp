@@ -1,0 +1,126 @@
+#include "threads.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace memgen {
+namespace {
+
+int initial_thread_count() {
+    if (const char* text = std::getenv("MEMORY_GEN_THREADS")) {
+        int count = std::atoi(text);
+        if (count >= 1) return count;
+    }
+    unsigned count = std::thread::hardware_concurrency();
+    return count ? static_cast<int>(count) : 1;
+}
+
+std::atomic<int>& configured_count() {
+    static std::atomic<int> count{initial_thread_count()};
+    return count;
+}
+
+class Pool {
+public:
+    void run(int64_t items, int workers, Work work, void* context) {
+        std::unique_lock<std::mutex> owner(owner_, std::try_to_lock);
+        if (workers <= 1 || items <= 1 || !owner.owns_lock()) {
+            for (int64_t item = 0; item < items; item++) work(context, item, 0);
+            return;
+        }
+        workers = grow(static_cast<int>(workers < items ? workers : items));
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            work_ = work;
+            context_ = context;
+            items_ = items;
+            workers_ = workers;
+            next_.store(0, std::memory_order_relaxed);
+            pending_.store(workers - 1, std::memory_order_relaxed);
+            round_.fetch_add(1, std::memory_order_release);
+        }
+        start_.notify_all();
+        take(0);
+        for (int spin = 0; pending_.load(std::memory_order_acquire) > 0; spin++) {
+            if (spin < 2000) pause();
+            else {
+                std::unique_lock<std::mutex> lock(mutex_);
+                done_.wait(lock, [this] { return pending_.load(std::memory_order_acquire) == 0; });
+            }
+        }
+    }
+
+private:
+    static void pause() {
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+    }
+
+    // Threads the machine refuses to start are done without.
+    int grow(int workers) {
+        while (static_cast<int>(threads_) + 1 < workers) {
+            try {
+                int worker = static_cast<int>(threads_) + 1;
+                std::thread([this, worker, seen = round_.load()] { serve(worker, seen); }).detach();
+                threads_++;
+            } catch (const std::system_error&) {
+                return static_cast<int>(threads_) + 1;
+            }
+        }
+        return workers;
+    }
+
+    void take(int worker) {
+        for (int64_t item; (item = next_.fetch_add(1, std::memory_order_relaxed)) < items_;) work_(context_, item, worker);
+    }
+
+    void serve(int worker, uint64_t seen) {
+        for (;;) {
+            for (int spin = 0; spin < 2000 && round_.load(std::memory_order_acquire) == seen; spin++) pause();
+            bool taking;
+            {
+                std::unique_lock<std::mutex> lock(mutex_);
+                start_.wait(lock, [&] { return round_.load(std::memory_order_relaxed) != seen; });
+                seen = round_.load(std::memory_order_relaxed);
+                taking = worker < workers_;
+            }
+            if (!taking) continue;
+            take(worker);
+            if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+                std::lock_guard<std::mutex> lock(mutex_);
+                done_.notify_one();
+            }
+        }
+    }
+
+    std::mutex owner_, mutex_;
+    std::condition_variable start_, done_;
+    std::atomic<uint64_t> round_{0};
+    std::atomic<int64_t> next_{0};
+    std::atomic<int> pending_{0};
+    Work work_ = nullptr;
+    void* context_ = nullptr;
+    int64_t items_ = 0;
+    int workers_ = 0;
+    size_t threads_ = 0;
+};
+
+// Never destroyed: its threads sleep until the process ends, and unloading order must not matter.
+Pool& pool() {
+    static Pool* instance = new Pool;
+    return *instance;
+}
+
+} // namespace
+
+int thread_count() { return configured_count().load(std::memory_order_relaxed); }
+void set_thread_count(int count) { configured_count().store(count, std::memory_order_relaxed); }
+void run_items(int64_t items, int workers, Work work, void* context) { pool().run(items, workers, work, context); }
+
+} // namespace memgen
