@@ -1,0 +1,30 @@
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime;
+
+/// <summary>The part of a state that one layer reads and writes; every emitted layer kind has its own.</summary>
+/// <param name="owner">The state this belongs to.</param>
+/// <param name="prefix">Goes before the names of the layer's tensors, with a dot; "layers.3" for example.</param>
+public abstract class LayerState(MemoryState owner, string prefix)
+{
+    /// <summary><c>[B]</c> int64: tokens each row had read when the current call began.</summary>
+    public Tensor Positions => owner.Positions;
+
+    /// <summary>A memory <c>[B, shape...]</c>, zeros at first, kept in float32, or float64 when the model is.</summary>
+    /// <param name="name">Its name within the layer.</param>
+    /// <param name="shape">Sizes after the batch axis.</param>
+    protected StateTensor Memory(string name, params long[] shape) =>
+        owner.Add($"{prefix}.{name}", shape, MemoryState.MemoryDtype(owner.Dtype), grows: false);
+
+    /// <summary>A cache of activations <c>[B, shape...]</c>, zeros at first, kept in the model's element type.</summary>
+    /// <param name="name">Its name within the layer.</param>
+    /// <param name="shape">Sizes after the batch axis.</param>
+    protected StateTensor Cache(string name, params long[] shape) =>
+        owner.Add($"{prefix}.{name}", shape, owner.Dtype, grows: false);
+
+    /// <summary>A cache <c>[B, L, shape...]</c> whose L, 0 at first, grows with the text; entries are right-aligned.</summary>
+    /// <param name="name">Its name within the layer.</param>
+    /// <param name="shape">Sizes after the first two axes.</param>
+    protected StateTensor GrowingCache(string name, params long[] shape) =>
+        owner.Add($"{prefix}.{name}", shape, owner.Dtype, grows: true);
+}

@@ -1,0 +1,227 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime;
+
+/// <summary>
+/// What a model remembers of the text it has read, one row per sequence. The caller owns it: Prefill and Step advance it,
+/// gradients flow through it until <see cref="Detach"/>, and a call that throws leaves it as it was. Not for use by two
+/// threads at once.
+/// </summary>
+public abstract class MemoryState : IDisposable
+{
+    private readonly List<StateTensor> tensors = [];
+    private Tensor? positions;
+    private bool disposed;
+
+    /// <param name="model">Name of the model's class.</param>
+    /// <param name="declaration">Hash of the model's declaration; a saved state only loads into the same one.</param>
+    /// <param name="batch">Number of rows, at least 1.</param>
+    /// <param name="device">Where its tensors lie.</param>
+    /// <param name="dtype">The model's element type, a floating one.</param>
+    protected MemoryState(string model, string declaration, long batch, Device device, ScalarType dtype)
+    {
+        if (batch < 1)
+            throw new ArgumentOutOfRangeException(nameof(batch), $"A state of {model} was asked for with {batch} rows; it needs at least 1.");
+        if (!is_floating_point(dtype))
+            throw new ArgumentException($"A state of {model} was asked for in {dtype}; it needs a floating type.", nameof(dtype));
+        Model = model;
+        Declaration = declaration;
+        Batch = batch;
+        Device = device;
+        Dtype = dtype;
+    }
+
+    /// <summary>Name of the model's class.</summary>
+    public string Model { get; }
+
+    /// <summary>Hash of the model's declaration.</summary>
+    public string Declaration { get; }
+
+    /// <summary>Number of rows.</summary>
+    public long Batch { get; }
+
+    /// <summary>Where the tensors lie.</summary>
+    public Device Device { get; }
+
+    /// <summary>The model's element type. Caches have it; memories have it too, but never less than float32.</summary>
+    public ScalarType Dtype { get; }
+
+    /// <summary><c>[B]</c> int64: tokens read by each row since its last reset. The state owns it.</summary>
+    public Tensor Positions
+    {
+        get
+        {
+            ThrowIfDisposed();
+            return positions ??= zeros([Batch], dtype: ScalarType.Int64, device: Device).DetachFromDisposeScope();
+        }
+    }
+
+    /// <summary>Everything the state holds beside the positions, in the order of the layers.</summary>
+    public IReadOnlyList<StateTensor> Tensors => tensors;
+
+    /// <summary>Bytes held for all rows, positions included.</summary>
+    public long Bytes => tensors.Sum(t => t.Bytes) + Batch * sizeof(long);
+
+    internal bool InTransaction { get; private set; }
+
+    /// <summary>Opens the one transaction in which layers may write.</summary>
+    /// <param name="batch">Rows of the call; must be <see cref="Batch"/>.</param>
+    /// <param name="tokens">Tokens the call reads in every row.</param>
+    /// <exception cref="ArgumentException">The call's rows are not the state's.</exception>
+    /// <exception cref="InvalidOperationException">Another call is using the state.</exception>
+    public StateTransaction Begin(long batch, long tokens)
+    {
+        RequireIdle();
+        if (batch != Batch)
+            throw new ArgumentException($"The input has {batch} rows but this state of {Model} has {Batch}; make one with NewState({batch}).", nameof(batch));
+        ArgumentOutOfRangeException.ThrowIfNegative(tokens);
+        InTransaction = true;
+        return new StateTransaction(this, tokens);
+    }
+
+    /// <summary>Forgets everything, in every row.</summary>
+    public void Reset()
+    {
+        RequireIdle();
+        foreach (var tensor in tensors)
+            tensor.Clear();
+        positions?.Dispose();
+        positions = null;
+    }
+
+    /// <summary>Forgets what the given rows have read; the others, and gradients through them, stay as they are.</summary>
+    /// <param name="rows">Row numbers from 0; an empty array resets none.</param>
+    public void Reset(params long[] rows)
+    {
+        RequireIdle();
+        foreach (long row in rows)
+            if (row < 0 || row >= Batch)
+                throw new ArgumentOutOfRangeException(nameof(rows), $"There is no row {row} to reset; this state has rows 0 to {Batch - 1}.");
+        if (rows.Length == 0)
+            return;
+
+        using var scope = NewDisposeScope();
+        var marks = new bool[Batch];
+        foreach (long row in rows)
+            marks[row] = true;
+        Tensor mask = tensor(marks, device: Device);
+        SetPositions(Positions.masked_fill(mask, 0));
+        long longest = tensors.Exists(t => t.Grows) ? Positions.max().item<long>() : 0;
+        foreach (var tensor in tensors)
+            tensor.Replace(value =>
+            {
+                // Entries older than the longest row are of no row any more.
+                if (tensor.Grows && value.shape[1] > longest)
+                    value = value.narrow(1, value.shape[1] - longest, longest);
+                var broadcast = new long[value.dim()];
+                Array.Fill(broadcast, 1);
+                broadcast[0] = Batch;
+                return value.masked_fill(mask.view(broadcast), 0);
+            });
+    }
+
+    /// <summary>Cuts the gradient: what is read later no longer reaches what was read before.</summary>
+    public void Detach()
+    {
+        RequireIdle();
+        foreach (var tensor in tensors)
+            tensor.Replace(value => value.detach());
+    }
+
+    /// <summary>Saves the state as safetensors; the file is whole or not there. Gradients are not part of it.</summary>
+    /// <param name="path">The file to create or replace.</param>
+    /// <exception cref="Files.MemoryFileException">It could not be written.</exception>
+    public void Save(string path)
+    {
+        RequireIdle();
+        StateFile.Save(path, this);
+    }
+
+    /// <summary>Frees the tensors.</summary>
+    public void Dispose()
+    {
+        foreach (var tensor in tensors)
+            tensor.Dispose();
+        positions?.Dispose();
+        positions = null;
+        disposed = true;
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Takes over a deep copy of another state's content; gradients flow through the copy too.</summary>
+    /// <param name="other">A state of the same model and batch.</param>
+    protected void CopyFrom(MemoryState other)
+    {
+        RequireIdle();
+        other.RequireIdle();
+        if (other.Declaration != Declaration || other.Batch != Batch)
+            throw new ArgumentException($"A state of {other.Model} with {other.Batch} rows cannot be copied into one of {Model} with {Batch}.", nameof(other));
+        for (int i = 0; i < tensors.Count; i++)
+            tensors[i].CopyFrom(other.tensors[i]);
+        SetPositions(other.Positions.clone());
+    }
+
+    /// <summary>Takes over what a file holds, after checking all of it: format, version, digest, model, declaration, rows, shapes.</summary>
+    /// <param name="path">A file written by <see cref="Save"/>.</param>
+    /// <exception cref="Files.MemoryFileException">It does not fit or is damaged; the state stays as it was.</exception>
+    protected void Read(string path)
+    {
+        RequireIdle();
+        StateFile.Read(path, this);
+    }
+
+    /// <summary>How many rows a saved state has.</summary>
+    /// <param name="path">A file written by <see cref="Save"/>.</param>
+    /// <exception cref="Files.MemoryFileException">It is no saved state.</exception>
+    protected static long BatchOf(string path) => StateFile.HeaderOf(path).Batch;
+
+    /// <summary>Element type of the model that wrote a saved state.</summary>
+    /// <param name="path">A file written by <see cref="Save"/>.</param>
+    /// <exception cref="Files.MemoryFileException">It is no saved state.</exception>
+    protected static ScalarType DtypeOf(string path) => StateFile.HeaderOf(path).Dtype;
+
+    internal static ScalarType MemoryDtype(ScalarType dtype) => dtype == ScalarType.Float64 ? dtype : ScalarType.Float32;
+
+    internal StateTensor Add(string name, long[] shape, ScalarType dtype, bool grows)
+    {
+        if (tensors.Exists(t => t.Name == name))
+            throw new ArgumentException($"The state of {Model} already has a tensor '{name}'.", nameof(name));
+        var tensor = new StateTensor(this, name, shape, dtype, grows);
+        tensors.Add(tensor);
+        return tensor;
+    }
+
+    internal void Commit(long tokens)
+    {
+        // Everything that can fail comes before the first change.
+        using var scope = NewDisposeScope();
+        Tensor next = Positions + tokens;
+        foreach (var tensor in tensors)
+            tensor.Commit();
+        SetPositions(next);
+        InTransaction = false;
+    }
+
+    internal void Discard()
+    {
+        foreach (var tensor in tensors)
+            tensor.Discard();
+        InTransaction = false;
+    }
+
+    internal void SetPositions(Tensor next)
+    {
+        positions?.Dispose();
+        positions = next.DetachFromDisposeScope();
+    }
+
+    internal void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(disposed, this);
+
+    private void RequireIdle()
+    {
+        ThrowIfDisposed();
+        if (InTransaction)
+            throw new InvalidOperationException($"This state of {Model} is in use by another call; one state serves one call at a time.");
+    }
+}

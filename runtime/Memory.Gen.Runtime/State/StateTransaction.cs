@@ -1,0 +1,34 @@
+namespace Memory.Gen.Runtime;
+
+/// <summary>
+/// One call that advances a state, all or nothing: what layers wrote becomes the state's at <see cref="Commit"/> and is
+/// discarded when the transaction is disposed without it.
+/// </summary>
+public sealed class StateTransaction : IDisposable
+{
+    private readonly MemoryState state;
+    private readonly long tokens;
+    private bool open = true;
+
+    internal StateTransaction(MemoryState state, long tokens)
+    {
+        this.state = state;
+        this.tokens = tokens;
+    }
+
+    /// <summary>Makes what was written the state's, and moves every row's position on by the call's tokens.</summary>
+    public void Commit()
+    {
+        ObjectDisposedException.ThrowIf(!open, this);
+        state.Commit(tokens);
+        open = false;
+    }
+
+    /// <summary>Ends the transaction; discards what was written if it was not committed.</summary>
+    public void Dispose()
+    {
+        if (open)
+            state.Discard();
+        open = false;
+    }
+}
