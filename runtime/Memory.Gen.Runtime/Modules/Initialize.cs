@@ -1,0 +1,70 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Modules;
+
+/// <summary>Initial values that the memory layers share. On the meta device nothing is drawn.</summary>
+public static class Initialize
+{
+    /// <summary>
+    /// Log decay rate per head, <c>A_log = ln U(1, 16)</c>, as in Mamba-2 (Dao and Gu, arXiv 2405.21060): the log decay is
+    /// <c>-exp(A_log) * softplus(...)</c>.
+    /// </summary>
+    /// <param name="count">Number of heads.</param>
+    /// <param name="device">Null is the CPU.</param>
+    /// <param name="dtype">Null is float32.</param>
+    public static TorchSharp.Modules.Parameter DecayRate(long count, Device? device = null, ScalarType? dtype = null) =>
+        Draw([count], device, dtype, u => (u * 15 + 1).log());
+
+    /// <summary>
+    /// Bias of the step size before softplus, <c>softplus^-1(dt)</c> with dt log-uniform in [0.001, 0.1], as in Mamba (Gu and
+    /// Dao, arXiv 2312.00752).
+    /// </summary>
+    /// <param name="count">Number of heads.</param>
+    /// <param name="device">Null is the CPU.</param>
+    /// <param name="dtype">Null is float32.</param>
+    public static TorchSharp.Modules.Parameter StepBias(long count, Device? device = null, ScalarType? dtype = null) =>
+        Draw([count], device, dtype, u =>
+        {
+            Tensor step = (u * Math.Log(100) + Math.Log(1e-3)).exp();
+            return step + (-(-step).expm1()).log();
+        });
+
+    /// <summary>Uniform in [-bound, bound].</summary>
+    /// <param name="shape">Sizes of the axes.</param>
+    /// <param name="bound">Above 0.</param>
+    /// <param name="device">Null is the CPU.</param>
+    /// <param name="dtype">Null is float32.</param>
+    public static TorchSharp.Modules.Parameter Uniform(long[] shape, double bound, Device? device = null, ScalarType? dtype = null) =>
+        Draw(shape, device, dtype, u => (u * 2 - 1) * bound);
+
+    /// <summary>Fills an embedding's weight from N(0, 0.02^2).</summary>
+    /// <param name="weight"><c>[VocabSize, Dim]</c>; filled in place.</param>
+    public static void Embedding(Tensor weight)
+    {
+        using var quiet = no_grad();
+        if (weight.device_type != DeviceType.META)
+            weight.normal_(0, 0.02);
+    }
+
+    /// <summary>A parameter that belongs to its module alone, whatever dispose scope the module is made in.</summary>
+    /// <param name="values">Its initial values; taken over.</param>
+    public static TorchSharp.Modules.Parameter Parameter(Tensor values)
+    {
+        var parameter = new TorchSharp.Modules.Parameter(values);
+        parameter.DetachFromDisposeScope();
+        return parameter;
+    }
+
+    // Drawn in float32 on the CPU, so that a seed gives the same model on every device and in every element type.
+    private static TorchSharp.Modules.Parameter Draw(long[] shape, Device? device, ScalarType? dtype, Func<Tensor, Tensor> transform)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var type = dtype ?? get_default_dtype();
+        if (device?.type == DeviceType.META)
+            return Parameter(empty(shape, dtype: type, device: device));
+        Tensor values = transform(rand(shape, dtype: ScalarType.Float32, device: CPU)).to(type);
+        return Parameter(device == null ? values : values.to(device));
+    }
+}

@@ -1,0 +1,49 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Modules;
+
+/// <summary>
+/// Rotary positions (Su et al., RoFormer, arXiv 2104.09864): feature pairs (i, i + D/2) turn by position * theta^(-2i/D),
+/// so that a query and a key see only the distance between them.
+/// </summary>
+public static class Rotary
+{
+    /// <summary>Turns every head of <paramref name="x"/> by its token's position; exact at any position.</summary>
+    /// <param name="x"><c>[B, T, H, D]</c>, D even.</param>
+    /// <param name="positions"><c>[T]</c> or <c>[B, T]</c> int64, counted from 0.</param>
+    /// <param name="theta">Base of the wavelengths, above 0.</param>
+    /// <returns><c>[B, T, H, D]</c> in the element type of <paramref name="x"/>.</returns>
+    public static Tensor Apply(Tensor x, Tensor positions, double theta = 10_000)
+    {
+        long features = x.shape[^1], half = features / 2;
+        if (features % 2 != 0)
+            throw new ArgumentException($"Rotary positions turn pairs of features, but a head has {features}; use an even size.", nameof(x));
+        if (!(theta > 0))
+            throw new ArgumentOutOfRangeException(nameof(theta), $"The rotary base is {theta}; it must be above 0.");
+
+        using var scope = NewDisposeScope();
+        // Whole turns are dropped in float64: in float32 the angle of token one million would be wrong by several degrees.
+        var wide = x.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+        Tensor frequencies = (arange(half, dtype: ScalarType.Float64, device: x.device) * (-Math.Log(theta) / half)).exp() / (2 * Math.PI);
+        Tensor turns = positions.to(ScalarType.Float64).unsqueeze(-1) * frequencies;       // [(B,) T, D/2]
+        Tensor angle = ((turns - turns.floor()) * (2 * Math.PI)).to(wide).unsqueeze(-2);   // [(B,) T, 1, D/2]
+        Tensor cos = angle.cos(), sin = angle.sin();
+        Tensor even = x.narrow(-1, 0, half).to(wide), odd = x.narrow(-1, half, half).to(wide);
+        return cat([even * cos - odd * sin, even * sin + odd * cos], -1).to(x.dtype).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Positions of the tokens of <paramref name="x"/>: counted on from what each row has read, or from 0.</summary>
+    /// <param name="x"><c>[B, T, ...]</c>.</param>
+    /// <param name="state">The layer's state; null when there is none.</param>
+    /// <returns><c>[T]</c> without a state, <c>[B, T]</c> with one; int64.</returns>
+    public static Tensor Positions(Tensor x, LayerState? state)
+    {
+        Tensor steps = arange(x.shape[1], dtype: ScalarType.Int64, device: x.device);
+        if (state == null)
+            return steps;
+        using (steps)
+        using (Tensor starts = state.Positions.unsqueeze(-1))
+            return starts + steps;
+    }
+}

@@ -1,0 +1,52 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Modules;
+
+/// <summary>
+/// Depthwise causal convolution over the tokens, then SiLU, without bias: each channel mixes its last <c>width</c> values.
+/// </summary>
+public sealed class ShortConvolution : nn.Module<Tensor, StateTensor?, Tensor>
+{
+    private readonly long channels, width;
+    private readonly Parameter weight;
+    private bool registered;
+
+    /// <param name="channels">C, size of the last axis.</param>
+    /// <param name="width">W, tokens in the window, the current one included; at least 1.</param>
+    /// <param name="device">Where the weight lies; null is the CPU.</param>
+    /// <param name="dtype">Its element type; null is float32.</param>
+    public ShortConvolution(long channels, long width, Device? device = null, ScalarType? dtype = null) : base(nameof(ShortConvolution))
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(channels, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
+        this.channels = channels;
+        this.width = width;
+        weight = Initialize.Uniform([channels, width], 1 / Math.Sqrt(width), device, dtype);
+        RegisterComponents();
+    }
+
+    /// <summary>Convolves <c>[B, T, C]</c>; the values before the first token are the tail's, or zeros.</summary>
+    /// <param name="x"><c>[B, T, C]</c>.</param>
+    /// <param name="tail"><c>[B, W-1, C]</c>, the inputs before these, replaced by the last W-1; null for none.</param>
+    /// <returns><c>[B, T, C]</c>.</returns>
+    public override Tensor forward(Tensor x, StateTensor? tail)
+    {
+        using var scope = NewDisposeScope();
+        Tensor past = tail?.Value ?? zeros([x.shape[0], width - 1, channels], dtype: x.dtype, device: x.device);
+        Tensor inputs = cat([past, x], 1);                                                 // [B, W-1+T, C]
+        tail?.Update(inputs.narrow(1, x.shape[1], width - 1));
+        Tensor y = inputs.unfold(1, width, 1).mul(weight).sum(-1);                         // [B, T, C]
+        return y.silu().MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    protected override void RegisterComponents()
+    {
+        if (registered)
+            return;
+        registered = true;
+        register_parameter(nameof(weight), weight);
+    }
+}

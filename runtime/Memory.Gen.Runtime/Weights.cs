@@ -1,0 +1,58 @@
+using Memory.Gen.Runtime.Files;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime;
+
+/// <summary>A module's parameters and buffers as a safetensors file, under the names of its state_dict.</summary>
+public static class Weights
+{
+    private const int MostNames = 10;
+
+    /// <summary>Writes all parameters and buffers; the file is whole or not there.</summary>
+    /// <param name="module">Any module.</param>
+    /// <param name="path">The file to create or replace.</param>
+    /// <param name="metadata">Strings to keep beside the tensors.</param>
+    /// <exception cref="MemoryFileException">It could not be written.</exception>
+    public static void SaveWeights(this nn.Module module, string path, IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        var all = new Dictionary<string, string> { ["format"] = "memory-gen-weights", ["version"] = "1", ["model"] = module.GetType().Name };
+        if (module is IMemoryModel model)
+            all["declaration"] = model.Declaration;
+        foreach (var (key, value) in metadata ?? new Dictionary<string, string>())
+            all[key] = value;
+        SafetensorsFile.Write(path, module.state_dict(), all);
+    }
+
+    /// <summary>Reads parameters and buffers from a file, converting to the module's element type and device.</summary>
+    /// <param name="module">Any module; left as it was if the call throws.</param>
+    /// <param name="path">A safetensors file; one with a digest is checked against it.</param>
+    /// <param name="strict">Whether the names must be the same on both sides; shapes always must.</param>
+    /// <returns>Names that only the module has, and names that only the file has; both empty when strict.</returns>
+    /// <exception cref="MemoryFileException">It cannot be read, is damaged, or does not fit; the message lists the names.</exception>
+    public static (IReadOnlyList<string> Missing, IReadOnlyList<string> Unexpected) LoadWeights(this nn.Module module, string path, bool strict = true)
+    {
+        using var file = SafetensorsFile.Open(path);
+        var targets = module.state_dict();
+        var missing = targets.Keys.Where(n => !file.Entries.ContainsKey(n)).Order(StringComparer.Ordinal).ToList();
+        var unexpected = file.Names.Where(n => !targets.ContainsKey(n)).Order(StringComparer.Ordinal).ToList();
+        var shared = targets.Where(t => file.Entries.ContainsKey(t.Key)).ToList();
+        var mismatched = shared.Where(t => !t.Value.shape.SequenceEqual(file.Entries[t.Key].Shape))
+            .Select(t => $"{t.Key} is [{string.Join(", ", file.Entries[t.Key].Shape)}] and should be [{string.Join(", ", t.Value.shape)}]").ToList();
+        if (mismatched.Count > 0 || strict && missing.Count + unexpected.Count > 0)
+            throw new MemoryFileException(path, $"does not fit {module.GetType().Name}.{List("Missing", missing)}{List("Unexpected", unexpected)}"
+                + $"{List("Of another shape", mismatched)} Choose the weights of this model, or declare the model as it was when they were saved.");
+        if (file.HasDigest)
+            file.Verify();
+
+        using var quiet = no_grad();
+        foreach (var (name, target) in shared)
+        {
+            using Tensor value = file.Read(name);
+            target.copy_(value);
+        }
+        return (missing, unexpected);
+    }
+
+    private static string List(string what, IReadOnlyList<string> names) => names.Count == 0 ? ""
+        : $" {what}: {string.Join("; ", names.Take(MostNames))}{(names.Count > MostNames ? $"; and {names.Count - MostNames} more" : "")}.";
+}
