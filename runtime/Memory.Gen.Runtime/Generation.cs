@@ -1,0 +1,80 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime;
+
+/// <summary>Makes text token by token with any emitted model.</summary>
+public static class Generation
+{
+    // Bounds the logits of a long prompt; the streaming contract makes the split invisible.
+    private const int PromptTokens = 512;
+
+    /// <summary>
+    /// Reads the prompt, then makes tokens; each is returned as it is made. A token is read into the state before it is
+    /// returned, so the caller may stop at any token and go on later with a new prompt, exactly as if nothing lay between.
+    /// </summary>
+    /// <param name="model">The model.</param>
+    /// <param name="prompt">At least one token.</param>
+    /// <param name="options">How tokens are chosen.</param>
+    /// <param name="state">A state of one row to continue and to advance; null begins a text and keeps nothing.</param>
+    /// <param name="cancellationToken">Ends with <see cref="OperationCanceledException"/> between two tokens.</param>
+    /// <returns>The tokens; each enumeration makes a text of its own.</returns>
+    /// <exception cref="ArgumentException">The prompt is empty, the state has more than one row, or an option is out of range.</exception>
+    public static IEnumerable<long> Generate(
+        this IMemoryModel model, IReadOnlyList<long> prompt, GenerationOptions options, MemoryState? state = null,
+        CancellationToken cancellationToken = default)
+    {
+        options.Check();
+        if (prompt.Count == 0)
+            throw new ArgumentException("The prompt is empty; give at least one token to begin from.", nameof(prompt));
+        if (state is { Batch: not 1 })
+            throw new ArgumentException($"The state has {state.Batch} rows; generation continues a state of 1 row.", nameof(state));
+        return Stream(model, prompt, options, state, cancellationToken);
+    }
+
+    private static IEnumerable<long> Stream(
+        IMemoryModel model, IReadOnlyList<long> prompt, GenerationOptions options, MemoryState? given, CancellationToken cancellationToken)
+    {
+        MemoryState state = given ?? model.NewState(1);
+        try
+        {
+            var sampler = new Sampler(options);
+            double[] logits = [];
+            for (int start = 0; start < prompt.Count; start += PromptTokens)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                logits = Read(model, [.. prompt.Skip(start).Take(PromptTokens)], state);
+            }
+            for (int made = 0; made < options.MaxTokens; made++)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                long token = sampler.Choose(logits);
+                if (options.StopTokens.Contains(token))
+                    yield break;
+                logits = Read(model, token, state);
+                yield return token;
+            }
+        }
+        finally
+        {
+            if (given == null)
+                state.Dispose();
+        }
+    }
+
+    private static double[] Read(IMemoryModel model, long[] tokens, MemoryState state)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        return Host(model.Prefill(tensor(tokens, device: state.Device).view(1, -1), state).select(1, tokens.Length - 1));
+    }
+
+    private static double[] Read(IMemoryModel model, long token, MemoryState state)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        return Host(model.Step(tensor(new[] { token }, device: state.Device), state));
+    }
+
+    private static double[] Host(Tensor logits) => logits.to(ScalarType.Float64).cpu().contiguous().data<double>().ToArray();
+}
