@@ -1,0 +1,198 @@
+using System.Collections.Generic;
+using System.Linq;
+using Memory.Gen.Generators.Specs;
+using Memory.Gen.Generators.Writing;
+
+namespace Memory.Gen.Generators.Memories.LinearMemory;
+
+/// <summary>Writes a linear memory.</summary>
+internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim) : MixerEmitter
+{
+    private bool HasConvolution => spec.ConvWidth > 0;
+
+    private bool HasHeadDecay => spec.Rule is MemoryRule.ScalarDecay or MemoryRule.GatedDelta;
+
+    private bool HasChannelDecay => spec.Rule == MemoryRule.ChannelDecay;
+
+    public override string ModuleName => LinearMemoryTexts.Name(spec) + "Memory";
+
+    public override string StateName => LinearMemoryTexts.Name(spec) + "State";
+
+    public override string Phrase => LinearMemoryTexts.Phrase(spec);
+
+    public override IEnumerable<string> Equations => LinearMemoryTexts.Equations(spec);
+
+    public override string Source => LinearMemoryTexts.Source(spec.Rule);
+
+    public override IEnumerable<string> Axes => ["H heads", "K key features", "V value features"];
+
+    public override Size Size
+    {
+        get
+        {
+            long keys = (long)spec.Heads * spec.KeyDim, values = (long)spec.Heads * spec.ValueDim, matrix = keys * spec.ValueDim;
+            long gates = spec.OutputGate ? values : 0;
+            Size size = Size.Product(dim * ((2 * keys) + (2 * values) + gates)) + new Size(spec.ValueDim);
+            if (HasConvolution)
+                size += new Size(spec.ConvWidth * ((2 * keys) + values), CacheElements: (spec.ConvWidth - 1) * ((2 * keys) + values));
+            if (spec.IsDelta)
+                size += Size.Product((long)dim * spec.Heads);
+            if (HasHeadDecay)
+                size += Size.Product((long)dim * spec.Heads) + new Size(2 * spec.Heads);
+            if (HasChannelDecay)
+                size += Size.Product(LinearMemorySpec.DecayRank * (dim + keys)) + new Size(keys);
+            if (spec.Normalized)
+                size += new Size(0, MemoryElements: keys, FlopsPerToken: 2 * keys);
+            int products = spec.IsDelta ? 3 : 2;
+            return size + new Size(0, MemoryElements: matrix, FlopsPerToken: 2 * products * matrix, Reach: null);
+        }
+    }
+
+    public override void WriteModule(CodeWriter writer, string module, string state)
+    {
+        writer.Lines($"// {char.ToUpperInvariant(Phrase[0])}{Phrase.Substring(1)}.");
+        using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, Tensor>");
+        writer.Lines($"private const long Heads = {spec.Heads}, KeyDim = {spec.KeyDim}, ValueDim = {spec.ValueDim};");
+        writer.Lines(Fields().Append("private bool registered;").Append("").ToArray());
+        using (writer.Block($"public {module}(Device? device, ScalarType? dtype) : base(nameof({module}))"))
+            writer.Lines(Assignments().Append("RegisterComponents();").ToArray());
+        writer.Blank();
+        using (writer.Block("public override Tensor forward(Tensor x, LayerState? layer)"))
+            writer.Lines(Forward(state).ToArray());
+        writer.Blank();
+        Registration.Write(writer, Submodules().ToArray(), HasHeadDecay ? ["decay_rate", "decay_bias"] : []);
+    }
+
+    public override void WriteState(CodeWriter writer, string state)
+    {
+        using CodeWriter.Scope type = writer.Block($"private sealed class {state} : LayerState");
+        writer.Lines(
+            HasConvolution ? "public readonly StateTensor QueryTail, KeyTail;  // [B, W-1, H*K], what the convolutions still need" : null,
+            HasConvolution ? "public readonly StateTensor ValueTail;  // [B, W-1, H*V]" : null,
+            "public readonly StateTensor S;  // [B, H, K, V]",
+            spec.Normalized ? "public readonly StateTensor Z;  // [B, H, K]" : null,
+            "");
+        using (writer.Block($"public {state}(MemoryState owner, string prefix) : base(owner, prefix)"))
+        {
+            if (HasConvolution)
+                foreach ((string name, int features) in new[] { ("query", spec.KeyDim), ("key", spec.KeyDim), ("value", spec.ValueDim) })
+                    writer.Lines($"{char.ToUpperInvariant(name[0])}{name.Substring(1)}Tail = Cache(\"{name}_tail\", {spec.ConvWidth - 1}, {(long)spec.Heads * features});");
+            writer.Lines(
+                $"S = Memory(\"memory\", {spec.Heads}, {spec.KeyDim}, {spec.ValueDim});",
+                spec.Normalized ? $"Z = Memory(\"normalizer\", {spec.Heads}, {spec.KeyDim});" : null);
+        }
+    }
+
+    private IEnumerable<string> Submodules()
+    {
+        foreach (string projection in new[] { "query", "key", "value" })
+            yield return projection;
+        if (HasConvolution)
+            foreach (string projection in new[] { "query", "key", "value" })
+                yield return projection + "_convolution";
+        if (spec.IsDelta)
+            yield return "write_strength";
+        if (HasHeadDecay)
+            yield return "decay";
+        if (HasChannelDecay)
+        {
+            yield return "decay_down";
+            yield return "decay_up";
+        }
+
+        if (spec.OutputGate)
+            yield return "gate";
+        yield return "norm";
+        yield return "output";
+    }
+
+    private IEnumerable<string> Fields()
+    {
+        foreach (string name in Submodules())
+            yield return name switch
+            {
+                "query" or "key" => $"private readonly Linear {name};  // D -> H*K",
+                "value" or "gate" => $"private readonly Linear {name};  // D -> H*V",
+                "write_strength" or "decay" => $"private readonly Linear {name};  // D -> H",
+                "decay_down" => $"private readonly Linear {name};  // D -> {LinearMemorySpec.DecayRank}",
+                "decay_up" => $"private readonly Linear {name};  // {LinearMemorySpec.DecayRank} -> H*K",
+                "output" => $"public readonly Linear {name};  // H*V -> D",
+                "norm" => $"private readonly RmsNorm {name};  // over V",
+                _ => $"private readonly ShortConvolution {name};",
+            };
+        if (HasHeadDecay)
+        {
+            yield return "private Parameter decay_rate;  // [H], its logarithm; to() puts a new parameter in its place";
+            yield return "private Parameter decay_bias;  // [H]";
+        }
+    }
+
+    private IEnumerable<string> Assignments()
+    {
+        foreach (string name in Submodules())
+            yield return name switch
+            {
+                "query" or "key" => Linear(name, "Dim", "Heads * KeyDim"),
+                "value" or "gate" => Linear(name, "Dim", "Heads * ValueDim"),
+                "write_strength" or "decay" => Linear(name, "Dim", "Heads"),
+                "decay_down" => Linear(name, "Dim", Prose.Count(LinearMemorySpec.DecayRank)),
+                "decay_up" => Linear(name, Prose.Count(LinearMemorySpec.DecayRank), "Heads * KeyDim", bias: true),
+                "output" => Linear(name, "Heads * ValueDim", "Dim"),
+                "norm" => "norm = new RmsNorm(ValueDim, device: device, dtype: dtype);",
+                "value_convolution" => $"{name} = new ShortConvolution(Heads * ValueDim, {spec.ConvWidth}, device: device, dtype: dtype);",
+                _ => $"{name} = new ShortConvolution(Heads * KeyDim, {spec.ConvWidth}, device: device, dtype: dtype);",
+            };
+        if (HasHeadDecay)
+        {
+            yield return "decay_rate = Initialize.DecayRate(Heads, device, dtype);";
+            yield return "decay_bias = Initialize.StepBias(Heads, device, dtype);";
+        }
+
+        static string Linear(string name, string from, string to, bool bias = false) =>
+            $"{name} = nn.Linear({from}, {to}, hasBias: {Prose.Literal(bias)}, device: device, dtype: dtype);";
+    }
+
+    private IEnumerable<string> Forward(string state)
+    {
+        yield return "using var scope = torch.NewDisposeScope();";
+        yield return $"var state = ({state}?)layer;";
+        yield return "long B = x.shape[0], T = x.shape[1];";
+        yield return $"Tensor q = {Mapped(Projected("query", "KeyDim"))};  // [B, T, H, K]";
+        yield return $"Tensor k = {Mapped(Projected("key", "KeyDim"))};  // [B, T, H, K]";
+        yield return $"Tensor v = {Projected("value", "ValueDim")};  // [B, T, H, V]";
+        if (spec.IsDelta)
+            yield return spec.NegativeEigenvalues
+                ? "Tensor beta = 2.0 * write_strength.call(x).sigmoid();  // [B, T, H], write strength in (0, 2)"
+                : "Tensor beta = write_strength.call(x).sigmoid();  // [B, T, H], write strength in (0, 1)";
+        if (HasHeadDecay)
+            yield return "Tensor g = -decay_rate.exp() * functional.softplus(decay.call(x) + decay_bias);  // [B, T, H], log decay, <= 0";
+        if (HasChannelDecay)
+            yield return "Tensor g = (decay_up.call(decay_down.call(x)).log_sigmoid() / 16.0).view(B, T, Heads, KeyDim);  // [B, T, H, K], log decay, <= 0";
+        yield return spec.Normalized
+            ? "var read = LinearAttention.Normalized(q, k, v, state?.S.Value, state?.Z.Value);"
+            : $"var read = {LinearMemoryTexts.Operator(spec.Rule)}, state?.S.Value);";
+        yield return "state?.S.Update(read.FinalState);  // [B, H, K, V]";
+        if (spec.Normalized)
+            yield return "state?.Z.Update(read.FinalNormalizer);  // [B, H, K]";
+        yield return spec.OutputGate
+            ? "Tensor y = norm.call(read.Output) * gate.call(x).view(B, T, Heads, ValueDim).silu();  // [B, T, H, V]"
+            : "Tensor y = norm.call(read.Output);  // [B, T, H, V]";
+        yield return "return output.call(y.reshape(B, T, Heads * ValueDim)).MoveToOuterDisposeScope();  // [B, T, D]";
+    }
+
+    private string Projected(string name, string features)
+    {
+        string projection = $"{name}.call(x)";
+        if (HasConvolution)
+            projection = $"{name}_convolution.call({projection}, state?.{char.ToUpperInvariant(name[0])}{name.Substring(1)}Tail)";
+        return $"{projection}.view(B, T, Heads, {features})";
+    }
+
+    private string Mapped(string projection) => spec switch
+    {
+        { UnitLength: true } => $"UnitLength.Apply({projection})",
+        { FeatureMap: FeatureMap.EluPlusOne } => $"{projection}.elu() + 1.0",
+        { FeatureMap: FeatureMap.Relu } => $"{projection}.relu()",
+        _ => projection,
+    };
+}

@@ -1,0 +1,64 @@
+using System.Globalization;
+using Memory.Gen.Generators.Specs;
+
+namespace Memory.Gen.Generators.Memories.LinearMemory;
+
+/// <summary>A matrix memory for each head.</summary>
+/// <param name="Letter">Its letter in the pattern.</param>
+/// <param name="FeedForward">Its own feed-forward width.</param>
+/// <param name="Rule">How it fades and what is written.</param>
+/// <param name="Heads">Number of memories.</param>
+/// <param name="KeyDim">Features of a key.</param>
+/// <param name="ValueDim">Features of a value.</param>
+/// <param name="ConvWidth">Width of the short convolution; 0 for none.</param>
+/// <param name="FeatureMap">Map of queries and keys.</param>
+/// <param name="Normalized">Whether reads are divided by z^T q.</param>
+/// <param name="UnitLength">Whether queries and keys have length one.</param>
+/// <param name="OutputGate">Whether reads are gated.</param>
+/// <param name="NegativeEigenvalues">Whether the write strength reaches 2.</param>
+public sealed record LinearMemorySpec(
+    char Letter,
+    int? FeedForward,
+    MemoryRule Rule,
+    int Heads,
+    int KeyDim,
+    int ValueDim,
+    int ConvWidth,
+    FeatureMap FeatureMap,
+    bool Normalized,
+    bool UnitLength,
+    bool OutputGate,
+    bool NegativeEigenvalues)
+    : MixerSpec(Letter, FeedForward)
+{
+    /// <summary>Rank of the projection that sets the decay of each key feature.</summary>
+    internal const int DecayRank = 16;
+
+    /// <inheritdoc/>
+    public override string Canonical => string.Format(
+        CultureInfo.InvariantCulture,
+        "linear_memory rule={0} heads={1} key={2} value={3} convolution={4} map={5} normalized={6} unit_length={7} gate={8} negative_eigenvalues={9}",
+        Rule, Heads, KeyDim, ValueDim, ConvWidth, FeatureMap, Normalized, UnitLength, OutputGate, NegativeEigenvalues);
+
+    internal bool IsDelta => Rule is MemoryRule.Delta or MemoryRule.GatedDelta;
+
+    internal static LinearMemorySpec Read(AttributeSpec attribute, int dim)
+    {
+        MemoryRule rule = attribute.Enum("Rule", absent: MemoryRule.GatedDelta);
+        int heads = attribute.Int("Heads");
+        int features = heads > 0 ? dim / heads : 0;
+        return new LinearMemorySpec(
+            attribute.Letter,
+            attribute.FeedForward,
+            rule,
+            heads,
+            attribute.Int("KeyDim", absent: features),
+            attribute.Int("ValueDim", absent: features),
+            attribute.Int("ConvWidth", absent: 4),
+            attribute.Enum("FeatureMap", absent: FeatureMap.Identity),
+            attribute.Bool("Normalized", absent: false),
+            attribute.Bool("UnitLength", absent: rule is MemoryRule.Delta or MemoryRule.GatedDelta),
+            attribute.Bool("OutputGate", absent: true),
+            attribute.Bool("NegativeEigenvalues", absent: false));
+    }
+}

@@ -1,0 +1,90 @@
+using System.Collections.Generic;
+using Memory.Gen.Generators.Writing;
+
+namespace Memory.Gen.Generators.Memories.LinearMemory;
+
+/// <summary>Names, words and equations of the rules of a linear memory.</summary>
+internal static class LinearMemoryTexts
+{
+    public static string Name(LinearMemorySpec spec) => spec.Rule == MemoryRule.Linear ? "Linear" : spec.Rule.ToString();
+
+    /// <summary>The operator's call as far as the arguments that every rule has in its own way.</summary>
+    public static string Operator(MemoryRule rule) => rule switch
+    {
+        MemoryRule.Linear => "LinearAttention.Apply(q, k, v",
+        MemoryRule.ScalarDecay => "ScalarDecay.Apply(q, k, v, g",
+        MemoryRule.ChannelDecay => "ChannelDecay.Apply(q, k, v, g",
+        MemoryRule.Delta => "DeltaRule.Apply(q, k, v, beta",
+        _ => "GatedDeltaRule.Apply(q, k, v, beta, g",
+    };
+
+    public static string Phrase(LinearMemorySpec spec)
+    {
+        string words = spec.Rule switch
+        {
+            MemoryRule.Linear => spec.Normalized ? "normalized linear attention" : "linear attention",
+            MemoryRule.ScalarDecay => "a linear memory whose heads fade at a rate that each token sets",
+            MemoryRule.ChannelDecay => "a linear memory whose key features fade at rates that each token sets",
+            MemoryRule.Delta => "a linear memory under the delta rule",
+            _ => "a linear memory under the gated delta rule",
+        };
+        words += ", " + Prose.Count(spec.Heads, "head") + " of " + spec.KeyDim + " by " + spec.ValueDim + " features";
+        if (spec.ConvWidth > 0)
+            words += ", convolutions over " + Prose.Count(spec.ConvWidth, "token");
+        if (spec.OutputGate)
+            words += ", gated output";
+        return words;
+    }
+
+    public static IEnumerable<string> Equations(LinearMemorySpec spec)
+    {
+        yield return spec.Rule switch
+        {
+            MemoryRule.Linear => "S_t = S_{t-1} + k_t v_t^T",
+            MemoryRule.ScalarDecay => "S_t = e^{g_t} S_{t-1} + k_t v_t^T",
+            MemoryRule.ChannelDecay => "S_t = diag(e^{g_t}) S_{t-1} + k_t v_t^T",
+            MemoryRule.Delta => "S_t = S_{t-1} + beta_t k_t (v_t - S_{t-1}^T k_t)^T",
+            _ => "S_t = e^{g_t} S_{t-1} + beta_t k_t (v_t - (e^{g_t} S_{t-1})^T k_t)^T",
+        };
+        yield return spec.Normalized
+            ? "o_t = S_t^T q_t / (z_t^T q_t),   z_t = z_{t-1} + k_t"
+            : "o_t = S_t^T q_t / sqrt(K)";
+        string mapped = Mapped(spec), conv = spec.ConvWidth > 0 ? "SiLU(conv(W x_t))" : "W x_t";
+        yield return mapped.Length == 0
+            ? $"q_t, k_t, v_t = {conv}"
+            : $"q_t, k_t = {mapped}({conv}),   v_t = {conv}";
+        string? gates = spec.Rule switch
+        {
+            MemoryRule.ScalarDecay => Decay,
+            MemoryRule.ChannelDecay => "g_t = log sigmoid(W_2 W_1 x_t + b) / 16",
+            MemoryRule.Delta => Strength(spec),
+            MemoryRule.GatedDelta => Strength(spec) + ",   " + Decay,
+            _ => null,
+        };
+        if (gates is not null)
+            yield return gates;
+        yield return "y_t = W RMSNorm(o_t)" + (spec.OutputGate ? " * SiLU(W x_t)" : "");
+    }
+
+    public static string Source(MemoryRule rule) => rule switch
+    {
+        MemoryRule.Linear => "Katharopoulos, Vyas, Pappas, Fleuret: Transformers are RNNs (arXiv 2006.16236), section 3.",
+        MemoryRule.ScalarDecay => "Dao, Gu: Transformers are SSMs (arXiv 2405.21060), section 5.",
+        MemoryRule.ChannelDecay => "Yang, Wang, Shen, Panda, Kim: Gated Linear Attention Transformers (arXiv 2312.06635), section 4.",
+        MemoryRule.Delta => "Yang, Wang, Zhang, Shen, Kim: Parallelizing Linear Transformers with the Delta Rule (arXiv 2406.06484), section 2.",
+        _ => "Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464), section 3.",
+    };
+
+    private const string Decay = "g_t = -e^a softplus(W x_t + b)";
+
+    private static string Strength(LinearMemorySpec spec) =>
+        "beta_t = " + (spec.NegativeEigenvalues ? "2 " : "") + "sigmoid(W x_t)";
+
+    private static string Mapped(LinearMemorySpec spec) => spec switch
+    {
+        { UnitLength: true } => "unit",
+        { FeatureMap: FeatureMap.EluPlusOne } => "(elu + 1)",
+        { FeatureMap: FeatureMap.Relu } => "relu",
+        _ => "",
+    };
+}

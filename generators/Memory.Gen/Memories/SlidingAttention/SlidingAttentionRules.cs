@@ -1,0 +1,41 @@
+using Memory.Gen.Generators.Specs;
+
+namespace Memory.Gen.Generators.Memories.SlidingAttention;
+
+/// <summary>What can be wrong with a declared attention.</summary>
+internal static class SlidingAttentionRules
+{
+    public static void Check(SlidingAttentionSpec spec, int dim, ErrorList errors)
+    {
+        bool heads = errors.CheckPositive("Heads", spec.Heads, "heads", Limits.Heads, example: 8)
+            && errors.CheckDivides("Heads", spec.Heads, dim);
+        if (errors.Spec.Has("KeyValueHeads"))
+            CheckKeyValueHeads(spec, heads, errors);
+        if (spec.Window is < 1)
+            errors.Add("MEMGEN103", "Window", Limits.Text(spec.Window.Value));
+        else if (spec.Window is { } window)
+            errors.CheckRange("Window", window, 1, Limits.Window);
+        if (spec.RotaryBase != 0 && errors.CheckRange("RotaryBase", spec.RotaryBase, 1, 1e12) && heads && dim > 0)
+            CheckEvenHead(spec, dim, errors);
+    }
+
+    private static void CheckKeyValueHeads(SlidingAttentionSpec spec, bool headsAreGood, ErrorList errors)
+    {
+        if (!errors.CheckPositive("KeyValueHeads", spec.KeyValueHeads, "heads", Limits.Heads, example: 1) || !headsAreGood)
+            return;
+        if (spec.KeyValueHeads > spec.Heads || spec.Heads % spec.KeyValueHeads != 0)
+            errors.Add(
+                "MEMGEN121",
+                "KeyValueHeads",
+                Limits.Text(spec.KeyValueHeads),
+                Limits.Text(spec.Heads),
+                Limits.Text(Divisors.Below(spec.Heads, spec.KeyValueHeads)));
+    }
+
+    private static void CheckEvenHead(SlidingAttentionSpec spec, int dim, ErrorList errors)
+    {
+        int features = dim / spec.Heads;
+        if (features % 2 != 0)
+            errors.Add("MEMGEN122", errors.Spec.Has("RotaryBase") ? "RotaryBase" : "Heads", Limits.Text(features), Limits.Text(dim), Limits.Text(spec.Heads));
+    }
+}

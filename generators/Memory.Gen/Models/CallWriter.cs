@@ -1,0 +1,78 @@
+using Memory.Gen.Generators.Writing;
+
+namespace Memory.Gen.Generators.Models;
+
+/// <summary>Writes the calls that models and layers have alike: forward, NewState, Prefill, Step, LoadState, card.</summary>
+internal static class CallWriter
+{
+    /// <summary>Writes the calls; the class adds <c>Read(Tensor, State?)</c> to them.</summary>
+    /// <param name="writer">Where to.</param>
+    /// <param name="model">The model or layer.</param>
+    /// <param name="weight">An expression for a weight that tells device and dtype.</param>
+    public static void Write(CodeWriter writer, ModelSpec model, string weight)
+    {
+        string input = model.IsModel ? "tokens" : "x", one = model.IsModel ? "token" : "x";
+        string inputs = model.IsModel ? "[B, T] int64" : "[B, T, Dim]", outputs = model.IsModel ? "[B, T, VocabSize]" : "[B, T, Dim]";
+        string oneIn = model.IsModel ? "[B] int64" : "[B, Dim]", oneOut = model.IsModel ? "[B, VocabSize]" : "[B, Dim]";
+        writer.Lines(
+            $"/// <summary>Reads whole sequences that begin here: {inputs} to {outputs}.</summary>",
+            $"public override Tensor forward(Tensor {input}) => Read({input}, null);",
+            "",
+            "/// <summary>A state that has read nothing.</summary>",
+            "/// <param name=\"batch\">Number of sequences, at least 1.</param>",
+            $"public State NewState(long batch) => new State(batch, {weight}.device, {weight}.dtype);",
+            "",
+            $"/// <summary>Reads on from a state and advances it, all or nothing: {inputs} to {outputs}. Any T, any split.</summary>");
+        using (writer.Block($"public Tensor Prefill(Tensor {input}, State state)"))
+            writer.Lines(
+                $"using var advance = state.Begin({input}.shape[0], {input}.shape[1]);",
+                $"Tensor {(model.IsModel ? "logits" : "y")} = Read({input}, state);",
+                "advance.Commit();",
+                $"return {(model.IsModel ? "logits" : "y")};");
+        writer.Lines("", $"/// <summary>Reads one token of every sequence and advances the state: {oneIn} to {oneOut}.</summary>");
+        using (writer.Block($"public Tensor Step(Tensor {one}, State state)"))
+            writer.Lines(
+                "using var scope = torch.NewDisposeScope();",
+                $"return Prefill({one}.unsqueeze(1), state).squeeze(1).MoveToOuterDisposeScope();");
+        writer.Lines(
+            "",
+            "/// <summary>Loads a state that its Save wrote.</summary>",
+            "/// <param name=\"path\">The file; one of another model, or damaged, is an error that says so.</param>",
+            $"/// <param name=\"device\">Where the state shall lie; null is where the {(model.IsModel ? "model" : "layer")} lies.</param>",
+            $"public State LoadState(string path, Device? device = null) => State.Load(path, device ?? {weight}.device);");
+    }
+
+    /// <summary>Writes the card, with numbers that the compiler knows.</summary>
+    public static void WriteCard(CodeWriter writer, ModelSpec model, Size size)
+    {
+        string contract = "global::Memory.Gen.Runtime.IMemory" + (model.IsModel ? "Model" : "Layer");
+        writer.Lines(
+            "/// <summary>Parameters, state bytes, cost and receptive field, all exact.</summary>",
+            "public static MemoryCard Card { get; } = new MemoryCard(",
+            $"    model: nameof({Specs.TypeSpec.Escape(model.Type.Name)}),",
+            $"    parameters: {size.Parameters},",
+            $"    memoryElements: {size.MemoryElements},",
+            $"    cacheElements: {size.CacheElements},",
+            $"    cacheElementsPerToken: {size.CacheElementsPerToken},",
+            $"    flopsPerToken: {size.FlopsPerToken},",
+            $"    flopsPerTokenOfContext: {size.FlopsPerTokenOfContext},",
+            $"    receptiveField: {(size.Reach is { } reach ? (reach + 1).ToString(System.Globalization.CultureInfo.InvariantCulture) : "null")});",
+            "",
+            $"MemoryCard {contract}.Card => Card;",
+            "",
+            $"string {contract}.Declaration => DeclarationHash;");
+    }
+
+    /// <summary>Writes the summary and the line that opens the class.</summary>
+    public static CodeWriter.Scope Open(CodeWriter writer, ModelSpec model, string sentence, string sizes)
+    {
+        string name = Specs.TypeSpec.Escape(model.Type.Name);
+        writer.Lines(
+            "/// <summary>",
+            "/// " + sentence,
+            "/// " + sizes,
+            "/// </summary>",
+            $"[global::System.CodeDom.Compiler.GeneratedCode(\"{SourceFile.Tool}\", \"{SourceFile.Version}\")]");
+        return writer.Block($"partial class {name} : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemory{(model.IsModel ? "Model" : "Layer")}<{name}.State>");
+    }
+}

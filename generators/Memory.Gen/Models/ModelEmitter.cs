@@ -1,0 +1,122 @@
+using System.Collections.Generic;
+using System.Linq;
+using Memory.Gen.Generators.Specs;
+using Memory.Gen.Generators.Writing;
+
+namespace Memory.Gen.Generators.Models;
+
+/// <summary>Writes a whole [MemoryModel]: embedding, layers, norm, head.</summary>
+internal static class ModelEmitter
+{
+    public static string Emit(ModelSpec model)
+    {
+        EmittedMixer[] mixers = EmittedMixer.Of(model);
+        Size size = SizeOf(model, mixers);
+        string[] nested = EmittedNames.Nested.Concat(EmittedMixer.Names(mixers)).ToArray();
+        return SourceFile.Write(
+            model.Type, ModelHeader.Lines(model, mixers, size), nested, writer => WriteClass(writer, model, mixers, size));
+    }
+
+    /// <summary>The exact sizes of a model.</summary>
+    public static Size SizeOf(ModelSpec model, EmittedMixer[] mixers)
+    {
+        long dim = model.Dim, table = model.VocabSize * dim;
+        Size size = new Size(table + dim) + (model.TiedEmbeddings ? new Size(0, FlopsPerToken: 2 * table) : Size.Product(table));
+        foreach (IGrouping<MixerUse, MixerUse> layers in model.Order.GroupBy(m => m))
+        {
+            Size layer = new Size(dim) + mixers.First(m => m.Use == layers.Key).Emitter.Size;
+            if (layers.Key.FeedForward > 0)
+                layer += new Size(dim) + Size.Product(3 * dim * layers.Key.FeedForward);
+            size += layer.Times(layers.Count());
+        }
+
+        return size;
+    }
+
+    private static void WriteClass(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers, Size size)
+    {
+        using CodeWriter.Scope type = CallWriter.Open(writer, model, ModelHeader.Sentence(model, mixers), ModelHeader.Sizes(size));
+        writer.Lines(
+            $"private const long VocabSize = {model.VocabSize}, Dim = {model.Dim};",
+            mixers.Length > 1 ? $"private const string Pattern = \"{model.Pattern}\";" : null,
+            $"private const int LayerCount = {model.Layers};",
+            $"private const string DeclarationHash = \"{model.Hash}\";",
+            "",
+            "private readonly Embedding embedding;  // [VocabSize, D]",
+            "private readonly global::TorchSharp.Modules.ModuleList<Layer> layers;",
+            "private readonly RmsNorm norm;",
+            model.TiedEmbeddings ? null : "private readonly Linear head;  // D -> VocabSize",
+            "private bool registered;",
+            "");
+        WriteConstructor(writer, model, mixers);
+        writer.Blank();
+        CallWriter.Write(writer, model, "embedding.weight!");
+        writer.Blank();
+        WriteRead(writer, model);
+        writer.Blank();
+        Registration.Write(writer, model.TiedEmbeddings ? ["embedding", "layers", "norm"] : ["embedding", "layers", "norm", "head"]);
+        writer.Blank();
+        CallWriter.WriteCard(writer, model, size);
+        writer.Blank();
+        LayerWriter.Write(writer, mixers);
+        foreach (EmittedMixer mixer in mixers)
+        {
+            writer.Blank();
+            mixer.Emitter.WriteModule(writer, mixer.Module, mixer.State);
+            writer.Blank();
+            mixer.Emitter.WriteState(writer, mixer.State);
+        }
+
+        writer.Blank();
+        StateWriter.Write(writer, model, mixers);
+    }
+
+    private static void WriteConstructor(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers)
+    {
+        string name = TypeSpec.Escape(model.Type.Name);
+        writer.Lines(
+            "/// <summary>A model with fresh weights.</summary>",
+            "/// <param name=\"device\">Where the weights lie; null is the CPU.</param>",
+            "/// <param name=\"dtype\">A floating type; null is float32.</param>");
+        using CodeWriter.Scope constructor = writer.Block($"public {name}(Device? device = null, ScalarType? dtype = null) : base(nameof({name}))");
+        writer.Lines(
+            "embedding = nn.Embedding(VocabSize, Dim, device: device, dtype: dtype);",
+            "Initialize.Embedding(embedding.weight!);",
+            "layers = new global::TorchSharp.Modules.ModuleList<Layer>();");
+        if (mixers.Length == 1)
+        {
+            writer.Lines("for (int i = 0; i < LayerCount; i++)", $"    layers.append({NewLayer(mixers[0])});");
+        }
+        else
+        {
+            writer.Lines("foreach (char letter in Pattern)", "    layers.append(letter switch", "    {");
+            foreach (EmittedMixer mixer in mixers.Take(mixers.Length - 1))
+                writer.Lines($"        '{mixer.Letter}' => {NewLayer(mixer)},");
+            writer.Lines($"        _ => {NewLayer(mixers[mixers.Length - 1])},", "    });");
+        }
+
+        writer.Lines(
+            "norm = new RmsNorm(Dim, device: device, dtype: dtype);",
+            model.TiedEmbeddings ? null : "head = nn.Linear(Dim, VocabSize, hasBias: false, device: device, dtype: dtype);",
+            "RegisterComponents();");
+
+        string NewLayer(EmittedMixer mixer)
+        {
+            string width = LayerWriter.HasOneWidth(mixers) ? "" : $"{mixer.Use.FeedForward}, ";
+            return $"new Layer(new {mixer.Module}(device, dtype), {width}device, dtype)";
+        }
+    }
+
+    private static void WriteRead(CodeWriter writer, ModelSpec model)
+    {
+        using CodeWriter.Scope method = writer.Block("private Tensor Read(Tensor tokens, State? state)");
+        writer.Lines(
+            "using var scope = torch.NewDisposeScope();",
+            "Tensor x = embedding.call(tokens);  // [B, T, D]",
+            "for (int i = 0; i < LayerCount; i++)",
+            "    x = layers[i].call(x, state?.Layers[i]);",
+            model.TiedEmbeddings
+                ? "return functional.linear(norm.call(x), embedding.weight!).MoveToOuterDisposeScope();  // [B, T, VocabSize]"
+                : "return head.call(norm.call(x)).MoveToOuterDisposeScope();  // [B, T, VocabSize]");
+    }
+}

@@ -1,0 +1,79 @@
+using System.Collections.Generic;
+using System.Linq;
+using Memory.Gen.Generators.Writing;
+
+namespace Memory.Gen.Generators.Models;
+
+/// <summary>What an emitted file says about itself before it starts: words, equations, sources, sizes, axes.</summary>
+internal static class ModelHeader
+{
+    private const int ShownLayers = 24;
+
+    public static IEnumerable<string> Lines(ModelSpec model, EmittedMixer[] mixers, Size size)
+    {
+        yield return $"{model.Type.Name}, written by {SourceFile.Tool} {SourceFile.Version} from the attributes on its declaration.";
+        yield return "";
+        foreach (string line in Prose.Wrap(Words(model, mixers)))
+            yield return line;
+        foreach (EmittedMixer mixer in mixers)
+        {
+            yield return "";
+            foreach (string line in Mixer(mixer))
+                yield return line;
+        }
+
+        yield return "";
+        yield return Sizes(size);
+        foreach (string line in Prose.Wrap("Axes: " + string.Join(", ", Axes(model, mixers)) + "."))
+            yield return line;
+    }
+
+    /// <summary>Parameters and state, as header and summary state them.</summary>
+    public static string Sizes(Size size)
+    {
+        long bytes = (4 * (size.MemoryElements + size.CacheElements)) + 8;
+        string state = size.CacheElementsPerToken > 0
+            ? $"State: {Prose.Count(bytes)} bytes a sequence in float32, and {Prose.Count(4 * size.CacheElementsPerToken)} more for each token read."
+            : $"State: {Prose.Count(bytes)} bytes a sequence in float32, whatever the length.";
+        return $"Parameters: {Prose.Count(size.Parameters)}.  {state}";
+    }
+
+    /// <summary>The model in one sentence.</summary>
+    public static string Sentence(ModelSpec model, EmittedMixer[] mixers) => !model.IsModel
+        ? $"A memory layer of width {Prose.Count(model.Dim)}: {mixers[0].Emitter.Phrase}."
+        : $"A language model over {Prose.Count(model.VocabSize, "symbol")}: {Prose.Count(model.Layers, "layer")}"
+            + (model.Pattern.Length is > 0 and <= ShownLayers ? " in the order " + model.Pattern : "")
+            + $", width {Prose.Count(model.Dim)}.";
+
+    private static string Words(ModelSpec model, EmittedMixer[] mixers) => !model.IsModel
+        ? Sentence(model, mixers) + " Features come in and go out; norm, residual and what follows are the caller's."
+        : Sentence(model, mixers) + " A layer adds its mixer's output to the stream" + FeedForward(mixers)
+            + ", each behind an RMS norm. A last norm and "
+            + (model.TiedEmbeddings ? "the embedding's own weights give the logits." : "a linear head give the logits.");
+
+    private static string FeedForward(EmittedMixer[] mixers)
+    {
+        int[] widths = mixers.Select(m => m.Use.FeedForward).Distinct().ToArray();
+        if (widths.Length == 1)
+            return widths[0] == 0 ? "" : $", then a SwiGLU network's of hidden width {Prose.Count(widths[0])}";
+        return ", then a SwiGLU network's of hidden width "
+            + string.Join(", ", mixers.Select(m => (m.Use.FeedForward == 0 ? "none" : Prose.Count(m.Use.FeedForward)) + " in " + m.Letter));
+    }
+
+    private static IEnumerable<string> Mixer(EmittedMixer mixer)
+    {
+        string mark = mixer.Letter == '\0' ? "" : mixer.Letter + ": ";
+        foreach (string line in Prose.Wrap(mark + mixer.Emitter.Phrase + "."))
+            yield return char.ToUpperInvariant(line[0]) == line[0] || mark.Length > 0 ? line : char.ToUpperInvariant(line[0]) + line.Substring(1);
+        foreach (string equation in mixer.Emitter.Equations)
+            yield return "     " + equation;
+        foreach (string line in Prose.Wrap(mixer.Emitter.Source))
+            yield return "   " + line;
+    }
+
+    private static IEnumerable<string> Axes(ModelSpec model, EmittedMixer[] mixers)
+    {
+        IEnumerable<string> axes = new[] { "B batch", "T tokens", "D width" }.Concat(mixers.SelectMany(m => m.Emitter.Axes)).Distinct();
+        return mixers.Any(m => m.Use.FeedForward > 0) ? axes.Append("F feed-forward width") : axes;
+    }
+}

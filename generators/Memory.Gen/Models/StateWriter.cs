@@ -1,0 +1,55 @@
+using System.Linq;
+using Memory.Gen.Generators.Specs;
+using Memory.Gen.Generators.Writing;
+
+namespace Memory.Gen.Generators.Models;
+
+/// <summary>Writes the public state of a class, and the constructor, calls and card that go with it.</summary>
+internal static class StateWriter
+{
+    /// <summary>Writes the nested class <c>State</c>.</summary>
+    /// <param name="writer">Where to.</param>
+    /// <param name="model">The model or layer.</param>
+    /// <param name="mixers">Its mixers.</param>
+    public static void Write(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers)
+    {
+        string name = TypeSpec.Escape(model.Type.Name);
+        writer.Lines($"/// <summary>What a {model.Type.Name} remembers of the sequences it reads, one row each. The caller owns it.</summary>");
+        using CodeWriter.Scope type = writer.Block("public sealed class State : MemoryState");
+        using (writer.Block($"internal State(long batch, Device device, ScalarType dtype) : base(nameof({name}), DeclarationHash, batch, device, dtype)"))
+            WriteLayers(writer, model, mixers);
+        writer.Lines(
+            "",
+            model.IsModel ? "internal LayerState[] Layers { get; }" : "internal LayerState Layer { get; }",
+            "",
+            "/// <summary>Loads a state that Save wrote.</summary>",
+            "/// <param name=\"path\">The file; one of another model, or damaged, is an error that says so.</param>",
+            "/// <param name=\"device\">Where the state shall lie; null is the CPU.</param>");
+        using (writer.Block("public static State Load(string path, Device? device = null)"))
+            writer.Lines("var state = new State(BatchOf(path), device ?? torch.CPU, DtypeOf(path));", "state.Read(path);", "return state;");
+        writer.Lines("", "/// <summary>A deep copy; gradients flow through it too.</summary>");
+        using (writer.Block("public State Clone()"))
+            writer.Lines("var copy = new State(Batch, Device, Dtype);", "copy.CopyFrom(this);", "return copy;");
+    }
+
+    private static void WriteLayers(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers)
+    {
+        if (!model.IsModel)
+        {
+            writer.Lines($"Layer = new {mixers[0].State}(this, \"mixer\");");
+            return;
+        }
+
+        writer.Lines("Layers = new LayerState[LayerCount];", "for (int i = 0; i < LayerCount; i++)");
+        if (mixers.Length == 1)
+        {
+            writer.Lines($"    Layers[i] = new {mixers[0].State}(this, \"layers.\" + i);");
+            return;
+        }
+
+        writer.Lines("    Layers[i] = Pattern[i] switch", "    {");
+        foreach (EmittedMixer mixer in mixers.Take(mixers.Length - 1))
+            writer.Lines($"        '{mixer.Letter}' => new {mixer.State}(this, \"layers.\" + i),");
+        writer.Lines($"        _ => new {mixers[mixers.Length - 1].State}(this, \"layers.\" + i),", "    };");
+    }
+}

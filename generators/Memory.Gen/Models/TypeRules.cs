@@ -1,0 +1,32 @@
+using System.Collections.Generic;
+using System.Linq;
+using Memory.Gen.Generators.Specs;
+
+namespace Memory.Gen.Generators.Models;
+
+/// <summary>What can be wrong with the class that carries the attributes.</summary>
+internal static class TypeRules
+{
+    public static void Check(Declaration declaration, List<SpecError> errors)
+    {
+        TypeSpec type = declaration.Type;
+        if (type.Flaw is not null)
+            Add("MEMGEN004", type.Name, type.Flaw);
+        else if (type.IsGeneric || type.Containers.Any(c => c.IsGeneric))
+            Add("MEMGEN003", type.Name, type.IsGeneric ? type.Name : type.Containers.First(c => c.IsGeneric).Name);
+        else if (!type.IsPartial)
+            Add("MEMGEN001", type.Name, declaration.Root.Spec.Kind);
+        foreach (ContainerSpec container in type.Containers.Where(c => !c.IsPartial && !c.IsGeneric))
+            Add("MEMGEN002", container.Name, type.Name, container.Keyword);
+        if (type.WrongBase is not null && type.Flaw is null)
+            Add("MEMGEN005", type.Name, type.WrongBase);
+        foreach (string name in EmittedNames.Of(declaration.IsModel).Where(n => type.Members.Contains(n)))
+            Add("MEMGEN006", type.Name, "'" + name + "'");
+        if (EmittedNames.Of(declaration.IsModel).Contains(type.Name))
+            Add("MEMGEN006", type.Name, "its own name as that of a member");
+        if (type.HasPrimaryConstructor && type.Flaw is null)
+            Add("MEMGEN006", type.Name, "a primary constructor");
+
+        void Add(string id, params string[] args) => errors.Add(new SpecError(id, -1, "", args.ToEquatableArray()));
+    }
+}

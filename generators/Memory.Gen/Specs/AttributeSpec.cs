@@ -1,0 +1,56 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using Microsoft.CodeAnalysis;
+
+namespace Memory.Gen.Generators.Specs;
+
+/// <summary>One argument of an attribute: the name of its property or constructor parameter, and a constant.</summary>
+/// <param name="Name">As the attribute spells it: <c>Heads</c>, <c>letter</c>.</param>
+/// <param name="Value">A string, bool, char, int, long or double; an enum as its number; null if given as null.</param>
+public sealed record ArgumentSpec(string Name, object? Value);
+
+/// <summary>One attribute of a declaration as it was written. What is not written is absent, not a default.</summary>
+/// <param name="Kind">The attribute's name without its suffix: <c>SlidingAttention</c>.</param>
+/// <param name="Arguments">Constructor arguments, then named ones.</param>
+/// <param name="IsReadable">False where the compiler itself reports an argument, so that nothing can be said about it.</param>
+public sealed record AttributeSpec(string Kind, EquatableArray<ArgumentSpec> Arguments, bool IsReadable)
+{
+    internal static AttributeSpec Read(string kind, AttributeData attribute)
+    {
+        var arguments = new List<ArgumentSpec>();
+        bool readable = attribute.AttributeConstructor is not null;
+        for (int i = 0; i < attribute.ConstructorArguments.Length && attribute.AttributeConstructor is { } constructor; i++)
+            Add(constructor.Parameters[i].Name, attribute.ConstructorArguments[i]);
+        foreach (KeyValuePair<string, TypedConstant> argument in attribute.NamedArguments)
+            Add(argument.Key, argument.Value);
+        return new AttributeSpec(kind, arguments.ToEquatableArray(), readable);
+
+        void Add(string name, TypedConstant constant)
+        {
+            if (constant.Kind is TypedConstantKind.Primitive or TypedConstantKind.Enum)
+                arguments.Add(new ArgumentSpec(name, constant.Value));
+            else
+                readable = false;
+        }
+    }
+
+    internal bool Has(string name) => Arguments.Any(a => a.Name == name);
+
+    internal int Int(string name, int absent = 0) => Value(name) is int value ? value : absent;
+
+    internal double Double(string name, double absent) => Value(name) is double value ? value : absent;
+
+    internal bool Bool(string name, bool absent) => Value(name) is bool value ? value : absent;
+
+    internal string? String(string name) => Value(name) as string;
+
+    internal int? FeedForward => Has("FeedForward") ? Int("FeedForward") : null;
+
+    internal char Letter => Value("letter") is char letter ? letter : '\0';
+
+    internal T Enum<T>(string name, T absent)
+        where T : struct, Enum => Value(name) is int value ? (T)(object)value : absent;
+
+    private object? Value(string name) => Arguments.FirstOrDefault(a => a.Name == name)?.Value;
+}

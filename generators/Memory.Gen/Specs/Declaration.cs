@@ -1,0 +1,28 @@
+using System.Collections.Generic;
+using System.Linq;
+
+namespace Memory.Gen.Generators.Specs;
+
+/// <summary>A class with attributes of Memory.Gen, as it was written: nothing is filled in or judged.</summary>
+/// <param name="Type">The class.</param>
+/// <param name="Attributes">Its attributes of ours, in the order of the source.</param>
+public sealed record Declaration(TypeSpec Type, EquatableArray<AttributeSpec> Attributes)
+{
+    internal const string ModelKind = "MemoryModel";
+    internal const string LayerKind = "MemoryLayer";
+
+    internal bool IsModel => Attributes.Any(a => a.Kind == ModelKind);
+
+    internal bool IsLayer => Attributes.Any(a => a.Kind == LayerKind);
+
+    /// <summary>False where the compiler itself reports something, and a second report would only repeat it.</summary>
+    internal bool IsReadable => Attributes.All(a => a.IsReadable);
+
+    /// <summary>The [MemoryModel] or [MemoryLayer] attribute, with its position.</summary>
+    internal (int Index, AttributeSpec Spec) Root => Indexed.First(a => a.Spec.Kind is ModelKind or LayerKind);
+
+    /// <summary>The mixer attributes, with their positions.</summary>
+    internal IEnumerable<(int Index, AttributeSpec Spec)> Mixers => Indexed.Where(a => a.Spec.Kind is not (ModelKind or LayerKind));
+
+    private IEnumerable<(int Index, AttributeSpec Spec)> Indexed => Attributes.Select((spec, index) => (index, spec));
+}

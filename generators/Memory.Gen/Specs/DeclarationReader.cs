@@ -1,0 +1,99 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+
+namespace Memory.Gen.Generators.Specs;
+
+/// <summary>From symbols to a <see cref="Declaration"/>: the one place where both meet.</summary>
+internal static class DeclarationReader
+{
+    private const string AttributeNamespace = "Memory.Gen";
+
+    private static readonly SymbolDisplayFormat NamespaceFormat = SymbolDisplayFormat.FullyQualifiedFormat
+        .WithGlobalNamespaceStyle(SymbolDisplayGlobalNamespaceStyle.Omitted)
+        .WithMiscellaneousOptions(SymbolDisplayMiscellaneousOptions.None);
+
+    /// <summary>The kind of an attribute of ours; null for anybody else's.</summary>
+    public static string? KindOf(AttributeData attribute, Func<string, bool> isMixer)
+    {
+        const string suffix = "Attribute";
+        if (attribute.AttributeClass is not { ContainingType: null } type || !type.Name.EndsWith(suffix, StringComparison.Ordinal))
+            return null;
+        string kind = type.Name.Substring(0, type.Name.Length - suffix.Length);
+        return (kind is Declaration.ModelKind or Declaration.LayerKind || isMixer(kind))
+            && type.ContainingNamespace.ToDisplayString() == AttributeNamespace ? kind : null;
+    }
+
+    /// <param name="type">The class.</param>
+    /// <param name="isMixer">Whether a name is that of a mixer attribute.</param>
+    /// <param name="hiddenNames">The names that already mean something else inside the class.</param>
+    public static Declaration Read(INamedTypeSymbol type, Func<string, bool> isMixer, EquatableArray<string> hiddenNames)
+    {
+        var attributes = new List<AttributeSpec>();
+        foreach (AttributeData attribute in type.GetAttributes())
+            if (KindOf(attribute, isMixer) is { } kind)
+                attributes.Add(AttributeSpec.Read(kind, attribute));
+        return new Declaration(ReadType(type, hiddenNames), attributes.ToEquatableArray());
+    }
+
+    /// <summary>Names of the members that a person wrote.</summary>
+    public static IEnumerable<string> MemberNames(INamedTypeSymbol type) => type.GetMembers()
+        .Where(m => !m.IsImplicitlyDeclared && m is not IMethodSymbol { MethodKind: not MethodKind.Ordinary })
+        .Select(m => m.Name);
+
+    private static TypeSpec ReadType(INamedTypeSymbol type, EquatableArray<string> hiddenNames) => new(
+        type.ContainingNamespace.IsGlobalNamespace ? "" : type.ContainingNamespace.ToDisplayString(NamespaceFormat),
+        Containers(type).Select(c => new ContainerSpec(Keyword(c), c.Name, IsPartial(c), c.IsGenericType)).ToEquatableArray(),
+        type.Name,
+        IsPartial(type),
+        type.IsGenericType,
+        Flaw(type),
+        WrongBase(type),
+        MemberNames(type).Distinct().OrderBy(n => n, StringComparer.Ordinal).ToEquatableArray(),
+        Parts(type).Any(p => p.ParameterList is not null),
+        hiddenNames);
+
+    private static IEnumerable<INamedTypeSymbol> Containers(INamedTypeSymbol type)
+    {
+        var containers = new Stack<INamedTypeSymbol>();
+        for (INamedTypeSymbol? container = type.ContainingType; container is not null; container = container.ContainingType)
+            containers.Push(container);
+        return containers;
+    }
+
+    private static IEnumerable<TypeDeclarationSyntax> Parts(INamedTypeSymbol type) =>
+        type.DeclaringSyntaxReferences.Select(r => r.GetSyntax()).OfType<TypeDeclarationSyntax>();
+
+    private static bool IsPartial(INamedTypeSymbol type) =>
+        Parts(type).Any(p => p.Modifiers.Any(SyntaxKind.PartialKeyword));
+
+    private static string Keyword(INamedTypeSymbol type) => type switch
+    {
+        { IsRecord: true, TypeKind: TypeKind.Struct } => "record struct",
+        { IsRecord: true } => "record",
+        { TypeKind: TypeKind.Struct } => "struct",
+        { TypeKind: TypeKind.Interface } => "interface",
+        _ => "class",
+    };
+
+    private static string? Flaw(INamedTypeSymbol type) => type switch
+    {
+        { IsRecord: true } => "a record",
+        { TypeKind: not TypeKind.Class } => "a " + Keyword(type),
+        { IsStatic: true } => "a static class",
+        { IsAbstract: true } => "an abstract class",
+        { IsFileLocal: true } => "a file-local class",
+        _ => Containers(type).Any(c => c.IsFileLocal) ? "inside a file-local type" : null,
+    };
+
+    private static string? WrongBase(INamedTypeSymbol type) =>
+        type.BaseType is not { } parent
+        || type.TypeKind != TypeKind.Class
+        || parent.SpecialType == SpecialType.System_Object
+        || parent.ToDisplayString() == "TorchSharp.torch.nn.Module<TorchSharp.torch.Tensor, TorchSharp.torch.Tensor>"
+            ? null
+            : parent.ToDisplayString(SymbolDisplayFormat.MinimallyQualifiedFormat);
+}

@@ -1,0 +1,37 @@
+namespace Memory.Gen.Generators.Specs;
+
+/// <summary>Numbers that must divide others, and the nearest ones that do.</summary>
+internal static class Divisors
+{
+    /// <summary>The largest divisor of <paramref name="number"/> that is not above <paramref name="near"/>.</summary>
+    public static int Below(int number, int near)
+    {
+        int divisor = System.Math.Min(near, number);
+        while (number % divisor != 0)
+            divisor--;
+        return divisor;
+    }
+
+    /// <summary>The smallest divisor of <paramref name="number"/> that is not below <paramref name="near"/>, or the number.</summary>
+    public static int Above(int number, int near)
+    {
+        int divisor = System.Math.Min(near, number);
+        while (number % divisor != 0)
+            divisor++;
+        return divisor;
+    }
+
+    /// <summary>A number of heads that must divide the width: MEMGEN102 where it does not.</summary>
+    /// <returns>Whether it divides.</returns>
+    public static bool CheckDivides(this ErrorList errors, string name, int value, int dim)
+    {
+        if (dim < 1 || (value <= dim && dim % value == 0))
+            return true;
+        int low = Below(dim, value), high = Above(dim, value);
+        string advice = low == high
+            ? $"{Limits.Text(low)} divides it (head size {Limits.Text(dim / low)})"
+            : $"{Limits.Text(low)} or {Limits.Text(high)} divide it (head size {Limits.Text(dim / low)} or {Limits.Text(dim / high)})";
+        errors.Add("MEMGEN102", name, Limits.Text(dim), name, Limits.Text(value), advice);
+        return false;
+    }
+}

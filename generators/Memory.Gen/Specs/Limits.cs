@@ -1,0 +1,60 @@
+using System;
+using System.Globalization;
+
+namespace Memory.Gen.Generators.Specs;
+
+/// <summary>
+/// The ranges of the declared numbers. With these upper ends no count of parameters, state or operations leaves 64 bits.
+/// </summary>
+internal static class Limits
+{
+    public const int Dim = 1 << 20;
+    public const int VocabSize = 1 << 24;
+    public const int Layers = 1 << 12;
+    public const int Heads = 1 << 12;
+    public const int HeadFeatures = 1 << 14;
+    public const int FeedForward = 1 << 24;
+    public const int Window = 1 << 24;
+    public const int ConvWidth = 1 << 8;
+
+    /// <summary>A number that is required and positive: MEMGEN101 below one or not given, MEMGEN108 above the limit.</summary>
+    /// <returns>Whether the value is good.</returns>
+    public static bool CheckPositive(this ErrorList errors, string name, int value, string unit, int limit, int example)
+    {
+        if (value < 1)
+            errors.Add(
+                "MEMGEN101",
+                errors.Spec.Has(name) ? name : "",
+                errors.Spec.Has(name) ? name + " = " + Text(value) : name + " is not given",
+                unit,
+                name + " = " + Text(example));
+        else
+            return errors.CheckRange(name, value, 1, limit);
+        return false;
+    }
+
+    /// <summary>A number with two ends: MEMGEN108 outside.</summary>
+    /// <returns>Whether the value is good.</returns>
+    public static bool CheckRange(this ErrorList errors, string name, double value, double low, double high)
+    {
+        if (value >= low && value <= high)
+            return true;
+        errors.Add("MEMGEN108", name, name, Text(value), Text(low), Text(high), Text(value > high ? high : low));
+        return false;
+    }
+
+    /// <summary>An enum value that has a name: MEMGEN108 otherwise.</summary>
+    /// <returns>Whether the value is good.</returns>
+    public static bool CheckNamed<T>(this ErrorList errors, string name, T value)
+        where T : struct, Enum
+    {
+        if (Enum.IsDefined(typeof(T), value))
+            return true;
+        string[] names = Enum.GetNames(typeof(T));
+        errors.Add("MEMGEN108", name, name, value.ToString(), names[0], names[names.Length - 1], typeof(T).Name + "." + names[0]);
+        return false;
+    }
+
+    /// <summary>A number as messages show it.</summary>
+    public static string Text(double value) => value.ToString("R", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,10 @@
+namespace Memory.Gen.Generators.Specs;
+
+/// <summary>A mixer with its defaults filled in, so that equal architectures are equal specs.</summary>
+/// <param name="Letter">Its letter in the pattern; <c>'\0'</c> without one.</param>
+/// <param name="FeedForward">Its own feed-forward width; null where the model's holds.</param>
+public abstract record MixerSpec(char Letter, int? FeedForward)
+{
+    /// <summary>Everything that decides its parameters, numbers and state, in one line that never changes its form.</summary>
+    public abstract string Canonical { get; }
+}

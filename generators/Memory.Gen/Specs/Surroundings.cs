@@ -1,0 +1,37 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using Microsoft.CodeAnalysis;
+
+namespace Memory.Gen.Generators.Specs;
+
+/// <summary>
+/// Which of the short names that emitted code likes to use are taken where the class stands: by its own members, by those
+/// of the types around it, or by its namespace, where an alias of the same name would be an error.
+/// </summary>
+internal static class Surroundings
+{
+    /// <param name="type">The declared class.</param>
+    /// <param name="semantics">Semantic model of a file that declares it.</param>
+    /// <param name="position">A position in that file inside its declaration.</param>
+    /// <param name="names">The names in question.</param>
+    /// <returns>Those that are taken, in ordinal order.</returns>
+    public static EquatableArray<string> HiddenNames(
+        INamedTypeSymbol type, SemanticModel semantics, int position, IReadOnlyList<string> names)
+    {
+        var taken = new HashSet<string>(DeclarationReader.MemberNames(type), StringComparer.Ordinal) { type.Name };
+        for (INamedTypeSymbol? container = type.ContainingType; container is not null; container = container.ContainingType)
+        {
+            taken.Add(container.Name);
+            for (INamedTypeSymbol? level = container; level is { SpecialType: not SpecialType.System_Object }; level = level.BaseType)
+                taken.UnionWith(level.MemberNames);
+        }
+
+        INamespaceSymbol? space = semantics.Compilation.GetCompilationNamespace(type.ContainingNamespace);
+        return names.Where(n => taken.Contains(n) || space?.GetMembers(n).Any() == true || IsFileAlias(n)).ToEquatableArray();
+
+        // In the global namespace our aliases stand beside the project's global usings, where a name may occur once.
+        bool IsFileAlias(string name) => type.ContainingNamespace.IsGlobalNamespace
+            && semantics.LookupNamespacesAndTypes(position, name: name).Any(s => s is IAliasSymbol);
+    }
+}

@@ -1,0 +1,86 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using System.Text.RegularExpressions;
+
+namespace Memory.Gen.Generators.Writing;
+
+/// <summary>
+/// The short names of emitted code. Emitters write them plainly; where the surroundings of a class already use one, it is
+/// written under another name throughout the file.
+/// </summary>
+internal static class Aliases
+{
+    private const string Torch = "global::TorchSharp.torch";
+    private const string Modules = "global::TorchSharp.Modules";
+    private const string Runtime = "global::Memory.Gen.Runtime";
+
+    /// <summary>Short name and what it stands for, in the order in which a file lists them.</summary>
+    public static readonly IReadOnlyList<(string Name, string Target)> All =
+    [
+        ("torch", Torch),
+        ("nn", Torch + ".nn"),
+        ("functional", Torch + ".nn.functional"),
+        ("Device", Torch + ".Device"),
+        ("ScalarType", Torch + ".ScalarType"),
+        ("Tensor", Torch + ".Tensor"),
+        ("Embedding", Modules + ".Embedding"),
+        ("Linear", Modules + ".Linear"),
+        ("Parameter", Modules + ".Parameter"),
+        ("LayerState", Runtime + ".LayerState"),
+        ("MemoryCard", Runtime + ".MemoryCard"),
+        ("MemoryState", Runtime + ".MemoryState"),
+        ("StateTensor", Runtime + ".StateTensor"),
+        ("Initialize", Runtime + ".Modules.Initialize"),
+        ("RmsNorm", Runtime + ".Modules.RmsNorm"),
+        ("Rotary", Runtime + ".Modules.Rotary"),
+        ("ShortConvolution", Runtime + ".Modules.ShortConvolution"),
+        ("ChannelDecay", Runtime + ".Operators.ChannelDecay"),
+        ("DeltaRule", Runtime + ".Operators.DeltaRule"),
+        ("GatedDeltaRule", Runtime + ".Operators.GatedDeltaRule"),
+        ("LinearAttention", Runtime + ".Operators.LinearAttention"),
+        ("ScalarDecay", Runtime + ".Operators.ScalarDecay"),
+        ("SegmentAttention", Runtime + ".Operators.SegmentAttention"),
+        ("SwiGlu", Runtime + ".Operators.SwiGlu"),
+        ("UnitLength", Runtime + ".Operators.UnitLength"),
+    ];
+
+    /// <summary>Every name that a file might want: the short ones and what would be tried in their place.</summary>
+    public static readonly IReadOnlyList<string> Candidates = All.SelectMany(a => new[] { a.Name, Other(a.Name), Other(a.Name) + "_" }).ToArray();
+
+    /// <summary>The alias directives that a text needs, and the text, with every name free of what surrounds it.</summary>
+    /// <param name="body">Emitted code with the plain short names.</param>
+    /// <param name="hidden">Names taken by the surroundings.</param>
+    /// <param name="nested">Names of the private types inside the emitted class, which may also be renamed.</param>
+    public static (IReadOnlyList<string> Directives, string Body) Resolve(
+        string body, ICollection<string> hidden, IReadOnlyCollection<string> nested)
+    {
+        var renames = new Dictionary<string, string>(StringComparer.Ordinal);
+        var directives = new List<string>();
+        foreach ((string name, string target) in All)
+            if (!nested.Contains(name) && Occurs(name).IsMatch(body))
+                directives.Add($"using {Free(name)} = {target};");
+        foreach (string name in nested)
+            Free(name);
+        foreach (KeyValuePair<string, string> rename in renames)
+            body = Occurs(rename.Key).Replace(body, rename.Value);
+        return (directives, body);
+
+        string Free(string name)
+        {
+            string free = name;
+            if (hidden.Contains(free))
+                free = Other(name);
+            while (hidden.Contains(free))
+                free += "_";
+            if (free != name)
+                renames[name] = free;
+            return free;
+        }
+    }
+
+    private static string Other(string name) => char.IsLower(name[0]) ? "torch_" + name : "Torch" + name;
+
+    // Not behind a dot (a member), a quote or a letter.
+    private static Regex Occurs(string name) => new($@"(?<![\w.@""]){name}(?![\w""])", RegexOptions.CultureInvariant);
+}

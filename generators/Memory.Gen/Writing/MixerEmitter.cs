@@ -1,0 +1,35 @@
+using System.Collections.Generic;
+
+namespace Memory.Gen.Generators.Writing;
+
+/// <summary>What one kind of memory contributes to the emitted file.</summary>
+internal abstract class MixerEmitter
+{
+    /// <summary>Name of its module in the file, unless two mixers would share it: <c>GatedDeltaMemory</c>.</summary>
+    public abstract string ModuleName { get; }
+
+    /// <summary>Name of its state in the file: <c>GatedDeltaState</c>.</summary>
+    public abstract string StateName { get; }
+
+    /// <summary>What it is, in one phrase without a full stop.</summary>
+    public abstract string Phrase { get; }
+
+    /// <summary>Its equations, one line each.</summary>
+    public abstract IEnumerable<string> Equations { get; }
+
+    /// <summary>Where they come from: authors, title, section.</summary>
+    public abstract string Source { get; }
+
+    /// <summary>The axis letters it uses beside B, T and D, each with its word: <c>H heads</c>.</summary>
+    public abstract IEnumerable<string> Axes { get; }
+
+    /// <summary>Its sizes for one layer.</summary>
+    public abstract Size Size { get; }
+
+    /// <summary>Writes its module, <c>nn.Module&lt;Tensor, LayerState?, Tensor&gt;</c> with features [B, T, D] in and out,
+    /// whose last projection is the public field <c>output</c>.</summary>
+    public abstract void WriteModule(CodeWriter writer, string module, string state);
+
+    /// <summary>Writes its state, a <c>LayerState</c> with the constructor <c>(MemoryState owner, string prefix)</c>.</summary>
+    public abstract void WriteState(CodeWriter writer, string state);
+}

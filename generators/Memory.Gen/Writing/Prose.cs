@@ -1,0 +1,45 @@
+using System.Collections.Generic;
+using System.Globalization;
+using System.Text;
+
+namespace Memory.Gen.Generators.Writing;
+
+/// <summary>Numbers and sentences as people write them.</summary>
+internal static class Prose
+{
+    private const int Width = 112;
+
+    /// <summary>1234567 as <c>1,234,567</c>.</summary>
+    public static string Count(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
+
+    /// <summary><c>1 layer</c>, <c>2 layers</c>.</summary>
+    public static string Count(long number, string noun) => Count(number) + " " + noun + (number == 1 ? "" : "s");
+
+    /// <summary>A double as C# reads it back.</summary>
+    public static string Literal(double number)
+    {
+        string digits = number.ToString("R", CultureInfo.InvariantCulture);
+        return digits.IndexOfAny(['.', 'E']) >= 0 ? digits : digits + ".0";
+    }
+
+    /// <summary>A bool as C# reads it.</summary>
+    public static string Literal(bool value) => value ? "true" : "false";
+
+    /// <summary>A paragraph broken into lines.</summary>
+    public static IEnumerable<string> Wrap(string paragraph)
+    {
+        var line = new StringBuilder();
+        foreach (string word in paragraph.Split(' '))
+        {
+            if (line.Length > 0 && line.Length + 1 + word.Length > Width)
+            {
+                yield return line.ToString();
+                line.Clear();
+            }
+
+            line.Append(line.Length > 0 ? " " : "").Append(word);
+        }
+
+        yield return line.ToString();
+    }
+}

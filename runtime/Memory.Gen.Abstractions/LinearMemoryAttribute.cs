@@ -1,0 +1,67 @@
+using System;
+
+namespace Memory.Gen;
+
+/// <summary>
+/// A matrix memory S of K by V features for each head, written by every token and read by a query:
+/// <c>S_t = A_t S_{t-1} + k_t u_t^T</c>, <c>o_t = S_t^T q_t / sqrt(K)</c>. The <see cref="Rule"/> says how the old content
+/// fades (A) and what is written (u). State: <c>Heads * KeyDim * ValueDim</c> numbers in float32 or wider and the inputs
+/// of the short convolution, whatever the length of the text.
+/// </summary>
+[AttributeUsage(AttributeTargets.Class, AllowMultiple = true, Inherited = false)]
+public sealed class LinearMemoryAttribute : MixerAttribute
+{
+    /// <summary>A linear memory in every layer.</summary>
+    public LinearMemoryAttribute()
+    {
+    }
+
+    /// <summary>A linear memory in the layers that a letter names.</summary>
+    /// <param name="letter">The letter in <see cref="MemoryModelAttribute.Pattern"/>.</param>
+    public LinearMemoryAttribute(char letter)
+        : base(letter)
+    {
+    }
+
+    /// <summary>How the memory fades and what is written. Absent: <see cref="MemoryRule.GatedDelta"/>.</summary>
+    public MemoryRule Rule { get; set; }
+
+    /// <summary>Number of heads, each with a memory of its own, 1 to 4,096. Required.</summary>
+    public int Heads { get; set; }
+
+    /// <summary>Features of a head's keys and queries, 1 to 16,384. Absent: <c>Dim / Heads</c>, which must then divide.</summary>
+    public int KeyDim { get; set; }
+
+    /// <summary>Features of a head's values, 1 to 16,384. Absent: <c>Dim / Heads</c>, which must then divide.</summary>
+    public int ValueDim { get; set; }
+
+    /// <summary>
+    /// Width in tokens of the causal depthwise convolution (with SiLU) on queries, keys and values, 2 to 256; 0: none, and
+    /// no SiLU. Absent: 4.
+    /// </summary>
+    public int ConvWidth { get; set; }
+
+    /// <summary>Map of queries and keys before they meet; only with <see cref="MemoryRule.Linear"/>. Absent: identity.</summary>
+    public FeatureMap FeatureMap { get; set; }
+
+    /// <summary>
+    /// Whether a read is divided by <c>z_t^T q_t</c> with <c>z_t = z_{t-1} + k_t</c>; only with
+    /// <see cref="MemoryRule.Linear"/> and a feature map that is never negative. Absent: false.
+    /// </summary>
+    public bool Normalized { get; set; }
+
+    /// <summary>
+    /// Whether queries and keys are scaled to length one. Absent: true for the delta rules, whose erasure is only stable
+    /// with keys of length one (so false is an error there), false for the others.
+    /// </summary>
+    public bool UnitLength { get; set; }
+
+    /// <summary>Whether what was read is multiplied by <c>SiLU(W x)</c>, after its norm. Absent: true.</summary>
+    public bool OutputGate { get; set; }
+
+    /// <summary>
+    /// Whether the write strength of a delta rule lies in (0, 2) instead of (0, 1), so that a write can turn the sign of what
+    /// is stored (Grazzi et al., arXiv 2411.12537). Absent: false.
+    /// </summary>
+    public bool NegativeEigenvalues { get; set; }
+}

@@ -1,0 +1,22 @@
+namespace Memory.Gen;
+
+/// <summary>How a linear memory fades and what a token writes into it: <c>S_t = A_t S_{t-1} + k_t u_t^T</c>.</summary>
+public enum MemoryRule
+{
+    /// <summary>Nothing fades, the value is added: A = I, u = v (Katharopoulos et al., arXiv 2006.16236).</summary>
+    Linear,
+
+    /// <summary>Each head fades at a rate that the token sets: A = e^g I, u = v (Dao and Gu, arXiv 2405.21060).</summary>
+    ScalarDecay,
+
+    /// <summary>Each key feature fades at its own rate: A = diag(e^g), u = v (Yang et al., arXiv 2312.06635).</summary>
+    ChannelDecay,
+
+    /// <summary>
+    /// What the key recalls is replaced by the value: A = I - beta k k^T, u = beta v (Yang et al., arXiv 2406.06484).
+    /// </summary>
+    Delta,
+
+    /// <summary>Fading first, then the delta rule: A = e^g (I - beta k k^T), u = beta v (Yang et al., arXiv 2412.06464).</summary>
+    GatedDelta,
+}
