@@ -9,13 +9,16 @@ internal sealed class CodeWriter
 {
     private const string CommentMark = "  // ";
 
+    // Behind a longer line the comment follows at once, so that one such line does not push all others away.
+    private const int FarthestColumn = 90;
+
     private readonly StringBuilder text = new();
     private int depth;
 
     /// <summary>Writes lines at the present depth; null leaves a line out, an empty one is blank.</summary>
     public void Lines(params string?[] lines)
     {
-        int column = lines.Select(l => l?.IndexOf(CommentMark, StringComparison.Ordinal) ?? -1).Max();
+        int column = lines.Select(l => l?.IndexOf(CommentMark, StringComparison.Ordinal) ?? -1).Where(c => c <= FarthestColumn).DefaultIfEmpty(0).Max();
         foreach (string? line in lines)
             if (line is not null)
                 Write(Align(line, column));

@@ -67,8 +67,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim) : Mixe
     {
         using CodeWriter.Scope type = writer.Block($"private sealed class {state} : LayerState");
         writer.Lines(
-            HasConvolution ? "public readonly StateTensor QueryTail, KeyTail;  // [B, W-1, H*K], what the convolutions still need" : null,
-            HasConvolution ? "public readonly StateTensor ValueTail;  // [B, W-1, H*V]" : null,
+            HasConvolution ? $"public readonly StateTensor QueryTail, KeyTail;  // [B, {spec.ConvWidth - 1}, H*K], what the convolutions still need" : null,
+            HasConvolution ? $"public readonly StateTensor ValueTail;  // [B, {spec.ConvWidth - 1}, H*V]" : null,
             "public readonly StateTensor S;  // [B, H, K, V]",
             spec.Normalized ? "public readonly StateTensor Z;  // [B, H, K]" : null,
             "");
@@ -167,7 +167,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim) : Mixe
         if (HasHeadDecay)
             yield return "Tensor g = -decay_rate.exp() * functional.softplus(decay.call(x) + decay_bias);  // [B, T, H], log decay, <= 0";
         if (HasChannelDecay)
-            yield return "Tensor g = (decay_up.call(decay_down.call(x)).log_sigmoid() / 16.0).view(B, T, Heads, KeyDim);  // [B, T, H, K], log decay, <= 0";
+            yield return "Tensor g = decay_up.call(decay_down.call(x)).log_sigmoid().view(B, T, Heads, KeyDim) / 16.0;  // [B, T, H, K], log decay, <= 0";
         yield return spec.Normalized
             ? "var read = LinearAttention.Normalized(q, k, v, state?.S.Value, state?.Z.Value);"
             : $"var read = {LinearMemoryTexts.Operator(spec.Rule)}, state?.S.Value);";
