@@ -10,18 +10,19 @@ DirectoryPath artifacts = root.Combine("artifacts");
 DirectoryPath results = artifacts.Combine("tests");
 
 // Runs a tool in silence; when it fails, everything it said is shown.
-void Quietly(string tool, Action<ProcessArgumentBuilder> arguments)
+int Quietly(string tool, ProcessArgumentBuilder arguments)
 {
-    var builder = new ProcessArgumentBuilder();
-    arguments(builder);
-    int code = StartProcess(tool, new ProcessSettings { Arguments = builder, RedirectStandardOutput = true, RedirectStandardError = true },
+    int code = StartProcess(tool, new ProcessSettings { Arguments = arguments, RedirectStandardOutput = true, RedirectStandardError = true },
         out IEnumerable<string> output, out IEnumerable<string> errors);
-    if (code == 0)
-        return;
+    foreach (string line in code == 0 ? [] : output.Concat(errors))
+        Console.WriteLine(line);
+    return code;
+}
 
-    foreach (string line in output.Concat(errors))
-        Console.Error.WriteLine(line);
-    throw new CakeException($"{tool} failed with exit code {code}; what it said stands above.");
+void Require(int code, string sentence)
+{
+    if (code != 0)
+        throw new CakeException(sentence);
 }
 
 DirectoryPath NativeFolder(string name) => artifacts.Combine("cmake").Combine(name);
@@ -38,22 +39,24 @@ void BuildNative(string name)
     if (FileExists(cache) && !System.IO.File.ReadLines(cache.FullPath).Any(line => line.StartsWith("LIBTORCH:") && line.EndsWith($"={libtorch}")))
         DeleteDirectory(folder, new DeleteDirectorySettings { Recursive = true });
 
-    Quietly("cmake", arguments => arguments
+    string failed = $"native/{name} does not build; what CMake and the compiler said stands above.";
+    Require(Quietly("cmake", new ProcessArgumentBuilder()
         .Append("-S").AppendQuoted(root.Combine("native").Combine(name).FullPath)
         .Append("-B").AppendQuoted(folder.FullPath)
         .Append("-G Ninja -DCMAKE_BUILD_TYPE=Release")
-        .AppendQuoted($"-DLIBTORCH={libtorch}"));
-    Quietly("cmake", arguments => arguments.Append("--build").AppendQuoted(folder.FullPath));
+        .AppendQuoted($"-DLIBTORCH={libtorch}")), failed);
+    Require(Quietly("cmake", new ProcessArgumentBuilder().Append("--build").AppendQuoted(folder.FullPath)), failed);
 }
 
 // Errors are shown as the compiler writes them, in full; nothing else is.
 void BuildManaged(string project)
 {
     Console.WriteLine($"Building {project}");
-    int code = StartProcess("dotnet", new ProcessArgumentBuilder()
-        .Append("msbuild").AppendQuoted(project).Append("-restore -maxcpucount -property:Configuration=Release -verbosity:quiet -nologo").Render());
-    if (code != 0)
-        throw new CakeException($"{project} does not build; the errors stand above.");
+    Require(StartProcess("dotnet", new ProcessSettings
+    {
+        Arguments = new ProcessArgumentBuilder()
+            .Append("msbuild").AppendQuoted(project).Append("-restore -maxcpucount -property:Configuration=Release -verbosity:quiet -nologo"),
+    }), $"{project} does not build; the errors stand above.");
 }
 
 // What the test runner says beside the failures and the closing line of each project.
@@ -88,9 +91,9 @@ void RunKernelTests(TestSummary summary)
 {
     Console.WriteLine("Testing native/kernels");
     FilePath report = results.CombineWithFilePath("kernels.xml");
-    int code = StartProcess("ctest", new ProcessArgumentBuilder()
+    int code = Quietly("ctest", new ProcessArgumentBuilder()
         .Append("--test-dir").AppendQuoted(NativeFolder("kernels").FullPath)
-        .Append("--output-on-failure --quiet --output-junit").AppendQuoted(report.FullPath).Render());
+        .Append("--output-on-failure --output-junit").AppendQuoted(report.FullPath));
     summary.AddJUnit("native/kernels", code, report.FullPath);
 }
 

@@ -10,6 +10,7 @@ cd -- "$root"
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1
 export MSBUILDDISABLENODEREUSE=1 # a build leaves no process behind that holds the caller's pipe open
 export CAKE_PATHS_TOOLS="$root/artifacts/tools" CAKE_SETTINGS_ENABLESCRIPTCACHE=true
+[[ -t 1 ]] || export NO_COLOR=1
 
 usage() {
     cat <<'TEXT'

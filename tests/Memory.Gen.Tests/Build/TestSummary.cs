@@ -50,7 +50,8 @@ public sealed class TestSummary
             Count(run, (string?)result.Attribute("name"), (string?)result.Attribute("status") switch
             {
                 "run" => true,
-                "notrun" or "disabled" => null,
+                "disabled" => null,
+                "notrun" when ((string?)result.Element("skipped")?.Attribute("message"))?.StartsWith("SKIP_", StringComparison.Ordinal) == true => null,
                 _ => false,
             });
     });

@@ -97,14 +97,18 @@ public sealed class TestSummaryTests : IDisposable
     {
         string path = Path.Combine(folder, "kernels.xml");
         File.WriteAllText(path, """
-            <testsuite name="kernels" tests="3" failures="1" disabled="0" skipped="1">
-              <testcase name="strips" status="run" /><testcase name="workspace" status="fail" /><testcase name="cuda" status="notrun" />
+            <testsuite name="kernels" tests="5" failures="1" disabled="1" skipped="2">
+              <testcase name="strips" status="run" />
+              <testcase name="workspace" status="fail" />
+              <testcase name="cuda" status="notrun"><skipped message="SKIP_RETURN_CODE=77" /></testcase>
+              <testcase name="threads" status="notrun"><skipped message="Unable to find executable" /></testcase>
+              <testcase name="arm" status="disabled" />
             </testsuite>
             """);
         summary.AddJUnit("native/kernels", 8, path);
 
-        Assert.Equal("1 passed, 1 failed", summary.ToString());
-        Assert.Equal(["native/kernels: workspace"], summary.Failures);
+        Assert.Equal("1 passed, 2 failed", summary.ToString());
+        Assert.Equal(["native/kernels: workspace", "native/kernels: threads"], summary.Failures);
     }
 
     private string Trx((string Name, string Outcome)[] tests, string[]? errors = null)
