@@ -1,0 +1,149 @@
+using TorchSharp;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Operators;
+
+/// <summary>The one place where an operator's arguments are checked, in order, each against those before it.</summary>
+/// <remarks>
+/// An axis is one capital letter: its size is bound by the first argument that has it. The first tensor decides dtype and
+/// device; gates and states may also be in the accumulation dtype, which is float32 for the 16-bit types.
+/// </remarks>
+internal sealed class FrontDoor(string name)
+{
+    private readonly long[] sizes = NewSizes();
+    private readonly string[] givers = new string[26];
+    private string first = "";
+    private ScalarType dtype;
+    private Device? device;
+
+    /// <summary>The dtype of states and sums.</summary>
+    public ScalarType Accumulation => dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+
+    /// <summary>The dtype of the first argument, and of the output.</summary>
+    public ScalarType Dtype => dtype;
+
+    public Device Device => device!;
+
+    public long this[char axis] => sizes[axis - 'A'];
+
+    public void Bind(char axis, long size, string giver)
+    {
+        sizes[axis - 'A'] = size;
+        givers[axis - 'A'] = giver;
+    }
+
+    /// <summary>A tensor in the dtype of the first argument.</summary>
+    public void Value(string argument, Tensor? tensor, string axes) => Check(argument, tensor, axes, accumulationToo: false);
+
+    /// <summary>A gate: in the dtype of the first argument or of accumulation.</summary>
+    public void Gate(string argument, Tensor? tensor, string axes) => Check(argument, tensor, axes, accumulationToo: true);
+
+    /// <summary>A state: in the dtype of accumulation; null is allowed and means zeros.</summary>
+    public void State(string argument, Tensor? tensor, string axes)
+    {
+        if (tensor is null) return;
+        Check(argument, tensor, axes, accumulationToo: true);
+        if (tensor.dtype != Accumulation)
+        {
+            throw new ArgumentException($"{name}: {argument} is {tensor.dtype}; a state of {dtype} inputs is {Accumulation}.", argument);
+        }
+    }
+
+    /// <summary>A tensor of any dtype that stands on the same device, such as lengths.</summary>
+    public void Integers(string argument, Tensor tensor, string axes)
+    {
+        if (tensor.dtype != ScalarType.Int64)
+        {
+            throw new ArgumentException($"{name}: {argument} is {tensor.dtype}; expected Int64.", argument);
+        }
+
+        CheckDevice(argument, tensor);
+        CheckShape(argument, tensor, axes);
+    }
+
+    public void Positive(string argument, long? value)
+    {
+        if (value is <= 0)
+        {
+            throw new ArgumentOutOfRangeException(argument, value, $"{name}: {argument} is {value}; expected at least 1.");
+        }
+    }
+
+    public void Finite(string argument, double? value)
+    {
+        if (value is { } number && !double.IsFinite(number))
+        {
+            throw new ArgumentOutOfRangeException(argument, value, $"{name}: {argument} is {number}; expected a finite number.");
+        }
+    }
+
+    /// <summary>Both must be known: a state that must be at least one wide cannot be made from nothing.</summary>
+    public void AtLeastOne(char axis)
+    {
+        if (this[axis] < 1)
+        {
+            string giver = givers[axis - 'A'];
+            throw new ArgumentException($"{name}: {giver} has size {this[axis]} along {axis}; expected at least 1.", giver);
+        }
+    }
+
+    private void Check(string argument, Tensor? tensor, string axes, bool accumulationToo)
+    {
+        if (tensor is null) throw new ArgumentNullException(argument, $"{name}: {argument} is null.");
+        if (tensor.IsInvalid) throw new ArgumentException($"{name}: {argument} was disposed.", argument);
+        if (device is null)
+        {
+            if (tensor.dtype is not (ScalarType.Float32 or ScalarType.Float64 or ScalarType.BFloat16 or ScalarType.Float16))
+            {
+                throw new ArgumentException($"{name}: {argument} is {tensor.dtype}; expected Float32, Float64, BFloat16 or Float16.", argument);
+            }
+
+            (first, dtype, device) = (argument, tensor.dtype, tensor.device);
+        }
+        else if (tensor.dtype != dtype && !(accumulationToo && tensor.dtype == Accumulation))
+        {
+            throw new ArgumentException($"{name}: {argument} is {tensor.dtype}; expected {dtype}, as {first} is.", argument);
+        }
+
+        CheckDevice(argument, tensor);
+        CheckShape(argument, tensor, axes);
+    }
+
+    private void CheckDevice(string argument, Tensor tensor)
+    {
+        if (tensor.device_type != Device.type || tensor.device_index != Device.index)
+        {
+            throw new ArgumentException($"{name}: {argument} is on {tensor.device}; expected {Device}, where {first} is.", argument);
+        }
+    }
+
+    private void CheckShape(string argument, Tensor tensor, string axes)
+    {
+        long[] shape = tensor.shape;
+        bool fits = shape.Length == axes.Length;
+        for (int i = 0; fits && i < axes.Length; i++) fits = this[axes[i]] is var size && (size < 0 || size == shape[i]);
+        if (!fits) throw new ArgumentException(WrongShape(argument, shape, axes), argument);
+
+        for (int i = 0; i < axes.Length; i++)
+        {
+            if (this[axes[i]] < 0) Bind(axes[i], shape[i], argument);
+        }
+    }
+
+    private string WrongShape(string argument, long[] shape, string axes)
+    {
+        string names = string.Join(", ", axes.ToCharArray());
+        string known = string.Join(", ", axes.Select(axis => this[axis] < 0 ? axis.ToString() : this[axis].ToString()));
+        string givers = string.Join(", ", axes.Where(axis => this[axis] >= 0).Select(axis => this.givers[axis - 'A']).Distinct());
+        string expected = givers.Length == 0 ? $"[{names}]" : $"[{names}] = [{known}], as given by {givers}";
+        return $"{name}: {argument} has shape [{string.Join(", ", shape)}]; expected {expected}.";
+    }
+
+    private static long[] NewSizes()
+    {
+        var sizes = new long[26];
+        Array.Fill(sizes, -1);
+        return sizes;
+    }
+}

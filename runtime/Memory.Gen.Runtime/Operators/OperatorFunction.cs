@@ -1,0 +1,89 @@
+using TorchSharp;
+using static TorchSharp.torch;
+using static TorchSharp.torch.autograd;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Operators;
+
+/// <summary>An operator whose gradient is written by hand: one node in the graph, whatever happens inside.</summary>
+/// <typeparam name="TSelf">The operator itself.</typeparam>
+/// <typeparam name="TOptions">What it needs besides tensors.</typeparam>
+/// <remarks>
+/// All hazards of custom functions are met here. Gradients are matched by position, so every tensor argument is a real
+/// tensor and the options come last. Missing upstream gradients stay missing, because materialised ones are made from
+/// tensors that may be disposed by then. Results of backward are kept by the context, because nothing else keeps them
+/// from the finalizer while the engine copies them.
+/// </remarks>
+internal abstract class OperatorFunction<TSelf, TOptions> : MultiTensorFunction<TSelf>
+    where TSelf : OperatorFunction<TSelf, TOptions>, new()
+    where TOptions : class
+{
+    private const string OptionsKey = "options", KeepKey = "keep";
+    private static readonly TSelf Shared = new();
+
+    public override string Name => typeof(TSelf).Name;
+
+    /// <summary>Runs the operator: with a node in the graph when a gradient is wanted, else without saving anything.</summary>
+    public static List<Tensor> Run(TOptions options, params Tensor[] inputs)
+    {
+        if (is_grad_enabled() && Array.Exists(inputs, input => input.requires_grad))
+        {
+            return apply([.. inputs, options]);
+        }
+
+        using var scope = NewDisposeScope();
+        List<Tensor> outputs = Shared.Forward(inputs, options, null);
+        foreach (Tensor output in outputs) output.MoveToOuterDisposeScope();
+        return outputs;
+    }
+
+    /// <summary>Computes fresh outputs; adds to <paramref name="saved"/>, unless it is null, what backward needs.</summary>
+    protected abstract List<Tensor> Forward(Tensor[] inputs, TOptions options, List<Tensor>? saved);
+
+    /// <summary>One gradient for every input, in order, each of its input's shape and dtype.</summary>
+    /// <param name="gradients">For every output its gradient, null when nothing depends on that output.</param>
+    /// <param name="saved">What forward saved, in order.</param>
+    /// <param name="options">What forward was given.</param>
+    protected abstract List<Tensor> Backward(Tensor?[] gradients, List<Tensor> saved, TOptions options);
+
+    public sealed override List<Tensor> forward(AutogradContext ctx, params object[] vars)
+    {
+        ctx.set_materialize_grads(false);
+        var inputs = new Tensor[vars.Length - 1];
+        for (int i = 0; i < inputs.Length; i++) inputs[i] = (Tensor)vars[i];
+        var options = (TOptions)vars[^1];
+        var saved = new List<Tensor>();
+
+        using var scope = NewDisposeScope();
+        List<Tensor> outputs = Forward(inputs, options, saved);
+        foreach (Tensor tensor in outputs.Concat(saved))
+        {
+            // Inputs belong to the caller's scope and stay there.
+            if (scope.Contains(tensor)) tensor.MoveToOuterDisposeScope();
+        }
+
+        ctx.save_for_backward(saved);
+        ctx.save_data(OptionsKey, options);
+        return outputs;
+    }
+
+    public sealed override List<Tensor> backward(AutogradContext ctx, List<Tensor> grad_outputs)
+    {
+        using var scope = NewDisposeScope();
+        using var once = no_grad();
+        var gradients = new Tensor?[grad_outputs.Count];
+        for (int i = 0; i < gradients.Length; i++)
+        {
+            gradients[i] = grad_outputs[i] is { IsInvalid: false } gradient ? gradient : null;
+        }
+
+        List<Tensor> results = Backward(gradients, ctx.get_saved_variables(), (TOptions)ctx.get_data(OptionsKey));
+        foreach (Tensor result in results)
+        {
+            if (scope.Contains(result)) result.MoveToOuterDisposeScope();
+        }
+
+        ctx.save_data(KeepKey, results);
+        return [.. results, null!];
+    }
+}
