@@ -1,0 +1,26 @@
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Operators;
+
+/// <summary>Linear attention with one decay per key channel: S = diag(e^g) S + k v^T, read o = S^T (scale q).</summary>
+/// <remarks>Yang, Wang, Shen, Panda, Kim: Gated Linear Attention (arXiv 2312.06635).</remarks>
+public static class ChannelDecay
+{
+    /// <summary>Reads a whole sequence, or continues one.</summary>
+    /// <param name="q">Queries <c>[B, T, H, K]</c>; T may be 0.</param>
+    /// <param name="k">Keys <c>[B, T, H, K]</c>.</param>
+    /// <param name="v">Values <c>[B, T, H, V]</c>.</param>
+    /// <param name="logDecay">Log decay <c>[B, T, H, K]</c>, at most 0; 0 keeps everything, -inf forgets everything.</param>
+    /// <param name="initialState">State <c>[B, H, K, V]</c>, float32 or wider; null for zeros.</param>
+    /// <param name="scale">Factor on the queries; null for K^-1/2.</param>
+    /// <param name="form">Null for the fastest that serves the call.</param>
+    /// <param name="chunk">Tokens a chunk; null for the default. Changes rounding only.</param>
+    /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
+    public static MemoryRead Apply(
+        Tensor q, Tensor k, Tensor v, Tensor logDecay, Tensor? initialState = null,
+        double? scale = null, OperatorForm? form = null, int? chunk = null)
+    {
+        ArgumentNullException.ThrowIfNull(logDecay);
+        return MatrixMemory.Apply("channel_decay", q, k, v, null, logDecay, "BTHK", initialState, scale, form, chunk, ChannelChunks.Run);
+    }
+}

@@ -1,0 +1,30 @@
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Operators;
+
+/// <summary>
+/// The gated delta rule: S = e^g S, then S += k (beta (v - S^T k))^T, read o = S^T (scale q).
+/// </summary>
+/// <remarks>Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464).</remarks>
+public static class GatedDeltaRule
+{
+    /// <summary>Reads a whole sequence, or continues one.</summary>
+    /// <param name="q">Queries <c>[B, T, H, K]</c>; T may be 0.</param>
+    /// <param name="k">Keys <c>[B, T, H, K]</c>; stable while beta |k|^2 is at most 2.</param>
+    /// <param name="v">Values <c>[B, T, H, V]</c>.</param>
+    /// <param name="beta">Write strength <c>[B, T, H]</c>, 0 to 2; 0 writes nothing.</param>
+    /// <param name="logDecay">Log decay <c>[B, T, H]</c>, at most 0; 0 keeps everything, -inf forgets everything.</param>
+    /// <param name="initialState">State <c>[B, H, K, V]</c>, float32 or wider; null for zeros.</param>
+    /// <param name="scale">Factor on the queries; null for K^-1/2.</param>
+    /// <param name="form">Null for the fastest that serves the call.</param>
+    /// <param name="chunk">Tokens a chunk; null for the default. Changes rounding only.</param>
+    /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
+    public static MemoryRead Apply(
+        Tensor q, Tensor k, Tensor v, Tensor beta, Tensor logDecay, Tensor? initialState = null,
+        double? scale = null, OperatorForm? form = null, int? chunk = null)
+    {
+        ArgumentNullException.ThrowIfNull(beta);
+        ArgumentNullException.ThrowIfNull(logDecay);
+        return MatrixMemory.Apply("gated_delta_rule", q, k, v, beta, logDecay, "BTH", initialState, scale, form, chunk, DeltaChunks.Run);
+    }
+}

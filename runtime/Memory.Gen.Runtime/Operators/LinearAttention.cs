@@ -1,0 +1,65 @@
+using TorchSharp;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Operators;
+
+/// <summary>Linear attention: S += k v^T, read o = S^T (scale q), plain or normalised.</summary>
+/// <remarks>Katharopoulos, Vyas, Pappas, Fleuret: Transformers are RNNs (arXiv 2006.16236). Queries and keys are given after their feature map.</remarks>
+public static class LinearAttention
+{
+    /// <summary>Reads a whole sequence, or continues one.</summary>
+    /// <param name="q">Queries <c>[B, T, H, K]</c>; T may be 0.</param>
+    /// <param name="k">Keys <c>[B, T, H, K]</c>.</param>
+    /// <param name="v">Values <c>[B, T, H, V]</c>.</param>
+    /// <param name="initialState">State <c>[B, H, K, V]</c>, float32 or wider; null for zeros.</param>
+    /// <param name="scale">Factor on the queries; null for K^-1/2.</param>
+    /// <param name="form">Null for the fastest that serves the call.</param>
+    /// <param name="chunk">Tokens a chunk; null for the default. Changes rounding only.</param>
+    /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
+    public static MemoryRead Apply(
+        Tensor q, Tensor k, Tensor v, Tensor? initialState = null, double? scale = null, OperatorForm? form = null, int? chunk = null) =>
+        MatrixMemory.Apply("linear_attention", q, k, v, null, null, "BTH", initialState, scale, form, chunk, AdditiveChunks.Run);
+
+    /// <summary>The same, divided by what the keys alone would read: z += k, o = S^T (scale q) / (scale q . z + eps).</summary>
+    /// <param name="q">Queries <c>[B, T, H, K]</c>, not negative.</param>
+    /// <param name="k">Keys <c>[B, T, H, K]</c>, not negative.</param>
+    /// <param name="v">Values <c>[B, T, H, V]</c>.</param>
+    /// <param name="initialState">State S <c>[B, H, K, V]</c>, float32 or wider; null for zeros.</param>
+    /// <param name="initialNormalizer">Normaliser z <c>[B, H, K]</c>, float32 or wider; null for zeros.</param>
+    /// <param name="scale">Factor on the queries; null for K^-1/2.</param>
+    /// <param name="eps">Added to the divisor.</param>
+    /// <param name="form">Null for the fastest that serves the call.</param>
+    /// <param name="chunk">Tokens a chunk; null for the default. Changes rounding only.</param>
+    /// <returns>Output <c>[B, T, H, V]</c>, and what continues the sequence: both S and z.</returns>
+    /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
+    public static (Tensor Output, Tensor FinalState, Tensor FinalNormalizer) Normalized(
+        Tensor q, Tensor k, Tensor v, Tensor? initialState = null, Tensor? initialNormalizer = null,
+        double? scale = null, double eps = 1e-6, OperatorForm? form = null, int? chunk = null)
+    {
+        const string Name = "linear_attention_normalized";
+        var door = new FrontDoor(Name);
+        door.Value(nameof(q), q, "BTHK");
+        door.Value(nameof(k), k, "BTHK");
+        door.Value(nameof(v), v, "BTHV");
+        door.State(nameof(initialState), initialState, "BHKV");
+        door.State(nameof(initialNormalizer), initialNormalizer, "BHK");
+        door.Finite(nameof(eps), eps);
+
+        // z is one more column of S, written by a value that is always one.
+        using var scope = NewDisposeScope();
+        long B = door['B'], H = door['H'], K = door['K'], V = door['V'];
+        Tensor wide = v.to(door.Accumulation);
+        Tensor S = initialState ?? zeros([B, H, K, V], dtype: wide.dtype, device: wide.device);
+        Tensor z = initialNormalizer?.unsqueeze(3) ?? zeros([B, H, K, 1], dtype: wide.dtype, device: wide.device);
+        Tensor ones = torch.ones([B, door['T'], H, 1], dtype: wide.dtype, device: wide.device);
+        MemoryRead read = MatrixMemory.Apply(
+            Name, q.to(wide.dtype), k.to(wide.dtype), cat(new[] { wide, ones }, -1), null, null, "BTH", cat(new[] { S, z }, -1), scale, form, chunk, AdditiveChunks.Run);
+
+        Tensor output = read.Output.narrow(-1, 0, V) / (read.Output.narrow(-1, V, 1) + eps);
+        return (
+            output.to(door.Dtype).MoveToOuterDisposeScope(),
+            read.FinalState.narrow(-1, 0, V).MoveToOuterDisposeScope(),
+            read.FinalState.select(-1, V).MoveToOuterDisposeScope());
+    }
+}
