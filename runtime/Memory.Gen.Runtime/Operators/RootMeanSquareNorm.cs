@@ -1,0 +1,67 @@
+using TorchSharp;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Operators;
+
+/// <summary>RMSNorm over the last axis: y = weight x / sqrt(mean(x^2) + eps).</summary>
+/// <remarks>Zhang, Sennrich: Root Mean Square Layer Normalization (arXiv 1910.07467).</remarks>
+public static class RootMeanSquareNorm
+{
+    private const string Name = "rms_norm";
+
+    /// <param name="x"><c>[..., D]</c>, D at least 1.</param>
+    /// <param name="weight"><c>[D]</c>.</param>
+    /// <param name="eps">Added to the mean square.</param>
+    /// <returns>The shape and dtype of <paramref name="x"/>; the mean is taken in float32 or wider.</returns>
+    /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
+    public static Tensor Apply(Tensor x, Tensor weight, double eps = 1e-6)
+    {
+        using var scope = NewDisposeScope();
+        Tensor rows = LastAxis.Rows(Name, x);
+        var door = new FrontDoor(Name);
+        door.Value(nameof(x), rows, "ND");
+        door.Value(nameof(weight), weight, "D");
+        door.AtLeastOne('D');
+        Tensor y = Function.Run(new Options(eps), rows.to(door.Accumulation), weight.to(door.Accumulation))[0];
+        return y.to(door.Dtype).view(x.shape).MoveToOuterDisposeScope();
+    }
+
+    private sealed record Options(double Eps);
+
+    private sealed class Function : OperatorFunction<Function, Options>
+    {
+        protected override List<Tensor> Forward(Tensor[] inputs, Options options, List<Tensor>? saved)
+        {
+            Tensor x = inputs[0], weight = inputs[1];
+            Tensor inverse = x.square().mean(new long[] { 1 }, keepdim: true).add_(options.Eps).rsqrt_();
+            saved?.AddRange([x, weight, inverse]);
+            return [(x * inverse).mul_(weight)];
+        }
+
+        // With r the inverse root mean square: dx = r (w dy - x r^2 mean(w dy x));  dw = sum over rows of r x dy.
+        protected override List<Tensor> Backward(Tensor?[] gradients, List<Tensor> saved, Options options)
+        {
+            Tensor dY = gradients[0]!, x = saved[0], weight = saved[1], inverse = saved[2];
+            Tensor products = dY * x;
+            Tensor dWeight = inverse.t().mm(products).view(weight.shape);
+            Tensor along = products.mv(weight).unsqueeze_(1).mul_(inverse.pow(3)).mul_(-1.0 / x.shape[1]);
+            Tensor dX = (dY * weight).mul_(inverse).addcmul_(x, along, 1);
+            return [dX, dWeight];
+        }
+    }
+}
+
+/// <summary>Operators that work row by row along the last axis.</summary>
+internal static class LastAxis
+{
+    /// <summary><c>[..., D]</c> as contiguous rows <c>[N, D]</c>.</summary>
+    public static Tensor Rows(string name, Tensor? x)
+    {
+        if (x is null) throw new ArgumentNullException(nameof(x), $"{name}: x is null.");
+        if (x.IsInvalid) throw new ArgumentException($"{name}: x was disposed.", nameof(x));
+        if (x.dim() == 0) throw new ArgumentException($"{name}: x has no axes; expected [..., D].", nameof(x));
+        long last = x.shape[^1];
+        return x.reshape(last == 0 ? 0 : x.numel() / last, last);
+    }
+}
