@@ -17,16 +17,18 @@ internal static class TypeRules
         else if (!type.IsPartial)
             Add("MEMGEN001", type.Name, declaration.Root.Spec.Kind);
         foreach (ContainerSpec container in type.Containers.Where(c => !c.IsPartial && !c.IsGeneric))
-            Add("MEMGEN002", container.Name, type.Name, container.Keyword);
+            AddAt(container.Name, "MEMGEN002", container.Name, type.Name, container.Keyword);
         if (type.WrongBase is not null && type.Flaw is null)
             Add("MEMGEN005", type.Name, type.WrongBase);
         foreach (string name in EmittedNames.Of(declaration.IsModel).Where(n => type.Members.Contains(n)))
-            Add("MEMGEN006", type.Name, "'" + name + "'");
+            AddAt(name, "MEMGEN006", type.Name, "'" + name + "'");
         if (EmittedNames.Of(declaration.IsModel).Contains(type.Name))
             Add("MEMGEN006", type.Name, "its own name as that of a member");
         if (type.HasPrimaryConstructor && type.Flaw is null)
             Add("MEMGEN006", type.Name, "a primary constructor");
 
-        void Add(string id, params string[] args) => errors.Add(new SpecError(id, -1, "", args.ToEquatableArray()));
+        void Add(string id, params string[] args) => AddAt("", id, args);
+
+        void AddAt(string name, string id, params string[] args) => errors.Add(new SpecError(id, -1, name, args.ToEquatableArray()));
     }
 }

@@ -5,7 +5,7 @@ namespace Memory.Gen.Generators.Specs;
 /// <summary>One rule that a declaration breaks.</summary>
 /// <param name="Id">The diagnostic's id.</param>
 /// <param name="Attribute">Position of the attribute in the declaration's list; -1 for the class itself.</param>
-/// <param name="Argument">The argument to point at; empty for the attribute or the class's name.</param>
+/// <param name="Argument">The argument to point at, or the member or containing type of the class; empty for the attribute or class itself.</param>
 /// <param name="Args">What the diagnostic's message is filled with.</param>
 public sealed record SpecError(string Id, int Attribute, string Argument, EquatableArray<string> Args);
 

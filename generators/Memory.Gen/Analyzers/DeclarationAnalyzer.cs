@@ -1,0 +1,76 @@
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Memory.Gen.Generators.Memories;
+using Memory.Gen.Generators.Models;
+using Memory.Gen.Generators.Specs;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.Diagnostics;
+
+namespace Memory.Gen.Generators.Analyzers;
+
+/// <summary>Reports what is wrong with a declaration, at the argument that is wrong.</summary>
+[DiagnosticAnalyzer(LanguageNames.CSharp)]
+public sealed class DeclarationAnalyzer : DiagnosticAnalyzer
+{
+    /// <inheritdoc/>
+    public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics => Descriptors.All;
+
+    /// <inheritdoc/>
+    public override void Initialize(AnalysisContext context)
+    {
+        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
+        context.EnableConcurrentExecution();
+        context.RegisterCompilationStartAction(static start =>
+        {
+            BuildSpec build = BuildSpec.Read(start.Compilation);
+            start.RegisterSymbolAction(symbol => Analyze(symbol, build), SymbolKind.NamedType);
+        });
+    }
+
+    private static void Analyze(SymbolAnalysisContext context, BuildSpec build)
+    {
+        var type = (INamedTypeSymbol)context.Symbol;
+        AttributeData[] attributes = type.GetAttributes()
+            .Where(a => DeclarationReader.KindOf(a, MemoryKinds.IsMixer) is not null).ToArray();
+        if (attributes.Length == 0)
+            return;
+
+        Declaration declaration = DeclarationReader.Read(type, MemoryKinds.IsMixer, hiddenNames: default);
+        if (!declaration.IsModel && !declaration.IsLayer)
+        {
+            for (int i = 0; i < attributes.Length; i++)
+                context.ReportDiagnostic(Diagnostic.Create(
+                    Descriptors.Of("MEMGEN008"), ErrorLocation.OfAttribute(attributes[i], context.CancellationToken),
+                    declaration.Attributes[i].Kind, type.Name));
+            return;
+        }
+
+        if (!declaration.IsReadable)
+            return;
+        foreach (SpecError error in Missing(declaration, build).Concat(ModelRules.Check(declaration)))
+            context.ReportDiagnostic(Diagnostic.Create(
+                Descriptors.Of(error.Id),
+                ErrorLocation.Of(error, type, attributes, context.CancellationToken),
+                Properties(error),
+                error.Args.ToArray<object>()));
+    }
+
+    private static IEnumerable<SpecError> Missing(Declaration declaration, BuildSpec build)
+    {
+        if (!build.HasRuntime || !build.HasTorch)
+            yield return Error("MEMGEN301", declaration.Type.Name, build.HasRuntime ? "TorchSharp" : "Memory.Gen.Runtime");
+        else if (!build.IsLanguageNewEnough)
+            yield return Error(
+                "MEMGEN302", declaration.Type.Name, BuildSpec.LowestLanguage.ToDisplayString(), build.Language.ToDisplayString());
+
+        SpecError Error(string id, params string[] args) => new(id, declaration.Root.Index, "", args.ToEquatableArray());
+    }
+
+    // What a code fix needs to know, so that it does not have to read the message.
+    private static ImmutableDictionary<string, string?> Properties(SpecError error) => error.Args
+        .Select((value, index) => new KeyValuePair<string, string?>(index.ToString(System.Globalization.CultureInfo.InvariantCulture), value))
+        .Append(new KeyValuePair<string, string?>("argument", error.Argument))
+        .ToImmutableDictionary();
+}
