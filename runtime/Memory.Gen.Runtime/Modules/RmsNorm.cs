@@ -1,4 +1,4 @@
-using TorchSharp;
+using Memory.Gen.Runtime.Operators;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -28,13 +28,7 @@ public sealed class RmsNorm : nn.Module<Tensor, Tensor>
 
     /// <summary>Normalizes the last axis; shape and element type stay. Half types are normalized in float32.</summary>
     /// <param name="x"><c>[..., features]</c>.</param>
-    public override Tensor forward(Tensor x)
-    {
-        using var scope = NewDisposeScope();
-        Tensor wide = x.dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
-        Tensor scale = (wide.square().mean([-1], keepdim: true) + eps).rsqrt();
-        return ((wide * scale).to(x.dtype) * weight).MoveToOuterDisposeScope();
-    }
+    public override Tensor forward(Tensor x) => RootMeanSquareNorm.Apply(x, weight, eps);
 
     /// <inheritdoc/>
     protected override void RegisterComponents()

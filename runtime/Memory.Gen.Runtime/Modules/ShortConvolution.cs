@@ -1,4 +1,4 @@
-using TorchSharp;
+using Memory.Gen.Runtime.Operators;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -9,7 +9,6 @@ namespace Memory.Gen.Runtime.Modules;
 /// </summary>
 public sealed class ShortConvolution : nn.Module<Tensor, StateTensor?, Tensor>
 {
-    private readonly long channels, width;
     private readonly Parameter weight;
     private bool registered;
 
@@ -21,8 +20,6 @@ public sealed class ShortConvolution : nn.Module<Tensor, StateTensor?, Tensor>
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(channels, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
-        this.channels = channels;
-        this.width = width;
         weight = Initialize.Uniform([channels, width], 1 / Math.Sqrt(width), device, dtype);
         RegisterComponents();
     }
@@ -34,11 +31,9 @@ public sealed class ShortConvolution : nn.Module<Tensor, StateTensor?, Tensor>
     public override Tensor forward(Tensor x, StateTensor? tail)
     {
         using var scope = NewDisposeScope();
-        Tensor past = tail?.Value ?? zeros([x.shape[0], width - 1, channels], dtype: x.dtype, device: x.device);
-        Tensor inputs = cat([past, x], 1);                                                 // [B, W-1+T, C]
-        tail?.Update(inputs.narrow(1, x.shape[1], width - 1));
-        Tensor y = inputs.unfold(1, width, 1).mul(weight).sum(-1);                         // [B, T, C]
-        return y.silu().MoveToOuterDisposeScope();
+        var read = CausalConvolution.Apply(x, weight, initialState: tail?.Value);
+        tail?.Update(read.FinalState);
+        return read.Output.MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
