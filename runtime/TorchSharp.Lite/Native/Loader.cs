@@ -1,0 +1,95 @@
+using System.Reflection;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace TorchSharp.Native;
+
+internal static unsafe partial class LibTorch
+{
+    internal const string Library = "LibTorchSharp";
+
+    private const string FileName = "libLibTorchSharp.so";
+    private static readonly Lock Gate = new();
+    private static nint loaded;
+
+#pragma warning disable CA2255 // A resolver must be in place before the first import, whichever that is.
+    [ModuleInitializer]
+    internal static void Register() => NativeLibrary.SetDllImportResolver(typeof(LibTorch).Assembly, Resolve);
+#pragma warning restore CA2255
+
+    private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path)
+    {
+        if (name != Library)
+            return 0;
+        lock (Gate)
+            return loaded != 0 ? loaded : loaded = Load();
+    }
+
+    /// <summary>
+    /// Loads the shim from MEMORY_GEN_NATIVE, the application's folder, or runtimes/&lt;rid&gt;/native; before it, where
+    /// LIBTORCH names a libtorch, that one, so that the shim's dependencies resolve to it.
+    /// </summary>
+    private static nint Load()
+    {
+        var tried = new List<string>();
+        LoadTorch(tried);
+        foreach (string folder in Folders())
+        {
+            string file = Path.Combine(folder, FileName);
+            if (!File.Exists(file))
+            {
+                tried.Add($"{file}: not there");
+                continue;
+            }
+            try
+            {
+                return NativeLibrary.Load(file);
+            }
+            catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
+            {
+                tried.Add($"{file}: {e.Message.ReplaceLineEndings(" ")}");
+            }
+        }
+        throw new DllNotFoundException(
+            $"{FileName}, the library between TorchSharp.Lite and libtorch, could not be loaded.\n  "
+            + string.Join("\n  ", tried)
+            + "\nRun ./build.sh once: it builds the library against the libtorch on this machine. Where libtorch is missing, "
+            + "install libtorch-dev or set LIBTORCH to a folder with include/ and lib/ (a downloaded libtorch or a Python wheel's torch folder). "
+            + "MEMORY_GEN_NATIVE names another folder for the library itself.");
+    }
+
+    private static IEnumerable<string> Folders()
+    {
+        if (Environment.GetEnvironmentVariable("MEMORY_GEN_NATIVE") is { Length: > 0 } named)
+            yield return named;
+        string rid = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "linux-arm64" : "linux-x64";
+        yield return AppContext.BaseDirectory;
+        yield return Path.Combine(AppContext.BaseDirectory, "runtimes", rid, "native");
+        if (Path.GetDirectoryName(typeof(LibTorch).Assembly.Location) is { Length: > 0 } beside)
+        {
+            yield return beside;
+            yield return Path.Combine(beside, "runtimes", rid, "native");
+        }
+    }
+
+    /// <summary>Nothing links to libtorch_cuda, so it is loaded by name: otherwise its kernels are never registered.</summary>
+    private static void LoadTorch(List<string> tried)
+    {
+        if (Environment.GetEnvironmentVariable("LIBTORCH") is not { Length: > 0 } folder)
+            return;
+        foreach (string name in (ReadOnlySpan<string>)["libc10.so", "libtorch_cpu.so", "libtorch_cuda.so", "libtorch.so"])
+        {
+            string file = Path.Combine(folder, "lib", name);
+            if (!File.Exists(file))
+                continue;
+            try
+            {
+                NativeLibrary.Load(file);
+            }
+            catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
+            {
+                tried.Add($"{file}: {e.Message.ReplaceLineEndings(" ")}");
+            }
+        }
+    }
+}
