@@ -116,7 +116,7 @@ void RunEverything(bool soak)
 
 Task("native").Does(() =>
 {
-    if (provider == "system" && DirectoryExists("native/libtorch"))
+    if (provider == "system")
         BuildNative("libtorch");
     if (DirectoryExists("native/kernels"))
         BuildNative("kernels");
