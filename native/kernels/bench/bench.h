@@ -8,6 +8,7 @@
 
 double fma_peak(int threads);  // GFLOP/s of the widest multiply-add this CPU has
 double copy_peak(int threads); // GB/s, read and written bytes together
+double now(int threads);       // ms
 double milliseconds(const std::function<void()>& body);
 void bench_delta(const char* only, double peak);
 

@@ -1,4 +1,3 @@
-#include <chrono>
 #include <thread>
 
 #include "bench.h"
@@ -29,11 +28,11 @@ double best_rate(int threads, const std::function<double(int)>& work) {
     for (int run = 0; run < 3; run++) {
         std::vector<double> done(static_cast<size_t>(threads));
         std::vector<std::thread> others;
-        auto start = std::chrono::steady_clock::now();
+        double start = now(threads);
         for (int i = 1; i < threads; i++) others.emplace_back([&, i] { done[static_cast<size_t>(i)] = work(i); });
         double total = done[0] = work(0);
         for (std::thread& t : others) t.join();
-        double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        double seconds = 1e-3 * (now(threads) - start);
         for (int i = 1; i < threads; i++) total += done[static_cast<size_t>(i)];
         if (total / seconds > best) best = total / seconds;
     }

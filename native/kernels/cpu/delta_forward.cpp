@@ -27,6 +27,21 @@ struct TokenBlock {
     int64_t tokens;         // valid ones; those after them up to a multiple of four leave S as it is
 };
 
+// The columns of v and o that this worker takes next, asked for a little with every sweep, so that memory
+// works meanwhile.
+struct Ahead {
+    const float *v, *o;
+    int64_t v_row, o_row, tokens;
+
+    void request(int64_t t, int64_t count) const {
+        for (int64_t u = t; u < t + count && u < tokens; u++)
+            for (int64_t i = 0; i < Strip; i += 16) {
+                __builtin_prefetch(v + u * v_row + i, 0, 2);
+                __builtin_prefetch(o + u * o_row + i, 1, 2);
+            }
+    }
+};
+
 void exponentials(float* x, int64_t n) {
     int64_t i = 0;
     for (; i + W <= n; i += W) store(x + i, exponential(load(x + i)));
@@ -111,10 +126,11 @@ MEMGEN_INLINE void delta_sweep(int64_t K, float* s, float c, const PendingPair& 
     }
 }
 
-void delta_strip(const TokenBlock& block, int64_t K, float scale, const float* zero, float* s, const float* v, int64_t v_row, float* o, int64_t o_row) {
+void delta_strip(const TokenBlock& block, const Ahead& ahead, int64_t K, float scale, const float* zero, float* s, const float* v, float* o) {
     PendingPair pending = {zero, zero, {}, {}, {}, {}};
     float rescale = 1.0f, c = 1.0f; // S = c (rescale Shat + pending)
     for (int64_t t = 0; t < block.tokens; t += 2) {
+        ahead.request(t, 2);
         bool pair = t + 1 < block.tokens;
         Vector x1[2], y1[2], x2[2], y2[2];
         const float *k1 = block.k[t], *k2 = block.k[t + 1], *q1 = block.q[t], *q2 = block.q[t + 1];
@@ -128,12 +144,12 @@ void delta_strip(const TokenBlock& block, int64_t K, float scale, const float* z
         pending.first = k1;
         pending.second = k2;
         for (int n = 0; n < 2; n++) {
-            Vector d1 = splat(block.beta[t]) * (load(v + t * v_row + n * W) - splat(c1) * x1[n]);
-            store(o + t * o_row + n * W, splat(scale * c1) * y1[n] + splat(block.own[t]) * d1);
+            Vector d1 = splat(block.beta[t]) * (load(v + t * Strip + n * W) - splat(c1) * x1[n]);
+            store(o + t * Strip + n * W, splat(scale * c1) * y1[n] + splat(block.own[t]) * d1);
             Vector d2 = {};
             if (pair) {
-                d2 = splat(block.beta[t + 1]) * (load(v + (t + 1) * v_row + n * W) - splat(c2) * x2[n] - splat(block.alpha[t + 1] * block.keys[t]) * d1);
-                store(o + (t + 1) * o_row + n * W,
+                d2 = splat(block.beta[t + 1]) * (load(v + (t + 1) * Strip + n * W) - splat(c2) * x2[n] - splat(block.alpha[t + 1] * block.keys[t]) * d1);
+                store(o + (t + 1) * Strip + n * W,
                       splat(scale * c2) * y2[n] + splat(block.alpha[t + 1] * block.reads[t]) * d1 + splat(block.own[t + 1]) * d2);
             }
             (n ? pending.a1 : pending.a0) = splat(first) * d1;
@@ -173,10 +189,10 @@ MEMGEN_INLINE void decay_sweep(int64_t K, float* s, float c, const float* const*
 }
 
 // A group of tokens by the definition, one after the other: for decays too strong to factor out.
-void decay_group_plainly(const TokenBlock& block, int64_t t, int64_t K, float c, float scale, float* s, const float* v, int64_t v_row, float* o, int64_t o_row) {
+void decay_group_plainly(const TokenBlock& block, int64_t t, int64_t K, float c, float scale, float* s, const float* v, float* o) {
     for (int64_t u = t; u < t + Group && u < block.tokens; u++) {
         Vector factor = splat(u == t ? c * block.alpha[u] : block.alpha[u]);
-        Vector v0 = load(v + u * v_row), v1 = load(v + u * v_row + W), y0 = {}, y1 = {};
+        Vector v0 = load(v + u * Strip), v1 = load(v + u * Strip + W), y0 = {}, y1 = {};
         for (int64_t i = 0; i < K; i++) {
             Vector w = splat(block.k[u][i]), r = splat(block.q[u][i]);
             Vector s0 = factor * load(s + i * Strip) + w * v0, s1 = factor * load(s + i * Strip + W) + w * v1;
@@ -185,18 +201,19 @@ void decay_group_plainly(const TokenBlock& block, int64_t t, int64_t K, float c,
             y0 += r * s0;
             y1 += r * s1;
         }
-        store(o + u * o_row, splat(scale) * y0);
-        store(o + u * o_row + W, splat(scale) * y1);
+        store(o + u * Strip, splat(scale) * y0);
+        store(o + u * Strip + W, splat(scale) * y1);
     }
 }
 
-void decay_strip(const TokenBlock& block, int64_t K, float scale, const float*, float* s, const float* v, int64_t v_row, float* o, int64_t o_row) {
+void decay_strip(const TokenBlock& block, const Ahead& ahead, int64_t K, float scale, const float*, float* s, const float* v, float* o) {
     float c = 1.0f; // S = c Shat
     for (int64_t t = 0; t < block.tokens; t += Group) {
+        ahead.request(t, Group);
         float factor[Group], product = 1.0f;
         for (int g = 0; g < Group; g++) factor[g] = product *= block.alpha[t + g];
         if (!(product >= SmallestFactor)) {
-            decay_group_plainly(block, t, K, c, scale, s, v, v_row, o, o_row);
+            decay_group_plainly(block, t, K, c, scale, s, v, o);
             c = 1.0f;
             continue;
         }
@@ -208,15 +225,15 @@ void decay_strip(const TokenBlock& block, int64_t K, float scale, const float*, 
         Vector values[Group][2] = {}, reads[Group][2];
         for (int g = 0; g < Group && t + g < block.tokens; g++) {
             Vector unit = splat(1.0f / (c * factor[g]));
-            values[g][0] = unit * load(v + (t + g) * v_row);
-            values[g][1] = unit * load(v + (t + g) * v_row + W);
+            values[g][0] = unit * load(v + (t + g) * Strip);
+            values[g][1] = unit * load(v + (t + g) * Strip + W);
         }
         if (fold != 1.0f) decay_sweep<true>(K, s, fold, block.k + t, block.q + t, values, reads);
         else decay_sweep<false>(K, s, 1.0f, block.k + t, block.q + t, values, reads);
         for (int g = 0; g < Group && t + g < block.tokens; g++) {
             Vector unit = splat(scale * c * factor[g]);
-            store(o + (t + g) * o_row, unit * reads[g][0]);
-            store(o + (t + g) * o_row + W, unit * reads[g][1]);
+            store(o + (t + g) * Strip, unit * reads[g][0]);
+            store(o + (t + g) * Strip + W, unit * reads[g][1]);
         }
         c *= product;
     }
@@ -240,64 +257,88 @@ void copy_strip_out(const float* from, int64_t rows, int64_t width, float* to, i
     }
 }
 
-template <bool Delta>
-void strips(const Args& a, int64_t b, int64_t h, int64_t first, int64_t last, char* slice) {
-    Arena arena{slice};
-    DeltaForwardScratch scratch(arena, a);
-    const int64_t K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V);
-    const float scale = static_cast<float>(a.scale);
-    for (int64_t i = 0; i < K + WidestStrip; i++) scratch.zero[i] = 0.0f;
+// What one worker takes at a time: some heads of one batch row, some strips of each.
+struct Share {
+    int64_t b, first_head, last_head, first, last;
+};
 
-    const float* initial = a.initial_state.data ? a.initial_state.data + b * a.initial_state.stride[0] + h * a.initial_state.stride[1] : nullptr;
-    for (int64_t s = first; s < last; s++) {
-        float* state = scratch.state + s * K * Strip;
-        int64_t width = V - s * Strip < Strip ? V - s * Strip : Strip;
-        if (initial) copy_strip_in(initial + s * Strip, a.initial_state.stride[2], K, width, state);
-        else
-            for (int64_t i = 0; i < 2 * K; i++) store(state + i * W, Vector{});
-    }
+struct StripView {
+    int64_t h, s, width;
+    float* state;
+};
 
-    TokenBlock block;
-    for (int64_t t0 = 0; t0 < T; t0 += Block) {
-        read_block<Delta>(a, b, h, t0, scratch.zero, block);
-        const float* v = a.v.data + b * a.v.stride[0] + t0 * a.v.stride[1] + h * a.v.stride[2];
-        float* o = a.o.data + b * a.o.stride[0] + t0 * a.o.stride[1] + h * a.o.stride[2];
-        int64_t next = t0 + block.tokens;
-        bool checkpoint = a.checkpoints && next < T && next % interval == 0;
-        float* saved = checkpoint ? static_cast<float*>(a.checkpoints) + ((b * a.heads + h) * checkpoint_count(T, interval) + next / interval - 1) * K * V : nullptr;
-        for (int64_t s = first; s < last; s++) {
-            float* state = scratch.state + s * K * Strip;
-            int64_t width = V - s * Strip < Strip ? V - s * Strip : Strip;
-            auto run = Delta ? delta_strip : decay_strip;
-            if (width == Strip) run(block, K, scale, scratch.zero, state, v + s * Strip, a.v.stride[1], o + s * Strip, a.o.stride[1]);
-            else {
-                copy_strip_in(v + s * Strip, a.v.stride[1], block.tokens, width, scratch.values);
-                run(block, K, scale, scratch.zero, state, scratch.values, Strip, scratch.outputs, Strip);
-                copy_strip_out(scratch.outputs, block.tokens, width, o + s * Strip, a.o.stride[1]);
-            }
-            if (saved) copy_strip_out(state, K, width, saved + s * Strip, V);
-        }
-    }
-
-    if (!a.final_state.data) return;
-    float* final_state = a.final_state.data + b * a.final_state.stride[0] + h * a.final_state.stride[1];
-    for (int64_t s = first; s < last; s++) {
-        int64_t width = V - s * Strip < Strip ? V - s * Strip : Strip;
-        copy_strip_out(scratch.state + s * K * Strip, K, width, final_state + s * Strip, a.final_state.stride[2]);
+template <class Function>
+MEMGEN_INLINE void for_strips(const Args& a, const Share& share, const DeltaForwardScratch& scratch, int64_t h, Function&& function) {
+    for (int64_t s = share.first; s < share.last; s++) {
+        int64_t left = a.value_dim - s * Strip;
+        float* states = scratch.state + (h - share.first_head) * a.key_dim * padded(a.value_dim, WidestStrip);
+        function(StripView{h, s, left < Strip ? left : Strip, states + s * a.key_dim * Strip});
     }
 }
 
 template <bool Delta>
+void advance(const Args& a, const Share& share, const DeltaForwardScratch& scratch, int64_t h, int64_t t0) {
+    const int64_t b = share.b, K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V);
+    const float scale = static_cast<float>(a.scale);
+    TokenBlock block;
+    read_block<Delta>(a, b, h, t0, scratch.zero, block);
+    const float* v = a.v.data + b * a.v.stride[0] + t0 * a.v.stride[1] + h * a.v.stride[2];
+    float* o = a.o.data + b * a.o.stride[0] + t0 * a.o.stride[1] + h * a.o.stride[2];
+    int64_t next = t0 + block.tokens;
+    bool checkpoint = a.checkpoints && next < T && next % interval == 0;
+    float* saved = checkpoint ? static_cast<float*>(a.checkpoints) + ((b * a.heads + h) * checkpoint_count(T, interval) + next / interval - 1) * K * V : nullptr;
+    const int64_t h2 = h + 1 < share.last_head ? h + 1 : share.first_head, t2 = h + 1 < share.last_head ? t0 : next;
+    for_strips(a, share, scratch, h, [&](const StripView& strip) {
+        auto run = Delta ? delta_strip : decay_strip;
+        int64_t column = strip.s * Strip;
+        Ahead ahead = {a.v.data + b * a.v.stride[0] + t2 * a.v.stride[1] + h2 * a.v.stride[2] + column, a.o.data + b * a.o.stride[0] + t2 * a.o.stride[1] + h2 * a.o.stride[2] + column,
+                       a.v.stride[1], a.o.stride[1], T - t2 < Block ? T - t2 : Block};
+        // By way of buffers: a miss on v or o inside the recurrence would hold up every store after it.
+        copy_strip_in(v + column, a.v.stride[1], block.tokens, strip.width, scratch.values);
+        run(block, ahead, K, scale, scratch.zero, strip.state, scratch.values, scratch.outputs);
+        copy_strip_out(scratch.outputs, block.tokens, strip.width, o + column, a.o.stride[1]);
+        if (saved) copy_strip_out(strip.state, K, strip.width, saved + column, V);
+    });
+}
+
+template <bool Delta>
+void run_share(const Args& a, const Share& share, char* slice) {
+    Arena arena{slice};
+    DeltaForwardScratch scratch(arena, a);
+    const int64_t K = a.key_dim;
+    for (int64_t i = 0; i < K + WidestStrip; i++) scratch.zero[i] = 0.0f;
+    for (int64_t h = share.first_head; h < share.last_head; h++)
+        for_strips(a, share, scratch, h, [&](const StripView& strip) {
+            if (a.initial_state.data)
+                copy_strip_in(a.initial_state.data + share.b * a.initial_state.stride[0] + h * a.initial_state.stride[1] + strip.s * Strip, a.initial_state.stride[2], K, strip.width, strip.state);
+            else
+                for (int64_t i = 0; i < 2 * K; i++) store(strip.state + i * W, Vector{});
+        });
+    for (int64_t t0 = 0; t0 < a.tokens; t0 += Block)
+        for (int64_t h = share.first_head; h < share.last_head; h++) advance<Delta>(a, share, scratch, h, t0);
+    if (!a.final_state.data) return;
+    for (int64_t h = share.first_head; h < share.last_head; h++)
+        for_strips(a, share, scratch, h, [&](const StripView& strip) {
+            copy_strip_out(strip.state, K, strip.width, a.final_state.data + share.b * a.final_state.stride[0] + h * a.final_state.stride[1] + strip.s * Strip, a.final_state.stride[2]);
+        });
+}
+
+// Groups of heads as large as leaves every worker the same number of them; where there are too few
+// heads for that, strips are dealt out too.
+template <bool Delta>
 void forward(const Args& a, const Scratch& scratch) {
-    int64_t chains = a.batch * a.heads, count = (a.value_dim + Strip - 1) / Strip, parts = 1;
-    // Heads are the natural items; strips are dealt out too where heads do not fill the threads evenly.
-    if (chains % scratch.workers != 0 && chains < 4 * scratch.workers) {
-        parts = (4 * scratch.workers + chains - 1) / chains;
-        if (parts > count) parts = count;
+    const int64_t workers = scratch.workers, strips = (a.value_dim + Strip - 1) / Strip;
+    int64_t group = largest_head_group(a), parts = 1;
+    while (group > 1 && a.batch * ((a.heads + group - 1) / group) % workers != 0 && a.batch * ((a.heads + group - 1) / group) < 4 * workers) group--;
+    int64_t groups = (a.heads + group - 1) / group, items = a.batch * groups;
+    if (items > 0 && items % workers != 0 && items < 4 * workers) {
+        parts = (4 * workers + items - 1) / items;
+        if (parts > strips) parts = strips;
     }
-    for_items(chains * parts, scratch.workers, [&](int64_t item, int worker) {
-        int64_t chain = item / parts, part = item % parts;
-        strips<Delta>(a, chain / a.heads, chain % a.heads, count * part / parts, count * (part + 1) / parts, scratch.of(worker));
+    for_items(items * parts, scratch.workers, [&](int64_t item, int worker) {
+        int64_t part = item % parts, g = item / parts % groups, last = (g + 1) * group;
+        Share share = {item / parts / groups, g * group, last < a.heads ? last : a.heads, strips * part / parts, strips * (part + 1) / parts};
+        run_share<Delta>(a, share, scratch.of(worker));
     });
 }
 

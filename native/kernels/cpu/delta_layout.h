@@ -7,12 +7,20 @@ namespace {
 
 constexpr int64_t Block = 64;      // tokens a forward strip takes before the next strip follows
 constexpr int64_t WidestStrip = 32;
+constexpr int64_t GroupBytes = 512 * 1024; // states that stay in the second-level cache together
+
+// Heads that one worker takes through a block of tokens together: their rows lie side by side in memory.
+inline int64_t largest_head_group(const memgen_gated_delta_rule_args& a) {
+    int64_t state = a.key_dim * padded(a.value_dim, WidestStrip) * static_cast<int64_t>(sizeof(float));
+    int64_t heads = state > 0 ? GroupBytes / state : a.heads;
+    return heads < 1 ? 1 : heads > a.heads ? (a.heads < 1 ? 1 : a.heads) : heads;
+}
 
 struct DeltaForwardScratch {
     float *state, *zero, *values, *outputs;
 
     DeltaForwardScratch(Arena& arena, const memgen_gated_delta_rule_args& a) {
-        state = arena.floats(a.key_dim * padded(a.value_dim, WidestStrip));
+        state = arena.floats(largest_head_group(a) * a.key_dim * padded(a.value_dim, WidestStrip));
         zero = arena.floats(a.key_dim + WidestStrip);
         values = arena.floats(Block * WidestStrip);
         outputs = arena.floats(Block * WidestStrip);
