@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using Memory.Gen.Training.Data;
+using Memory.Gen.Runtime.Files;
 
 namespace Memory.Gen.Training.Tokenizers;
 
@@ -46,12 +46,12 @@ public static class VocabularyFiles
             for (int token = 0; token < tokens.Length; token++) json.WriteNumber(ToCharacters(tokens[token]), token);
             json.WriteEndObject();
         }
-        DurableFile.Write(Path.Combine(folder, VocabName), vocab.ToArray());
+        AtomicFile.Write(Path.Combine(folder, VocabName), vocab.WriteTo);
 
         var text = new StringBuilder("#version: 0.2\n");
         foreach (var (left, right, _) in merges)
             text.Append(ToCharacters(tokens[left])).Append(' ').Append(ToCharacters(tokens[right])).Append('\n');
-        DurableFile.Write(Path.Combine(folder, MergesName), Encoding.UTF8.GetBytes(text.ToString()));
+        AtomicFile.Write(Path.Combine(folder, MergesName), stream => stream.Write(Encoding.UTF8.GetBytes(text.ToString())));
     }
 
     private static byte[][] ReadTokens(string path)

@@ -1,0 +1,71 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using Memory.Gen.Training.Tokenizers;
+
+namespace Memory.Gen.Training.Data;
+
+/// <summary>Documents as tokens. Every token of a document is predicted; its first one from <see cref="StartToken"/>.</summary>
+public sealed class TokenizedText
+{
+    private TokenizedText(IReadOnlyList<int[]> documents, int startToken, int[] byteLengths)
+    {
+        Documents = documents;
+        StartToken = startToken;
+        ByteLengths = byteLengths;
+        Tokens = documents.Sum(d => (long)d.Length);
+        Bytes = documents.Sum(d => d.Sum(t => (long)byteLengths[t]));
+    }
+
+    /// <summary>Tokens of each document; none is empty.</summary>
+    public IReadOnlyList<int[]> Documents { get; }
+
+    /// <summary>What a model reads before a document's first token: the (first) token of a line end.</summary>
+    public int StartToken { get; }
+
+    /// <summary>Bytes of every token of the vocabulary.</summary>
+    public IReadOnlyList<int> ByteLengths { get; }
+
+    /// <summary>Tokens of all documents.</summary>
+    public long Tokens { get; }
+
+    /// <summary>Bytes of all documents.</summary>
+    public long Bytes { get; }
+
+    /// <summary>Turns documents into tokens.</summary>
+    /// <param name="documents">The documents; empty ones are left out.</param>
+    /// <param name="tokenizer">Makes the tokens.</param>
+    /// <param name="bundleTokens">Documents that follow each other are joined by a blank line until they have this many tokens, so that batches
+    /// of short documents are not mostly padding; 0 joins none.</param>
+    public static TokenizedText Encode(IEnumerable<TextDocument> documents, ITokenizer tokenizer, int bundleTokens = 0)
+    {
+        int[] separator = tokenizer.Encode("\n");
+        var result = new List<int[]>();
+        var bundle = new List<int>();
+        foreach (var document in documents.Where(d => d.Text.Length > 0))
+        {
+            if (bundle.Count > 0) bundle.AddRange(separator);
+            bundle.AddRange(tokenizer.Encode(document.Text));
+            if (bundle.Count >= bundleTokens) Close();
+        }
+        Close();
+        return new TokenizedText(result, separator[0], [.. Enumerable.Range(0, tokenizer.VocabSize).Select(t => tokenizer.ByteLength(t))]);
+
+        void Close()
+        {
+            if (bundle.Count > 0) result.Add([.. bundle]);
+            bundle.Clear();
+        }
+    }
+
+    /// <summary>A hash of all documents, their borders included, in hexadecimal: the same tokens have the same one.</summary>
+    public string Fingerprint()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (int[] document in Documents)
+        {
+            hash.AppendData(BitConverter.GetBytes(document.Length));
+            hash.AppendData(MemoryMarshal.AsBytes<int>(document));
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+}

@@ -1,0 +1,48 @@
+using System.Globalization;
+using Memory.Gen.Training.Metrics;
+
+namespace Memory.Gen.Training.Reports;
+
+/// <summary>The loss curve of a run.</summary>
+public static class LossChart
+{
+    /// <summary>Training loss (each point and a running mean) and validation over training time, with the count models as reference lines.</summary>
+    /// <param name="model">Name of the model.</param>
+    /// <param name="training">The training loss.</param>
+    /// <param name="validations">Bits a byte on held-out text; may be empty.</param>
+    /// <param name="baselines">The count models on the held-out text, or null.</param>
+    /// <exception cref="InvalidOperationException">There is no point to show.</exception>
+    public static LineChart Create(string model, IReadOnlyList<LossPoint> training, IReadOnlyList<LossPoint> validations, Baselines? baselines)
+    {
+        double seconds = training.Concat(validations).Select(p => p.Seconds).DefaultIfEmpty().Max();
+        var (unit, divisor) = seconds > 7200 ? ("hours", 3600.0) : seconds > 300 ? ("minutes", 60.0) : ("seconds", 1.0);
+        var smooth = Smooth(training, Math.Max(1, training.Count / 25));
+        double floor = training.Concat(validations).Select(p => p.BitsPerByte).Where(double.IsFinite).DefaultIfEmpty(1).Min();
+        var series = new List<Series>
+        {
+            new("", Points(training), SeriesStyle.Faint, "#3b6fb6"),
+            new("training loss", Points(smooth), SeriesStyle.Line, "#3b6fb6"),
+        };
+        if (validations.Count > 0) series.Add(new Series("validation", Points(validations), SeriesStyle.Dots, "#1f8a5b"));
+        long steps = training.Concat(validations).Select(p => p.Step).DefaultIfEmpty().Max();
+        return new LineChart
+        {
+            Title = $"{model}: loss",
+            Subtitle = validations.Count == 0
+                ? string.Create(CultureInfo.InvariantCulture, $"{steps:N0} steps")
+                : string.Create(CultureInfo.InvariantCulture, $"{steps:N0} steps, validation ends at {validations[^1].BitsPerByte:F3} bits per byte"),
+            XLabel = $"training time ({unit})",
+            YLabel = "loss (bits per byte)",
+            Series = series,
+            References = baselines is null ? []
+                : [("3-byte counts", baselines.Order3), ("4-byte counts", baselines.Order4), ("5-byte counts", baselines.Order5)],
+            Ceiling = Math.Max(2.5 * floor, 1.15 * (baselines?.Order3 ?? 0)),
+        };
+
+        IReadOnlyList<(double, double)> Points(IReadOnlyList<LossPoint> points) => [.. points.Select(p => (p.Seconds / divisor, p.BitsPerByte))];
+    }
+
+    // The mean over a point and those up to `reach` before it.
+    private static List<LossPoint> Smooth(IReadOnlyList<LossPoint> points, int reach) =>
+        [.. points.Select((p, i) => p with { BitsPerByte = points.Skip(Math.Max(0, i - reach)).Take(Math.Min(i, reach) + 1).Average(q => q.BitsPerByte) })];
+}

@@ -1,0 +1,126 @@
+using System.Globalization;
+using Memory.Gen.Runtime.Files;
+using Memory.Gen.Training.Data;
+
+namespace Memory.Gen.Training;
+
+/// <summary>
+/// The checkpoints of a run: <c>checkpoint-000042</c> is the one after 42 steps. A checkpoint is written under another name and renamed
+/// when all of it is on the disk, so whatever carries this name is whole, whenever the process or the machine stopped.
+/// </summary>
+/// <param name="folder">The run's folder.</param>
+/// <param name="keep">Checkpoints to keep, at least 1; older ones are removed after a new one is safe.</param>
+public sealed class Checkpoints(string folder, int keep = 3)
+{
+    private const string Prefix = "checkpoint-", Unfinished = ".unfinished-", Earlier = "earlier-";
+
+    /// <summary>The run's folder.</summary>
+    public string Folder { get; } = folder;
+
+    /// <summary>Folders of the checkpoints, newest first.</summary>
+    public IReadOnlyList<string> Paths => !Directory.Exists(Folder) ? []
+        : [.. Directory.GetDirectories(Folder, Prefix + "*")
+            .Where(d => StepOf(d) is not null)
+            .OrderByDescending(d => StepOf(d))];
+
+    /// <summary>Opens the newest checkpoint that is whole.</summary>
+    /// <param name="refused">Told why a newer one was refused, in a sentence.</param>
+    /// <exception cref="MemoryFileException">There is none.</exception>
+    public Checkpoint LoadLatest(Action<string>? refused = null)
+    {
+        foreach (string path in Paths)
+        {
+            try
+            {
+                return Checkpoint.Open(path);
+            }
+            catch (MemoryFileException error)
+            {
+                refused?.Invoke(error.Message);
+            }
+        }
+        throw new MemoryFileException(Folder, Paths.Count == 0
+            ? "holds no checkpoint. Train first, or name the folder of a run."
+            : $"holds {Paths.Count} checkpoints and none of them is whole. Train again.");
+    }
+
+    /// <summary>Saves a checkpoint; one of this step that is whole stays as it is.</summary>
+    /// <param name="step">Steps done.</param>
+    /// <param name="write">Writes the files into the folder it is given.</param>
+    /// <exception cref="MemoryFileException">It could not be written; the checkpoints before are as they were.</exception>
+    internal string Save(long step, Action<string> write)
+    {
+        string path = Path.Combine(Folder, Prefix + step.ToString("D6", CultureInfo.InvariantCulture));
+        string temporary = Path.Combine(Folder, Unfinished + Path.GetFileName(path));
+        if (Directory.Exists(path) && IsWhole(path)) return path;
+        try
+        {
+            Directory.CreateDirectory(Folder);
+            foreach (string leftover in Directory.GetDirectories(Folder, Unfinished + "*")) Directory.Delete(leftover, recursive: true);
+            Directory.CreateDirectory(temporary);
+            write(temporary);
+            FolderFlush.Flush(temporary);
+            if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
+            Directory.Move(temporary, path);
+            FolderFlush.Flush(Folder);
+            foreach (string old in Paths.Skip(Math.Max(1, keep))) Directory.Delete(old, recursive: true);
+            return path;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            Discard(temporary);
+            throw new MemoryFileException(path, $"could not be saved ({error.Message.TrimEnd('.')}). Checkpoints saved before are as they were; free some space or choose another folder.", error);
+        }
+    }
+
+    /// <summary>Moves the newest whole checkpoint of an earlier run to <c>earlier-N</c> and removes its others, so that a new run can begin.</summary>
+    /// <returns>Where it is now, or null where there was none.</returns>
+    internal string? SetAside()
+    {
+        var paths = Paths;
+        if (paths.Count == 0) return null;
+        try
+        {
+            int number = 1;
+            while (Directory.Exists(Path.Combine(Folder, Earlier + number.ToString(CultureInfo.InvariantCulture)))) number++;
+            string target = Path.Combine(Folder, Earlier + number.ToString(CultureInfo.InvariantCulture));
+            string newest = paths.FirstOrDefault(IsWhole) ?? paths[0];
+            Directory.CreateDirectory(target);
+            Directory.Move(newest, Path.Combine(target, Path.GetFileName(newest)));
+            foreach (string old in Paths) Directory.Delete(old, recursive: true);
+            return target;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new MemoryFileException(Folder, $"holds checkpoints of an earlier run that cannot be moved away ({error.Message.TrimEnd('.')}); choose another folder.", error);
+        }
+    }
+
+    private static bool IsWhole(string path)
+    {
+        try
+        {
+            Checkpoint.Open(path);
+            return true;
+        }
+        catch (MemoryFileException)
+        {
+            return false;
+        }
+    }
+
+    private static void Discard(string temporary)
+    {
+        try
+        {
+            if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // The error that led here is the one to report; the next save removes what is left.
+        }
+    }
+
+    private static long? StepOf(string path) =>
+        long.TryParse(Path.GetFileName(path)[Prefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out long step) ? step : null;
+}

@@ -1,0 +1,87 @@
+using Memory.Gen.Runtime.Files;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Training;
+
+/// <summary>AdamW over a model's parameters, and its moments as a file.</summary>
+internal sealed class Optimization : IDisposable
+{
+    private const string Mean = "exp_avg.", Square = "exp_avg_sq.", Steps = "steps", Random = "rng_state";
+
+    private readonly AdamW optimizer;
+    private readonly List<string> names;
+
+    public Optimization(nn.Module model, TrainingOptions options)
+    {
+        var (decayed, plain) = Groups(model);
+        names = [.. decayed.Concat(plain).Select(p => p.Name)];
+        Parameters = [.. decayed.Concat(plain).Select(p => p.Parameter)];
+        var groups = new[] { Group(decayed, options.WeightDecay), Group(plain, 0) };
+        optimizer = optim.AdamW(groups.Where(g => g.Parameters.Any()), options.LearningRate, options.Beta1, options.Beta2);
+
+        AdamW.ParamGroup Group(List<(string Name, Parameter Parameter)> members, double decay) =>
+            new(members.Select(p => p.Parameter), options.LearningRate, options.Beta1, options.Beta2, weight_decay: decay);
+    }
+
+    /// <summary>All trained parameters, those with weight decay first.</summary>
+    public IReadOnlyList<Parameter> Parameters { get; }
+
+    /// <summary>Matrices are decayed; vectors (norms, biases, gates) are not.</summary>
+    public static (List<(string Name, Parameter Parameter)> Decayed, List<(string Name, Parameter Parameter)> Plain) Groups(nn.Module model)
+    {
+        var trained = model.named_parameters().Where(p => p.parameter.requires_grad).Select(p => (Name: p.name, Parameter: p.parameter)).ToList();
+        return (trained.Where(p => p.Parameter.dim() >= 2).ToList(), trained.Where(p => p.Parameter.dim() < 2).ToList());
+    }
+
+    /// <summary>Moves the parameters along their gradients.</summary>
+    public void Step(double learningRate)
+    {
+        foreach (var group in optimizer.ParamGroups) group.LearningRate = learningRate;
+        optimizer.step();
+    }
+
+    /// <summary>Writes the moments, the steps of every parameter and the state of torch's random numbers.</summary>
+    public void Save(string path)
+    {
+        using var scope = NewDisposeScope();
+        var tensors = new Dictionary<string, Tensor> { [Steps] = tensor(States.Select(s => s.step).ToArray()), [Random] = random.get_rng_state() };
+        foreach (var (name, state) in names.Zip(States))
+        {
+            tensors[Mean + name] = state.exp_avg;
+            tensors[Square + name] = state.exp_avg_sq;
+        }
+        SafetensorsFile.Write(path, tensors);
+    }
+
+    /// <summary>Takes over what <see cref="Save"/> wrote.</summary>
+    /// <exception cref="MemoryFileException">It is not of these parameters.</exception>
+    public void Load(string path)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using var file = SafetensorsFile.Open(path);
+        long[] steps = file.Read(Steps).data<long>().ToArray();
+        if (steps.Length != names.Count) throw new MemoryFileException(path, $"holds the moments of {steps.Length} parameters, the model has {names.Count}. Use a checkpoint of this model.");
+        foreach (var (name, state) in names.Zip(States))
+        {
+            Copy(Mean + name, state.exp_avg);
+            Copy(Square + name, state.exp_avg_sq);
+        }
+        foreach (var (state, step) in States.Zip(steps)) state.step = step;
+        random.set_rng_state(file.Read(Random));
+
+        void Copy(string name, Tensor target)
+        {
+            Tensor source = file.Read(name);
+            if (!source.shape.SequenceEqual(target.shape))
+                throw new MemoryFileException(path, $"'{name}' is [{string.Join(", ", source.shape)}] and should be [{string.Join(", ", target.shape)}]. Use a checkpoint of this model.");
+            target.copy_(source);
+        }
+    }
+
+    public void Dispose() => optimizer.Dispose();
+
+    private IEnumerable<AdamW.State> States => optimizer.state_dict().State.Cast<AdamW.State>();
+}

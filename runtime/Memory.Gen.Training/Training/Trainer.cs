@@ -1,0 +1,257 @@
+using System.Diagnostics;
+using Memory.Gen.Runtime;
+using Memory.Gen.Runtime.Files;
+using Memory.Gen.Training.Data;
+using Memory.Gen.Training.Metrics;
+using Memory.Gen.Training.Tokenizers;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Training;
+
+/// <summary>
+/// Trains a model on documents with AdamW. Rows read documents from beginning to end and carry their state from window to window;
+/// gradients stay within a window. A run that is resumed goes on bit for bit as if it had not stopped (same machine, provider and number
+/// of threads; a run with a <see cref="TrainingOptions.Duration"/> as far as the clock allows).
+/// </summary>
+public sealed class Trainer : IDisposable
+{
+    // Shorter documents than this many windows are joined: at most an eighth of a batch is padding then.
+    private const int BundledWindows = 4;
+
+    private readonly IMemoryModel model;
+    private readonly nn.Module module;
+    private readonly ITokenizer tokenizer;
+    private readonly TrainingOptions options;
+    private readonly TokenizedText text, validation;
+    private readonly DocumentBatches batches;
+    private readonly Optimization optimization;
+    private readonly Checkpoints? checkpoints;
+    private readonly List<LossPoint> validations = [];
+    private MemoryState state;
+    private LossHistory history = new();
+    private bool fresh = true;
+    private double seconds, secondsAtSave, lastStep, recentSeconds, recentTokens;
+
+    /// <summary>Prepares a new run.</summary>
+    /// <param name="model">A model; its parameters are trained in place.</param>
+    /// <param name="corpus">Text to train on and to validate on.</param>
+    /// <param name="tokenizer">Makes tokens of it; at most as many as the model knows.</param>
+    /// <param name="options">How to train.</param>
+    /// <param name="folder">Where checkpoints go, or null for none. Of an earlier run there, the newest checkpoint moves to <c>earlier-N</c>
+    /// when the first one of this run is saved, and the others are removed.</param>
+    /// <exception cref="TrainingException">An option makes no sense, or model, tokenizer and text do not fit together.</exception>
+    public Trainer(IMemoryModel model, Corpus corpus, ITokenizer tokenizer, TrainingOptions options, string? folder = null)
+    {
+        options.Check();
+        this.model = model;
+        this.tokenizer = tokenizer;
+        this.options = options;
+        module = model as nn.Module ?? throw new ArgumentException($"{model.GetType().Name} is no torch module.", nameof(model));
+        text = TokenizedText.Encode(corpus.Training, tokenizer, BundledWindows * options.Window);
+        validation = TokenizedText.Encode(corpus.Validation, tokenizer);
+        batches = DocumentBatches.ForTraining(text, options.Batch, options.Window, options.Seed);
+        RequireVocabulary();
+        optimization = new Optimization(module, options);
+        state = model.NewState(options.Batch);
+        if (folder is not null) checkpoints = new Checkpoints(folder);
+    }
+
+    /// <summary>Goes on where a checkpoint was saved.</summary>
+    /// <param name="model">A model of the class and declaration that was trained; it gets the checkpoint's weights.</param>
+    /// <param name="corpus">The text that was trained on.</param>
+    /// <param name="checkpoint">The checkpoint.</param>
+    /// <param name="folder">Where further checkpoints go, or null for none.</param>
+    /// <param name="options">Other options, to train longer for instance; null keeps those of the run. Batch, window and seed must stay.</param>
+    /// <exception cref="MemoryFileException">The checkpoint is of another model.</exception>
+    /// <exception cref="TrainingException">The text is another one, or the options do not fit.</exception>
+    public static Trainer Resume(IMemoryModel model, Corpus corpus, Checkpoint checkpoint, string? folder = null, TrainingOptions? options = null)
+    {
+        checkpoint.Require(model);
+        var saved = checkpoint.Snapshot;
+        options ??= saved.Options;
+        if ((options.Batch, options.Window, options.Seed) != (saved.Options.Batch, saved.Options.Window, saved.Options.Seed))
+            throw new TrainingException($"A run is resumed with its own batch ({saved.Options.Batch}), window ({saved.Options.Window}) and seed ({saved.Options.Seed}).");
+        var trainer = new Trainer(model, corpus, checkpoint.LoadTokenizer(), options, folder);
+        try
+        {
+            trainer.Restore(checkpoint);
+            return trainer;
+        }
+        catch
+        {
+            trainer.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Called with all parameters between the backward pass and clipping: where gradients are averaged over machines.</summary>
+    public Action<IReadOnlyList<Parameter>>? ReduceGradients { get; set; }
+
+    /// <summary>Optimizer steps done.</summary>
+    public long Step { get; private set; }
+
+    /// <summary>Tokens predicted.</summary>
+    public long Tokens { get; private set; }
+
+    /// <summary>Bytes of text they stand for.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>Time spent in steps.</summary>
+    public TimeSpan Elapsed => TimeSpan.FromSeconds(seconds);
+
+    /// <summary>Share of the run that is done, 0 to 1.</summary>
+    public double Fraction => Math.Min(1, options.Steps is { } steps ? Step / (double)steps : seconds / options.Duration!.Value.TotalSeconds);
+
+    /// <summary>The training loss.</summary>
+    public IReadOnlyList<LossPoint> History => history.Points;
+
+    /// <summary>Bits a byte on the beginning of the held-out text, at the validations.</summary>
+    public IReadOnlyList<LossPoint> Validations => validations;
+
+    /// <summary>Folder of the checkpoint saved last, or null.</summary>
+    public string? LastCheckpoint { get; private set; }
+
+    /// <summary>Trains until the run is done or someone asks it to stop, then saves a checkpoint.</summary>
+    /// <param name="progress">Told after every step.</param>
+    /// <param name="cancellation">Stops after the step that is running.</param>
+    /// <exception cref="TrainingException">The loss is no number any more; nothing is saved then.</exception>
+    /// <exception cref="MemoryFileException">A checkpoint could not be saved; those before are as they were.</exception>
+    public TrainingOutcome Run(Action<TrainingProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        module.train();
+        while (Fraction < 1 && !cancellation.IsCancellationRequested)
+        {
+            var report = TakeStep();
+            progress?.Invoke(report);
+            if (validations.Count < options.Validations && Fraction >= (validations.Count + 1.0) / options.Validations) Validate();
+            if (seconds - secondsAtSave >= options.CheckpointInterval.TotalSeconds) Save();
+        }
+        if (Step > 0) Save();
+        return Fraction >= 1 ? TrainingOutcome.Finished : TrainingOutcome.Stopped;
+    }
+
+    /// <summary>Frees the optimizer's moments and the rows' states; the model stays.</summary>
+    public void Dispose()
+    {
+        optimization.Dispose();
+        state.Dispose();
+    }
+
+    private TrainingProgress TakeStep()
+    {
+        long started = Stopwatch.GetTimestamp();
+        var batch = batches.Next()!;
+        double learningRate = Schedule.LearningRate(options, options.Steps is { } steps
+            ? (Step + 1) / (double)steps
+            : (seconds + lastStep) / options.Duration!.Value.TotalSeconds);
+        double loss, norm;
+        using (NewDisposeScope())
+        {
+            if (batch.Starts.Length > 0) state.Reset(batch.Starts);
+            Tensor inputs = tensor(batch.Inputs, device: state.Device).view(options.Batch, options.Window);
+            Tensor targets = tensor(batch.Targets, device: state.Device);
+            Tensor logits = model.Prefill(inputs, state);
+            Tensor mean = nn.functional.cross_entropy(logits.view(targets.shape[0], -1), targets);
+            loss = mean.to(ScalarType.Float64).item<double>();
+            RequireNumber("loss", loss, learningRate);
+            module.zero_grad();
+            mean.backward();
+            ReduceGradients?.Invoke(optimization.Parameters);
+            norm = nn.utils.clip_grad_norm_(optimization.Parameters, options.ClipNorm);
+            RequireNumber("norm of the gradient", norm, learningRate);
+            optimization.Step(learningRate);
+            state.Detach();
+        }
+        lastStep = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        seconds += lastStep;
+        Step++;
+        Tokens += batch.Tokens;
+        Bytes += batch.Bytes;
+        double bits = loss / Math.Log(2) * batch.Tokens / batch.Bytes;
+        history.Add(new LossPoint(Step, seconds, bits));
+        (recentSeconds, recentTokens) = (0.9 * recentSeconds + lastStep, 0.9 * recentTokens + batch.Tokens);
+        double left = options.Steps is { } total ? (total - Step) * recentSeconds * batch.Tokens / recentTokens : options.Duration!.Value.TotalSeconds - seconds;
+        return new TrainingProgress(Step, Fraction, loss, bits, learningRate, norm, recentTokens / recentSeconds, Elapsed,
+            TimeSpan.FromSeconds(Math.Max(0, left)), Tokens, Bytes, batches.Cursor.Epoch);
+    }
+
+    private void RequireNumber(string what, double value, double learningRate)
+    {
+        if (double.IsFinite(value)) return;
+        string kept = LastCheckpoint is null ? "No checkpoint was saved yet" : $"The last checkpoint, {LastCheckpoint}, is as it was";
+        throw new TrainingException(FormattableString.Invariant(
+            $"The {what} became {value} in step {Step + 1} at a learning rate of {learningRate:G3}. {kept}; train again with a lower learning rate."));
+    }
+
+    private void Validate()
+    {
+        double bits = Evaluation.Measure(model, validation, new EvaluationOptions { MostTokens = options.ValidationTokens }).BitsPerByte;
+        validations.Add(new LossPoint(Step, seconds, bits));
+    }
+
+    private void Save()
+    {
+        secondsAtSave = seconds;
+        if (checkpoints is null) return;
+        if (fresh) checkpoints.SetAside();
+        fresh = false;
+        LastCheckpoint = checkpoints.Save(Step, folder =>
+        {
+            tokenizer.Save(folder);
+            module.SaveWeights(Path.Combine(folder, Checkpoint.Weights));
+            optimization.Save(Path.Combine(folder, Checkpoint.Optimizer));
+            state.Save(Path.Combine(folder, Checkpoint.Memory));
+            CheckpointManifest.Write(folder, new TrainingSnapshot
+            {
+                Model = model.GetType().Name,
+                Declaration = model.Declaration,
+                Options = options,
+                Text = text.Fingerprint(),
+                Step = Step,
+                Seconds = seconds,
+                Fraction = Fraction,
+                Tokens = Tokens,
+                Bytes = Bytes,
+                Cursor = batches.Cursor,
+                History = history.Snapshot(),
+                Validations = [.. validations],
+            });
+        });
+    }
+
+    private void Restore(Checkpoint checkpoint)
+    {
+        var saved = checkpoint.Snapshot;
+        if (saved.Text != text.Fingerprint())
+            throw new TrainingException($"{checkpoint.Path} was trained on another text; resume with the text of the first run, or begin a new run.");
+        checkpoint.LoadWeights(model);
+        optimization.Load(checkpoint.File(Checkpoint.Optimizer));
+        var loaded = model.LoadState(checkpoint.File(Checkpoint.Memory), state.Device);
+        if (loaded.Batch != options.Batch)
+        {
+            loaded.Dispose();
+            throw new MemoryFileException(checkpoint.Path, $"holds the states of {loaded.Batch} rows instead of {options.Batch}. Use another checkpoint.");
+        }
+        state.Dispose();
+        state = loaded;
+        batches.Cursor = saved.Cursor;
+        (Step, Tokens, Bytes) = (saved.Step, saved.Tokens, saved.Bytes);
+        seconds = secondsAtSave = saved.Seconds;
+        history = LossHistory.From(saved.History);
+        validations.AddRange(saved.Validations);
+        LastCheckpoint = checkpoint.Path;
+        fresh = false;
+    }
+
+    private void RequireVocabulary()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using var probe = model.NewState(1);
+        long known = model.Prefill(zeros(1, 1, dtype: ScalarType.Int64, device: probe.Device), probe).shape[2];
+        if (tokenizer.VocabSize > known)
+            throw new TrainingException($"The tokenizer has {tokenizer.VocabSize} tokens and {model.GetType().Name} knows {known}; declare it with VocabSize = {tokenizer.VocabSize} or train a smaller tokenizer.");
+    }
+}

@@ -1,0 +1,76 @@
+namespace Memory.Gen.Training;
+
+/// <summary>How a model is trained. The length of a run is either <see cref="Steps"/> or <see cref="Duration"/>.</summary>
+public sealed record TrainingOptions
+{
+    /// <summary>Rows that are trained side by side, each reading a document of its own.</summary>
+    public int Batch { get; init; } = 8;
+
+    /// <summary>Tokens of a row in one step; gradients reach back this far, the state reaches on.</summary>
+    public int Window { get; init; } = 256;
+
+    /// <summary>Optimizer steps, or null where <see cref="Duration"/> is given.</summary>
+    public long? Steps { get; init; }
+
+    /// <summary>Time spent in steps (set-up, validation and checkpoints do not count), or null where <see cref="Steps"/> is given.</summary>
+    public TimeSpan? Duration { get; init; }
+
+    /// <summary>Highest learning rate.</summary>
+    public double LearningRate { get; init; } = 2e-3;
+
+    /// <summary>Learning rate at the end as a share of the highest.</summary>
+    public double FinalShare { get; init; } = 0.05;
+
+    /// <summary>Share of the run in which the learning rate rises.</summary>
+    public double WarmUpShare { get; init; } = 0.05;
+
+    /// <summary>AdamW's decoupled weight decay, for parameters of two dimensions and more; vectors are not decayed.</summary>
+    public double WeightDecay { get; init; } = 0.1;
+
+    /// <summary>Decay of AdamW's mean of gradients.</summary>
+    public double Beta1 { get; init; } = 0.9;
+
+    /// <summary>Decay of AdamW's mean of squared gradients.</summary>
+    public double Beta2 { get; init; } = 0.95;
+
+    /// <summary>Gradients are scaled down to this norm.</summary>
+    public double ClipNorm { get; init; } = 1.0;
+
+    /// <summary>Seed of the order in which documents are read.</summary>
+    public long Seed { get; init; } = 1;
+
+    /// <summary>Validations during the run, evenly spread over its progress; none at its beginning, one at its end.</summary>
+    public int Validations { get; init; }
+
+    /// <summary>Tokens at the beginning of the held-out text that a validation during the run reads.</summary>
+    public long ValidationTokens { get; init; } = 16_384;
+
+    /// <summary>Time in steps between two checkpoints; one more is saved when the run ends or is stopped.</summary>
+    public TimeSpan CheckpointInterval { get; init; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>Throws where a value makes no sense.</summary>
+    /// <exception cref="TrainingException">Says which value, and what is possible.</exception>
+    public void Check()
+    {
+        Require(Batch >= 1, "batch", Batch, "at least 1 row");
+        Require(Window >= 1, "window", Window, "at least 1 token");
+        if (Steps is null == Duration is null) throw new TrainingException("A run has either a number of steps or a duration; give one of the two.");
+        Require(Steps is null or >= 1, "number of steps", Steps, "at least 1");
+        Require(Duration is null || Duration > TimeSpan.Zero, "duration", Duration, "more than no time");
+        Require(LearningRate > 0 && double.IsFinite(LearningRate), "learning rate", LearningRate, "a positive number");
+        Require(FinalShare is >= 0 and <= 1, "final share of the learning rate", FinalShare, "0 to 1");
+        Require(WarmUpShare is >= 0 and < 1, "warm-up share", WarmUpShare, "0 to less than 1");
+        Require(WeightDecay is >= 0 and < double.PositiveInfinity, "weight decay", WeightDecay, "0 or more");
+        Require(Beta1 is >= 0 and < 1, "first beta", Beta1, "0 to less than 1");
+        Require(Beta2 is >= 0 and < 1, "second beta", Beta2, "0 to less than 1");
+        Require(ClipNorm > 0, "clip norm", ClipNorm, "more than 0");
+        Require(Validations >= 0, "number of validations", Validations, "0 or more");
+        Require(ValidationTokens >= 1, "number of validation tokens", ValidationTokens, "at least 1");
+        Require(CheckpointInterval > TimeSpan.Zero, "checkpoint interval", CheckpointInterval, "more than no time");
+    }
+
+    private static void Require(bool holds, string what, object? value, string expected)
+    {
+        if (!holds) throw new TrainingException(FormattableString.Invariant($"The {what} is {value}; expected {expected}."));
+    }
+}
