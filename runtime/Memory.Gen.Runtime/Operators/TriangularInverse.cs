@@ -53,7 +53,7 @@ internal static class TriangularInverse
         {
             using Tensor factors = x.select(0, i).narrow(0, 1, i - 1).unsqueeze(1);
             using Tensor products = factors * x.narrow(0, 1, i - 1).narrow(1, 0, i - 1);
-            using Tensor sum = products.sum(0);
+            using Tensor sum = products.sum(dim: 0);
             x.select(0, i).narrow(0, 0, i - 1).add_(sum);
         }
 
