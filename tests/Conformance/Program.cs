@@ -1,1 +1,40 @@
-System.Console.WriteLine("not yet");
+using System.CommandLine;
+using System.Globalization;
+using Conformance;
+using Memory.Gen.Runtime.Operators;
+using TorchSharp;
+using static TorchSharp.torch;
+
+var files = new Argument<string[]>("FILES") { Arity = ArgumentArity.OneOrMore, Description = "Vector files (safetensors)." };
+var form = new Option<string>("--form") { Description = "The operator's form.", DefaultValueFactory = _ => "reference" };
+form.AcceptOnlyFromAmong("reference", "chunked", "native");
+var dtype = new Option<string>("--dtype") { Description = "What the inputs are rounded to.", DefaultValueFactory = _ => "f64" };
+dtype.AcceptOnlyFromAmong("f64", "f32", "bf16");
+var device = new Option<string>("--device") { Description = "Where it runs.", DefaultValueFactory = _ => "cpu" };
+device.AcceptOnlyFromAmong("cpu", "cuda");
+var chunk = new Option<int?>("--chunk") { Description = "Tokens of a computational chunk; the operator's own default if absent." };
+
+var root = new RootCommand("Runs operators forward and backward against vector files, one line a tensor.") { files, form, dtype, device, chunk };
+root.SetAction(parsed =>
+{
+    OperatorForm chosen = Enum.Parse<OperatorForm>(parsed.GetRequiredValue(form), ignoreCase: true);
+    Precision precision = Precision.Of(parsed.GetRequiredValue(dtype));
+    var place = new Device(parsed.GetRequiredValue(device));
+    int passed = 0, failed = 0;
+    foreach (string path in parsed.GetRequiredValue(files))
+    {
+        foreach (Comparison line in VectorRun.Compare(path, chosen, precision, place, parsed.GetValue(chunk)))
+        {
+            string verdict = line.Passed ? "ok" : "FAIL";
+            string error = line.Error.ToString("0.0e+00", CultureInfo.InvariantCulture), limit = line.Limit.ToString("0.0e+00", CultureInfo.InvariantCulture);
+            Console.WriteLine($"{Path.GetFileName(path)} {line.Tensor} {error} {limit} {verdict}");
+            if (line.Reason is not null) Console.Error.WriteLine($"{path}: {line.Reason}");
+            if (line.Passed) passed++;
+            else failed++;
+        }
+    }
+
+    Console.WriteLine($"{passed} passed, {failed} failed");
+    return failed == 0 ? 0 : 1;
+});
+return root.Parse(args).Invoke();
