@@ -34,7 +34,8 @@ internal static unsafe class Errors
         byte* text = LibTorch.THSTorch_get_and_reset_last_err();
         if (text is null)
             return null;
-        var error = new ExternalException(Marshal.PtrToStringUTF8((nint)text));
+        string message = Marshal.PtrToStringUTF8((nint)text)!;
+        var error = new ExternalException(message, ManagedNodes.Behind(message));
         error.Data["libtorch"] = Marshal.PtrToStringUTF8((nint)LibTorch.lt_last_error_full());
         return error;
     }
