@@ -66,7 +66,7 @@ public static partial class torch
             handle = 0;
             Forget();
             GC.SuppressFinalize(this);
-            scope?.Remove(this);
+            CountAsGone();
             return given;
         }
 
@@ -88,11 +88,16 @@ public static partial class torch
                 Graveyard.Add(gone);
                 return;
             }
+            CountAsGone();
+            LibTorch.THSTensor_dispose(gone);
+        }
+
+        private void CountAsGone()
+        {
             if (scope is { } owner)
                 owner.MarkAsDisposed(this);
             else
                 DisposeScopeManager.Statistics.TensorStatistics.DisposedOutsideScopeCount++;
-            LibTorch.THSTensor_dispose(gone);
         }
 
         private void Forget()

@@ -27,12 +27,6 @@ public sealed unsafe class TensorAccessor<T> : IDisposable, IEnumerable<T> where
 
     public bool IsReadOnly => false;
 
-    public T this[long index]
-    {
-        get => *At(index);
-        set => *At(index) = value;
-    }
-
     public T this[params long[] indices]
     {
         get => *At(Flat(indices));
@@ -69,16 +63,6 @@ public sealed unsafe class TensorAccessor<T> : IDisposable, IEnumerable<T> where
         long count = Math.Min(source.Length, Count - tensorIndex);
         for (int k = 0; k < count; k++)
             *At(tensorIndex + k) = source[k];
-    }
-
-    public bool Contains(T item)
-    {
-        foreach (T each in this)
-        {
-            if (EqualityComparer<T>.Default.Equals(each, item))
-                return true;
-        }
-        return false;
     }
 
     public IEnumerator<T> GetEnumerator()
