@@ -5,6 +5,17 @@ namespace TorchSharp;
 
 public static partial class torch
 {
+    public partial class Tensor
+    {
+        public Tensor gelu(Approximate approximate) => nn.functional.gelu(this, approximate);
+
+        public Tensor gelu_(Approximate approximate)
+        {
+            using Tensor result = gelu(approximate);
+            return copy_(result);
+        }
+    }
+
     public static partial class nn
     {
         public static partial class functional
@@ -27,20 +38,25 @@ public static partial class torch
 
             public static Tensor gelu(Tensor x, Approximate approximate, bool inplace = false)
             {
-                Tensor result = Tensor.Made(LibTorch.lt_gelu(x.Handle, approximate == Approximate.tanh ? 1 : 0), x);
-                if (!inplace) return result;
-                using (result) return x.copy_(result).alias();
+                if (inplace) return x.gelu_(approximate).alias();
+                return Tensor.Made(LibTorch.lt_gelu(x.Handle, approximate == Approximate.tanh ? 1 : 0), x);
             }
 
             public static Tensor softplus(Tensor x, double beta = 1, double threshold = 20) =>
                 Tensor.Made(LibTorch.lt_softplus(x.Handle, beta, threshold), x);
 
-            /// <summary>The logarithm of the sigmoid: min(x, 0) - log1p(exp(-|x|)).</summary>
-            public static Tensor logsigmoid(Tensor x)
-            {
-                using var scope = NewDisposeScope();
-                return softplus(x.neg(), threshold: double.PositiveInfinity).neg().MoveToOuterDisposeScope();
-            }
+            public static Tensor logsigmoid(Tensor x) => x.log_sigmoid();
+
+            public static Tensor elu(Tensor x, double alpha, bool inplace = false) => inplace ? x.elu_(alpha).alias() : x.elu(alpha);
+
+            public static Tensor leaky_relu(Tensor input, double negative_slope = 0.01, bool inplace = false) =>
+                inplace ? input.leaky_relu_(negative_slope).alias() : input.leaky_relu(negative_slope);
+
+            public static Tensor relu6(Tensor x, bool inplace = false) => inplace ? x.relu6_().alias() : x.relu6();
+
+            public static Tensor hardsigmoid(Tensor input, bool inplace = false) => inplace ? input.hardsigmoid_().alias() : input.hardsigmoid();
+
+            public static Tensor hardswish(Tensor input, bool inplace = false) => inplace ? input.hardswish_().alias() : input.hardswish();
 
             /// <summary>x times tanh(softplus(x)).</summary>
             public static Tensor mish(Tensor x, bool inplace = false)

@@ -33,7 +33,7 @@ public static partial class torch
                 return this;
             }
 
-            protected internal Module _to(Tensor other, bool non_blocking) => _to(other.device, other.dtype, non_blocking);
+            public Module _to(Tensor other, bool non_blocking) => _to(other.device, other.dtype, non_blocking);
 
             protected void _toEpilog(Device device, ScalarType dtype, bool non_blocking) => _toEpilog(dtype, device, non_blocking);
 

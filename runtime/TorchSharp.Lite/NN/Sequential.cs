@@ -52,11 +52,6 @@ namespace TorchSharp.Modules
             return result;
         }
 
-        // Layers are registered when they are appended.
-        protected override void RegisterComponents()
-        {
-        }
-
         private Sequential Slice(int start, int end)
         {
             if (start < 0 || end > Count || start > end) throw new IndexOutOfRangeException($"Layers {start} to {end} were asked for; there are {Count}.");

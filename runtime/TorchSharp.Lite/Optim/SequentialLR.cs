@@ -31,17 +31,14 @@ public static partial class torch
                         Report(this.schedulers[0]);
                     }
 
-                    public override void step()
+                    protected override IEnumerable<double> get_lr()
                     {
-                        last_epoch++;
                         int active = milestones.Count(m => m <= last_epoch);
                         LRScheduler scheduler = schedulers[active];
                         if (active > 0 && milestones[active - 1] == last_epoch) scheduler.step(0);
                         else scheduler.step();
-                        Report(scheduler);
+                        return scheduler.get_last_lr();
                     }
-
-                    protected override IEnumerable<double> get_lr() => Rates;
                 }
 
                 /// <summary>Steps several schedulers, each on top of the others.</summary>
