@@ -1,0 +1,67 @@
+using Xunit;
+
+namespace Memory.Gen.Runtime.Tests.Torch;
+
+/// <summary>What is written here must compile against the real TorchSharp, which the machine that runs this may not have.</summary>
+public sealed class EmptyBodiesTests : IDisposable
+{
+    // What the build adds to every project with ImplicitUsings.
+    private const string ImplicitUsings = """
+        global using System;
+        global using System.Collections.Generic;
+        global using System.IO;
+        global using System.Linq;
+        global using System.Net.Http;
+        global using System.Threading;
+        global using System.Threading.Tasks;
+        """;
+
+    private static readonly string[] Ours = ["TorchSharp.dll", "Memory.Gen.Runtime.dll", "Memory.Gen.Training.dll", "Memory.Gen.Runtime.Tests.dll"];
+
+    private readonly string folder = Directory.CreateTempSubdirectory("memory-gen-surface-").FullName;
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    [Fact]
+    public void Runtime_and_training_compile_against_TorchSharp_0_107()
+    {
+        List<string> references = References();
+        references.Add(Compiled("Memory.Gen.Runtime", Sources("runtime", "Memory.Gen.Runtime"), references));
+        Compiled("Memory.Gen.Training", Sources("runtime", "Memory.Gen.Training"), references);
+
+        string wrong = Written("Wrong.cs", "using TorchSharp; class C { torch.Tensor M(torch.Tensor x) => x.mean(1); object N() => torch.nn.RMSNorm(8); }");
+        IReadOnlyList<string> errors = SdkCompiler.Compile(Path.Combine(folder, "Wrong.dll"), [wrong], references);
+        Assert.Collection(errors, e => Assert.Contains("CS1503", e), e => Assert.Contains("CS0117", e));
+    }
+
+    private List<string> References()
+    {
+        List<string> references = [.. SdkCompiler.Framework(), .. Packages()];
+        references.Add(Compiled("TorchSharp", [Written("TorchSharp.cs", EmptyBodies.Source(ApiLine.OfTorchSharp()))], references));
+        return references;
+    }
+
+    private string Compiled(string name, IEnumerable<string> sources, IEnumerable<string> references)
+    {
+        string output = Path.Combine(folder, name + ".dll");
+        IReadOnlyList<string> errors = SdkCompiler.Compile(output, [.. sources, Written(name + ".Usings.cs", ImplicitUsings)], references, bodies: name != "TorchSharp");
+        Assert.True(errors.Count == 0, $"{name} does not compile against TorchSharp 0.107 ({errors.Count} errors):\n{string.Join('\n', errors.Take(40))}");
+        return output;
+    }
+
+    private string Written(string name, string text)
+    {
+        string path = Path.Combine(folder, name);
+        File.WriteAllText(path, text);
+        return path;
+    }
+
+    // Everything the projects reference lies beside this test; what is compiled here from source does not count.
+    private static IEnumerable<string> Packages() =>
+        Directory.EnumerateFiles(AppContext.BaseDirectory, "*.dll").Where(f => !Ours.Contains(Path.GetFileName(f)) && SdkCompiler.IsManaged(f));
+
+    private static IEnumerable<string> Sources(params string[] project) =>
+        Directory.EnumerateFiles(SourceTree.Path(project), "*.cs", SearchOption.AllDirectories)
+            .Where(f => !f.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal)
+                && !f.Contains($"{Path.DirectorySeparatorChar}bin{Path.DirectorySeparatorChar}", StringComparison.Ordinal));
+}
