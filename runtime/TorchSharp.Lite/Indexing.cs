@@ -70,6 +70,7 @@ public static partial class torch
     public unsafe partial class Tensor
     {
         public Tensor index(params TensorIndex[] indices) => Read(indices);
+        public Tensor index(params Tensor[] indices) => Read(TensorIndex.Of(indices));
 
         private Tensor Read(ReadOnlySpan<TensorIndex> indices)
         {

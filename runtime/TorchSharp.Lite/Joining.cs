@@ -53,6 +53,21 @@ public static unsafe partial class torch
     public static Tensor vstack(IList<Tensor> tensors) => Ops.vstack.Call(tensors.ToArray());
     public static Tensor vstack(ReadOnlySpan<Tensor> tensors) => Ops.vstack.Call(tensors.ToArray());
 
+    public static Tensor row_stack(IList<Tensor> tensors) => Ops.vstack.Call(tensors.ToArray());
+    public static Tensor row_stack(params Tensor[] tensors) => Ops.vstack.Call(tensors);
+    public static Tensor row_stack(ReadOnlySpan<Tensor> tensors) => Ops.vstack.Call(tensors.ToArray());
+    public static Tensor column_stack(IList<Tensor> tensors) => Ops.column_stack.Call(tensors.ToArray());
+    public static Tensor column_stack(params Tensor[] tensors) => Ops.column_stack.Call(tensors);
+    public static Tensor column_stack(ReadOnlySpan<Tensor> tensors) => Ops.column_stack.Call(tensors.ToArray());
+    public static Tensor dstack(IList<Tensor> tensors) => Ops.dstack.Call(tensors.ToArray());
+    public static Tensor dstack(params Tensor[] tensors) => Ops.dstack.Call(tensors);
+    public static Tensor dstack(IEnumerable<Tensor> tensors) => Ops.dstack.Call(tensors.ToArray());
+    public static Tensor dstack(ReadOnlySpan<Tensor> tensors) => Ops.dstack.Call(tensors.ToArray());
+    public static Tensor cartesian_prod(IList<Tensor> tensors) => Ops.cartesian_prod.Call(tensors.ToArray());
+    public static Tensor cartesian_prod(params Tensor[] tensors) => Ops.cartesian_prod.Call(tensors);
+    public static Tensor cartesian_prod(ReadOnlySpan<Tensor> tensors) => Ops.cartesian_prod.Call(tensors.ToArray());
+    public static Tensor combinations(Tensor input, int r = 2, bool with_replacement = false) => Ops.combinations.Call(input, r, with_replacement);
+
     public static Tensor block_diag(params Tensor[] tensors) => Ops.block_diag.Call(tensors);
 
     /// <summary>The coordinate grids of some vectors.</summary>

@@ -87,6 +87,7 @@ public static partial class torch
         public (Tensor, Tensor) sort(long dim = -1, bool descending = false, bool stable = false) => Sort(dim, descending, stable);
         public Tensor argsort(long dim = -1, bool descending = false) => Made(LibTorch.lt_argsort(Handle, dim, descending ? 1 : 0), this);
         public Tensor msort() => Ops.msort.Call(this);
+        public static (Tensor, Tensor) kthvalue(Tensor input, long k, long? dim, bool keepdim = false) => input.kthvalue(k, dim, keepdim);
         public (Tensor, Tensor) kthvalue(long k, long? dim, bool keepdim = false) => Ops.kthvalue.Call2(this, k, dim ?? -1, keepdim);
         public Tensor median() => Ops.median.Call(this);
         public Tensor nanmedian() => Ops.nanmedian.Call(this);

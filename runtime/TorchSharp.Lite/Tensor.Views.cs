@@ -74,6 +74,11 @@ public static partial class torch
         public Tensor view_as_real() => Ops.view_as_real.Call(this);
         public Tensor view_as_complex() => Ops.view_as_complex.Call(this);
 
+        public Tensor flatten(IList<string> dims, string out_dim) => throw NoNames();
+        public Tensor unflatten(string dim, params (string, long)[] sizes) => throw NoNames();
+
+        private static NotSupportedException NoNames() => new("Named axes are not supported here; give axes by number.");
+
         public Tensor T => Ops.numpy_T.Call(this);
         public Tensor H => Ops.matrix_H.Call(this);
         public Tensor mT => Ops.mT.Call(this);

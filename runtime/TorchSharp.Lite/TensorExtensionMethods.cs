@@ -46,6 +46,53 @@ public static partial class TensorExtensionMethods
     public static torch.Tensor ToTensor<T>(this T scalar, torch.Device? device = null, bool requires_grad = false) where T : struct =>
         torch.from_array(new[] { scalar }, null, device).reshape([]).requires_grad_(requires_grad);
 
+    /// <summary>A parameter that takes over the tensor's storage; the tensor is no longer usable afterwards.</summary>
+    public static Modules.Parameter AsParameter(this torch.Tensor tensor) => new(tensor);
+
+    /// <summary>Writes the tensor in TorchSharp's own format.</summary>
+    public static void Save(this torch.Tensor tensor, BinaryWriter writer) => Utils.TensorFormat.Write(writer, tensor);
+
+    public static void Save(this torch.Tensor tensor, Stream stream)
+    {
+        using var writer = new BinaryWriter(stream, System.Text.Encoding.UTF8, leaveOpen: true);
+        tensor.Save(writer);
+    }
+
+    public static void Save(this torch.Tensor tensor, string location)
+    {
+        using FileStream stream = File.Create(location);
+        tensor.Save(stream);
+    }
+
+    /// <summary>Reads a tensor of the same type and shape into this one, or passes over it.</summary>
+    public static void Load(this torch.Tensor tensor, BinaryReader reader, bool skip = false)
+    {
+        if (skip)
+            Utils.TensorFormat.Skip(reader);
+        else
+            Utils.TensorFormat.ReadInto(reader, tensor, tensor.name ?? "tensor");
+    }
+
+    /// <summary>The same; where there is no tensor yet, a new one is made.</summary>
+    public static void Load(ref torch.Tensor? tensor, BinaryReader reader, bool skip = false)
+    {
+        if (tensor is null && !skip)
+            tensor = Utils.TensorFormat.Read(reader);
+        else if (skip)
+            Utils.TensorFormat.Skip(reader);
+        else
+            tensor!.Load(reader);
+    }
+
+    /// <summary>Reads a tensor, or passes over it and returns null.</summary>
+    public static torch.Tensor? Load(this BinaryReader reader, bool skip = false)
+    {
+        if (!skip)
+            return Utils.TensorFormat.Read(reader);
+        Utils.TensorFormat.Skip(reader);
+        return null;
+    }
+
     /// <summary>Shape, type and device in one line.</summary>
     public static string metastr(this torch.Tensor tensor) =>
         $"[{string.Join("x", tensor.shape)}], type = {tensor.dtype}, device = {tensor.device}";

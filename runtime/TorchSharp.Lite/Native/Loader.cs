@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Memory.Gen.Native;
 
 namespace TorchSharp.Native;
 
@@ -31,6 +32,7 @@ internal static unsafe partial class LibTorch
     /// </summary>
     private static nint Load()
     {
+        BlasChoice.Choose();
         var tried = new List<string>();
         LoadTorch(tried);
         foreach (string folder in Folders())
