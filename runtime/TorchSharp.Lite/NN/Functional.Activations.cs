@@ -5,17 +5,6 @@ namespace TorchSharp;
 
 public static partial class torch
 {
-    public partial class Tensor
-    {
-        public Tensor gelu(Approximate approximate) => nn.functional.gelu(this, approximate);
-
-        public Tensor gelu_(Approximate approximate)
-        {
-            using Tensor result = gelu(approximate);
-            return copy_(result);
-        }
-    }
-
     public static partial class nn
     {
         public static partial class functional
@@ -36,11 +25,8 @@ public static partial class torch
 
             public static Tensor gelu(Tensor x, bool inplace) => gelu(x, Approximate.none, inplace);
 
-            public static Tensor gelu(Tensor x, Approximate approximate, bool inplace = false)
-            {
-                if (inplace) return x.gelu_(approximate).alias();
-                return Tensor.Made(LibTorch.lt_gelu(x.Handle, approximate == Approximate.tanh ? 1 : 0), x);
-            }
+            public static Tensor gelu(Tensor x, Approximate approximate, bool inplace = false) =>
+                inplace ? x.gelu_(approximate).alias() : x.gelu(approximate);
 
             public static Tensor softplus(Tensor x, double beta = 1, double threshold = 20) =>
                 Tensor.Made(LibTorch.lt_softplus(x.Handle, beta, threshold), x);
