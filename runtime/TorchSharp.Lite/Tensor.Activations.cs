@@ -12,9 +12,6 @@ public static partial class torch
         public Tensor relu6_() => Ops.relu6_.Change(this);
         public Tensor silu() => Made(LibTorch.lt_silu(Handle), this);
         public Tensor silu_() => Changed(LibTorch.lt_silu_(Handle));
-        public Tensor gelu(Modules.GELU.Approximate approximate) =>
-            Made(LibTorch.lt_gelu(Handle, approximate == Modules.GELU.Approximate.tanh ? 1 : 0), this);
-        public Tensor gelu_(Modules.GELU.Approximate approximate) => Ops.gelu_.Change(this, approximate.ToString());
         public Tensor gelu() => Made(LibTorch.lt_gelu(Handle, 0), this);
         public Tensor gelu_() => Ops.gelu_.Change(this);
         public Tensor sigmoid() => Made(LibTorch.lt_sigmoid(Handle), this);
