@@ -11,6 +11,7 @@ double copy_peak(int threads); // GB/s, read and written bytes together
 double now(int threads);       // ms
 double milliseconds(const std::function<void()>& body);
 void bench_delta(const char* only, double peak);
+void bench_fused(const char* only, double copy);
 
 // A contiguous tensor of noise, or nothing.
 struct Array {

@@ -18,15 +18,15 @@ Check sizes(const char* operation, const Args* a) {
     return check;
 }
 
-size_t slice(const Args& a, bool backward) {
+ScratchSize scratch_size(const Args& a, bool backward) {
     Arena measure{nullptr};
     if (backward) DeltaBackwardScratch layout(measure, a);
     else DeltaForwardScratch layout(measure, a);
-    return measure.used;
+    return {0, measure.used};
 }
 
 int64_t workspace_size(const char* operation, const Args* a, int32_t backward) {
-    return sizes(operation, a).ok() ? static_cast<int64_t>(slice(*a, backward != 0)) * thread_count() : -1;
+    return sizes(operation, a).ok() ? scratch_size(*a, backward != 0).total() : -1;
 }
 
 int64_t checkpoint_size(const char* operation, const Args* a) {
@@ -49,10 +49,7 @@ memgen_status forward(const char* operation, const Args* a, void* workspace, siz
     if (!check.ok()) return check.status();
     const int64_t B = a->batch, T = a->tokens, H = a->heads, K = a->key_dim, V = a->value_dim;
     check.required("o", a->o, {B, T, H, V}).nullable("final_state", a->final_state, {B, H, K, V});
-    Scratch scratch;
-    if (check.prepare(workspace, bytes, slice(*a, false), scratch) != MEMGEN_OK) return check.status();
-    (delta ? kernels()->gated_delta_rule_forward : kernels()->scalar_decay_forward)(*a, scratch);
-    return MEMGEN_OK;
+    return check.run(*a, workspace, bytes, scratch_size(*a, false), delta ? &Kernels::gated_delta_rule_forward : &Kernels::scalar_decay_forward);
 }
 
 memgen_status backward(const char* operation, const Args* a, void* workspace, size_t bytes, bool delta) {
@@ -64,10 +61,7 @@ memgen_status backward(const char* operation, const Args* a, void* workspace, si
         .nullable("d_o", a->d_o, {B, T, H, V}).nullable("d_final_state", a->d_final_state, {B, H, K, V})
         .nullable("d_q", a->d_q, {B, T, H, K}).nullable("d_k", a->d_k, {B, T, H, K}).nullable("d_v", a->d_v, {B, T, H, V})
         .nullable("d_initial_state", a->d_initial_state, {B, H, K, V});
-    Scratch scratch;
-    if (check.prepare(workspace, bytes, slice(*a, true), scratch) != MEMGEN_OK) return check.status();
-    (delta ? kernels()->gated_delta_rule_backward : kernels()->scalar_decay_backward)(*a, scratch);
-    return MEMGEN_OK;
+    return check.run(*a, workspace, bytes, scratch_size(*a, true), delta ? &Kernels::gated_delta_rule_backward : &Kernels::scalar_decay_backward);
 }
 
 } // namespace

@@ -3,23 +3,42 @@
 #include "layout.h"
 #include "memgen.h"
 
+// Every kernel: its name and its argument struct.
+#define MEMGEN_KERNELS(X)                                         \
+    X(gated_delta_rule_forward, memgen_gated_delta_rule_args)     \
+    X(gated_delta_rule_backward, memgen_gated_delta_rule_args)    \
+    X(scalar_decay_forward, memgen_scalar_decay_args)             \
+    X(scalar_decay_backward, memgen_scalar_decay_args)            \
+    X(causal_conv_forward, memgen_causal_conv_args)               \
+    X(causal_conv_backward, memgen_causal_conv_args)              \
+    X(rms_norm_forward, memgen_rms_norm_args)                     \
+    X(rms_norm_backward, memgen_rms_norm_args)                    \
+    X(unit_length_forward, memgen_unit_length_args)               \
+    X(unit_length_backward, memgen_unit_length_args)              \
+    X(swiglu_forward, memgen_swiglu_args)                         \
+    X(swiglu_backward, memgen_swiglu_args)                        \
+    X(cross_entropy_forward, memgen_cross_entropy_args)           \
+    X(cross_entropy_backward, memgen_cross_entropy_args)          \
+    X(adamw_step, memgen_adamw_args)                              \
+    X(squared_norm, memgen_squared_norm_args)
+
 namespace memgen {
 
-// Scratch of one call: `workers` slices of `slice` bytes each.
+// Scratch of one call: a part for all, then `workers` slices of `slice` bytes each.
 struct Scratch {
-    char* base;
+    char* shared;
+    char* slices;
     size_t slice;
     int workers;
 
-    char* of(int worker) const { return base + slice * static_cast<size_t>(worker); }
+    char* of(int worker) const { return slices + slice * static_cast<size_t>(worker); }
 };
 
 struct Kernels {
     const char* name;
-    void (*gated_delta_rule_forward)(const memgen_gated_delta_rule_args&, const Scratch&);
-    void (*gated_delta_rule_backward)(const memgen_gated_delta_rule_args&, const Scratch&);
-    void (*scalar_decay_forward)(const memgen_scalar_decay_args&, const Scratch&);
-    void (*scalar_decay_backward)(const memgen_scalar_decay_args&, const Scratch&);
+#define MEMGEN_MEMBER(name, args) void (*name)(const args&, const Scratch&);
+    MEMGEN_KERNELS(MEMGEN_MEMBER)
+#undef MEMGEN_MEMBER
 };
 
 extern const Kernels baseline_kernels;

@@ -57,7 +57,6 @@ int64_t elements(std::initializer_list<int64_t> shape) {
 } // namespace
 
 const Kernels* kernels() { return choice().kernels; }
-void ran(const Kernels* kernels) { last_impl = kernels->name; }
 
 memgen_status fail(memgen_status status, const char* operation, const char* format, ...) {
     int written = std::snprintf(error_text, sizeof error_text, "%s: ", operation);
@@ -109,17 +108,22 @@ Check& Check::nullable(const char* name, const memgen_tensor& tensor, std::initi
     return *this;
 }
 
-memgen_status Check::prepare(void* workspace, size_t bytes, size_t slice, Scratch& scratch) {
+memgen_status Check::prepare(void* workspace, size_t bytes, ScratchSize size, Scratch& scratch) {
     if (!ok()) return status_;
-    if (!choice().kernels) return status_ = fail(MEMGEN_UNSUPPORTED_HARDWARE, operation_, "%s", choice().problem);
-    scratch.base = static_cast<char*>(workspace);
-    scratch.slice = (slice + 63) / 64 * 64;
-    size_t room = scratch.slice == 0 ? static_cast<size_t>(thread_count()) : workspace ? bytes / scratch.slice : 0;
-    if (room == 0) return status_ = fail(MEMGEN_WORKSPACE_TOO_SMALL, operation_, "workspace has %zu bytes, one thread needs %zu", workspace ? bytes : 0, scratch.slice);
-    if (reinterpret_cast<uintptr_t>(workspace) % 64 && scratch.slice)
-        return status_ = fail(MEMGEN_INVALID_ARGUMENT, operation_, "workspace is not aligned to 64 bytes");
-    scratch.workers = static_cast<int>(room < static_cast<size_t>(thread_count()) ? room : static_cast<size_t>(thread_count()));
-    ran(choice().kernels);
+    const Choice& build = choice();
+    if (!build.kernels) return status_ = fail(MEMGEN_UNSUPPORTED_HARDWARE, operation_, "%s", build.problem);
+    size_t shared = (size.shared + 63) / 64 * 64, threads = static_cast<size_t>(thread_count()), room = threads;
+    scratch.slice = (size.slice + 63) / 64 * 64;
+    if (shared + scratch.slice > 0) {
+        if (!workspace || bytes < shared + scratch.slice)
+            return status_ = fail(MEMGEN_WORKSPACE_TOO_SMALL, operation_, "workspace has %zu bytes, one thread needs %zu", workspace ? bytes : 0, shared + scratch.slice);
+        if (reinterpret_cast<uintptr_t>(workspace) % 64) return status_ = fail(MEMGEN_INVALID_ARGUMENT, operation_, "workspace is not aligned to 64 bytes");
+        if (scratch.slice > 0) room = (bytes - shared) / scratch.slice;
+    }
+    scratch.shared = static_cast<char*>(workspace);
+    scratch.slices = workspace ? scratch.shared + shared : nullptr;
+    scratch.workers = static_cast<int>(room < threads ? room : threads);
+    last_impl = build.kernels->name;
     return MEMGEN_OK;
 }
 

@@ -10,6 +10,16 @@ namespace memgen {
 // Records the message for memgen_last_error and returns the status. `operation` is the C function's name.
 memgen_status fail(memgen_status status, const char* operation, const char* format, ...) __attribute__((format(printf, 3, 4)));
 
+// Bytes that all workers share, and bytes of each.
+struct ScratchSize {
+    size_t shared, slice;
+
+    int64_t total() const { return static_cast<int64_t>((shared + 63) / 64 * 64 + (slice + 63) / 64 * 64 * static_cast<size_t>(thread_count())); }
+};
+
+// The build in use; null when MEMORY_GEN_ISA names one that this CPU lacks.
+const Kernels* kernels();
+
 // Checks one call. The first problem found is kept; later checks do nothing.
 class Check {
 public:
@@ -22,8 +32,16 @@ public:
     Check& required(const char* name, const memgen_tensor& tensor, std::initializer_list<int64_t> shape);
     Check& nullable(const char* name, const memgen_tensor& tensor, std::initializer_list<int64_t> shape);
 
-    // Cuts scratch into slices for as many workers as there are threads and room.
-    memgen_status prepare(void* workspace, size_t bytes, size_t slice, Scratch& scratch);
+    // Cuts scratch into a shared part and slices for as many workers as there are threads and room.
+    memgen_status prepare(void* workspace, size_t bytes, ScratchSize size, Scratch& scratch);
+
+    // The whole of a front door after the checks: scratch, then the kernel.
+    template <class Args>
+    memgen_status run(const Args& args, void* workspace, size_t bytes, ScratchSize size, void (*Kernels::*kernel)(const Args&, const Scratch&)) {
+        Scratch scratch;
+        if (prepare(workspace, bytes, size, scratch) == MEMGEN_OK) (kernels()->*kernel)(args, scratch);
+        return status_;
+    }
 
     bool ok() const { return status_ == MEMGEN_OK; }
     memgen_status status() const { return status_; }
@@ -33,11 +51,5 @@ private:
     const char* operation_;
     memgen_status status_ = MEMGEN_OK;
 };
-
-// The build in use; null when MEMORY_GEN_ISA names one that this CPU lacks.
-const Kernels* kernels();
-void ran(const Kernels* kernels);
-
-inline int64_t round_slice(size_t bytes) { return static_cast<int64_t>((bytes + 63) / 64 * 64); }
 
 } // namespace memgen

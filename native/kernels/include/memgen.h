@@ -134,6 +134,165 @@ MEMGEN_API int64_t memgen_scalar_decay_checkpoint_size(const memgen_scalar_decay
 MEMGEN_API memgen_status memgen_scalar_decay_forward(const memgen_scalar_decay_args* args, void* workspace, size_t bytes, void* stream);
 MEMGEN_API memgen_status memgen_scalar_decay_backward(const memgen_scalar_decay_args* args, void* workspace, size_t bytes, void* stream);
 
+/* ---- causal convolution, depthwise --------------------------------------------------------------------
+ * y[b, t, c] = silu(bias[c] + sum_j weight[c, j] x[b, t - W + 1 + j, c]); inputs before t = 0 come from
+ * initial_state. final_state is the last W - 1 inputs, those of initial_state included when T < W - 1.
+ * Error: 4 ulp of the sum's terms.
+ */
+typedef struct memgen_causal_conv_args {
+    size_t struct_size;
+    memgen_dtype dtype;
+    int64_t batch, tokens, channels, width; /* B, T, C >= 0; W in 1 .. 16 */
+
+    memgen_tensor x;             /* [B, T, C] */
+    memgen_tensor weight;        /* [C, W] */
+    memgen_tensor bias;          /* [C] nullable: zero */
+    memgen_tensor initial_state; /* [B, W - 1, C] nullable: zero */
+
+    memgen_tensor y;             /* [B, T, C] forward */
+    memgen_tensor final_state;   /* [B, W - 1, C] forward, nullable; must not be initial_state */
+
+    memgen_tensor d_y;             /* [B, T, C] backward, nullable: zero */
+    memgen_tensor d_final_state;   /* [B, W - 1, C] nullable: zero */
+    memgen_tensor d_x;             /* [B, T, C] nullable, like all that follow: not written */
+    memgen_tensor d_weight;        /* [C, W] */
+    memgen_tensor d_bias;          /* [C] */
+    memgen_tensor d_initial_state; /* [B, W - 1, C] */
+} memgen_causal_conv_args;
+
+MEMGEN_API int64_t memgen_causal_conv_workspace_size(const memgen_causal_conv_args* args, int32_t backward);
+MEMGEN_API memgen_status memgen_causal_conv_forward(const memgen_causal_conv_args* args, void* workspace, size_t bytes, void* stream);
+MEMGEN_API memgen_status memgen_causal_conv_backward(const memgen_causal_conv_args* args, void* workspace, size_t bytes, void* stream);
+
+/* ---- RMSNorm, optionally gated -----------------------------------------------------------------------
+ * y = x / sqrt(mean(x^2) + epsilon) * weight, times silu(gate) where gate is given; the mean runs over a
+ * row. Leading axes are taken together as rows. Error: relative 1e-6 of a row's largest value.
+ */
+typedef struct memgen_rms_norm_args {
+    size_t struct_size;
+    memgen_dtype dtype;
+    int64_t rows, features; /* R, N >= 0 */
+    double epsilon;
+
+    memgen_tensor x;        /* [R, N] */
+    memgen_tensor weight;   /* [N] nullable: one */
+    memgen_tensor gate;     /* [R, N] nullable: no gate */
+    memgen_tensor y;        /* [R, N] forward; may be x or gate itself when no backward follows */
+
+    memgen_tensor d_y;      /* [R, N] backward */
+    memgen_tensor d_x;      /* [R, N] nullable, like all that follow: not written; may be d_y itself */
+    memgen_tensor d_weight; /* [N] */
+    memgen_tensor d_gate;   /* [R, N] */
+} memgen_rms_norm_args;
+
+MEMGEN_API int64_t memgen_rms_norm_workspace_size(const memgen_rms_norm_args* args, int32_t backward);
+MEMGEN_API memgen_status memgen_rms_norm_forward(const memgen_rms_norm_args* args, void* workspace, size_t bytes, void* stream);
+MEMGEN_API memgen_status memgen_rms_norm_backward(const memgen_rms_norm_args* args, void* workspace, size_t bytes, void* stream);
+
+/* ---- unit length ----------------------------------------------------------------------------------------
+ * y = x / sqrt(sum(x^2) + epsilon) for every row. Error: relative 1e-6 of a row's largest value.
+ */
+typedef struct memgen_unit_length_args {
+    size_t struct_size;
+    memgen_dtype dtype;
+    int64_t rows, features; /* R, N >= 0 */
+    double epsilon;
+
+    memgen_tensor x;   /* [R, N] */
+    memgen_tensor y;   /* [R, N] forward; may be x itself when no backward follows */
+    memgen_tensor d_y; /* [R, N] backward */
+    memgen_tensor d_x; /* [R, N] backward; may be d_y itself */
+} memgen_unit_length_args;
+
+MEMGEN_API int64_t memgen_unit_length_workspace_size(const memgen_unit_length_args* args, int32_t backward);
+MEMGEN_API memgen_status memgen_unit_length_forward(const memgen_unit_length_args* args, void* workspace, size_t bytes, void* stream);
+MEMGEN_API memgen_status memgen_unit_length_backward(const memgen_unit_length_args* args, void* workspace, size_t bytes, void* stream);
+
+/* ---- SwiGLU -----------------------------------------------------------------------------------------------
+ * y = silu(gate) * up. Error: 4 ulp.
+ */
+typedef struct memgen_swiglu_args {
+    size_t struct_size;
+    memgen_dtype dtype;
+    int64_t rows, features; /* R, N >= 0 */
+
+    memgen_tensor gate;   /* [R, N]; gate and up may be halves of one tensor */
+    memgen_tensor up;     /* [R, N] */
+    memgen_tensor y;      /* [R, N] forward; may be gate or up itself when no backward follows */
+
+    memgen_tensor d_y;    /* [R, N] backward */
+    memgen_tensor d_gate; /* [R, N] nullable: not written; may be gate itself, or d_y */
+    memgen_tensor d_up;   /* [R, N] nullable: not written; may be up itself */
+} memgen_swiglu_args;
+
+MEMGEN_API int64_t memgen_swiglu_workspace_size(const memgen_swiglu_args* args, int32_t backward);
+MEMGEN_API memgen_status memgen_swiglu_forward(const memgen_swiglu_args* args, void* workspace, size_t bytes, void* stream);
+MEMGEN_API memgen_status memgen_swiglu_backward(const memgen_swiglu_args* args, void* workspace, size_t bytes, void* stream);
+
+/* ---- cross entropy over a vocabulary -----------------------------------------------------------------------
+ * loss[r] = log(sum_n e^{logits[r, n]}) - logits[r, target[r]]; 0 where target[r] is ignored_target.
+ * Forward can write the gradient in the same pass: d_logits = gradient_scale (softmax - onehot), zero in
+ * ignored rows. Backward is for an upstream gradient per row that is known later.
+ * A target outside [0, N) that is not ignored_target gives a NaN loss and NaN gradients in its row.
+ * Error: 1e-6 of the row's largest |logit|.
+ */
+typedef struct memgen_cross_entropy_args {
+    size_t struct_size;
+    memgen_dtype dtype;
+    int64_t rows, classes; /* R >= 0, N >= 1 */
+    int64_t ignored_target;
+    double gradient_scale; /* forward; usually 1 / number of counted rows */
+
+    memgen_tensor logits;   /* [R, N] */
+    const int64_t* targets; /* [R] contiguous */
+    memgen_tensor losses;   /* [R] forward */
+    memgen_tensor d_losses; /* [R] backward */
+    memgen_tensor d_logits; /* [R, N] backward; forward: nullable; may be logits itself */
+} memgen_cross_entropy_args;
+
+MEMGEN_API int64_t memgen_cross_entropy_workspace_size(const memgen_cross_entropy_args* args, int32_t backward);
+MEMGEN_API memgen_status memgen_cross_entropy_forward(const memgen_cross_entropy_args* args, void* workspace, size_t bytes, void* stream);
+MEMGEN_API memgen_status memgen_cross_entropy_backward(const memgen_cross_entropy_args* args, void* workspace, size_t bytes, void* stream);
+
+/* ---- AdamW over many tensors ---------------------------------------------------------------------------------
+ * With g = gradient_scale * gradient and step counted from 1:
+ *   p -= learning_rate weight_decay p;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+ *   p -= learning_rate (m / (1 - beta1^step)) / (sqrt(v / (1 - beta2^step)) + epsilon)
+ * Error: 4 ulp of p's change.
+ */
+typedef struct memgen_adamw_args {
+    size_t struct_size;
+    memgen_dtype dtype;
+    int64_t count;                  /* tensors */
+    const int64_t* sizes;           /* [count] elements; every tensor is contiguous */
+    float* const* parameters;       /* [count] read and written */
+    const float* const* gradients;  /* [count] a null entry leaves its tensor and moments alone */
+    float* const* first_moments;    /* [count] read and written */
+    float* const* second_moments;   /* [count] read and written */
+    const double* weight_decays;    /* [count] */
+    double learning_rate, beta1, beta2, epsilon, gradient_scale;
+    int64_t step;                   /* >= 1 */
+} memgen_adamw_args;
+
+MEMGEN_API int64_t memgen_adamw_workspace_size(const memgen_adamw_args* args);
+MEMGEN_API memgen_status memgen_adamw_step(const memgen_adamw_args* args, void* workspace, size_t bytes, void* stream);
+
+/* ---- squared norm of many tensors -------------------------------------------------------------------------------
+ * *result = sum of the squares of all elements, summed in double precision in a fixed order. Infinite or
+ * NaN when an element is.
+ */
+typedef struct memgen_squared_norm_args {
+    size_t struct_size;
+    memgen_dtype dtype;
+    int64_t count;              /* tensors */
+    const int64_t* sizes;       /* [count] elements; every tensor is contiguous */
+    const float* const* data;   /* [count] a null entry counts as zeros */
+    double* result;
+} memgen_squared_norm_args;
+
+MEMGEN_API int64_t memgen_squared_norm_workspace_size(const memgen_squared_norm_args* args);
+MEMGEN_API memgen_status memgen_squared_norm(const memgen_squared_norm_args* args, void* workspace, size_t bytes, void* stream);
+
 #ifdef __cplusplus
 }
 #endif

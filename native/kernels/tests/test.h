@@ -158,6 +158,43 @@ inline void expect_close(const char* file, int line, const char* what, const std
 
 #define EXPECT_CLOSE(what, at, actual, expected, limit) expect_close(__FILE__, __LINE__, what, at, actual, expected, limit)
 
+// Central differences of a loss in double precision with respect to x, which `loss` reads.
+inline Values numeric_gradient(Values& x, const std::function<double()>& loss, double h = 1e-5) {
+    Values gradient(x.size());
+    for (size_t i = 0; i < x.size(); i++) {
+        double value = x[i];
+        x[i] = value + h;
+        double up = loss();
+        x[i] = value - h;
+        gradient[i] = (up - loss()) / (2 * h);
+        x[i] = value;
+    }
+    return gradient;
+}
+
+inline double inner(const Values& a, const Values& b) {
+    double sum = 0;
+    for (size_t i = 0; i < a.size(); i++) sum += a[i] * b[i];
+    return sum;
+}
+
+// Runs `call` with several thread counts and expects `results` to have the same bits every time.
+inline void expect_same_bits(const char* file, int line, const std::function<void()>& call, const std::vector<Field*>& results) {
+    int32_t before = memgen_get_threads();
+    std::vector<Values> first;
+    for (int threads : {1, 2, 3, 2}) {
+        memgen_set_threads(threads);
+        call();
+        for (size_t i = 0; i < results.size(); i++) {
+            if (first.size() <= i) first.push_back(results[i]->values());
+            else if (first[i] != results[i]->values()) report_failure(file, line, "results differ with the number of threads");
+        }
+    }
+    memgen_set_threads(before);
+}
+
+#define EXPECT_SAME_BITS(call, ...) expect_same_bits(__FILE__, __LINE__, call, __VA_ARGS__)
+
 constexpr double ForwardLimit = 2e-5, GradientLimit = 1e-4;
 
 // Scratch memory, aligned as the interface asks.

@@ -59,6 +59,23 @@ MEMGEN_INLINE void store_part(float* p, Vector x, int64_t n) {
     __builtin_memcpy(p, lanes, sizeof(float) * static_cast<size_t>(n));
 }
 
+// A whole vector, or the first n lanes of one: what for_vectors hands to its body.
+struct Whole {};
+struct Part {
+    int64_t n;
+};
+MEMGEN_INLINE Vector load(const float* p, Whole) { return load(p); }
+MEMGEN_INLINE Vector load(const float* p, Part part) { return load_part(p, part.n); }
+MEMGEN_INLINE void store(float* p, Vector x, Whole) { store(p, x); }
+MEMGEN_INLINE void store(float* p, Vector x, Part part) { store_part(p, x, part.n); }
+
+template <class Body>
+MEMGEN_INLINE void for_vectors(int64_t n, Body&& body) {
+    int64_t i = 0;
+    for (; i + W <= n; i += W) body(i, Whole{});
+    if (i < n) body(i, Part{n - i});
+}
+
 MEMGEN_INLINE float dot(const float* a, const float* b, int64_t n) {
     Vector total = {};
     int64_t i = 0;

@@ -1,0 +1,137 @@
+// Depthwise causal convolution with SiLU. Channels are lanes; a token's row is read in memory order.
+#include "fused_layout.h"
+#include "kernels.h"
+#include "threads.h"
+#include "vector.h"
+
+namespace memgen {
+namespace {
+
+typedef memgen_causal_conv_args Args;
+
+void turn_weights(const Args& a, const ConvScratch& s) {
+    int64_t c = padded(a.channels, 16);
+    for (int64_t i = 0; i < c; i++) s.zero[i] = 0.0f;
+    for (int64_t j = 0; j < a.width; j++)
+        for (int64_t i = 0; i < c; i++) s.weights[j * c + i] = i < a.channels ? a.weight.data[i * a.weight.stride[0] + j] : 0.0f;
+}
+
+// The input row of time t, which may lie before the sequence.
+const float* input(const Args& a, const ConvScratch& s, int64_t b, int64_t t) {
+    if (t >= 0) return a.x.data + b * a.x.stride[0] + t * a.x.stride[1];
+    if (!a.initial_state.data) return s.zero;
+    return a.initial_state.data + b * a.initial_state.stride[0] + (t + a.width - 1) * a.initial_state.stride[1];
+}
+
+template <class Extent>
+MEMGEN_INLINE Vector convolve(const Args& a, const ConvScratch& s, const float* const* rows, int64_t c, Extent extent) {
+    int64_t row = padded(a.channels, 16);
+    Vector sum = a.bias.data ? load(a.bias.data + c, extent) : Vector{};
+    for (int64_t j = 0; j < a.width; j++) sum += load(s.weights + j * row + c) * load(rows[j] + c, extent);
+    return sum;
+}
+
+void forward_item(const Args& a, const ConvScratch& s, int64_t b, int64_t t0) {
+    int64_t end = t0 + ConvTokens < a.tokens ? t0 + ConvTokens : a.tokens;
+    for (int64_t t = t0; t < end; t++) {
+        const float* rows[LargestConvWidth];
+        for (int64_t j = 0; j < a.width; j++) rows[j] = input(a, s, b, t - a.width + 1 + j);
+        float* y = a.y.data + b * a.y.stride[0] + t * a.y.stride[1];
+        for_vectors(a.channels, [&](int64_t c, auto extent) {
+            Vector z = convolve(a, s, rows, c, extent);
+            store(y + c, z * sigmoid(z), extent);
+        });
+    }
+}
+
+// d_z of tokens t0 .. end (a halo of W - 1 after the item's own) in scratch, then everything that follows
+// from it, for some channels.
+void backward_item(const Args& a, const ConvScratch& s, float* dz, int64_t b, int64_t t0, int64_t c0, float* partial) {
+    const int64_t W1 = a.width - 1, row = padded(a.channels, 16), T = a.tokens;
+    const int64_t channels = a.channels - c0 < ConvChannels ? a.channels - c0 : ConvChannels;
+    const int64_t own = t0 + ConvTokens < T ? t0 + ConvTokens : T, end = own + W1 < T ? own + W1 : T;
+    for (int64_t t = t0; t < end; t++) {
+        const float* rows[LargestConvWidth];
+        for (int64_t j = 0; j < a.width; j++) rows[j] = input(a, s, b, t - W1 + j);
+        const float* dy = a.d_y.data ? a.d_y.data + b * a.d_y.stride[0] + t * a.d_y.stride[1] : s.zero;
+        for_vectors(channels, [&](int64_t c, auto extent) {
+            Vector z = convolve(a, s, rows, c0 + c, extent), gate = sigmoid(z);
+            store(dz + (t - t0) * ConvChannels + c, load(dy + c0 + c, extent) * gate * (splat(1.0f) + z * (splat(1.0f) - gate)), extent);
+        });
+    }
+    // d_x of time t, for t before the sequence d_initial_state: what every reader of x_t got
+    auto input_gradient = [&](int64_t t, float* out) {
+        if (!out) return;
+        const float* upstream = a.d_final_state.data && t >= T - W1 ? a.d_final_state.data + b * a.d_final_state.stride[0] + (t - (T - W1)) * a.d_final_state.stride[1] : nullptr;
+        for_vectors(channels, [&](int64_t c, auto extent) {
+            Vector sum = upstream ? load(upstream + c0 + c, extent) : Vector{};
+            for (int64_t j = W1; j >= 0; j--) {
+                int64_t reader = t + W1 - j;
+                if (reader >= t0 && reader < end) sum += load(s.weights + j * row + c0 + c) * load(dz + (reader - t0) * ConvChannels + c);
+            }
+            store(out + c0 + c, sum, extent);
+        });
+    };
+    if (t0 == 0)
+        for (int64_t i = 0; i < W1; i++)
+            input_gradient(i - W1, a.d_initial_state.data ? a.d_initial_state.data + b * a.d_initial_state.stride[0] + i * a.d_initial_state.stride[1] : nullptr);
+    for (int64_t t = t0; t < own; t++) input_gradient(t, a.d_x.data ? a.d_x.data + b * a.d_x.stride[0] + t * a.d_x.stride[1] : nullptr);
+
+    if (!a.d_weight.data && !a.d_bias.data) return;
+    for_vectors(channels, [&](int64_t c, auto extent) {
+        Vector sum[LargestConvWidth] = {}, bias = {};
+        for (int64_t t = t0; t < own; t++) {
+            Vector d = load(dz + (t - t0) * ConvChannels + c, extent);
+            bias += d;
+            for (int64_t j = 0; j < a.width; j++) sum[j] += d * load(input(a, s, b, t - W1 + j) + c0 + c, extent);
+        }
+        for (int64_t j = 0; j < a.width; j++) store(partial + j * row + c0 + c, sum[j]);
+        store(partial + a.width * row + c0 + c, bias);
+    });
+}
+
+} // namespace
+
+namespace MEMGEN_ISA {
+
+void causal_conv_forward(const Args& a, const Scratch& scratch) {
+    Arena arena{scratch.shared};
+    ConvScratch s(arena, a, false);
+    turn_weights(a, s);
+    int64_t blocks = conv_blocks(a);
+    for_items(a.batch * blocks, scratch.workers, [&](int64_t item, int) { forward_item(a, s, item / blocks, item % blocks * ConvTokens); });
+    if (!a.final_state.data) return;
+    for (int64_t b = 0; b < a.batch; b++)
+        for (int64_t i = 0; i < a.width - 1; i++)
+            for (int64_t c = 0; c < a.channels; c++)
+                a.final_state.data[b * a.final_state.stride[0] + i * a.final_state.stride[1] + c] = input(a, s, b, a.tokens - (a.width - 1) + i)[c];
+}
+
+void causal_conv_backward(const Args& a, const Scratch& scratch) {
+    Arena arena{scratch.shared};
+    ConvScratch s(arena, a, true);
+    turn_weights(a, s);
+    const int64_t blocks = conv_blocks(a), row = padded(a.channels, 16), items = a.batch * blocks, sums = (a.width + 1) * row;
+    for_items(items, scratch.workers, [&](int64_t item, int worker) {
+        for (int64_t c = 0; c < a.channels; c += ConvChannels)
+            backward_item(a, s, reinterpret_cast<float*>(scratch.of(worker)), item / blocks, item % blocks * ConvTokens, c, s.partials + item * sums);
+    });
+    if (blocks == 0 && a.d_initial_state.data) // no token: the state goes through unchanged
+        for (int64_t b = 0; b < a.batch; b++)
+            for (int64_t i = 0; i < a.width - 1; i++)
+                for (int64_t c = 0; c < a.channels; c++)
+                    a.d_initial_state.data[b * a.d_initial_state.stride[0] + i * a.d_initial_state.stride[1] + c] =
+                        a.d_final_state.data ? a.d_final_state.data[b * a.d_final_state.stride[0] + i * a.d_final_state.stride[1] + c] : 0.0f;
+    if (!a.d_weight.data && !a.d_bias.data) return;
+    for (int64_t item = 1; item < items; item++)
+        for (int64_t i = 0; i < sums; i += W) store(s.partials + i, load(s.partials + i) + load(s.partials + item * sums + i));
+    for (int64_t j = 0; j <= a.width; j++)
+        for (int64_t c = 0; c < a.channels; c++) {
+            float sum = items > 0 ? s.partials[j * row + c] : 0.0f;
+            if (j < a.width && a.d_weight.data) a.d_weight.data[c * a.d_weight.stride[0] + j] = sum;
+            if (j == a.width && a.d_bias.data) a.d_bias.data[c] = sum;
+        }
+}
+
+} // namespace MEMGEN_ISA
+} // namespace memgen

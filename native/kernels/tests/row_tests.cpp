@@ -1,0 +1,199 @@
+// RMSNorm, unit length, SwiGLU and cross entropy against their definitions in double precision.
+#include "test.h"
+
+namespace {
+
+double silu(double x) { return x / (1 + std::exp(-x)); }
+
+struct Rows {
+    int64_t R, N;
+    Values x, w, g, d;
+
+    Rows(int64_t R, int64_t N, uint32_t seed) : R(R), N(N), x(noise(R * N, -2, 2, seed)), w(noise(N, -1, 1, seed + 1)), g(noise(R * N, -3, 3, seed + 2)), d(noise(R * N, -1, 1, seed + 3)) {}
+
+    std::string text() const { return "R" + std::to_string(R) + " N" + std::to_string(N); }
+
+    Values norm(bool weight, bool gate, double epsilon, bool unit) const {
+        Values y(R * N);
+        for (int64_t r = 0; r < R; r++) {
+            double square = 0;
+            for (int64_t i = 0; i < N; i++) square += x[r * N + i] * x[r * N + i];
+            for (int64_t i = 0; i < N; i++) y[r * N + i] = x[r * N + i] / std::sqrt((unit ? square : square / N) + epsilon) * (weight ? w[i] : 1) * (gate ? silu(g[r * N + i]) : 1);
+        }
+        return y;
+    }
+
+    Values swiglu() const {
+        Values y(R * N);
+        for (size_t i = 0; i < y.size(); i++) y[i] = silu(g[i]) * x[i];
+        return y;
+    }
+};
+
+const Rows shapes[] = {{5, 19, 1}, {33, 16, 2}, {1, 1, 3}, {0, 4, 4}, {4, 0, 5}, {3, 64, 6}, {40, 7, 7}};
+
+TEST(rms_norm) {
+    for (Rows p : shapes)
+        for (bool weight : {true, false})
+            for (bool gate : {true, false}) {
+                Field x({p.R, p.N}, 3), w, g, y({p.R, p.N}, 1), dy({p.R, p.N}, 2), dx({p.R, p.N}, 5), dw, dg;
+                x.set(p.x), dy.set(p.d);
+                if (weight) w = Field({p.N}), w.set(p.w), dw = Field({p.N});
+                if (gate) g = Field({p.R, p.N}, 4), g.set(p.g), dg = Field({p.R, p.N}, 4);
+                memgen_rms_norm_args a{};
+                a.struct_size = sizeof a, a.rows = p.R, a.features = p.N, a.epsilon = 1e-3;
+                a.x = x.tensor, a.weight = w.tensor, a.gate = g.tensor, a.y = y.tensor, a.d_y = dy.tensor, a.d_x = dx.tensor, a.d_weight = dw.tensor, a.d_gate = dg.tensor;
+                Scratch scratch(memgen_rms_norm_workspace_size(&a, 1));
+                EXPECT_STATUS(MEMGEN_OK, memgen_rms_norm_forward(&a, nullptr, 0, nullptr));
+                EXPECT_STATUS(MEMGEN_OK, memgen_rms_norm_backward(&a, scratch.data, scratch.size, nullptr));
+                auto loss = [&] { return inner(p.norm(weight, gate, 1e-3, false), p.d); };
+                EXPECT_CLOSE("y", p.text(), y.values(), p.norm(weight, gate, 1e-3, false), ForwardLimit);
+                EXPECT_CLOSE("d_x", p.text(), dx.values(), numeric_gradient(p.x, loss), GradientLimit);
+                if (weight) EXPECT_CLOSE("d_weight", p.text(), dw.values(), numeric_gradient(p.w, loss), GradientLimit);
+                if (gate) EXPECT_CLOSE("d_gate", p.text(), dg.values(), numeric_gradient(p.g, loss), GradientLimit);
+                EXPECT(y.padding_untouched() && dx.padding_untouched());
+            }
+}
+
+TEST(rms_norm_same_bits_for_any_number_of_threads) {
+    Rows p(500, 24, 8);
+    Field x({p.R, p.N}), w({p.N}), dy({p.R, p.N}), dx({p.R, p.N}), dw({p.N});
+    x.set(p.x), w.set(p.w), dy.set(p.d);
+    memgen_rms_norm_args a{};
+    a.struct_size = sizeof a, a.rows = p.R, a.features = p.N, a.epsilon = 1e-6, a.x = x.tensor, a.weight = w.tensor, a.d_y = dy.tensor, a.d_x = dx.tensor, a.d_weight = dw.tensor;
+    Scratch scratch(memgen_rms_norm_workspace_size(&a, 1));
+    EXPECT_SAME_BITS([&] { EXPECT_STATUS(MEMGEN_OK, memgen_rms_norm_backward(&a, scratch.data, scratch.size, nullptr)); }, {&dx, &dw});
+}
+
+TEST(unit_length) {
+    for (Rows p : shapes) {
+        Field x({p.R, p.N}, 3), y({p.R, p.N}, 1), dy({p.R, p.N}, 2), dx({p.R, p.N}, 5);
+        x.set(p.x), dy.set(p.d);
+        memgen_unit_length_args a{};
+        a.struct_size = sizeof a, a.rows = p.R, a.features = p.N, a.epsilon = 1e-6;
+        a.x = x.tensor, a.y = y.tensor, a.d_y = dy.tensor, a.d_x = dx.tensor;
+        EXPECT_STATUS(MEMGEN_OK, memgen_unit_length_forward(&a, nullptr, 0, nullptr));
+        EXPECT_STATUS(MEMGEN_OK, memgen_unit_length_backward(&a, nullptr, 0, nullptr));
+        EXPECT_CLOSE("y", p.text(), y.values(), p.norm(false, false, 1e-6, true), ForwardLimit);
+        EXPECT_CLOSE("d_x", p.text(), dx.values(), numeric_gradient(p.x, [&] { return inner(p.norm(false, false, 1e-6, true), p.d); }), GradientLimit);
+        EXPECT(y.padding_untouched() && dx.padding_untouched());
+    }
+}
+
+TEST(swiglu) {
+    for (Rows p : shapes) {
+        Field g({p.R, p.N}, 3), u({p.R, p.N}, 2), y({p.R, p.N}, 1), dy({p.R, p.N}, 2), dg({p.R, p.N}, 5), du({p.R, p.N}, 1);
+        g.set(p.g), u.set(p.x), dy.set(p.d);
+        memgen_swiglu_args a{};
+        a.struct_size = sizeof a, a.rows = p.R, a.features = p.N;
+        a.gate = g.tensor, a.up = u.tensor, a.y = y.tensor, a.d_y = dy.tensor, a.d_gate = dg.tensor, a.d_up = du.tensor;
+        EXPECT_STATUS(MEMGEN_OK, memgen_swiglu_forward(&a, nullptr, 0, nullptr));
+        EXPECT_STATUS(MEMGEN_OK, memgen_swiglu_backward(&a, nullptr, 0, nullptr));
+        auto loss = [&] { return inner(p.swiglu(), p.d); };
+        EXPECT_CLOSE("y", p.text(), y.values(), p.swiglu(), ForwardLimit);
+        EXPECT_CLOSE("d_gate", p.text(), dg.values(), numeric_gradient(p.g, loss), GradientLimit);
+        EXPECT_CLOSE("d_up", p.text(), du.values(), numeric_gradient(p.x, loss), GradientLimit);
+        EXPECT(y.padding_untouched() && dg.padding_untouched() && du.padding_untouched());
+    }
+}
+
+TEST(silu_of_extreme_numbers) {
+    const double infinity = std::numeric_limits<double>::infinity();
+    Values gates{-infinity, -1e30, -1e4, -104, -90, -87, 0, 88, 89, 90, 1e4, 1e30, infinity, -0.5};
+    Field g({1, 14}), u({1, 14}), y({1, 14});
+    g.set(gates), u.set(Values(14, 1.0));
+    memgen_swiglu_args a{};
+    a.struct_size = sizeof a, a.rows = 1, a.features = 14, a.gate = g.tensor, a.up = u.tensor, a.y = y.tensor;
+    EXPECT_STATUS(MEMGEN_OK, memgen_swiglu_forward(&a, nullptr, 0, nullptr));
+    for (int64_t i = 1; i < 14; i++) { // -inf * 0 is NaN in the definition too
+        double expected = gates[i] * (gates[i] > 0 ? 1 / (1 + std::exp(-gates[i])) : std::exp(gates[i]) / (1 + std::exp(gates[i])));
+        EXPECT(y.at(i) == (float)expected || std::fabs(y.at(i) - expected) <= 2e-6 * std::fabs(expected) + 1e-35);
+    }
+}
+
+struct Entropy {
+    int64_t R, N;
+    Values logits;
+    std::vector<int64_t> targets;
+
+    Entropy(int64_t R, int64_t N, double range, uint32_t seed) : R(R), N(N), logits(noise(R * N, -range, range, seed)) {
+        std::mt19937 engine(seed);
+        for (int64_t r = 0; r < R; r++) targets.push_back(r % 3 == 1 ? -100 : static_cast<int64_t>(engine() % static_cast<uint32_t>(N)));
+    }
+
+    Values losses() const {
+        Values out(R);
+        for (int64_t r = 0; r < R; r++) {
+            double most = -1e300, sum = 0;
+            for (int64_t i = 0; i < N; i++) most = std::fmax(most, logits[r * N + i]);
+            for (int64_t i = 0; i < N; i++) sum += std::exp(logits[r * N + i] - most);
+            out[r] = targets[r] < 0 ? 0 : most + std::log(sum) - logits[r * N + targets[r]];
+        }
+        return out;
+    }
+
+    Values gradient(const Values& upstream) const {
+        Values out(R * N);
+        for (int64_t r = 0; r < R; r++) {
+            if (targets[r] < 0) continue;
+            double log_sum = losses()[r] + logits[r * N + targets[r]];
+            for (int64_t i = 0; i < N; i++) out[r * N + i] = upstream[r] * (std::exp(logits[r * N + i] - log_sum) - (i == targets[r]));
+        }
+        return out;
+    }
+};
+
+TEST(cross_entropy) {
+    for (Entropy p : {Entropy(5, 19, 3, 1), Entropy(20, 1, 3, 2), Entropy(7, 64, 80, 3), Entropy(3, 1000, 5, 4), Entropy(0, 5, 1, 5), Entropy(4, 3, 1000, 6)}) {
+        std::string at = "R" + std::to_string(p.R) + " N" + std::to_string(p.N);
+        Field x({p.R, p.N}, 3), loss({p.R, 1}, 1), dx({p.R, p.N}, 2), dl({p.R, 1}, 2);
+        Values upstream = noise(p.R, -1, 1, 9);
+        x.set(p.logits), dl.set(upstream);
+        memgen_cross_entropy_args a{};
+        a.struct_size = sizeof a, a.rows = p.R, a.classes = p.N, a.ignored_target = -100, a.gradient_scale = 0.25;
+        a.logits = x.tensor, a.targets = p.targets.data(), a.losses = loss.tensor, a.d_losses = dl.tensor, a.d_logits = dx.tensor;
+        EXPECT_STATUS(MEMGEN_OK, memgen_cross_entropy_forward(&a, nullptr, 0, nullptr));
+        EXPECT_CLOSE("losses", at, loss.values(), p.losses(), ForwardLimit);
+        EXPECT_CLOSE("d_logits with the loss", at, dx.values(), p.gradient(Values(p.R, 0.25)), GradientLimit);
+        EXPECT_STATUS(MEMGEN_OK, memgen_cross_entropy_backward(&a, nullptr, 0, nullptr));
+        EXPECT_CLOSE("d_logits", at, dx.values(), p.gradient(upstream), GradientLimit);
+        EXPECT(dx.padding_untouched());
+        a.d_logits.data = nullptr;
+        Values before = loss.values();
+        EXPECT_STATUS(MEMGEN_OK, memgen_cross_entropy_forward(&a, nullptr, 0, nullptr));
+        EXPECT(before == loss.values());
+        a.d_logits = a.logits;
+        EXPECT_STATUS(MEMGEN_OK, memgen_cross_entropy_forward(&a, nullptr, 0, nullptr));
+        EXPECT_CLOSE("d_logits in place", at, x.values(), p.gradient(Values(p.R, 0.25)), GradientLimit);
+    }
+}
+
+TEST(cross_entropy_target_that_is_no_class) {
+    Entropy p(3, 10, 2, 7);
+    p.targets = {2, 10, 3};
+    Field x({3, 10}), loss({3, 1}), dx({3, 10});
+    x.set(p.logits);
+    memgen_cross_entropy_args a{};
+    a.struct_size = sizeof a, a.rows = 3, a.classes = 10, a.ignored_target = -100, a.gradient_scale = 1, a.logits = x.tensor, a.targets = p.targets.data(), a.losses = loss.tensor, a.d_logits = dx.tensor;
+    EXPECT_STATUS(MEMGEN_OK, memgen_cross_entropy_forward(&a, nullptr, 0, nullptr));
+    EXPECT(std::isnan(loss.at(1)) && std::isnan(dx.at(15)) && !std::isnan(loss.at(0)) && !std::isnan(dx.at(25)));
+}
+
+TEST(rows_refuse_bad_arguments) {
+    Field x({2, 4}), y({2, 4});
+    memgen_swiglu_args a{};
+    a.struct_size = sizeof a, a.rows = 2, a.features = 4, a.gate = x.tensor, a.up = x.tensor, a.y = y.tensor;
+    a.up.stride[1] = 2;
+    EXPECT_STATUS(MEMGEN_UNSUPPORTED_STRIDE, memgen_swiglu_forward(&a, nullptr, 0, nullptr));
+    a.up.data = nullptr;
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_swiglu_forward(&a, nullptr, 0, nullptr));
+    a.rows = -1;
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_swiglu_forward(&a, nullptr, 0, nullptr));
+    memgen_cross_entropy_args e{};
+    e.struct_size = sizeof e, e.rows = 2, e.classes = 4, e.logits = x.tensor, e.losses = y.tensor;
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_cross_entropy_forward(&e, nullptr, 0, nullptr));
+    e.classes = 0;
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_cross_entropy_forward(&e, nullptr, 0, nullptr));
+}
+
+} // namespace
