@@ -14,6 +14,9 @@ public static partial class torch
         public Tensor silu_() => Changed(LibTorch.lt_silu_(Handle));
         public Tensor gelu() => Made(LibTorch.lt_gelu(Handle, 0), this);
         public Tensor gelu_() => Ops.gelu_.Change(this);
+        public Tensor gelu(Modules.GELU.Approximate approximate) =>
+            Made(LibTorch.lt_gelu(Handle, approximate == Modules.GELU.Approximate.tanh ? 1 : 0), this);
+        public Tensor gelu_(Modules.GELU.Approximate approximate) => Ops.gelu_.Change(this, approximate.ToString());
         public Tensor sigmoid() => Made(LibTorch.lt_sigmoid(Handle), this);
         public Tensor sigmoid_() => Changed(LibTorch.lt_sigmoid_(Handle));
         public Tensor softplus(double beta = 1, double threshold = 20) => Made(LibTorch.lt_softplus(Handle, beta, threshold), this);
