@@ -1,3 +1,4 @@
+using System.Xml.Linq;
 using Xunit;
 
 namespace Memory.Gen.Runtime.Tests.Torch;
@@ -60,8 +61,14 @@ public sealed class EmptyBodiesTests : IDisposable
     private static IEnumerable<string> Packages() =>
         Directory.EnumerateFiles(AppContext.BaseDirectory, "*.dll").Where(f => !Ours.Contains(Path.GetFileName(f)) && SdkCompiler.IsManaged(f));
 
-    private static IEnumerable<string> Sources(params string[] project) =>
-        Directory.EnumerateFiles(SourceTree.Path(project), "*.cs", SearchOption.AllDirectories)
-            .Where(f => !f.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal)
-                && !f.Contains($"{Path.DirectorySeparatorChar}bin{Path.DirectorySeparatorChar}", StringComparison.Ordinal));
+    // A project's own files and those it links.
+    private static IEnumerable<string> Sources(string folder, string project)
+    {
+        string root = SourceTree.Path(folder, project);
+        IEnumerable<string> own = Directory.EnumerateFiles(root, "*.cs", SearchOption.AllDirectories)
+            .Where(f => Path.GetRelativePath(root, f).Split(Path.DirectorySeparatorChar)[0] is not ("obj" or "bin"));
+        IEnumerable<string> linked = XDocument.Load(Path.Combine(root, project + ".csproj")).Descendants("Compile")
+            .Select(c => c.Attribute("Include")?.Value).OfType<string>().Select(include => Path.GetFullPath(Path.Combine(root, include)));
+        return own.Concat(linked);
+    }
 }

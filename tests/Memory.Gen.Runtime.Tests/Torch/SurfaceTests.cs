@@ -36,7 +36,7 @@ public class SurfaceTests
     [Fact]
     public void Overloads_of_hot_types_are_left_out_on_purpose_only()
     {
-        HashSet<string> allowed = [.. File.ReadLines(SourceTree.Path("tests", "Memory.Gen.Runtime.Tests", "Torch", "left-out-overloads.txt"))];
+        HashSet<string> allowed = [.. File.ReadLines(SourceTree.Path("tests", "Memory.Gen.Runtime.Tests", "Torch", "left-out-overloads.txt")).Where(l => !l.StartsWith('#'))];
         HashSet<ApiLine> offered = [.. Lite.Value];
         HashSet<(string, string, string)> groups = [.. Lite.Value.Where(IsHot).Select(Group)];
         List<string> missing = [.. Listed.Value.Where(l => IsHot(l) && groups.Contains(Group(l)) && !offered.Contains(l)).Select(l => l.ToString())];
