@@ -1,0 +1,77 @@
+using Memory.Gen;
+
+namespace Memory.Gen.Runtime.Tests.Models;
+
+// Sizes are small and unequal, so that a swapped axis shows. Widths of 6 and 8 keep the gradient checks quick.
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
+[LinearMemory(Rule = MemoryRule.Linear, Heads = 2)]
+public sealed partial class LinearModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 1, FeedForward = 5)]
+[LinearMemory(Rule = MemoryRule.Linear, Heads = 2, FeatureMap = FeatureMap.EluPlusOne, Normalized = true)]
+public sealed partial class NormalizedModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 1, FeedForward = 5)]
+[LinearMemory(Rule = MemoryRule.Linear, Heads = 2, FeatureMap = FeatureMap.Relu)]
+public sealed partial class ReluModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
+[LinearMemory(Rule = MemoryRule.ScalarDecay, Heads = 3)]
+public sealed partial class ScalarDecayModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
+[LinearMemory(Rule = MemoryRule.ChannelDecay, Heads = 2)]
+public sealed partial class ChannelDecayModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
+[LinearMemory(Rule = MemoryRule.Delta, Heads = 2)]
+public sealed partial class DeltaModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
+[LinearMemory(Heads = 2)]
+public sealed partial class GatedDeltaModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 1, FeedForward = 0, TiedEmbeddings = true)]
+[LinearMemory(Heads = 2, KeyDim = 3, ValueDim = 5, ConvWidth = 0, OutputGate = false, NegativeEigenvalues = true)]
+public sealed partial class BareGatedDeltaModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
+[SlidingAttention(Heads = 2, Window = 5)]
+public sealed partial class WindowModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 1, FeedForward = 5)]
+[SlidingAttention(Heads = 2, Window = 1)]
+public sealed partial class OneTokenWindowModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
+[SlidingAttention(Heads = 4, KeyValueHeads = 2)]
+public sealed partial class CausalModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 1, TiedEmbeddings = true)]
+[SlidingAttention(Heads = 2, KeyValueHeads = 1, Window = 3, RotaryBase = 0)]
+public sealed partial class GroupedWindowModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Pattern = "GwG c", FeedForward = 5)]
+[LinearMemory('G', Heads = 2, FeedForward = 0)]
+[SlidingAttention('w', Heads = 2, Window = 4)]
+[SlidingAttention('c', Heads = 1)]
+public sealed partial class HybridModel;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Heads = 2)]
+public sealed partial class GatedDeltaLayer;
+
+[MemoryLayer(Dim = 8)]
+[SlidingAttention(Heads = 4, KeyValueHeads = 2, Window = 6)]
+public sealed partial class WindowLayer;
+
+[MemoryLayer(Dim = 8)]
+[SlidingAttention(Heads = 2)]
+public sealed partial class CausalLayer;
+
+/// <summary>About 70 billion parameters: only ever made on the meta device.</summary>
+[MemoryModel(VocabSize = 128_256, Dim = 8192, Pattern = "GGGGGGGGGAGGGGGGGGGAGGGGGGGGGAGGGGGGGGGAGGGGGGGGGAGGGGGGGGGAGGGGGGGGGA", FeedForward = 28_672)]
+[LinearMemory('G', Heads = 64)]
+[SlidingAttention('A', Heads = 64, KeyValueHeads = 8)]
+public sealed partial class HugeModel;

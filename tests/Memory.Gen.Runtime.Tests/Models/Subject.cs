@@ -1,0 +1,105 @@
+using TorchSharp;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Tests.Models;
+
+/// <summary>One emitted model or layer, seen the same way by every test.</summary>
+internal sealed class Subject : IDisposable
+{
+    private static readonly Dictionary<string, Func<Device?, ScalarType?, nn.Module<Tensor, Tensor>>> Makers = new()
+    {
+        [nameof(LinearModel)] = (device, dtype) => new LinearModel(device, dtype),
+        [nameof(NormalizedModel)] = (device, dtype) => new NormalizedModel(device, dtype),
+        [nameof(ReluModel)] = (device, dtype) => new ReluModel(device, dtype),
+        [nameof(ScalarDecayModel)] = (device, dtype) => new ScalarDecayModel(device, dtype),
+        [nameof(ChannelDecayModel)] = (device, dtype) => new ChannelDecayModel(device, dtype),
+        [nameof(DeltaModel)] = (device, dtype) => new DeltaModel(device, dtype),
+        [nameof(GatedDeltaModel)] = (device, dtype) => new GatedDeltaModel(device, dtype),
+        [nameof(BareGatedDeltaModel)] = (device, dtype) => new BareGatedDeltaModel(device, dtype),
+        [nameof(WindowModel)] = (device, dtype) => new WindowModel(device, dtype),
+        [nameof(OneTokenWindowModel)] = (device, dtype) => new OneTokenWindowModel(device, dtype),
+        [nameof(CausalModel)] = (device, dtype) => new CausalModel(device, dtype),
+        [nameof(GroupedWindowModel)] = (device, dtype) => new GroupedWindowModel(device, dtype),
+        [nameof(HybridModel)] = (device, dtype) => new HybridModel(device, dtype),
+        [nameof(GatedDeltaLayer)] = (device, dtype) => new GatedDeltaLayer(device, dtype),
+        [nameof(WindowLayer)] = (device, dtype) => new WindowLayer(device, dtype),
+        [nameof(CausalLayer)] = (device, dtype) => new CausalLayer(device, dtype),
+        [nameof(HugeModel)] = (device, dtype) => new HugeModel(device, dtype),
+    };
+
+    private readonly ScalarType dtype;
+    private readonly Generator random;
+
+    /// <param name="name">A class of Declarations.cs.</param>
+    /// <param name="dtype">Its element type.</param>
+    /// <param name="device">Null is the CPU.</param>
+    /// <param name="seed">Of its weights and inputs: the process-wide generator is shared with tests on other threads.</param>
+    public Subject(string name, ScalarType dtype = ScalarType.Float64, Device? device = null, long seed = 1)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        this.dtype = dtype;
+        random = new Generator((ulong)seed, CPU);
+        Module = Makers[name](device, dtype);
+        if (device?.type == DeviceType.META)
+            return;
+        // Fresh models are nearly linear; larger weights make every term of every equation count.
+        foreach (var (key, parameter) in Module.named_parameters())
+            parameter.copy_(Normal(parameter.shape) * 0.4 + (key.EndsWith("norm.weight", StringComparison.Ordinal) ? 1.0 : 0.0));
+    }
+
+    public static TheoryData<string> All => [.. Makers.Keys.Where(n => n != nameof(HugeModel))];
+
+    public static TheoryData<string> Models => [.. Makers.Keys.Where(n => n.EndsWith("Model", StringComparison.Ordinal) && n != nameof(HugeModel))];
+
+    public nn.Module<Tensor, Tensor> Module { get; }
+
+    public bool IsModel => Module is IMemoryModel;
+
+    public IMemoryModel Model => (IMemoryModel)Module;
+
+    public MemoryCard Card => Module is IMemoryModel model ? model.Card : ((IMemoryLayer)Module).Card;
+
+    /// <summary>Random tokens [B, T], or features [B, T, Dim] for a layer.</summary>
+    public Tensor Input(long rows, long tokens) =>
+        IsModel ? randint(0, 11, [rows, tokens], dtype: ScalarType.Int64, generator: random) : Normal([rows, tokens, Width]);
+
+    /// <summary>Standard normal numbers.</summary>
+    public Tensor Normal(long[] shape) => randn(shape, dtype: dtype, generator: random);
+
+    public Tensor Forward(Tensor input) => Module.call(input);
+
+    public MemoryState NewState(long rows) => Module is IMemoryModel model ? model.NewState(rows) : ((IMemoryLayer)Module).NewState(rows);
+
+    public MemoryState LoadState(string path) => Module is IMemoryModel model ? model.LoadState(path) : ((IMemoryLayer)Module).LoadState(path);
+
+    public Tensor Prefill(Tensor input, MemoryState state) =>
+        Module is IMemoryModel model ? model.Prefill(input, state) : ((IMemoryLayer)Module).Prefill(input, state);
+
+    public Tensor Step(Tensor input, MemoryState state) =>
+        Module is IMemoryModel model ? model.Step(input, state) : ((IMemoryLayer)Module).Step(input, state);
+
+    /// <summary>Reads the input in pieces, by Step where a piece is one token and <paramref name="step"/> says so.</summary>
+    public Tensor Read(Tensor input, MemoryState state, IEnumerable<long> pieces, Func<bool> step)
+    {
+        var outputs = new List<Tensor>();
+        long start = 0;
+        foreach (long length in pieces)
+        {
+            outputs.Add(length == 1 && step()
+                ? Step(input.select(1, start), state).unsqueeze(1)
+                : Prefill(input.narrow(1, start, length), state));
+            start += length;
+        }
+        return cat(outputs, 1);
+    }
+
+    public void Dispose()
+    {
+        Module.Dispose();
+        random.Dispose();
+    }
+
+    private long Width => Module is GatedDeltaLayer ? 6 : 8;
+}

@@ -1,0 +1,51 @@
+using Memory.Gen.Runtime.Modules;
+using TorchSharp;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Tests.Modules;
+
+// The process-wide generator is seeded here.
+[Collection(Models.AloneCollection.Name)]
+public sealed class InitializeTests
+{
+    [Fact]
+    public void DecayRatesLieBetweenOneAndSixteen()
+    {
+        using var rate = Initialize.DecayRate(1000, dtype: ScalarType.Float64);
+        double[] values = [.. rate.detach().data<double>().ToArray().Select(Math.Exp)];
+        Assert.All(values, value => Assert.InRange(value, 1 - 1e-6, 16 + 1e-6));
+        Assert.InRange(values.Average(), 7.5, 9.5);
+    }
+
+    [Fact]
+    public void StepsLieBetweenAThousandthAndATenth()
+    {
+        using var bias = Initialize.StepBias(1000, dtype: ScalarType.Float64);
+        double[] steps = [.. bias.detach().data<double>().ToArray().Select(b => Math.Log(1 + Math.Exp(b)))];
+        Assert.All(steps, step => Assert.InRange(step, 1e-3 - 1e-7, 0.1 + 1e-6));
+        Assert.InRange(steps.Select(step => Math.Log(step)).Average(), Math.Log(0.01) - 0.15, Math.Log(0.01) + 0.15);
+    }
+
+    [Fact]
+    public void ASeedGivesTheSameValuesInEveryElementType()
+    {
+        manual_seed(5);
+        using var narrow = Initialize.Uniform([4, 3], 0.5, dtype: ScalarType.Float32);
+        manual_seed(5);
+        using var wide = Initialize.Uniform([4, 3], 0.5, dtype: ScalarType.Float64);
+        Assert.Equal(narrow.detach().data<float>().ToArray().Select(v => (double)v), wide.detach().data<double>().ToArray());
+    }
+
+    [Fact]
+    public void NothingIsDrawnOnTheMetaDevice()
+    {
+        manual_seed(5);
+        using var before = rand(1);
+        manual_seed(5);
+        using var rate = Initialize.DecayRate(8, META);
+        using var after = rand(1);
+        Assert.Equal(before.item<float>(), after.item<float>());
+        Assert.Equal(DeviceType.META, rate.device_type);
+    }
+}

@@ -1,0 +1,60 @@
+using Memory.Gen.Runtime.Modules;
+using TorchSharp;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Tests.Modules;
+
+public sealed class RmsNormTests : IDisposable
+{
+    private readonly DisposeScope scope = NewDisposeScope();
+
+    public void Dispose() => scope.Dispose();
+
+    [Fact]
+    public void DividesByTheRootOfTheMeanSquare()
+    {
+        using var norm = new RmsNorm(3, eps: 0.5, dtype: ScalarType.Float64);
+        using (no_grad())
+            norm.get_parameter("weight")!.copy_(tensor(new[] { 1.0, 2.0, -1.0 }));
+        double[] x = [3, -4, 5];
+        double root = Math.Sqrt((9 + 16 + 25) / 3.0 + 0.5);
+
+        double[] y = norm.call(tensor(x).view(1, 1, 3)).detach().data<double>().ToArray();
+
+        Assert.Equal(3 / root, y[0], 12);
+        Assert.Equal(-8 / root, y[1], 12);
+        Assert.Equal(-5 / root, y[2], 12);
+    }
+
+    [Fact]
+    public void HalfTypesAreNormalizedInFloat32()
+    {
+        using var norm = new RmsNorm(512, dtype: ScalarType.BFloat16);
+        Tensor x = randn([8, 512], dtype: ScalarType.Float64).to(ScalarType.BFloat16), wide = x.to(ScalarType.Float64);
+        Tensor expected = wide * (wide.square().mean([-1], keepdim: true) + 1e-6).rsqrt();
+        Tensor y = norm.call(x);
+        Assert.Equal(ScalarType.BFloat16, y.dtype);
+        // One rounding to bfloat16's 8 bits is all that may differ.
+        Assert.True(((y.to(ScalarType.Float64) - expected).abs() <= expected.abs() / 256 + 1e-6).all().item<bool>());
+    }
+
+    [Fact]
+    public void WorksOnTheMetaDeviceAndIsNamedAsItsField()
+    {
+        using var norm = new RmsNorm(8, device: META);
+        Assert.Equal([2, 8], norm.call(empty([2, 8], device: META)).shape);
+        Assert.Equal(["weight"], norm.state_dict().Keys);
+    }
+
+    [Fact]
+    public void SurvivesTheScopeItWasMadeInAndTheWayToAnotherType()
+    {
+        RmsNorm norm;
+        using (NewDisposeScope())
+            norm = new RmsNorm(4);
+        norm.to(ScalarType.Float64);
+        Assert.Equal(ScalarType.Float64, norm.call(ones([1, 4], dtype: ScalarType.Float64)).dtype);
+        norm.Dispose();
+    }
+}

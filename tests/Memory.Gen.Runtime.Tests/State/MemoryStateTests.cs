@@ -1,0 +1,169 @@
+using TorchSharp;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Tests.State;
+
+public sealed class MemoryStateTests : IDisposable
+{
+    private readonly DisposeScope scope = NewDisposeScope();
+
+    public void Dispose() => scope.Dispose();
+
+    [Fact]
+    public void AFreshStateIsZerosAndCountsItsBytes()
+    {
+        using var state = new SmallState(2, ScalarType.BFloat16);
+        Assert.All(state.Content, values => Assert.All(values, value => Assert.Equal(0, value)));
+        Assert.Equal(ScalarType.Float32, state.Layer.Sum.Value.dtype);
+        Assert.Equal(ScalarType.BFloat16, state.Layer.Last.Value.dtype);
+        Assert.Equal(2 * (2 * 4 + 3 * 2 + 8), state.Bytes);
+
+        state.Advance(Random(2, 5).to(ScalarType.Float32));
+
+        Assert.Equal(2 * (2 * 4 + 3 * 2 + 5 * 2 + 8), state.Bytes);
+        Assert.Equal(ScalarType.BFloat16, state.Layer.All.Value.dtype);
+    }
+
+    [Fact]
+    public void WhatIsNotCommittedIsDiscarded()
+    {
+        using var state = new SmallState(2);
+        state.Advance(Random(2, 4));
+        var before = state.Content;
+
+        Assert.Throws<InvalidOperationException>(new Action(() =>
+        {
+            using var step = state.Begin(2, 3);
+            state.Layer.Read(Random(2, 3));
+            throw new InvalidOperationException("in the middle of a layer");
+        }));
+
+        Assert.Equal(before, state.Content);
+        state.Advance(Random(2, 1));
+        Assert.Equal([5.0, 5.0], state.Content[3]);
+    }
+
+    [Fact]
+    public void OneCallAtATimeAndOnlyInsideACall()
+    {
+        using var state = new SmallState(1);
+        Assert.Contains("Prefill or Step", Assert.Throws<InvalidOperationException>(() => state.Layer.Sum.Update(zeros(1, 2))).Message);
+        using var step = state.Begin(1, 1);
+        Assert.Throws<InvalidOperationException>(() => state.Begin(1, 1));
+        Assert.Throws<InvalidOperationException>(() => state.Reset());
+        Assert.Throws<InvalidOperationException>(() => state.Save("never"));
+        Assert.Throws<ArgumentException>(() => state.Layer.Sum.Update(zeros(1, 3)));
+        step.Commit();
+        Assert.Throws<ObjectDisposedException>(step.Commit);
+    }
+
+    [Fact]
+    public void RowsOfTheCallMustBeRowsOfTheState()
+    {
+        using var state = new SmallState(3);
+        Assert.Contains("NewState(2)", Assert.Throws<ArgumentException>(() => state.Begin(2, 1)).Message);
+        Assert.Throws<ArgumentOutOfRangeException>(() => new SmallState(0));
+    }
+
+    [Fact]
+    public void ResetTouchesOnlyItsRowsAndAResetRowIsAFreshOne()
+    {
+        using var state = new SmallState(3);
+        state.Advance(Random(3, 6));
+        using var before = state.Clone();
+        state.Reset(1);
+
+        foreach (var (tensor, old) in state.Tensors.Zip(before.Tensors))
+        {
+            Assert.Equal(Row(old.Value, 0), Row(tensor.Value, 0));
+            Assert.Equal(Row(old.Value, 2), Row(tensor.Value, 2));
+            Assert.All(Row(tensor.Value, 1), value => Assert.Equal(0, value));
+        }
+        Assert.Equal([6.0, 0.0, 6.0], state.Content[3]);
+
+        state.Reset();
+        using var fresh = new SmallState(3);
+        Assert.Equal(fresh.Content, state.Content);
+    }
+
+    [Fact]
+    public void ResetOfNoRowsIsNoReset()
+    {
+        using var state = new SmallState(2);
+        state.Advance(Random(2, 2));
+        var before = state.Content;
+        state.Reset([]);
+        Assert.Equal(before, state.Content);
+        Assert.Contains("rows 0 to 1", Assert.Throws<ArgumentOutOfRangeException>(() => state.Reset(0, 2)).Message);
+        Assert.Equal(before, state.Content);
+    }
+
+    [Fact]
+    public void AResetForgetsEvenWhatIsNotANumber()
+    {
+        using var state = new SmallState(2);
+        state.Advance(tensor(new[,] { { double.NaN }, { 1.0 } }));
+        state.Reset(0);
+        Assert.All(Row(state.Layer.Sum.Value, 0), value => Assert.Equal(0, value));
+    }
+
+    [Fact]
+    public void GrowingCachesDropWhatNoRowNeedsAnyMore()
+    {
+        using var state = new SmallState(2);
+        state.Advance(Random(2, 6));
+        state.Reset(0, 1);
+        state.Advance(Random(2, 2));
+        Assert.Equal([2, 2, 1], state.Layer.All.Value.shape);
+        state.Reset(0);
+        state.Advance(Random(2, 1));
+        Assert.Equal([2, 3, 1], state.Layer.All.Value.shape);
+        Assert.Equal([1.0, 3.0], state.Content[3]);
+    }
+
+    [Fact]
+    public void ACloneIsDeepAndLivesOn()
+    {
+        var state = new SmallState(2);
+        state.Advance(Random(2, 3));
+        using var copy = state.Clone();
+        var kept = copy.Content;
+        state.Advance(Random(2, 2));
+        state.Layer.Sum.Value.zero_();
+        state.Dispose();
+        Assert.Equal(kept, copy.Content);
+        Assert.Throws<ObjectDisposedException>(() => state.Layer.Sum.Value);
+    }
+
+    [Fact]
+    public void GradientsFlowThroughAResetAndACloneUntilDetach()
+    {
+        using var state = new SmallState(2);
+        Tensor values = Random(2, 3).requires_grad_();
+        state.Advance(values);
+        state.Reset(0);
+        using var copy = state.Clone();
+        Tensor gradient = autograd.grad([copy.Layer.Sum.Value.sum()], [values])[0];
+        Assert.Equal([0.0, 0, 0, 2, 2, 2], Doubles(gradient));
+
+        Assert.True(state.Layer.Sum.Value.requires_grad);
+        state.Detach();
+        Assert.False(state.Layer.Sum.Value.requires_grad);
+    }
+
+    [Fact]
+    public void AWindowDoesNotKeepTheTextItWasCutFrom()
+    {
+        using var state = new SmallState(1);
+        state.Advance(Random(1, 1000));
+        Assert.Equal(0, state.Layer.Last.Value.storage_offset());
+        Assert.True(state.Layer.Last.Value.is_contiguous());
+    }
+
+    private static Tensor Random(long rows, long tokens) => randn([rows, tokens], dtype: ScalarType.Float64);
+
+    private static double[] Row(Tensor tensor, long row) => Doubles(tensor.select(0, row));
+
+    private static double[] Doubles(Tensor tensor) => tensor.detach().contiguous().data<double>().ToArray();
+}
