@@ -6,6 +6,8 @@ namespace Memory.Gen.Runtime.Operators;
 /// <remarks>Yang, Wang, Shen, Panda, Kim: Gated Linear Attention (arXiv 2312.06635).</remarks>
 public static class ChannelDecay
 {
+    private const string Name = "channel_decay";
+
     /// <summary>Reads a whole sequence, or continues one.</summary>
     /// <param name="q">Queries <c>[B, T, H, K]</c>; T may be 0.</param>
     /// <param name="k">Keys <c>[B, T, H, K]</c>.</param>
@@ -20,7 +22,7 @@ public static class ChannelDecay
         Tensor q, Tensor k, Tensor v, Tensor logDecay, Tensor? initialState = null,
         double? scale = null, OperatorForm? form = null, int? chunk = null)
     {
-        ArgumentNullException.ThrowIfNull(logDecay);
-        return MatrixMemory.Apply("channel_decay", q, k, v, null, logDecay, "BTHK", initialState, scale, form, chunk, ChannelChunks.Run);
+        FrontDoor.Required(Name, nameof(logDecay), logDecay);
+        return MatrixMemory.Apply(Name, q, k, v, null, logDecay, "BTHK", initialState, scale, form, chunk, ChannelChunks.Run);
     }
 }

@@ -6,6 +6,8 @@ namespace Memory.Gen.Runtime.Operators;
 /// <remarks>Yang, Wang, Zhang, Shen, Kim: Parallelizing Linear Transformers with the Delta Rule (arXiv 2406.06484).</remarks>
 public static class DeltaRule
 {
+    private const string Name = "delta_rule";
+
     /// <summary>Reads a whole sequence, or continues one.</summary>
     /// <param name="q">Queries <c>[B, T, H, K]</c>; T may be 0.</param>
     /// <param name="k">Keys <c>[B, T, H, K]</c>; stable while beta |k|^2 is at most 2.</param>
@@ -20,7 +22,7 @@ public static class DeltaRule
         Tensor q, Tensor k, Tensor v, Tensor beta, Tensor? initialState = null,
         double? scale = null, OperatorForm? form = null, int? chunk = null)
     {
-        ArgumentNullException.ThrowIfNull(beta);
-        return MatrixMemory.Apply("delta_rule", q, k, v, beta, null, "BTH", initialState, scale, form, chunk, DeltaChunks.Run);
+        FrontDoor.Required(Name, nameof(beta), beta);
+        return MatrixMemory.Apply(Name, q, k, v, beta, null, "BTH", initialState, scale, form, chunk, DeltaChunks.Run);
     }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using TorchSharp;
 using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
@@ -88,9 +89,15 @@ internal sealed class FrontDoor(string name)
         }
     }
 
-    private void Check(string argument, Tensor? tensor, string axes, bool accumulationToo)
+    /// <summary>An argument that may not be null.</summary>
+    public static void Required(string name, string argument, [NotNull] Tensor? tensor)
     {
         if (tensor is null) throw new ArgumentNullException(argument, $"{name}: {argument} is null.");
+    }
+
+    private void Check(string argument, Tensor? tensor, string axes, bool accumulationToo)
+    {
+        Required(name, argument, tensor);
         if (tensor.IsInvalid) throw new ArgumentException($"{name}: {argument} was disposed.", argument);
         if (device is null)
         {

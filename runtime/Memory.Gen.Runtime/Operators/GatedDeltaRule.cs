@@ -8,6 +8,8 @@ namespace Memory.Gen.Runtime.Operators;
 /// <remarks>Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464).</remarks>
 public static class GatedDeltaRule
 {
+    private const string Name = "gated_delta_rule";
+
     /// <summary>Reads a whole sequence, or continues one.</summary>
     /// <param name="q">Queries <c>[B, T, H, K]</c>; T may be 0.</param>
     /// <param name="k">Keys <c>[B, T, H, K]</c>; stable while beta |k|^2 is at most 2.</param>
@@ -23,8 +25,8 @@ public static class GatedDeltaRule
         Tensor q, Tensor k, Tensor v, Tensor beta, Tensor logDecay, Tensor? initialState = null,
         double? scale = null, OperatorForm? form = null, int? chunk = null)
     {
-        ArgumentNullException.ThrowIfNull(beta);
-        ArgumentNullException.ThrowIfNull(logDecay);
-        return MatrixMemory.Apply("gated_delta_rule", q, k, v, beta, logDecay, "BTH", initialState, scale, form, chunk, DeltaChunks.Run);
+        FrontDoor.Required(Name, nameof(beta), beta);
+        FrontDoor.Required(Name, nameof(logDecay), logDecay);
+        return MatrixMemory.Apply(Name, q, k, v, beta, logDecay, "BTH", initialState, scale, form, chunk, DeltaChunks.Run);
     }
 }

@@ -58,7 +58,7 @@ internal static class LastAxis
     /// <summary><c>[..., D]</c> as contiguous rows <c>[N, D]</c>.</summary>
     public static Tensor Rows(string name, Tensor? x)
     {
-        if (x is null) throw new ArgumentNullException(nameof(x), $"{name}: x is null.");
+        FrontDoor.Required(name, nameof(x), x);
         if (x.IsInvalid) throw new ArgumentException($"{name}: x was disposed.", nameof(x));
         if (x.dim() == 0) throw new ArgumentException($"{name}: x has no axes; expected [..., D].", nameof(x));
         long last = x.shape[^1];

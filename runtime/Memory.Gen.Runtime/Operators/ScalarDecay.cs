@@ -6,6 +6,8 @@ namespace Memory.Gen.Runtime.Operators;
 /// <remarks>RetNet (arXiv 2307.08621) with a constant decay, Mamba-2 (arXiv 2405.21060) with a chosen one.</remarks>
 public static class ScalarDecay
 {
+    private const string Name = "scalar_decay";
+
     /// <summary>Reads a whole sequence, or continues one.</summary>
     /// <param name="q">Queries <c>[B, T, H, K]</c>; T may be 0.</param>
     /// <param name="k">Keys <c>[B, T, H, K]</c>.</param>
@@ -20,7 +22,7 @@ public static class ScalarDecay
         Tensor q, Tensor k, Tensor v, Tensor logDecay, Tensor? initialState = null,
         double? scale = null, OperatorForm? form = null, int? chunk = null)
     {
-        ArgumentNullException.ThrowIfNull(logDecay);
-        return MatrixMemory.Apply("scalar_decay", q, k, v, null, logDecay, "BTH", initialState, scale, form, chunk, AdditiveChunks.Run);
+        FrontDoor.Required(Name, nameof(logDecay), logDecay);
+        return MatrixMemory.Apply(Name, q, k, v, null, logDecay, "BTH", initialState, scale, form, chunk, AdditiveChunks.Run);
     }
 }
