@@ -1,0 +1,113 @@
+using Memory.Gen.Runtime.Operators;
+using TorchSharp;
+using Xunit;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Tests.Operators;
+
+/// <summary>Wrong arguments end in one sentence that names operator, argument, found and expected.</summary>
+public sealed class FrontDoorTests
+{
+    [Fact]
+    public void Wrong_rank() => Refused<ArgumentException>(
+        () => LinearAttention.Apply(zeros(2, 3, 4), zeros(2, 3, 4), zeros(2, 3, 4)), "linear_attention: q has shape [2, 3, 4]; expected [B, T, H, K].");
+
+    [Fact]
+    public void Wrong_shape() => Refused<ArgumentException>(
+        () => DeltaRule.Apply(Ones(2, 3, 4, 5), Ones(2, 3, 4, 6), Ones(2, 3, 4, 5), Ones(2, 3, 4)),
+        "delta_rule: k has shape [2, 3, 4, 6]; expected [B, T, H, K] = [2, 3, 4, 5], as given by q.");
+
+    [Fact]
+    public void Wrong_state() => Refused<ArgumentException>(
+        () => ScalarDecay.Apply(Ones(2, 3, 4, 5), Ones(2, 3, 4, 5), Ones(2, 3, 4, 6), Ones(2, 3, 4), Ones(2, 4, 6, 5)),
+        "scalar_decay: initialState has shape [2, 4, 6, 5]; expected [B, H, K, V] = [2, 4, 5, 6], as given by q, v.");
+
+    [Fact]
+    public void Wrong_dtype() => Refused<ArgumentException>(
+        () => LinearAttention.Apply(Ones(1, 1, 1, 1).to(ScalarType.Int64), Ones(1, 1, 1, 1), Ones(1, 1, 1, 1)),
+        "linear_attention: q is Int64; expected Float32, Float64, BFloat16 or Float16.");
+
+    [Fact]
+    public void Mixed_dtypes() => Refused<ArgumentException>(
+        () => LinearAttention.Apply(Ones(1, 1, 1, 1), Ones(1, 1, 1, 1).to(ScalarType.Float64), Ones(1, 1, 1, 1)),
+        "linear_attention: k is Float64; expected Float32, as q is.");
+
+    [Fact]
+    public void Narrow_state() => Refused<ArgumentException>(
+        () => LinearAttention.Apply(Half(1, 2, 1, 1), Half(1, 2, 1, 1), Half(1, 2, 1, 1), Half(1, 1, 1, 1)),
+        "linear_attention: initialState is BFloat16; a state of BFloat16 inputs is Float32.");
+
+    [Fact]
+    public void Mixed_devices() => Refused<ArgumentException>(
+        () => LinearAttention.Apply(Ones(1, 1, 1, 1), Ones(1, 1, 1, 1).to(META), Ones(1, 1, 1, 1)), "linear_attention: k is on meta");
+
+    [Fact]
+    public void Missing_argument() => Refused<ArgumentNullException>(
+        () => GatedDeltaRule.Apply(Ones(1, 1, 1, 1), null!, Ones(1, 1, 1, 1), Ones(1, 1, 1), Ones(1, 1, 1)), "gated_delta_rule: k is null.");
+
+    [Fact]
+    public void Missing_gate() => Refused<ArgumentNullException>(
+        () => GatedDeltaRule.Apply(Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), Ones(1, 1, 1), null!), "gated_delta_rule: logDecay is null.");
+
+    [Fact]
+    public void Disposed_argument()
+    {
+        Tensor gone = Ones(1, 1, 1, 1);
+        gone.Dispose();
+        Refused<ArgumentException>(() => LinearAttention.Apply(gone, Ones(1, 1, 1, 1), Ones(1, 1, 1, 1)), "linear_attention: q was disposed.");
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(-3)]
+    public void Chunk_below_one(int chunk) => Refused<ArgumentOutOfRangeException>(
+        () => LinearAttention.Apply(Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), chunk: chunk), $"linear_attention: chunk is {chunk}; expected at least 1.");
+
+    [Fact]
+    public void Scale_that_is_no_number() => Refused<ArgumentOutOfRangeException>(
+        () => LinearAttention.Apply(Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), scale: double.NaN), "linear_attention: scale is NaN; expected a finite number.");
+
+    [Fact]
+    public void Keys_without_features() => Refused<ArgumentException>(
+        () => LinearAttention.Apply(Ones(1, 1, 1, 0), Ones(1, 1, 1, 0), Ones(1, 1, 1, 1)), "linear_attention: q has size 0 along K; expected at least 1.");
+
+    [Fact]
+    public void Heads_that_do_not_divide() => Refused<ArgumentException>(
+        () => SegmentAttention.Apply(Ones(1, 2, 3, 4), Ones(1, 2, 2, 4), Ones(1, 2, 2, 4)), "segment_attention: q has 3 heads and k has 2; expected a multiple of those of k.");
+
+    [Fact]
+    public void Window_below_one() => Refused<ArgumentOutOfRangeException>(
+        () => SegmentAttention.Apply(Ones(1, 2, 2, 4), Ones(1, 2, 2, 4), Ones(1, 2, 2, 4), 0), "segment_attention: window is 0; expected at least 1.");
+
+    [Fact]
+    public void Tail_of_another_width() => Refused<ArgumentException>(
+        () => CausalConvolution.Apply(Ones(2, 5, 3), Ones(3, 4), null, Ones(2, 4, 3)), "causal_conv: initialState has shape [2, 4, 3]; expected");
+
+    [Fact]
+    public void Norm_weight_of_another_width() => Refused<ArgumentException>(
+        () => RootMeanSquareNorm.Apply(Ones(2, 5), Ones(4)), "rms_norm: weight has shape [4]; expected [D] = [5], as given by x.");
+
+    [Fact]
+    public void Zero_size_batches_and_heads_give_empty_outputs()
+    {
+        using var scope = NewDisposeScope();
+        foreach (OperatorForm form in new[] { OperatorForm.Reference, OperatorForm.Chunked })
+        {
+            Assert.Equal([0, 3, 2, 4], LinearAttention.Apply(Ones(0, 3, 2, 5), Ones(0, 3, 2, 5), Ones(0, 3, 2, 4), form: form).Output.shape);
+            Assert.Equal([2, 3, 2, 0], LinearAttention.Apply(Ones(2, 3, 2, 5), Ones(2, 3, 2, 5), Ones(2, 3, 2, 0), form: form).Output.shape);
+            Assert.Equal([2, 0, 2, 4], SegmentAttention.Apply(Ones(2, 0, 2, 5), Ones(2, 0, 2, 5), Ones(2, 0, 2, 4), form: form).shape);
+        }
+    }
+
+    private static Tensor Ones(params long[] shape) => ones(shape);
+
+    private static Tensor Half(params long[] shape) => ones(shape, dtype: ScalarType.BFloat16);
+
+    private static void Refused<T>(Func<object> call, string sentence) where T : Exception
+    {
+        using var scope = NewDisposeScope();
+        T error = Assert.Throws<T>(call);
+        Assert.StartsWith(sentence, error.Message, StringComparison.Ordinal);
+    }
+}

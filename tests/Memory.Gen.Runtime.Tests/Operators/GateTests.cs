@@ -1,0 +1,128 @@
+using Memory.Gen.Runtime.Operators;
+using TorchSharp;
+using Xunit;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Tests.Operators;
+
+/// <summary>Gates at the ends of their range, badly conditioned keys, and what each rule becomes when a gate does nothing.</summary>
+public sealed class GateTests
+{
+    private const long B = 2, T = 70, H = 2, K = 8, V = 4;
+    private static readonly double[] Extremes = [0, -1e-8, -5, -50, -1e4, double.NegativeInfinity];
+
+    public static TheoryData<string> Gated => ["scalar_decay", "channel_decay", "gated_delta_rule"];
+
+    [Theory]
+    [MemberData(nameof(Gated))]
+    public void Extreme_gates_are_finite_and_exact(string name)
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] inputs = Inputs(name, 11);
+        Tensor gates = inputs[^2];
+        var random = new Random(5);
+        double[] drawn = [.. Enumerable.Range(0, (int)gates.numel()).Select(_ => Extremes[random.Next(Extremes.Length)])];
+        inputs[^2] = tensor(drawn).reshape(gates.shape);
+
+        (Tensor[] expected, Tensor[] expectedGradients) = Run(name, inputs, OperatorForm.Reference, ScalarType.Float64);
+        foreach (Tensor x in expected.Concat(expectedGradients)) Assert.True(x.isfinite().all().item<bool>());
+        (Tensor[] actual, Tensor[] gradients) = Run(name, inputs, OperatorForm.Chunked, ScalarType.Float64);
+        foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, 1e-10, "float64 output");
+        foreach ((Tensor e, Tensor a) in expectedGradients.Zip(gradients)) Numbers.Close(e, a, 1e-10, "float64 gradient");
+        (actual, gradients) = Run(name, inputs, OperatorForm.Chunked, ScalarType.Float32);
+        foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, 1e-5, "float32 output");
+        foreach ((Tensor e, Tensor a) in expectedGradients.Zip(gradients)) Numbers.Close(e, a, 5e-5, "float32 gradient");
+    }
+
+    [Theory]
+    [MemberData(nameof(Gated))]
+    public void Complete_forgetting_is_a_fresh_start(string name)
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] inputs = Inputs(name, 12);
+        inputs[^2] = inputs[^2].clone();
+        inputs[^2].select(1, 33).fill_(double.NegativeInfinity);
+        Tensor[] rest = [.. inputs[..^1].Select(x => x.narrow(1, 33, T - 33)), zeros_like(inputs[^1])];
+        (Tensor[] whole, _) = Run(name, inputs, OperatorForm.Chunked, ScalarType.Float64);
+        (Tensor[] fresh, _) = Run(name, rest, OperatorForm.Chunked, ScalarType.Float64);
+        Numbers.Close(fresh[0], whole[0].narrow(1, 33, T - 33), 1e-12, "outputs");
+        Numbers.Close(fresh[1], whole[1], 1e-12, "final state");
+    }
+
+    [Fact]
+    public void Long_strong_decay_stays_exact_in_float32()
+    {
+        using var scope = NewDisposeScope();
+        foreach (string name in new[] { "scalar_decay", "channel_decay", "gated_delta_rule" })
+        {
+            Tensor[] inputs = Inputs(name, 13);
+            inputs[^2] = full_like(inputs[^2], -50);
+            inputs[^2].narrow(1, 40, 1).fill_(-1e-3);
+            (Tensor[] expected, _) = Run(name, inputs, OperatorForm.Reference, ScalarType.Float64);
+            (Tensor[] actual, _) = Run(name, inputs, OperatorForm.Chunked, ScalarType.Float32);
+            Numbers.Close(expected[0].select(1, 40), actual[0].select(1, 40), 1e-5, name);
+        }
+    }
+
+    [Theory]
+    [InlineData(1.0)]
+    [InlineData(2.0)]
+    public void Repeated_keys_with_full_write_strength_stay_solvable(double strength)
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] inputs = Inputs("gated_delta_rule", 14);
+        inputs[1] = inputs[1].narrow(1, 0, 1).expand(B, T, H, K).contiguous();
+        inputs[3] = full_like(inputs[3], strength);
+        inputs[4] = zeros_like(inputs[4]);
+        (Tensor[] expected, Tensor[] expectedGradients) = Run("gated_delta_rule", inputs, OperatorForm.Reference, ScalarType.Float64);
+        (Tensor[] actual, Tensor[] gradients) = Run("gated_delta_rule", inputs, OperatorForm.Chunked, ScalarType.Float32);
+        foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, 1e-5, "output");
+        foreach ((Tensor e, Tensor a) in expectedGradients.Zip(gradients)) Numbers.Close(e, a, 5e-5, "gradient");
+    }
+
+    [Fact]
+    public void Without_gates_the_rules_are_the_simpler_ones()
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] x = Inputs("gated_delta_rule", 15);
+        Tensor none = zeros_like(x[4]), S = x[5];
+        const OperatorForm Form = OperatorForm.Chunked;
+        Tensor delta = DeltaRule.Apply(x[0], x[1], x[2], x[3], S, form: Form).Output, linear = LinearAttention.Apply(x[0], x[1], x[2], S, form: Form).Output;
+        Numbers.Close(delta, GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], none, S, form: Form).Output, 1e-12, "gated delta without decay");
+        Numbers.Close(linear, ScalarDecay.Apply(x[0], x[1], x[2], none, S, form: Form).Output, 1e-12, "scalar decay of nothing");
+        Tensor spread = x[4].unsqueeze(3).expand(B, T, H, K);
+        Tensor scalar = ScalarDecay.Apply(x[0], x[1], x[2], x[4], S, form: Form).Output;
+        Numbers.Close(scalar, ChannelDecay.Apply(x[0], x[1], x[2], spread, S, form: Form).Output, 1e-12, "the same decay in every channel");
+        Tensor unwritten = GatedDeltaRule.Apply(x[0], x[1], x[2], none, x[4], S, form: Form).FinalState;
+        Numbers.Close(S * x[4].sum(1).exp().unsqueeze(2).unsqueeze(3), unwritten, 1e-12, "write strength zero only decays");
+    }
+
+    private static Tensor[] Inputs(string name, ulong seed)
+    {
+        var r = new Randoms(seed);
+        Tensor k = r.Normal(B, T, H, K);
+        Tensor[] qkv = [r.Normal(B, T, H, K), k / k.norm(-1, keepdim: true), r.Normal(B, T, H, V)];
+        Tensor S = r.Normal(B, H, K, V), g = r.Uniform(-0.3, 0, B, T, H), beta = r.Uniform(0, 1, B, T, H);
+        return name switch
+        {
+            "scalar_decay" => [.. qkv, g, S],
+            "channel_decay" => [.. qkv, r.Uniform(-0.3, 0, B, T, H, K), S],
+            _ => [.. qkv, beta, g, S],
+        };
+    }
+
+    private static (Tensor[] Outputs, Tensor[] Gradients) Run(string name, Tensor[] inputs, OperatorForm form, ScalarType dtype)
+    {
+        Tensor[] x = [.. inputs.Select(each => each.to(dtype).detach().clone().requires_grad_())];
+        MemoryRead read = name switch
+        {
+            "scalar_decay" => ScalarDecay.Apply(x[0], x[1], x[2], x[3], x[4], form: form),
+            "channel_decay" => ChannelDecay.Apply(x[0], x[1], x[2], x[3], x[4], form: form),
+            _ => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], form: form),
+        };
+        Tensor[] outputs = [read.Output, read.FinalState];
+        Numbers.Objective(outputs).backward();
+        return (outputs, [.. x.Select(each => each.grad!)]);
+    }
+}

@@ -1,0 +1,115 @@
+using Memory.Gen.Runtime.Operators;
+using TorchSharp;
+using Xunit;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Tests.Operators;
+
+/// <summary>An operator under its general properties: sequence inputs along axis 1, then states that a call hands to the next.</summary>
+/// <param name="Name">The operator.</param>
+/// <param name="Sequences">Makes the inputs along time for T tokens, float64.</param>
+/// <param name="Others">Makes what has no time: parameters.</param>
+/// <param name="States">Makes initial states.</param>
+/// <param name="Call">(sequences, others, states, form, chunk) to output and final states.</param>
+public sealed record OperatorCase(
+    string Name, Func<Randoms, long, Tensor[]> Sequences, Func<Randoms, Tensor[]> Others, Func<Randoms, Tensor[]> States,
+    Func<Tensor[], Tensor[], Tensor[], OperatorForm, int?, (Tensor Output, Tensor[] States)> Call)
+{
+    private const long B = 2, H = 2, K = 5, V = 3, C = 6, W = 4;
+
+    public static IReadOnlyList<OperatorCase> All { get; } =
+    [
+        Matrix("linear_attention", (r, T) => Qkv(r, T), (x, s, f, c) => LinearAttention.Apply(x[0], x[1], x[2], s, null, f, c)),
+        new("linear_attention_normalized", (r, T) => [r.Uniform(0.1, 1, B, T, H, K), r.Uniform(0.1, 1, B, T, H, K), r.Normal(B, T, H, V)], _ => [],
+            r => [r.Normal(B, H, K, V), r.Uniform(0.5, 1, B, H, K)],
+            (x, _, s, f, c) =>
+            {
+                (Tensor o, Tensor S, Tensor z) = LinearAttention.Normalized(x[0], x[1], x[2], s[0], s[1], null, 1e-6, f, c);
+                return (o, [S, z]);
+            }),
+        Matrix("scalar_decay", (r, T) => [.. Qkv(r, T), r.Uniform(-0.5, 0, B, T, H)], (x, s, f, c) => ScalarDecay.Apply(x[0], x[1], x[2], x[3], s, null, f, c)),
+        Matrix("channel_decay", (r, T) => [.. Qkv(r, T), r.Uniform(-0.5, 0, B, T, H, K)], (x, s, f, c) => ChannelDecay.Apply(x[0], x[1], x[2], x[3], s, null, f, c)),
+        Matrix("delta_rule", (r, T) => [.. Qkv(r, T), r.Uniform(0, 1, B, T, H)], (x, s, f, c) => DeltaRule.Apply(x[0], x[1], x[2], x[3], s, null, f, c)),
+        Matrix("gated_delta_rule", (r, T) => [.. Qkv(r, T), r.Uniform(0, 1, B, T, H), r.Uniform(-0.5, 0, B, T, H)],
+            (x, s, f, c) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], s, null, f, c)),
+        new("causal_conv", (r, T) => [r.Normal(B, T, C)], r => [r.Normal(C, W), r.Normal(C)], r => [r.Normal(B, W - 1, C)],
+            (x, p, s, f, c) =>
+            {
+                MemoryRead read = CausalConvolution.Apply(x[0], p[0], p[1], s[0], f);
+                return (read.Output, [read.FinalState]);
+            }),
+    ];
+
+    public static TheoryData<string> Names => [.. All.Select(each => each.Name)];
+
+    public static OperatorCase Of(string name) => All.Single(each => each.Name == name);
+
+    public override string ToString() => Name;
+
+    private static Tensor[] Qkv(Randoms r, long T)
+    {
+        Tensor k = r.Normal(B, T, H, K);
+        return [r.Normal(B, T, H, K), k / k.norm(-1, keepdim: true), r.Normal(B, T, H, V)];
+    }
+
+    private static OperatorCase Matrix(string name, Func<Randoms, long, Tensor[]> sequences, Func<Tensor[], Tensor, OperatorForm, int?, MemoryRead> call) =>
+        new(name, sequences, _ => [], r => [r.Normal(B, H, K, V)], (x, _, s, f, c) =>
+        {
+            MemoryRead read = call(x, s[0], f, c);
+            return (read.Output, [read.FinalState]);
+        });
+}
+
+/// <summary>Random float64 tensors from one seed.</summary>
+public sealed class Randoms(ulong seed)
+{
+    private readonly Generator generator = new(seed);
+
+    public Tensor Normal(params long[] shape) => randn(shape, dtype: ScalarType.Float64, generator: generator);
+
+    public Tensor Uniform(double from, double to, params long[] shape) =>
+        (rand(shape, dtype: ScalarType.Float64, generator: generator) * (to - from)) + from;
+}
+
+/// <summary>What numeric tests compare by.</summary>
+internal static class Numbers
+{
+    /// <summary>max|a - b| / max(1, max|b|); NaN when either has a NaN.</summary>
+    public static double Error(Tensor a, Tensor b)
+    {
+        Assert.Equal(b.shape, a.shape);
+        if (a.numel() == 0) return 0;
+        using var scope = NewDisposeScope();
+        Tensor x = a.detach().to(ScalarType.Float64), y = b.detach().to(ScalarType.Float64);
+        return (x - y).abs().max().item<double>() / Math.Max(1, y.abs().max().item<double>());
+    }
+
+    public static void Close(Tensor expected, Tensor actual, double limit, string what)
+    {
+        double error = Error(actual, expected);
+        Assert.True(error <= limit, $"{what}: error {error:g3}, limit {limit:g3}");
+    }
+
+    /// <summary>Runs a case with gradients flowing into every output from fixed random weights.</summary>
+    public static (Tensor[] Outputs, Tensor[] Gradients) ForwardBackward(
+        OperatorCase each, Tensor[] sequences, Tensor[] others, Tensor[] states, OperatorForm form, int? chunk)
+    {
+        Tensor[] all = [.. sequences, .. others, .. states];
+        Tensor[] leaves = [.. all.Select(x => x.detach().clone().requires_grad_())];
+        (Tensor output, Tensor[] finals) = each.Call(
+            leaves[..sequences.Length], leaves[sequences.Length..^states.Length], leaves[^states.Length..], form, chunk);
+        Tensor[] outputs = [output, .. finals];
+        Objective(outputs).backward();
+        return (outputs, [.. leaves.Select(x => x.grad is { } g ? g : zeros_like(x))]);
+    }
+
+    /// <summary>A scalar that depends on every output element with its own weight.</summary>
+    public static Tensor Objective(Tensor[] outputs)
+    {
+        var random = new Randoms(99);
+        Tensor sum = zeros([], dtype: ScalarType.Float64);
+        foreach (Tensor output in outputs) sum = sum + (output.to(ScalarType.Float64) * random.Normal(output.shape)).sum();
+        return sum;
+    }
+}
