@@ -46,7 +46,7 @@ internal static class ModelHeader
             + $", width {Prose.Count(model.Dim)}.";
 
     private static string Words(ModelSpec model, EmittedMixer[] mixers) => !model.IsModel
-        ? Sentence(model, mixers) + " Features come in and go out; norm, residual and what follows are the caller's."
+        ? $"A memory layer of width {Prose.Count(model.Dim)}: features come in and go out; norm, residual and what follows are the caller's."
         : Sentence(model, mixers) + " A layer adds its mixer's output to the stream" + FeedForward(mixers)
             + ", each behind an RMS norm. A last norm and "
             + (model.TiedEmbeddings ? "the embedding's own weights give the logits." : "a linear head give the logits.");
@@ -56,8 +56,8 @@ internal static class ModelHeader
         int[] widths = mixers.Select(m => m.Use.FeedForward).Distinct().ToArray();
         if (widths.Length == 1)
             return widths[0] == 0 ? "" : $", then a SwiGLU network's of hidden width {Prose.Count(widths[0])}";
-        return ", then a SwiGLU network's of hidden width "
-            + string.Join(", ", mixers.Select(m => (m.Use.FeedForward == 0 ? "none" : Prose.Count(m.Use.FeedForward)) + " in " + m.Letter));
+        return ", then a SwiGLU network's ("
+            + string.Join(", ", mixers.Select(m => m.Letter + ": " + (m.Use.FeedForward == 0 ? "none" : "hidden width " + Prose.Count(m.Use.FeedForward)))) + ")";
     }
 
     private static IEnumerable<string> Mixer(EmittedMixer mixer)

@@ -18,7 +18,7 @@ internal static class ModelRules
         var root = new ErrorList(errors, declaration.Root.Index, declaration.Root.Spec);
         ErrorList[] mixers = declaration.Mixers.Select(m => new ErrorList(errors, m.Index, m.Spec)).ToArray();
         if (declaration.IsModel && declaration.IsLayer)
-            root.Add("MEMGEN009", "", model.Type.Name);
+            errors.Add(new SpecError("MEMGEN009", declaration.LayerIndex, "", new[] { model.Type.Name }.ToEquatableArray()));
         root.CheckPositive("Dim", model.Dim, "features", Limits.Dim, example: 256);
         if (mixers.Length == 0)
             root.Add("MEMGEN007", "", model.Type.Name, "no mixer attribute", "add [SlidingAttention(Heads = 8)] or [LinearMemory(Heads = 8)]");

@@ -14,7 +14,7 @@ internal static class StateWriter
     public static void Write(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers)
     {
         string name = TypeSpec.Escape(model.Type.Name);
-        writer.Lines($"/// <summary>What a {model.Type.Name} remembers of the sequences it reads, one row each. The caller owns it.</summary>");
+        writer.Lines($"/// <summary>What {model.Type.Name} remembers of the sequences it reads, one row each. The caller owns it.</summary>");
         using CodeWriter.Scope type = writer.Block("public sealed class State : MemoryState");
         using (writer.Block($"internal State(long batch, Device device, ScalarType dtype) : base(nameof({name}), DeclarationHash, batch, device, dtype)"))
             WriteLayers(writer, model, mixers);
@@ -29,7 +29,7 @@ internal static class StateWriter
             writer.Lines("var state = new State(BatchOf(path), device ?? torch.CPU, DtypeOf(path));", "state.Read(path);", "return state;");
         writer.Lines("", "/// <summary>A deep copy; gradients flow through it too.</summary>");
         using (writer.Block("public State Clone()"))
-            writer.Lines("var copy = new State(Batch, Device, Dtype);", "copy.CopyFrom(this);", "return copy;");
+            writer.Lines("var copy = new State(this.Batch, this.Device, this.Dtype);", "copy.CopyFrom(this);", "return copy;");
     }
 
     private static void WriteLayers(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers)

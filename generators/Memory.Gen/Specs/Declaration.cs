@@ -18,8 +18,11 @@ public sealed record Declaration(TypeSpec Type, EquatableArray<AttributeSpec> At
     /// <summary>False where the compiler itself reports something, and a second report would only repeat it.</summary>
     internal bool IsReadable => Attributes.All(a => a.IsReadable);
 
-    /// <summary>The [MemoryModel] or [MemoryLayer] attribute, with its position.</summary>
-    internal (int Index, AttributeSpec Spec) Root => Indexed.First(a => a.Spec.Kind is ModelKind or LayerKind);
+    /// <summary>The [MemoryModel] attribute, else the [MemoryLayer] attribute, with its position.</summary>
+    internal (int Index, AttributeSpec Spec) Root => Indexed.First(a => a.Spec.Kind == (IsModel ? ModelKind : LayerKind));
+
+    /// <summary>Position of the [MemoryLayer] attribute; -1 without one.</summary>
+    internal int LayerIndex => Attributes.ToList().FindIndex(a => a.Kind == LayerKind);
 
     /// <summary>The mixer attributes, with their positions.</summary>
     internal IEnumerable<(int Index, AttributeSpec Spec)> Mixers => Indexed.Where(a => a.Spec.Kind is not (ModelKind or LayerKind));

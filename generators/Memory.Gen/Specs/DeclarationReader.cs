@@ -46,10 +46,10 @@ internal static class DeclarationReader
 
     private static TypeSpec ReadType(INamedTypeSymbol type, EquatableArray<string> hiddenNames) => new(
         type.ContainingNamespace.IsGlobalNamespace ? "" : type.ContainingNamespace.ToDisplayString(NamespaceFormat),
-        Containers(type).Select(c => new ContainerSpec(Keyword(c), c.Name, IsPartial(c), c.IsGenericType)).ToEquatableArray(),
+        Containers(type).Select(c => new ContainerSpec(Keyword(c), c.Name, IsPartial(c), c.Arity > 0)).ToEquatableArray(),
         type.Name,
         IsPartial(type),
-        type.IsGenericType,
+        type.Arity > 0,
         Flaw(type),
         WrongBase(type),
         MemberNames(type).Distinct().OrderBy(n => n, StringComparer.Ordinal).ToEquatableArray(),

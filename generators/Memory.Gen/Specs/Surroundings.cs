@@ -24,7 +24,7 @@ internal static class Surroundings
         {
             taken.Add(container.Name);
             for (INamedTypeSymbol? level = container; level is { SpecialType: not SpecialType.System_Object }; level = level.BaseType)
-                taken.UnionWith(level.MemberNames);
+                taken.UnionWith(level.GetMembers().Select(m => m.Name));
         }
 
         INamespaceSymbol? space = semantics.Compilation.GetCompilationNamespace(type.ContainingNamespace);

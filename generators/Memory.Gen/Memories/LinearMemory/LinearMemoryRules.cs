@@ -30,7 +30,7 @@ internal static class LinearMemoryRules
             Unsupported("Normalized", "true", "a sum of keys does not follow a memory that fades or erases", "Rule = MemoryRule.Linear, or no Normalized");
         if (spec.Rule == MemoryRule.Linear && spec.Normalized && spec.FeatureMap == FeatureMap.Identity)
             errors.Add("MEMGEN204", "Normalized", "Normalized", "true", "FeatureMap = FeatureMap.Identity", "the sum it divides by could be zero or negative", "FeatureMap = FeatureMap.EluPlusOne or FeatureMap.Relu");
-        if (spec.UnitLength && spec.FeatureMap != FeatureMap.Identity)
+        if (spec.Rule == MemoryRule.Linear && spec.UnitLength && spec.FeatureMap != FeatureMap.Identity)
             errors.Add("MEMGEN204", "UnitLength", "UnitLength", "true", "FeatureMap = FeatureMap." + spec.FeatureMap, "a feature map sets the length itself", "one of the two");
         if (!spec.UnitLength && spec.IsDelta)
             Unsupported("UnitLength", "false", "erasing is only stable while beta |k|^2 <= 2", "no UnitLength");
