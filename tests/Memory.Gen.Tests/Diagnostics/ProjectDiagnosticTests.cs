@@ -1,0 +1,24 @@
+using Memory.Gen.Tests.Harness;
+using Microsoft.CodeAnalysis.CSharp;
+
+namespace Memory.Gen.Tests.Diagnostics;
+
+/// <summary>Mistakes in the project around a declaration.</summary>
+public class ProjectDiagnosticTests
+{
+    private static readonly string Source = Declarations.Model("[SlidingAttention(Heads = 4)]");
+
+    [Theory]
+    [InlineData("TorchSharp.")]
+    [InlineData("Memory.Gen.Runtime.")]
+    public async Task AMissingReferenceIsOneError(string missing) => Assert.Equal(
+        [("MEMGEN301", "MemoryModel")],
+        await DiagnosticAssert.All(Compile.Library(Source, references: Compile.References(without: missing))));
+
+    [Fact]
+    public async Task AnOldLanguageIsOneError()
+    {
+        CSharpCompilation compilation = Compile.Library(Source.Replace("LM;", "LM { }").Replace("Model;", "Model { }"), LanguageVersion.CSharp11);
+        Assert.Equal([("MEMGEN302", "MemoryModel")], await DiagnosticAssert.All(compilation));
+    }
+}

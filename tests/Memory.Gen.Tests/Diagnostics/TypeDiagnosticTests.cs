@@ -1,0 +1,45 @@
+using Memory.Gen.Tests.Harness;
+
+namespace Memory.Gen.Tests.Diagnostics;
+
+/// <summary>Mistakes in the class that carries the attributes.</summary>
+public class TypeDiagnosticTests
+{
+    private const string Model = "[Memory.Gen.MemoryModel(VocabSize = 256, Dim = 64, Layers = 2)] [Memory.Gen.SlidingAttention(Heads = 4)]";
+
+    [Theory]
+    [InlineData("public sealed class LM;", "MEMGEN001", "LM")]
+    [InlineData("public class Outer { " + Model + " public sealed partial class LM; }", "MEMGEN002", "Outer")]
+    [InlineData("public sealed partial class LM<T>;", "MEMGEN003", "LM")]
+    [InlineData("public partial class Outer<T> { " + Model + " public sealed partial class LM; }", "MEMGEN003", "LM")]
+    [InlineData("public sealed partial record LM;", "MEMGEN004", "LM")]
+    [InlineData("public abstract partial class LM;", "MEMGEN004", "LM")]
+    [InlineData("public static partial class LM;", "MEMGEN004", "LM")]
+    [InlineData("public sealed partial class LM : System.Collections.Generic.List<int>;", "MEMGEN005", "LM")]
+    [InlineData("public sealed partial class LM { public int Step() => 1; }", "MEMGEN006", "Step")]
+    [InlineData("public sealed partial class LM { public sealed class State; }", "MEMGEN006", "State")]
+    [InlineData("public sealed partial class State;", "MEMGEN006", "State")]
+    [InlineData("public sealed partial class LM(int size) { public int Size => size; }", "MEMGEN006", "LM")]
+    public async Task AClassThatCannotBeWrittenIsOneError(string type, string id, string at) =>
+        await DiagnosticAssert.One(type.Contains("MemoryModel") ? type : Model + " " + type, id, at);
+
+    [Fact]
+    public async Task AMixerOnAnyClassIsAnError()
+    {
+        string message = await DiagnosticAssert.One(
+            "[Memory.Gen.LinearMemory(Heads = 4)] public sealed partial class LM;", "MEMGEN008", "Memory.Gen.LinearMemory");
+        Assert.Equal("[LinearMemory] does nothing on 'LM', which has neither [MemoryModel] nor [MemoryLayer]; add one of them, or remove [LinearMemory]", message);
+    }
+
+    [Fact]
+    public async Task AModelThatIsALayerTooIsAnError() => await DiagnosticAssert.One(
+        "[Memory.Gen.MemoryLayer(Dim = 64)] " + Model + " public sealed partial class LM;", "MEMGEN009", "Memory.Gen.MemoryLayer");
+
+    [Theory]
+    [InlineData("public sealed partial class LM : TorchSharp.torch.nn.Module<TorchSharp.torch.Tensor, TorchSharp.torch.Tensor>;")]
+    [InlineData("public sealed partial class LM { public string Name { get; set; } = \"\"; private sealed class Layer; }")]
+    [InlineData("public sealed partial class LM { internal LM(string name) : this() => Name = name; internal string? Name { get; } }")]
+    [InlineData("internal partial class LM;")]
+    public async Task ClassesThatLeaveRoomAreFine(string type) =>
+        Assert.Empty(await Compile.Diagnostics(Compile.Library(Model + " " + type)));
+}

@@ -1,0 +1,100 @@
+using Memory.Gen.Tests.Harness;
+
+namespace Memory.Gen.Tests.Diagnostics;
+
+/// <summary>Mistakes in the values of the attributes.</summary>
+public class ValueDiagnosticTests
+{
+    private const string Attention = "[SlidingAttention(Heads = 4)]";
+
+    [Theory]
+    [InlineData("VocabSize = 0, Dim = 64, Layers = 2", "MEMGEN101", "VocabSize = 0")]
+    [InlineData("Dim = 64, Layers = 2", "MEMGEN101", "MemoryModel")]
+    [InlineData("VocabSize = 256, Dim = -64, Layers = 2", "MEMGEN101", "Dim = -64")]
+    [InlineData("VocabSize = 256, Dim = 64, Layers = 0", "MEMGEN101", "Layers = 0")]
+    [InlineData("VocabSize = 256, Dim = 64, Layers = 5000", "MEMGEN108", "Layers = 5000")]
+    [InlineData("VocabSize = 256, Dim = 2000000, Layers = 2", "MEMGEN108", "Dim = 2000000")]
+    [InlineData("VocabSize = 256, Dim = 64, Layers = 2, FeedForward = -1", "MEMGEN108", "FeedForward = -1")]
+    public async Task AModelsNumbers(string model, string id, string at) =>
+        await DiagnosticAssert.One(Declarations.Model(Attention, model), id, at);
+
+    [Theory]
+    [InlineData("SlidingAttention()", "MEMGEN101", "SlidingAttention")]
+    [InlineData("SlidingAttention(Heads = -1)", "MEMGEN101", "Heads = -1")]
+    [InlineData("SlidingAttention(Heads = 12)", "MEMGEN102", "Heads = 12")]
+    [InlineData("SlidingAttention(Heads = 128)", "MEMGEN102", "Heads = 128")]
+    [InlineData("SlidingAttention(Heads = 4, Window = 0)", "MEMGEN103", "Window = 0")]
+    [InlineData("SlidingAttention(Heads = 4, Window = 2000000000)", "MEMGEN108", "Window = 2000000000")]
+    [InlineData("SlidingAttention(Heads = 4, KeyValueHeads = 3)", "MEMGEN121", "KeyValueHeads = 3")]
+    [InlineData("SlidingAttention(Heads = 4, KeyValueHeads = 0)", "MEMGEN101", "KeyValueHeads = 0")]
+    [InlineData("SlidingAttention(Heads = 64)", "MEMGEN122", "Heads = 64")]
+    [InlineData("SlidingAttention(Heads = 64, RotaryBase = 500)", "MEMGEN122", "RotaryBase = 500")]
+    [InlineData("SlidingAttention(Heads = 4, RotaryBase = double.NaN)", "MEMGEN108", "RotaryBase = double.NaN")]
+    [InlineData("SlidingAttention(Heads = 4, FeedForward = -5)", "MEMGEN108", "FeedForward = -5")]
+    [InlineData("LinearMemory(Heads = 12)", "MEMGEN102", "Heads = 12")]
+    [InlineData("LinearMemory(Heads = 12, KeyDim = 8)", "MEMGEN102", "Heads = 12")]
+    [InlineData("LinearMemory(Heads = 4, KeyDim = 0)", "MEMGEN101", "KeyDim = 0")]
+    [InlineData("LinearMemory(Heads = 4, ValueDim = 100000)", "MEMGEN108", "ValueDim = 100000")]
+    [InlineData("LinearMemory(Heads = 4, ConvWidth = 1)", "MEMGEN108", "ConvWidth = 1")]
+    [InlineData("LinearMemory(Heads = 4, Rule = (MemoryRule)42)", "MEMGEN108", "Rule = (MemoryRule)42")]
+    [InlineData("LinearMemory(Heads = 4, FeatureMap = FeatureMap.Relu)", "MEMGEN204", "FeatureMap = FeatureMap.Relu")]
+    [InlineData("LinearMemory(Heads = 4, Normalized = true)", "MEMGEN204", "Normalized = true")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Linear, Normalized = true)", "MEMGEN204", "Normalized = true")]
+    [InlineData("LinearMemory(Heads = 4, UnitLength = false)", "MEMGEN204", "UnitLength = false")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Linear, UnitLength = true, FeatureMap = FeatureMap.Relu)", "MEMGEN204", "UnitLength = true")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ChannelDecay, NegativeEigenvalues = true)", "MEMGEN204", "NegativeEigenvalues = true")]
+    public async Task AMixersNumbers(string mixer, string id, string at) =>
+        await DiagnosticAssert.One(Declarations.Model($"[{mixer}]"), id, at);
+
+    [Theory]
+    [InlineData("[LinearMemory(Heads = 4)] [SlidingAttention(Heads = 4)]", "MEMGEN007", "SlidingAttention")]
+    [InlineData("[LinearMemory('L', Heads = 4)]", "MEMGEN219", "'L'")]
+    [InlineData("[LinearMemory(Heads = 4, FeedForward = 64)]", "MEMGEN204", "FeedForward = 64")]
+    [InlineData("", "MEMGEN007", "MemoryLayer")]
+    public async Task ALayer(string mixers, string id, string at) =>
+        await DiagnosticAssert.One(Declarations.Layer(mixers), id, at);
+
+    [Fact]
+    public async Task MessagesSayWhatWasFoundTheRuleAndWhatWorks()
+    {
+        Assert.Equal(
+            "Dim 64 is not divisible by Heads 12; 8 or 16 divide it (head size 8 or 4)",
+            await DiagnosticAssert.One(Declarations.Model("[SlidingAttention(Heads = 12)]"), "MEMGEN102", "Heads = 12"));
+        Assert.Equal(
+            "Heads is not given; it must be a positive number of heads, for example Heads = 8",
+            await DiagnosticAssert.One(Declarations.Model("[LinearMemory]"), "MEMGEN101", "LinearMemory"));
+        Assert.Equal(
+            "ConvWidth = 1 is outside 2 to 256; 2 works",
+            await DiagnosticAssert.One(Declarations.Model("[LinearMemory(Heads = 4, ConvWidth = 1)]"), "MEMGEN108", "ConvWidth = 1"));
+    }
+
+    [Fact]
+    public async Task EveryMistakeIsReportedAtOnce() => Assert.Equal(
+        [("MEMGEN101", "VocabSize = 0"), ("MEMGEN102", "Heads = 7"), ("MEMGEN103", "Window = -1")],
+        await DiagnosticAssert.All(Compile.Library(Declarations.Model(
+            "[SlidingAttention(Heads = 7, Window = -1)]", "VocabSize = 0, Dim = 64, Layers = 2"))));
+
+    [Fact]
+    public async Task ACompilerErrorInAnArgumentIsNotRepeated() => Assert.Equal(
+        [("CS0103", "Unknown")],
+        await DiagnosticAssert.All(Compile.Library(Declarations.Model("[SlidingAttention(Heads = Unknown)]"))));
+
+    [Fact]
+    public async Task CodeThatUsesAWrongDeclarationStillCompiles()
+    {
+        const string use = """
+
+            internal static class Use
+            {
+                public static TorchSharp.torch.Tensor Run(TorchSharp.torch.Tensor tokens)
+                {
+                    using var model = new Model(dtype: TorchSharp.torch.ScalarType.Float64);
+                    using Model.State state = model.NewState(2), copy = state.Clone(), loaded = Model.State.Load("state.safetensors");
+                    long parameters = Model.Card.Parameters;
+                    return model.forward(model.Step(model.Prefill(tokens, model.LoadState("state.safetensors")), copy));
+                }
+            }
+            """;
+        await DiagnosticAssert.One(Declarations.Model("[SlidingAttention(Heads = 7)]") + use, "MEMGEN102", "Heads = 7");
+    }
+}

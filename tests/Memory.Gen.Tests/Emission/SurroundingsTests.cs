@@ -1,0 +1,96 @@
+using Memory.Gen.Tests.Harness;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+
+namespace Memory.Gen.Tests.Emission;
+
+/// <summary>Emitted code compiles without a warning wherever the class stands and whatever is called what around it.</summary>
+public class SurroundingsTests
+{
+    private const string Declaration = """
+        /// <summary>A model.</summary>
+        [global::Memory.Gen.MemoryModel(VocabSize = 256, Dim = 64, Pattern = "DALA")]
+        [global::Memory.Gen.LinearMemory('D', Heads = 4)]
+        [global::Memory.Gen.LinearMemory('L', Heads = 4, Rule = global::Memory.Gen.MemoryRule.Linear)]
+        [global::Memory.Gen.SlidingAttention('A', Heads = 4, Window = 8)]
+        public sealed partial class Journal
+        """;
+
+    [Theory]
+    [InlineData(LanguageVersion.CSharp12, NullableContextOptions.Enable)]
+    [InlineData(LanguageVersion.CSharp12, NullableContextOptions.Disable)]
+    [InlineData(LanguageVersion.Latest, NullableContextOptions.Enable)]
+    [InlineData(LanguageVersion.Latest, NullableContextOptions.Disable)]
+    [InlineData(LanguageVersion.Preview, NullableContextOptions.Annotations)]
+    public void EveryLanguageVersionAndNullability(LanguageVersion language, NullableContextOptions nullable) =>
+        AssertCompiles("namespace Samples; " + Declaration + ";", language, nullable);
+
+    [Theory]
+    [InlineData("the global namespace", Declaration + ";")]
+    [InlineData("a namespace of dots", "namespace Company.Product.Models; " + Declaration + ";")]
+    [InlineData("keywords as names", "namespace @class.@event; /// <summary>Outer.</summary>\npublic partial class @record { " + Declaration + "; }")]
+    [InlineData("nested types of every kind", """
+        namespace Samples;
+        /// <summary>Outer.</summary>
+        public partial record struct Outer { /// <summary>Inner.</summary>
+        public partial interface Inner { /// <summary>Innermost.</summary>
+        public static partial class Innermost { 
+        """ + Declaration + "; } } }")]
+    [InlineData("types with the names of short names", "namespace Samples; " + Declaration + """
+        ;
+        internal class Tensor; internal class Linear; internal class State; internal class nn; internal class torch; internal class Device;
+        internal class MemoryState; internal class Layer; internal class FeedForward; internal class StateTensor; internal class TorchTensor;
+        """)]
+    [InlineData("types with those names in the global namespace", Declaration + """
+        ;
+        internal class Tensor; internal class Linear; internal class State; internal class nn; internal class torch; internal class Device;
+        """)]
+    [InlineData("members with the names of short names", "namespace Samples; " + Declaration + """
+         { internal int Tensor => 1; internal int torch => 2; internal int Memory => 3; internal int Gen => 4; internal int nn => 5; }
+        """)]
+    [InlineData("nested types with the names of emitted ones", "namespace Samples; " + Declaration + """
+         { private class Layer; private class FeedForward; private class SlidingAttention; private class GatedDeltaState; internal class Tensor; }
+        """)]
+    [InlineData("outer types with members of those names", "namespace Samples; internal partial class Outer { internal int Tensor => 1; internal class Linear; " + """
+        internal static int torch() => 1; 
+        """ + Declaration + "; }")]
+    [InlineData("an outer type that inherits those names", "namespace Samples; internal class Ancestor { protected class Tensor; protected static int nn() => 1; } internal partial class Outer : Ancestor { " + Declaration + "; }")]
+    [InlineData("namespaces called Memory, Gen and TorchSharp", "namespace X.Memory.Gen.TorchSharp; " + Declaration + "; internal class Runtime; internal class System;")]
+    [InlineData("child namespaces called torch and Tensor", "namespace Samples.torch { internal class Anything; } namespace Samples.Tensor { internal class Anything; } namespace Samples { " + Declaration + "; }")]
+    [InlineData("a class called Memory in its namespace", "namespace X; internal class Memory; internal class Gen; " + Declaration + ";")]
+    [InlineData("aliases for the whole project", "global using Tensor = System.String; global using nn = System.Int32; " + Declaration + ";")]
+    [InlineData("aliases in the file", "using Tensor = System.String; namespace Samples; " + Declaration + " { internal static Tensor Name => \"\"; }")]
+    [InlineData("usings of TorchSharp for the whole project", "global using TorchSharp; global using static TorchSharp.torch; global using TorchSharp.Modules; " + Declaration + ";")]
+    public void EverySurrounding(string surrounding, string source)
+    {
+        Assert.NotEmpty(surrounding);
+        AssertCompiles(source, LanguageVersion.CSharp12, NullableContextOptions.Enable);
+    }
+
+    [Theory]
+    [InlineData("SlidingAttention(Heads = 4)")]
+    [InlineData("SlidingAttention(Heads = 4, Window = 1, KeyValueHeads = 1, RotaryBase = 0)")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Linear, FeatureMap = FeatureMap.Relu, Normalized = true)")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Linear, UnitLength = true, ConvWidth = 0)")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, OutputGate = false)")]
+    [InlineData("LinearMemory(Heads = 3, Rule = MemoryRule.ChannelDecay, KeyDim = 5, ValueDim = 7)")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Delta, NegativeEigenvalues = true)")]
+    [InlineData("LinearMemory(Heads = 4, FeedForward = 0)")]
+    public void EveryOption(string mixer)
+    {
+        AssertCompiles(Declarations.Model($"[{mixer}]").Replace("public sealed", "internal sealed"), LanguageVersion.CSharp12, NullableContextOptions.Enable);
+        if (!mixer.Contains("FeedForward"))
+            AssertCompiles(Declarations.Layer($"[{mixer}]").Replace("public sealed", "internal sealed"), LanguageVersion.CSharp12, NullableContextOptions.Enable);
+    }
+
+    private static void AssertCompiles(string source, LanguageVersion language, NullableContextOptions nullable)
+    {
+        CSharpCompilation compilation = Compile.WithEmitted(Compile.Library(source, language, nullable, documented: true));
+        Assert.Equal(2, compilation.SyntaxTrees.Length);
+        using var assembly = new MemoryStream();
+        IEnumerable<Diagnostic> reported = compilation.Emit(assembly).Diagnostics.Where(d => d.DefaultSeverity == DiagnosticSeverity.Error
+            || (d.Severity >= DiagnosticSeverity.Warning && d.Location.SourceTree != compilation.SyntaxTrees[0]));
+        string report = string.Join("\n", reported.Take(5));
+        Assert.True(report.Length == 0, report);
+    }
+}

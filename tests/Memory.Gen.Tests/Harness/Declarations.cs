@@ -1,0 +1,42 @@
+namespace Memory.Gen.Tests.Harness;
+
+/// <summary>Declarations that several tests use.</summary>
+internal static class Declarations
+{
+    /// <summary>Two kinds of memory in a pattern.</summary>
+    public const string Hybrid = """
+        using Memory.Gen;
+
+        namespace Samples;
+
+        [MemoryModel(VocabSize = 2048, Dim = 192, Pattern = "DDA")]
+        [LinearMemory('D', Heads = 3)]
+        [SlidingAttention('A', Heads = 3, Window = 64)]
+        public sealed partial class HybridLM;
+
+        """;
+
+    /// <summary>A model with attributes of one's own, in the namespace Samples.</summary>
+    public static string Model(string mixers, string model = "VocabSize = 256, Dim = 64, Layers = 2", string name = "Model") => $$"""
+        using Memory.Gen;
+
+        namespace Samples;
+
+        [MemoryModel({{model}})]
+        {{mixers}}
+        public sealed partial class {{name}};
+
+        """;
+
+    /// <summary>A layer with attributes of one's own, in the namespace Samples.</summary>
+    public static string Layer(string mixer, string layer = "Dim = 64", string name = "Layer") => $$"""
+        using Memory.Gen;
+
+        namespace Samples;
+
+        [MemoryLayer({{layer}})]
+        {{mixer}}
+        public sealed partial class {{name}};
+
+        """;
+}

@@ -1,0 +1,87 @@
+using Memory.Gen.Generators;
+using Memory.Gen.Tests.Harness;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.Text;
+
+namespace Memory.Gen.Tests.Incrementality;
+
+/// <summary>What an edit runs again: nothing, unless it touches a declaration.</summary>
+public class CachingTests
+{
+    private const string Elsewhere = "namespace Other; internal static class Unrelated { public const int Number = 1; }";
+
+    private static readonly string[] Steps =
+    [
+        TrackingNames.Models, TrackingNames.Layers, TrackingNames.Build, TrackingNames.Collisions, TrackingNames.Inputs,
+    ];
+
+    private static readonly string Source = Declarations.Hybrid + """
+
+        [MemoryLayer(Dim = 64)]
+        [LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay)]
+        public sealed partial class DecayLayer;
+        """;
+
+    [Fact]
+    public void ACloneRunsNothingAgain() => AssertCached(Rerun(compilation => compilation.Clone()));
+
+    [Fact]
+    public void AnEditElsewhereRunsNothingAgain() => AssertCached(Rerun(compilation =>
+        Replace(compilation, 1, text => text.Replace("Number = 1", "Number = 2; public const string Text = \"\""))));
+
+    [Fact]
+    public void AMovedDeclarationRunsNothingAgain() => AssertCached(Rerun(compilation =>
+        Replace(compilation, 0, text => text.Replace("namespace Samples;", "namespace Samples;\n\n// moved down\n\n"))));
+
+    [Fact]
+    public void AnEditOfOneDeclarationWritesOnlyItsFile()
+    {
+        GeneratorRunResult result = Rerun(compilation =>
+            Replace(compilation, 0, text => text.Replace("Window = 64", "Window = 32")));
+        Assert.Equal(IncrementalStepRunReason.Modified, Reason(result, TrackingNames.Models));
+        Assert.All(Reasons(result, TrackingNames.Layers), AssertKept);
+        Assert.Equal(
+            [IncrementalStepRunReason.Modified, IncrementalStepRunReason.Cached],
+            result.TrackedOutputSteps.SelectMany(s => s.Value).SelectMany(s => s.Outputs).Select(o => o.Reason).Order());
+    }
+
+    private static GeneratorRunResult Rerun(Func<CSharpCompilation, CSharpCompilation> edit)
+    {
+        CSharpCompilation compilation = Compile.Library(Source);
+        compilation = compilation.AddSyntaxTrees(CSharpSyntaxTree.ParseText(
+            Elsewhere, (CSharpParseOptions)compilation.SyntaxTrees[0].Options, "Elsewhere.cs"));
+        GeneratorDriver driver = Compile.Driver(compilation).RunGenerators(compilation);
+        return driver.RunGenerators(edit(compilation)).GetRunResult().Results.Single();
+    }
+
+    private static CSharpCompilation Replace(CSharpCompilation compilation, int tree, Func<string, string> edit)
+    {
+        SyntaxTree before = compilation.SyntaxTrees[tree];
+        string text = before.GetText().ToString(), edited = edit(text);
+        Assert.NotEqual(text, edited);
+        return compilation.ReplaceSyntaxTree(before, before.WithChangedText(SourceText.From(edited)));
+    }
+
+    private static void AssertCached(GeneratorRunResult result)
+    {
+        foreach (string step in Steps)
+            Assert.All(Reasons(result, step), AssertKept);
+        Assert.Equal(2, result.GeneratedSources.Length);
+        Assert.All(
+            result.TrackedOutputSteps.SelectMany(s => s.Value).SelectMany(s => s.Outputs),
+            output => Assert.Equal(IncrementalStepRunReason.Cached, output.Reason));
+    }
+
+    private static void AssertKept(IncrementalStepRunReason reason) =>
+        Assert.True(reason is IncrementalStepRunReason.Cached or IncrementalStepRunReason.Unchanged, reason.ToString());
+
+    private static IncrementalStepRunReason Reason(GeneratorRunResult result, string step) => Assert.Single(Reasons(result, step));
+
+    private static IncrementalStepRunReason[] Reasons(GeneratorRunResult result, string step)
+    {
+        IncrementalStepRunReason[] reasons = [.. result.TrackedSteps[step].SelectMany(s => s.Outputs).Select(o => o.Reason)];
+        Assert.NotEmpty(reasons);
+        return reasons;
+    }
+}

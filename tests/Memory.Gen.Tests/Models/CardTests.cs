@@ -1,0 +1,71 @@
+using Memory.Gen.Runtime;
+using Memory.Gen.Tests.Harness;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Tests.Models;
+
+/// <summary>The card's numbers are those of the model that is built.</summary>
+public class CardTests
+{
+    private const string Model = "VocabSize = 96, Dim = 48, Layers = 3";
+
+    [Theory]
+    [InlineData("[SlidingAttention(Heads = 4, Window = 8)]", Model)]
+    [InlineData("[SlidingAttention(Heads = 4, Window = 1, KeyValueHeads = 2, RotaryBase = 0)]", Model)]
+    [InlineData("[SlidingAttention(Heads = 4, KeyValueHeads = 1)]", Model + ", TiedEmbeddings = true, FeedForward = 0")]
+    [InlineData("[LinearMemory(Heads = 3)]", Model + ", FeedForward = 40")]
+    [InlineData("[LinearMemory(Heads = 5, KeyDim = 7, ValueDim = 9, ConvWidth = 0, OutputGate = false)]", Model)]
+    [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.Linear, FeatureMap = FeatureMap.EluPlusOne, Normalized = true)]", Model)]
+    [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay, ConvWidth = 3)]", Model)]
+    [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ChannelDecay)]", Model)]
+    [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.Delta, NegativeEigenvalues = true)]", Model)]
+    [InlineData("[LinearMemory('D', Heads = 3)] [SlidingAttention('A', Heads = 4, Window = 5, FeedForward = 0)]", "VocabSize = 96, Dim = 48, Pattern = \"DDA DA\"")]
+    [InlineData("[SlidingAttention(Heads = 64, KeyValueHeads = 8)]", "VocabSize = 128_256, Dim = 8192, Layers = 80, FeedForward = 28_672")]
+    [InlineData("[LinearMemory('D', Heads = 64, KeyDim = 128, ValueDim = 256)] [SlidingAttention('A', Heads = 64, Window = 4096)]", "VocabSize = 128_256, Dim = 8192, Pattern = \"DDDADDDADDDADDDADDDADDDA DDDADDDADDDADDDADDDADDDA\"")]
+    public void ParametersAndStateBytesAreThoseOfTheModel(string mixers, string model)
+    {
+        using nn.Module<Tensor, Tensor> built = BuiltModel.New(Declarations.Model(mixers, model), META, ScalarType.BFloat16);
+        MemoryCard card = built.AsModel().Card;
+        Assert.Equal(built.parameters().Sum(p => p.numel()), card.Parameters);
+        using MemoryState state = built.AsModel().NewState(3);
+        Assert.Equal(state.Bytes, 3 * card.StateBytes(0, ScalarType.BFloat16));
+    }
+
+    [Fact]
+    public void AStateThatGrowsIsAsLargeAsTheCardSays()
+    {
+        using nn.Module<Tensor, Tensor> built = BuiltModel.New(
+            Declarations.Model("[SlidingAttention(Heads = 4, KeyValueHeads = 2)]", Model), CPU, ScalarType.Float32);
+        using MemoryState state = built.AsModel().NewState(1);
+        using var scope = NewDisposeScope();
+        built.AsModel().Prefill(zeros([1, 11], dtype: ScalarType.Int64), state);
+        Assert.Equal(state.Bytes, built.AsModel().Card.StateBytes(11, ScalarType.Float32));
+        Assert.Null(built.AsModel().Card.StateBytesBound(ScalarType.Float32));
+    }
+
+    // Products of one token, counted by hand: projections, feed-forward, head, then what the memory multiplies.
+    [Theory]
+    [InlineData("[SlidingAttention(Heads = 4, Window = 8)]", 2 * (4 * 48 * 48 + 2 * 48 * 8), 0L, 3 * 7 + 1L)]
+    [InlineData("[SlidingAttention(Heads = 4)]", 2 * (4 * 48 * 48), 3 * 2 * 2 * 48L, null)]
+    [InlineData("[LinearMemory(Heads = 3)]", 2 * (5 * 48 * 48 + 2 * 48 * 3 + 3 * 3 * 16 * 16), 0L, null)]
+    [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay)]", 2 * (5 * 48 * 48 + 48 * 3 + 2 * 3 * 16 * 16), 0L, null)]
+    public void CostAndReceptiveFieldAreThoseOfTheEquations(string mixer, long mixerFlops, long flopsPerTokenOfContext, long? receptiveField)
+    {
+        using nn.Module<Tensor, Tensor> built = BuiltModel.New(Declarations.Model(mixer, Model), META, ScalarType.Float32);
+        MemoryCard card = built.AsModel().Card;
+        Assert.Equal(3 * (mixerFlops + 2 * 3 * 48 * 128) + 2 * 48 * 96, card.FlopsPerToken);
+        Assert.Equal((flopsPerTokenOfContext, receptiveField), (card.FlopsPerTokenOfContext, card.ReceptiveField));
+    }
+
+    [Fact]
+    public Task CheckpointKeysAndShapes()
+    {
+        string mixers = "[LinearMemory('D', Heads = 3)] [LinearMemory('C', Heads = 3, Rule = MemoryRule.ChannelDecay)] [SlidingAttention('A', Heads = 4, Window = 5)]";
+        using nn.Module<Tensor, Tensor> built = BuiltModel.New(Declarations.Model(mixers, "VocabSize = 96, Dim = 48, Pattern = \"DCA\""), META, ScalarType.Float32);
+        using MemoryState state = built.AsModel().NewState(1);
+        IEnumerable<string> weights = built.state_dict().Select(p => $"{p.Key}: [{string.Join(", ", p.Value.shape)}]");
+        IEnumerable<string> memory = state.Tensors.Select(t => $"state {t.Name}: [{string.Join(", ", t.Value.shape)}]");
+        return Snapshot.Verify(string.Join("\n", weights.Concat(memory)) + "\n", nameof(CheckpointKeysAndShapes), "txt");
+    }
+}

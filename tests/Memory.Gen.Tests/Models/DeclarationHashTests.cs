@@ -1,0 +1,35 @@
+using Memory.Gen.Tests.Harness;
+using System.Text.RegularExpressions;
+
+namespace Memory.Gen.Tests.Models;
+
+/// <summary>Two ways to say the same have one hash; whatever changes parameters, numbers or state has another.</summary>
+public class DeclarationHashTests
+{
+    private const string Model = "VocabSize = 96, Dim = 48, Layers = 3";
+
+    [Theory]
+    [InlineData("[LinearMemory(Heads = 3)]", Model, "[LinearMemory(Heads = 3, Rule = MemoryRule.GatedDelta, KeyDim = 16, ConvWidth = 4, UnitLength = true)]", Model)]
+    [InlineData("[LinearMemory(Heads = 3)]", Model, "[LinearMemory('x', Heads = 3)]", "VocabSize = 96, Dim = 48, Pattern = \"x xx\"")]
+    [InlineData("[SlidingAttention(Heads = 3)]", Model, "[SlidingAttention(Heads = 3, KeyValueHeads = 3, RotaryBase = 10000, FeedForward = 128)]", Model)]
+    public void TheSameInOtherWords(string mixers, string model, string otherMixers, string otherModel) =>
+        Assert.Equal(Hash(mixers, model), Hash(otherMixers, otherModel));
+
+    [Theory]
+    [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.Delta)]", Model)]
+    [InlineData("[LinearMemory(Heads = 6)]", Model)]
+    [InlineData("[LinearMemory(Heads = 3, ConvWidth = 3)]", Model)]
+    [InlineData("[LinearMemory(Heads = 3, FeedForward = 0)]", Model)]
+    [InlineData("[LinearMemory(Heads = 3)]", Model + ", TiedEmbeddings = true")]
+    [InlineData("[LinearMemory(Heads = 3)]", "VocabSize = 97, Dim = 48, Layers = 3")]
+    [InlineData("[LinearMemory(Heads = 3)]", "VocabSize = 96, Dim = 48, Layers = 4")]
+    public void SomethingElse(string mixers, string model) =>
+        Assert.NotEqual(Hash("[LinearMemory(Heads = 3)]", Model), Hash(mixers, model));
+
+    /// <summary>A saved state refers to the hash, so it may not change from one release to the next.</summary>
+    [Fact]
+    public void TheHashIsStable() => Assert.Equal("064d1e518441d2a4", Hash("[LinearMemory(Heads = 3)]", Model));
+
+    private static string Hash(string mixers, string model) =>
+        Regex.Match(Compile.EmittedFile(Declarations.Model(mixers, model)), "DeclarationHash = \"([0-9a-f]{16})\"").Groups[1].Value;
+}
