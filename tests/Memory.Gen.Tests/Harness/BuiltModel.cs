@@ -16,9 +16,6 @@ internal static class BuiltModel
     /// <summary>The declared model as its users see it.</summary>
     public static IMemoryModel AsModel(this torch.nn.Module module) => (IMemoryModel)module;
 
-    /// <summary>The declared layer as its users see it.</summary>
-    public static IMemoryLayer AsLayer(this torch.nn.Module module) => (IMemoryLayer)module;
-
     private static Type Load(string source, string type)
     {
         CSharpCompilation compilation = Compile.WithEmitted(Compile.Library(source));
