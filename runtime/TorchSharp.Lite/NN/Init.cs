@@ -96,6 +96,21 @@ public static partial class torch
             public static Tensor kaiming_normal_(Tensor tensor, double a = 0, FanInOut mode = FanInOut.FanIn, NonlinearityType nonlinearity = NonlinearityType.LeakyReLU) =>
                 normal_(tensor, 0, HeDeviation(tensor, a, mode, nonlinearity));
 
+            /// <summary>Rows (or columns, where there are fewer) of unit length and at right angles, uniformly over all such. Axes after the first are one.</summary>
+            public static Tensor orthogonal_(Tensor tensor, double gain = 1)
+            {
+                if (tensor.dim() < 2) throw new ArgumentException($"An orthogonal tensor has two dimensions or more; this has {tensor.dim()}.", nameof(tensor));
+                return Fill(tensor, t =>
+                {
+                    Tensor normal = empty_like(t).normal_().view(t.shape[0], -1);
+                    bool wide = normal.shape[0] < normal.shape[1];
+                    // Without the signs of R's diagonal, Q would not be uniformly distributed.
+                    var (q, r) = linalg.qr(wide ? normal.t() : normal);
+                    Tensor basis = q.mul(r.diagonal().sign());
+                    t.copy_((wide ? basis.t() : basis).reshape(t.shape)).mul_(gain);
+                });
+            }
+
             private static Tensor Fill(Tensor tensor, Action<Tensor> fill)
             {
                 using var noGrad = no_grad();

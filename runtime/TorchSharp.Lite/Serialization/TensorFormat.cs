@@ -75,7 +75,7 @@ internal static class TensorFormat
     public static void Skip(BinaryReader reader)
     {
         var (type, shape) = ReadHeader(reader);
-        long bytes = shape.Aggregate((long)ElementSize(type), (product, size) => checked(product * size));
+        long bytes = shape.Aggregate((long)type.ElementSize(), (product, size) => checked(product * size));
         byte[] buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(bytes, 1 << 16));
         while (bytes > 0)
         {
@@ -119,14 +119,4 @@ internal static class TensorFormat
             into = into[read..];
         }
     }
-
-    private static int ElementSize(torch.ScalarType type) => type switch
-    {
-        torch.ScalarType.Byte or torch.ScalarType.Int8 or torch.ScalarType.Bool => 1,
-        torch.ScalarType.Int16 or torch.ScalarType.Float16 or torch.ScalarType.BFloat16 => 2,
-        torch.ScalarType.Int32 or torch.ScalarType.Float32 => 4,
-        torch.ScalarType.Int64 or torch.ScalarType.Float64 or torch.ScalarType.ComplexFloat32 => 8,
-        torch.ScalarType.ComplexFloat64 => 16,
-        _ => throw new InvalidDataException($"A tensor of type {type} in the file cannot be read here."),
-    };
 }

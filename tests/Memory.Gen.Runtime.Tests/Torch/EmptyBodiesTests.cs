@@ -23,15 +23,49 @@ public sealed class EmptyBodiesTests : IDisposable
 
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
+    // One declaration of everything that writes different code.
+    private const string Declarations = """
+        using Memory.Gen;
+
+        namespace Declared;
+
+        [MemoryModel(VocabSize = 64, Dim = 32, Pattern = "LSCDG W", TiedEmbeddings = true)]
+        [LinearMemory('L', Rule = MemoryRule.Linear, Heads = 2, FeatureMap = FeatureMap.EluPlusOne, Normalized = true)]
+        [LinearMemory('S', Rule = MemoryRule.ScalarDecay, Heads = 2, OutputGate = false, FeedForward = 0)]
+        [LinearMemory('C', Rule = MemoryRule.ChannelDecay, Heads = 2, ConvWidth = 0, KeyDim = 8, ValueDim = 24)]
+        [LinearMemory('D', Rule = MemoryRule.Delta, Heads = 2, NegativeEigenvalues = true)]
+        [LinearMemory('G', Rule = MemoryRule.GatedDelta, Heads = 2)]
+        [SlidingAttention('W', Heads = 4, KeyValueHeads = 2, Window = 8)]
+        public sealed partial class EveryRule;
+
+        [MemoryModel(VocabSize = 64, Dim = 32, Layers = 2, FeedForward = 48)]
+        [SlidingAttention(Heads = 4, RotaryBase = 0)]
+        public sealed partial class FullAttention;
+
+        [MemoryLayer(Dim = 32)]
+        [LinearMemory(Heads = 2)]
+        public sealed partial class OneLayer;
+
+        // Without the generator's output this does not compile.
+        public static class Used
+        {
+            public static object Models() => new object[] { new EveryRule().NewState(1), new FullAttention().NewState(1), new OneLayer().NewState(1), EveryRule.Card };
+        }
+        """;
+
     [Fact]
-    public void Runtime_and_training_compile_against_TorchSharp_0_107()
+    public void Ours_and_what_is_emitted_compile_against_TorchSharp_0_107()
     {
         List<string> references = References();
         references.Add(Compiled("Memory.Gen.Runtime", Sources("runtime", "Memory.Gen.Runtime"), references));
         Compiled("Memory.Gen.Training", Sources("runtime", "Memory.Gen.Training"), references);
 
+        string declared = Written("Declared.cs", Declarations);
+        IReadOnlyList<string> errors = SdkCompiler.Compile(Path.Combine(folder, "Declared.dll"), [declared], references, language: "12", generator: Generator());
+        Assert.True(errors.Count == 0, $"Emitted models do not compile as C# 12 against TorchSharp 0.107:\n{string.Join('\n', errors.Take(40))}");
+
         string wrong = Written("Wrong.cs", "using TorchSharp; class C { torch.Tensor M(torch.Tensor x) => x.mean(1); object N() => torch.nn.RMSNorm(8); }");
-        IReadOnlyList<string> errors = SdkCompiler.Compile(Path.Combine(folder, "Wrong.dll"), [wrong], references);
+        errors = SdkCompiler.Compile(Path.Combine(folder, "Wrong.dll"), [wrong], references);
         Assert.Collection(errors, e => Assert.Contains("CS1503", e), e => Assert.Contains("CS0117", e));
     }
 
@@ -41,6 +75,10 @@ public sealed class EmptyBodiesTests : IDisposable
         references.Add(Compiled("TorchSharp", [Written("TorchSharp.cs", EmptyBodies.Source(ApiLine.OfTorchSharp()))], references));
         return references;
     }
+
+    // Built with this project, in the same configuration.
+    private static string Generator() =>
+        SourceTree.Path("generators", "Memory.Gen", "bin", new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name, "netstandard2.0", "Memory.Gen.dll");
 
     private string Compiled(string name, IEnumerable<string> sources, IEnumerable<string> references)
     {

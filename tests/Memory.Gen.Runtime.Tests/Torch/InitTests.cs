@@ -42,6 +42,17 @@ public class InitTests
         Assert.Equal((15, 20), init.CalculateFanInAndFanOut(empty(4, 3, 5)));
     }
 
+    [Theory]
+    [InlineData(3, 5)]
+    [InlineData(5, 3)]
+    public void Orthogonal_rows_or_columns_have_the_gain_as_length(long rows, long columns)
+    {
+        using var scope = NewDisposeScope();
+        Tensor x = init.orthogonal_(empty(rows, columns, dtype: float64), 2);
+        Tensor product = rows < columns ? x.matmul(x.t()) : x.t().matmul(x);
+        Numbers.AssertClose(Numbers.Values(eye(3, dtype: float64) * 4), Numbers.Values(product));
+    }
+
     [Fact]
     public void Fills_return_their_tensor_without_recording_gradients()
     {

@@ -112,6 +112,18 @@ public class ModuleTests
     });
 
     [Fact]
+    public void Built_in_modules_take_no_memory_on_the_meta_device()
+    {
+        using var scope = NewDisposeScope();
+        using var linear = nn.Linear(1 << 20, 1 << 20, device: META);
+        using var norm = nn.LayerNorm(1 << 20, device: META);
+        using var table = nn.Embedding(1 << 20, 1 << 20, padding_idx: 0, device: META);
+        using var convolution = nn.Conv1d(8, 8, 3, device: META);
+        Assert.All(linear.parameters().Concat(norm.parameters()).Concat(table.parameters()).Concat(convolution.parameters()), p => Assert.Equal(DeviceType.META, p.device_type));
+        Assert.Equal([2, 1 << 20], linear.call(empty(2, 1 << 20, device: META)).shape);
+    }
+
+    [Fact]
     public void Hooks_run_around_forward_until_removed()
     {
         using var scope = NewDisposeScope();

@@ -13,17 +13,19 @@ internal static class SdkCompiler
     /// <param name="sources">C# files.</param>
     /// <param name="references">Assemblies.</param>
     /// <param name="bodies">False: declarations alone are checked and emitted.</param>
-    internal static IReadOnlyList<string> Compile(string output, IEnumerable<string> sources, IEnumerable<string> references, bool bodies = true)
+    /// <param name="language">The C# version.</param>
+    /// <param name="generator">A source generator that runs besides the framework's own.</param>
+    internal static IReadOnlyList<string> Compile(string output, IEnumerable<string> sources, IEnumerable<string> references, bool bodies = true, string language = "latest", string? generator = null)
     {
         string arguments = output + ".rsp";
         File.WriteAllLines(arguments,
         [
-            "-nologo", "-noconfig", "-nostdlib", "-target:library", "-langversion:latest", "-unsafe", "-nullable:enable", "-warn:0", "-utf8output",
+            "-nologo", "-noconfig", "-nostdlib", "-target:library", $"-langversion:{language}", "-unsafe", "-nullable:enable", "-warn:0", "-utf8output",
             "-define:NET;NET10_0;NET8_0_OR_GREATER;NET9_0_OR_GREATER;NET10_0_OR_GREATER",
             .. bodies ? Array.Empty<string>() : ["-refonly"],
             $"-out:\"{output}\"",
             .. references.Select(r => $"-r:\"{r}\""),
-            .. Generators().Select(g => $"-analyzer:\"{g}\""),
+            .. Generators().Append(generator).OfType<string>().Select(g => $"-analyzer:\"{g}\""),
             .. sources.Select(s => $"\"{s}\""),
         ]);
         var start = new ProcessStartInfo(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : Dotnet())
