@@ -6,12 +6,17 @@
 namespace memgen {
 namespace {
 
-constexpr int64_t ConvTokens = 128;   // tokens of one item
-constexpr int64_t ConvChannels = 128; // channels whose gradients lie in scratch at a time
+constexpr int64_t MostConvTokens = 128;
 constexpr int64_t LargestConvWidth = 16;
 constexpr int64_t OptimizerChunk = 16384; // elements of one item
 
-inline int64_t conv_blocks(const memgen_causal_conv_args& a) { return (a.tokens + ConvTokens - 1) / ConvTokens; }
+// Tokens of one item: what it keeps of them stays in the second-level cache.
+inline int64_t conv_tokens(const memgen_causal_conv_args& a) {
+    int64_t tokens = 65536 / (a.channels + 1);
+    return tokens < 16 ? 16 : tokens > MostConvTokens ? MostConvTokens : tokens;
+}
+
+inline int64_t conv_blocks(const memgen_causal_conv_args& a) { return (a.tokens + conv_tokens(a) - 1) / conv_tokens(a); }
 
 struct ConvScratch {
     float *weights, *zero, *partials; // [W, C], [C], [B, blocks, W + 1, C], C padded to 16
@@ -24,7 +29,7 @@ struct ConvScratch {
     }
 };
 
-inline int64_t conv_slice_floats(const memgen_causal_conv_args& a) { return (ConvTokens + a.width) * ConvChannels; }
+inline int64_t conv_slice_floats(const memgen_causal_conv_args& a) { return (conv_tokens(a) + a.width) * padded(a.channels, 16); }
 
 // Rows of one item, and items: at most 64 partial sums where weights have a gradient.
 inline int64_t rows_per_item(int64_t rows) {

@@ -23,54 +23,71 @@ const float* input(const Args& a, const ConvScratch& s, int64_t b, int64_t t) {
     return a.initial_state.data + b * a.initial_state.stride[0] + (t + a.width - 1) * a.initial_state.stride[1];
 }
 
-template <class Extent>
+// Input rows of times first .. first + count - 1.
+struct Inputs {
+    const float* rows[MostConvTokens + 2 * LargestConvWidth];
+
+    Inputs(const Args& a, const ConvScratch& s, int64_t b, int64_t first, int64_t count) {
+        for (int64_t i = 0; i < count; i++) rows[i] = input(a, s, b, first + i);
+    }
+};
+
+// Fixed is the width where it is known when compiling, else 0.
+template <int Fixed, class Extent>
 MEMGEN_INLINE Vector convolve(const Args& a, const ConvScratch& s, const float* const* rows, int64_t c, Extent extent) {
-    int64_t row = padded(a.channels, 16);
+    const int64_t row = padded(a.channels, 16), width = Fixed ? Fixed : a.width;
     Vector sum = a.bias.data ? load(a.bias.data + c, extent) : Vector{};
-    for (int64_t j = 0; j < a.width; j++) sum += load(s.weights + j * row + c) * load(rows[j] + c, extent);
+#pragma GCC unroll 4
+    for (int64_t j = 0; j < width; j++) sum += load(s.weights + j * row + c) * load(rows[j] + c, extent);
     return sum;
 }
 
+template <int Fixed>
 void forward_item(const Args& a, const ConvScratch& s, int64_t b, int64_t t0) {
-    int64_t end = t0 + ConvTokens < a.tokens ? t0 + ConvTokens : a.tokens;
+    const int64_t end = t0 + conv_tokens(a) < a.tokens ? t0 + conv_tokens(a) : a.tokens, W1 = a.width - 1;
+    Inputs inputs(a, s, b, t0 - W1, end - t0 + W1);
     for (int64_t t = t0; t < end; t++) {
-        const float* rows[LargestConvWidth];
-        for (int64_t j = 0; j < a.width; j++) rows[j] = input(a, s, b, t - a.width + 1 + j);
         float* y = a.y.data + b * a.y.stride[0] + t * a.y.stride[1];
         for_vectors(a.channels, [&](int64_t c, auto extent) {
-            Vector z = convolve(a, s, rows, c, extent);
+            Vector z = convolve<Fixed>(a, s, inputs.rows + t - t0, c, extent);
             store(y + c, z * sigmoid(z), extent);
         });
     }
 }
 
 // d_z of tokens t0 .. end (a halo of W - 1 after the item's own) in scratch, then everything that follows
-// from it, for some channels.
-void backward_item(const Args& a, const ConvScratch& s, float* dz, int64_t b, int64_t t0, int64_t c0, float* partial) {
-    const int64_t W1 = a.width - 1, row = padded(a.channels, 16), T = a.tokens;
-    const int64_t channels = a.channels - c0 < ConvChannels ? a.channels - c0 : ConvChannels;
-    const int64_t own = t0 + ConvTokens < T ? t0 + ConvTokens : T, end = own + W1 < T ? own + W1 : T;
+// from it, in rows of all channels: memory is then read in its order.
+template <int Fixed>
+void backward_item(const Args& a, const ConvScratch& s, float* dz, int64_t b, int64_t t0, float* partial) {
+    const int64_t width = Fixed ? Fixed : a.width, W1 = width - 1, row = padded(a.channels, 16), T = a.tokens;
+    const int64_t channels = a.channels, own = t0 + conv_tokens(a) < T ? t0 + conv_tokens(a) : T, end = own + W1 < T ? own + W1 : T;
+    Inputs inputs(a, s, b, t0 - W1, end - t0 + W1);
     for (int64_t t = t0; t < end; t++) {
-        const float* rows[LargestConvWidth];
-        for (int64_t j = 0; j < a.width; j++) rows[j] = input(a, s, b, t - W1 + j);
         const float* dy = a.d_y.data ? a.d_y.data + b * a.d_y.stride[0] + t * a.d_y.stride[1] : s.zero;
         for_vectors(channels, [&](int64_t c, auto extent) {
-            Vector z = convolve(a, s, rows, c0 + c, extent), gate = sigmoid(z);
-            store(dz + (t - t0) * ConvChannels + c, load(dy + c0 + c, extent) * gate * (splat(1.0f) + z * (splat(1.0f) - gate)), extent);
+            Vector z = convolve<Fixed>(a, s, inputs.rows + t - t0, c, extent), gate = sigmoid(z);
+            store(dz + (t - t0) * row + c, load(dy + c, extent) * gate * (splat(1.0f) + z * (splat(1.0f) - gate)));
         });
     }
     // d_x of time t, for t before the sequence d_initial_state: what every reader of x_t got
     auto input_gradient = [&](int64_t t, float* out) {
         if (!out) return;
-        const float* upstream = a.d_final_state.data && t >= T - W1 ? a.d_final_state.data + b * a.d_final_state.stride[0] + (t - (T - W1)) * a.d_final_state.stride[1] : nullptr;
-        for_vectors(channels, [&](int64_t c, auto extent) {
-            Vector sum = upstream ? load(upstream + c0 + c, extent) : Vector{};
-            for (int64_t j = W1; j >= 0; j--) {
-                int64_t reader = t + W1 - j;
-                if (reader >= t0 && reader < end) sum += load(s.weights + j * row + c0 + c) * load(dz + (reader - t0) * ConvChannels + c);
-            }
-            store(out + c0 + c, sum, extent);
-        });
+        const float* upstream = a.d_final_state.data && t >= T - W1 ? a.d_final_state.data + b * a.d_final_state.stride[0] + (t - (T - W1)) * a.d_final_state.stride[1] : s.zero;
+        const float* readers = dz + (t - t0) * row;
+        if (t >= t0 && t + W1 < end)
+            for_vectors(channels, [&](int64_t c, auto extent) {
+                Vector sum = load(upstream + c, extent);
+#pragma GCC unroll 4
+                for (int64_t j = 0; j < width; j++) sum += load(s.weights + (W1 - j) * row + c) * load(readers + j * row + c);
+                store(out + c, sum, extent);
+            });
+        else
+            for_vectors(channels, [&](int64_t c, auto extent) {
+                Vector sum = load(upstream + c, extent);
+                for (int64_t j = 0; j < width; j++)
+                    if (t + j >= t0 && t + j < end) sum += load(s.weights + (W1 - j) * row + c) * load(readers + j * row + c);
+                store(out + c, sum, extent);
+            });
     };
     if (t0 == 0)
         for (int64_t i = 0; i < W1; i++)
@@ -79,14 +96,15 @@ void backward_item(const Args& a, const ConvScratch& s, float* dz, int64_t b, in
 
     if (!a.d_weight.data && !a.d_bias.data) return;
     for_vectors(channels, [&](int64_t c, auto extent) {
-        Vector sum[LargestConvWidth] = {}, bias = {};
-        for (int64_t t = t0; t < own; t++) {
-            Vector d = load(dz + (t - t0) * ConvChannels + c, extent);
+        Vector sum[Fixed ? Fixed : LargestConvWidth] = {}, bias = {};
+        for (int64_t t = 0; t < own - t0; t++) {
+            Vector d = load(dz + t * row + c);
             bias += d;
-            for (int64_t j = 0; j < a.width; j++) sum[j] += d * load(input(a, s, b, t - W1 + j) + c0 + c, extent);
+#pragma GCC unroll 4
+            for (int64_t j = 0; j < width; j++) sum[j] += d * load(inputs.rows[t + j] + c, extent);
         }
-        for (int64_t j = 0; j < a.width; j++) store(partial + j * row + c0 + c, sum[j]);
-        store(partial + a.width * row + c0 + c, bias);
+        for (int64_t j = 0; j < width; j++) store(partial + j * row + c, sum[j]);
+        store(partial + width * row + c, bias);
     });
 }
 
@@ -99,7 +117,7 @@ void causal_conv_forward(const Args& a, const Scratch& scratch) {
     ConvScratch s(arena, a, false);
     turn_weights(a, s);
     int64_t blocks = conv_blocks(a);
-    for_items(a.batch * blocks, scratch.workers, [&](int64_t item, int) { forward_item(a, s, item / blocks, item % blocks * ConvTokens); });
+    for_items(a.batch * blocks, scratch.workers, [&](int64_t item, int) { (a.width == 4 ? forward_item<4> : forward_item<0>)(a, s, item / blocks, item % blocks * conv_tokens(a)); });
     if (!a.final_state.data) return;
     for (int64_t b = 0; b < a.batch; b++)
         for (int64_t i = 0; i < a.width - 1; i++)
@@ -113,8 +131,7 @@ void causal_conv_backward(const Args& a, const Scratch& scratch) {
     turn_weights(a, s);
     const int64_t blocks = conv_blocks(a), row = padded(a.channels, 16), items = a.batch * blocks, sums = (a.width + 1) * row;
     for_items(items, scratch.workers, [&](int64_t item, int worker) {
-        for (int64_t c = 0; c < a.channels; c += ConvChannels)
-            backward_item(a, s, reinterpret_cast<float*>(scratch.of(worker)), item / blocks, item % blocks * ConvTokens, c, s.partials + item * sums);
+        (a.width == 4 ? backward_item<4> : backward_item<0>)(a, s, reinterpret_cast<float*>(scratch.of(worker)), item / blocks, item % blocks * conv_tokens(a), s.partials + item * sums);
     });
     if (blocks == 0 && a.d_initial_state.data) // no token: the state goes through unchanged
         for (int64_t b = 0; b < a.batch; b++)
