@@ -9,7 +9,7 @@ namespace {
 
 struct Case {
     const char* name;
-    bool delta, decay;
+    bool delta, decay, channel;
 };
 
 void run(const Case& c, int64_t B, int64_t T, int64_t H, int64_t D, double peak) {
@@ -21,16 +21,18 @@ void run(const Case& c, int64_t B, int64_t T, int64_t H, int64_t D, double peak)
         for (int64_t i = 0; i < D; i++) k.memory[r * D + i] /= std::sqrt(square);
     }
     if (c.delta) beta = Array(gates, 0, 1);
-    if (c.decay) g = Array(gates, -0.1f, 0);
+    if (c.decay) g = Array(c.channel ? rows : gates, -0.1f, 0);
+    if (c.channel) dg = Array(rows);
     memgen_gated_delta_rule_args a{};
     a.struct_size = sizeof a, a.batch = B, a.tokens = T, a.heads = H, a.key_dim = a.value_dim = D, a.scale = std::pow(D, -0.5);
     a.q = q.tensor, a.k = k.tensor, a.v = v.tensor, a.beta = beta.tensor, a.log_decay = g.tensor, a.o = o.tensor;
     a.d_o = d_o.tensor, a.d_q = dq.tensor, a.d_k = dk.tensor, a.d_v = dv.tensor;
     if (c.delta) a.d_beta = db.tensor;
     if (c.decay) a.d_log_decay = dg.tensor;
-    Workspace checkpoints(memgen_gated_delta_rule_checkpoint_size(&a)), scratch(std::max(memgen_gated_delta_rule_workspace_size(&a, 0), memgen_gated_delta_rule_workspace_size(&a, 1)));
-    auto forward = c.delta ? memgen_gated_delta_rule_forward : memgen_scalar_decay_forward;
-    auto backward = c.delta ? memgen_gated_delta_rule_backward : memgen_scalar_decay_backward;
+    auto size = c.channel ? memgen_channel_decay_workspace_size : memgen_gated_delta_rule_workspace_size;
+    Workspace checkpoints(memgen_gated_delta_rule_checkpoint_size(&a)), scratch(std::max(size(&a, 0), size(&a, 1)));
+    auto forward = c.channel ? memgen_channel_decay_forward : c.delta ? memgen_gated_delta_rule_forward : memgen_scalar_decay_forward;
+    auto backward = c.channel ? memgen_channel_decay_backward : c.delta ? memgen_gated_delta_rule_backward : memgen_scalar_decay_backward;
     double plain = milliseconds([&] { forward(&a, scratch.data, scratch.size, nullptr); });
     a.checkpoints = checkpoints.data;
     double saving = milliseconds([&] { forward(&a, scratch.data, scratch.size, nullptr); });
@@ -44,7 +46,7 @@ void run(const Case& c, int64_t B, int64_t T, int64_t H, int64_t D, double peak)
 } // namespace
 
 void bench_delta(const char* only, double peak) {
-    for (Case c : {Case{"linear_attention", false, false}, Case{"scalar_decay", false, true}, Case{"delta_rule", true, false}, Case{"gated_delta_rule", true, true}})
+    for (Case c : {Case{"linear_attention", false, false, false}, Case{"scalar_decay", false, true, false}, Case{"channel_decay", false, true, true}, Case{"delta_rule", true, false, false}, Case{"gated_delta_rule", true, true, false}})
         if (std::strstr(c.name, only)) {
             run(c, 2, 2048, 4, 64, peak);
             run(c, 1, 8192, 4, 128, peak);

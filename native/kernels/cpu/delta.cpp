@@ -1,4 +1,4 @@
-// Front doors of the gated delta rule and of scalar decay.
+// Front doors of the gated delta rule, scalar decay and channel decay.
 #include "delta_layout.h"
 #include "library.h"
 
@@ -18,15 +18,31 @@ Check sizes(const char* operation, const Args* a) {
     return check;
 }
 
-ScratchSize scratch_size(const Args& a, bool backward) {
-    Arena measure{nullptr};
-    if (backward) DeltaBackwardScratch layout(measure, a);
-    else DeltaForwardScratch layout(measure, a);
-    return {0, measure.used};
+// The three operators that share a struct.
+struct Rule {
+    bool delta, channel;
+    void (*Kernels::*forward)(const Args&, const Scratch&);
+    void (*Kernels::*backward)(const Args&, const Scratch&);
+};
+
+const Rule gated_delta_rule = {true, false, &Kernels::gated_delta_rule_forward, &Kernels::gated_delta_rule_backward};
+const Rule scalar_decay = {false, false, &Kernels::scalar_decay_forward, &Kernels::scalar_decay_backward};
+const Rule channel_decay = {false, true, &Kernels::channel_decay_forward, &Kernels::channel_decay_backward};
+
+template <class Layout>
+size_t measure(const Args& a) {
+    Arena arena{nullptr};
+    Layout layout(arena, a);
+    return arena.used;
 }
 
-int64_t workspace_size(const char* operation, const Args* a, int32_t backward) {
-    return sizes(operation, a).ok() ? scratch_size(*a, backward != 0).total() : -1;
+ScratchSize scratch_size(const Rule& rule, const Args& a, bool backward) {
+    if (rule.channel) return {0, backward ? measure<ChannelBackwardScratch>(a) : measure<ChannelForwardScratch>(a)};
+    return {0, backward ? measure<DeltaBackwardScratch>(a) : measure<DeltaForwardScratch>(a)};
+}
+
+int64_t workspace_size(const char* operation, const Rule& rule, const Args* a, int32_t backward) {
+    return sizes(operation, a).ok() ? scratch_size(rule, *a, backward != 0).total() : -1;
 }
 
 int64_t checkpoint_size(const char* operation, const Args* a) {
@@ -34,26 +50,27 @@ int64_t checkpoint_size(const char* operation, const Args* a) {
     return a->batch * a->heads * checkpoint_count(a->tokens, checkpoint_interval(a->key_dim, a->value_dim)) * a->key_dim * a->value_dim * static_cast<int64_t>(sizeof(float));
 }
 
-Check inputs(const char* operation, const Args* a, bool delta) {
+Check inputs(const char* operation, const Rule& rule, const Args* a) {
     Check check = sizes(operation, a);
     if (!check.ok()) return check;
     const int64_t B = a->batch, T = a->tokens, H = a->heads, K = a->key_dim, V = a->value_dim;
     check.required("q", a->q, {B, T, H, K}).required("k", a->k, {B, T, H, K}).required("v", a->v, {B, T, H, V});
-    if (delta) check.required("beta", a->beta, {B, T, H, 1});
+    if (rule.delta) check.required("beta", a->beta, {B, T, H, 1});
     else check.condition(!a->beta.data && !a->d_beta.data, MEMGEN_INVALID_ARGUMENT, "beta and d_beta are not null, but this rule has no write strength");
+    if (rule.channel) check.required("log_decay", a->log_decay, {B, T, H, K}).nullable("d_log_decay", a->d_log_decay, {B, T, H, K});
     return check.nullable("initial_state", a->initial_state, {B, H, K, V});
 }
 
-memgen_status forward(const char* operation, const Args* a, void* workspace, size_t bytes, bool delta) {
-    Check check = inputs(operation, a, delta);
+memgen_status forward(const char* operation, const Args* a, void* workspace, size_t bytes, const Rule& rule) {
+    Check check = inputs(operation, rule, a);
     if (!check.ok()) return check.status();
     const int64_t B = a->batch, T = a->tokens, H = a->heads, K = a->key_dim, V = a->value_dim;
     check.required("o", a->o, {B, T, H, V}).nullable("final_state", a->final_state, {B, H, K, V});
-    return check.run(*a, workspace, bytes, scratch_size(*a, false), delta ? &Kernels::gated_delta_rule_forward : &Kernels::scalar_decay_forward);
+    return check.run(*a, workspace, bytes, scratch_size(rule, *a, false), rule.forward);
 }
 
-memgen_status backward(const char* operation, const Args* a, void* workspace, size_t bytes, bool delta) {
-    Check check = inputs(operation, a, delta);
+memgen_status backward(const char* operation, const Args* a, void* workspace, size_t bytes, const Rule& rule) {
+    Check check = inputs(operation, rule, a);
     if (!check.ok()) return check.status();
     const int64_t B = a->batch, T = a->tokens, H = a->heads, K = a->key_dim, V = a->value_dim;
     check.condition(a->checkpoints || checkpoint_size(operation, a) == 0, MEMGEN_INVALID_ARGUMENT, "checkpoints is null: backward needs what forward wrote there")
@@ -61,19 +78,20 @@ memgen_status backward(const char* operation, const Args* a, void* workspace, si
         .nullable("d_o", a->d_o, {B, T, H, V}).nullable("d_final_state", a->d_final_state, {B, H, K, V})
         .nullable("d_q", a->d_q, {B, T, H, K}).nullable("d_k", a->d_k, {B, T, H, K}).nullable("d_v", a->d_v, {B, T, H, V})
         .nullable("d_initial_state", a->d_initial_state, {B, H, K, V});
-    return check.run(*a, workspace, bytes, scratch_size(*a, true), delta ? &Kernels::gated_delta_rule_backward : &Kernels::scalar_decay_backward);
+    return check.run(*a, workspace, bytes, scratch_size(rule, *a, true), rule.backward);
 }
 
 } // namespace
 } // namespace memgen
 
+#define MEMGEN_FRONT_DOOR(op)                                                                                                                                                                           \
+    int64_t memgen_##op##_workspace_size(const memgen_##op##_args* args, int32_t backward) { return memgen::workspace_size(__func__, memgen::op, args, backward); }                                         \
+    int64_t memgen_##op##_checkpoint_size(const memgen_##op##_args* args) { return memgen::checkpoint_size(__func__, args); }                                                                               \
+    memgen_status memgen_##op##_forward(const memgen_##op##_args* args, void* workspace, size_t bytes, void*) { return memgen::forward(__func__, args, workspace, bytes, memgen::op); }   \
+    memgen_status memgen_##op##_backward(const memgen_##op##_args* args, void* workspace, size_t bytes, void*) { return memgen::backward(__func__, args, workspace, bytes, memgen::op); }
+
 extern "C" {
-int64_t memgen_gated_delta_rule_workspace_size(const memgen_gated_delta_rule_args* args, int32_t backward) { return memgen::workspace_size(__func__, args, backward); }
-int64_t memgen_gated_delta_rule_checkpoint_size(const memgen_gated_delta_rule_args* args) { return memgen::checkpoint_size(__func__, args); }
-memgen_status memgen_gated_delta_rule_forward(const memgen_gated_delta_rule_args* args, void* workspace, size_t bytes, void*) { return memgen::forward(__func__, args, workspace, bytes, true); }
-memgen_status memgen_gated_delta_rule_backward(const memgen_gated_delta_rule_args* args, void* workspace, size_t bytes, void*) { return memgen::backward(__func__, args, workspace, bytes, true); }
-int64_t memgen_scalar_decay_workspace_size(const memgen_scalar_decay_args* args, int32_t backward) { return memgen::workspace_size(__func__, args, backward); }
-int64_t memgen_scalar_decay_checkpoint_size(const memgen_scalar_decay_args* args) { return memgen::checkpoint_size(__func__, args); }
-memgen_status memgen_scalar_decay_forward(const memgen_scalar_decay_args* args, void* workspace, size_t bytes, void*) { return memgen::forward(__func__, args, workspace, bytes, false); }
-memgen_status memgen_scalar_decay_backward(const memgen_scalar_decay_args* args, void* workspace, size_t bytes, void*) { return memgen::backward(__func__, args, workspace, bytes, false); }
+MEMGEN_FRONT_DOOR(gated_delta_rule)
+MEMGEN_FRONT_DOOR(scalar_decay)
+MEMGEN_FRONT_DOOR(channel_decay)
 }

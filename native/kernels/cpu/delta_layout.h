@@ -27,6 +27,18 @@ struct DeltaForwardScratch {
     }
 };
 
+// Keys and queries of a block in units of the decays since the start of their group, and the decay that
+// each group leaves to be applied.
+struct ChannelForwardScratch : DeltaForwardScratch {
+    float *keys, *queries, *left;
+
+    ChannelForwardScratch(Arena& arena, const memgen_gated_delta_rule_args& a) : DeltaForwardScratch(arena, a) {
+        keys = arena.floats((Block + 4) * a.key_dim);
+        queries = arena.floats((Block + 4) * a.key_dim);
+        left = arena.floats((Block / 2 + 1) * a.key_dim);
+    }
+};
+
 // Kp and Vp: K and V padded to 16. Rows of states are a line longer, or a power of two would map
 // a whole column of a state to the same few cache sets.
 struct DeltaChunk {
@@ -83,6 +95,43 @@ struct DeltaBackwardScratch {
 
 private:
     float* base_;
+};
+
+// Backward of channel decay: states at the starts of the chunks of a segment and, for a chunk whose decays
+// are too strong to factor out, before each of its tokens.
+struct ChannelBackwardScratch {
+    int64_t kp, vp, state_row, chunks;
+    float *states, *inner, *d_state, *values, *chunk_decays;
+    float *keysT, *queriesT, *untilT, *decaysT, *rows, *columns, *valuesT, *y, *dqT, *dkT, *weighted, *small, *first;
+
+    float* state(int64_t c) const { return states + c * kp * state_row; }
+    float* token_state(int64_t i) const { return inner + i * kp * state_row; }
+
+    ChannelBackwardScratch(Arena& arena, const memgen_gated_delta_rule_args& a) {
+        kp = padded(a.key_dim, 16);
+        vp = padded(a.value_dim, 16);
+        state_row = vp + 16;
+        int64_t interval = checkpoint_interval(a.key_dim, a.value_dim);
+        chunks = padded(a.tokens < interval ? a.tokens : interval, Chunk) / Chunk;
+        states = arena.floats(chunks * kp * state_row);
+        inner = arena.floats(16 * kp * state_row);
+        d_state = arena.floats(kp * state_row);
+        values = arena.floats(16 * vp);
+        chunk_decays = arena.floats(16 * kp); // [16, Kp] e^log_decay
+        keysT = arena.floats(kp * 16);        // k / e^b
+        queriesT = arena.floats(kp * 16);     // scale q e^b
+        untilT = arena.floats(kp * 16);       // k e^(b_end - b)
+        rows = arena.floats(16 * vp);
+        columns = arena.floats(vp * 16);
+        valuesT = arena.floats(vp * 16);
+        decaysT = arena.floats(kp * 16);      // E
+        y = arena.floats(kp * 16);
+        dqT = arena.floats(kp * 16);
+        dkT = arena.floats(kp * 16);
+        weighted = arena.floats(kp * 16);
+        small = arena.floats(3 * 256);
+        first = arena.floats(kp);
+    }
 };
 
 } // namespace

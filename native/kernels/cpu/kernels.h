@@ -9,6 +9,8 @@
     X(gated_delta_rule_backward, memgen_gated_delta_rule_args)    \
     X(scalar_decay_forward, memgen_scalar_decay_args)             \
     X(scalar_decay_backward, memgen_scalar_decay_args)            \
+    X(channel_decay_forward, memgen_channel_decay_args)           \
+    X(channel_decay_backward, memgen_channel_decay_args)          \
     X(causal_conv_forward, memgen_causal_conv_args)               \
     X(causal_conv_backward, memgen_causal_conv_args)              \
     X(rms_norm_forward, memgen_rms_norm_args)                     \

@@ -134,6 +134,19 @@ MEMGEN_API int64_t memgen_scalar_decay_checkpoint_size(const memgen_scalar_decay
 MEMGEN_API memgen_status memgen_scalar_decay_forward(const memgen_scalar_decay_args* args, void* workspace, size_t bytes, void* stream);
 MEMGEN_API memgen_status memgen_scalar_decay_backward(const memgen_scalar_decay_args* args, void* workspace, size_t bytes, void* stream);
 
+/* ---- linear attention with a decay for every key channel ------------------------------------------------
+ * For t = 0, 1, ..:  S = diag(e^{log_decay_t}) S + k_t v_t^T;  o_t = S^T (scale q_t).
+ * The struct of the gated delta rule with log_decay and d_log_decay [B, T, H, K] (last axis contiguous),
+ * log_decay required, beta and d_beta null. Runs of tokens whose decays multiply to less than 2^-64
+ * (forward, 4 tokens) or 2^-40 (backward, 16 tokens) in some channel are exact but slower.
+ */
+typedef memgen_gated_delta_rule_args memgen_channel_decay_args;
+
+MEMGEN_API int64_t memgen_channel_decay_workspace_size(const memgen_channel_decay_args* args, int32_t backward);
+MEMGEN_API int64_t memgen_channel_decay_checkpoint_size(const memgen_channel_decay_args* args);
+MEMGEN_API memgen_status memgen_channel_decay_forward(const memgen_channel_decay_args* args, void* workspace, size_t bytes, void* stream);
+MEMGEN_API memgen_status memgen_channel_decay_backward(const memgen_channel_decay_args* args, void* workspace, size_t bytes, void* stream);
+
 /* ---- causal convolution, depthwise --------------------------------------------------------------------
  * y[b, t, c] = silu(bias[c] + sum_j weight[c, j] x[b, t - W + 1 + j, c]); inputs before t = 0 come from
  * initial_state. final_state is the last W - 1 inputs, those of initial_state included when T < W - 1.

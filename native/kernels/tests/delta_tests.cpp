@@ -1,4 +1,4 @@
-// The gated delta rule and scalar decay against the recurrence in double precision and its gradient.
+// The gated delta rule, scalar decay and channel decay against the recurrence in double precision and its gradient.
 #include "test.h"
 
 namespace {
@@ -7,11 +7,11 @@ struct Shape {
     int64_t B, T, H, K, V;
     bool delta, decay, initial;
     int64_t padding = 0;
-    bool swapped = false;
+    bool swapped = false, channel = false;
 
     std::string text() const {
         char s[128];
-        std::snprintf(s, sizeof s, "B%lld T%lld H%lld K%lld V%lld delta%d decay%d initial%d pad%lld", (long long)B, (long long)T, (long long)H, (long long)K, (long long)V, delta, decay, initial, (long long)padding);
+        std::snprintf(s, sizeof s, "B%lld T%lld H%lld K%lld V%lld delta%d decay%d initial%d channel%d pad%lld", (long long)B, (long long)T, (long long)H, (long long)K, (long long)V, delta, decay, initial, channel, (long long)padding);
         return s;
     }
 };
@@ -34,21 +34,23 @@ void reference(const Shape& p, double scale, Numbers& n) {
             const int64_t chain = (b * p.H + h) * K * V;
             std::vector<Values> states{Values(n.s0.begin() + chain, n.s0.begin() + chain + K * V)};
             auto at = [&](int64_t t) { return (b * p.T + t) * p.H + h; };
-            auto written = [&](int64_t t, const Values& S, double alpha) {
+            auto gate = [&](int64_t t, int64_t i) { return p.channel ? at(t) * K + i : at(t); };
+            auto alpha = [&](int64_t t, int64_t i) { return p.decay ? std::exp(n.g[gate(t, i)]) : 1; };
+            auto written = [&](int64_t t, const Values& S) {
                 Values u(V);
                 for (int64_t j = 0; j < V; j++) {
                     double read = 0;
-                    for (int64_t i = 0; i < K; i++) read += alpha * S[i * V + j] * n.k[at(t) * K + i];
+                    for (int64_t i = 0; i < K; i++) read += alpha(t, i) * S[i * V + j] * n.k[at(t) * K + i];
                     u[j] = n.v[at(t) * V + j] - (p.delta ? read : 0);
                 }
                 return u;
             };
             for (int64_t t = 0; t < p.T; t++) {
-                double alpha = p.decay ? std::exp(n.g[at(t)]) : 1, beta = p.delta ? n.beta[at(t)] : 1;
-                Values S = states.back(), u = written(t, S, alpha);
+                double beta = p.delta ? n.beta[at(t)] : 1;
+                Values S = states.back(), u = written(t, S);
                 for (int64_t i = 0; i < K; i++)
                     for (int64_t j = 0; j < V; j++) {
-                        S[i * V + j] = alpha * S[i * V + j] + n.k[at(t) * K + i] * beta * u[j];
+                        S[i * V + j] = alpha(t, i) * S[i * V + j] + n.k[at(t) * K + i] * beta * u[j];
                         n.o[at(t) * V + j] += scale * S[i * V + j] * n.q[at(t) * K + i];
                     }
                 states.push_back(S);
@@ -57,9 +59,9 @@ void reference(const Shape& p, double scale, Numbers& n) {
 
             Values dS(n.d_s.begin() + chain, n.d_s.begin() + chain + K * V);
             for (int64_t t = p.T - 1; t >= 0; t--) {
-                double alpha = p.decay ? std::exp(n.g[at(t)]) : 1, beta = p.delta ? n.beta[at(t)] : 1, d_alpha = 0;
+                double beta = p.delta ? n.beta[at(t)] : 1;
                 const Values &S = states[t + 1], &before = states[t];
-                Values u = written(t, before, alpha), dw(V, 0.0);
+                Values u = written(t, before), dw(V, 0.0);
                 for (int64_t i = 0; i < K; i++)
                     for (int64_t j = 0; j < V; j++) {
                         double d = n.d_o[at(t) * V + j];
@@ -78,13 +80,12 @@ void reference(const Shape& p, double scale, Numbers& n) {
                 for (int64_t i = 0; i < K; i++)
                     for (int64_t j = 0; j < V; j++) {
                         if (p.delta) {
-                            n.dk[at(t) * K + i] -= alpha * before[i * V + j] * beta * dw[j];
+                            n.dk[at(t) * K + i] -= alpha(t, i) * before[i * V + j] * beta * dw[j];
                             dS[i * V + j] -= n.k[at(t) * K + i] * beta * dw[j];
                         }
-                        d_alpha += dS[i * V + j] * before[i * V + j];
-                        dS[i * V + j] *= alpha;
+                        dS[i * V + j] *= alpha(t, i);
+                        if (p.decay) n.dg[gate(t, i)] += dS[i * V + j] * before[i * V + j];
                     }
-                if (p.decay) n.dg[at(t)] = alpha * d_alpha;
             }
             for (int64_t i = 0; i < K * V; i++) n.d_s0[chain + i] = dS[i];
         }
@@ -102,7 +103,7 @@ Numbers draw(const Shape& p, uint32_t seed) {
     }
     n.v = noise(rows * p.V, -1, 1, seed + 2);
     n.beta = noise(p.delta ? rows : 0, 0, 1, seed + 3);
-    n.g = noise(p.decay ? rows : 0, -0.3, 0, seed + 4);
+    n.g = noise(p.decay ? rows * (p.channel ? p.K : 1) : 0, -0.3, 0, seed + 4);
     n.s0 = p.initial ? noise(p.B * p.H * p.K * p.V, -1, 1, seed + 5) : Values(p.B * p.H * p.K * p.V, 0.0);
     n.d_o = noise(rows * p.V, -1, 1, seed + 6);
     n.d_s = noise(p.B * p.H * p.K * p.V, -1, 1, seed + 7);
@@ -122,7 +123,7 @@ struct Call {
         s = make(state), d_s = make(state), d_s0 = make(state);
         q.set(n.q), k.set(n.k), v.set(n.v), d_o.set(n.d_o), d_s.set(n.d_s);
         if (p.delta) beta = make(gates), beta.set(n.beta), d_beta = make(gates);
-        if (p.decay) g = make(gates), g.set(n.g), dg = make(gates);
+        if (p.decay) g = make(p.channel ? keys : gates), g.set(n.g), dg = make(p.channel ? keys : gates);
         if (p.initial) s0 = make(state), s0.set(n.s0);
         args.struct_size = sizeof args;
         args.batch = p.B, args.tokens = p.T, args.heads = p.H, args.key_dim = p.K, args.value_dim = p.V, args.scale = scale;
@@ -135,14 +136,12 @@ struct Call {
     }
 
     void run() {
-        Scratch forward(memgen_gated_delta_rule_workspace_size(&args, 0)), backward(memgen_gated_delta_rule_workspace_size(&args, 1));
-        if (shape.delta) {
-            EXPECT_STATUS(MEMGEN_OK, memgen_gated_delta_rule_forward(&args, forward.data, forward.size, nullptr));
-            EXPECT_STATUS(MEMGEN_OK, memgen_gated_delta_rule_backward(&args, backward.data, backward.size, nullptr));
-        } else {
-            EXPECT_STATUS(MEMGEN_OK, memgen_scalar_decay_forward(&args, forward.data, forward.size, nullptr));
-            EXPECT_STATUS(MEMGEN_OK, memgen_scalar_decay_backward(&args, backward.data, backward.size, nullptr));
-        }
+        auto size = shape.channel ? memgen_channel_decay_workspace_size : shape.delta ? memgen_gated_delta_rule_workspace_size : memgen_scalar_decay_workspace_size;
+        auto forward = shape.channel ? memgen_channel_decay_forward : shape.delta ? memgen_gated_delta_rule_forward : memgen_scalar_decay_forward;
+        auto backward = shape.channel ? memgen_channel_decay_backward : shape.delta ? memgen_gated_delta_rule_backward : memgen_scalar_decay_backward;
+        Scratch first(size(&args, 0)), second(size(&args, 1));
+        EXPECT_STATUS(MEMGEN_OK, forward(&args, first.data, first.size, nullptr));
+        EXPECT_STATUS(MEMGEN_OK, backward(&args, second.data, second.size, nullptr));
     }
 
     std::vector<Field*> results() { return {&o, &s, &dq, &dk, &dv, &d_beta, &dg, &d_s0}; }
@@ -196,6 +195,62 @@ TEST(delta_shapes) {
                     p.delta = delta, p.decay = decay, p.initial = initial;
                     compare(p, draw(p, 11), 0.5);
                 }
+}
+
+Shape with_channels(Shape p) {
+    p.delta = false, p.decay = p.channel = true;
+    return p;
+}
+
+TEST(channel_shapes) {
+    for (bool initial : {true, false})
+        for (Shape p : {Shape{2, 37, 3, 16, 16}, Shape{1, 64, 2, 32, 32}, Shape{1, 131, 1, 7, 19}, Shape{2, 33, 2, 24, 40}, Shape{1, 2, 1, 1, 1}, Shape{1, 1, 2, 3, 5}, Shape{1, 0, 1, 4, 4}, Shape{0, 5, 2, 4, 4}, Shape{1, 17, 2, 5, 0}, Shape{1, 17, 2, 0, 5}, Shape{1, 200, 1, 66, 33}, Shape{1, 300, 1, 96, 96}, Shape{2, 41, 3, 21, 35}}) {
+            p.initial = initial;
+            p.padding = p.K == 21 ? 3 : 0, p.swapped = p.K == 21;
+            compare(with_channels(p), draw(with_channels(p), 31), 0.5);
+        }
+}
+
+TEST(channel_extreme_decays) {
+    const double infinity = std::numeric_limits<double>::infinity();
+    for (double strong : {0.0, -1e-8, -1.0, -3.0, -12.0, -50.0, -1e4, -infinity}) {
+        Shape p = with_channels(Shape{1, 90, 2, 20, 20, false, true, true});
+        Numbers all = draw(p, 32), some = all, channels = all;
+        for (double& g : all.g) g = strong;
+        for (size_t i = 0; i < some.g.size(); i += 131) some.g[i] = strong;
+        for (size_t i = 0; i < channels.g.size(); i += 20) channels.g[i] = strong;
+        compare(p, all, 1.0);
+        compare(p, some, 1.0);
+        compare(p, channels, 1.0);
+    }
+}
+
+TEST(channel_same_bits_for_any_number_of_threads) {
+    for (int64_t heads : {1, 3}) {
+        Shape p = with_channels(Shape{2, 150, heads, 40, 70, false, true, true});
+        Numbers n = draw(p, 33);
+        for (size_t i = 0; i < n.g.size(); i += 997) n.g[i] = -100;
+        Call c(p, n, 1.0);
+        EXPECT_SAME_BITS([&] { c.run(); }, {&c.o, &c.s, &c.dq, &c.dk, &c.dv, &c.dg, &c.d_s0});
+    }
+}
+
+TEST(channel_nan_stays_in_its_row) {
+    Shape p = with_channels(Shape{3, 50, 2, 16, 24, false, true, true});
+    for (int poison = 0; poison < 5; poison++) {
+        Numbers n = draw(p, 34), clean = n;
+        Values* inputs[] = {&n.q, &n.k, &n.v, &n.g, &n.s0};
+        Values& x = *inputs[poison];
+        x[x.size() / 3 + 5] = NAN;
+        Call bad(p, n, 1.0), good(p, clean, 1.0);
+        bad.run(), good.run();
+        for (size_t f = 0; f < good.results().size(); f++) {
+            Field &g = *good.results()[f], &b = *bad.results()[f];
+            int64_t row = g.size() / 3;
+            for (int64_t i = 0; i < g.size(); i++)
+                if (i / row != 1) EXPECT(!std::memcmp(&g.at(i), &b.at(i), sizeof(float)));
+        }
+    }
 }
 
 TEST(delta_strides_and_padding) {

@@ -12,43 +12,21 @@
 // gradient is summed over exactly those, without differences that would cancel.
 #include "delta_layout.h"
 #include "kernels.h"
-#include "matrix.h"
+#include "chunk.h"
 #include "threads.h"
 
 namespace memgen {
 namespace {
 
 typedef memgen_gated_delta_rule_args Args;
-constexpr int C = static_cast<int>(Chunk);
 
 struct Chain {
     const Args& a;
     int64_t b, h;
+    const float* divisors; // [B, T, H] what each o was divided by, or null
 
-    const float* row(const memgen_tensor& x, int64_t t) const { return x.data + b * x.stride[0] + t * x.stride[1] + h * x.stride[2]; }
-    float* output(const memgen_tensor& x, int64_t t) const { return x.data + b * x.stride[0] + t * x.stride[1] + h * x.stride[2]; }
+    float* row(const memgen_tensor& x, int64_t t) const { return at(x, b, t, h); }
 };
-
-// Rows t .. t+n of [T, width], turned: out [padded width, 16], zero where there is no number.
-void read_turned(const float* x, int64_t row, int64_t n, int64_t width, int64_t padded_width, float* out) {
-    if (n < C || width < padded_width)
-        for (int64_t i = 0; i < padded_width * C; i++) out[i] = 0.0f;
-    transpose(x, row, n, width, out, C);
-}
-
-void read_rows(const float* x, int64_t row, int64_t n, int64_t width, int64_t padded_width, float* out) {
-    for (int64_t i = 0; i < C; i++) {
-        int64_t valid = i < n ? width : 0, j = 0;
-        for (; j + W <= valid; j += W) store(out + i * padded_width + j, load(x + i * row + j));
-        for (; j < valid; j++) out[i * padded_width + j] = x[i * row + j];
-        for (; j < padded_width; j++) out[i * padded_width + j] = 0.0f;
-    }
-}
-
-void copy_state_in(const float* from, int64_t row, int64_t K, int64_t V, float* to, int64_t kp, int64_t to_row) {
-    for (int64_t i = 0; i < kp; i++)
-        for (int64_t j = 0; j < to_row; j++) to[i * to_row + j] = i < K && j < V && from ? from[i * row + j] : 0.0f;
-}
 
 // V' = (I + A)^{-1} diag(beta) R, column by column.
 void solve_forward(const float* A, const float* beta, const float* residual, int64_t vp, float* written) {
@@ -78,12 +56,6 @@ void solve_backward(const float* A, int64_t vp, float* d) {
             store(d + i * vp + n, x);
         }
     }
-}
-
-// out[k, i] = factor[i] x[k, i]
-void weigh(const float* x, const float* factor, int64_t rows, float* out, int64_t out_row) {
-    for (int64_t k = 0; k < rows; k++)
-        for (int n = 0; n < C; n += W) store(out + k * out_row + n, load(factor + n) * load(x + k * C + n));
 }
 
 template <bool Delta>
@@ -140,6 +112,10 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
     if (a.d_o.data) read_rows(chain.row(a.d_o, t), a.d_o.stride[1], n, V, vp, dO);
     else
         for (int64_t i = 0; i < C * vp; i++) dO[i] = 0.0f;
+    for (int64_t i = 0; chain.divisors && i < n; i++) {
+        Vector inverse = splat(1.0f / chain.divisors[(chain.b * a.tokens + t + i) * a.heads + chain.h]);
+        for (int64_t j = 0; j < vp; j += W) store(dO + i * vp + j, inverse * load(dO + i * vp + j));
+    }
 
     product(C, C, kp, s.qT, 1, C, x.kT, C, nullptr, 0, 0, E, C); // Q K^T
     for (int i = 0; i < C * C; i += W) store(P + i, load(E + i) * load(x.decay + i));
@@ -151,7 +127,7 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
     if constexpr (Delta) solve_backward(x.solve, vp, X);
     if (a.d_v.data)
         for (int64_t i = 0; i < n; i++) {
-            float* out = chain.output(a.d_v, t + i);
+            float* out = chain.row(a.d_v, t + i);
             Vector b = splat(Delta ? beta[i] : 1.0f);
             int64_t j = 0;
             for (; j + W <= V; j += W) store(out + j, b * load(dW + i * vp + j));
@@ -224,17 +200,17 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
             after += sums[i];
             float e = 0.0f;
             for (int j = 0; j < i; j++) e += crossing[j] += E[i * C + j];
-            if (i < n) *chain.output(a.d_log_decay, t + i) = e + after + before[i] + whole;
+            if (i < n) *chain.row(a.d_log_decay, t + i) = e + after + before[i] + whole;
         }
     }
     if (Delta && a.d_beta.data)
-        for (int64_t i = 0; i < n; i++) *chain.output(a.d_beta, t + i) = d_beta[i];
+        for (int64_t i = 0; i < n; i++) *chain.row(a.d_beta, t + i) = d_beta[i];
 
     if (a.d_q.data) {
         for (int64_t i = 0; i < kp * C; i += W) store(s.dqT + i, splat(scale) * load(s.dqT + i));
-        transpose(s.dqT, C, K, n, chain.output(a.d_q, t), a.d_q.stride[1]);
+        transpose(s.dqT, C, K, n, chain.row(a.d_q, t), a.d_q.stride[1]);
     }
-    if (a.d_k.data) transpose(s.dkT, C, K, n, chain.output(a.d_k, t), a.d_k.stride[1]);
+    if (a.d_k.data) transpose(s.dkT, C, K, n, chain.row(a.d_k, t), a.d_k.stride[1]);
 
     weigh(s.qT, since, kp, s.weighted, N);
     if constexpr (Delta) weigh(x.kT, factor, kp, s.weighted + C, N);
@@ -242,10 +218,10 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
 }
 
 template <bool Delta>
-void run_chain(const Args& a, int64_t b, int64_t h, char* slice) {
+void run_chain(const Args& a, int64_t b, int64_t h, const float* divisors, char* slice) {
     Arena arena{slice};
     DeltaBackwardScratch s(arena, a);
-    Chain chain{a, b, h};
+    Chain chain{a, b, h, divisors};
     const int64_t K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V), saved = checkpoint_count(T, interval);
 
     copy_state_in(a.d_final_state.data ? a.d_final_state.data + b * a.d_final_state.stride[0] + h * a.d_final_state.stride[1] : nullptr,
@@ -267,21 +243,20 @@ void run_chain(const Args& a, int64_t b, int64_t h, char* slice) {
     }
     if (!a.d_initial_state.data) return;
     float* out = a.d_initial_state.data + b * a.d_initial_state.stride[0] + h * a.d_initial_state.stride[1];
-    for (int64_t i = 0; i < K; i++)
-        for (int64_t j = 0; j < V; j++) out[i * a.d_initial_state.stride[2] + j] = s.d_state[i * s.state_row + j];
+    copy_state_out(s.d_state, s.state_row, K, V, out, a.d_initial_state.stride[2]);
 }
 
 template <bool Delta>
-void backward(const Args& a, const Scratch& scratch) {
+void backward(const Args& a, const float* divisors, const Scratch& scratch) {
     for_items(a.batch * a.heads, scratch.workers,
-              [&](int64_t item, int worker) { run_chain<Delta>(a, item / a.heads, item % a.heads, scratch.of(worker)); });
+              [&](int64_t item, int worker) { run_chain<Delta>(a, item / a.heads, item % a.heads, divisors, scratch.of(worker)); });
 }
 
 } // namespace
 
 namespace MEMGEN_ISA {
-void gated_delta_rule_backward(const memgen_gated_delta_rule_args& a, const Scratch& s) { backward<true>(a, s); }
-void scalar_decay_backward(const memgen_scalar_decay_args& a, const Scratch& s) { backward<false>(a, s); }
+void gated_delta_rule_backward(const memgen_gated_delta_rule_args& a, const Scratch& s) { backward<true>(a, nullptr, s); }
+void scalar_decay_backward(const memgen_scalar_decay_args& a, const Scratch& s) { backward<false>(a, nullptr, s); }
 } // namespace MEMGEN_ISA
 
 } // namespace memgen

@@ -7,16 +7,12 @@
 // sweep over the strip applies what the previous pair wrote and reads for this one.
 #include "delta_layout.h"
 #include "kernels.h"
-#include "threads.h"
-#include "vector.h"
+#include "strip.h"
 
 namespace memgen {
 namespace {
 
-constexpr int64_t Strip = 2 * W;
 constexpr float SmallestFactor = 1.0f / 65536; // c below this is multiplied into S
-
-typedef memgen_gated_delta_rule_args Args;
 
 struct TokenBlock {
     const float *k[Block + 4], *q[Block + 4];
@@ -26,27 +22,6 @@ struct TokenBlock {
     float reads[Block + 4]; // scale k_t . q_{t+1}, even t
     int64_t tokens;         // valid ones; those after them up to a multiple of four leave S as it is
 };
-
-// The columns of v and o that this worker takes next, asked for a little with every sweep, so that memory
-// works meanwhile.
-struct Ahead {
-    const float *v, *o;
-    int64_t v_row, o_row, tokens;
-
-    void request(int64_t t, int64_t count) const {
-        for (int64_t u = t; u < t + count && u < tokens; u++)
-            for (int64_t i = 0; i < Strip; i += 16) {
-                __builtin_prefetch(v + u * v_row + i, 0, 2);
-                __builtin_prefetch(o + u * o_row + i, 1, 2);
-            }
-    }
-};
-
-void exponentials(float* x, int64_t n) {
-    int64_t i = 0;
-    for (; i + W <= n; i += W) store(x + i, exponential(load(x + i)));
-    if (i < n) store_part(x + i, exponential(load_part(x + i, n - i)), n - i);
-}
 
 template <bool Delta>
 void read_block(const Args& a, int64_t b, int64_t h, int64_t t0, const float* zero, TokenBlock& block) {
@@ -241,104 +216,21 @@ void decay_strip(const TokenBlock& block, const Ahead& ahead, int64_t K, float s
         for (int64_t i = 0; i < 2 * K; i++) store(s + i * W, splat(c) * load(s + i * W));
 }
 
-void copy_strip_in(const float* from, int64_t row, int64_t rows, int64_t width, float* to) {
-    for (int64_t i = 0; i < rows; i++) {
-        if (width == Strip) store(to + i * Strip, load(from + i * row)), store(to + i * Strip + W, load(from + i * row + W));
-        else
-            for (int64_t j = 0; j < Strip; j++) to[i * Strip + j] = j < width ? from[i * row + j] : 0.0f;
-    }
-}
-
-void copy_strip_out(const float* from, int64_t rows, int64_t width, float* to, int64_t row) {
-    for (int64_t i = 0; i < rows; i++) {
-        if (width == Strip) store(to + i * row, load(from + i * Strip)), store(to + i * row + W, load(from + i * Strip + W));
-        else
-            for (int64_t j = 0; j < width; j++) to[i * row + j] = from[i * Strip + j];
-    }
-}
-
-// What one worker takes at a time: some heads of one batch row, some strips of each.
-struct Share {
-    int64_t b, first_head, last_head, first, last;
-};
-
-struct StripView {
-    int64_t h, s, width;
-    float* state;
-};
-
-template <class Function>
-MEMGEN_INLINE void for_strips(const Args& a, const Share& share, const DeltaForwardScratch& scratch, int64_t h, Function&& function) {
-    for (int64_t s = share.first; s < share.last; s++) {
-        int64_t left = a.value_dim - s * Strip;
-        float* states = scratch.state + (h - share.first_head) * a.key_dim * padded(a.value_dim, WidestStrip);
-        function(StripView{h, s, left < Strip ? left : Strip, states + s * a.key_dim * Strip});
-    }
-}
-
 template <bool Delta>
 void advance(const Args& a, const Share& share, const DeltaForwardScratch& scratch, int64_t h, int64_t t0) {
-    const int64_t b = share.b, K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V);
-    const float scale = static_cast<float>(a.scale);
     TokenBlock block;
-    read_block<Delta>(a, b, h, t0, scratch.zero, block);
-    const float* v = a.v.data + b * a.v.stride[0] + t0 * a.v.stride[1] + h * a.v.stride[2];
-    float* o = a.o.data + b * a.o.stride[0] + t0 * a.o.stride[1] + h * a.o.stride[2];
-    int64_t next = t0 + block.tokens;
-    bool checkpoint = a.checkpoints && next < T && next % interval == 0;
-    float* saved = checkpoint ? static_cast<float*>(a.checkpoints) + ((b * a.heads + h) * checkpoint_count(T, interval) + next / interval - 1) * K * V : nullptr;
-    const int64_t h2 = h + 1 < share.last_head ? h + 1 : share.first_head, t2 = h + 1 < share.last_head ? t0 : next;
-    for_strips(a, share, scratch, h, [&](const StripView& strip) {
-        auto run = Delta ? delta_strip : decay_strip;
-        int64_t column = strip.s * Strip;
-        Ahead ahead = {a.v.data + b * a.v.stride[0] + t2 * a.v.stride[1] + h2 * a.v.stride[2] + column, a.o.data + b * a.o.stride[0] + t2 * a.o.stride[1] + h2 * a.o.stride[2] + column,
-                       a.v.stride[1], a.o.stride[1], T - t2 < Block ? T - t2 : Block};
-        // By way of buffers: a miss on v or o inside the recurrence would hold up every store after it.
-        copy_strip_in(v + column, a.v.stride[1], block.tokens, strip.width, scratch.values);
-        run(block, ahead, K, scale, scratch.zero, strip.state, scratch.values, scratch.outputs);
-        copy_strip_out(scratch.outputs, block.tokens, strip.width, o + column, a.o.stride[1]);
-        if (saved) copy_strip_out(strip.state, K, strip.width, saved + column, V);
+    read_block<Delta>(a, share.b, h, t0, scratch.zero, block);
+    advance_strips(a, share, scratch, h, t0, [&](const Ahead& ahead, float* state) {
+        (Delta ? delta_strip : decay_strip)(block, ahead, a.key_dim, static_cast<float>(a.scale), scratch.zero, state, scratch.values, scratch.outputs);
     });
 }
 
 template <bool Delta>
-void run_share(const Args& a, const Share& share, char* slice) {
-    Arena arena{slice};
-    DeltaForwardScratch scratch(arena, a);
-    const int64_t K = a.key_dim;
-    for (int64_t i = 0; i < K + WidestStrip; i++) scratch.zero[i] = 0.0f;
-    for (int64_t h = share.first_head; h < share.last_head; h++)
-        for_strips(a, share, scratch, h, [&](const StripView& strip) {
-            if (a.initial_state.data)
-                copy_strip_in(a.initial_state.data + share.b * a.initial_state.stride[0] + h * a.initial_state.stride[1] + strip.s * Strip, a.initial_state.stride[2], K, strip.width, strip.state);
-            else
-                for (int64_t i = 0; i < 2 * K; i++) store(strip.state + i * W, Vector{});
-        });
-    for (int64_t t0 = 0; t0 < a.tokens; t0 += Block)
-        for (int64_t h = share.first_head; h < share.last_head; h++) advance<Delta>(a, share, scratch, h, t0);
-    if (!a.final_state.data) return;
-    for (int64_t h = share.first_head; h < share.last_head; h++)
-        for_strips(a, share, scratch, h, [&](const StripView& strip) {
-            copy_strip_out(strip.state, K, strip.width, a.final_state.data + share.b * a.final_state.stride[0] + h * a.final_state.stride[1] + strip.s * Strip, a.final_state.stride[2]);
-        });
-}
-
-// Groups of heads as large as leaves every worker the same number of them; where there are too few
-// heads for that, strips are dealt out too.
-template <bool Delta>
 void forward(const Args& a, const Scratch& scratch) {
-    const int64_t workers = scratch.workers, strips = (a.value_dim + Strip - 1) / Strip;
-    int64_t group = largest_head_group(a), parts = 1;
-    while (group > 1 && a.batch * ((a.heads + group - 1) / group) % workers != 0 && a.batch * ((a.heads + group - 1) / group) < 4 * workers) group--;
-    int64_t groups = (a.heads + group - 1) / group, items = a.batch * groups;
-    if (items > 0 && items % workers != 0 && items < 4 * workers) {
-        parts = (4 * workers + items - 1) / items;
-        if (parts > strips) parts = strips;
-    }
-    for_items(items * parts, scratch.workers, [&](int64_t item, int worker) {
-        int64_t part = item % parts, g = item / parts % groups, last = (g + 1) * group;
-        Share share = {item / parts / groups, g * group, last < a.heads ? last : a.heads, strips * part / parts, strips * (part + 1) / parts};
-        run_share<Delta>(a, share, scratch.of(worker));
+    run_strips(a, scratch, [&](const Share& share, char* slice) {
+        Arena arena{slice};
+        DeltaForwardScratch s(arena, a);
+        run_share(a, share, s, [&](int64_t h, int64_t t0) { advance<Delta>(a, share, s, h, t0); });
     });
 }
 

@@ -1,0 +1,213 @@
+// Backward pass of linear attention with a decay for every key channel, in chunks of 16 tokens.
+//
+// With E_i the decay from after the chunk's first token to token i (E_first = 1), S1 = diag(alpha_first) S:
+//   QE = scale q E    KE = k / E    KR = k E_end / E    P = tril(QE KE^T)    O = QE S1 + P V    S' = E_end S1 + KR^T V
+//   dP = tril(dO V^T)    dV = P^T dO + KR dS'    dq = scale E (S1 dO + dP KE)
+//   dk = (dP^T QE) / E + (dS' V) E_end / E    dS = alpha_first (E_end dS' + QE^T dO)
+// and with db_i = q_i dq_i - k_i dk_i the gradient of the first token's decay is sum_v S dS, that of token t
+// this minus the db before t. A chunk whose decays leave the range of 1 / E runs token by token instead.
+#include "chunk.h"
+#include "delta_layout.h"
+#include "kernels.h"
+#include "threads.h"
+
+namespace memgen {
+namespace {
+
+typedef memgen_channel_decay_args Args;
+constexpr float SmallestDecay = 1.0f / 1099511627776.0f; // 2^-40: what 1 / E loses stays far below float's range
+
+struct Tokens {
+    const Args& a;
+    int64_t b, h, t, n; // n of them from t on
+
+    float* row(const memgen_tensor& x, int64_t i) const { return at(x, b, t + i, h); }
+};
+
+// chunk_decays = e^log_decay; true when their product after the first token stays in range.
+bool read_decays(const Tokens& x, const ChannelBackwardScratch& s) {
+    const int64_t K = x.a.key_dim;
+    for (int64_t i = 0; i < C; i++)
+        for (int64_t j = K; j < s.kp; j++) s.chunk_decays[i * s.kp + j] = 1.0f;
+    for (int64_t i = 0; i < C; i++)
+        for_vectors(K, [&](int64_t j, auto extent) {
+            store(s.chunk_decays + i * s.kp + j, i < x.n ? exponential(load(x.row(x.a.log_decay, i) + j, extent)) : splat(1.0f), extent);
+        });
+    bool mild = true;
+    for (int64_t j = 0; j < s.kp; j++) {
+        float product = 1.0f;
+        for (int64_t i = 1; i < x.n; i++) product *= s.chunk_decays[i * s.kp + j];
+        mild &= product >= SmallestDecay;
+    }
+    return mild;
+}
+
+// The turned operands of a mild chunk, and the padded values. s.first: alpha_first; s.decaysT: E.
+void read_operands(const Tokens& x, const ChannelBackwardScratch& s, bool queries) {
+    const Args& a = x.a;
+    const float scale = static_cast<float>(a.scale);
+    read_turned(x.row(a.k, 0), a.k.stride[1], x.n, a.key_dim, s.kp, s.keysT);
+    if (queries) read_turned(x.row(a.q, 0), a.q.stride[1], x.n, a.key_dim, s.kp, s.queriesT);
+    for (int64_t j = 0; j < s.kp; j++) {
+        float *e = s.decaysT + j * C, product = 1.0f;
+        s.first[j] = s.chunk_decays[j];
+        for (int i = 0; i < C; i++) e[i] = i == 0 ? 1.0f : product *= s.chunk_decays[i * s.kp + j];
+        for (int i = 0; i < C; i += W) {
+            Vector E = load(e + i), k = load(s.keysT + j * C + i) / E;
+            store(s.keysT + j * C + i, k);
+            store(s.untilT + j * C + i, k * splat(product));
+            if (queries) store(s.queriesT + j * C + i, splat(scale) * E * load(s.queriesT + j * C + i));
+        }
+    }
+    read_rows(x.row(a.v, 0), a.v.stride[1], x.n, a.value_dim, s.vp, s.values);
+}
+
+void scale_rows(const ChannelBackwardScratch& s, const float* from, float* to, const float* factor) {
+    for (int64_t i = 0; i < s.kp; i++)
+        for (int64_t j = 0; j < s.vp; j += W) store(to + i * s.state_row + j, splat(factor[i]) * load(from + i * s.state_row + j));
+}
+
+// to = diag(alpha_i) from + k_i v_i^T, v from s.values; the padding stays zero.
+void advance_token(const Tokens& x, const ChannelBackwardScratch& s, int64_t i, const float* from, float* to) {
+    const float *k = x.row(x.a.k, i), *v = s.values + i * s.vp;
+    for (int64_t d = 0; d < s.kp; d++) {
+        Vector alpha = splat(s.chunk_decays[i * s.kp + d]), key = splat(d < x.a.key_dim ? k[d] : 0.0f);
+        for (int64_t j = 0; j < s.vp; j += W) store(to + d * s.state_row + j, alpha * load(from + d * s.state_row + j) + key * load(v + j));
+    }
+}
+
+void enter_chunk(const Tokens& x, const ChannelBackwardScratch& s, const float* from, float* to) {
+    if (read_decays(x, s)) {
+        read_operands(x, s, false);
+        for (int64_t i = 0; i < s.kp; i++) s.first[i] *= s.decaysT[i * C + C - 1];
+        scale_rows(s, from, to, s.first);
+        product(s.kp, s.vp, C, s.untilT, C, 1, s.values, s.vp, to, s.state_row, 1, to, s.state_row);
+        return;
+    }
+    read_rows(x.row(x.a.v, 0), x.a.v.stride[1], x.n, x.a.value_dim, s.vp, s.values);
+    for (int64_t i = 0; i < x.n; i++) advance_token(x, s, i, i == 0 ? from : s.token_state(i - 1), i + 1 == x.n ? to : s.token_state(i));
+}
+
+void leave_mild_chunk(const Tokens& x, const ChannelBackwardScratch& s, const float* state) {
+    const Args& a = x.a;
+    const int64_t kp = s.kp, vp = s.vp, K = a.key_dim, V = a.value_dim;
+    float *P = s.small, *dP = P + 256, *dPt = dP + 256, *dO = s.rows;
+    read_operands(x, s, true);
+    if (a.d_o.data) read_rows(x.row(a.d_o, 0), a.d_o.stride[1], x.n, V, vp, dO);
+    else
+        for (int64_t i = 0; i < C * vp; i++) dO[i] = 0.0f;
+    transpose(dO, vp, C, vp, s.columns, C);
+    transpose(s.values, vp, C, vp, s.valuesT, C);
+
+    product(C, C, kp, s.queriesT, 1, C, s.keysT, C, nullptr, 0, 0, P, C);
+    product(C, C, vp, dO, vp, 1, s.valuesT, C, nullptr, 0, 0, dP, C);
+    for (int i = 0; i < C; i++)
+        for (int j = 0; j < C; j++) {
+            if (j > i) P[i * C + j] = dP[i * C + j] = 0.0f;
+            dPt[j * C + i] = dP[i * C + j];
+        }
+    product(C, vp, C, P, 1, C, dO, vp, nullptr, 0, 0, s.values, vp); // values are turned already: their place holds dV
+    product(C, vp, kp, s.untilT, 1, C, s.d_state, s.state_row, s.values, vp, 1, s.values, vp);
+    for (int64_t i = 0; a.d_v.data && i < x.n; i++)
+        for_vectors(V, [&](int64_t j, auto extent) { store(x.row(a.d_v, i) + j, load(s.values + i * vp + j), extent); });
+
+    product(kp, C, vp, state, s.state_row, 1, s.columns, C, nullptr, 0, 0, s.dqT, C);
+    product(kp, C, vp, s.d_state, s.state_row, 1, s.valuesT, C, nullptr, 0, 0, s.y, C);
+    for (int64_t d = 0; d < kp; d++)
+        for (int i = 0; i < C; i += W) store(s.dqT + d * C + i, splat(s.first[d]) * load(s.dqT + d * C + i));
+    product(kp, C, C, s.keysT, C, 1, dPt, C, s.dqT, C, 1, s.dqT, C);
+    product(kp, C, C, s.queriesT, C, 1, dP, C, nullptr, 0, 0, s.dkT, C);
+    for (int64_t d = 0; d < kp; d++)
+        for (int i = 0; i < C; i += W) {
+            Vector E = load(s.decaysT + d * C + i), inner = load(s.dqT + d * C + i), end = splat(s.decaysT[d * C + C - 1]);
+            Vector dk = (load(s.dkT + d * C + i) + end * load(s.y + d * C + i)) / E;
+            store(s.weighted + d * C + i, load(s.queriesT + d * C + i) * inner - load(s.keysT + d * C + i) * E * dk); // q dq - k dk
+            store(s.dqT + d * C + i, splat(static_cast<float>(a.scale)) * E * inner);
+            store(s.dkT + d * C + i, dk);
+        }
+    if (a.d_q.data) transpose(s.dqT, C, K, x.n, x.row(a.d_q, 0), a.d_q.stride[1]);
+    if (a.d_k.data) transpose(s.dkT, C, K, x.n, x.row(a.d_k, 0), a.d_k.stride[1]);
+
+    // dS = alpha_first (E_end dS' + QE^T dO)
+    for (int64_t d = 0; d < kp; d++) {
+        s.y[d] = s.first[d] * s.decaysT[d * C + C - 1];
+        for (int i = 0; i < C; i += W) store(s.queriesT + d * C + i, splat(s.first[d]) * load(s.queriesT + d * C + i));
+    }
+    scale_rows(s, s.d_state, s.d_state, s.y);
+    product(kp, vp, C, s.queriesT, C, 1, dO, vp, s.d_state, s.state_row, 1, s.d_state, s.state_row);
+    if (!a.d_log_decay.data) return;
+    for (int64_t d = 0; d < K; d++) {
+        float gradient = dot(state + d * s.state_row, s.d_state + d * s.state_row, vp);
+        for (int64_t i = 0; i < x.n; i++) {
+            x.row(a.d_log_decay, i)[d] = gradient;
+            gradient -= s.weighted[d * C + i];
+        }
+    }
+}
+
+void leave_strong_chunk(const Tokens& x, const ChannelBackwardScratch& s, const float* state) {
+    const Args& a = x.a;
+    const int64_t K = a.key_dim, V = a.value_dim;
+    const float scale = static_cast<float>(a.scale);
+    read_rows(x.row(a.v, 0), a.v.stride[1], x.n, V, s.vp, s.values);
+    if (a.d_o.data) read_rows(x.row(a.d_o, 0), a.d_o.stride[1], x.n, V, s.vp, s.rows);
+    else
+        for (int64_t i = 0; i < C * s.vp; i++) s.rows[i] = 0.0f;
+    for (int64_t i = 0; i + 1 < x.n; i++) advance_token(x, s, i, i == 0 ? state : s.token_state(i - 1), s.token_state(i));
+    for (int64_t i = x.n - 1; i >= 0; i--) {
+        const float *before = i == 0 ? state : s.token_state(i - 1), *k = x.row(a.k, i), *q = x.row(a.q, i), *v = s.values + i * s.vp, *dO = s.rows + i * s.vp;
+        float *dv = s.columns, seen = dot(v, dO, s.vp);
+        for (int64_t j = 0; j < s.vp; j++) dv[j] = 0.0f;
+        for (int64_t d = 0; d < K; d++) {
+            const float *S = before + d * s.state_row, alpha = s.chunk_decays[i * s.kp + d];
+            float* dS = s.d_state + d * s.state_row;
+            Vector key = splat(k[d]), query = splat(scale * q[d]), dk = {}, da = {}, read = {};
+            for (int64_t j = 0; j < s.vp; j += W) {
+                Vector g = load(dS + j) + query * load(dO + j), old = load(S + j);
+                dk += g * load(v + j);
+                da += g * old;
+                read += old * load(dO + j);
+                store(dv + j, load(dv + j) + key * g);
+                store(dS + j, splat(alpha) * g);
+            }
+            if (a.d_q.data) x.row(a.d_q, i)[d] = scale * (alpha * sum(read) + k[d] * seen);
+            if (a.d_k.data) x.row(a.d_k, i)[d] = sum(dk);
+            if (a.d_log_decay.data) x.row(a.d_log_decay, i)[d] = alpha * sum(da);
+        }
+        if (a.d_v.data) for_vectors(V, [&](int64_t j, auto extent) { store(x.row(a.d_v, i) + j, load(dv + j), extent); });
+    }
+}
+
+void run_chain(const Args& a, int64_t b, int64_t h, char* slice) {
+    Arena arena{slice};
+    ChannelBackwardScratch s(arena, a);
+    const int64_t K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V), saved = checkpoint_count(T, interval);
+    auto state_of = [&](const memgen_tensor& x) { return x.data ? x.data + b * x.stride[0] + h * x.stride[1] : nullptr; };
+
+    copy_state_in(state_of(a.d_final_state), a.d_final_state.stride[2], K, V, s.d_state, s.kp, s.state_row);
+    for (int64_t segment = saved; segment >= 0 && T > 0; segment--) {
+        int64_t start = segment * interval, end = start + interval < T ? start + interval : T, chunks = padded(end - start, C) / C;
+        if (segment > 0) copy_state_in(static_cast<const float*>(a.checkpoints) + ((b * a.heads + h) * saved + segment - 1) * K * V, V, K, V, s.states, s.kp, s.state_row);
+        else copy_state_in(state_of(a.initial_state), a.initial_state.stride[2], K, V, s.states, s.kp, s.state_row);
+        auto tokens = [&](int64_t c) {
+            int64_t t = start + c * C;
+            return Tokens{a, b, h, t, end - t < C ? end - t : C};
+        };
+        for (int64_t c = 0; c + 1 < chunks; c++) enter_chunk(tokens(c), s, s.state(c), s.state(c + 1));
+        for (int64_t c = chunks - 1; c >= 0; c--) {
+            bool mild = read_decays(tokens(c), s);
+            (mild ? leave_mild_chunk : leave_strong_chunk)(tokens(c), s, s.state(c));
+        }
+    }
+    if (a.d_initial_state.data) copy_state_out(s.d_state, s.state_row, K, V, state_of(a.d_initial_state), a.d_initial_state.stride[2]);
+}
+
+} // namespace
+
+namespace MEMGEN_ISA {
+void channel_decay_backward(const memgen_channel_decay_args& a, const Scratch& scratch) {
+    for_items(a.batch * a.heads, scratch.workers, [&](int64_t item, int worker) { run_chain(a, item / a.heads, item % a.heads, scratch.of(worker)); });
+}
+} // namespace MEMGEN_ISA
+
+} // namespace memgen

@@ -1,0 +1,137 @@
+// Forward pass of linear attention with a decay for every key channel, on strips of value columns.
+//
+// Within a group of tokens S_t = diag(c_t) Shat_t, c_t being the decay since the group's start: keys are
+// divided by c_t, queries multiplied, and the sweep is that of plain linear attention; the next sweep
+// multiplies diag(c) in. A group whose c falls below 2^-64 somewhere runs by the definition.
+#include "strip.h"
+
+namespace memgen {
+namespace {
+
+constexpr int Group = W == 16 ? 4 : 2;
+constexpr float SmallestDecay = 1.0f / 18446744073709551616.0f; // 2^-64
+
+struct ChannelBlock {
+    const float *k[Block + 4], *q[Block + 4]; // factored; of a strong group as given
+    bool strong[Block];                       // at a group's first token: its decays are in scratch.keys
+    int64_t tokens;
+};
+
+MEMGEN_INLINE float smallest(Vector x) { return -largest(-x); }
+
+void read_group(const Args& a, const Share& share, const ChannelForwardScratch& scratch, int64_t h, int64_t t0, int64_t t, ChannelBlock& block) {
+    const int64_t K = a.key_dim;
+    const float *decay[Group], *k[Group], *q[Group];
+    int64_t n = block.tokens - t < Group ? block.tokens - t : Group;
+    for (int64_t g = 0; g < n; g++) {
+        auto row = [&](const memgen_tensor& x) { return x.data + share.b * x.stride[0] + (t0 + t + g) * x.stride[1] + h * x.stride[2]; };
+        decay[g] = row(a.log_decay), k[g] = row(a.k), q[g] = row(a.q);
+    }
+    float *keys = scratch.keys + t * K, *queries = scratch.queries + t * K, *left = scratch.left + t / Group * K;
+    const Vector scale = splat(static_cast<float>(a.scale));
+    Vector least = splat(1.0f);
+    for_vectors(K, [&](int64_t i, auto extent) {
+        Vector c = splat(1.0f);
+        for (int64_t g = 0; g < n; g++) {
+            c *= exponential(load(decay[g] + i, extent));
+            store(keys + g * K + i, load(k[g] + i, extent) / c, extent);
+            store(queries + g * K + i, load(q[g] + i, extent) * scale * c, extent);
+        }
+        store(left + i, c, extent);
+        least = c >= least ? least : c; // keeps a NaN
+    });
+    block.strong[t] = !(smallest(least) >= SmallestDecay);
+    for (int64_t g = 0; g < n; g++) block.k[t + g] = keys + g * K, block.q[t + g] = queries + g * K;
+    if (!block.strong[t]) return;
+    for (int64_t g = 0; g < n; g++) {
+        block.k[t + g] = k[g], block.q[t + g] = q[g];
+        for_vectors(K, [&](int64_t i, auto extent) { store(keys + g * K + i, exponential(load(decay[g] + i, extent)), extent); });
+    }
+    for (int64_t i = 0; i < K; i++) left[i] = 1.0f;
+}
+
+template <bool Decay>
+MEMGEN_INLINE void channel_sweep(int64_t K, float* s, const float* factor, const float* const* k, const float* const* q, const Vector (*values)[2], Vector (*reads)[2]) {
+    Vector sum[Group][2] = {};
+    for (int64_t i = 0; i < K; i++, s += Strip) {
+        Vector s0 = load(s), s1 = load(s + W);
+        if constexpr (Decay) {
+            Vector f = splat(factor[i]);
+            s0 *= f;
+            s1 *= f;
+        }
+#pragma GCC unroll 4
+        for (int g = 0; g < Group; g++) {
+            Vector w = splat(k[g][i]);
+            s0 += w * values[g][0];
+            s1 += w * values[g][1];
+            w = splat(q[g][i]);
+            sum[g][0] += w * s0;
+            sum[g][1] += w * s1;
+        }
+        store(s, s0);
+        store(s + W, s1);
+    }
+#pragma GCC unroll 4
+    for (int g = 0; g < Group; g++) reads[g][0] = sum[g][0], reads[g][1] = sum[g][1];
+}
+
+void channel_token(int64_t K, float* s, const float* factor, const float* decay, const float* k, const float* q, float scale, const float* v, float* o) {
+    Vector v0 = load(v), v1 = load(v + W), y0 = {}, y1 = {};
+    for (int64_t i = 0; i < K; i++) {
+        Vector f = splat(factor ? factor[i] * decay[i] : decay[i]), w = splat(k[i]), r = splat(q[i]);
+        Vector s0 = f * load(s + i * Strip) + w * v0, s1 = f * load(s + i * Strip + W) + w * v1;
+        store(s + i * Strip, s0);
+        store(s + i * Strip + W, s1);
+        y0 += r * s0;
+        y1 += r * s1;
+    }
+    store(o, splat(scale) * y0);
+    store(o + W, splat(scale) * y1);
+}
+
+void channel_strip(const ChannelBlock& block, const ChannelForwardScratch& scratch, const Ahead& ahead, int64_t K, float scale, float* s) {
+    const float *v = scratch.values, *factor = nullptr;
+    float* o = scratch.outputs;
+    for (int64_t t = 0; t < block.tokens; t += Group) {
+        ahead.request(t, Group);
+        if (block.strong[t])
+            for (int64_t u = t; u < t + Group && u < block.tokens; u++) {
+                channel_token(K, s, factor, scratch.keys + u * K, block.k[u], block.q[u], scale, v + u * Strip, o + u * Strip);
+                factor = nullptr;
+            }
+        else {
+            Vector values[Group][2] = {}, reads[Group][2];
+            for (int64_t g = 0; g < Group && t + g < block.tokens; g++) values[g][0] = load(v + (t + g) * Strip), values[g][1] = load(v + (t + g) * Strip + W);
+            if (factor) channel_sweep<true>(K, s, factor, block.k + t, block.q + t, values, reads);
+            else channel_sweep<false>(K, s, nullptr, block.k + t, block.q + t, values, reads);
+            for (int64_t g = 0; g < Group && t + g < block.tokens; g++) {
+                store(o + (t + g) * Strip, reads[g][0]);
+                store(o + (t + g) * Strip + W, reads[g][1]);
+            }
+            factor = scratch.left + t / Group * K;
+        }
+    }
+    for (int64_t i = 0; factor && i < K; i++)
+        for (int n = 0; n < 2; n++) store(s + i * Strip + n * W, splat(factor[i]) * load(s + i * Strip + n * W));
+}
+
+} // namespace
+
+namespace MEMGEN_ISA {
+void channel_decay_forward(const memgen_channel_decay_args& a, const Scratch& scratch) {
+    run_strips(a, scratch, [&](const Share& share, char* slice) {
+        Arena arena{slice};
+        ChannelForwardScratch s(arena, a);
+        run_share(a, share, s, [&](int64_t h, int64_t t0) {
+            ChannelBlock block;
+            block.tokens = a.tokens - t0 < Block ? a.tokens - t0 : Block;
+            for (int64_t t = 0; t < block.tokens; t += Group) read_group(a, share, s, h, t0, t, block);
+            for (int64_t t = block.tokens; t < block.tokens + 4; t++) block.k[t] = block.q[t] = s.zero;
+            advance_strips(a, share, s, h, t0, [&](const Ahead& ahead, float* state) { channel_strip(block, s, ahead, a.key_dim, static_cast<float>(a.scale), state); });
+        });
+    });
+}
+} // namespace MEMGEN_ISA
+
+} // namespace memgen

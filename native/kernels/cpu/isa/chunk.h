@@ -1,0 +1,48 @@
+// What the chunked backward passes share: a chunk of 16 tokens, read into padded operands.
+#pragma once
+#include "layout.h"
+#include "matrix.h"
+
+namespace memgen {
+namespace {
+
+constexpr int C = static_cast<int>(Chunk);
+
+// Row t of head h: the axes of x are [B, T, H, ..].
+MEMGEN_INLINE float* at(const memgen_tensor& x, int64_t b, int64_t t, int64_t h) { return x.data + b * x.stride[0] + t * x.stride[1] + h * x.stride[2]; }
+
+// Rows t .. t+n of [T, width], turned: out [padded width, 16], zero where there is no number.
+inline void read_turned(const float* x, int64_t row, int64_t n, int64_t width, int64_t padded_width, float* out) {
+    if (n < C || width < padded_width)
+        for (int64_t i = 0; i < padded_width * C; i++) out[i] = 0.0f;
+    transpose(x, row, n, width, out, C);
+}
+
+inline void read_rows(const float* x, int64_t row, int64_t n, int64_t width, int64_t padded_width, float* out) {
+    for (int64_t i = 0; i < C; i++) {
+        int64_t valid = i < n ? width : 0, j = 0;
+        for (; j + W <= valid; j += W) store(out + i * padded_width + j, load(x + i * row + j));
+        for (; j < valid; j++) out[i * padded_width + j] = x[i * row + j];
+        for (; j < padded_width; j++) out[i * padded_width + j] = 0.0f;
+    }
+}
+
+inline void copy_state_in(const float* from, int64_t row, int64_t K, int64_t V, float* to, int64_t kp, int64_t to_row) {
+    for (int64_t i = 0; i < kp; i++)
+        for (int64_t j = 0; j < to_row; j++) to[i * to_row + j] = i < K && j < V && from ? from[i * row + j] : 0.0f;
+}
+
+// out[k, i] = factor[i] x[k, i]
+inline void weigh(const float* x, const float* factor, int64_t rows, float* out, int64_t out_row) {
+    for (int64_t k = 0; k < rows; k++)
+        for (int n = 0; n < C; n += W) store(out + k * out_row + n, load(factor + n) * load(x + k * C + n));
+}
+
+// A state out of its padded rows.
+inline void copy_state_out(const float* from, int64_t from_row, int64_t K, int64_t V, float* to, int64_t row) {
+    for (int64_t i = 0; i < K; i++)
+        for (int64_t j = 0; j < V; j++) to[i * row + j] = from[i * from_row + j];
+}
+
+} // namespace
+} // namespace memgen

@@ -1,0 +1,136 @@
+// What the forward passes on strips share. A strip is 2W value columns of a state, S [K, 2W]; columns
+// never mix, so it runs through a block of tokens alone and stays in the first-level cache meanwhile.
+#pragma once
+#include "delta_layout.h"
+#include "kernels.h"
+#include "threads.h"
+#include "vector.h"
+
+namespace memgen {
+namespace {
+
+typedef memgen_gated_delta_rule_args Args;
+
+constexpr int64_t Strip = 2 * W;
+
+// The columns of v and o that this worker takes next, asked for a little with every sweep, so that memory
+// works meanwhile.
+struct Ahead {
+    const float *v, *o;
+    int64_t v_row, o_row, tokens;
+
+    void request(int64_t t, int64_t count) const {
+        for (int64_t u = t; u < t + count && u < tokens; u++)
+            for (int64_t i = 0; i < Strip; i += 16) {
+                __builtin_prefetch(v + u * v_row + i, 0, 2);
+                __builtin_prefetch(o + u * o_row + i, 1, 2);
+            }
+    }
+};
+
+inline void exponentials(float* x, int64_t n) {
+    int64_t i = 0;
+    for (; i + W <= n; i += W) store(x + i, exponential(load(x + i)));
+    if (i < n) store_part(x + i, exponential(load_part(x + i, n - i)), n - i);
+}
+
+inline void copy_strip_in(const float* from, int64_t row, int64_t rows, int64_t width, float* to) {
+    for (int64_t i = 0; i < rows; i++) {
+        if (width == Strip) store(to + i * Strip, load(from + i * row)), store(to + i * Strip + W, load(from + i * row + W));
+        else
+            for (int64_t j = 0; j < Strip; j++) to[i * Strip + j] = j < width ? from[i * row + j] : 0.0f;
+    }
+}
+
+inline void copy_strip_out(const float* from, int64_t rows, int64_t width, float* to, int64_t row) {
+    for (int64_t i = 0; i < rows; i++) {
+        if (width == Strip) store(to + i * row, load(from + i * Strip)), store(to + i * row + W, load(from + i * Strip + W));
+        else
+            for (int64_t j = 0; j < width; j++) to[i * row + j] = from[i * Strip + j];
+    }
+}
+
+// What one worker takes at a time: some heads of one batch row, some strips of each.
+struct Share {
+    int64_t b, first_head, last_head, first, last;
+};
+
+struct StripView {
+    int64_t h, s, width;
+    float* state;
+};
+
+template <class Function>
+MEMGEN_INLINE void for_strips(const Args& a, const Share& share, const DeltaForwardScratch& scratch, int64_t h, Function&& function) {
+    for (int64_t s = share.first; s < share.last; s++) {
+        int64_t left = a.value_dim - s * Strip;
+        float* states = scratch.state + (h - share.first_head) * a.key_dim * padded(a.value_dim, WidestStrip);
+        function(StripView{h, s, left < Strip ? left : Strip, states + s * a.key_dim * Strip});
+    }
+}
+
+// One block of one head: every strip of it by way of buffers, since a miss on v or o inside a recurrence
+// would hold up every store after it. recurrence(ahead, state) works from scratch.values to
+// scratch.outputs, [Block, 2W] each. Checkpoints are written where they are due.
+template <class Recurrence>
+void advance_strips(const Args& a, const Share& share, const DeltaForwardScratch& scratch, int64_t h, int64_t t0, Recurrence&& recurrence) {
+    const int64_t b = share.b, K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V);
+    const int64_t tokens = T - t0 < Block ? T - t0 : Block, next = t0 + tokens;
+    const float* v = a.v.data + b * a.v.stride[0] + t0 * a.v.stride[1] + h * a.v.stride[2];
+    float* o = a.o.data + b * a.o.stride[0] + t0 * a.o.stride[1] + h * a.o.stride[2];
+    bool checkpoint = a.checkpoints && next < T && next % interval == 0;
+    float* saved = checkpoint ? static_cast<float*>(a.checkpoints) + ((b * a.heads + h) * checkpoint_count(T, interval) + next / interval - 1) * K * V : nullptr;
+    const int64_t h2 = h + 1 < share.last_head ? h + 1 : share.first_head, t2 = h + 1 < share.last_head ? t0 : next;
+    for_strips(a, share, scratch, h, [&](const StripView& strip) {
+        int64_t column = strip.s * Strip;
+        Ahead ahead = {a.v.data + b * a.v.stride[0] + t2 * a.v.stride[1] + h2 * a.v.stride[2] + column, a.o.data + b * a.o.stride[0] + t2 * a.o.stride[1] + h2 * a.o.stride[2] + column,
+                       a.v.stride[1], a.o.stride[1], T - t2 < Block ? T - t2 : Block};
+        copy_strip_in(v + column, a.v.stride[1], tokens, strip.width, scratch.values);
+        recurrence(ahead, strip.state);
+        copy_strip_out(scratch.outputs, tokens, strip.width, o + column, a.o.stride[1]);
+        if (saved) copy_strip_out(strip.state, K, strip.width, saved + column, V);
+    });
+}
+
+// All tokens of a share: advance(h, t0) takes one head through one block.
+template <class Advance>
+void run_share(const Args& a, const Share& share, const DeltaForwardScratch& scratch, Advance&& advance) {
+    const int64_t K = a.key_dim;
+    for (int64_t i = 0; i < K + WidestStrip; i++) scratch.zero[i] = 0.0f;
+    for (int64_t h = share.first_head; h < share.last_head; h++)
+        for_strips(a, share, scratch, h, [&](const StripView& strip) {
+            if (a.initial_state.data)
+                copy_strip_in(a.initial_state.data + share.b * a.initial_state.stride[0] + h * a.initial_state.stride[1] + strip.s * Strip, a.initial_state.stride[2], K, strip.width, strip.state);
+            else
+                for (int64_t i = 0; i < 2 * K; i++) store(strip.state + i * W, Vector{});
+        });
+    for (int64_t t0 = 0; t0 < a.tokens; t0 += Block)
+        for (int64_t h = share.first_head; h < share.last_head; h++) advance(h, t0);
+    if (!a.final_state.data) return;
+    for (int64_t h = share.first_head; h < share.last_head; h++)
+        for_strips(a, share, scratch, h, [&](const StripView& strip) {
+            copy_strip_out(strip.state, K, strip.width, a.final_state.data + share.b * a.final_state.stride[0] + h * a.final_state.stride[1] + strip.s * Strip, a.final_state.stride[2]);
+        });
+}
+
+// Groups of heads as large as leaves every worker the same number of them; where there are too few
+// heads for that, strips are dealt out too. run(share, slice)
+template <class Run>
+void run_strips(const Args& a, const Scratch& scratch, Run&& run) {
+    const int64_t workers = scratch.workers, strips = (a.value_dim + Strip - 1) / Strip;
+    int64_t group = largest_head_group(a), parts = 1;
+    while (group > 1 && a.batch * ((a.heads + group - 1) / group) % workers != 0 && a.batch * ((a.heads + group - 1) / group) < 4 * workers) group--;
+    int64_t groups = (a.heads + group - 1) / group, items = a.batch * groups;
+    if (items > 0 && items % workers != 0 && items < 4 * workers) {
+        parts = (4 * workers + items - 1) / items;
+        if (parts > strips) parts = strips;
+    }
+    for_items(items * parts, scratch.workers, [&](int64_t item, int worker) {
+        int64_t part = item % parts, g = item / parts % groups, last = (g + 1) * group;
+        Share share = {item / parts / groups, g * group, last < a.heads ? last : a.heads, strips * part / parts, strips * (part + 1) / parts};
+        run(share, scratch.of(worker));
+    });
+}
+
+} // namespace
+} // namespace memgen
