@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Memory.Gen.Runtime;
 using Memory.Gen.Runtime.Files;
 using Memory.Gen.Training.Data;
@@ -89,6 +88,9 @@ public sealed class Trainer : IDisposable
     /// <summary>Called with all parameters between the backward pass and clipping: where gradients are averaged over machines.</summary>
     public Action<IReadOnlyList<Parameter>>? ReduceGradients { get; set; }
 
+    /// <summary>What measures the time spent in steps.</summary>
+    internal TimeProvider Clock { get; init; } = TimeProvider.System;
+
     /// <summary>Optimizer steps done.</summary>
     public long Step { get; private set; }
 
@@ -141,7 +143,7 @@ public sealed class Trainer : IDisposable
 
     private TrainingProgress TakeStep()
     {
-        long started = Stopwatch.GetTimestamp();
+        long started = Clock.GetTimestamp();
         var batch = batches.Next()!;
         double learningRate = Schedule.LearningRate(options, options.Steps is { } steps
             ? (Step + 1) / (double)steps
@@ -164,7 +166,7 @@ public sealed class Trainer : IDisposable
             optimization.Step(learningRate);
             state.Detach();
         }
-        lastStep = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        lastStep = Clock.GetElapsedTime(started).TotalSeconds;
         seconds += lastStep;
         Step++;
         Tokens += batch.Tokens;

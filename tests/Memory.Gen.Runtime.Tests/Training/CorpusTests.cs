@@ -7,7 +7,7 @@ namespace Memory.Gen.Runtime.Tests.Training;
 public class CorpusTests
 {
     [Fact]
-    public void Default_corpus_is_documentation_with_whole_assemblies_held_out()
+    public void DefaultCorpusIsDocumentationWithWholeAssembliesHeldOut()
     {
         var corpus = Corpus.Load();
 
@@ -26,7 +26,7 @@ public class CorpusTests
     }
 
     [Fact]
-    public void Documentation_becomes_plain_english()
+    public void DocumentationBecomesPlainEnglish()
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.File("Shapes.xml"), """
@@ -53,7 +53,7 @@ public class CorpusTests
     }
 
     [Fact]
-    public void Held_out_choice_does_not_depend_on_order()
+    public void HeldOutChoiceDoesNotDependOnOrder()
     {
         var documents = Enumerable.Range(0, 200).Select(i => new TextDocument($"d{i}", new string('x', 50 + i))).ToList();
 
@@ -66,7 +66,7 @@ public class CorpusTests
     }
 
     [Fact]
-    public void Single_file_gives_its_end_to_validation()
+    public void SingleFileGivesItsEndToValidation()
     {
         using var folder = new TemporaryFolder();
         string text = string.Concat(Enumerable.Range(0, 1000).Select(i => $"line {i} is ü long\n"));
@@ -80,7 +80,7 @@ public class CorpusTests
     }
 
     [Fact]
-    public void Folder_skips_what_is_not_text()
+    public void FolderSkipsWhatIsNotText()
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.File("a.txt"), string.Join('\n', Enumerable.Range(0, 100)));
@@ -98,7 +98,7 @@ public class CorpusTests
     [InlineData(new byte[] { 32, 10 }, "is empty")]
     [InlineData(new byte[] { 65, 0, 66 }, "NUL")]
     [InlineData(new byte[] { 65, 0xE9, 66 }, "1 of its 3 bytes")]
-    public void A_file_that_is_no_text_is_named_with_the_reason(byte[] content, string reason)
+    public void AFileThatIsNoTextIsNamedWithTheReason(byte[] content, string reason)
     {
         using var folder = new TemporaryFolder();
         File.WriteAllBytes(folder.File("odd"), content);
@@ -110,7 +110,7 @@ public class CorpusTests
     }
 
     [Fact]
-    public void A_few_bad_bytes_in_a_long_text_do_not_matter()
+    public void AFewBadBytesInALongTextDoNotMatter()
     {
         byte[] bytes = [.. Encoding.UTF8.GetBytes(new string('a', 5000)), 0xE9];
 
@@ -118,7 +118,7 @@ public class CorpusTests
     }
 
     [Fact]
-    public void A_missing_path_and_an_empty_folder_are_errors()
+    public void AMissingPathAndAnEmptyFolderAreErrors()
     {
         using var folder = new TemporaryFolder();
 
@@ -127,7 +127,7 @@ public class CorpusTests
     }
 
     [Fact]
-    public void Too_short_a_text_cannot_be_split()
+    public void TooShortATextCannotBeSplit()
     {
         Assert.Throws<InvalidDataException>(() => Corpus.FromDocuments("test", [new TextDocument("a", "x")]));
     }

@@ -9,7 +9,7 @@ public class MetricsTests
     private static byte[] Bytes(string text) => Encoding.UTF8.GetBytes(text);
 
     [Fact]
-    public void Witten_bell_by_hand()
+    public void WittenBellByHand()
     {
         // "abab": order 0 counts a 2, b 2 of 4, 2 distinct. After a: b 2 of 2, 1 distinct. After b: a 1 of 1, 1 distinct.
         var model = CountModel.Train([Bytes("abab")], 1);
@@ -22,7 +22,7 @@ public class MetricsTests
     }
 
     [Fact]
-    public void Bits_per_byte_is_the_mean_cost_by_order()
+    public void BitsPerByteIsTheMeanCostByOrder()
     {
         var model = CountModel.Train([Bytes("abab"), Bytes("ba")], 2);
         double[] bits = model.BitsPerByte([Bytes("abc"), Bytes("b")]);
@@ -34,7 +34,7 @@ public class MetricsTests
     }
 
     [Fact]
-    public void Probabilities_of_all_bytes_sum_to_one()
+    public void ProbabilitiesOfAllBytesSumToOne()
     {
         var model = CountModel.Train([Bytes("the cat sat on the mat. the end.")], 5);
         foreach (string context in new[] { "", "t", "the ", "sat on", "zzzzz", "e en" })
@@ -42,7 +42,7 @@ public class MetricsTests
     }
 
     [Fact]
-    public void Counts_do_not_cross_documents()
+    public void CountsDoNotCrossDocuments()
     {
         var apart = CountModel.Train([Bytes("a"), Bytes("b")], 1);
         var together = CountModel.Train([Bytes("ab")], 1);
@@ -52,7 +52,7 @@ public class MetricsTests
     }
 
     [Fact]
-    public void Compressors_cost_what_their_output_weighs()
+    public void CompressorsCostWhatTheirOutputWeighs()
     {
         var noise = new byte[20_000];
         new Random(1).NextBytes(noise);

@@ -11,7 +11,7 @@ public class TokenizerTests
     private const string Sample = "The theme of the thesis: there they thought, then they threw.\nThe 12 thin things, 3 through 7; don't thank them, they're thick! Straße, 東京 → 東京都.\n";
 
     [Fact]
-    public void Merges_are_learnt_by_frequency_then_by_the_lower_tokens()
+    public void MergesAreLearntByFrequencyThenByTheLowerTokens()
     {
         // Words: "ab" twice, " ab" three times, " cd" twice. Pairs: a+b 5, ' '+a 3, c+d 2, ' '+c 2.
         // a+b (256), then ' '+ab (257); of the two pairs that occur twice ' '+c is the lower one (258), then ' c'+d (259).
@@ -22,7 +22,7 @@ public class TokenizerTests
     }
 
     [Fact]
-    public void Encoding_applies_the_merges_in_the_order_learnt()
+    public void EncodingAppliesTheMergesInTheOrderLearnt()
     {
         var tokenizer = BytePairTrainer.Train([Sample], 320);
         using var folder = new TemporaryFolder();
@@ -45,7 +45,7 @@ public class TokenizerTests
     }
 
     [Fact]
-    public void Every_text_round_trips_and_its_bytes_are_all_there()
+    public void EveryTextRoundTripsAndItsBytesAreAllThere()
     {
         ITokenizer[] tokenizers = [new ByteTokenizer(), BytePairTrainer.Train([Sample], 300)];
         foreach (var tokenizer in tokenizers)
@@ -59,7 +59,7 @@ public class TokenizerTests
     }
 
     [Fact]
-    public void Saved_vocabulary_encodes_alike()
+    public void SavedVocabularyEncodesAlike()
     {
         using var folder = new TemporaryFolder();
         var tokenizer = BytePairTrainer.Train([Sample], 330);
@@ -73,7 +73,7 @@ public class TokenizerTests
     }
 
     [Fact]
-    public void Saved_byte_tokenizer_comes_back_as_one()
+    public void SavedByteTokenizerComesBackAsOne()
     {
         using var folder = new TemporaryFolder();
         new ByteTokenizer().Save(folder.Path);
@@ -82,7 +82,7 @@ public class TokenizerTests
     }
 
     [Fact]
-    public void Streamed_text_never_breaks_a_character()
+    public void StreamedTextNeverBreaksACharacter()
     {
         var tokenizer = new ByteTokenizer();
         long[] tokens = [.. tokenizer.Encode("a東🙂").Select(t => (long)t)];
@@ -97,7 +97,7 @@ public class TokenizerTests
     [InlineData("vocab.json", "{\"a\": 0}", "1 of the 256 bytes")]
     [InlineData("vocab.json", "{\"a\": 7}", "numbered 0 to 0")]
     [InlineData("merges.txt", "#version: 0.2\nq x\n", "line 2")]
-    public void A_damaged_vocabulary_is_refused(string file, string content, string reason)
+    public void ADamagedVocabularyIsRefused(string file, string content, string reason)
     {
         using var folder = new TemporaryFolder();
         BytePairTrainer.Train([Sample], 300).Save(folder.Path);
@@ -110,7 +110,7 @@ public class TokenizerTests
     }
 
     [Fact]
-    public void Tokens_outside_the_vocabulary_are_refused()
+    public void TokensOutsideTheVocabularyAreRefused()
     {
         Assert.Throws<ArgumentOutOfRangeException>(() => new ByteTokenizer().Bytes(256));
         Assert.Throws<ArgumentOutOfRangeException>(() => BytePairTrainer.Train(["aa aa"], 257).Bytes(-1));

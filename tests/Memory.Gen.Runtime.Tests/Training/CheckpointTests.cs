@@ -1,0 +1,127 @@
+using Memory.Gen.Runtime.Files;
+using Memory.Gen.Training;
+using Memory.Gen.Training.Tokenizers;
+using Xunit;
+
+namespace Memory.Gen.Runtime.Tests.Training;
+
+[Collection("Alone")]
+public class CheckpointTests
+{
+    private static readonly TrainingOptions Options = new() { Batch = 2, Window = 16, Steps = 5, CheckpointInterval = TimeSpan.FromTicks(1) };
+
+    private static void Train(string folder, long steps = 5)
+    {
+        using var model = TrainerTests.NewModel();
+        using var trainer = new Trainer(model, TrainerTests.Text, new ByteTokenizer(), Options with { Steps = steps }, folder);
+        trainer.Run();
+    }
+
+    [Fact]
+    public void TheLastOnesAreKept()
+    {
+        using var folder = new TemporaryFolder();
+        Train(folder.Path);
+
+        Assert.Equal(["checkpoint-000005", "checkpoint-000004", "checkpoint-000003"], new Checkpoints(folder.Path).Paths.Select(Path.GetFileName));
+        Assert.Equal(3, Directory.GetFileSystemEntries(folder.Path).Length);
+    }
+
+    [Fact]
+    public void WeightsAndTokenizerComeBack()
+    {
+        using var folder = new TemporaryFolder();
+        Train(folder.Path);
+        var checkpoint = new Checkpoints(folder.Path).LoadLatest();
+        using TinyHybrid model = TrainerTests.NewModel(8), again = TrainerTests.NewModel(9);
+
+        checkpoint.LoadWeights(model);
+        checkpoint.LoadWeights(again);
+
+        Assert.IsType<ByteTokenizer>(checkpoint.LoadTokenizer());
+        Assert.All(model.parameters().Zip(again.parameters()), p => Assert.True(p.First.equal(p.Second).all().item<bool>()));
+    }
+
+    public static TheoryData<string> Files => ["model.safetensors", "optimizer.safetensors", "memory.safetensors", "vocab.json", "merges.txt", "checkpoint.json"];
+
+    [Theory, MemberData(nameof(Files))]
+    public void AnAlteredFileIsNamedAndTheCheckpointBeforeLoads(string name)
+    {
+        using var folder = new TemporaryFolder();
+        Train(folder.Path);
+        string path = folder.File(Path.Combine("checkpoint-000005", name));
+        byte[] whole = File.ReadAllBytes(path);
+
+        byte[] altered = [.. whole];
+        altered[^(whole.Length / 3 + 1)] ^= 1;
+        foreach (byte[]? content in new[] { altered, whole[..(whole.Length * 2 / 3)], [], null })
+        {
+            if (content is null) File.Delete(path);
+            else File.WriteAllBytes(path, content);
+            var refused = new List<string>();
+
+            var checkpoint = new Checkpoints(folder.Path).LoadLatest(refused.Add);
+
+            Assert.Equal(4, checkpoint.Snapshot.Step);
+            Assert.Contains("checkpoint-000005", Assert.Single(refused));
+            Assert.Contains(name, refused[0]);
+        }
+    }
+
+    [Fact]
+    public void ADescriptionCannotNameOtherFilesOrOtherNumbers()
+    {
+        using var folder = new TemporaryFolder();
+        Train(folder.Path);
+        string path = folder.File("checkpoint-000005/checkpoint.json"), json = File.ReadAllText(path);
+
+        foreach (string changed in new[] { json.Replace("\"step\": 5", "\"step\": 6"), json.Replace("vocab.json", "../../etc.json"), json.Replace("memory-gen-checkpoint", "other"), "[]", "{}", "null" })
+        {
+            Assert.NotEqual(json, changed);
+            File.WriteAllText(path, changed);
+            Assert.Contains("checkpoint.json", Assert.Throws<MemoryFileException>(() => Checkpoint.Open(folder.File("checkpoint-000005"))).Message);
+        }
+    }
+
+    [Fact]
+    public void WhenSavingFailsTheOnesBeforeAreThere()
+    {
+        using var folder = new TemporaryFolder();
+        Train(folder.Path);
+        var checkpoints = new Checkpoints(folder.Path);
+
+        var error = Assert.Throws<MemoryFileException>(() => checkpoints.Save(6, path =>
+        {
+            File.WriteAllText(Path.Combine(path, "model.safetensors"), "begun");
+            throw new IOException("No space left on device");
+        }));
+
+        Assert.Contains("No space left on device", error.Message);
+        Assert.Equal(5, checkpoints.LoadLatest().Snapshot.Step);
+        Assert.Equal(3, Directory.GetFileSystemEntries(folder.Path).Length);
+    }
+
+    [Fact]
+    public void AnUnfinishedOneIsIgnoredAndRemoved()
+    {
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder.File(".unfinished-checkpoint-000009"));
+        Assert.Contains("holds no checkpoint", Assert.Throws<MemoryFileException>(() => new Checkpoints(folder.Path).LoadLatest()).Message);
+
+        Train(folder.Path, 1);
+
+        Assert.Equal(1, new Checkpoints(folder.Path).LoadLatest().Snapshot.Step);
+        Assert.Single(Directory.GetFileSystemEntries(folder.Path));
+    }
+
+    [Fact]
+    public void ANewRunSetsTheEarlierOneAside()
+    {
+        using var folder = new TemporaryFolder();
+        Train(folder.Path);
+        Train(folder.Path, 2);
+
+        Assert.Equal(2, new Checkpoints(folder.Path).LoadLatest().Snapshot.Step);
+        Assert.Equal(5, new Checkpoints(folder.File("earlier-1")).LoadLatest().Snapshot.Step);
+    }
+}
