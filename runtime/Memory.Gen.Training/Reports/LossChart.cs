@@ -16,7 +16,7 @@ public static class LossChart
     {
         double seconds = training.Concat(validations).Select(p => p.Seconds).DefaultIfEmpty().Max();
         var (unit, divisor) = seconds > 7200 ? ("hours", 3600.0) : seconds > 300 ? ("minutes", 60.0) : ("seconds", 1.0);
-        var smooth = Smooth(training, Math.Max(1, training.Count / 25));
+        var smooth = Smooth(training, Math.Max(1, training.Count / 50));
         double floor = training.Concat(validations).Select(p => p.BitsPerByte).Where(double.IsFinite).DefaultIfEmpty(1).Min();
         var series = new List<Series>
         {
@@ -42,7 +42,15 @@ public static class LossChart
         IReadOnlyList<(double, double)> Points(IReadOnlyList<LossPoint> points) => [.. points.Select(p => (p.Seconds / divisor, p.BitsPerByte))];
     }
 
-    // The mean over a point and those up to `reach` before it.
-    private static List<LossPoint> Smooth(IReadOnlyList<LossPoint> points, int reach) =>
-        [.. points.Select((p, i) => p with { BitsPerByte = points.Skip(Math.Max(0, i - reach)).Take(Math.Min(i, reach) + 1).Average(q => q.BitsPerByte) })];
+    // The mean over a point and its neighbours, at most `reach` on either side and as many on both.
+    private static List<LossPoint> Smooth(IReadOnlyList<LossPoint> points, int reach)
+    {
+        var smooth = new List<LossPoint>(points.Count);
+        for (int i = 0; i < points.Count; i++)
+        {
+            int near = Math.Min(reach, Math.Min(i, points.Count - 1 - i));
+            smooth.Add(points[i] with { BitsPerByte = points.Skip(i - near).Take(2 * near + 1).Average(p => p.BitsPerByte) });
+        }
+        return smooth;
+    }
 }
