@@ -176,7 +176,7 @@ public sealed class Trainer : IDisposable
         (recentSeconds, recentTokens) = (0.9 * recentSeconds + lastStep, 0.9 * recentTokens + batch.Tokens);
         double left = options.Steps is { } total ? (total - Step) * recentSeconds * batch.Tokens / recentTokens : options.Duration!.Value.TotalSeconds - seconds;
         return new TrainingProgress(Step, Fraction, loss, bits, learningRate, norm, recentTokens / recentSeconds, Elapsed,
-            TimeSpan.FromSeconds(Math.Max(0, left)), Tokens, Bytes, batches.Cursor.Epoch);
+            TimeSpan.FromSeconds(Math.Clamp(left, 0, TimeSpan.FromDays(9999).TotalSeconds)), Tokens, Bytes, batches.Cursor.Epoch);
     }
 
     private void RequireNumber(string what, double value, double learningRate)
