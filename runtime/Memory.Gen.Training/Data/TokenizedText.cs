@@ -57,6 +57,15 @@ public sealed class TokenizedText
         }
     }
 
+    /// <summary>The beginning of every document, each shortened by the same factor, so that the mix of documents stays.</summary>
+    /// <param name="tokens">About how many tokens to keep; a text that has no more is returned as it is.</param>
+    public TokenizedText Excerpt(long tokens)
+    {
+        if (tokens >= Tokens) return this;
+        double share = tokens / (double)Tokens;
+        return new TokenizedText([.. Documents.Select(d => d[..(int)Math.Ceiling(share * d.Length)])], StartToken, [.. ByteLengths]);
+    }
+
     /// <summary>A hash of all documents, their borders included, in hexadecimal: the same tokens have the same one.</summary>
     public string Fingerprint()
     {

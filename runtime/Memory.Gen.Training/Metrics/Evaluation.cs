@@ -14,9 +14,6 @@ public sealed record EvaluationOptions
     /// <summary>Most documents read side by side; the result does not depend on it.</summary>
     public int Batch { get; init; } = 8;
 
-    /// <summary>Stop after about this many tokens; null reads everything.</summary>
-    public long? MostTokens { get; init; }
-
     /// <summary>Told the share that has been read, 0 to 1.</summary>
     public Action<double>? Progress { get; init; }
 }
@@ -60,8 +57,8 @@ public sealed record Evaluation(double BitsPerByte, long Bytes, long Tokens, IRe
         using var state = model.NewState(rows);
         var bits = new double[32];
         var bytes = new long[32];
-        long tokens = 0, limit = Math.Min(text.Tokens, options.MostTokens ?? text.Tokens);
-        while (tokens < limit && batches.Next() is { } batch)
+        long tokens = 0;
+        while (batches.Next() is { } batch)
         {
             double[] costs = Costs(model, state, batch, rows, options.Window);
             for (int at = 0; at < costs.Length; at++)
@@ -72,7 +69,7 @@ public sealed record Evaluation(double BitsPerByte, long Bytes, long Tokens, IRe
                 bytes[bucket] += text.ByteLengths[(int)batch.Targets[at]];
             }
             tokens += batch.Tokens;
-            options.Progress?.Invoke(Math.Min(1, tokens / (double)limit));
+            options.Progress?.Invoke(tokens / (double)text.Tokens);
         }
         module.train(training);
         var buckets = Enumerable.Range(0, bits.Length).Where(b => bytes[b] > 0)

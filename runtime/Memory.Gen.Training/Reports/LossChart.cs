@@ -9,28 +9,29 @@ public static class LossChart
     /// <summary>Training loss (each point and a running mean) and validation over training time, with the count models as reference lines.</summary>
     /// <param name="model">Name of the model.</param>
     /// <param name="training">The training loss.</param>
-    /// <param name="validations">Bits a byte on held-out text; may be empty.</param>
+    /// <param name="validations">Bits a byte on an excerpt of the held-out text; may be empty.</param>
     /// <param name="baselines">The count models on the held-out text, or null.</param>
+    /// <param name="final">Bits a byte on the whole held-out text after training, or null.</param>
     /// <exception cref="InvalidOperationException">There is no point to show.</exception>
-    public static LineChart Create(string model, IReadOnlyList<LossPoint> training, IReadOnlyList<LossPoint> validations, Baselines? baselines)
+    public static LineChart Create(string model, IReadOnlyList<LossPoint> training, IReadOnlyList<LossPoint> validations, Baselines? baselines, double? final = null)
     {
         double seconds = training.Concat(validations).Select(p => p.Seconds).DefaultIfEmpty().Max();
         var (unit, divisor) = seconds > 7200 ? ("hours", 3600.0) : seconds > 300 ? ("minutes", 60.0) : ("seconds", 1.0);
         var smooth = Smooth(training, Math.Max(1, training.Count / 50));
-        double floor = training.Concat(validations).Select(p => p.BitsPerByte).Where(double.IsFinite).DefaultIfEmpty(1).Min();
+        double floor = training.Concat(validations).Select(p => p.BitsPerByte).Append(final ?? double.NaN).Where(double.IsFinite).DefaultIfEmpty(1).Min();
         var series = new List<Series>
         {
             new("", Points(training), SeriesStyle.Faint, "#3b6fb6"),
             new("training loss", Points(smooth), SeriesStyle.Line, "#3b6fb6"),
         };
-        if (validations.Count > 0) series.Add(new Series("validation", Points(validations), SeriesStyle.Dots, "#1f8a5b"));
+        if (validations.Count > 0) series.Add(new Series("held-out, excerpt", Points(validations), SeriesStyle.Dots, "#7fb89a"));
         long steps = training.Concat(validations).Select(p => p.Step).DefaultIfEmpty().Max();
+        if (final is { } whole) series.Add(new Series("held-out, all of it", Points([new LossPoint(steps, seconds, whole)]), SeriesStyle.Dots, "#14633f"));
         return new LineChart
         {
             Title = $"{model}: loss",
-            Subtitle = validations.Count == 0
-                ? string.Create(CultureInfo.InvariantCulture, $"{steps:N0} steps")
-                : string.Create(CultureInfo.InvariantCulture, $"{steps:N0} steps, validation ends at {validations[^1].BitsPerByte:F3} bits per byte"),
+            Subtitle = string.Create(CultureInfo.InvariantCulture, $"{steps:N0} steps")
+                + (final is { } bits ? string.Create(CultureInfo.InvariantCulture, $", {bits:F3} bits per byte on held-out text") : ""),
             XLabel = $"training time ({unit})",
             YLabel = "loss (bits per byte)",
             Series = series,

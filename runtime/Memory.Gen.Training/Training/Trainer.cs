@@ -49,7 +49,7 @@ public sealed class Trainer : IDisposable
         this.options = options;
         module = model as nn.Module ?? throw new ArgumentException($"{model.GetType().Name} is no torch module.", nameof(model));
         text = TokenizedText.Encode(corpus.Training, tokenizer, BundledWindows * options.Window);
-        validation = TokenizedText.Encode(corpus.Validation, tokenizer);
+        validation = TokenizedText.Encode(corpus.Validation, tokenizer).Excerpt(options.ValidationTokens);
         batches = DocumentBatches.ForTraining(text, options.Batch, options.Window, options.Seed);
         RequireVocabulary();
         optimization = new Optimization(module, options);
@@ -109,7 +109,7 @@ public sealed class Trainer : IDisposable
     /// <summary>The training loss.</summary>
     public IReadOnlyList<LossPoint> History => history.Points;
 
-    /// <summary>Bits a byte on the beginning of the held-out text, at the validations.</summary>
+    /// <summary>Bits a byte on an excerpt of the held-out text, at the validations.</summary>
     public IReadOnlyList<LossPoint> Validations => validations;
 
     /// <summary>Folder of the checkpoint saved last, or null.</summary>
@@ -189,7 +189,7 @@ public sealed class Trainer : IDisposable
 
     private void Validate()
     {
-        double bits = Evaluation.Measure(model, validation, new EvaluationOptions { MostTokens = options.ValidationTokens }).BitsPerByte;
+        double bits = Evaluation.Measure(model, validation).BitsPerByte;
         validations.Add(new LossPoint(Step, seconds, bits));
     }
 

@@ -42,7 +42,7 @@ public sealed record TrainingOptions
     /// <summary>Validations during the run, evenly spread over its progress; none at its beginning, one at its end.</summary>
     public int Validations { get; init; }
 
-    /// <summary>Tokens at the beginning of the held-out text that a validation during the run reads.</summary>
+    /// <summary>Tokens of held-out text that a validation during the run reads: the beginning of every document.</summary>
     public long ValidationTokens { get; init; } = 16_384;
 
     /// <summary>Time in steps between two checkpoints; one more is saved when the run ends or is stopped.</summary>

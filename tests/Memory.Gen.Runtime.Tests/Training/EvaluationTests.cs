@@ -43,14 +43,16 @@ public class EvaluationTests
     }
 
     [Fact]
-    public void ALimitStopsEarly()
+    public void AnExcerptKeepsTheMixOfDocuments()
     {
-        var text = Text(new ByteTokenizer(), new string('a', 500));
+        var text = Text(new ByteTokenizer(), new string('a', 500), new string('b', 100));
         double share = 0;
 
-        var evaluation = Evaluation.Measure(new PositionModel(0), text, new EvaluationOptions { Window = 50, MostTokens = 100, Progress = s => share = s });
+        var evaluation = Evaluation.Measure(new PositionModel(0), text.Excerpt(60), new EvaluationOptions { Window = 7, Progress = s => share = s });
 
-        Assert.Equal(100, evaluation.Tokens);
+        Assert.Equal([50, 10], text.Excerpt(60).Documents.Select(d => d.Length));
+        Assert.Same(text, text.Excerpt(600));
+        Assert.Equal(60, evaluation.Tokens);
         Assert.Equal(1, share);
     }
 
