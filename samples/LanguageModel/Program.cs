@@ -1,1 +1,17 @@
-System.Console.WriteLine("not yet");
+using System.CommandLine;
+using System.Globalization;
+using LanguageModel;
+using LanguageModel.Commands;
+
+CultureInfo.CurrentCulture = CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
+
+var root = new RootCommand("Trains language models that are declared with attributes, and talks to them.")
+{
+    TrainCommand.Create(),
+    GenerateCommand.Create(),
+    EvaluateCommand.Create(),
+    InfoCommand.Create(),
+};
+ParseResult parsed = root.Parse(args);
+int code = parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+return parsed.Errors.Count > 0 ? Failure.WrongUsage : code;

@@ -1,0 +1,48 @@
+using System.CommandLine;
+using LanguageModel.Models;
+using Memory.Gen.Runtime;
+using Memory.Gen.Training.Data;
+using Memory.Gen.Training.Metrics;
+using Spectre.Console;
+
+namespace LanguageModel.Commands;
+
+/// <summary>Bits a byte of held-out text, by the length of the context that was read before.</summary>
+internal static class EvaluateCommand
+{
+    public static Command Create()
+    {
+        var run = Shared.Run();
+        var data = Shared.Data();
+        var tokens = new Option<long?>("--tokens") { Description = "read about this many tokens, the beginning of every document; without it, everything" };
+        var device = Shared.Device();
+        var threads = Shared.Threads();
+        var command = new Command("evaluate", "Measures bits a byte by context length on text that was held out.") { run, data, tokens, device, threads };
+        command.SetAction(Failure.Guard(parsed =>
+        {
+            Shared.UseThreads(parsed.GetValue(threads));
+            if (parsed.GetValue(tokens) is < 1) throw new UserError($"--tokens is {parsed.GetValue(tokens)}; it must be at least 1.");
+            var (model, checkpoint) = TrainedModel.Load(parsed.GetValue(run)!, Shared.DeviceOf(parsed.GetValue(device)!));
+            var corpus = Shared.Text(parsed.GetValue(data));
+            var text = TokenizedText.Encode(corpus.Validation, checkpoint.LoadTokenizer());
+            Show(Measure(model, parsed.GetValue(tokens) is { } most ? text.Excerpt(most) : text));
+        }));
+        return command;
+    }
+
+    public static Evaluation Measure(IMemoryModel model, TokenizedText text)
+    {
+        Evaluation? result = null;
+        Terminal.Progress("Reading held-out text", report =>
+            result = Evaluation.Measure(model, text, new EvaluationOptions { Progress = share => report(share, "") }));
+        return result!;
+    }
+
+    public static void Show(Evaluation evaluation)
+    {
+        var table = new Table().Title("Held-out text by context").AddColumns("tokens read before", "bits per byte", "bytes");
+        foreach (var bucket in evaluation.ByContext) table.AddRow($"{bucket.From:N0} to {bucket.To:N0}", $"{bucket.BitsPerByte:F3}", $"{bucket.Bytes:N0}");
+        table.AddRow("[bold]all[/]", $"[bold]{evaluation.BitsPerByte:F3}[/]", $"{evaluation.Bytes:N0}");
+        AnsiConsole.Write(table);
+    }
+}

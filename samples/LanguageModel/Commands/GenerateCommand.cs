@@ -1,0 +1,68 @@
+using System.CommandLine;
+using LanguageModel.Models;
+using Memory.Gen.Runtime;
+using Memory.Gen.Training.Tokenizers;
+
+namespace LanguageModel.Commands;
+
+/// <summary>Continues a text, token by token, and remembers the conversation when asked to.</summary>
+internal static class GenerateCommand
+{
+    public static Command Create()
+    {
+        var run = Shared.Run();
+        var prompt = new Option<string>("--prompt") { Description = "text to continue", DefaultValueFactory = _ => "" };
+        var tokens = new Option<int>("--tokens") { Description = "tokens to make", DefaultValueFactory = _ => 200 };
+        var temperature = new Option<double>("--temperature") { Description = "0 takes the likeliest token, 1 draws from the model's own distribution", DefaultValueFactory = _ => 0.8 };
+        var topP = new Option<double>("--top-p") { Description = "draws from the likeliest tokens that together have this probability", DefaultValueFactory = _ => 0.95 };
+        var topK = new Option<int>("--top-k") { Description = "draws from this many likeliest tokens; 0 = all" };
+        var seed = new Option<long>("--seed") { Description = "the same seed makes the same text", DefaultValueFactory = _ => 1 };
+        var memory = new Option<string?>("--memory") { Description = "file of a conversation's memory: continued when it exists, saved at the end" };
+        var device = Shared.Device();
+        var threads = Shared.Threads();
+        var command = new Command("generate", "Continues a text with a trained model.") { run, prompt, tokens, temperature, topP, topK, seed, memory, device, threads };
+        command.SetAction(Failure.Guard(parsed =>
+        {
+            Shared.UseThreads(parsed.GetValue(threads));
+            var options = new GenerationOptions
+            {
+                MaxTokens = parsed.GetValue(tokens),
+                Temperature = parsed.GetValue(temperature),
+                TopP = parsed.GetValue(topP),
+                TopK = parsed.GetValue(topK),
+                Seed = parsed.GetValue(seed),
+            };
+            var (model, checkpoint) = TrainedModel.Load(parsed.GetValue(run)!, Shared.DeviceOf(parsed.GetValue(device)!));
+            Write(model, checkpoint.LoadTokenizer(), parsed.GetValue(prompt)!, options, parsed.GetValue(memory));
+        }));
+        return command;
+    }
+
+    /// <summary>Writes the prompt and its continuation as it is made; Ctrl-C ends it, and the memory is saved all the same.</summary>
+    public static void Write(IMemoryModel model, ITokenizer tokenizer, string prompt, GenerationOptions options, string? memory = null)
+    {
+        bool continued = memory is not null && File.Exists(memory);
+        using var interruption = new Interruption();
+        using MemoryState state = continued ? model.LoadState(memory!) : model.NewState(1);
+        if (state.Batch != 1) throw new UserError($"{memory} holds the memories of {state.Batch} texts; a conversation has one. Name another file.");
+
+        // A text begins after a line end, as training has it.
+        string text = continued && prompt.Length > 0 ? prompt : "\n" + prompt;
+        Console.Write(prompt);
+        try
+        {
+            var made = model.Generate([.. tokenizer.Encode(text).Select(t => (long)t)], options, state, interruption.Token);
+            foreach (string piece in tokenizer.DecodeStream(made))
+            {
+                Console.Write(piece);
+                Console.Out.Flush();
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Asked to stop: what was read and written so far is in the state.
+        }
+        Console.WriteLine();
+        if (memory is not null) state.Save(memory);
+    }
+}

@@ -1,0 +1,49 @@
+using System.CommandLine;
+using LanguageModel.Models;
+using Spectre.Console;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LanguageModel.Commands;
+
+/// <summary>Shows what a model is and costs, without building it, and what it would run on.</summary>
+internal static class InfoCommand
+{
+    private static readonly long[] Lengths = [0, 1_024, 16_384, 1_048_576];
+
+    public static Command Create()
+    {
+        var model = Shared.Model();
+        var dim = new Option<int?>("--dim") { Description = "width, instead of the declared one" };
+        var layers = new Option<int?>("--layers") { Description = "number of layers, instead of the declared one" };
+        var heads = new Option<int?>("--heads") { Description = "heads of every mixer, instead of the declared ones" };
+        var pattern = new Option<string?>("--pattern") { Description = "order of the layers, instead of the declared one" };
+        var vocabulary = new Option<int?>("--vocab") { Description = "number of symbols, instead of the declared one" };
+        var threads = Shared.Threads();
+        var command = new Command("info", "Shows a model's declaration, sizes and cost, and what it runs on.") { model, dim, layers, heads, pattern, vocabulary, threads };
+        command.SetAction(Failure.Guard(parsed =>
+        {
+            Shared.UseThreads(parsed.GetValue(threads));
+            string name = parsed.GetValue(model)!;
+            var sizes = new Sizes(parsed.GetValue(vocabulary), parsed.GetValue(dim), parsed.GetValue(layers), parsed.GetValue(heads), parsed.GetValue(pattern));
+            Show(name, sizes);
+        }));
+        return command;
+    }
+
+    private static void Show(string name, Sizes sizes)
+    {
+        // On the meta device a model has shapes and no memory.
+        var (module, model) = DeclarationCompiler.Create(name, sizes, new Device("meta"));
+        using var built = module;
+        AnsiConsole.Write(new Panel(Markup.Escape(Catalog.Declaration(Catalog.Find(name), sizes))).Header(Markup.Escape(name)));
+        AnsiConsole.WriteLine(model.Card.ToString());
+
+        var table = new Table().Title("State of one text, in bytes").AddColumns("tokens read", "float32", "bfloat16");
+        foreach (long length in Lengths)
+            table.AddRow($"{length:N0}", $"{model.Card.StateBytes(length, ScalarType.Float32):N0}", $"{model.Card.StateBytes(length, ScalarType.BFloat16):N0}");
+        AnsiConsole.Write(table);
+
+        Terminal.Say($"TorchSharp: {Shared.Provider} provider, {typeof(torch).Assembly.GetName().Version}; {get_num_threads()} threads; CUDA {(cuda.is_available() ? "available" : "not available")}.");
+    }
+}

@@ -1,0 +1,46 @@
+using System.CommandLine;
+using System.Reflection;
+using LanguageModel.Models;
+using Memory.Gen.Training.Data;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LanguageModel.Commands;
+
+/// <summary>Options that several commands have.</summary>
+internal static class Shared
+{
+    public static Option<string> Model() => new("--model") { Description = $"one of {string.Join(", ", Catalog.Names)}", DefaultValueFactory = _ => Catalog.DefaultName };
+
+    public static Option<string?> Data() => new("--data") { Description = "a text file or a folder of text files; without it, the documentation that the .NET SDK ships" };
+
+    public static Option<string> Device() => new("--device") { Description = "cpu or cuda", DefaultValueFactory = _ => "cpu" };
+
+    public static Option<int> Threads() => new("--threads") { Description = "threads of the tensor operations", DefaultValueFactory = _ => Environment.ProcessorCount };
+
+    public static Option<string> Run() => new("--run") { Description = "folder of a training run", DefaultValueFactory = _ => TrainCommand.DefaultFolder };
+
+    /// <summary>Which package or library provides TorchSharp in this build.</summary>
+    public static string Provider => typeof(Shared).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(a => a.Key == "TorchProvider").Value!;
+
+    public static Device DeviceOf(string name)
+    {
+        if (name is not ("cpu" or "cuda")) throw new UserError($"There is no device '{name}'. Choose cpu or cuda.");
+        if (name == "cuda" && !cuda.is_available()) throw new UserError("This build of libtorch finds no CUDA GPU. Leave --device out to use the CPU.");
+        return new Device(name);
+    }
+
+    public static void UseThreads(int threads)
+    {
+        if (threads < 1) throw new UserError($"--threads is {threads}; it must be at least 1.");
+        set_num_threads(threads);
+    }
+
+    public static Corpus Text(string? path)
+    {
+        Corpus corpus = Corpus.Load(path);
+        Terminal.Say($"Text: {corpus.Name}: {corpus.TrainingBytes / 1e6:F1} MB to train on, {corpus.ValidationBytes / 1e6:F2} MB held out.");
+        if (corpus.SkippedFiles > 0) Terminal.Say($"{corpus.SkippedFiles} files were left out because they are empty or not text.");
+        return corpus;
+    }
+}

@@ -1,0 +1,127 @@
+using System.CommandLine;
+using LanguageModel.Models;
+using Memory.Gen.Runtime;
+using Memory.Gen.Training;
+using Memory.Gen.Training.Data;
+using Memory.Gen.Training.Metrics;
+using Memory.Gen.Training.Reports;
+using Memory.Gen.Training.Tokenizers;
+using Spectre.Console;
+using TorchSharp;
+
+namespace LanguageModel.Commands;
+
+/// <summary>Trains a model on text, compares it with count models and compressors on held-out text, and lets it write a paragraph.</summary>
+internal static class TrainCommand
+{
+    public const string DefaultFolder = "artifacts/train";
+
+    private const int ParagraphTokens = 120;
+
+    public static Command Create()
+    {
+        var model = Shared.Model();
+        var data = Shared.Data();
+        var minutes = new Option<double?>("--minutes") { Description = $"minutes of training by the clock; {TrainingChoices.DefaultMinutes} without --steps" };
+        var steps = new Option<long?>("--steps") { Description = "optimizer steps, instead of --minutes" };
+        var dim = new Option<int?>("--dim") { Description = "width, instead of the declared one" };
+        var layers = new Option<int?>("--layers") { Description = "number of layers, instead of the declared one" };
+        var heads = new Option<int?>("--heads") { Description = "heads of every mixer, instead of the declared ones" };
+        var pattern = new Option<string?>("--pattern") { Description = "order of the layers, one letter each, instead of the declared one" };
+        var tokenizer = new Option<string>("--tokenizer") { Description = "bpe or bytes", DefaultValueFactory = _ => "bpe" };
+        var vocabulary = new Option<int?>("--vocab") { Description = "tokens of the bpe tokenizer, instead of the declared number" };
+        var batch = new Option<int?>("--batch") { Description = "texts read side by side" };
+        var length = new Option<int?>("--length") { Description = "tokens of each text in a step" };
+        var rate = new Option<double?>("--lr") { Description = "largest learning rate" };
+        var seed = new Option<long>("--seed") { Description = "of the initial weights and the order of the text", DefaultValueFactory = _ => 1 };
+        var output = new Option<string>("--out") { Description = "folder of the run", DefaultValueFactory = _ => DefaultFolder };
+        var resume = new Option<bool>("--resume") { Description = "go on where the run in --out stopped" };
+        var device = Shared.Device();
+        var threads = Shared.Threads();
+        var command = new Command("train", "Trains a model, three minutes on the .NET documentation unless told otherwise.")
+        {
+            model, data, minutes, steps, dim, layers, heads, pattern, tokenizer, vocabulary, batch, length, rate, seed, output, resume, device, threads,
+        };
+        command.SetAction(Failure.Guard(parsed =>
+        {
+            Shared.UseThreads(parsed.GetValue(threads));
+            string folder = parsed.GetValue(output)!;
+            var choices = new TrainingChoices(
+                parsed.GetValue(tokenizer)!, parsed.GetValue(vocabulary), parsed.GetValue(minutes), parsed.GetValue(steps),
+                parsed.GetValue(batch), parsed.GetValue(length), parsed.GetValue(rate), parsed.GetValue(seed));
+            var sizes = new Sizes(parsed.GetValue(vocabulary), parsed.GetValue(dim), parsed.GetValue(layers), parsed.GetValue(heads), parsed.GetValue(pattern));
+            var place = Shared.DeviceOf(parsed.GetValue(device)!);
+            if (parsed.GetValue(resume)) Resume(folder, choices, sizes, parsed.GetValue(data), place);
+            else Begin(folder, new TrainedModel(parsed.GetValue(model)!, choices.Fit(sizes)), choices, parsed.GetValue(data), place);
+        }));
+        return command;
+    }
+
+    private static void Begin(string folder, TrainedModel trained, TrainingChoices choices, string? data, torch.Device device)
+    {
+        // Before the text is read: a size that does not fit should not cost a minute.
+        torch.random.manual_seed(choices.Seed);
+        var (_, model) = DeclarationCompiler.Create(trained.Name, trained.Sizes, device);
+        var options = choices.Options();
+        var corpus = Shared.Text(data);
+        var tokenizer = choices.Tokenizer(corpus, Catalog.Vocabulary(trained.Name, trained.Sizes));
+        trained.Save(folder);
+        using var trainer = new Trainer(model, corpus, tokenizer, options, TrainedModel.CheckpointsOf(folder));
+        Run(folder, trained, model, tokenizer, corpus, trainer);
+    }
+
+    private static void Resume(string folder, TrainingChoices choices, Sizes sizes, string? data, torch.Device device)
+    {
+        if (!sizes.AsDeclared) throw new UserError("--resume goes on with the model of the run; leave out --dim, --layers, --heads, --pattern and --vocab.");
+        var trained = TrainedModel.Read(folder);
+        var (model, checkpoint) = TrainedModel.Load(folder, device);
+        var corpus = Shared.Text(data);
+        using var trainer = Trainer.Resume(model, corpus, checkpoint, TrainedModel.CheckpointsOf(folder), choices.Extend(checkpoint.Snapshot.Options));
+        Terminal.Say($"Going on after step {trainer.Step:N0}.");
+        Run(folder, trained, model, checkpoint.LoadTokenizer(), corpus, trainer);
+    }
+
+    private static void Run(string folder, TrainedModel trained, IMemoryModel model, ITokenizer tokenizer, Corpus corpus, Trainer trainer)
+    {
+        Terminal.Say($"Model: {trained.Name}, {model.Card.Parameters:N0} parameters; state {model.Card.StateBytes(0, torch.ScalarType.Float32):N0} bytes a text.");
+        using (var interruption = new Interruption())
+        {
+            TrainingOutcome outcome = default;
+            Terminal.Progress("Training", report => outcome = trainer.Run(
+                p => report(p.Fraction, $"step {p.Step:N0}, {p.BitsPerByte:F2} bits per byte, {p.TokensPerSecond:N0} tokens/s, {p.Left:m\\:ss} left"),
+                interruption.Token));
+            if (outcome == TrainingOutcome.Stopped)
+            {
+                Terminal.Say($"Stopped after step {trainer.Step:N0}. {(trainer.LastCheckpoint is { } saved ? $"Saved in {saved}." : "Nothing was trained yet.")} Go on with: ./build.sh train --resume --out {folder}");
+                return;
+            }
+        }
+        Report(folder, trained, model, tokenizer, corpus, trainer);
+        Terminal.Say("");
+        GenerateCommand.Write(model, tokenizer, "", new GenerationOptions { MaxTokens = ParagraphTokens, Temperature = 0.7, TopP = 0.95, Seed = 1 });
+        Terminal.Say("");
+        Terminal.Say($"Saved in {folder}: checkpoints, loss.svg, result.json. Talk to it: ./build.sh generate --run {folder} --prompt \"Returns the\"");
+    }
+
+    private static void Report(string folder, TrainedModel trained, IMemoryModel model, ITokenizer tokenizer, Corpus corpus, Trainer trainer)
+    {
+        var evaluation = EvaluateCommand.Measure(model, TokenizedText.Encode(corpus.Validation, tokenizer));
+        Terminal.Say("Counting bytes for comparison.");
+        var baselines = Baselines.Measure(corpus);
+        var report = TrainingReport.Create(trained.Name, model.Card.Parameters, Shared.Provider, trainer, corpus, tokenizer.VocabSize, evaluation, baselines);
+        report.Save(Path.Combine(folder, "result.json"));
+        LossChart.Create(trained.Name, trainer.History, trainer.Validations, baselines).Save(Path.Combine(folder, "loss.svg"));
+
+        var rows = new (string Name, double Bits)[]
+        {
+            ($"{trained.Name} after {trainer.Elapsed.TotalSeconds:F0} s", evaluation.BitsPerByte),
+            ("counts, order 3 (Witten-Bell)", baselines.Order3), ("counts, order 4", baselines.Order4), ("counts, order 5", baselines.Order5),
+            ("gzip", baselines.Gzip), ("brotli", baselines.Brotli),
+        };
+        var table = new Table().Title($"The same {evaluation.Bytes:N0} bytes of held-out text").AddColumns("", "bits per byte");
+        foreach (var (name, bits) in rows.OrderByDescending(r => r.Bits))
+            table.AddRow(bits == evaluation.BitsPerByte ? $"[bold]{name}[/]" : name, bits == evaluation.BitsPerByte ? $"[bold]{bits:F3}[/]" : $"{bits:F3}");
+        AnsiConsole.Write(table);
+        Terminal.Say($"{trainer.Tokens:N0} tokens ({trainer.Bytes / 1e6:F1} MB of text) in {trainer.Elapsed.TotalSeconds:F0} s: {report.TokensPerSecond:N0} tokens/s.");
+    }
+}

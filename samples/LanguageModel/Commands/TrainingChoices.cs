@@ -1,0 +1,56 @@
+using LanguageModel.Models;
+using Memory.Gen.Training;
+using Memory.Gen.Training.Data;
+using Memory.Gen.Training.Tokenizers;
+
+namespace LanguageModel.Commands;
+
+/// <summary>What the command line says about a run; null = this sample's own choice.</summary>
+internal sealed record TrainingChoices(
+    string TokenizerName, int? Vocabulary, double? Minutes, long? Steps, int? Batch, int? Length, double? LearningRate, long Seed)
+{
+    public const double DefaultMinutes = 3;
+
+    private const int Bytes = 256;
+
+    /// <summary>The sizes with the vocabulary that the tokenizer asks for.</summary>
+    public Sizes Fit(Sizes sizes) => TokenizerName switch
+    {
+        "bpe" => sizes,
+        "bytes" when Vocabulary is null or Bytes => sizes with { Vocabulary = Bytes },
+        "bytes" => throw new UserError($"--vocab is {Vocabulary}, and there are {Bytes} bytes. Leave --vocab out, or choose --tokenizer bpe."),
+        _ => throw new UserError($"There is no tokenizer '{TokenizerName}'. Choose bpe or bytes."),
+    };
+
+    public ITokenizer Tokenizer(Corpus corpus, int vocabulary)
+    {
+        if (TokenizerName == "bytes") return new ByteTokenizer();
+        Terminal.Say($"Learning {vocabulary:N0} tokens.");
+        return BytePairTrainer.Train(corpus.Training.Select(d => d.Text), vocabulary);
+    }
+
+    public TrainingOptions Options()
+    {
+        if (Minutes is not null && Steps is not null) throw new UserError("--minutes and --steps both say how long to train. Give one of them.");
+        if (Minutes is <= 0 or > 1e6 or double.NaN) throw new UserError($"--minutes is {Minutes}; it must be above 0.");
+        var options = new TrainingOptions
+        {
+            Steps = Steps,
+            Duration = Steps is null ? TimeSpan.FromMinutes(Minutes ?? DefaultMinutes) : null,
+            Seed = Seed,
+            Validations = 6,
+        };
+        if (Batch is { } batch) options = options with { Batch = batch };
+        if (Length is { } length) options = options with { Window = length };
+        if (LearningRate is { } rate) options = options with { LearningRate = rate };
+        return options;
+    }
+
+    /// <summary>The options of a run that goes on: its own, and longer where --minutes or --steps says so.</summary>
+    public TrainingOptions Extend(TrainingOptions saved)
+    {
+        if (Minutes is null && Steps is null) return saved;
+        var asked = Options();
+        return saved with { Steps = asked.Steps, Duration = asked.Duration };
+    }
+}

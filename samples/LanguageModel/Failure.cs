@@ -1,0 +1,38 @@
+using System.CommandLine;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using Memory.Gen.Runtime.Files;
+using Memory.Gen.Training;
+
+namespace LanguageModel;
+
+/// <summary>Turns what went wrong into one sentence and an exit code; nobody here is shown a stack trace.</summary>
+internal static class Failure
+{
+    public const int Exit = 1, WrongUsage = 2;
+
+    /// <summary>Makes an action of a command whose errors become one line on the error stream and exit code 1.</summary>
+    public static Func<ParseResult, int> Guard(Action<ParseResult> run) => parsed =>
+    {
+        try
+        {
+            run(parsed);
+            return 0;
+        }
+        catch (Exception error) when (Sentence(error) is { } sentence)
+        {
+            Console.Error.WriteLine(sentence);
+            return Exit;
+        }
+    };
+
+    private static string? Sentence(Exception error) => error switch
+    {
+        UserError or TrainingException or MemoryFileException or InvalidDataException or IOException or UnauthorizedAccessException => error.Message,
+        ArgumentException or NotSupportedException or DllNotFoundException => error.Message,
+        ExternalException => "libtorch: " + error.Message.Split('\n')[0],
+        TypeInitializationException or TargetInvocationException when error.InnerException is { } inner => Sentence(inner) ?? inner.Message,
+        OutOfMemoryException => "There is not enough memory. Choose a smaller --batch, --length or model.",
+        _ => $"Something unexpected happened: {error.Message} ({error.GetType().Name}). Please report it with the command you ran.",
+    };
+}

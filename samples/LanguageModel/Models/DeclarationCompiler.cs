@@ -1,0 +1,63 @@
+extern alias generator;
+
+using System.Reflection;
+using System.Runtime.Loader;
+using generator::Memory.Gen.Generators;
+using generator::Memory.Gen.Generators.Analyzers;
+using Memory.Gen.Runtime;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.Diagnostics;
+using static TorchSharp.torch;
+
+namespace LanguageModel.Models;
+
+/// <summary>
+/// Builds a model of the catalog. With its declared sizes that is the class compiled into this program; with other sizes
+/// the declaration is compiled now, by the same generator, and a size that does not fit is the same diagnostic.
+/// </summary>
+public static class DeclarationCompiler
+{
+    /// <exception cref="UserError">The sizes do not make a model.</exception>
+    public static (nn.Module<Tensor, Tensor> Module, IMemoryModel Model) Create(string name, Sizes sizes, Device device)
+    {
+        Type declared = Catalog.Find(name);
+        Type type = sizes.AsDeclared ? declared : Compile(declared, sizes);
+        object model;
+        try
+        {
+            model = Activator.CreateInstance(type, device, null)!;
+        }
+        catch (TargetInvocationException e) when (e.InnerException is { } inner)
+        {
+            throw new UserError($"The model '{name}' could not be built on {device}: {inner.Message.Split('\n')[0]}");
+        }
+        return ((nn.Module<Tensor, Tensor>)model, (IMemoryModel)model);
+    }
+
+    private static Type Compile(Type declared, Sizes sizes)
+    {
+        var options = new CSharpParseOptions(LanguageVersion.Latest);
+        // The generator is no reference of a model: it carries copies of the attributes' enums.
+        var references = ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!)
+            .Split(Path.PathSeparator)
+            .Where(path => path != typeof(MemoryGenerator).Assembly.Location)
+            .Select(path => MetadataReference.CreateFromFile(path));
+        Compilation compilation = CSharpCompilation.Create(
+            $"{declared.Name}.Sized",
+            [CSharpSyntaxTree.ParseText(Catalog.Declaration(declared, sizes), options)],
+            references,
+            new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, optimizationLevel: OptimizationLevel.Release));
+        var mistakes = compilation.WithAnalyzers([new DeclarationAnalyzer()]).GetAnalyzerDiagnosticsAsync().GetAwaiter().GetResult();
+        if (mistakes.Length > 0) throw new UserError($"These sizes do not make a model. {string.Join(" ", mistakes.Select(d => d.GetMessage()))}");
+
+        CSharpGeneratorDriver.Create([new MemoryGenerator().AsSourceGenerator()], parseOptions: options)
+            .RunGeneratorsAndUpdateCompilation(compilation, out compilation, out _);
+        using var assembly = new MemoryStream();
+        var result = compilation.Emit(assembly);
+        if (!result.Success)
+            throw new InvalidOperationException("The emitted model does not compile: " + result.Diagnostics.First(d => d.Severity == DiagnosticSeverity.Error));
+        assembly.Position = 0;
+        return AssemblyLoadContext.Default.LoadFromStream(assembly).GetType(declared.FullName!)!;
+    }
+}

@@ -1,0 +1,45 @@
+using Spectre.Console;
+
+namespace LanguageModel;
+
+/// <summary>What a person reads while this program works.</summary>
+internal static class Terminal
+{
+    public static void Say(string line) => AnsiConsole.MarkupLineInterpolated($"{line}");
+
+    /// <summary>Runs work that reports its share and a line about itself: a bar on a terminal, a line now and then elsewhere.</summary>
+    /// <param name="work">Gets a callback for (share done 0 to 1, how it stands).</param>
+    public static void Progress(string title, Action<Action<double, string>> work)
+    {
+        if (!AnsiConsole.Profile.Capabilities.Interactive)
+        {
+            work(new Lines(title).Report);
+            return;
+        }
+        AnsiConsole.Progress()
+            .AutoClear(false)
+            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn())
+            .Start(context =>
+            {
+                var task = context.AddTask(title);
+                work((share, status) =>
+                {
+                    task.Value = 100 * share;
+                    task.Description = Markup.Escape($"{title} {status}");
+                });
+            });
+    }
+
+    private sealed class Lines(string title)
+    {
+        private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
+        private DateTime last;
+
+        public void Report(double share, string status)
+        {
+            if (DateTime.UtcNow - last < Interval && share < 1) return;
+            last = DateTime.UtcNow;
+            Console.WriteLine($"{title} {share,4:P0}  {status}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+using System.Text.Json;
+using Memory.Gen.Runtime.Operators;
+using Spectre.Console;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Bench;
+
+internal sealed record BenchSettings(int Threads, int Repeats, int Steps, string Only)
+{
+    public bool Wants(string name) => name.Contains(Only, StringComparison.OrdinalIgnoreCase);
+}
+
+/// <summary>One run: the machine's peaks, every operator in its unasked form beside eager PyTorch, then whole models and one small call.</summary>
+internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
+{
+    // Above this the timed form did something else than the recurrence, and its time says nothing.
+    private const double AllowedError = 2e-4;
+
+    private readonly List<Dictionary<string, object?>> rows = [];
+    private bool allCorrect = true;
+
+    public int Run(string folder)
+    {
+        var python = PythonBaseline.Find();
+        python?.ChooseBlasCore(settings.Threads);
+        var peaks = MachinePeaks.Measure(settings.Threads);
+        console.WriteLine($"{settings.Threads} threads; measured peaks: {peaks.FlopsPerSecond / 1e9:F0} GFLOP/s fused multiply-add, {peaks.BytesPerSecond / 1e9:F1} GB/s copy.");
+        console.WriteLine($"OpenBLAS core: {BlasCoreHere ?? "its own choice"} here, {python?.BlasCore ?? "its own choice"} in Python.");
+        console.WriteLine(python is null
+            ? "No Python here imports torch, so there is nothing to compare with. Set MEMORY_GEN_PYTHON to one that does."
+            : $"PyTorch runs in {python.Interpreter}.");
+        Operators(peaks, python);
+        Models(python);
+        SmallCall(python);
+        Directory.CreateDirectory(folder);
+        string path = Path.Combine(folder, "result.json");
+        File.WriteAllText(path, JsonSerializer.Serialize(rows, new JsonSerializerOptions { WriteIndented = true }));
+        console.WriteLine($"Written to {path}.");
+        return allCorrect ? 0 : 1;
+    }
+
+    private static string? BlasCoreHere => Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE");
+
+    private void Operators(MachinePeaks peaks, PythonBaseline? python)
+    {
+        var cases = OperatorCase.All().Where(c => settings.Wants(c.Op)).ToList();
+        if (cases.Count == 0) return;
+        var torchRows = python?.Lines("torch_ops.py", "--threads", $"{settings.Threads}", "--repeats", $"{settings.Repeats}", "--only", settings.Only)
+            .ToDictionary(TorchKey) ?? [];
+        var table = new Table().AddColumns("operator", "shape", "form", "forward ms", "torch ms", "ratio", "roofline", "both ms", "torch ms", "ratio", "roofline", "error");
+        foreach (var one in cases)
+        {
+            using var scope = NewDisposeScope();
+            (double error, Tensor produced) = Check(one);
+            double forward = Timing.Milliseconds(settings.Repeats, () => Forward(one));
+            double both = Timing.Milliseconds(settings.Repeats, () => ForwardAndBackward(one));
+            bool correct = error <= AllowedError;
+            allCorrect &= correct;
+            bool compared = torchRows.TryGetValue(one.Key, out var torch);
+            double? torchForward = compared ? torch.GetProperty("forward_ms").GetDouble() : null;
+            double? torchBoth = compared ? torch.GetProperty("forward_backward_ms").GetDouble() : null;
+            double forwardShare = 1e3 * peaks.Roofline(one.ForwardFlops, one.ForwardBytes(produced)) / forward;
+            double bothShare = 1e3 * peaks.Roofline(one.BothFlops, one.BothBytes(produced)) / both;
+            rows.Add(new()
+            {
+                ["op"] = one.Op,
+                ["shape"] = one.Shape.ToDictionary(s => s.Axis, s => s.Size),
+                ["threads"] = settings.Threads,
+                ["form"] = OperatorForms.LastUsed!.Value.Form.ToString().ToLowerInvariant(),
+                ["error"] = error,
+                ["forward_ms"] = correct ? forward : null,
+                ["forward_backward_ms"] = correct ? both : null,
+                ["torch_forward_ms"] = torchForward,
+                ["torch_forward_backward_ms"] = torchBoth,
+                ["forward_roofline_share"] = correct ? forwardShare : null,
+                ["forward_backward_roofline_share"] = correct ? bothShare : null,
+                ["blas_core"] = BlasCoreHere,
+            });
+            table.AddRow(
+                one.Op, string.Join(' ', one.Shape.Select(s => $"{s.Axis}{s.Size}")), OperatorForms.LastUsed!.Value.Form.ToString(),
+                $"{forward:F2}", Show(torchForward), Ratio(torchForward, forward, correct), $"{forwardShare:P0}",
+                $"{both:F2}", Show(torchBoth), Ratio(torchBoth, both, correct), $"{bothShare:P0}", $"{error:E1}");
+        }
+        console.Write(table);
+    }
+
+    private void Models(PythonBaseline? python)
+    {
+        var table = new Table().AddColumns("model", "tokens/s", "torch tokens/s", "ratio");
+        foreach (var (name, create) in new (string, Func<nn.Module<Tensor, Tensor>>)[] { ("gated_delta", () => new GatedDeltaBench()), ("sliding", () => new SlidingBench()) })
+        {
+            if (!settings.Wants($"model/{name}")) continue;
+            using var model = create();
+            // Ours, Python's, ours again: a machine whose speed drifts then shows it.
+            double before = ModelCase.Train(model, settings.Steps).TokensPerSecond;
+            double? torch = python?.Lines("torch_lm.py", "--mixer", name, "--steps", $"{settings.Steps}", "--threads", $"{settings.Threads}")
+                .Select(l => (double?)l.GetProperty("tokens_per_second").GetDouble()).FirstOrDefault();
+            double after = ModelCase.Train(model, settings.Steps).TokensPerSecond;
+            double ours = (before + after) / 2;
+            rows.Add(new()
+            {
+                ["op"] = $"model/{name}", ["threads"] = settings.Threads, ["tokens_per_second"] = ours, ["torch_tokens_per_second"] = torch, ["blas_core"] = BlasCoreHere,
+            });
+            table.AddRow(name, $"{before:F0}, {after:F0}", Show(torch, "F0"), torch is { } t ? $"{ours / t:F2}x" : "");
+        }
+        if (table.Rows.Count > 0) console.Write(table);
+    }
+
+    private void SmallCall(PythonBaseline? python)
+    {
+        const int Calls = 200_000;
+        const string Code = "import sys,time,torch; torch.set_num_threads(1); a=torch.randn(16); b=torch.randn(16); n=int(sys.argv[1]); best=1e9\nfor _ in range(5):\n t=time.perf_counter()\n for _ in range(n): a+b\n best=min(best,time.perf_counter()-t)\nprint(1e9*best/n)";
+        if (!settings.Wants("small_call")) return;
+        using var scope = NewDisposeScope();
+        Tensor a = randn(16), b = randn(16);
+        double best = double.PositiveInfinity;
+        for (int round = 0; round < 5; round++)
+            best = Math.Min(best, Timing.Milliseconds(1, () => { for (int i = 0; i < Calls; i++) (a + b).Dispose(); }) * 1e6 / Calls);
+        double? torch = double.TryParse(python?.Evaluate(Code, $"{Calls}"), out double t) ? t : null;
+        rows.Add(new() { ["op"] = "small_call", ["nanoseconds"] = best, ["torch_nanoseconds"] = torch });
+        console.WriteLine($"One addition of 16 numbers: {best:F0} ns here, {Show(torch, "F0")} ns in Python.");
+    }
+
+    private static (double Error, Tensor Output) Check(OperatorCase one)
+    {
+        using var quiet = no_grad();
+        Tensor produced = one.Run(one.Inputs, null);
+        var exact = one.Inputs.Select(t => t.to(float64)).ToArray();
+        Tensor expected = one.Run(exact, OperatorForm.Reference);
+        double scale = Math.Max(1, expected.abs().max().item<double>());
+        return ((produced.to(float64) - expected).abs().max().item<double>() / scale, produced);
+    }
+
+    private static void Forward(OperatorCase one)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        one.Run(one.Inputs, null);
+    }
+
+    private static void ForwardAndBackward(OperatorCase one)
+    {
+        using var scope = NewDisposeScope();
+        var leaves = one.Inputs.Select(t => t.detach().requires_grad_(true)).ToArray();
+        Tensor output = one.Run(leaves, null);
+        autograd.grad([output], leaves, [ones_like(output)]);
+    }
+
+    private static string TorchKey(JsonElement row) =>
+        $"{row.GetProperty("op").GetString()!.Split('/')[0]} {string.Join(' ', row.GetProperty("shape").EnumerateObject().Select(p => $"{p.Name}={p.Value}"))}";
+
+    private static string Show(double? value, string format = "F2") => value is { } v ? v.ToString(format) : "-";
+
+    private static string Ratio(double? torch, double ours, bool correct) => !correct ? "wrong" : torch is { } t ? $"{t / ours:F1}x" : "-";
+}

@@ -1,0 +1,13 @@
+using Memory.Gen;
+
+namespace Memory.Gen.Bench;
+
+/// <summary>The model of python/torch_lm.py --mixer gated_delta at its default sizes.</summary>
+[MemoryModel(VocabSize = 256, Dim = 256, Layers = 4)]
+[LinearMemory(Rule = MemoryRule.GatedDelta, Heads = 4)]
+public sealed partial class GatedDeltaBench;
+
+/// <summary>The model of python/torch_lm.py --mixer sliding at its default sizes.</summary>
+[MemoryModel(VocabSize = 256, Dim = 256, Layers = 4)]
+[SlidingAttention(Heads = 4, Window = 128)]
+public sealed partial class SlidingBench;

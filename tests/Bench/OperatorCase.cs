@@ -1,0 +1,55 @@
+using Memory.Gen.Runtime.Operators;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Bench;
+
+/// <summary>One operator at one shape: its inputs, how it is called, and the least work that any implementation must do.</summary>
+/// <param name="Op">Name of the operator, as in the vector files.</param>
+/// <param name="Shape">Sizes by axis letter, in the order in which they are printed.</param>
+/// <param name="Inputs">Float32 tensors in call order.</param>
+/// <param name="Run">Calls the operator in a form and returns its output.</param>
+/// <param name="ForwardFlops">Arithmetic of the token recurrence, two operations a multiply-add.</param>
+internal sealed record OperatorCase(
+    string Op, (string Axis, long Size)[] Shape, Tensor[] Inputs, Func<Tensor[], OperatorForm?, Tensor> Run, double ForwardFlops)
+{
+    public string Key => $"{Op} {string.Join(' ', Shape.Select(s => $"{s.Axis}={s.Size}"))}";
+
+    // Backward visits the recurrence once more and once in reverse with two products a step.
+    public double BothFlops => 3 * ForwardFlops;
+
+    public double ForwardBytes(Tensor output) => sizeof(float) * (Inputs.Sum(t => t.numel()) + output.numel());
+
+    // Inputs are read twice (forward, backward), their gradients written once; the output is written, its gradient read.
+    public double BothBytes(Tensor output) => sizeof(float) * (3 * Inputs.Sum(t => t.numel()) + 2 * output.numel());
+
+    /// <summary>The shapes of python/torch_ops.py, so that a ratio can be taken row by row.</summary>
+    public static IEnumerable<OperatorCase> All()
+    {
+        foreach (var (B, T, H, K, V) in new[] { (2L, 2048L, 4L, 64L, 64L), (1, 8192, 4, 128, 128), (8, 256, 4, 64, 64) })
+        {
+            (string, long)[] shape = [("B", B), ("T", T), ("H", H), ("K", K), ("V", V)];
+            Tensor q = randn(B, T, H, K), k = Unit(randn(B, T, H, K)), v = randn(B, T, H, V);
+            Tensor beta = rand(B, T, H), g = -0.1 * rand(B, T, H), channels = -0.1 * rand(B, T, H, K);
+            double state = (double)B * T * H * K * V;
+            yield return new("linear_attention", shape, [q, k, v], (x, f) => LinearAttention.Apply(x[0], x[1], x[2], form: f).Output, 4 * state);
+            yield return new("linear_attention_normalized", shape, [q.abs(), k.abs(), v], (x, f) => LinearAttention.Normalized(x[0], x[1], x[2], form: f).Output, 4 * state);
+            yield return new("scalar_decay", shape, [q, k, v, g], (x, f) => ScalarDecay.Apply(x[0], x[1], x[2], x[3], form: f).Output, 5 * state);
+            yield return new("channel_decay", shape, [q, k, v, channels], (x, f) => ChannelDecay.Apply(x[0], x[1], x[2], x[3], form: f).Output, 5 * state);
+            yield return new("delta_rule", shape, [q, k, v, beta], (x, f) => DeltaRule.Apply(x[0], x[1], x[2], x[3], form: f).Output, 6 * state);
+            yield return new("gated_delta_rule", shape, [q, k, v, beta, g], (x, f) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], form: f).Output, 7 * state);
+        }
+
+        const long Batch = 4, Tokens = 2048, Channels = 512, Width = 4;
+        yield return new("causal_conv", [("B", Batch), ("T", Tokens), ("C", Channels), ("W", Width)],
+            [randn(Batch, Tokens, Channels), randn(Channels, Width), randn(Channels)],
+            (x, f) => CausalConvolution.Apply(x[0], x[1], x[2], form: f).Output, 2.0 * Batch * Tokens * Channels * Width);
+
+        const long Rows = 2, Length = 2048, Heads = 4, Features = 64, Window = 128;
+        yield return new("sliding_attention", [("B", Rows), ("T", Length), ("H", Heads), ("K", Features), ("window", Window)],
+            [randn(Rows, Length, Heads, Features), randn(Rows, Length, Heads, Features), randn(Rows, Length, Heads, Features)],
+            (x, f) => SegmentAttention.Apply(x[0], x[1], x[2], Window, form: f), 4.0 * Rows * Length * Heads * Features * Window);
+    }
+
+    private static Tensor Unit(Tensor x) => x / x.norm(-1, keepdim: true);
+}

@@ -1,0 +1,22 @@
+using System.CommandLine;
+using System.Globalization;
+using Memory.Gen.Bench;
+using Spectre.Console;
+using TorchSharp;
+
+CultureInfo.CurrentCulture = CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
+
+var threads = new Option<int>("--threads") { Description = "threads on both sides", DefaultValueFactory = _ => Environment.ProcessorCount };
+var repeats = new Option<int>("--repeats") { Description = "timed calls of each operator; the median counts", DefaultValueFactory = _ => 3 };
+var steps = new Option<int>("--steps") { Description = "timed training steps of each model; the median counts", DefaultValueFactory = _ => 5 };
+var only = new Option<string>("--only") { Description = "only rows whose name contains this", DefaultValueFactory = _ => "" };
+var output = new Option<DirectoryInfo>("--out") { Description = "folder of result.json", DefaultValueFactory = _ => new DirectoryInfo("artifacts/bench") };
+var root = new RootCommand("Times the operators and models against eager PyTorch and against this machine's own peaks.") { threads, repeats, steps, only, output };
+root.SetAction(parsed =>
+{
+    torch.set_num_threads(parsed.GetValue(threads));
+    torch.random.manual_seed(0);
+    var settings = new BenchSettings(parsed.GetValue(threads), parsed.GetValue(repeats), parsed.GetValue(steps), parsed.GetValue(only)!);
+    return new Benchmark(settings, AnsiConsole.Console).Run(parsed.GetValue(output)!.FullName);
+});
+return root.Parse(args).Invoke();
