@@ -1,0 +1,37 @@
+using TorchSharp;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Tests.Models;
+
+public sealed class ElementTypeTests : IDisposable
+{
+    private readonly DisposeScope scope = NewDisposeScope();
+
+    public static TheoryData<string> All => Subject.All;
+
+    public void Dispose() => scope.Dispose();
+
+    [Theory, MemberData(nameof(All))]
+    public void ABfloat16ModelStreamsAndKeepsItsMemoriesInFloat32(string name)
+    {
+        using var wide = new Subject(name, ScalarType.Float32);
+        using var narrow = new Subject(name, ScalarType.BFloat16);
+        using var quiet = no_grad();
+        // The same weights, as bfloat16 can hold them.
+        foreach (var (a, b) in wide.Module.parameters().Zip(narrow.Module.parameters()))
+        {
+            b.copy_(a * 0.5);
+            a.copy_(b);
+        }
+        Tensor input = wide.Input(2, 11), rounded = wide.IsModel ? input : input.to(ScalarType.BFloat16);
+        Tensor expected = wide.Forward(wide.IsModel ? input : rounded.to(ScalarType.Float32));
+        using var state = narrow.NewState(2);
+
+        Tensor actual = narrow.Read(rounded, state, [6, 1, 4], () => true);
+
+        Assert.Equal(ScalarType.BFloat16, actual.dtype);
+        Numbers.Near(expected, actual, 0.15, "against float32");
+        Assert.Equal(2 * narrow.Card.StateBytes(11, ScalarType.BFloat16), state.Bytes);
+    }
+}
