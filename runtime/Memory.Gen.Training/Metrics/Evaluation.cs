@@ -14,6 +14,9 @@ public sealed record EvaluationOptions
     /// <summary>Most documents read side by side; the result does not depend on it.</summary>
     public int Batch { get; init; } = 8;
 
+    /// <summary>Measure an excerpt of about this many tokens (<see cref="TokenizedText.Excerpt"/>); null measures everything.</summary>
+    public long? MostTokens { get; init; }
+
     /// <summary>Told the share that has been read, 0 to 1.</summary>
     public Action<double>? Progress { get; init; }
 }
@@ -45,6 +48,7 @@ public sealed record Evaluation(double BitsPerByte, long Bytes, long Tokens, IRe
     public static Evaluation Measure(IMemoryModel model, TokenizedText text, EvaluationOptions? options = null)
     {
         options ??= new EvaluationOptions();
+        text = text.Excerpt(options.MostTokens ?? text.Tokens);
         if (text.Tokens == 0) throw new TrainingException("There is no held-out text to measure; give a longer text.");
 
         // More rows than this would wait for the longest document.

@@ -48,7 +48,7 @@ public class EvaluationTests
         var text = Text(new ByteTokenizer(), new string('a', 500), new string('b', 100));
         double share = 0;
 
-        var evaluation = Evaluation.Measure(new PositionModel(0), text.Excerpt(60), new EvaluationOptions { Window = 7, Progress = s => share = s });
+        var evaluation = Evaluation.Measure(new PositionModel(0), text, new EvaluationOptions { Window = 7, MostTokens = 60, Progress = s => share = s });
 
         Assert.Equal([50, 10], text.Excerpt(60).Documents.Select(d => d.Length));
         Assert.Same(text, text.Excerpt(600));
