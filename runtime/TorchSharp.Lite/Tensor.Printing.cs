@@ -32,7 +32,7 @@ public static partial class torch
             var text = new StringBuilder();
             if (chosen != TensorStringStyle.Numpy)
                 text.Append(this.metastr()).Append(newLine ?? "\n");
-            Tensor elements = is_complex() ? cpu() : cpu().to_type(is_floating_point() ? ScalarType.Float64 : ScalarType.Int64);
+            Tensor elements = is_complex() || dtype == ScalarType.Bool ? cpu() : cpu().to_type(is_floating_point() ? ScalarType.Float64 : ScalarType.Int64);
             Append(text, elements, 0, fltFormat ?? "g5", cultureInfo ?? CultureInfo.InvariantCulture, newLine ?? "\n");
             return text.ToString();
         }

@@ -35,7 +35,7 @@ internal static unsafe partial class LibTorch
         BlasChoice.Choose();
         var tried = new List<string>();
         LoadTorch(tried);
-        foreach (string folder in Folders())
+        foreach (string folder in Folders().Distinct())
         {
             string file = Path.Combine(folder, FileName);
             if (!File.Exists(file))
