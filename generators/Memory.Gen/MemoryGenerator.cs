@@ -51,7 +51,7 @@ public sealed class MemoryGenerator : IIncrementalGenerator
         token.ThrowIfCancellationRequested();
         var type = (INamedTypeSymbol)context.TargetSymbol;
         EquatableArray<string> hidden = Surroundings.HiddenNames(
-            type, context.SemanticModel, ((TypeDeclarationSyntax)context.TargetNode).Identifier.SpanStart, Aliases.Candidates);
+            type, context.SemanticModel, ((TypeDeclarationSyntax)context.TargetNode).Identifier.SpanStart, Aliases.Choices);
         Declaration declaration = DeclarationReader.Read(type, MemoryKinds.IsMixer, hidden);
 
         // One file for each class: where both attributes stand, the model's branch writes it, and of two parts with the

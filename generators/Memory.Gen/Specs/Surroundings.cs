@@ -14,10 +14,10 @@ internal static class Surroundings
     /// <param name="type">The declared class.</param>
     /// <param name="semantics">Semantic model of a file that declares it.</param>
     /// <param name="position">A position in that file inside its declaration.</param>
-    /// <param name="names">The names in question.</param>
-    /// <returns>Those that are taken, in ordinal order.</returns>
+    /// <param name="choices">For each short name the names to try, the short name first.</param>
+    /// <returns>Those that are taken.</returns>
     public static EquatableArray<string> HiddenNames(
-        INamedTypeSymbol type, SemanticModel semantics, int position, IReadOnlyList<string> names)
+        INamedTypeSymbol type, SemanticModel semantics, int position, IReadOnlyList<string[]> choices)
     {
         var taken = new HashSet<string>(DeclarationReader.MemberNames(type), StringComparer.Ordinal) { type.Name };
         for (INamedTypeSymbol? container = type.ContainingType; container is not null; container = container.ContainingType)
@@ -28,7 +28,11 @@ internal static class Surroundings
         }
 
         INamespaceSymbol? space = semantics.Compilation.GetCompilationNamespace(type.ContainingNamespace);
-        return names.Where(n => taken.Contains(n) || space?.GetMembers(n).Any() == true || IsFileAlias(n)).ToEquatableArray();
+
+        // Nearly always the first choice is free, and the others need no look.
+        return choices.SelectMany(names => names.TakeWhile(IsTaken)).ToEquatableArray();
+
+        bool IsTaken(string name) => taken.Contains(name) || space?.GetMembers(name).Any() == true || IsFileAlias(name);
 
         // In the global namespace our aliases stand beside the project's global usings, where a name may occur once.
         bool IsFileAlias(string name) => type.ContainingNamespace.IsGlobalNamespace

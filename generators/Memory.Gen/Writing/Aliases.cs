@@ -45,8 +45,8 @@ internal static class Aliases
         ("UnitLength", Runtime + ".Operators.UnitLength"),
     ];
 
-    /// <summary>Every name that a file might want: the short ones and what would be tried in their place.</summary>
-    public static readonly IReadOnlyList<string> Candidates = All.SelectMany(a => new[] { a.Name, Other(a.Name), Other(a.Name) + "_" }).ToArray();
+    /// <summary>For each short name the names that are tried in turn, itself first.</summary>
+    public static readonly IReadOnlyList<string[]> Choices = All.Select(a => new[] { a.Name, Other(a.Name), Other(a.Name) + "_" }).ToArray();
 
     /// <summary>The alias directives that a text needs, and the text, with every name free of what surrounds it.</summary>
     /// <param name="body">Emitted code with the plain short names.</param>

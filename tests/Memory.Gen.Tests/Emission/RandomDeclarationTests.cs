@@ -1,0 +1,72 @@
+using System.Text;
+using Memory.Gen.Tests.Harness;
+using Microsoft.CodeAnalysis;
+
+namespace Memory.Gen.Tests.Emission;
+
+/// <summary>Whatever is declared becomes code that compiles, or a diagnostic of ours; nothing else, and never an exception.</summary>
+public class RandomDeclarationTests
+{
+    private const int ClassesPerCompilation = 50;
+
+    private static readonly string[] Numbers =
+        ["int.MinValue", "-1", "0", "1", "2", "3", "4", "7", "8", "8", "16", "16", "64", "64", "100", "4096", "1 << 20", "int.MaxValue"];
+
+    private static readonly string[] RealNumbers = ["double.NaN", "double.PositiveInfinity", "-1", "0", "1", "0.5", "10000", "1e300"];
+
+    private static readonly string[] Patterns = ["null", "\"\"", "\" \"", "\"A\"", "\"AB\"", "\"AAB AAB\"", "\"ba\"", "\"A1\"", "\"A\\u0000B\"", "new string('A', 2)"];
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    public async Task EveryDeclarationIsCodeOrADiagnostic(int seed)
+    {
+        var random = new Random(seed);
+        string[] classes = [.. Enumerable.Range(0, ClassesPerCompilation).Select(i => Class(random, "C" + i))];
+        IReadOnlyList<Diagnostic> diagnostics = await Compile.Diagnostics(Compile.Library(
+            "using Memory.Gen;\nnamespace Samples;\n" + string.Join("\n", classes)));
+
+        ILookup<int, string> reported = diagnostics.ToLookup(d => d.Location.GetLineSpan().StartLinePosition.Line - 2, d => d.Id);
+        Assert.All(diagnostics, d => Assert.True(
+            d.Id.StartsWith("MEMGEN", StringComparison.Ordinal) || IsCompilersOwn(d), $"{d}\n{classes.ElementAtOrDefault(d.Location.GetLineSpan().StartLinePosition.Line - 2)}"));
+        Assert.Contains(classes.Index(), c => !reported[c.Index].Any());
+        Assert.Contains(classes.Index(), c => reported[c.Index].Any(id => id.StartsWith("MEMGEN", StringComparison.Ordinal)));
+    }
+
+    // Mistakes in attribute syntax that the compiler reports itself, in the source: no constant, an attribute twice.
+    private static bool IsCompilersOwn(Diagnostic diagnostic) =>
+        diagnostic.Id is "CS0182" or "CS0579" or "CS0260" && diagnostic.Location.SourceTree!.FilePath == "Declared.cs";
+
+    private static string Class(Random random, string name)
+    {
+        var text = new StringBuilder();
+        bool good = random.Next(3) > 0;
+        if (random.Next(20) > 0)
+            text.Append(good
+                ? $"[MemoryModel(VocabSize = {random.Next(1, 500)}, Dim = 64, Layers = {random.Next(1, 5)}{(random.Next(2) == 0 ? ", TiedEmbeddings = true" : "")})] "
+                : $"[MemoryModel({Arguments(random, ("VocabSize", Numbers), ("Dim", Numbers), ("Layers", Numbers), ("FeedForward", Numbers), ("Pattern", Patterns))})] ");
+        if (random.Next(20) == 0)
+            text.Append($"[MemoryLayer({Arguments(random, ("Dim", Numbers))})] ");
+        for (int i = good ? 1 : random.Next(4); i > 0; i--)
+            text.Append(random.Next(2) == 0 ? Attention(random, good) : Linear(random, good));
+        string modifiers = good ? "internal sealed partial class " : Pick(random, ["partial class ", "class ", "partial record ", "static partial class ", "internal partial class "]);
+        return text.Append(modifiers).Append(name).Append(random.Next(8) == 0 && !good ? "<T>;" : ";").ToString();
+    }
+
+    private static string Attention(Random random, bool good) => good
+        ? $"[SlidingAttention(Heads = {Pick(random, ["1", "4", "8"])}{(random.Next(2) == 0 ? ", Window = " + random.Next(1, 99) : "")})] "
+        : $"[SlidingAttention({Letter(random)}{Arguments(random, ("Heads", Numbers), ("KeyValueHeads", Numbers), ("Window", Numbers), ("RotaryBase", RealNumbers), ("FeedForward", Numbers))})] ";
+
+    private static string Linear(Random random, bool good) => good
+        ? $"[LinearMemory(Heads = {Pick(random, ["1", "4", "8"])}, Rule = (MemoryRule){random.Next(5)}{(random.Next(2) == 0 ? ", KeyDim = " + random.Next(1, 99) : "")}{(random.Next(2) == 0 ? ", ConvWidth = 0" : "")})] "
+        : $"[LinearMemory({Letter(random)}{Arguments(random, ("Heads", Numbers), ("Rule", [$"(MemoryRule)({random.Next(-1, 7)})"]), ("KeyDim", Numbers), ("ValueDim", Numbers), ("ConvWidth", Numbers), ("FeatureMap", [$"(FeatureMap)({random.Next(-1, 5)})"]), ("Normalized", ["true"]), ("UnitLength", ["true", "false"]), ("FeedForward", Numbers))})] ";
+
+    private static string Letter(Random random) => Pick(random, ["", "'A', ", "'B', ", "'a', ", "'1', ", "'\\0', "]);
+
+    private static string Arguments(Random random, params (string Name, string[] Values)[] all) => string.Join(
+        ", ", all.Where(_ => random.Next(2) == 0).Select(a => $"{a.Name} = {Pick(random, a.Values)}").DefaultIfEmpty(all[0].Name + " = 1"));
+
+    private static string Pick(Random random, string[] values) => values[random.Next(values.Length)];
+}
