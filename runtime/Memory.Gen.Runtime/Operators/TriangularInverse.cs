@@ -60,3 +60,25 @@ internal static class TriangularInverse
         return x;
     }
 }
+
+/// <summary>(I + A)^-1 of strictly lower triangular matrices, differentiable: dA = -T^T dT T^T.</summary>
+internal sealed class UnitLowerInverse : OperatorFunction<UnitLowerInverse, object>
+{
+    private static readonly object None = new();
+
+    /// <param name="a"><c>[M, C, C]</c>, zero on and above the diagonal.</param>
+    public static Tensor Of(Tensor a) => Run(None, a)[0];
+
+    protected override List<Tensor> Forward(Tensor[] inputs, object options, List<Tensor>? saved)
+    {
+        Tensor inverse = TriangularInverse.Of(inputs[0].contiguous());
+        saved?.Add(inverse);
+        return [inverse];
+    }
+
+    protected override List<Tensor> Backward(Tensor?[] gradients, List<Tensor> saved, object options)
+    {
+        Tensor transposed = saved[0].transpose(1, 2);
+        return [transposed.bmm(gradients[0]!).bmm(transposed).neg_()];
+    }
+}
