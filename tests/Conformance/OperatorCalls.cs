@@ -23,6 +23,8 @@ internal sealed record OperatorCall(
         Scalars.TryGetValue(name, out string? text) && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
             ? value
             : throw new InvalidDataException($"the file's metadata has no number '{name}'");
+
+    public int Integer(string name) => checked((int)Scalar(name));
 }
 
 /// <summary>How each operator name in a vector file is called, and what its outputs are called there.</summary>
@@ -43,6 +45,11 @@ internal static class OperatorCalls
             c["q"], c["k"], c["v"], c["beta"], c["log_decay"], c.Optional("initial_state"), c.Scalar("scale"), c.Form, c.Chunk)),
         ["causal_conv"] = c => Read(CausalConvolution.Apply(
             c["x"], c["weight"], c.Optional("bias"), c.Optional("initial_state"), c.Form), "y"),
+        ["linear_scan"] = c => Read(LinearScan.Apply(c["a"], c["b"], c.Optional("initial_state"), c.Form), "h"),
+        ["selective_scan"] = c => Read(SelectiveScan.Apply(
+            c["u"], c["delta"], c["A"], c["Bm"], c["C"], c["D"], c.Optional("initial_state"), c.Form, c.Chunk), "y"),
+        ["titans_linear"] = TitansLinearCall,
+        ["titans_mlp"] = TitansMlpCall,
     };
 
     public static Dictionary<string, Tensor> Run(string name, OperatorCall call) => Table.TryGetValue(name, out var run)
@@ -51,7 +58,7 @@ internal static class OperatorCalls
 
     /// <summary>Whether an input is a state, which is kept in the accumulation dtype.</summary>
     public static bool IsState(string operatorName, string input) =>
-        operatorName != "causal_conv" && input is "initial_state" or "initial_momentum" or "W1" or "W2";
+        operatorName != "causal_conv" && (input is "initial_state" or "initial_momentum" or "initial_normalizer" || Layer(input, 'W') > 0 || Layer(input, 'S') > 0);
 
     private static Dictionary<string, Tensor> Read(MemoryRead read, string output = "o") =>
         new() { [output] = read.Output, ["final_state"] = read.FinalState };
@@ -62,4 +69,27 @@ internal static class OperatorCalls
             c["q"], c["k"], c["v"], c.Optional("initial_state"), c.Optional("initial_normalizer"), c.Scalar("scale"), c.Scalar("eps"), c.Form, c.Chunk);
         return new() { ["o"] = output, ["final_state"] = state, ["final_normalizer"] = normalizer };
     }
+
+    private static Dictionary<string, Tensor> TitansLinearCall(OperatorCall c)
+    {
+        TitansRead read = TitansLinear.Apply(
+            c["q"], c["k"], c["v"], c["theta"], c["eta"], c["alpha"], c.Integer("block"), c.Optional("initial_state"), c.Optional("initial_momentum"), c.Form, c.Chunk);
+        return new() { ["o"] = read.Output, ["final_state"] = read.FinalState, ["final_momentum"] = read.FinalMomentum };
+    }
+
+    private static Dictionary<string, Tensor> TitansMlpCall(OperatorCall c)
+    {
+        int depth = c.Inputs.Keys.Max(name => Layer(name, 'W'));
+        Tensor[] weights = [.. Enumerable.Range(1, depth).Select(l => c[$"W{l}"])];
+        Tensor[]? momenta = c.Inputs.ContainsKey("S1") ? [.. Enumerable.Range(1, depth).Select(l => c[$"S{l}"])] : null;
+        TitansMlpRead read = TitansMlp.Apply(
+            c["q"], c["k"], c["v"], c["theta"], c["eta"], c["alpha"], weights, c.Integer("block"), momenta, c.Form);
+        var outputs = new Dictionary<string, Tensor> { ["o"] = read.Output };
+        for (int l = 1; l <= depth; l++) (outputs[$"W{l}"], outputs[$"S{l}"]) = (read.FinalWeights[l - 1], read.FinalMomenta[l - 1]);
+        return outputs;
+    }
+
+    /// <summary>The number of a layer in names like W2; 0 for other names.</summary>
+    private static int Layer(string input, char kind) =>
+        input.Length > 1 && input[0] == kind && int.TryParse(input.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out int layer) ? layer : 0;
 }

@@ -39,9 +39,29 @@ public sealed record OperatorCase(
                 MemoryRead read = CausalConvolution.Apply(x[0], p[0], p[1], s[0], f);
                 return (read.Output, [read.FinalState]);
             }),
+        new("linear_scan", (r, T) => [r.Uniform(0, 1, B, T, C), r.Normal(B, T, C)], _ => [], r => [r.Normal(B, C)], (x, _, s, f, c) =>
+        {
+            MemoryRead read = LinearScan.Apply(x[0], x[1], s[0], f);
+            return (read.Output, [read.FinalState]);
+        }),
+        new("selective_scan", (r, T) => [r.Normal(B, T, C), r.Uniform(0, 0.5, B, T, C), r.Normal(B, T, K), r.Normal(B, T, K)],
+            r => [-r.Uniform(0.1, 2, C, K), r.Normal(C)], r => [r.Normal(B, C, K)],
+            (x, p, s, f, c) =>
+            {
+                MemoryRead read = SelectiveScan.Apply(x[0], x[1], p[0], x[2], x[3], p[1], s[0], f, c);
+                return (read.Output, [read.FinalState]);
+            }),
+        Titans("titans_linear", 1),
+        Titans("titans_linear in blocks", 6),
+        TitansLayers("titans_mlp", 1, K, 7, V),
+        TitansLayers("titans_mlp in blocks", 6, K, 7, V),
+        TitansLayers("titans_mlp of three layers", 4, K, 7, 6, V),
     ];
 
     public static TheoryData<string> Names => [.. All.Select(each => each.Name)];
+
+    /// <summary>Operators that a call may leave at any token; a block of gradients ends with its call.</summary>
+    public static TheoryData<string> Continuable => [.. All.Where(each => !each.Name.Contains(' ')).Select(each => each.Name)];
 
     public static OperatorCase Of(string name) => All.Single(each => each.Name == name);
 
@@ -52,6 +72,27 @@ public sealed record OperatorCase(
         Tensor k = r.Normal(B, T, H, K);
         return [r.Normal(B, T, H, K), k / k.norm(-1, keepdim: true), r.Normal(B, T, H, V)];
     }
+
+    private static Tensor[] Learning(Randoms r, long T) =>
+        [.. Qkv(r, T), r.Uniform(0, 0.4, B, T, H), r.Uniform(0, 0.9, B, T, H), r.Uniform(0, 0.3, B, T, H)];
+
+    private static OperatorCase Titans(string name, int block) => new(
+        name, Learning, _ => [], r => [r.Normal(B, H, K, V), r.Normal(B, H, K, V)],
+        (x, _, s, f, c) =>
+        {
+            TitansRead read = TitansLinear.Apply(x[0], x[1], x[2], x[3], x[4], x[5], block, s[0], s[1], f, c);
+            return (read.Output, [read.FinalState, read.FinalMomentum]);
+        });
+
+    private static OperatorCase TitansLayers(string name, int block, params long[] widths) => new(
+        name, Learning, _ => [],
+        r => [.. Enumerable.Range(0, 2 * (widths.Length - 1)).Select(i => i % (widths.Length - 1)).Select(l => r.Normal(B, H, widths[l], widths[l + 1]) * 0.4)],
+        (x, _, s, f, c) =>
+        {
+            int depth = widths.Length - 1;
+            TitansMlpRead read = TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], s[..depth], block, s[depth..], f);
+            return (read.Output, [.. read.FinalWeights, .. read.FinalMomenta]);
+        });
 
     private static OperatorCase Matrix(string name, Func<Randoms, long, Tensor[]> sequences, Func<Tensor[], Tensor, OperatorForm, int?, MemoryRead> call) =>
         new(name, sequences, _ => [], r => [r.Normal(B, H, K, V)], (x, _, s, f, c) =>
