@@ -6,10 +6,10 @@ namespace memgen {
 namespace {
 
 typedef memgen_gated_delta_rule_args Args;
-constexpr int64_t LargestWidth = 4096; // K and V: scratch grows with their product
+
 
 Check sizes(const char* operation, const Args* a) {
-    Check check(operation, a, a ? a->struct_size : 0, sizeof(Args), a ? a->dtype : MEMGEN_FLOAT32);
+    Check check = open(operation, a);
     if (check.ok())
         check.dimension("batch", a->batch).dimension("tokens", a->tokens).dimension("heads", a->heads)
             .dimension("key_dim", a->key_dim, 0, LargestWidth).dimension("value_dim", a->value_dim, 0, LargestWidth)
@@ -28,13 +28,6 @@ struct Rule {
 const Rule gated_delta_rule = {true, false, &Kernels::gated_delta_rule_forward, &Kernels::gated_delta_rule_backward};
 const Rule scalar_decay = {false, false, &Kernels::scalar_decay_forward, &Kernels::scalar_decay_backward};
 const Rule channel_decay = {false, true, &Kernels::channel_decay_forward, &Kernels::channel_decay_backward};
-
-template <class Layout>
-size_t measure(const Args& a) {
-    Arena arena{nullptr};
-    Layout layout(arena, a);
-    return arena.used;
-}
 
 ScratchSize scratch_size(const Rule& rule, const Args& a, bool backward) {
     if (rule.channel) return {0, backward ? measure<ChannelBackwardScratch>(a) : measure<ChannelForwardScratch>(a)};

@@ -5,11 +5,6 @@
 namespace memgen {
 namespace {
 
-template <class Args>
-Check open(const char* operation, const Args* a) {
-    return Check(operation, a, a ? a->struct_size : 0, sizeof(Args), a ? a->dtype : MEMGEN_FLOAT32);
-}
-
 Check sizes(const char* operation, const memgen_causal_conv_args* a) {
     Check check = open(operation, a);
     if (check.ok())

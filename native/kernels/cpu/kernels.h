@@ -11,6 +11,12 @@
     X(scalar_decay_backward, memgen_scalar_decay_args)            \
     X(channel_decay_forward, memgen_channel_decay_args)           \
     X(channel_decay_backward, memgen_channel_decay_args)          \
+    X(linear_attention_normalized_forward, memgen_linear_attention_normalized_args)   \
+    X(linear_attention_normalized_backward, memgen_linear_attention_normalized_args)  \
+    X(linear_scan_forward, memgen_linear_scan_args)               \
+    X(linear_scan_backward, memgen_linear_scan_args)              \
+    X(selective_scan_forward, memgen_selective_scan_args)         \
+    X(selective_scan_backward, memgen_selective_scan_args)        \
     X(causal_conv_forward, memgen_causal_conv_args)               \
     X(causal_conv_backward, memgen_causal_conv_args)              \
     X(rms_norm_forward, memgen_rms_norm_args)                     \

@@ -52,4 +52,18 @@ private:
     memgen_status status_ = MEMGEN_OK;
 };
 
+// A check of what all structs begin with.
+template <class Args>
+Check open(const char* operation, const Args* a) {
+    return Check(operation, a, a ? a->struct_size : 0, sizeof(Args), a ? a->dtype : MEMGEN_FLOAT32);
+}
+
+// Bytes that a layout takes.
+template <class Layout, class Args>
+size_t measure(const Args& a) {
+    Arena arena{nullptr};
+    Layout layout(arena, a);
+    return arena.used;
+}
+
 } // namespace memgen

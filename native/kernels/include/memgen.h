@@ -147,6 +147,108 @@ MEMGEN_API int64_t memgen_channel_decay_checkpoint_size(const memgen_channel_dec
 MEMGEN_API memgen_status memgen_channel_decay_forward(const memgen_channel_decay_args* args, void* workspace, size_t bytes, void* stream);
 MEMGEN_API memgen_status memgen_channel_decay_backward(const memgen_channel_decay_args* args, void* workspace, size_t bytes, void* stream);
 
+/* ---- normalised linear attention -------------------------------------------------------------------------
+ * For t = 0, 1, ..:  S += k_t v_t^T;  z += k_t;  o_t = S^T (scale q_t) / (scale q_t . z + epsilon).
+ * For non-negative q and k (a feature map that is applied outside): a divisor near zero is the caller's.
+ * Error against float64: relative RMS below 2e-6 forward, 1e-5 for gradients.
+ * Backward also reads o and divisors, which forward wrote.
+ */
+typedef struct memgen_linear_attention_normalized_args {
+    size_t struct_size;
+    memgen_dtype dtype;
+    int64_t batch, tokens, heads, key_dim, value_dim; /* B, T, H, K, V: each >= 0 */
+    double scale, epsilon;
+
+    memgen_tensor q;                  /* [B, T, H, K] */
+    memgen_tensor k;                  /* [B, T, H, K] */
+    memgen_tensor v;                  /* [B, T, H, V] */
+    memgen_tensor initial_state;      /* [B, H, K, V] nullable: zero */
+    memgen_tensor initial_normalizer; /* [B, H, K] nullable: zero */
+
+    memgen_tensor o;                  /* [B, T, H, V] forward writes, backward reads */
+    memgen_tensor final_state;        /* [B, H, K, V] forward, nullable; may be initial_state itself */
+    memgen_tensor final_normalizer;   /* [B, H, K] forward, nullable; may be initial_normalizer itself */
+    float* divisors;                  /* [B, T, H] contiguous; forward writes (nullable), backward reads */
+    void* checkpoints;                /* as for the gated delta rule */
+
+    memgen_tensor d_o;                /* [B, T, H, V] nullable: zero */
+    memgen_tensor d_final_state;      /* [B, H, K, V] nullable: zero */
+    memgen_tensor d_final_normalizer; /* [B, H, K] nullable: zero */
+    memgen_tensor d_q;                /* [B, T, H, K] nullable, like all that follow: not written */
+    memgen_tensor d_k;                /* [B, T, H, K] */
+    memgen_tensor d_v;                /* [B, T, H, V] */
+    memgen_tensor d_initial_state;      /* [B, H, K, V]; may be d_final_state itself */
+    memgen_tensor d_initial_normalizer; /* [B, H, K]; may be d_final_normalizer itself */
+} memgen_linear_attention_normalized_args;
+
+MEMGEN_API int64_t memgen_linear_attention_normalized_workspace_size(const memgen_linear_attention_normalized_args* args, int32_t backward);
+MEMGEN_API int64_t memgen_linear_attention_normalized_checkpoint_size(const memgen_linear_attention_normalized_args* args);
+MEMGEN_API memgen_status memgen_linear_attention_normalized_forward(const memgen_linear_attention_normalized_args* args, void* workspace, size_t bytes, void* stream);
+MEMGEN_API memgen_status memgen_linear_attention_normalized_backward(const memgen_linear_attention_normalized_args* args, void* workspace, size_t bytes, void* stream);
+
+/* ---- linear scan --------------------------------------------------------------------------------------------
+ * h_t = a_t h_{t-1} + b_t, channel by channel. Error: 1 ulp a step. Backward also reads h.
+ */
+typedef struct memgen_linear_scan_args {
+    size_t struct_size;
+    memgen_dtype dtype;
+    int64_t batch, tokens, channels; /* B, T, C: each >= 0 */
+
+    memgen_tensor a;               /* [B, T, C] */
+    memgen_tensor b;               /* [B, T, C]; backward does not read it */
+    memgen_tensor initial_state;   /* [B, C] nullable: zero */
+
+    memgen_tensor h;               /* [B, T, C] forward writes, backward reads; may be b itself */
+    memgen_tensor final_state;     /* [B, C] forward, nullable */
+
+    memgen_tensor d_h;             /* [B, T, C] nullable: zero */
+    memgen_tensor d_final_state;   /* [B, C] nullable: zero */
+    memgen_tensor d_a;             /* [B, T, C] nullable, like all that follow: not written */
+    memgen_tensor d_b;             /* [B, T, C] */
+    memgen_tensor d_initial_state; /* [B, C] */
+} memgen_linear_scan_args;
+
+MEMGEN_API int64_t memgen_linear_scan_workspace_size(const memgen_linear_scan_args* args, int32_t backward);
+MEMGEN_API memgen_status memgen_linear_scan_forward(const memgen_linear_scan_args* args, void* workspace, size_t bytes, void* stream);
+MEMGEN_API memgen_status memgen_linear_scan_backward(const memgen_linear_scan_args* args, void* workspace, size_t bytes, void* stream);
+
+/* ---- selective scan (Mamba-1) ---------------------------------------------------------------------------------
+ * x_n = e^{delta A_n} x_n + delta u B_n;  y = sum_n C_n x_n + D u, for every channel c and state n.
+ * delta A in (-inf, 88]; below -87 the decay is e^-87. Error against float64: relative RMS below 5e-6.
+ */
+typedef struct memgen_selective_scan_args {
+    size_t struct_size;
+    memgen_dtype dtype;
+    int64_t batch, tokens, channels, state_dim; /* B, T, C >= 0; N in 0 .. 1024 */
+
+    memgen_tensor u;               /* [B, T, C] */
+    memgen_tensor delta;           /* [B, T, C] after softplus */
+    memgen_tensor A;               /* [C, N] */
+    memgen_tensor B;               /* [B, T, N] */
+    memgen_tensor C;               /* [B, T, N] */
+    memgen_tensor D;               /* [C] nullable: zero */
+    memgen_tensor initial_state;   /* [B, C, N] nullable: zero */
+
+    memgen_tensor y;               /* [B, T, C] forward */
+    memgen_tensor final_state;     /* [B, C, N] forward, nullable */
+    void* checkpoints;             /* memgen_selective_scan_checkpoint_size bytes; otherwise as for the gated delta rule */
+
+    memgen_tensor d_y;             /* [B, T, C] nullable: zero */
+    memgen_tensor d_final_state;   /* [B, C, N] nullable: zero */
+    memgen_tensor d_u;             /* [B, T, C] nullable, like all that follow: not written */
+    memgen_tensor d_delta;         /* [B, T, C] */
+    memgen_tensor d_A;             /* [C, N] */
+    memgen_tensor d_B;             /* [B, T, N] */
+    memgen_tensor d_C;             /* [B, T, N] */
+    memgen_tensor d_D;             /* [C] */
+    memgen_tensor d_initial_state; /* [B, C, N] */
+} memgen_selective_scan_args;
+
+MEMGEN_API int64_t memgen_selective_scan_workspace_size(const memgen_selective_scan_args* args, int32_t backward);
+MEMGEN_API int64_t memgen_selective_scan_checkpoint_size(const memgen_selective_scan_args* args);
+MEMGEN_API memgen_status memgen_selective_scan_forward(const memgen_selective_scan_args* args, void* workspace, size_t bytes, void* stream);
+MEMGEN_API memgen_status memgen_selective_scan_backward(const memgen_selective_scan_args* args, void* workspace, size_t bytes, void* stream);
+
 /* ---- causal convolution, depthwise --------------------------------------------------------------------
  * y[b, t, c] = silu(bias[c] + sum_j weight[c, j] x[b, t - W + 1 + j, c]); inputs before t = 0 come from
  * initial_state. final_state is the last W - 1 inputs, those of initial_state included when T < W - 1.

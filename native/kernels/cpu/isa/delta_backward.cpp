@@ -257,6 +257,7 @@ void backward(const Args& a, const float* divisors, const Scratch& scratch) {
 namespace MEMGEN_ISA {
 void gated_delta_rule_backward(const memgen_gated_delta_rule_args& a, const Scratch& s) { backward<true>(a, nullptr, s); }
 void scalar_decay_backward(const memgen_scalar_decay_args& a, const Scratch& s) { backward<false>(a, nullptr, s); }
+void scalar_decay_backward_divided(const memgen_scalar_decay_args& a, const float* divisors, const Scratch& s) { backward<false>(a, divisors, s); }
 } // namespace MEMGEN_ISA
 
 } // namespace memgen

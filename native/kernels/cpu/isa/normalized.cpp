@@ -1,0 +1,94 @@
+// Normalised linear attention: linear attention, then one pass that divides by the sum of the keys seen.
+#include "kernels.h"
+#include "threads.h"
+#include "vector.h"
+
+namespace memgen {
+
+namespace MEMGEN_ISA {
+void scalar_decay_forward(const memgen_scalar_decay_args&, const Scratch&);
+void scalar_decay_backward_divided(const memgen_scalar_decay_args&, const float* divisors, const Scratch&);
+} // namespace MEMGEN_ISA
+
+namespace {
+
+typedef memgen_linear_attention_normalized_args Args;
+
+memgen_scalar_decay_args attention(const Args& a) {
+    memgen_scalar_decay_args s{};
+    s.struct_size = sizeof s;
+    s.batch = a.batch, s.tokens = a.tokens, s.heads = a.heads, s.key_dim = a.key_dim, s.value_dim = a.value_dim, s.scale = a.scale;
+    s.q = a.q, s.k = a.k, s.v = a.v, s.initial_state = a.initial_state, s.o = a.o, s.final_state = a.final_state, s.checkpoints = a.checkpoints;
+    s.d_o = a.d_o, s.d_final_state = a.d_final_state, s.d_q = a.d_q, s.d_k = a.d_k, s.d_v = a.d_v, s.d_initial_state = a.d_initial_state;
+    return s;
+}
+
+// One head of one batch row.
+struct Chain {
+    const Args& a;
+    int64_t b, h;
+
+    float* row(const memgen_tensor& x, int64_t t) const { return x.data ? x.data + b * x.stride[0] + t * x.stride[1] + h * x.stride[2] : nullptr; }
+    float* normalizer(const memgen_tensor& x) const { return x.data ? x.data + b * x.stride[0] + h * x.stride[1] : nullptr; }
+    float& divisor(int64_t t) const { return a.divisors[(b * a.tokens + t) * a.heads + h]; }
+
+    // d loss / d divisor of token t
+    float divisor_gradient(int64_t t) const {
+        const float* d_o = row(a.d_o, t);
+        return d_o ? -dot(d_o, row(a.o, t), a.value_dim) / divisor(t) : 0.0f;
+    }
+};
+
+void read(const float* from, int64_t n, float* to) {
+    for (int64_t i = 0; i < n; i++) to[i] = from ? from[i] : 0.0f;
+}
+
+// to += factor x
+void add(float factor, const float* x, int64_t n, float* to) {
+    for_vectors(n, [&](int64_t i, auto extent) { store(to + i, load(to + i, extent) + splat(factor) * load(x + i, extent), extent); });
+}
+
+template <class Body>
+void for_chains(const Args& a, const Scratch& scratch, Body&& body) {
+    for_items(a.batch * a.heads, scratch.workers, [&](int64_t item, int worker) { body(Chain{a, item / a.heads, item % a.heads}, reinterpret_cast<float*>(scratch.of(worker))); });
+}
+
+} // namespace
+
+namespace MEMGEN_ISA {
+
+void linear_attention_normalized_forward(const Args& a, const Scratch& scratch) {
+    scalar_decay_forward(attention(a), scratch);
+    for_chains(a, scratch, [&](const Chain& chain, float* z) {
+        read(chain.normalizer(a.initial_normalizer), a.key_dim, z);
+        for (int64_t t = 0; t < a.tokens; t++) {
+            add(1.0f, chain.row(a.k, t), a.key_dim, z);
+            float divisor = static_cast<float>(a.scale * static_cast<double>(dot(chain.row(a.q, t), z, a.key_dim)) + a.epsilon), *o = chain.row(a.o, t);
+            if (a.divisors) chain.divisor(t) = divisor;
+            Vector inverse = splat(1.0f / divisor);
+            for_vectors(a.value_dim, [&](int64_t i, auto extent) { store(o + i, inverse * load(o + i, extent), extent); });
+        }
+        if (float* out = chain.normalizer(a.final_normalizer)) read(z, a.key_dim, out);
+    });
+}
+
+void linear_attention_normalized_backward(const Args& a, const Scratch& scratch) {
+    scalar_decay_backward_divided(attention(a), a.divisors, scratch);
+    const float scale = static_cast<float>(a.scale);
+    for_chains(a, scratch, [&](const Chain& chain, float* z) {
+        read(chain.normalizer(a.initial_normalizer), a.key_dim, z);
+        for (int64_t t = 0; a.d_q.data && t < a.tokens; t++) {
+            add(1.0f, chain.row(a.k, t), a.key_dim, z);
+            add(scale * chain.divisor_gradient(t), z, a.key_dim, chain.row(a.d_q, t));
+        }
+        read(chain.normalizer(a.d_final_normalizer), a.key_dim, z); // from here on the gradient of z
+        for (int64_t t = a.tokens - 1; t >= 0; t--) {
+            add(scale * chain.divisor_gradient(t), chain.row(a.q, t), a.key_dim, z);
+            if (a.d_k.data) add(1.0f, z, a.key_dim, chain.row(a.d_k, t));
+        }
+        if (float* out = chain.normalizer(a.d_initial_normalizer)) read(z, a.key_dim, out);
+    });
+}
+
+} // namespace MEMGEN_ISA
+} // namespace memgen
