@@ -59,18 +59,16 @@ internal static class Aliases
         var directives = new List<string>();
         foreach ((string name, string target) in All)
             if (!nested.Contains(name) && Occurs(name).IsMatch(body))
-                directives.Add($"using {Free(name)} = {target};");
+                directives.Add($"using {Free(name, Other(name))} = {target};");
         foreach (string name in nested)
-            Free(name);
+            Free(name, "Memory" + name);
         foreach (KeyValuePair<string, string> rename in renames)
             body = Occurs(rename.Key).Replace(body, rename.Value);
         return (directives, body);
 
-        string Free(string name)
+        string Free(string name, string other)
         {
-            string free = name;
-            if (hidden.Contains(free))
-                free = Other(name);
+            string free = hidden.Contains(name) ? other : name;
             while (hidden.Contains(free))
                 free += "_";
             if (free != name)
