@@ -45,7 +45,9 @@ internal static unsafe partial class LibTorch
             }
             try
             {
-                return NativeLibrary.Load(file);
+                nint library = NativeLibrary.Load(file);
+                LoadCuda();
+                return library;
             }
             catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
             {
@@ -74,12 +76,11 @@ internal static unsafe partial class LibTorch
         }
     }
 
-    /// <summary>Nothing links to libtorch_cuda, so it is loaded by name: otherwise its kernels are never registered.</summary>
     private static void LoadTorch(List<string> tried)
     {
         if (Environment.GetEnvironmentVariable("LIBTORCH") is not { Length: > 0 } folder)
             return;
-        foreach (string name in (ReadOnlySpan<string>)["libc10.so", "libtorch_cpu.so", "libtorch_cuda.so", "libtorch.so"])
+        foreach (string name in (ReadOnlySpan<string>)["libc10.so", "libtorch_cpu.so", "libtorch.so"])
         {
             string file = Path.Combine(folder, "lib", name);
             if (!File.Exists(file))
@@ -93,5 +94,17 @@ internal static unsafe partial class LibTorch
                 tried.Add($"{file}: {e.Message.ReplaceLineEndings(" ")}");
             }
         }
+    }
+
+    /// <summary>Nothing links to libtorch_cuda; it stands beside libtorch_cpu, and unless it is loaded its kernels are never registered.</summary>
+    private static void LoadCuda()
+    {
+        const string Cpu = "libtorch_cpu.so", Cuda = "libtorch_cuda.so";
+        string? loadedCpu = File.ReadLines("/proc/self/maps").FirstOrDefault(line => line.Contains(Cpu, StringComparison.Ordinal));
+        if (loadedCpu is null)
+            return;
+        string file = Path.Combine(Path.GetDirectoryName(loadedCpu[loadedCpu.IndexOf('/')..])!, Cuda);
+        if (File.Exists(file))
+            NativeLibrary.TryLoad(file, out _);
     }
 }
