@@ -69,7 +69,8 @@ public sealed class Checkpoints(string folder, int keep = 3)
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             Discard(temporary);
-            throw new MemoryFileException(path, $"could not be saved ({error.Message.TrimEnd('.')}). Checkpoints saved before are as they were; free some space or choose another folder.", error);
+            string cause = (error is MemoryFileException ? error.InnerException ?? error : error).Message.TrimEnd('.');
+            throw new MemoryFileException(path, $"could not be saved ({cause}). Checkpoints saved before are as they were; free some space or choose another folder.", error);
         }
     }
 

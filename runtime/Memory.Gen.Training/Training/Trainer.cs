@@ -27,6 +27,7 @@ public sealed class Trainer : IDisposable
     private readonly DocumentBatches batches;
     private readonly Optimization optimization;
     private readonly Checkpoints? checkpoints;
+    private readonly Lazy<string> fingerprint;
     private readonly List<LossPoint> validations = [];
     private MemoryState state;
     private LossHistory history = new();
@@ -49,6 +50,7 @@ public sealed class Trainer : IDisposable
         this.options = options;
         module = model as nn.Module ?? throw new ArgumentException($"{model.GetType().Name} is no torch module.", nameof(model));
         text = TokenizedText.Encode(corpus.Training, tokenizer, BundledWindows * options.Window);
+        fingerprint = new Lazy<string>(text.Fingerprint);
         validation = TokenizedText.Encode(corpus.Validation, tokenizer).Excerpt(options.ValidationTokens);
         batches = DocumentBatches.ForTraining(text, options.Batch, options.Window, options.Seed);
         RequireVocabulary();
@@ -210,7 +212,7 @@ public sealed class Trainer : IDisposable
                 Model = model.GetType().Name,
                 Declaration = model.Declaration,
                 Options = options,
-                Text = text.Fingerprint(),
+                Text = fingerprint.Value,
                 Step = Step,
                 Seconds = seconds,
                 Fraction = Fraction,
@@ -226,7 +228,7 @@ public sealed class Trainer : IDisposable
     private void Restore(Checkpoint checkpoint)
     {
         var saved = checkpoint.Snapshot;
-        if (saved.Text != text.Fingerprint())
+        if (saved.Text != fingerprint.Value)
             throw new TrainingException($"{checkpoint.Path} was trained on another text; resume with the text of the first run, or begin a new run.");
         checkpoint.LoadWeights(model);
         optimization.Load(checkpoint.File(Checkpoint.Optimizer));
