@@ -100,7 +100,7 @@ internal static class TrainCommand
         Terminal.Say("");
         GenerateCommand.Write(model, tokenizer, "", new GenerationOptions { MaxTokens = ParagraphTokens, Temperature = 0.7, TopP = 0.95, Seed = 1 });
         Terminal.Say("");
-        Terminal.Say($"Saved in {folder}: checkpoints, loss.svg, result.json. Talk to it: ./build.sh generate --run {folder} --prompt \"Returns the\"");
+        Terminal.Say($"Saved in {folder}: checkpoints, loss.svg, result.json. Talk to it: dotnet run -c Release --project samples/LanguageModel -- generate --run {folder} --prompt \"Returns the\"");
     }
 
     private static void Report(string folder, TrainedModel trained, IMemoryModel model, ITokenizer tokenizer, Corpus corpus, Trainer trainer)
