@@ -40,10 +40,6 @@ EXPORT int64_t lt_owned_bytes(const Tensor* x) {
   const auto& storage = x->storage();
   return storage.use_count() == 1 ? static_cast<int64_t>(storage.nbytes()) : 0;
 }
-EXPORT int64_t lt_storage_bytes(const Tensor* x) {
-  int64_t bytes = 0;
-  return status([&] { bytes = static_cast<int64_t>(x->storage().nbytes()); }) < 0 ? -1 : bytes;
-}
 EXPORT int32_t lt_dtype(const Tensor* x) { return static_cast<int32_t>(x->scalar_type()); }
 EXPORT int32_t lt_device_type(const Tensor* x) { return static_cast<int32_t>(x->device().type()); }
 EXPORT int32_t lt_device_index(const Tensor* x) { return x->device().index(); }

@@ -23,8 +23,6 @@ internal static unsafe partial class LibTorch
     [DllImport(Library)] internal static extern int lt_rsqrt_(nint x);
     [DllImport(Library)] internal static extern nint lt_reciprocal(nint x);
     [DllImport(Library)] internal static extern int lt_reciprocal_(nint x);
-    [DllImport(Library)] internal static extern nint lt_square(nint x);
-    [DllImport(Library)] internal static extern int lt_square_(nint x);
     [DllImport(Library)] internal static extern nint lt_sin(nint x);
     [DllImport(Library)] internal static extern int lt_sin_(nint x);
     [DllImport(Library)] internal static extern nint lt_cos(nint x);
@@ -44,6 +42,7 @@ internal static unsafe partial class LibTorch
     [DllImport(Library)] internal static extern nint lt_ceil(nint x);
     [DllImport(Library)] internal static extern int lt_ceil_(nint x);
     [DllImport(Library)] internal static extern nint lt_silu(nint x);
+    [DllImport(Library)] internal static extern nint lt_square(nint x);
     [DllImport(Library)] internal static extern nint lt_logical_not(nint x);
     [DllImport(Library)] internal static extern nint lt_bitwise_not(nint x);
     [DllImport(Library)] internal static extern nint lt_isnan(nint x);

@@ -14,7 +14,6 @@ internal static unsafe partial class LibTorch
     [DllImport(Library)] internal static extern nint lt_addmm(nint x, nint a, nint b, double beta, double alpha);
     [DllImport(Library)] internal static extern int lt_addmm_(nint x, nint a, nint b, double beta, double alpha);
     [DllImport(Library)] internal static extern nint lt_baddbmm(nint x, nint a, nint b, double beta, double alpha);
-    [DllImport(Library)] internal static extern int lt_baddbmm_(nint x, nint a, nint b, double beta, double alpha);
     [DllImport(Library)] internal static extern nint lt_addmv(nint x, nint a, nint b, double beta, double alpha);
     [DllImport(Library)] internal static extern int lt_addmv_(nint x, nint a, nint b, double beta, double alpha);
     [DllImport(Library)] internal static extern nint lt_addr(nint x, nint a, nint b, double beta, double alpha);

@@ -18,7 +18,6 @@ internal static unsafe partial class LibTorch
     [DllImport(Library)] internal static extern int lt_stride(nint x, long dim, long* @out);
     [DllImport(Library)] internal static extern long lt_storage_offset(nint x);
     [DllImport(Library), SuppressGCTransition] internal static extern long lt_owned_bytes(nint x);
-    [DllImport(Library)] internal static extern long lt_storage_bytes(nint x);
     [DllImport(Library), SuppressGCTransition] internal static extern int lt_dtype(nint x);
     [DllImport(Library), SuppressGCTransition] internal static extern int lt_device_type(nint x);
     [DllImport(Library), SuppressGCTransition] internal static extern int lt_device_index(nint x);
