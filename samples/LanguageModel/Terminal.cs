@@ -5,7 +5,7 @@ namespace LanguageModel;
 /// <summary>What a person reads while this program works.</summary>
 internal static class Terminal
 {
-    public static void Say(string line) => AnsiConsole.MarkupLineInterpolated($"{line}");
+    public static void Say(string line) => Console.WriteLine(line);
 
     /// <summary>Runs work that reports its share and a line about itself: a bar on a terminal, a line now and then elsewhere.</summary>
     /// <param name="work">Gets a callback for (share done 0 to 1, how it stands).</param>

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Memory.Gen.Runtime.Kernels;
 using Memory.Gen.Runtime.Operators;
 using Spectre.Console;
 using TorchSharp;
@@ -26,7 +27,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
         python?.ChooseBlasCore(settings.Threads);
         var peaks = MachinePeaks.Measure(settings.Threads);
         console.WriteLine($"{settings.Threads} threads; measured peaks: {peaks.FlopsPerSecond / 1e9:F0} GFLOP/s fused multiply-add, {peaks.BytesPerSecond / 1e9:F1} GB/s copy.");
-        console.WriteLine($"OpenBLAS core: {BlasCoreHere ?? "its own choice"} here, {python?.BlasCore ?? "its own choice"} in Python.");
+        console.WriteLine($"OpenBLAS core: {BlasCore.Running ?? "unknown"} here (inherited {BlasCore.Inherited ?? "nothing"}), {python?.BlasCore ?? "its own choice"} in Python.");
         console.WriteLine(python is null
             ? "No Python here imports torch, so there is nothing to compare with. Set MEMORY_GEN_PYTHON to one that does."
             : $"PyTorch runs in {python.Interpreter}.");
@@ -39,8 +40,6 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
         console.WriteLine($"Written to {path}.");
         return allCorrect ? 0 : 1;
     }
-
-    private static string? BlasCoreHere => Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE");
 
     private void Operators(MachinePeaks peaks, PythonBaseline? python)
     {
@@ -75,7 +74,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
                 ["torch_forward_backward_ms"] = torchBoth,
                 ["forward_roofline_share"] = correct ? forwardShare : null,
                 ["forward_backward_roofline_share"] = correct ? bothShare : null,
-                ["blas_core"] = BlasCoreHere,
+                ["blas_core"] = BlasCore.Running,
             });
             table.AddRow(
                 one.Op, string.Join(' ', one.Shape.Select(s => $"{s.Axis}{s.Size}")), OperatorForms.LastUsed!.Value.Form.ToString(),
@@ -100,7 +99,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
             double ours = (before + after) / 2;
             rows.Add(new()
             {
-                ["op"] = $"model/{name}", ["threads"] = settings.Threads, ["tokens_per_second"] = ours, ["torch_tokens_per_second"] = torch, ["blas_core"] = BlasCoreHere,
+                ["op"] = $"model/{name}", ["threads"] = settings.Threads, ["tokens_per_second"] = ours, ["torch_tokens_per_second"] = torch, ["blas_core"] = BlasCore.Running,
             });
             table.AddRow(name, $"{before:F0}, {after:F0}", Show(torch, "F0"), torch is { } t ? $"{ours / t:F2}x" : "");
         }
