@@ -1,3 +1,4 @@
+using Memory.Gen.Runtime.Operators;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -29,8 +30,8 @@ public static class Rotary
         Tensor turns = positions.to(ScalarType.Float64).unsqueeze(-1) * frequencies;       // [(B,) T, D/2]
         Tensor angle = ((turns - turns.floor()) * (2 * Math.PI)).to(wide).unsqueeze(-2);   // [(B,) T, 1, D/2]
         Tensor cos = angle.cos(), sin = angle.sin();
-        Tensor even = x.narrow(-1, 0, half).to(wide), odd = x.narrow(-1, half, half).to(wide);
-        return cat([even * cos - odd * sin, even * sin + odd * cos], -1).to(x.dtype).MoveToOuterDisposeScope();
+        Tensor cosines = cat(new[] { cos, cos }, -1), sines = cat(new[] { -sin, sin }, -1); // [(B,) T, 1, D]
+        return Turn.Run(new Angles(cosines, sines), x.to(wide))[0].to(x.dtype).MoveToOuterDisposeScope();
     }
 
     /// <summary>Positions of the tokens of <paramref name="x"/>: counted on from what each row has read, or from 0.</summary>
@@ -45,5 +46,26 @@ public static class Rotary
         using (steps)
         using (Tensor starts = state.Positions.unsqueeze(-1))
             return starts + steps;
+    }
+
+    private sealed record Angles(Tensor Cosines, Tensor Sines);
+
+    /// <summary>
+    /// y = x * cosines + swap(x) * sines, where swap exchanges the halves of the last axis. A turn's gradient is the turn
+    /// back, and swapping the sines changes their sign: dx = dy * cosines - swap(dy) * sines.
+    /// </summary>
+    private sealed class Turn : OperatorFunction<Turn, Angles>
+    {
+        protected override List<Tensor> Forward(Tensor[] inputs, Angles options, List<Tensor>? saved)
+        {
+            saved?.AddRange([options.Cosines, options.Sines]);
+            return [Apply(inputs[0], options.Cosines, options.Sines, 1)];
+        }
+
+        protected override List<Tensor> Backward(Tensor?[] gradients, List<Tensor> saved, Angles options) =>
+            [Apply(gradients[0]!, saved[0], saved[1], -1)];
+
+        private static Tensor Apply(Tensor x, Tensor cosines, Tensor sines, double direction) =>
+            (x * cosines).addcmul_(x.roll(x.shape[^1] / 2, -1), sines, direction);
     }
 }
