@@ -24,7 +24,7 @@ public static class Weights
     }
 
     /// <summary>Reads parameters and buffers from a file, converting to the module's element type and device.</summary>
-    /// <param name="module">Any module; left as it was if the call throws.</param>
+    /// <param name="module">Any module; left as it was when the file does not fit or is damaged.</param>
     /// <param name="path">A safetensors file; one with a digest is checked against it.</param>
     /// <param name="strict">Whether the names must be the same on both sides; shapes always must.</param>
     /// <returns>Names that only the module has, and names that only the file has; both empty when strict.</returns>
