@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 
@@ -24,6 +25,29 @@ void bench_fused(const char* only, double copy) {
         double bytes = 4.0 * B * T * C;
         double f = milliseconds([&] { memgen_causal_conv_forward(&a, s.data, s.size, nullptr); }), r = milliseconds([&] { memgen_causal_conv_backward(&a, s.data, s.size, nullptr); });
         print("causal_conv", "B4 T2048 C512 W4", f, r, 2 * bytes, 3 * bytes, copy);
+    }
+    if (std::strstr("linear_scan", only)) {
+        int64_t B = 4, T = 2048, C = 512;
+        std::vector<int64_t> rows{B, T, C};
+        Array x(rows, 0, 1), y(rows), h(rows), dh(rows), da(rows), db(rows);
+        memgen_linear_scan_args a{};
+        a.struct_size = sizeof a, a.batch = B, a.tokens = T, a.channels = C, a.a = x.tensor, a.b = y.tensor, a.h = h.tensor, a.d_h = dh.tensor, a.d_a = da.tensor, a.d_b = db.tensor;
+        double bytes = 4.0 * B * T * C;
+        double f = milliseconds([&] { memgen_linear_scan_forward(&a, nullptr, 0, nullptr); }), r = milliseconds([&] { memgen_linear_scan_backward(&a, nullptr, 0, nullptr); });
+        print("linear_scan", "B4 T2048 C512", f, r, 3 * bytes, 5 * bytes, copy);
+    }
+    if (std::strstr("selective_scan", only)) {
+        int64_t B = 2, T = 1024, C = 512, N = 16;
+        std::vector<int64_t> rows{B, T, C}, gates{B, T, N};
+        Array u(rows), delta(rows, 0, 0.1f), A({C, N}, -4, -0.1f), Bm(gates), Cm(gates), D({C}), y(rows), dy(rows), du(rows), dd(rows), dA({C, N}), dB(gates), dC(gates), dD({C});
+        memgen_selective_scan_args a{};
+        a.struct_size = sizeof a, a.batch = B, a.tokens = T, a.channels = C, a.state_dim = N, a.u = u.tensor, a.delta = delta.tensor, a.A = A.tensor, a.B = Bm.tensor, a.C = Cm.tensor, a.D = D.tensor, a.y = y.tensor;
+        a.d_y = dy.tensor, a.d_u = du.tensor, a.d_delta = dd.tensor, a.d_A = dA.tensor, a.d_B = dB.tensor, a.d_C = dC.tensor, a.d_D = dD.tensor;
+        Workspace s(std::max(memgen_selective_scan_workspace_size(&a, 0), memgen_selective_scan_workspace_size(&a, 1))), saved(memgen_selective_scan_checkpoint_size(&a));
+        a.checkpoints = saved.data;
+        double bytes = 4.0 * B * T * C;
+        double f = milliseconds([&] { memgen_selective_scan_forward(&a, s.data, s.size, nullptr); }), r = milliseconds([&] { memgen_selective_scan_backward(&a, s.data, s.size, nullptr); });
+        print("selective_scan", "B2 T1024 C512 N16", f, r, 3 * bytes, 5 * bytes, copy);
     }
     for (int64_t N : {256, 64})
         if (std::strstr("rms_norm", only)) {

@@ -44,9 +44,9 @@ struct Scratch {
 
 struct Kernels {
     const char* name;
-#define MEMGEN_MEMBER(name, args) void (*name)(const args&, const Scratch&);
-    MEMGEN_KERNELS(MEMGEN_MEMBER)
-#undef MEMGEN_MEMBER
+#define MEMGEN_ENTRY_POINTER(name, args) void (*name)(const args&, const Scratch&);
+    MEMGEN_KERNELS(MEMGEN_ENTRY_POINTER)
+#undef MEMGEN_ENTRY_POINTER
 };
 
 extern const Kernels baseline_kernels;

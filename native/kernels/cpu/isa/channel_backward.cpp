@@ -81,7 +81,7 @@ void enter_chunk(const Tokens& x, const ChannelBackwardScratch& s, const float* 
         read_operands(x, s, false);
         for (int64_t i = 0; i < s.kp; i++) s.first[i] *= s.decaysT[i * C + C - 1];
         scale_rows(s, from, to, s.first);
-        product(s.kp, s.vp, C, s.untilT, C, 1, s.values, s.vp, to, s.state_row, 1, to, s.state_row);
+        product_onto(to, 1, s.kp, s.vp, C, ByRows{s.untilT, C}, s.values, s.vp, to, s.state_row);
         return;
     }
     read_rows(x.row(x.a.v, 0), x.a.v.stride[1], x.n, x.a.value_dim, s.vp, s.values);
@@ -99,24 +99,24 @@ void leave_mild_chunk(const Tokens& x, const ChannelBackwardScratch& s, const fl
     transpose(dO, vp, C, vp, s.columns, C);
     transpose(s.values, vp, C, vp, s.valuesT, C);
 
-    product(C, C, kp, s.queriesT, 1, C, s.keysT, C, nullptr, 0, 0, P, C);
-    product(C, C, vp, dO, vp, 1, s.valuesT, C, nullptr, 0, 0, dP, C);
+    product(C, C, kp, Turned{s.queriesT, C}, s.keysT, C, P, C);
+    product(C, C, vp, ByRows{dO, vp}, s.valuesT, C, dP, C);
     for (int i = 0; i < C; i++)
         for (int j = 0; j < C; j++) {
             if (j > i) P[i * C + j] = dP[i * C + j] = 0.0f;
             dPt[j * C + i] = dP[i * C + j];
         }
-    product(C, vp, C, P, 1, C, dO, vp, nullptr, 0, 0, s.values, vp); // values are turned already: their place holds dV
-    product(C, vp, kp, s.untilT, 1, C, s.d_state, s.state_row, s.values, vp, 1, s.values, vp);
+    product(C, vp, C, Turned{P, C}, dO, vp, s.values, vp); // values are turned already: their place holds dV
+    product_onto(s.values, 1, C, vp, kp, Turned{s.untilT, C}, s.d_state, s.state_row, s.values, vp);
     for (int64_t i = 0; a.d_v.data && i < x.n; i++)
         for_vectors(V, [&](int64_t j, auto extent) { store(x.row(a.d_v, i) + j, load(s.values + i * vp + j), extent); });
 
-    product(kp, C, vp, state, s.state_row, 1, s.columns, C, nullptr, 0, 0, s.dqT, C);
-    product(kp, C, vp, s.d_state, s.state_row, 1, s.valuesT, C, nullptr, 0, 0, s.y, C);
+    product(kp, C, vp, ByRows{state, s.state_row}, s.columns, C, s.dqT, C);
+    product(kp, C, vp, ByRows{s.d_state, s.state_row}, s.valuesT, C, s.y, C);
     for (int64_t d = 0; d < kp; d++)
         for (int i = 0; i < C; i += W) store(s.dqT + d * C + i, splat(s.first[d]) * load(s.dqT + d * C + i));
-    product(kp, C, C, s.keysT, C, 1, dPt, C, s.dqT, C, 1, s.dqT, C);
-    product(kp, C, C, s.queriesT, C, 1, dP, C, nullptr, 0, 0, s.dkT, C);
+    product_onto(s.dqT, 1, kp, C, C, ByRows{s.keysT, C}, dPt, C, s.dqT, C);
+    product(kp, C, C, ByRows{s.queriesT, C}, dP, C, s.dkT, C);
     for (int64_t d = 0; d < kp; d++)
         for (int i = 0; i < C; i += W) {
             Vector E = load(s.decaysT + d * C + i), inner = load(s.dqT + d * C + i), end = splat(s.decaysT[d * C + C - 1]);
@@ -134,7 +134,7 @@ void leave_mild_chunk(const Tokens& x, const ChannelBackwardScratch& s, const fl
         for (int i = 0; i < C; i += W) store(s.queriesT + d * C + i, splat(s.first[d]) * load(s.queriesT + d * C + i));
     }
     scale_rows(s, s.d_state, s.d_state, s.y);
-    product(kp, vp, C, s.queriesT, C, 1, dO, vp, s.d_state, s.state_row, 1, s.d_state, s.state_row);
+    product_onto(s.d_state, 1, kp, vp, C, ByRows{s.queriesT, C}, dO, vp, s.d_state, s.state_row);
     if (!a.d_log_decay.data) return;
     for (int64_t d = 0; d < K; d++) {
         float gradient = dot(state + d * s.state_row, s.d_state + d * s.state_row, vp);

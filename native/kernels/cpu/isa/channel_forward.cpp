@@ -90,7 +90,7 @@ void channel_token(int64_t K, float* s, const float* factor, const float* decay,
     store(o + W, splat(scale) * y1);
 }
 
-void channel_strip(const ChannelBlock& block, const ChannelForwardScratch& scratch, const Ahead& ahead, int64_t K, float scale, float* s) {
+MEMGEN_APART void channel_strip(const ChannelBlock& block, const ChannelForwardScratch& scratch, const Ahead& ahead, int64_t K, float scale, float* s) {
     const float *v = scratch.values, *factor = nullptr;
     float* o = scratch.outputs;
     for (int64_t t = 0; t < block.tokens; t += Group) {

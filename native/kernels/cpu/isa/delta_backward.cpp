@@ -75,13 +75,17 @@ void enter_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
     }
     for (int j = 0; j < C; j++) until[j] = x.decay[(C - 1) * C + j];
 
+    if (next) {
+        prefetch_rows(a.k, chain.b, t + C, chain.h, C < a.tokens - t - C ? C : a.tokens - t - C, a.key_dim);
+        prefetch_rows(a.v, chain.b, t + C, chain.h, C < a.tokens - t - C ? C : a.tokens - t - C, a.value_dim);
+    }
     read_turned(chain.row(a.k, t), a.k.stride[1], n, a.key_dim, s.kp, x.kT);
     if constexpr (Delta) {
-        product(C, C, s.kp, x.kT, 1, C, x.kT, C, nullptr, 0, 0, x.keys, C);
+        product(C, C, s.kp, Turned{x.kT, C}, x.kT, C, x.keys, C);
         for (int i = 0; i < C; i++)
             for (int j = 0; j < C; j++) x.solve[i * C + j] = j < i ? beta[i] * x.decay[i * C + j] * x.keys[i * C + j] : 0.0f;
         read_rows(chain.row(a.v, t), a.v.stride[1], n, a.value_dim, s.vp, x.written);
-        product(C, s.vp, s.kp, x.kT, 1, C, s.state(c), s.state_row, nullptr, 0, 0, x.residual, s.vp);
+        product(C, s.vp, s.kp, Turned{x.kT, C}, s.state(c), s.state_row, x.residual, s.vp);
         for (int i = 0; i < C; i++)
             for (int64_t j = 0; j < s.vp; j += W) {
                 float* r = x.residual + i * s.vp + j;
@@ -93,7 +97,7 @@ void enter_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
     }
     if (!next) return;
     weigh(x.kT, until, s.kp, s.weighted, C);
-    product(s.kp, s.vp, C, s.weighted, C, 1, x.written, s.vp, s.state(c), s.state_row, since[C - 1], s.state(c + 1), s.state_row);
+    product_onto(s.state(c), since[C - 1], s.kp, s.vp, C, ByRows{s.weighted, C}, x.written, s.vp, s.state(c + 1), s.state_row);
 }
 
 template <bool Delta>
@@ -107,6 +111,13 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
     float *P = s.small, *dP = P + 256, *dPt = dP + 256, *dots = dPt + 256 /* 512 */, *H = dots + 512, *E = H + 256, *sums = E + 256, *factor = sums + 256;
     float *dO = s.rows, *X = s.rows + C * vp;
 
+    prefetch_rows(a.d_q, chain.b, t, chain.h, n, K);
+    prefetch_rows(a.d_k, chain.b, t, chain.h, n, K);
+    prefetch_rows(a.d_v, chain.b, t, chain.h, n, V);
+    if (t >= C) {
+        prefetch_rows(a.q, chain.b, t - C, chain.h, C, K);
+        prefetch_rows(a.d_o, chain.b, t - C, chain.h, C, V);
+    }
     read_turned(chain.row(a.q, t), a.q.stride[1], n, K, kp, s.qT);
     for (int64_t i = 0; i < kp * C; i += W) store(s.qT + i, splat(scale) * load(s.qT + i));
     if (a.d_o.data) read_rows(chain.row(a.d_o, t), a.d_o.stride[1], n, V, vp, dO);
@@ -117,13 +128,13 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
         for (int64_t j = 0; j < vp; j += W) store(dO + i * vp + j, inverse * load(dO + i * vp + j));
     }
 
-    product(C, C, kp, s.qT, 1, C, x.kT, C, nullptr, 0, 0, E, C); // Q K^T
+    product(C, C, kp, Turned{s.qT, C}, x.kT, C, E, C); // Q K^T
     for (int i = 0; i < C * C; i += W) store(P + i, load(E + i) * load(x.decay + i));
 
     float* dW = Delta ? X : s.writtenT; // gradient of what the chunk writes
-    product(C, vp, C, P, 1, C, dO, vp, nullptr, 0, 0, dW, vp);
+    product(C, vp, C, Turned{P, C}, dO, vp, dW, vp);
     weigh(x.kT, until, kp, s.weighted, C);
-    product(C, vp, kp, s.weighted, 1, C, s.d_state, s.state_row, dW, vp, 1, dW, vp);
+    product_onto(dW, 1, C, vp, kp, Turned{s.weighted, C}, s.d_state, s.state_row, dW, vp);
     if constexpr (Delta) solve_backward(x.solve, vp, X);
     if (a.d_v.data)
         for (int64_t i = 0; i < n; i++) {
@@ -136,9 +147,9 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
 
     transpose(s.rows, vp, N, vp, s.columns, N);
     transpose(x.written, vp, C, vp, s.writtenT, C);
-    product(C, N, vp, x.written, vp, 1, s.columns, N, nullptr, 0, 0, dots, N); // V' [dO^T | X^T]
-    product(kp, N, vp, s.state(c), s.state_row, 1, s.columns, N, nullptr, 0, 0, s.z, N);
-    product(kp, C, vp, s.d_state, s.state_row, 1, s.writtenT, C, nullptr, 0, 0, s.y, C);
+    product(C, N, vp, ByRows{x.written, vp}, s.columns, N, dots, N); // V' [dO^T | X^T]
+    product(kp, N, vp, ByRows{s.state(c), s.state_row}, s.columns, N, s.z, N);
+    product(kp, C, vp, ByRows{s.d_state, s.state_row}, s.writtenT, C, s.y, C);
 
     // E becomes the gradient of Gamma times Gamma, strictly below the diagonal
     float d_beta[C] = {};
@@ -163,9 +174,9 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
             factor[i] = -beta[i] * since[i];
         }
 
-    product(kp, C, C, x.kT, C, 1, dPt, C, nullptr, 0, 0, s.dqT, C);
-    product(kp, C, C, s.qT, C, 1, dP, C, nullptr, 0, 0, s.dkT, C);
-    if constexpr (Delta) product(kp, C, C, x.kT, C, 1, H, C, s.dkT, C, 1, s.dkT, C);
+    product(kp, C, C, ByRows{x.kT, C}, dPt, C, s.dqT, C);
+    product(kp, C, C, ByRows{s.qT, C}, dP, C, s.dkT, C);
+    if constexpr (Delta) product_onto(s.dkT, 1, kp, C, C, ByRows{x.kT, C}, H, C, s.dkT, C);
 
     // The parts of dQ and dK that come from the states, and what they say about the decays
     for (int m = 0; m < C; m += W) {
@@ -214,7 +225,7 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
 
     weigh(s.qT, since, kp, s.weighted, N);
     if constexpr (Delta) weigh(x.kT, factor, kp, s.weighted + C, N);
-    product(kp, vp, N, s.weighted, N, 1, s.rows, vp, s.d_state, s.state_row, since[C - 1], s.d_state, s.state_row);
+    product_onto(s.d_state, since[C - 1], kp, vp, N, ByRows{s.weighted, N}, s.rows, vp, s.d_state, s.state_row);
 }
 
 template <bool Delta>

@@ -101,7 +101,7 @@ MEMGEN_INLINE void delta_sweep(int64_t K, float* s, float c, const PendingPair& 
     }
 }
 
-void delta_strip(const TokenBlock& block, const Ahead& ahead, int64_t K, float scale, const float* zero, float* s, const float* v, float* o) {
+MEMGEN_APART void delta_strip(const TokenBlock& block, const Ahead& ahead, int64_t K, float scale, const float* zero, float* s, const float* v, float* o) {
     PendingPair pending = {zero, zero, {}, {}, {}, {}};
     float rescale = 1.0f, c = 1.0f; // S = c (rescale Shat + pending)
     for (int64_t t = 0; t < block.tokens; t += 2) {
@@ -181,7 +181,7 @@ void decay_group_plainly(const TokenBlock& block, int64_t t, int64_t K, float c,
     }
 }
 
-void decay_strip(const TokenBlock& block, const Ahead& ahead, int64_t K, float scale, const float*, float* s, const float* v, float* o) {
+MEMGEN_APART void decay_strip(const TokenBlock& block, const Ahead& ahead, int64_t K, float scale, const float*, float* s, const float* v, float* o) {
     float c = 1.0f; // S = c Shat
     for (int64_t t = 0; t < block.tokens; t += Group) {
         ahead.request(t, Group);

@@ -5,27 +5,70 @@
 namespace memgen {
 namespace {
 
-// One register tile of C = gamma * initial + A B. A is read as scalars at a[row * a_row + x * a_column],
-// B and C as vectors along their rows.
-template <int Rows, int Vectors>
-MEMGEN_INLINE void product_tile(int64_t depth, const float* a, int64_t a_row, int64_t a_column, const float* b, int64_t b_row,
-                                const float* initial, int64_t initial_row, float gamma, float* c, int64_t c_row) {
-    Vector sum[Rows][Vectors];
+// The left operand, read number by number: element (r, x) of a matrix in memory, or of a turned one.
+struct ByRows {
+    const float* p;
+    int64_t stride;
+};
+struct Turned {
+    const float* p;
+    int64_t stride;
+};
+
+MEMGEN_INLINE ByRows from_row(ByRows a, int64_t r) { return {a.p + r * a.stride, a.stride}; }
+MEMGEN_INLINE Turned from_row(Turned a, int64_t r) { return {a.p + r, a.stride}; }
+
+template <int Rows>
+struct RowsCursor {
+    const float* row[Rows];
+
+    MEMGEN_MEMBER RowsCursor(ByRows a) {
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; r++) row[r] = a.p + r * a.stride;
+    }
+    MEMGEN_MEMBER float operator[](int r) const { return *row[r]; }
+    MEMGEN_MEMBER void advance() {
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; r++) row[r]++;
+    }
+};
+
+struct TurnedCursor {
+    const float* p;
+    int64_t stride;
+
+    MEMGEN_MEMBER TurnedCursor(Turned a) : p(a.p), stride(a.stride) {}
+    MEMGEN_MEMBER float operator[](int r) const { return p[r]; }
+    MEMGEN_MEMBER void advance() { p += stride; }
+};
+
+template <int Rows> MEMGEN_INLINE RowsCursor<Rows> cursor(ByRows a) { return a; }
+template <int Rows> MEMGEN_INLINE TurnedCursor cursor(Turned a) { return a; }
+
+// One register tile of C = gamma * initial + A B; without Initial, C = A B.
+template <int Rows, int Vectors, bool Initial, class Operand>
+MEMGEN_INLINE void product_tile(int64_t depth, Operand operand, const float* b, int64_t b_row, const float* initial, float gamma, float* c, int64_t c_row) {
+    Vector sum[Rows][Vectors], factor = splat(gamma);
+    auto a = cursor<Rows>(operand);
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; r++)
 #pragma GCC unroll 4
-        for (int n = 0; n < Vectors; n++)
-            sum[r][n] = initial ? splat(gamma) * load(initial + r * initial_row + n * W) : Vector{};
+        for (int n = 0; n < Vectors; n++) {
+            if constexpr (Initial) sum[r][n] = factor * load(initial + r * c_row + n * W);
+            else sum[r][n] = Vector{};
+        }
     for (int64_t x = 0; x < depth; x++) {
         Vector row[Vectors];
 #pragma GCC unroll 4
-        for (int n = 0; n < Vectors; n++) row[n] = load(b + x * b_row + n * W);
+        for (int n = 0; n < Vectors; n++) row[n] = load(b + n * W);
 #pragma GCC unroll 16
         for (int r = 0; r < Rows; r++) {
-            Vector scalar = splat(a[r * a_row + x * a_column]);
+            Vector scalar = splat(a[r]);
 #pragma GCC unroll 4
             for (int n = 0; n < Vectors; n++) sum[r][n] += scalar * row[n];
         }
+        a.advance();
+        b += b_row;
     }
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; r++)
@@ -33,22 +76,29 @@ MEMGEN_INLINE void product_tile(int64_t depth, const float* a, int64_t a_row, in
         for (int n = 0; n < Vectors; n++) store(c + r * c_row + n * W, sum[r][n]);
 }
 
-constexpr int PairRows = W == 16 ? 8 : 4;
-constexpr int SingleRows = W == 16 ? 16 : 8;
+constexpr int TileRows = W == 16 ? 8 : 4;
 
-// C [rows, columns] = gamma * initial + A B with A [rows, depth], B [depth, columns]; rows and columns
-// are multiples of 16. `initial` may be null (zero), and may be C itself.
-static inline void product(int64_t rows, int64_t columns, int64_t depth, const float* a, int64_t a_row, int64_t a_column,
-                           const float* b, int64_t b_row, const float* initial, int64_t initial_row, float gamma, float* c, int64_t c_row) {
+template <bool Initial, class Operand>
+MEMGEN_INLINE void product_tiles(int64_t rows, int64_t columns, int64_t depth, Operand a, const float* b, int64_t b_row, const float* initial, float gamma, float* c, int64_t c_row) {
     int64_t n = 0;
     for (; n + 2 * W <= columns; n += 2 * W)
-        for (int64_t m = 0; m < rows; m += PairRows)
-            product_tile<PairRows, 2>(depth, a + m * a_row, a_row, a_column, b + n, b_row,
-                                      initial ? initial + m * initial_row + n : nullptr, initial_row, gamma, c + m * c_row + n, c_row);
+        for (int64_t m = 0; m < rows; m += TileRows)
+            product_tile<TileRows, 2, Initial>(depth, from_row(a, m), b + n, b_row, initial + m * c_row + n, gamma, c + m * c_row + n, c_row);
     for (; n < columns; n += W)
-        for (int64_t m = 0; m < rows; m += SingleRows)
-            product_tile<SingleRows, 1>(depth, a + m * a_row, a_row, a_column, b + n, b_row,
-                                        initial ? initial + m * initial_row + n : nullptr, initial_row, gamma, c + m * c_row + n, c_row);
+        for (int64_t m = 0; m < rows; m += 2 * TileRows)
+            product_tile<2 * TileRows, 1, Initial>(depth, from_row(a, m), b + n, b_row, initial + m * c_row + n, gamma, c + m * c_row + n, c_row);
+}
+
+// C [rows, columns] = A B with A [rows, depth], B [depth, columns]; rows and columns are multiples of 16.
+template <class Operand>
+static inline void product(int64_t rows, int64_t columns, int64_t depth, Operand a, const float* b, int64_t b_row, float* c, int64_t c_row) {
+    product_tiles<false>(rows, columns, depth, a, b, b_row, c, 0.0f, c, c_row);
+}
+
+// C = gamma * initial + A B; `initial` has C's rows and may be C.
+template <class Operand>
+static inline void product_onto(const float* initial, float gamma, int64_t rows, int64_t columns, int64_t depth, Operand a, const float* b, int64_t b_row, float* c, int64_t c_row) {
+    product_tiles<true>(rows, columns, depth, a, b, b_row, initial, gamma, c, c_row);
 }
 
 } // namespace

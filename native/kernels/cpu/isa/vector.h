@@ -6,6 +6,9 @@
 #include <cstdint>
 
 #define MEMGEN_INLINE static inline __attribute__((always_inline))
+// For a function whose registers are all spoken for: inlined, it would share them with its surroundings.
+#define MEMGEN_APART __attribute__((noinline))
+#define MEMGEN_MEMBER __attribute__((always_inline))
 
 namespace memgen {
 namespace {
