@@ -36,7 +36,9 @@ public sealed class TokenizedText
     /// <param name="tokenizer">Makes the tokens.</param>
     /// <param name="bundleTokens">Documents that follow each other are joined by a blank line until they have this many tokens, so that batches
     /// of short documents are not mostly padding; 0 joins none.</param>
-    public static TokenizedText Encode(IEnumerable<TextDocument> documents, ITokenizer tokenizer, int bundleTokens = 0)
+    /// <param name="sectionTokens">Longer documents are cut into sections of at most this many tokens, after a line where there is one in the
+    /// second half; 0 cuts none.</param>
+    public static TokenizedText Encode(IEnumerable<TextDocument> documents, ITokenizer tokenizer, int bundleTokens = 0, int sectionTokens = 0)
     {
         int[] separator = tokenizer.Encode("\n");
         var result = new List<int[]>();
@@ -48,6 +50,11 @@ public sealed class TokenizedText
             if (bundle.Count >= bundleTokens) Close();
         }
         Close();
+        if (sectionTokens > 0)
+        {
+            bool[] endsLine = [.. Enumerable.Range(0, tokenizer.VocabSize).Select(t => tokenizer.Bytes(t).Span[^1] == '\n')];
+            result = [.. result.SelectMany(d => Sections(d, sectionTokens, endsLine))];
+        }
         return new TokenizedText(result, separator[0], [.. Enumerable.Range(0, tokenizer.VocabSize).Select(t => tokenizer.ByteLength(t))]);
 
         void Close()
@@ -55,6 +62,20 @@ public sealed class TokenizedText
             if (bundle.Count > 0) result.Add([.. bundle]);
             bundle.Clear();
         }
+    }
+
+    private static IEnumerable<int[]> Sections(int[] document, int most, bool[] endsLine)
+    {
+        int start = 0;
+        while (document.Length - start > most)
+        {
+            int end = start + most;
+            while (end > start + most / 2 && !endsLine[document[end - 1]]) end--;
+            if (end == start + most / 2) end = start + most;
+            yield return document[start..end];
+            start = end;
+        }
+        yield return document[start..];
     }
 
     /// <summary>The beginning of every document, each shortened by the same factor, so that the mix of documents stays.</summary>

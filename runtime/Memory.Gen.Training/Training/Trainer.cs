@@ -49,7 +49,7 @@ public sealed class Trainer : IDisposable
         this.tokenizer = tokenizer;
         this.options = options;
         module = model as nn.Module ?? throw new ArgumentException($"{model.GetType().Name} is no torch module.", nameof(model));
-        text = TokenizedText.Encode(corpus.Training, tokenizer, BundledWindows * options.Window);
+        text = TokenizedText.Encode(corpus.Training, tokenizer, BundledWindows * options.Window, options.SectionTokens);
         fingerprint = new Lazy<string>(text.Fingerprint);
         validation = TokenizedText.Encode(corpus.Validation, tokenizer).Excerpt(options.ValidationTokens);
         batches = DocumentBatches.ForTraining(text, options.Batch, options.Window, options.Seed);
@@ -64,7 +64,7 @@ public sealed class Trainer : IDisposable
     /// <param name="corpus">The text that was trained on.</param>
     /// <param name="checkpoint">The checkpoint.</param>
     /// <param name="folder">Where further checkpoints go, or null for none.</param>
-    /// <param name="options">Other options, to train longer for instance; null keeps those of the run. Batch, window and seed must stay.</param>
+    /// <param name="options">Other options, to train longer for instance; null keeps those of the run. Batch, window, section length and seed must stay.</param>
     /// <exception cref="MemoryFileException">The checkpoint is of another model.</exception>
     /// <exception cref="TrainingException">The text is another one, or the options do not fit.</exception>
     public static Trainer Resume(IMemoryModel model, Corpus corpus, Checkpoint checkpoint, string? folder = null, TrainingOptions? options = null)
@@ -72,8 +72,9 @@ public sealed class Trainer : IDisposable
         checkpoint.Require(model);
         var saved = checkpoint.Snapshot;
         options ??= saved.Options;
-        if ((options.Batch, options.Window, options.Seed) != (saved.Options.Batch, saved.Options.Window, saved.Options.Seed))
-            throw new TrainingException($"A run is resumed with its own batch ({saved.Options.Batch}), window ({saved.Options.Window}) and seed ({saved.Options.Seed}).");
+        var own = saved.Options;
+        if ((options.Batch, options.Window, options.SectionTokens, options.Seed) != (own.Batch, own.Window, own.SectionTokens, own.Seed))
+            throw new TrainingException($"A run is resumed with its own batch ({own.Batch}), window ({own.Window}), section length ({own.SectionTokens}) and seed ({own.Seed}).");
         var trainer = new Trainer(model, corpus, checkpoint.LoadTokenizer(), options, folder);
         try
         {

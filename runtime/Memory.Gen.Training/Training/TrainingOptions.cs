@@ -9,6 +9,10 @@ public sealed record TrainingOptions
     /// <summary>Tokens of a row in one step; gradients reach back this far, the state reaches on.</summary>
     public int Window { get; init; } = 256;
 
+    /// <summary>Documents with more tokens are read in sections, each with a state of its own and in an order of their own: otherwise a row
+    /// would spend a short run in a single long document. 0 reads documents whole.</summary>
+    public int SectionTokens { get; init; } = 2048;
+
     /// <summary>Optimizer steps, or null where <see cref="Duration"/> is given.</summary>
     public long? Steps { get; init; }
 
@@ -54,6 +58,7 @@ public sealed record TrainingOptions
     {
         Require(Batch >= 1, "batch", Batch, "at least 1 row");
         Require(Window >= 1, "window", Window, "at least 1 token");
+        Require(SectionTokens >= 0, "section length", SectionTokens, "0 (whole documents) or more tokens");
         if (Steps is null == Duration is null) throw new TrainingException("A run has either a number of steps or a duration; give one of the two.");
         Require(Steps is null or >= 1, "number of steps", Steps, "at least 1");
         Require(Duration is null || Duration > TimeSpan.Zero, "duration", Duration, "more than no time");

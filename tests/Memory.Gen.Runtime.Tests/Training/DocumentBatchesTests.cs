@@ -138,4 +138,15 @@ public class DocumentBatchesTests
         Assert.Equal(text.Documents.Sum(d => d.Length), text.Bytes);
         Assert.Equal((int)'\n', text.StartToken);
     }
+
+    [Fact]
+    public void LongDocumentsAreCutIntoSectionsAfterLines()
+    {
+        TextDocument[] documents = [new("a", "aaa\nbbbb\ncccccc\nd"), new("b", new string('b', 25)), new("c", "cc")];
+
+        var text = TokenizedText.Encode(documents, new ByteTokenizer(), sectionTokens: 10);
+
+        Assert.Equal(["aaa\nbbbb\n", "cccccc\nd", new string('b', 10), new string('b', 10), "bbbbb", "cc"],
+            text.Documents.Select(d => new ByteTokenizer().Decode(d)));
+    }
 }
