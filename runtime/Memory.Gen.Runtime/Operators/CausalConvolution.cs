@@ -27,9 +27,11 @@ public static class CausalConvolution
         long B = door['B'], T = door['T'], C = door['C'], W = door['W'];
         door.Bind('P', W - 1, "weight (W - 1)");
         if (initialState is not null) door.Value(nameof(initialState), initialState, "BPC");
-        OperatorForm chosen = OperatorForms.Choose(Name, form);
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => ConvolutionKernel.Refusal(door));
 
         using var scope = NewDisposeScope();
+        if (chosen == OperatorForm.Native) return ConvolutionKernel.Run(x, weight, bias, initialState).ToOuterScope();
+
         // The tail is kept in the inputs' dtype: it is inputs, not a sum.
         Tensor tail = initialState ?? zeros([B, W - 1, C], dtype: x.dtype, device: x.device);
         Tensor all = W == 1 ? x : cat(new[] { tail, x }, 1);

@@ -45,16 +45,26 @@ public static class LinearAttention
         door.State(nameof(initialState), initialState, "BHKV");
         door.State(nameof(initialNormalizer), initialNormalizer, "BHK");
         door.Finite(nameof(eps), eps);
+        MatrixMemory.CheckOptions(door, scale, chunk);
+        double factor = MatrixMemory.Scale(door, scale);
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => NormalizedKernel.Refusal(door));
+
+        using var scope = NewDisposeScope();
+        if (chosen == OperatorForm.Native)
+        {
+            List<Tensor> outputs = NormalizedKernel.Run(new(factor, eps), q, k, v, initialState, initialNormalizer);
+            foreach (Tensor each in outputs) each.MoveToOuterDisposeScope();
+            return (outputs[0], outputs[1], outputs[2]);
+        }
 
         // z is one more column of S, written by a value that is always one.
-        using var scope = NewDisposeScope();
         long B = door['B'], H = door['H'], K = door['K'], V = door['V'];
         Tensor wide = v.to(door.Accumulation);
         Tensor S = initialState ?? zeros([B, H, K, V], dtype: wide.dtype, device: wide.device);
         Tensor z = initialNormalizer?.unsqueeze(3) ?? zeros([B, H, K, 1], dtype: wide.dtype, device: wide.device);
         Tensor ones = torch.ones([B, door['T'], H, 1], dtype: wide.dtype, device: wide.device);
-        MemoryRead read = MatrixMemory.Apply(
-            Name, q.to(wide.dtype), k.to(wide.dtype), cat(new[] { wide, ones }, -1), null, null, "BTH", cat(new[] { S, z }, -1), scale, form, chunk, AdditiveChunks.Run);
+        MemoryRead read = MatrixMemory.Tensors(
+            q, k, cat(new[] { wide, ones }, -1), null, null, cat(new[] { S, z }, -1), new ChunkedOptions(factor, chunk), chosen, AdditiveChunks.Run);
 
         Tensor output = read.Output.narrow(-1, 0, V) / (read.Output.narrow(-1, V, 1) + eps);
         return (

@@ -22,9 +22,10 @@ public static class LinearScan
         door.Value(nameof(a), a, "BTC");
         door.Value(nameof(b), b, "BTC");
         door.State(nameof(initialState), initialState, "BC");
-        OperatorForm chosen = OperatorForms.Choose(Name, form);
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => LinearScanKernel.Refusal(door));
 
         using var scope = NewDisposeScope();
+        if (chosen == OperatorForm.Native) return LinearScanKernel.Run(a, b, initialState).ToOuterScope();
         long B = door['B'], T = door['T'], C = door['C'];
         Tensor state = initialState ?? zeros([B, C], dtype: door.Accumulation, device: door.Device);
         Tensor factors = a.to(door.Accumulation), inputs = b.to(door.Accumulation);

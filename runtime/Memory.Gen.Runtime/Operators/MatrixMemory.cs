@@ -7,7 +7,7 @@ namespace Memory.Gen.Runtime.Operators;
 /// <summary>What the memories with a state <c>[B, H, K, V]</c> share: checks, form, dtype, and the trivial lengths.</summary>
 internal static class MatrixMemory
 {
-    /// <summary>Checks everything, then runs the token loop or <paramref name="chunked"/>.</summary>
+    /// <summary>Checks everything, then runs the kernel, the token loop or <paramref name="chunked"/>.</summary>
     public static MemoryRead Apply(
         string name, Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, string decayAxes,
         Tensor? initialState, double? scale, OperatorForm? form, int? chunk, ChunkedForm chunked)
@@ -19,32 +19,40 @@ internal static class MatrixMemory
         if (beta is not null) door.Gate(nameof(beta), beta, "BTH");
         if (logDecay is not null) door.Gate(nameof(logDecay), logDecay, decayAxes);
         door.State(nameof(initialState), initialState, "BHKV");
+        CheckOptions(door, scale, chunk);
+        double factor = Scale(door, scale);
+        var kernel = new MatrixKernel.Options(MatrixKernel.For(beta, logDecay), factor);
+        OperatorForm chosen = OperatorForms.Choose(name, form, () => kernel.Refusal(door));
+
+        using var scope = NewDisposeScope();
+        if (chosen == OperatorForm.Native) return MatrixKernel.Run(kernel, q, k, v, beta, logDecay, initialState).ToOuterScope();
+        Tensor state = initialState ?? zeros([door['B'], door['H'], door['K'], door['V']], dtype: door.Accumulation, device: door.Device);
+        MemoryRead read = Tensors(q, k, v, beta, logDecay, state, new ChunkedOptions(factor, chunk), chosen, chunked);
+        return new MemoryRead(read.Output.to(door.Dtype), read.FinalState).ToOuterScope();
+    }
+
+    /// <summary>What the numbers among the arguments must be.</summary>
+    public static void CheckOptions(FrontDoor door, double? scale, int? chunk)
+    {
         door.AtLeastOne('K');
         door.Finite(nameof(scale), scale);
         door.Positive(nameof(chunk), chunk);
-        OperatorForm chosen = OperatorForms.Choose(name, form);
+    }
 
-        using var scope = NewDisposeScope();
-        long B = door['B'], T = door['T'], H = door['H'], K = door['K'], V = door['V'];
-        Tensor state = initialState ?? zeros([B, H, K, V], dtype: door.Accumulation, device: door.Device);
-        double factor = scale ?? 1 / Math.Sqrt(K);
-        Tensor Wide(Tensor x) => x.dtype == door.Accumulation ? x : x.to(door.Accumulation);
+    /// <summary>The factor on the queries: K^-1/2 unless another is given.</summary>
+    public static double Scale(FrontDoor door, double? scale) => scale ?? 1 / Math.Sqrt(door['K']);
 
-        Tensor output, final;
-        if (B * T * H * V == 0)
-        {
-            (output, final) = (zeros([B, T, H, V], dtype: door.Accumulation, device: door.Device), state.clone());
-        }
-        else
-        {
-            Tensor? strength = beta is null ? null : Wide(beta), decay = logDecay is null ? null : Wide(logDecay);
-            (output, final) = T == 1 || chosen == OperatorForm.Reference
-                ? Recurrence.Run(Wide(q), Wide(k), Wide(v), strength, decay, state, factor)
-                : chunked(Wide(q), Wide(k), Wide(v), strength, decay, state, new ChunkedOptions(factor, chunk));
-        }
-
-        if (output.dtype != door.Dtype) output = output.to(door.Dtype);
-        return new MemoryRead(output.MoveToOuterDisposeScope(), final.MoveToOuterDisposeScope());
+    /// <summary>The token loop or <paramref name="chunked"/>, in the dtype of the state.</summary>
+    public static MemoryRead Tensors(
+        Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, Tensor state, ChunkedOptions options, OperatorForm chosen, ChunkedForm chunked)
+    {
+        long[] shape = [.. q.shape[..3], v.shape[3]];
+        if (shape.Contains(0)) return new MemoryRead(zeros(shape, dtype: state.dtype, device: state.device), state.clone());
+        Tensor Wide(Tensor x) => x.dtype == state.dtype ? x : x.to(state.dtype);
+        Tensor? strength = beta is null ? null : Wide(beta), decay = logDecay is null ? null : Wide(logDecay);
+        return shape[1] == 1 || chosen == OperatorForm.Reference
+            ? Recurrence.Run(Wide(q), Wide(k), Wide(v), strength, decay, state, options.Scale)
+            : chunked(Wide(q), Wide(k), Wide(v), strength, decay, state, options);
     }
 }
 

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Globalization;
 using Tensor = TorchSharp.torch.Tensor;
 
@@ -12,14 +14,17 @@ public enum OperatorForm
     /// <summary>Chunk-parallel tensor operations with a hand-written backward: every device and dtype.</summary>
     Chunked,
 
-    /// <summary>The kernel library.</summary>
+    /// <summary>The kernel library: float32 on the CPU, any number of tokens.</summary>
     Native,
 }
 
 /// <summary>What a memory operator returns.</summary>
 /// <param name="Output">What every token read, <c>[B, T, ...]</c>, in the inputs' dtype.</param>
 /// <param name="FinalState">The memory after the last token, float32 or wider; gradients flow from it.</param>
-public readonly record struct MemoryRead(Tensor Output, Tensor FinalState);
+public readonly record struct MemoryRead(Tensor Output, Tensor FinalState)
+{
+    internal MemoryRead ToOuterScope() => new(Output.MoveToOuterDisposeScope(), FinalState.MoveToOuterDisposeScope());
+}
 
 /// <summary>One call of one operator: its name and the form that ran.</summary>
 public readonly record struct OperatorUse(string Operator, OperatorForm Form);
@@ -33,6 +38,8 @@ public static class OperatorForms
 {
     private const string Variable = "MEMORY_GEN_FORM";
 
+    private static readonly ConcurrentDictionary<string, string> Told = new();
+
     [ThreadStatic]
     private static OperatorUse? lastUsed;
 
@@ -42,24 +49,44 @@ public static class OperatorForms
     /// <summary>Raised at every operator call, on the calling thread, before it runs.</summary>
     public static event Action<OperatorUse>? Used;
 
-    internal static OperatorForm Choose(string name, OperatorForm? asked)
+    /// <summary>Raised once per process and operator that nobody asked a form of and that does without the kernel library, with the reason.</summary>
+    public static event Action<string>? Note;
+
+    /// <param name="name">The operator.</param>
+    /// <param name="asked">The form that the caller names.</param>
+    /// <param name="refusal">Why the kernel library cannot serve this call, or null when it can; null itself when there is no kernel.</param>
+    internal static OperatorForm Choose(string name, OperatorForm? asked, Func<string?>? refusal)
     {
-        OperatorForm form = asked ?? FromEnvironment() ?? OperatorForm.Chunked;
-        if (form == OperatorForm.Native)
+        OperatorForm? forced = asked ?? FromEnvironment();
+        if (forced is { } named && !Enum.IsDefined(named))
         {
-            throw new NotSupportedException(
-                $"{name}: the form Native was asked for, but there is no kernel library; ask for Chunked or Reference, or unset {Variable}.");
+            throw new ArgumentOutOfRangeException(nameof(asked), named, $"{name}: form must be Reference, Chunked or Native.");
         }
 
-        if (form is not (OperatorForm.Reference or OperatorForm.Chunked))
+        OperatorForm form = forced ?? OperatorForm.Native;
+        if (form == OperatorForm.Native && (refusal is null ? "there is no kernel for it" : refusal()) is { } reason)
         {
-            throw new ArgumentOutOfRangeException(nameof(asked), form, $"{name}: form must be Reference, Chunked or Native.");
+            if (forced is not null)
+            {
+                throw new NotSupportedException($"{name}: the form Native was asked for, but {reason}; ask for Chunked or Reference, or unset {Variable}.");
+            }
+
+            if (refusal is not null) Tell(name, reason);
+            form = OperatorForm.Chunked;
         }
 
         var use = new OperatorUse(name, form);
         lastUsed = use;
         Used?.Invoke(use);
         return form;
+    }
+
+    private static void Tell(string name, string reason)
+    {
+        if (!Told.TryAdd(name, reason)) return;
+        string note = $"{name} runs as tensor operations: {reason}.";
+        Trace.WriteLine(note);
+        Note?.Invoke(note);
     }
 
     private static OperatorForm? FromEnvironment()

@@ -40,7 +40,7 @@ internal abstract class OperatorFunction<TSelf, TOptions> : MultiTensorFunction<
     /// <summary>Computes fresh outputs; adds to <paramref name="saved"/>, unless it is null, what backward needs.</summary>
     protected abstract List<Tensor> Forward(Tensor[] inputs, TOptions options, List<Tensor>? saved);
 
-    /// <summary>One gradient for every input, in order, each of its input's shape and dtype.</summary>
+    /// <summary>One gradient for every input, in order, each of its input's shape and dtype; null where none is wanted.</summary>
     /// <param name="gradients">For every output its gradient, null when nothing depends on that output.</param>
     /// <param name="saved">What forward saved, in order.</param>
     /// <param name="options">What forward was given.</param>
@@ -78,9 +78,9 @@ internal abstract class OperatorFunction<TSelf, TOptions> : MultiTensorFunction<
         }
 
         List<Tensor> results = Backward(gradients, ctx.get_saved_variables(), (TOptions)ctx.get_data(OptionsKey));
-        foreach (Tensor result in results)
+        foreach (Tensor? result in results)
         {
-            if (scope.Contains(result)) result.MoveToOuterDisposeScope();
+            if (result is not null && scope.Contains(result)) result.MoveToOuterDisposeScope();
         }
 
         ctx.save_data(KeepKey, results);

@@ -13,17 +13,47 @@ public static class RootMeanSquareNorm
     /// <param name="x"><c>[..., D]</c>, D at least 1.</param>
     /// <param name="weight"><c>[D]</c>.</param>
     /// <param name="eps">Added to the mean square.</param>
+    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked are the same here.</param>
     /// <returns>The shape and dtype of <paramref name="x"/>; the mean is taken in float32 or wider.</returns>
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
-    public static Tensor Apply(Tensor x, Tensor weight, double eps = 1e-6)
+    public static Tensor Apply(Tensor x, Tensor weight, double eps = 1e-6, OperatorForm? form = null) => Run(x, weight, null, eps, form);
+
+    /// <summary>The same, times silu(gate).</summary>
+    /// <param name="x"><c>[..., D]</c>, D at least 1.</param>
+    /// <param name="weight"><c>[D]</c>.</param>
+    /// <param name="gate">The shape of <paramref name="x"/>.</param>
+    /// <param name="eps">Added to the mean square.</param>
+    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked are the same here.</param>
+    /// <returns>The shape and dtype of <paramref name="x"/>; the mean is taken in float32 or wider.</returns>
+    /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
+    public static Tensor Gated(Tensor x, Tensor weight, Tensor gate, double eps = 1e-6, OperatorForm? form = null)
+    {
+        FrontDoor.Required(Name, nameof(gate), gate);
+        return Run(x, weight, gate, eps, form);
+    }
+
+    private static Tensor Run(Tensor x, Tensor weight, Tensor? gate, double eps, OperatorForm? form)
     {
         using var scope = NewDisposeScope();
         Tensor rows = LastAxis.Rows(Name, x);
         var door = new FrontDoor(Name);
         door.Value(nameof(x), rows, "ND");
         door.Value(nameof(weight), weight, "D");
+        Tensor? gates = gate is null ? null : LastAxis.Rows(Name, gate);
+        if (gates is not null) door.Value(nameof(gate), gates, "ND");
         door.AtLeastOne('D');
-        Tensor y = Function.Run(new Options(eps), rows.to(door.Accumulation), weight.to(door.Accumulation))[0];
+        door.Finite(nameof(eps), eps);
+        Tensor y;
+        if (OperatorForms.Choose(Name, form, () => NormKernel.Refusal(door)) == OperatorForm.Native)
+        {
+            y = NormKernel.Run(rows, weight, gates, eps);
+        }
+        else
+        {
+            y = Function.Run(new Options(eps), rows.to(door.Accumulation), weight.to(door.Accumulation))[0];
+            if (gates is not null) y = y * gates.silu();
+        }
+
         return y.to(door.Dtype).view(x.shape).MoveToOuterDisposeScope();
     }
 

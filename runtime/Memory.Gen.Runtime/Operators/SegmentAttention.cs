@@ -45,7 +45,7 @@ public static class SegmentAttention
         door.Finite(nameof(scale), scale);
         long B = door['B'], T = door['T'], H = door['H'], G = door['G'], V = door['V'], L = pastKeys is null ? 0 : door['L'];
         if (H % G != 0) throw new ArgumentException($"{Name}: q has {H} heads and k has {G}; expected a multiple of those of k.", nameof(q));
-        OperatorForm chosen = OperatorForms.Choose(Name, form);
+        OperatorForm chosen = OperatorForms.Choose(Name, form, null);
 
         using var scope = NewDisposeScope();
         if (B * T * H * V == 0) return zeros([B, T, H, V], dtype: q.dtype, device: q.device).MoveToOuterDisposeScope();

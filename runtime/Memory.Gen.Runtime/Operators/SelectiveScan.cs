@@ -34,9 +34,10 @@ public static class SelectiveScan
         door.Gate(nameof(D), D, "C");
         door.State(nameof(initialState), initialState, "BCN");
         door.Positive(nameof(chunk), chunk);
-        OperatorForm chosen = OperatorForms.Choose(Name, form);
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => SelectiveScanKernel.Refusal(door));
 
         using var scope = NewDisposeScope();
+        if (chosen == OperatorForm.Native) return SelectiveScanKernel.Run(u, delta, A, Bm, Cm, D, initialState).ToOuterScope();
         long B = door['B'], T = door['T'], C = door['C'], N = door['N'];
         Tensor state = initialState ?? zeros([B, C, N], dtype: door.Accumulation, device: door.Device);
         Tensor[] inputs = [.. new[] { u, delta, A, Bm, Cm, D, state }.Select(x => x.to(door.Accumulation))];

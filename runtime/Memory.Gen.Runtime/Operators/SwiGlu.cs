@@ -5,19 +5,26 @@ using Tensor = TorchSharp.torch.Tensor;
 namespace Memory.Gen.Runtime.Operators;
 
 /// <summary>The gated unit of feed-forward layers: silu(gate) * up.</summary>
-/// <remarks>Shazeer: GLU Variants Improve Transformer (arXiv 2002.05202). Two operations whose own gradients are fused already.</remarks>
+/// <remarks>Shazeer: GLU Variants Improve Transformer (arXiv 2002.05202). As tensor operations two whose own gradients are fused already.</remarks>
 public static class SwiGlu
 {
+    private const string Name = "swiglu";
+
     /// <param name="gate">Any shape.</param>
     /// <param name="up">The shape of <paramref name="gate"/>.</param>
+    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked are the same here.</param>
     /// <exception cref="ArgumentException">Shapes, dtypes or devices differ.</exception>
-    public static Tensor Apply(Tensor gate, Tensor up)
+    public static Tensor Apply(Tensor gate, Tensor up, OperatorForm? form = null)
     {
         using var scope = NewDisposeScope();
-        var door = new FrontDoor("swiglu");
+        var door = new FrontDoor(Name);
         string axes = "ABCDEFGH"[..(int)Math.Min(8, gate?.dim() ?? 0)];
         door.Value(nameof(gate), gate, axes);
         door.Value(nameof(up), up, axes);
-        return (gate!.silu() * up).MoveToOuterDisposeScope();
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => gate!.dim() == 0 ? "a number has no rows" : SwiGluKernel.Refusal(door));
+        Tensor y = chosen == OperatorForm.Native
+            ? SwiGluKernel.Run(LastAxis.Rows(Name, gate), LastAxis.Rows(Name, up)).view(gate!.shape)
+            : gate!.silu() * up;
+        return y.MoveToOuterDisposeScope();
     }
 }

@@ -48,7 +48,7 @@ public static class TitansLinear
         door.AtLeastOne('K');
         door.Positive(nameof(block), block);
         door.Positive(nameof(chunk), chunk);
-        OperatorForm chosen = OperatorForms.Choose(Name, form);
+        OperatorForm chosen = OperatorForms.Choose(Name, form, null);
 
         using var scope = NewDisposeScope();
         long B = door['B'], T = door['T'], H = door['H'], K = door['K'], V = door['V'];

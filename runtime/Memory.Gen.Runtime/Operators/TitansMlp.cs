@@ -44,7 +44,7 @@ public static class TitansMlp
         door.Gate(nameof(alpha), alpha, "BTH");
         CheckLayers(door, weights, momenta);
         door.Positive(nameof(block), block);
-        OperatorForm chosen = OperatorForms.Choose(Name, form);
+        OperatorForm chosen = OperatorForms.Choose(Name, form, null);
 
         using var scope = NewDisposeScope();
         long B = door['B'], T = door['T'], H = door['H'], V = door['V'];

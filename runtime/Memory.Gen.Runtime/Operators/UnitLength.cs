@@ -11,16 +11,18 @@ public static class UnitLength
     private const double Eps = 1e-6;
 
     /// <param name="x"><c>[..., D]</c>, D at least 1.</param>
+    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked are the same here.</param>
     /// <returns>The shape and dtype of <paramref name="x"/>; the sum is taken in float32 or wider.</returns>
     /// <exception cref="ArgumentException"><paramref name="x"/> has no axes or is no floating-point tensor.</exception>
-    public static Tensor Apply(Tensor x)
+    public static Tensor Apply(Tensor x, OperatorForm? form = null)
     {
         using var scope = NewDisposeScope();
         Tensor rows = LastAxis.Rows(Name, x);
         var door = new FrontDoor(Name);
         door.Value(nameof(x), rows, "ND");
         door.AtLeastOne('D');
-        Tensor y = Function.Run(Function.None, rows.to(door.Accumulation))[0];
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => UnitLengthKernel.Refusal(door));
+        Tensor y = chosen == OperatorForm.Native ? UnitLengthKernel.Run(rows, Eps) : Function.Run(Function.None, rows.to(door.Accumulation))[0];
         return y.to(door.Dtype).view(x.shape).MoveToOuterDisposeScope();
     }
 

@@ -1,0 +1,176 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Kernels;
+
+// The structs of memgen.h, field by field; its comments say what they mean.
+
+/// <summary>A tensor as the kernels see it: first element and strides. Whoever makes one keeps the tensor alive until the call returns.</summary>
+internal unsafe struct KernelTensor
+{
+    public float* Data;
+    public fixed long Stride[4];
+
+    /// <summary>Absent when null.</summary>
+    public static KernelTensor Of(Tensor? tensor)
+    {
+        KernelTensor view = default;
+        if (tensor is null) return view;
+        view.Data = KernelLibrary.Data(tensor);
+        long[] strides = tensor.stride();
+        for (int i = 0; i < strides.Length; i++) view.Stride[i] = strides[i];
+        return view;
+    }
+
+    /// <summary>The tensor itself where its last axis is contiguous, else a copy of it.</summary>
+    public static Tensor Dense(Tensor tensor)
+    {
+        long[] strides = tensor.stride();
+        return strides.Length == 0 || strides[^1] == 1 || tensor.shape[^1] <= 1 ? tensor : tensor.contiguous();
+    }
+}
+
+/// <summary>What every argument struct begins with.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct KernelHeader
+{
+    public nuint StructSize;
+    public int Dtype;
+
+    /// <summary>Of a struct of type <typeparamref name="TArgs"/>, in float32.</summary>
+    public static KernelHeader Of<TArgs>() where TArgs : unmanaged => new() { StructSize = (nuint)Unsafe.SizeOf<TArgs>() };
+}
+
+/// <summary>memgen_gated_delta_rule_args, which scalar_decay and channel_decay share.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct MatrixArguments
+{
+    public KernelHeader Header;
+    public long Batch, Tokens, Heads, KeyDim, ValueDim;
+    public double Scale;
+    public KernelTensor Q, K, V, Beta, LogDecay, InitialState;
+    public KernelTensor O, FinalState;
+    public void* Checkpoints;
+    public KernelTensor GradO, GradFinalState;
+    public KernelTensor GradQ, GradK, GradV, GradBeta, GradLogDecay, GradInitialState;
+}
+
+/// <summary>memgen_linear_attention_normalized_args.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct NormalizedArguments
+{
+    public KernelHeader Header;
+    public long Batch, Tokens, Heads, KeyDim, ValueDim;
+    public double Scale, Epsilon;
+    public KernelTensor Q, K, V, InitialState, InitialNormalizer;
+    public KernelTensor O, FinalState, FinalNormalizer;
+    public float* Divisors;
+    public void* Checkpoints;
+    public KernelTensor GradO, GradFinalState, GradFinalNormalizer;
+    public KernelTensor GradQ, GradK, GradV, GradInitialState, GradInitialNormalizer;
+}
+
+/// <summary>memgen_linear_scan_args.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct LinearScanArguments
+{
+    public KernelHeader Header;
+    public long Batch, Tokens, Channels;
+    public KernelTensor A, B, InitialState;
+    public KernelTensor H, FinalState;
+    public KernelTensor GradH, GradFinalState;
+    public KernelTensor GradA, GradB, GradInitialState;
+}
+
+/// <summary>memgen_selective_scan_args.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct SelectiveScanArguments
+{
+    public KernelHeader Header;
+    public long Batch, Tokens, Channels, StateDim;
+    public KernelTensor U, Delta, A, B, C, D, InitialState;
+    public KernelTensor Y, FinalState;
+    public void* Checkpoints;
+    public KernelTensor GradY, GradFinalState;
+    public KernelTensor GradU, GradDelta, GradA, GradB, GradC, GradD, GradInitialState;
+}
+
+/// <summary>memgen_causal_conv_args.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct ConvolutionArguments
+{
+    public KernelHeader Header;
+    public long Batch, Tokens, Channels, Width;
+    public KernelTensor X, Weight, Bias, InitialState;
+    public KernelTensor Y, FinalState;
+    public KernelTensor GradY, GradFinalState;
+    public KernelTensor GradX, GradWeight, GradBias, GradInitialState;
+}
+
+/// <summary>memgen_rms_norm_args.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct NormArguments
+{
+    public KernelHeader Header;
+    public long Rows, Features;
+    public double Epsilon;
+    public KernelTensor X, Weight, Gate, Y;
+    public KernelTensor GradY, GradX, GradWeight, GradGate;
+}
+
+/// <summary>memgen_unit_length_args.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct UnitLengthArguments
+{
+    public KernelHeader Header;
+    public long Rows, Features;
+    public double Epsilon;
+    public KernelTensor X, Y, GradY, GradX;
+}
+
+/// <summary>memgen_swiglu_args.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct SwiGluArguments
+{
+    public KernelHeader Header;
+    public long Rows, Features;
+    public KernelTensor Gate, Up, Y;
+    public KernelTensor GradY, GradGate, GradUp;
+}
+
+/// <summary>memgen_cross_entropy_args.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct CrossEntropyArguments
+{
+    public KernelHeader Header;
+    public long Rows, Classes, IgnoredTarget;
+    public double GradientScale;
+    public KernelTensor Logits;
+    public long* Targets;
+    public KernelTensor Losses, GradLosses, GradLogits;
+}
+
+/// <summary>memgen_adamw_args.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct AdamWArguments
+{
+    public KernelHeader Header;
+    public long Count;
+    public long* Sizes;
+    public float** Parameters, Gradients, FirstMoments, SecondMoments;
+    public double* WeightDecays;
+    public double LearningRate, Beta1, Beta2, Epsilon, GradientScale;
+    public long Step;
+}
+
+/// <summary>memgen_squared_norm_args.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct SquaredNormArguments
+{
+    public KernelHeader Header;
+    public long Count;
+    public long* Sizes;
+    public float** Data;
+    public double* Result;
+}

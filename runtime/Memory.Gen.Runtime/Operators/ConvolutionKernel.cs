@@ -1,0 +1,60 @@
+using Memory.Gen.Runtime.Kernels;
+using TorchSharp;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Operators;
+
+/// <summary>The causal convolution and its SiLU in the kernel library.</summary>
+internal sealed class ConvolutionKernel : KernelFunction<ConvolutionKernel, object>
+{
+    private static readonly object None = new();
+    private static readonly Kernel Kernel = new("causal_conv");
+
+    public static string? Refusal(FrontDoor door) => Kernel.Refusal(door, new ConvolutionArguments
+    {
+        Header = KernelHeader.Of<ConvolutionArguments>(),
+        Batch = door['B'], Tokens = door['T'], Channels = door['C'], Width = door['W'],
+    });
+
+    public static MemoryRead Run(Tensor x, Tensor weight, Tensor? bias, Tensor? initialState)
+    {
+        List<Tensor> outputs = Apply(None, x, weight, bias, initialState);
+        return new MemoryRead(outputs[0], outputs[1]);
+    }
+
+    protected override List<Tensor> Forward(Tensor?[] inputs, object options, List<Tensor>? kept)
+    {
+        ConvolutionArguments args = Arguments(inputs);
+        Tensor y = torch.empty([args.Batch, args.Tokens, args.Channels], dtype: ScalarType.Float32);
+        Tensor final = torch.empty([args.Batch, args.Width - 1, args.Channels], dtype: ScalarType.Float32);
+        args.Y = KernelTensor.Of(y);
+        args.FinalState = KernelTensor.Of(final);
+        Kernel.Forward(args);
+        return [y, final];
+    }
+
+    protected override void Backward(Tensor?[] upstream, Tensor?[] inputs, List<Tensor> kept, Tensor?[] gradients, object options)
+    {
+        ConvolutionArguments args = Arguments(inputs);
+        args.GradY = KernelTensor.Of(upstream[0]);
+        args.GradFinalState = KernelTensor.Of(upstream[1]);
+        args.GradX = KernelTensor.Of(gradients[0]);
+        args.GradWeight = KernelTensor.Of(gradients[1]);
+        args.GradBias = KernelTensor.Of(gradients[2]);
+        args.GradInitialState = KernelTensor.Of(gradients[3]);
+        Kernel.Backward(args);
+    }
+
+    private static ConvolutionArguments Arguments(Tensor?[] inputs)
+    {
+        long[] shape = inputs[0]!.shape;
+        return new()
+        {
+            Header = KernelHeader.Of<ConvolutionArguments>(),
+            Batch = shape[0], Tokens = shape[1], Channels = shape[2], Width = inputs[1]!.shape[1],
+            X = KernelTensor.Of(inputs[0]), Weight = KernelTensor.Of(inputs[1]),
+            Bias = KernelTensor.Of(inputs[2]), InitialState = KernelTensor.Of(inputs[3]),
+        };
+    }
+}

@@ -1,0 +1,80 @@
+using Memory.Gen.Runtime.Kernels;
+using TorchSharp;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Operators;
+
+/// <summary>An operator of the kernel library as one node of the graph.</summary>
+/// <typeparam name="TSelf">The operator itself.</typeparam>
+/// <typeparam name="TOptions">What it needs besides tensors.</typeparam>
+/// <remarks>
+/// Inputs have fixed places, of which some may be empty. All have a contiguous last axis where the operator sees them, and
+/// they live until its call of the library has returned.
+/// </remarks>
+internal abstract class KernelFunction<TSelf, TOptions> : OperatorFunction<TSelf, KernelFunction<TSelf, TOptions>.Call>
+    where TSelf : KernelFunction<TSelf, TOptions>, new()
+    where TOptions : class
+{
+    /// <summary>Runs the operator; an absent input is null.</summary>
+    protected static List<Tensor> Apply(TOptions options, params Tensor?[] inputs)
+    {
+        bool[] present = Array.ConvertAll(inputs, input => input is not null);
+        bool[] wanted = Array.ConvertAll(inputs, input => input is { requires_grad: true });
+        return Run(new Call(options, present, wanted), [.. inputs.OfType<Tensor>()]);
+    }
+
+    /// <summary>Computes fresh outputs; adds to <paramref name="kept"/>, unless it is null, what backward needs besides the inputs.</summary>
+    protected abstract List<Tensor> Forward(Tensor?[] inputs, TOptions options, List<Tensor>? kept);
+
+    /// <summary>Writes the gradients that are not null.</summary>
+    /// <param name="upstream">For every output its gradient, null when nothing depends on that output.</param>
+    /// <param name="inputs">What forward was given.</param>
+    /// <param name="kept">What forward kept, in order.</param>
+    /// <param name="gradients">For every input the tensor to write, of its shape and contiguous; null when it is not wanted.</param>
+    /// <param name="options">What forward was given.</param>
+    protected abstract void Backward(Tensor?[] upstream, Tensor?[] inputs, List<Tensor> kept, Tensor?[] gradients, TOptions options);
+
+    protected sealed override List<Tensor> Forward(Tensor[] inputs, Call options, List<Tensor>? saved)
+    {
+        Tensor[] dense = Array.ConvertAll(inputs, KernelTensor.Dense);
+        saved?.AddRange(dense);
+        List<Tensor> outputs = Forward(options.Spread(dense), options.Options, saved);
+        GC.KeepAlive(dense);
+        GC.KeepAlive(outputs);
+        return outputs;
+    }
+
+    protected sealed override List<Tensor> Backward(Tensor?[] gradients, List<Tensor> saved, Call options)
+    {
+        Tensor?[] upstream = Array.ConvertAll(gradients, gradient => gradient is null ? null : KernelTensor.Dense(gradient));
+        int count = options.Present.Count(present => present);
+        Tensor?[] inputs = options.Spread([.. saved[..count]]);
+        var results = new Tensor?[inputs.Length];
+        for (int i = 0; i < results.Length; i++)
+        {
+            if (options.Wanted[i]) results[i] = torch.empty(inputs[i]!.shape, dtype: inputs[i]!.dtype);
+        }
+
+        Backward(upstream, inputs, saved[count..], results, options.Options);
+        GC.KeepAlive(upstream);
+        GC.KeepAlive(saved);
+        GC.KeepAlive(results);
+        return [.. results.Where((_, i) => options.Present[i]).Select(result => result!)];
+    }
+
+    /// <summary>One call: its options, the inputs that are there, and those whose gradient is wanted.</summary>
+    internal sealed record Call(TOptions Options, bool[] Present, bool[] Wanted)
+    {
+        public Tensor?[] Spread(Tensor[] inputs)
+        {
+            var places = new Tensor?[Present.Length];
+            for (int i = 0, next = 0; i < places.Length; i++)
+            {
+                if (Present[i]) places[i] = inputs[next++];
+            }
+
+            return places;
+        }
+    }
+}

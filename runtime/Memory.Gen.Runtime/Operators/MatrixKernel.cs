@@ -1,0 +1,78 @@
+using Memory.Gen.Runtime.Kernels;
+using TorchSharp;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Operators;
+
+/// <summary>The memories with a state <c>[B, H, K, V]</c> in the kernel library. States at some tokens are kept for backward, which recomputes those between.</summary>
+internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixKernel.Options>
+{
+    private static readonly Kernel Delta = new("gated_delta_rule"), Scalar = new("scalar_decay"), Channel = new("channel_decay");
+
+    /// <summary>The kernel of a rule that has these gates.</summary>
+    public static Kernel For(Tensor? beta, Tensor? logDecay) => beta is not null ? Delta : logDecay?.dim() == 4 ? Channel : Scalar;
+
+    public static MemoryRead Run(Options options, Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, Tensor? state)
+    {
+        List<Tensor> outputs = Apply(options, q, k, v, beta, logDecay, state);
+        return new MemoryRead(outputs[0], outputs[1]);
+    }
+
+    protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)
+    {
+        MatrixArguments args = Arguments(inputs, options);
+        Tensor o = torch.empty([args.Batch, args.Tokens, args.Heads, args.ValueDim], dtype: ScalarType.Float32);
+        Tensor final = torch.empty([args.Batch, args.Heads, args.KeyDim, args.ValueDim], dtype: ScalarType.Float32);
+        args.O = KernelTensor.Of(o);
+        args.FinalState = KernelTensor.Of(final);
+        if (kept is not null)
+        {
+            Tensor checkpoints = torch.empty([options.Kernel.CheckpointBytes(args) / sizeof(float)], dtype: ScalarType.Float32);
+            args.Checkpoints = KernelLibrary.Data(checkpoints);
+            kept.Add(checkpoints);
+        }
+
+        options.Kernel.Forward(args);
+        return [o, final];
+    }
+
+    protected override void Backward(Tensor?[] upstream, Tensor?[] inputs, List<Tensor> kept, Tensor?[] gradients, Options options)
+    {
+        MatrixArguments args = Arguments(inputs, options);
+        args.Checkpoints = KernelLibrary.Data(kept[0]);
+        args.GradO = KernelTensor.Of(upstream[0]);
+        args.GradFinalState = KernelTensor.Of(upstream[1]);
+        args.GradQ = KernelTensor.Of(gradients[0]);
+        args.GradK = KernelTensor.Of(gradients[1]);
+        args.GradV = KernelTensor.Of(gradients[2]);
+        args.GradBeta = KernelTensor.Of(gradients[3]);
+        args.GradLogDecay = KernelTensor.Of(gradients[4]);
+        args.GradInitialState = KernelTensor.Of(gradients[5]);
+        options.Kernel.Backward(args);
+    }
+
+    private static MatrixArguments Arguments(Tensor?[] inputs, Options options)
+    {
+        long[] shape = inputs[0]!.shape;
+        return new()
+        {
+            Header = KernelHeader.Of<MatrixArguments>(),
+            Batch = shape[0], Tokens = shape[1], Heads = shape[2], KeyDim = shape[3], ValueDim = inputs[2]!.shape[3],
+            Scale = options.Scale,
+            Q = KernelTensor.Of(inputs[0]), K = KernelTensor.Of(inputs[1]), V = KernelTensor.Of(inputs[2]),
+            Beta = KernelTensor.Of(inputs[3]), LogDecay = KernelTensor.Of(inputs[4]), InitialState = KernelTensor.Of(inputs[5]),
+        };
+    }
+
+    /// <param name="Kernel">The rule.</param>
+    /// <param name="Scale">Factor on the queries.</param>
+    internal sealed record Options(Kernel Kernel, double Scale)
+    {
+        public string? Refusal(FrontDoor door) => Kernel.Refusal(door, new MatrixArguments
+        {
+            Header = KernelHeader.Of<MatrixArguments>(),
+            Batch = door['B'], Tokens = door['T'], Heads = door['H'], KeyDim = door['K'], ValueDim = door['V'],
+        });
+    }
+}
