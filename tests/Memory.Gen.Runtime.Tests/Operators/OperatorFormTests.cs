@@ -25,13 +25,15 @@ public sealed class OperatorFormTests
         {
             Call(OperatorForm.Reference);
             Call(null);
+            Call(null, ScalarType.Float64);
         }
         finally
         {
             OperatorForms.Used -= See;
         }
 
-        Assert.Equal([new("linear_attention", OperatorForm.Reference), new("linear_attention", OperatorForm.Chunked)], seen);
+        Assert.Equal([OperatorForm.Reference, OperatorForm.Native, OperatorForm.Chunked], seen.Select(use => use.Form));
+        Assert.All(seen, use => Assert.Equal("linear_attention", use.Operator));
         Assert.Equal(new OperatorUse("linear_attention", OperatorForm.Chunked), OperatorForms.LastUsed);
     }
 
@@ -39,13 +41,71 @@ public sealed class OperatorFormTests
     public void A_form_that_was_asked_for_does_not_fall_back()
     {
         using var scope = NewDisposeScope();
-        var error = Assert.Throws<NotSupportedException>(() => Call(OperatorForm.Native));
+        var error = Assert.Throws<NotSupportedException>(() => Call(OperatorForm.Native, ScalarType.Float64));
         Assert.Contains("linear_attention", error.Message);
+        Assert.Contains("Float64", error.Message);
     }
 
-    private static void Call(OperatorForm? form)
+    [Fact]
+    public void A_shape_without_kernel_is_refused_when_asked_for_and_falls_back_when_not()
     {
-        Tensor x = ones(1, 3, 1, 2);
+        using var scope = NewDisposeScope();
+        Tensor wide = zeros(1, 2, 1, 5000), narrow = zeros(1, 2, 1, 1);
+        var error = Assert.Throws<NotSupportedException>(() => LinearAttention.Apply(wide, wide, narrow, form: OperatorForm.Native));
+        Assert.Contains("5000", error.Message);
+        LinearAttention.Apply(wide, wide, narrow);
+        Assert.Equal(OperatorForm.Chunked, OperatorForms.LastUsed!.Value.Form);
+    }
+
+    [Fact]
+    public void The_environment_forces_a_form()
+    {
+        using var scope = NewDisposeScope();
+        const string Variable = "MEMORY_GEN_FORM";
+        string? before = Environment.GetEnvironmentVariable(Variable);
+        try
+        {
+            Environment.SetEnvironmentVariable(Variable, "chunked");
+            Call(null);
+            Assert.Equal(OperatorForm.Chunked, OperatorForms.LastUsed!.Value.Form);
+            Environment.SetEnvironmentVariable(Variable, "Native");
+            Call(null);
+            Assert.Equal(OperatorForm.Native, OperatorForms.LastUsed!.Value.Form);
+            Assert.Throws<NotSupportedException>(() => Call(null, ScalarType.Float64));
+            Environment.SetEnvironmentVariable(Variable, "quick");
+            Assert.Contains("'quick'", Assert.Throws<InvalidOperationException>(() => Call(null)).Message);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable(Variable, before);
+        }
+    }
+
+    [Fact]
+    public void Doing_without_the_kernels_is_said_once_for_each_operator()
+    {
+        using var scope = NewDisposeScope();
+        var notes = new List<string>();
+        OperatorForms.Note += notes.Add;
+        try
+        {
+            Tensor x = ones([1, 3, 4], dtype: ScalarType.Float64);
+            LinearScan.Apply(x, x);
+            LinearScan.Apply(x, x);
+        }
+        finally
+        {
+            OperatorForms.Note -= notes.Add;
+        }
+
+        // Another test may have been the first.
+        Assert.True(notes.Count <= 1);
+        Assert.All(notes, note => Assert.Contains("linear_scan", note));
+    }
+
+    private static void Call(OperatorForm? form, ScalarType dtype = ScalarType.Float32)
+    {
+        Tensor x = ones([1, 3, 1, 2], dtype: dtype);
         LinearAttention.Apply(x, x, x, form: form);
     }
 }

@@ -1,4 +1,5 @@
 using Memory.Gen.Runtime.Operators;
+using Memory.Gen.Runtime.Tests.Kernels;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
@@ -41,6 +42,23 @@ public sealed class OperatorLeakTests
         var random = new Randoms(6);
         Tensor[] sequences = each.Sequences(random, 21), others = each.Others(random), states = each.States(random);
         AssertFlat(() => Numbers.ForwardBackward(each, sequences, others, states, OperatorForm.Chunked, 8));
+    }
+
+    [Theory]
+    [MemberData(nameof(KernelFormTests.Names), MemberType = typeof(KernelFormTests))]
+    public void A_step_of_the_kernels_leaves_nothing(string name)
+    {
+        OperatorCase each = OperatorCase.Of(name);
+        using var scope = NewDisposeScope();
+        var random = new Randoms(6);
+        Tensor[] Single(Tensor[] tensors) => [.. tensors.Select(x => x.to(ScalarType.Float32))];
+        Tensor[] sequences = Single(each.Sequences(random, 21)), others = Single(each.Others(random)), states = Single(each.States(random));
+        int held = scope.DisposablesCount;
+        (Tensor output, Tensor[] finals) = each.Call(sequences, others, states, OperatorForm.Native, null);
+        Assert.Equal(1 + states.Length, scope.DisposablesCount - held);
+        output.Dispose();
+        foreach (Tensor final in finals) final.Dispose();
+        AssertFlat(() => Numbers.ForwardBackward(each, sequences, others, states, OperatorForm.Native, null));
     }
 
     [Fact]
