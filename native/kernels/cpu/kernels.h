@@ -17,6 +17,8 @@
     X(linear_scan_backward, memgen_linear_scan_args)              \
     X(selective_scan_forward, memgen_selective_scan_args)         \
     X(selective_scan_backward, memgen_selective_scan_args)        \
+    X(titans_forward, memgen_titans_args)                         \
+    X(titans_backward, memgen_titans_args)                        \
     X(causal_conv_forward, memgen_causal_conv_args)               \
     X(causal_conv_backward, memgen_causal_conv_args)              \
     X(rms_norm_forward, memgen_rms_norm_args)                     \

@@ -1,0 +1,210 @@
+// The Titans memory against its definition in double precision, with a weight for every token.
+#include "test.h"
+
+namespace {
+
+struct Problem {
+    int64_t B, T, H, block;
+    std::vector<int64_t> dims;
+    bool momentum;
+    Values q, k, v, theta, eta, alpha, d_o;
+    std::vector<Values> W, S, dW, dS;
+
+    Problem(int64_t B, int64_t T, int64_t H, int64_t block, std::vector<int64_t> widths, bool momentum, uint32_t seed) : B(B), T(T), H(H), block(block), dims(std::move(widths)), momentum(momentum) {
+        int64_t rows = B * T * H;
+        double unit = 1 / std::sqrt((double)dims[0]);
+        q = noise(rows * dims.front(), -1, 1, seed), k = noise(rows * dims.front(), -unit, unit, seed + 1), v = noise(rows * dims.back(), -1, 1, seed + 2);
+        theta = noise(rows, 0, 0.3, seed + 3), eta = noise(rows, 0, 0.9, seed + 4), alpha = noise(rows, 0, 0.3, seed + 5), d_o = noise(rows * dims.back(), -1, 1, seed + 6);
+        for (size_t l = 1; l < dims.size(); l++) {
+            int64_t n = B * H * dims[l - 1] * dims[l];
+            W.push_back(noise(n, -0.5, 0.5, seed + 10 * (uint32_t)l)), S.push_back(momentum ? noise(n, -0.1, 0.1, seed + 1 + 10 * (uint32_t)l) : Values(n, 0.0));
+            dW.push_back(noise(n, -1, 1, seed + 2 + 10 * (uint32_t)l)), dS.push_back(noise(n, -1, 1, seed + 3 + 10 * (uint32_t)l));
+        }
+    }
+
+    size_t layers() const { return dims.size() - 1; }
+
+    // Every layer's output of one row vector.
+    std::vector<Values> layers_of(const double* x, const std::vector<Values>& weights, size_t chain) const {
+        std::vector<Values> u;
+        Values input(x, x + dims[0]);
+        for (size_t l = 0; l < layers(); l++) {
+            Values out(dims[l + 1]);
+            for (int64_t i = 0; i < dims[l]; i++)
+                for (int64_t j = 0; j < dims[l + 1]; j++) out[j] += input[i] * weights[l][(chain * dims[l] + i) * dims[l + 1] + j];
+            u.push_back(out);
+            for (double& y : out) y = y / (1 + std::exp(-y));
+            input = out;
+        }
+        return u;
+    }
+
+    Values o(std::vector<Values>& weights, std::vector<Values>& momenta) const {
+        weights = W, momenta = S;
+        Values out(B * T * H * dims.back());
+        for (int64_t b = 0; b < B; b++)
+            for (int64_t h = 0; h < H; h++) {
+                size_t chain = b * H + h;
+                std::vector<Values> start;
+                for (int64_t t = 0; t < T; t++) {
+                    if (t % block == 0) start = weights;
+                    int64_t row = (b * T + t) * H + h;
+                    std::vector<Values> u = layers_of(&k[row * dims[0]], start, chain);
+                    Values delta = u.back();
+                    for (int64_t j = 0; j < dims.back(); j++) delta[j] -= v[row * dims.back() + j];
+                    for (size_t l = layers(); l-- > 0;) {
+                        Values below(dims[l]);
+                        for (int64_t i = 0; i < dims[l]; i++) {
+                            double x = l == 0 ? k[row * dims[0] + i] : u[l - 1][i], s = 1 / (1 + std::exp(-x)), input = l == 0 ? x : x * s;
+                            for (int64_t j = 0; j < dims[l + 1]; j++) {
+                                size_t at = (chain * dims[l] + i) * dims[l + 1] + j;
+                                below[i] += start[l][at] * delta[j];
+                                momenta[l][at] = eta[row] * momenta[l][at] - theta[row] * input * delta[j];
+                                weights[l][at] = (1 - alpha[row]) * weights[l][at] + momenta[l][at];
+                            }
+                            below[i] *= s * (1 + x * (1 - s));
+                        }
+                        delta = below;
+                    }
+                    Values y = layers_of(&q[row * dims[0]], weights, chain).back();
+                    for (int64_t j = 0; j < dims.back(); j++) out[row * dims.back() + j] = y[j];
+                }
+            }
+        return out;
+    }
+
+    double loss() const {
+        std::vector<Values> weights, momenta;
+        double sum = inner(o(weights, momenta), d_o);
+        for (size_t l = 0; l < layers(); l++) sum += inner(weights[l], dW[l]) + inner(momenta[l], dS[l]);
+        return sum;
+    }
+
+    std::string text() const {
+        std::string s = "T" + std::to_string(T) + " block" + std::to_string(block) + " widths";
+        for (int64_t d : dims) s += " " + std::to_string(d);
+        return s;
+    }
+};
+
+struct Call {
+    Field q, k, v, theta, eta, alpha, o, d_o, dq, dk, dv, dtheta, deta, dalpha;
+    std::vector<Field> W, S, fW, fS, dfW, dfS, dW, dS;
+    memgen_titans_args a{};
+    std::vector<float> checkpoints;
+
+    explicit Call(const Problem& p, int64_t pad = 0) {
+        std::vector<int64_t> in{p.B, p.T, p.H, p.dims.front()}, out{p.B, p.T, p.H, p.dims.back()}, gates{p.B, p.T, p.H};
+        q = Field(in, pad), k = Field(in, pad), v = Field(out, pad), o = Field(out, pad), d_o = Field(out, pad), dq = Field(in, pad), dk = Field(in, pad), dv = Field(out, pad);
+        theta = Field(gates), eta = Field(gates), alpha = Field(gates), dtheta = Field(gates), deta = Field(gates), dalpha = Field(gates);
+        q.set(p.q), k.set(p.k), v.set(p.v), theta.set(p.theta), eta.set(p.eta), alpha.set(p.alpha), d_o.set(p.d_o);
+        a.struct_size = sizeof a, a.batch = p.B, a.tokens = p.T, a.heads = p.H, a.block = p.block, a.layers = (int64_t)p.layers();
+        for (size_t l = 0; l < p.dims.size(); l++) a.dims[l] = p.dims[l];
+        for (size_t l = 0; l < p.layers(); l++) {
+            std::vector<int64_t> dims{p.B, p.H, p.dims[l], p.dims[l + 1]};
+            for (auto* all : {&W, &S, &fW, &fS, &dfW, &dfS, &dW, &dS}) all->emplace_back(dims, pad);
+            W[l].set(p.W[l]), S[l].set(p.S[l]), dfW[l].set(p.dW[l]), dfS[l].set(p.dS[l]);
+            a.initial_weights[l] = W[l].tensor, a.final_weights[l] = fW[l].tensor, a.final_momenta[l] = fS[l].tensor, a.d_final_weights[l] = dfW[l].tensor, a.d_final_momenta[l] = dfS[l].tensor, a.d_initial_weights[l] = dW[l].tensor;
+            if (p.momentum) a.initial_momenta[l] = S[l].tensor, a.d_initial_momenta[l] = dS[l].tensor;
+        }
+        a.q = q.tensor, a.k = k.tensor, a.v = v.tensor, a.theta = theta.tensor, a.eta = eta.tensor, a.alpha = alpha.tensor, a.o = o.tensor, a.d_o = d_o.tensor;
+        a.d_q = dq.tensor, a.d_k = dk.tensor, a.d_v = dv.tensor, a.d_theta = dtheta.tensor, a.d_eta = deta.tensor, a.d_alpha = dalpha.tensor;
+        checkpoints.assign(memgen_titans_checkpoint_size(&a) / sizeof(float) + 16, NAN);
+        a.checkpoints = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(checkpoints.data()) + 63) / 64 * 64);
+    }
+
+    void run() {
+        Scratch first(memgen_titans_workspace_size(&a, 0)), second(memgen_titans_workspace_size(&a, 1));
+        EXPECT_STATUS(MEMGEN_OK, memgen_titans_forward(&a, first.data, first.size, nullptr));
+        EXPECT_STATUS(MEMGEN_OK, memgen_titans_backward(&a, second.data, second.size, nullptr));
+    }
+
+    std::vector<Field*> results() {
+        std::vector<Field*> all{&o, &dq, &dk, &dv, &dtheta, &deta, &dalpha};
+        for (auto* fields : {&fW, &fS, &dW})
+            for (Field& f : *fields) all.push_back(&f);
+        return all;
+    }
+};
+
+void compare(Problem p, int64_t pad = 0) {
+    Call c(p, pad);
+    c.run();
+    std::string at = p.text();
+    std::vector<Values> weights, momenta;
+    EXPECT_CLOSE("o", at, c.o.values(), p.o(weights, momenta), ForwardLimit);
+    auto loss = [&] { return p.loss(); };
+    for (size_t l = 0; l < p.layers(); l++) {
+        EXPECT_CLOSE("final_weights", at, c.fW[l].values(), weights[l], ForwardLimit);
+        EXPECT_CLOSE("final_momenta", at, c.fS[l].values(), momenta[l], ForwardLimit);
+        EXPECT_CLOSE("d_initial_weights", at, c.dW[l].values(), numeric_gradient(p.W[l], loss), GradientLimit);
+        if (p.momentum) EXPECT_CLOSE("d_initial_momenta", at, c.dS[l].values(), numeric_gradient(p.S[l], loss), GradientLimit);
+    }
+    EXPECT_CLOSE("d_q", at, c.dq.values(), numeric_gradient(p.q, loss), GradientLimit);
+    EXPECT_CLOSE("d_k", at, c.dk.values(), numeric_gradient(p.k, loss), GradientLimit);
+    EXPECT_CLOSE("d_v", at, c.dv.values(), numeric_gradient(p.v, loss), GradientLimit);
+    EXPECT_CLOSE("d_theta", at, c.dtheta.values(), numeric_gradient(p.theta, loss), GradientLimit);
+    EXPECT_CLOSE("d_eta", at, c.deta.values(), numeric_gradient(p.eta, loss), GradientLimit);
+    EXPECT_CLOSE("d_alpha", at, c.dalpha.values(), numeric_gradient(p.alpha, loss), GradientLimit);
+    for (Field* f : c.results()) EXPECT(f->padding_untouched());
+}
+
+TEST(titans_linear) {
+    for (bool momentum : {true, false}) {
+        compare(Problem(2, 11, 2, 4, {3, 5}, momentum, 1), 2);
+        compare(Problem(1, 7, 1, 1, {4, 3}, momentum, 2));
+        compare(Problem(1, 20, 1, 16, {2, 2}, momentum, 3));
+        compare(Problem(1, 5, 1, 16, {17, 3}, momentum, 4), 1);
+        compare(Problem(1, 40, 1, 20, {2, 3}, momentum, 5));
+        compare(Problem(1, 0, 2, 16, {2, 3}, momentum, 6));
+    }
+}
+
+TEST(titans_perceptron) {
+    for (bool momentum : {true, false}) {
+        compare(Problem(1, 9, 2, 4, {3, 5, 3}, momentum, 11), 2);
+        compare(Problem(1, 5, 1, 1, {2, 4, 3}, momentum, 12));
+        compare(Problem(1, 19, 1, 16, {2, 3, 2}, momentum, 13));
+        compare(Problem(1, 6, 1, 3, {2, 3, 4, 2}, momentum, 14));
+        compare(Problem(1, 4, 1, 2, {2, 2, 3, 2, 2}, momentum, 15));
+    }
+}
+
+TEST(titans_same_bits_for_any_number_of_threads) {
+    Problem p(2, 70, 2, 16, {24, 40, 24}, true, 21);
+    Call c(p);
+    EXPECT_SAME_BITS([&] { c.run(); }, c.results());
+}
+
+TEST(titans_nan_stays_in_its_row) {
+    Problem p(3, 20, 1, 8, {4, 6, 4}, true, 22), bad = p;
+    bad.k[20 * 4 + 5] = NAN;
+    Call good(p), poisoned(bad);
+    good.run(), poisoned.run();
+    for (size_t f = 0; f < good.results().size(); f++) {
+        Field &g = *good.results()[f], &b = *poisoned.results()[f];
+        for (int64_t i = 0, row = g.size() / 3; i < g.size(); i++)
+            if (i / row != 1) EXPECT(g.at(i) == b.at(i));
+    }
+    EXPECT(std::isnan(poisoned.o.at(20 * 4 + 10 * 4)));
+}
+
+TEST(titans_refuses_bad_arguments) {
+    Problem p(1, 40, 1, 4, {3, 3}, true, 23);
+    Call c(p);
+    Scratch scratch(memgen_titans_workspace_size(&c.a, 1));
+    auto backward = [&](auto change) {
+        memgen_titans_args a = c.a;
+        change(a);
+        return memgen_titans_backward(&a, scratch.data, scratch.size, nullptr);
+    };
+    EXPECT_STATUS(MEMGEN_UNSUPPORTED_SHAPE, backward([](auto& a) { a.layers = 5; }));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.block = 0; }));
+    EXPECT_STATUS(MEMGEN_UNSUPPORTED_SHAPE, backward([](auto& a) { a.block = 129; }));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.dims[1] = 0; }));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.theta.data = nullptr; }));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.checkpoints = nullptr; }));
+    EXPECT_STATUS(MEMGEN_UNSUPPORTED_STRIDE, backward([](auto& a) { a.initial_weights[0].stride[3] = 2; }));
+}
+
+} // namespace
