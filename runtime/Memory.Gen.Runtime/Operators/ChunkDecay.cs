@@ -27,7 +27,8 @@ internal static class ChunkDecay
         Tensor a = layout.SplitMatrices(logDecay).to(ScalarType.Float64).clamp(min: Floor);
         Tensor b = a.cumsum(1);
         // The upper triangle may overflow; tril_ replaces it, it does not multiply.
-        Tensor pairs = (b.unsqueeze(2) - b.unsqueeze(1)).to(dtype).exp_().tril_();
+        Tensor high = b.to(dtype), low = (b - high).to(dtype);
+        Tensor pairs = (high.unsqueeze(2) - high.unsqueeze(1)).add_(low.unsqueeze(2)).sub_(low.unsqueeze(1)).exp_().tril_();
         Tensor fromStart = b.exp().to(dtype).unsqueeze(2);
         Tensor toEnd = (b.narrow(1, layout.C - 1, 1) - b).exp_().to(dtype).unsqueeze(2);
         return new Factors(pairs, fromStart, toEnd);

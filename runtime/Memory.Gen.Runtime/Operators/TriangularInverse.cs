@@ -13,7 +13,7 @@ internal static class TriangularInverse
 {
     private const long Block = 16;
 
-    /// <param name="a">Contiguous <c>[M, C, C]</c>, zero on and above the diagonal.</param>
+    /// <param name="a">Contiguous <c>[M, C, C]</c>; what stands on the diagonal does not count, above it must be zeros.</param>
     public static Tensor Of(Tensor a)
     {
         long M = a.shape[0], C = a.shape[1];
@@ -49,6 +49,7 @@ internal static class TriangularInverse
     // x is -A, row by row turned into the strict lower triangle of the inverse: T_i = -A_i - sum_l A_il T_l.
     private static Tensor Substitute(Tensor x)
     {
+        x.diagonal(0, 0, 1).zero_();
         for (long i = 2; i < x.shape[0]; i++)
         {
             using Tensor factors = x.select(0, i).narrow(0, 1, i - 1).unsqueeze(1);
