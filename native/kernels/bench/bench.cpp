@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
     std::printf("{\"isa\": \"%s\", \"threads\": %d, \"fma_gflops_one_thread\": %.1f, \"fma_gflops\": %.1f, \"copy_gbytes\": %.1f}\n", memgen_isa(), threads, one, all, copy);
     if (!std::strcmp(only, "peak")) return 0;
     bench_delta(only, all);
+    bench_titans(only, all);
     bench_fused(only, copy);
     return 0;
 }

@@ -7,7 +7,8 @@
  *               when that axis is longer than 1; any other stride is free (0 repeats an input; an output
  *               must not overlap itself). A null pointer means "absent" and is allowed only where the
  *               comment says nullable. Tensors without elements may be null.
- *   Numbers     MEMGEN_FLOAT32 in and out; sums and states are float32. Indices are 64 bit.
+ *   Numbers     MEMGEN_FLOAT32 in and out; sums and states are float32. Indices are 64 bit. Denormal
+ *               numbers (below 1.2e-38) count as zero; the caller's floating-point mode is restored.
  *   Aliasing    Inputs are only read. Outputs must not overlap inputs or each other unless said.
  *   Workspace   Scratch memory of the caller, at least 64-byte aligned, contents undefined before and
  *               after. memgen_<op>_workspace_size(args, backward) gives the size that lets every thread

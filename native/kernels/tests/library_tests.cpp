@@ -23,3 +23,14 @@ TEST(hardware_is_refused_by_name) {
     EXPECT_STATUS(MEMGEN_UNSUPPORTED_HARDWARE, memgen_gated_delta_rule_forward(&a, nullptr, 0, nullptr));
     EXPECT(std::strstr(memgen_last_error(), "MEMORY_GEN_ISA") != nullptr);
 }
+
+TEST(library_restores_the_callers_floating_point_mode) {
+    std::vector<float> x(64, 1.0f), y(64);
+    memgen_unit_length_args a{};
+    a.struct_size = sizeof a, a.rows = 1, a.features = 64;
+    a.x.data = x.data(), a.y.data = y.data();
+    a.x.stride[0] = a.y.stride[0] = 64, a.x.stride[1] = a.y.stride[1] = 1;
+    EXPECT_STATUS(MEMGEN_OK, memgen_unit_length_forward(&a, nullptr, 0, nullptr));
+    volatile float smallest = 1.17549435e-38f;
+    EXPECT(smallest / 2 > 0);
+}
