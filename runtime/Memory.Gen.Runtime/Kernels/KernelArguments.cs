@@ -71,6 +71,33 @@ internal unsafe struct NormalizedArguments
     public KernelTensor GradQ, GradK, GradV, GradInitialState, GradInitialNormalizer;
 }
 
+/// <summary>One tensor for each layer of a Titans memory.</summary>
+[InlineArray(TitansArguments.MostLayers)]
+internal struct KernelTensors
+{
+    private KernelTensor first;
+}
+
+/// <summary>memgen_titans_args.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct TitansArguments
+{
+    public const int MostLayers = 4;
+
+    public KernelHeader Header;
+    public long Batch, Tokens, Heads, Layers, Block;
+    public fixed long Dims[MostLayers + 1];
+    public KernelTensor Q, K, V, Theta, Eta, Alpha;
+    public KernelTensors InitialWeights, InitialMomenta;
+    public KernelTensor O;
+    public KernelTensors FinalWeights, FinalMomenta;
+    public void* Checkpoints;
+    public KernelTensor GradO;
+    public KernelTensors GradFinalWeights, GradFinalMomenta;
+    public KernelTensor GradQ, GradK, GradV, GradTheta, GradEta, GradAlpha;
+    public KernelTensors GradInitialWeights, GradInitialMomenta;
+}
+
 /// <summary>memgen_linear_scan_args.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct LinearScanArguments

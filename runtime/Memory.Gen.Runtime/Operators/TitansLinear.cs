@@ -48,9 +48,17 @@ public static class TitansLinear
         door.AtLeastOne('K');
         door.Positive(nameof(block), block);
         door.Positive(nameof(chunk), chunk);
-        OperatorForm chosen = OperatorForms.Choose(Name, form, null);
+        var kernel = new TitansKernel.Options(block, 1);
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => TitansKernel.Refusal(door, kernel, [door['K'], door['V']]));
 
         using var scope = NewDisposeScope();
+        if (chosen == OperatorForm.Native)
+        {
+            List<Tensor> outputs = TitansKernel.Run(kernel, q, k, v, theta, eta, alpha, initialState, initialMomentum);
+            foreach (Tensor each in outputs) each.MoveToOuterDisposeScope();
+            return new TitansRead(outputs[0], outputs[1], outputs[2]);
+        }
+
         long B = door['B'], T = door['T'], H = door['H'], K = door['K'], V = door['V'];
         Tensor Empty() => zeros([B, H, K, V], dtype: door.Accumulation, device: door.Device);
         Tensor[] x = [.. new[] { q, k, v, theta, eta, alpha }.Select(each => each.to(door.Accumulation))];

@@ -44,9 +44,19 @@ public static class TitansMlp
         door.Gate(nameof(alpha), alpha, "BTH");
         CheckLayers(door, weights, momenta);
         door.Positive(nameof(block), block);
-        OperatorForm chosen = OperatorForms.Choose(Name, form, null);
+        var kernel = new TitansKernel.Options(block, weights.Count);
+        OperatorForm chosen = OperatorForms.Choose(
+            Name, form, () => TitansKernel.Refusal(door, kernel, [door['K'], .. weights.Select(each => each.shape[3])]));
 
         using var scope = NewDisposeScope();
+        if (chosen == OperatorForm.Native)
+        {
+            List<Tensor> outputs = TitansKernel.Run(
+                kernel, [q, k, v, theta, eta, alpha, .. weights, .. momenta ?? Enumerable.Repeat<Tensor?>(null, weights.Count)]);
+            foreach (Tensor each in outputs) each.MoveToOuterDisposeScope();
+            return new TitansMlpRead(outputs[0], outputs[1..(1 + weights.Count)], outputs[(1 + weights.Count)..]);
+        }
+
         long B = door['B'], T = door['T'], H = door['H'], V = door['V'];
         Tensor[] x = [.. new[] { q, k, v, theta, eta, alpha }.Select(each => each.to(door.Accumulation))];
         Tensor[] W = [.. weights], S = momenta is null ? [.. W.Select(w => zeros_like(w, requires_grad: false))] : [.. momenta];

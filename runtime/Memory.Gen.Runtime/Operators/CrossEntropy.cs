@@ -1,0 +1,104 @@
+using Memory.Gen.Runtime.Kernels;
+using TorchSharp;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Operators;
+
+/// <summary>The loss of a language model: the mean over tokens of log(sum exp(logits)) - logits[target].</summary>
+public static class CrossEntropy
+{
+    private const string Name = "cross_entropy";
+
+    /// <param name="logits"><c>[N, V]</c>, V at least 1.</param>
+    /// <param name="targets"><c>[N]</c> int64, each in 0 .. V - 1 or <paramref name="ignored"/>.</param>
+    /// <param name="ignored">A target that does not count.</param>
+    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked are the same here.</param>
+    /// <returns>One number, in the dtype of <paramref name="logits"/>; not a number when no target counts.</returns>
+    /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device, or a target is no class.</exception>
+    public static Tensor Apply(Tensor logits, Tensor targets, long ignored = -100, OperatorForm? form = null)
+    {
+        var door = new FrontDoor(Name);
+        door.Value(nameof(logits), logits, "NV");
+        door.AtLeastOne('V');
+        FrontDoor.Required(Name, nameof(targets), targets);
+        door.Integers(nameof(targets), targets, "N");
+        if (OperatorForms.Choose(Name, form, () => CrossEntropyKernel.Refusal(door)) != OperatorForm.Native)
+        {
+            return nn.functional.cross_entropy(logits, targets, ignore_index: ignored);
+        }
+
+        using var scope = NewDisposeScope();
+        return CrossEntropyKernel.Run(logits, targets.contiguous(), ignored).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>Cross entropy in the kernel library: one pass over the logits forward, one backward, and nothing of their size kept.</summary>
+internal sealed unsafe class CrossEntropyKernel : KernelFunction<CrossEntropyKernel, CrossEntropyKernel.Options>
+{
+    private static readonly Kernel Kernel = new("cross_entropy");
+
+    public static string? Refusal(FrontDoor door) => Kernel.Refusal(door);
+
+    /// <param name="logits"><c>[N, V]</c>.</param>
+    /// <param name="targets"><c>[N]</c>, contiguous.</param>
+    /// <param name="ignored">A target that does not count.</param>
+    public static Tensor Run(Tensor logits, Tensor targets, long ignored)
+    {
+        long classes = logits.shape[1], counted = 0, rows = targets.numel();
+        long* target = (long*)KernelLibrary.Data(targets);
+        for (long row = 0; row < rows; row++)
+        {
+            if (target[row] == ignored) continue;
+            if (target[row] < 0 || target[row] >= classes)
+            {
+                throw new ArgumentException($"cross_entropy: targets[{row}] is {target[row]}; expected 0 .. {classes - 1}, or {ignored} for a row that does not count.", nameof(targets));
+            }
+
+            counted++;
+        }
+
+        GC.KeepAlive(targets);
+        return Apply(new Options(ignored, counted), logits, targets)[0];
+    }
+
+    protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)
+    {
+        CrossEntropyArguments args = Arguments(inputs, options);
+        using Tensor losses = torch.empty([args.Rows], dtype: ScalarType.Float32);
+        args.Losses = KernelTensor.Of(losses);
+        Kernel.Forward(args);
+
+        // In order and in float64, so that the number of threads makes no difference.
+        double sum = 0;
+        for (long row = 0; row < args.Rows; row++) sum += args.Losses.Data[row];
+        GC.KeepAlive(losses);
+        return [tensor((float)(sum / options.Counted), dtype: ScalarType.Float32)];
+    }
+
+    protected override void Backward(Tensor?[] upstream, Tensor?[] inputs, List<Tensor> kept, Tensor?[] gradients, Options options)
+    {
+        CrossEntropyArguments args = Arguments(inputs, options);
+        double share = options.Counted == 0 ? 0 : upstream[0]!.item<float>() / options.Counted;
+        using Tensor shares = full([args.Rows], share, dtype: ScalarType.Float32);
+        args.GradLosses = KernelTensor.Of(shares);
+        args.GradLogits = KernelTensor.Of(gradients[0]);
+        Kernel.Backward(args);
+        GC.KeepAlive(shares);
+    }
+
+    private static CrossEntropyArguments Arguments(Tensor?[] inputs, Options options)
+    {
+        long[] shape = inputs[0]!.shape;
+        return new()
+        {
+            Header = KernelHeader.Of<CrossEntropyArguments>(),
+            Rows = shape[0], Classes = shape[1], IgnoredTarget = options.Ignored, GradientScale = 1,
+            Logits = KernelTensor.Of(inputs[0]), Targets = (long*)KernelLibrary.Data(inputs[1]!),
+        };
+    }
+
+    /// <param name="Ignored">A target that does not count.</param>
+    /// <param name="Counted">Rows that count.</param>
+    internal sealed record Options(long Ignored, long Counted);
+}

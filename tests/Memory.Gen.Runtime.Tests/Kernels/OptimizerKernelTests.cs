@@ -1,0 +1,63 @@
+using Memory.Gen.Runtime.Kernels;
+using Memory.Gen.Runtime.Tests.Operators;
+using TorchSharp;
+using TorchSharp.Modules;
+using Xunit;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Tests.Kernels;
+
+/// <summary>AdamW and the norm of gradients in the kernel library against torch's in float64.</summary>
+public sealed class OptimizerKernelTests
+{
+    private static readonly long[][] Shapes = [[3, 5], [1], [64, 33], [17], [], [0, 4]];
+
+    [Fact]
+    public void The_norm_is_that_of_all_elements()
+    {
+        using var scope = NewDisposeScope();
+        var random = new Randoms(80);
+        Tensor[] exact = [.. Shapes.Select(shape => random.Normal(shape))];
+        Tensor[] single = [.. exact.Select(x => x.to(ScalarType.Float32)), random.Normal(4, 6).to(ScalarType.Float32).t()];
+        double expected = Math.Sqrt(single.Sum(x => x.to(ScalarType.Float64).square().sum().item<double>()));
+        Assert.Equal(expected, OptimizerKernels.Norm(single), 1e-12 * expected);
+        single[2].fill_(double.PositiveInfinity);
+        Assert.False(double.IsFinite(OptimizerKernels.Norm(single)));
+    }
+
+    [Fact]
+    public void Steps_equal_those_of_the_optimizer()
+    {
+        using var scope = NewDisposeScope();
+        var random = new Randoms(81);
+        Tensor[] start = [.. Shapes.Select(shape => random.Normal(shape))];
+        Parameter[] exact = [.. start.Select(x => new Parameter(x.clone()))];
+        using AdamW optimizer = optim.AdamW(exact, 1e-2, 0.9, 0.95, 1e-8, 0.1);
+        Tensor[] values = [.. start.Select(x => x.to(ScalarType.Float32))], first = [.. values.Select(x => zeros_like(x))], second = [.. values.Select(x => zeros_like(x))];
+
+        for (int step = 1; step <= 5; step++)
+        {
+            Tensor[] gradients = [.. start.Select(x => random.Normal(x.shape))];
+            for (int i = 0; i < exact.Length; i++) exact[i].grad = gradients[i] * 0.5;
+            optimizer.step();
+            OptimizerKernels.AdamW(
+                [.. values.Select((value, i) => new AdamWTensor(value, gradients[i].to(ScalarType.Float32), first[i], second[i], 0.1))],
+                new AdamWNumbers(1e-2, 0.9, 0.95, 1e-8, 0.5, step));
+        }
+
+        foreach ((Parameter e, Tensor a) in exact.Zip(values)) Numbers.Close(e, a, 1e-6, "parameter");
+    }
+
+    [Fact]
+    public void Tensors_that_do_not_fit_together_are_refused()
+    {
+        using var scope = NewDisposeScope();
+        Tensor x = zeros(4), wide = zeros([4], dtype: ScalarType.Float64);
+        var numbers = new AdamWNumbers(1e-2, 0.9, 0.95, 1e-8, 1, 1);
+        Assert.Contains("Float64", Assert.Throws<ArgumentException>(() => OptimizerKernels.AdamW([new(x, wide, x, x, 0)], numbers)).Message);
+        Assert.Contains("3 elements", Assert.Throws<ArgumentException>(() => OptimizerKernels.AdamW([new(x, x, zeros(3), x, 0)], numbers)).Message);
+        Assert.True(OptimizerKernels.Serve([x]));
+        Assert.False(OptimizerKernels.Serve([x, wide]));
+    }
+}
