@@ -1,4 +1,5 @@
 using Memory.Gen.Runtime.Files;
+using Memory.Gen.Runtime.Kernels;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -8,21 +9,24 @@ namespace Memory.Gen.Training;
 /// <summary>AdamW over a model's parameters, and its moments as a file.</summary>
 internal sealed class Optimization : IDisposable
 {
+    private const double Epsilon = 1e-8;
     private const string Mean = "exp_avg.", Square = "exp_avg_sq.", Steps = "steps", Random = "rng_state";
 
     private readonly AdamW optimizer;
+    private readonly TrainingOptions options;
     private readonly List<string> names;
 
     public Optimization(nn.Module model, TrainingOptions options)
     {
+        this.options = options;
         var (decayed, plain) = Groups(model);
         names = [.. decayed.Concat(plain).Select(p => p.Name)];
         Parameters = [.. decayed.Concat(plain).Select(p => p.Parameter)];
         var groups = new[] { Group(decayed, options.WeightDecay), Group(plain, 0) };
-        optimizer = optim.AdamW(groups.Where(g => g.Parameters.Any()), options.LearningRate, options.Beta1, options.Beta2);
+        optimizer = optim.AdamW(groups.Where(g => g.Parameters.Any()), options.LearningRate, options.Beta1, options.Beta2, Epsilon);
 
         AdamW.ParamGroup Group(List<(string Name, Parameter Parameter)> members, double decay) =>
-            new(members.Select(p => p.Parameter), options.LearningRate, options.Beta1, options.Beta2, weight_decay: decay);
+            new(members.Select(p => p.Parameter), options.LearningRate, options.Beta1, options.Beta2, Epsilon, weight_decay: decay);
     }
 
     /// <summary>All trained parameters, those with weight decay first.</summary>
@@ -35,11 +39,53 @@ internal sealed class Optimization : IDisposable
         return (trained.Where(p => p.Parameter.dim() >= 2).ToList(), trained.Where(p => p.Parameter.dim() < 2).ToList());
     }
 
-    /// <summary>Moves the parameters along their gradients.</summary>
-    public void Step(double learningRate)
+    /// <summary>Euclidean norm of all gradients together.</summary>
+    public double GradientNorm()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        Tensor[] gradients = [.. Parameters.Select(p => p.grad).OfType<Tensor>()];
+        return OptimizerKernels.Serve(Parameters)
+            ? OptimizerKernels.Norm(gradients)
+            : Math.Sqrt(gradients.Sum(g => g.to(ScalarType.Float64).square().sum().item<double>()));
+    }
+
+    /// <summary>Moves the parameters along their gradients, each times <paramref name="gradientScale"/>.</summary>
+    public void Step(double learningRate, double gradientScale = 1)
     {
         foreach (var group in optimizer.ParamGroups) group.LearningRate = learningRate;
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        if (OptimizerKernels.Serve(Parameters))
+        {
+            StepInKernels(learningRate, gradientScale);
+            return;
+        }
+
+        if (gradientScale != 1)
+        {
+            foreach (Parameter parameter in Parameters) parameter.grad?.mul_(gradientScale);
+        }
+
         optimizer.step();
+    }
+
+    // The moments and steps are the optimizer's own, so that a checkpoint does not know who moved the parameters.
+    private void StepInKernels(double learningRate, double gradientScale)
+    {
+        var moved = new List<(AdamW.State State, AdamWTensor Tensor)>();
+        foreach (var (parameter, state) in Parameters.Zip(States))
+        {
+            if (parameter.grad is not { } gradient) continue;
+            state.step++;
+            moved.Add((state, new AdamWTensor(parameter, gradient.contiguous(), state.exp_avg, state.exp_avg_sq, parameter.dim() >= 2 ? options.WeightDecay : 0)));
+        }
+
+        foreach (var together in moved.GroupBy(each => each.State.step))
+        {
+            var numbers = new AdamWNumbers(learningRate, options.Beta1, options.Beta2, Epsilon, gradientScale, together.Key);
+            OptimizerKernels.AdamW([.. together.Select(each => each.Tensor)], numbers);
+        }
     }
 
     /// <summary>Writes the moments, the steps of every parameter and the state of torch's random numbers.</summary>

@@ -1,5 +1,6 @@
 using Memory.Gen.Runtime;
 using Memory.Gen.Runtime.Files;
+using Memory.Gen.Runtime.Operators;
 using Memory.Gen.Training.Data;
 using Memory.Gen.Training.Metrics;
 using Memory.Gen.Training.Tokenizers;
@@ -158,15 +159,15 @@ public sealed class Trainer : IDisposable
             Tensor inputs = tensor(batch.Inputs, device: state.Device).view(options.Batch, options.Window);
             Tensor targets = tensor(batch.Targets, device: state.Device);
             Tensor logits = model.Prefill(inputs, state);
-            Tensor mean = nn.functional.cross_entropy(logits.view(targets.shape[0], -1), targets);
+            Tensor mean = CrossEntropy.Apply(logits.view(targets.shape[0], -1), targets, DocumentBatches.Ignored);
             loss = mean.to(ScalarType.Float64).item<double>();
             RequireNumber("loss", loss, learningRate);
             module.zero_grad();
             mean.backward();
             ReduceGradients?.Invoke(optimization.Parameters);
-            norm = nn.utils.clip_grad_norm_(optimization.Parameters, options.ClipNorm);
+            norm = optimization.GradientNorm();
             RequireNumber("norm of the gradient", norm, learningRate);
-            optimization.Step(learningRate);
+            optimization.Step(learningRate, Math.Min(1, options.ClipNorm / (norm + 1e-6)));
             state.Detach();
         }
         lastStep = Clock.GetElapsedTime(started).TotalSeconds;
