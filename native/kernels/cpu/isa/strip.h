@@ -115,9 +115,11 @@ void run_share(const Args& a, const Share& share, const DeltaForwardScratch& scr
 
 // Groups of heads as large as leaves every worker the same number of them; where there are too few
 // heads for that, strips are dealt out too. run(share, slice)
+// Where waking a thread takes longer than the work, as in decoding, the caller does it alone.
 template <class Run>
 void run_strips(const Args& a, const Scratch& scratch, Run&& run) {
-    const int64_t workers = scratch.workers, strips = (a.value_dim + Strip - 1) / Strip;
+    constexpr int64_t WorthAThread = 1 << 19; // state elements touched: some 20 microseconds
+    const int64_t workers = a.batch * a.heads * a.tokens * a.key_dim * a.value_dim < WorthAThread ? 1 : scratch.workers, strips = (a.value_dim + Strip - 1) / Strip;
     int64_t group = largest_head_group(a), parts = 1;
     while (group > 1 && a.batch * ((a.heads + group - 1) / group) % workers != 0 && a.batch * ((a.heads + group - 1) / group) < 4 * workers) group--;
     int64_t groups = (a.heads + group - 1) / group, items = a.batch * groups;
@@ -125,7 +127,7 @@ void run_strips(const Args& a, const Scratch& scratch, Run&& run) {
         parts = (4 * workers + items - 1) / items;
         if (parts > strips) parts = strips;
     }
-    for_items(items * parts, scratch.workers, [&](int64_t item, int worker) {
+    for_items(items * parts, static_cast<int>(workers), [&](int64_t item, int worker) {
         int64_t part = item % parts, g = item / parts % groups, last = (g + 1) * group;
         Share share = {item / parts / groups, g * group, last < a.heads ? last : a.heads, strips * part / parts, strips * (part + 1) / parts};
         run(share, scratch.of(worker));

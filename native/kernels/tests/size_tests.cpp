@@ -1,0 +1,55 @@
+// Offsets beyond 2^31 elements: address space is reserved, only the touched pages exist.
+#include <sys/mman.h>
+
+#include "test.h"
+
+namespace {
+
+constexpr int64_t Far = (int64_t{1} << 31) + 24; // elements between two batch rows
+
+class Sparse {
+public:
+    Sparse() : memory_(mmap(nullptr, Bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {}
+    ~Sparse() { munmap(memory_, Bytes); }
+    Sparse(const Sparse&) = delete;
+
+    float* row(int64_t b) { return static_cast<float*>(memory_) + b * Far; }
+    bool valid() const { return memory_ != MAP_FAILED; }
+
+private:
+    static constexpr size_t Bytes = (static_cast<size_t>(Far) + (1 << 20)) * sizeof(float);
+    void* memory_;
+};
+
+TEST(sizes_beyond_32_bits) {
+    const int64_t T = 20, K = 16, n = T * K;
+    Sparse q, k, v, o, dq, dk, dv;
+    for (Sparse* s : {&q, &k, &v, &o, &dq, &dk, &dv})
+        if (!s->valid()) return report_failure(__FILE__, __LINE__, "this system does not reserve 8 GiB of address space");
+    Values noise_q = noise(n, -1, 1, 1), noise_k = noise(n, -0.25, 0.25, 2), noise_v = noise(n, -1, 1, 3);
+    for (int64_t b = 0; b < 2; b++)
+        for (int64_t i = 0; i < n; i++) q.row(b)[i] = (float)noise_q[i], k.row(b)[i] = (float)noise_k[i], v.row(b)[i] = (float)noise_v[i];
+    std::vector<float> beta(2 * T, 0.5f);
+    auto rows = [&](Sparse& s) { return memgen_tensor{s.row(0), {Far, K, K, 1}}; };
+    memgen_gated_delta_rule_args a{};
+    a.struct_size = sizeof a, a.batch = 2, a.tokens = T, a.heads = 1, a.key_dim = a.value_dim = K, a.scale = 1;
+    a.q = rows(q), a.k = rows(k), a.v = rows(v), a.o = rows(o), a.d_o = rows(v), a.d_q = rows(dq), a.d_k = rows(dk), a.d_v = rows(dv);
+    a.beta = {beta.data(), {T, 1, 1, 0}};
+    Scratch first(memgen_gated_delta_rule_workspace_size(&a, 0)), second(memgen_gated_delta_rule_workspace_size(&a, 1));
+    EXPECT_STATUS(MEMGEN_OK, memgen_gated_delta_rule_forward(&a, first.data, first.size, nullptr));
+    EXPECT_STATUS(MEMGEN_OK, memgen_gated_delta_rule_backward(&a, second.data, second.size, nullptr));
+    for (Sparse* s : {&o, &dq, &dk, &dv}) {
+        EXPECT(!std::memcmp(s->row(0), s->row(1), sizeof(float) * n));
+        EXPECT(s->row(1)[n - 1] != 0.0f);
+    }
+}
+
+TEST(sizes_that_no_memory_holds) {
+    memgen_gated_delta_rule_args a{};
+    a.struct_size = sizeof a, a.batch = 1 << 20, a.tokens = 1 << 20, a.heads = 64, a.key_dim = a.value_dim = 128;
+    EXPECT(memgen_gated_delta_rule_checkpoint_size(&a) == (int64_t{1} << 26) * ((1 << 20) / 128 - 1) * 128 * 128 * 4);
+    a.tokens = int64_t{1} << 40;
+    EXPECT(memgen_gated_delta_rule_checkpoint_size(&a) == -1);
+}
+
+} // namespace
