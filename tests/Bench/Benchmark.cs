@@ -31,6 +31,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
         console.WriteLine(python is null
             ? "No Python here imports torch, so there is nothing to compare with. Set MEMORY_GEN_PYTHON to one that does."
             : $"PyTorch runs in {python.Interpreter}.");
+        console.WriteLine($"Freed memory kept: {HostMemory.Kept}.");
         Operators(peaks, python);
         Models(python);
         SmallCall(python);
