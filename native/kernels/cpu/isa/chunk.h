@@ -35,8 +35,11 @@ inline void read_rows(const float* x, int64_t row, int64_t n, int64_t width, int
 }
 
 inline void copy_state_in(const float* from, int64_t row, int64_t K, int64_t V, float* to, int64_t kp, int64_t to_row) {
-    for (int64_t i = 0; i < kp; i++)
-        for (int64_t j = 0; j < to_row; j++) to[i * to_row + j] = i < K && j < V && from ? from[i * row + j] : 0.0f;
+    for (int64_t i = 0; i < kp; i++) {
+        int64_t valid = i < K && from ? V : 0;
+        if (valid > 0) __builtin_memcpy(to + i * to_row, from + i * row, sizeof(float) * static_cast<size_t>(valid));
+        __builtin_memset(to + i * to_row + valid, 0, sizeof(float) * static_cast<size_t>(to_row - valid));
+    }
 }
 
 // out[k, i] = factor[i] x[k, i]
@@ -47,8 +50,7 @@ inline void weigh(const float* x, const float* factor, int64_t rows, float* out,
 
 // A state out of its padded rows.
 inline void copy_state_out(const float* from, int64_t from_row, int64_t K, int64_t V, float* to, int64_t row) {
-    for (int64_t i = 0; i < K; i++)
-        for (int64_t j = 0; j < V; j++) to[i * row + j] = from[i * from_row + j];
+    for (int64_t i = 0; i < K; i++) __builtin_memcpy(to + i * row, from + i * from_row, sizeof(float) * static_cast<size_t>(V));
 }
 
 } // namespace

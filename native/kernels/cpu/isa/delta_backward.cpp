@@ -108,7 +108,8 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
     constexpr int N = Delta ? 2 * C : C; // columns of [dO^T | X^T]
     DeltaChunk x = s.at(c);
     const float *beta = x.gates + C, *since = x.gates + 2 * C, *until = x.gates + 3 * C;
-    float *P = s.small, *dP = P + 256, *dPt = dP + 256, *dots = dPt + 256 /* 512 */, *H = dots + 512, *E = H + 256, *sums = E + 256, *factor = sums + 256;
+    float *Pt = s.small, *dP = Pt + 256, *dPt = dP + 256, *H = dPt + 256, *E = H + 256, *decayT = E + 256, *strictT = decayT + 256, *turned = strictT + 256;
+    float *dots = turned + 256 /* 512 */, *sums = dots + 512, *factor = sums + 32;
     float *dO = s.rows, *X = s.rows + C * vp;
 
     prefetch_rows(a.d_q, chain.b, t, chain.h, n, K);
@@ -128,11 +129,17 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
         for (int64_t j = 0; j < vp; j += W) store(dO + i * vp + j, inverse * load(dO + i * vp + j));
     }
 
-    product(C, C, kp, Turned{s.qT, C}, x.kT, C, E, C); // Q K^T
-    for (int i = 0; i < C * C; i += W) store(P + i, load(E + i) * load(x.decay + i));
+    // Matrices over pairs of tokens are kept turned, [j, i] with j the earlier: lanes are i
+    transpose(x.decay, C, C, C, decayT, C);
+    product(C, C, kp, Turned{x.kT, C}, s.qT, C, E, C); // K Q^T
+    for (int i = 0; i < C * C; i += W) {
+        store(Pt + i, load(E + i) * load(decayT + i));
+        store(strictT + i, load(decayT + i));
+    }
+    for (int i = 0; i < C; i++) strictT[i * C + i] = 0.0f;
 
     float* dW = Delta ? X : s.writtenT; // gradient of what the chunk writes
-    product(C, vp, C, Turned{P, C}, dO, vp, dW, vp);
+    product(C, vp, C, ByRows{Pt, C}, dO, vp, dW, vp);
     weigh(x.kT, until, kp, s.weighted, C);
     product_onto(dW, 1, C, vp, kp, Turned{s.weighted, C}, s.d_state, s.state_row, dW, vp);
     if constexpr (Delta) solve_backward(x.solve, vp, X);
@@ -151,28 +158,32 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
     product(kp, N, vp, ByRows{s.state(c), s.state_row}, s.columns, N, s.z, N);
     product(kp, C, vp, ByRows{s.d_state, s.state_row}, s.writtenT, C, s.y, C);
 
-    // E becomes the gradient of Gamma times Gamma, strictly below the diagonal
+    // E becomes the gradient of Gamma times Gamma below the diagonal, H the gradient of K K^T
     float d_beta[C] = {};
-    for (int i = 0; i < C; i++)
-        for (int j = 0; j < C; j++) {
-            float gamma = x.decay[i * C + j], g = j <= i ? gamma * dots[j * N + i] : 0.0f;
-            dP[i * C + j] = g;
-            dPt[j * C + i] = g;
-            float e = j < i ? g * E[i * C + j] : 0.0f;
+    if constexpr (Delta) transpose(x.solve, C, C, C, turned, C);
+    for (int j = 0; j < C; j++)
+        for (int m = 0; m < C; m += W) {
+            int at = j * C + m;
+            Vector dp = load(decayT + at) * load(dots + j * N + m), e = dp * load(E + at);
+            store(dPt + at, dp);
             if constexpr (Delta) {
-                float dA = j < i ? -dots[j * N + C + i] : 0.0f, d = dA * gamma;
-                d_beta[i] += d * x.keys[i * C + j];
-                H[i * C + j] = beta[i] * d;
-                e += dA * x.solve[i * C + j];
+                Vector dA = -load(dots + j * N + C + m), d = dA * load(strictT + at);
+                store(d_beta + m, load(d_beta + m) + d * load(x.keys + at));
+                store(H + at, load(beta + m) * d);
+                e += dA * load(turned + at);
             }
-            E[i * C + j] = e;
+            store(strictT + at, e);
         }
-    if constexpr (Delta)
+    transpose(dPt, C, C, C, dP, C);
+    transpose(strictT, C, C, C, E, C);
+    if constexpr (Delta) {
+        transpose(H, C, C, C, turned, C);
+        for (int i = 0; i < C * C; i += W) store(H + i, load(H + i) + load(turned + i));
         for (int i = 0; i < C; i++) {
             d_beta[i] += dot(X + i * vp, x.residual + i * vp, vp);
-            for (int j = 0; j < i; j++) H[j * C + i] = H[i * C + j];
             factor[i] = -beta[i] * since[i];
         }
+    }
 
     product(kp, C, C, ByRows{x.kT, C}, dPt, C, s.dqT, C);
     product(kp, C, C, ByRows{s.qT, C}, dP, C, s.dkT, C);

@@ -77,6 +77,7 @@ MEMGEN_INLINE void product_tile(int64_t depth, Operand operand, const float* b, 
 }
 
 constexpr int TileRows = W == 16 ? 8 : 4;
+constexpr int SingleRows = 8; // as many as have a register each for their address
 
 template <bool Initial, class Operand>
 MEMGEN_INLINE void product_tiles(int64_t rows, int64_t columns, int64_t depth, Operand a, const float* b, int64_t b_row, const float* initial, float gamma, float* c, int64_t c_row) {
@@ -85,8 +86,8 @@ MEMGEN_INLINE void product_tiles(int64_t rows, int64_t columns, int64_t depth, O
         for (int64_t m = 0; m < rows; m += TileRows)
             product_tile<TileRows, 2, Initial>(depth, from_row(a, m), b + n, b_row, initial + m * c_row + n, gamma, c + m * c_row + n, c_row);
     for (; n < columns; n += W)
-        for (int64_t m = 0; m < rows; m += 2 * TileRows)
-            product_tile<2 * TileRows, 1, Initial>(depth, from_row(a, m), b + n, b_row, initial + m * c_row + n, gamma, c + m * c_row + n, c_row);
+        for (int64_t m = 0; m < rows; m += SingleRows)
+            product_tile<SingleRows, 1, Initial>(depth, from_row(a, m), b + n, b_row, initial + m * c_row + n, gamma, c + m * c_row + n, c_row);
 }
 
 // C [rows, columns] = A B with A [rows, depth], B [depth, columns]; rows and columns are multiples of 16.
