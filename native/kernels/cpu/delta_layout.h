@@ -102,7 +102,7 @@ private:
 // are too strong to factor out, before each of its tokens.
 struct ChannelBackwardScratch {
     int64_t kp, vp, state_row, chunks;
-    float *states, *inner, *d_state, *values, *chunk_decays;
+    float *states, *inner, *d_state, *values, *chunk_decays, *since;
     float *keysT, *queriesT, *untilT, *decaysT, *rows, *columns, *valuesT, *y, *dqT, *dkT, *weighted, *small, *first;
 
     float* state(int64_t c) const { return states + c * kp * state_row; }
@@ -119,13 +119,14 @@ struct ChannelBackwardScratch {
         d_state = arena.floats(kp * state_row);
         values = arena.floats(16 * vp);
         chunk_decays = arena.floats(16 * kp); // [16, Kp] e^log_decay
+        since = arena.floats(16 * kp);        // [16, Kp] E
         keysT = arena.floats(kp * 16);        // k / e^b
         queriesT = arena.floats(kp * 16);     // scale q e^b
         untilT = arena.floats(kp * 16);       // k e^(b_end - b)
         rows = arena.floats(16 * vp);
         columns = arena.floats(vp * 16);
         valuesT = arena.floats(vp * 16);
-        decaysT = arena.floats(kp * 16);      // E
+        decaysT = arena.floats(kp * 16);      // E, turned
         y = arena.floats(kp * 16);
         dqT = arena.floats(kp * 16);
         dkT = arena.floats(kp * 16);

@@ -24,7 +24,7 @@ struct Tokens {
     float* row(const memgen_tensor& x, int64_t i) const { return at(x, b, t + i, h); }
 };
 
-// chunk_decays = e^log_decay; true when their product after the first token stays in range.
+// chunk_decays = e^log_decay, since = E; true when E stays in range.
 bool read_decays(const Tokens& x, const ChannelBackwardScratch& s) {
     const int64_t K = x.a.key_dim;
     for (int64_t i = 0; i < C; i++)
@@ -33,13 +33,16 @@ bool read_decays(const Tokens& x, const ChannelBackwardScratch& s) {
         for_vectors(K, [&](int64_t j, auto extent) {
             store(s.chunk_decays + i * s.kp + j, i < x.n ? exponential(load(x.row(x.a.log_decay, i) + j, extent)) : splat(1.0f), extent);
         });
-    bool mild = true;
-    for (int64_t j = 0; j < s.kp; j++) {
-        float product = 1.0f;
-        for (int64_t i = 1; i < x.n; i++) product *= s.chunk_decays[i * s.kp + j];
-        mild &= product >= SmallestDecay;
+    VectorInt strong = {};
+    for (int64_t j = 0; j < s.kp; j += W) {
+        Vector product = splat(1.0f);
+        for (int64_t i = 0; i < C; i++) {
+            if (i > 0) product *= load(s.chunk_decays + i * s.kp + j);
+            store(s.since + i * s.kp + j, product);
+        }
+        strong |= ~(product >= splat(SmallestDecay)); // also where it is NaN
     }
-    return mild;
+    return !any(strong);
 }
 
 // The turned operands of a mild chunk, and the padded values. s.first: alpha_first; s.decaysT: E.
@@ -48,14 +51,14 @@ void read_operands(const Tokens& x, const ChannelBackwardScratch& s, bool querie
     const float scale = static_cast<float>(a.scale);
     read_turned(x.row(a.k, 0), a.k.stride[1], x.n, a.key_dim, s.kp, s.keysT);
     if (queries) read_turned(x.row(a.q, 0), a.q.stride[1], x.n, a.key_dim, s.kp, s.queriesT);
+    transpose(s.since, s.kp, C, s.kp, s.decaysT, C);
+    __builtin_memcpy(s.first, s.chunk_decays, sizeof(float) * static_cast<size_t>(s.kp));
     for (int64_t j = 0; j < s.kp; j++) {
-        float *e = s.decaysT + j * C, product = 1.0f;
-        s.first[j] = s.chunk_decays[j];
-        for (int i = 0; i < C; i++) e[i] = i == 0 ? 1.0f : product *= s.chunk_decays[i * s.kp + j];
+        Vector end = splat(s.decaysT[j * C + C - 1]);
         for (int i = 0; i < C; i += W) {
-            Vector E = load(e + i), k = load(s.keysT + j * C + i) / E;
+            Vector E = load(s.decaysT + j * C + i), k = load(s.keysT + j * C + i) / E;
             store(s.keysT + j * C + i, k);
-            store(s.untilT + j * C + i, k * splat(product));
+            store(s.untilT + j * C + i, k * end);
             if (queries) store(s.queriesT + j * C + i, splat(scale) * E * load(s.queriesT + j * C + i));
         }
     }

@@ -17,8 +17,6 @@ struct ChannelBlock {
     int64_t tokens;
 };
 
-MEMGEN_INLINE float smallest(Vector x) { return -largest(-x); }
-
 void read_group(const Args& a, const Share& share, const ChannelForwardScratch& scratch, int64_t h, int64_t t0, int64_t t, ChannelBlock& block) {
     const int64_t K = a.key_dim;
     const float *decay[Group], *k[Group], *q[Group];
@@ -29,7 +27,7 @@ void read_group(const Args& a, const Share& share, const ChannelForwardScratch& 
     }
     float *keys = scratch.keys + t * K, *queries = scratch.queries + t * K, *left = scratch.left + t / Group * K;
     const Vector scale = splat(static_cast<float>(a.scale));
-    Vector least = splat(1.0f);
+    VectorInt strong = {};
     for_vectors(K, [&](int64_t i, auto extent) {
         Vector c = splat(1.0f);
         for (int64_t g = 0; g < n; g++) {
@@ -38,9 +36,9 @@ void read_group(const Args& a, const Share& share, const ChannelForwardScratch& 
             store(queries + g * K + i, load(q[g] + i, extent) * scale * c, extent);
         }
         store(left + i, c, extent);
-        least = c >= least ? least : c; // keeps a NaN
+        strong |= ~(c >= splat(SmallestDecay)); // also where c is NaN
     });
-    block.strong[t] = !(smallest(least) >= SmallestDecay);
+    block.strong[t] = any(strong);
     for (int64_t g = 0; g < n; g++) block.k[t + g] = keys + g * K, block.q[t + g] = queries + g * K;
     if (!block.strong[t]) return;
     for (int64_t g = 0; g < n; g++) {

@@ -41,6 +41,13 @@ MEMGEN_INLINE float sum(Vector x) {
     return x[0];
 }
 
+// Whether any lane of a comparison held.
+MEMGEN_INLINE bool any(VectorInt x) {
+    int32_t found = 0;
+    for (int i = 0; i < W; i++) found |= x[i];
+    return found != 0;
+}
+
 MEMGEN_INLINE float largest(Vector x) {
     if constexpr (W > 8) x = maximum(x, rotate<8>(x));
     if constexpr (W > 4) x = maximum(x, rotate<4>(x));
