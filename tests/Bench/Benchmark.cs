@@ -24,10 +24,10 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
     public int Run(string folder)
     {
         var python = PythonBaseline.Find();
-        python?.ChooseBlasCore(settings.Threads);
+        python?.ChooseEnvironment(settings.Threads);
         var peaks = MachinePeaks.Measure(settings.Threads);
         console.WriteLine($"{settings.Threads} threads; measured peaks: {peaks.FlopsPerSecond / 1e9:F0} GFLOP/s fused multiply-add, {peaks.BytesPerSecond / 1e9:F1} GB/s copy.");
-        console.WriteLine($"OpenBLAS core: {BlasCore.Running ?? "unknown"} here (inherited {BlasCore.Inherited ?? "nothing"}), {python?.BlasCore ?? "its own choice"} in Python.");
+        console.WriteLine($"OpenBLAS core: {BlasCore.Running ?? "unknown"} here (inherited {BlasCore.Inherited ?? "nothing"}), {Settings(python)} in Python.");
         console.WriteLine(python is null
             ? "No Python here imports torch, so there is nothing to compare with. Set MEMORY_GEN_PYTHON to one that does."
             : $"PyTorch runs in {python.Interpreter}.");
@@ -75,7 +75,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
                 ["torch_forward_backward_ms"] = torchBoth,
                 ["forward_roofline_share"] = correct ? forwardShare : null,
                 ["forward_backward_roofline_share"] = correct ? bothShare : null,
-                ["blas_core"] = BlasCore.Running,
+                ["blas_core"] = BlasCore.Running, ["torch_environment"] = Settings(python),
             });
             table.AddRow(
                 one.Op, string.Join(' ', one.Shape.Select(s => $"{s.Axis}{s.Size}")), OperatorForms.LastUsed!.Value.Form.ToString(),
@@ -100,7 +100,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
             double ours = (before + after) / 2;
             rows.Add(new()
             {
-                ["op"] = $"model/{name}", ["threads"] = settings.Threads, ["tokens_per_second"] = ours, ["torch_tokens_per_second"] = torch, ["blas_core"] = BlasCore.Running,
+                ["op"] = $"model/{name}", ["threads"] = settings.Threads, ["tokens_per_second"] = ours, ["torch_tokens_per_second"] = torch, ["blas_core"] = BlasCore.Running, ["torch_environment"] = Settings(python),
             });
             table.AddRow(name, $"{before:F0}, {after:F0}", Show(torch, "F0"), torch is { } t ? $"{ours / t:F2}x" : "");
         }
@@ -146,6 +146,9 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
         Tensor output = one.Run(leaves, null);
         autograd.grad([output], leaves, [ones_like(output)]);
     }
+
+    private static string Settings(PythonBaseline? python) =>
+        python is null || python.Environment.Count == 0 ? "its own choice" : string.Join(' ', python.Environment.Select(e => $"{e.Key}={e.Value}"));
 
     private static string TorchKey(JsonElement row) =>
         $"{row.GetProperty("op").GetString()!.Split('/')[0]} {string.Join(' ', row.GetProperty("shape").EnumerateObject().Select(p => $"{p.Name}={p.Value}"))}";

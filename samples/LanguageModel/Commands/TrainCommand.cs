@@ -30,9 +30,9 @@ internal static class TrainCommand
         var pattern = new Option<string?>("--pattern") { Description = "order of the layers, one letter each, instead of the declared one" };
         var tokenizer = new Option<string>("--tokenizer") { Description = "bpe or bytes", DefaultValueFactory = _ => "bpe" };
         var vocabulary = new Option<int?>("--vocab") { Description = "tokens of the bpe tokenizer, instead of the declared number" };
-        var batch = new Option<int?>("--batch") { Description = "texts read side by side" };
-        var length = new Option<int?>("--length") { Description = "tokens of each text in a step" };
-        var rate = new Option<double?>("--lr") { Description = "largest learning rate" };
+        var batch = new Option<int?>("--batch") { Description = $"texts read side by side; {TrainingChoices.DefaultBatch} unless told otherwise" };
+        var length = new Option<int?>("--length") { Description = $"tokens of each text in a step; {TrainingChoices.DefaultLength} unless told otherwise" };
+        var rate = new Option<double?>("--lr") { Description = $"largest learning rate; {TrainingChoices.DefaultLearningRate} unless told otherwise" };
         var seed = new Option<long>("--seed") { Description = "of the initial weights and the order of the text", DefaultValueFactory = _ => 1 };
         var output = new Option<string>("--out") { Description = "folder of the run", DefaultValueFactory = _ => DefaultFolder };
         var resume = new Option<bool>("--resume") { Description = "go on where the run in --out stopped" };
@@ -110,7 +110,7 @@ internal static class TrainCommand
         var baselines = Baselines.Measure(corpus);
         var report = TrainingReport.Create(trained.Name, model.Card.Parameters, Shared.Provider, trainer, corpus, tokenizer.VocabSize, evaluation, baselines);
         report.Save(Path.Combine(folder, "result.json"));
-        LossChart.Create(trained.Name, trainer.History, trainer.Validations, baselines).Save(Path.Combine(folder, "loss.svg"));
+        LossChart.Create(trained.Name, trainer.History, trainer.Validations, baselines, evaluation.BitsPerByte).Save(Path.Combine(folder, "loss.svg"));
 
         var rows = new (string Name, double Bits)[]
         {

@@ -11,6 +11,10 @@ internal sealed record TrainingChoices(
 {
     public const double DefaultMinutes = 3;
 
+    // Many small steps serve a short run best: 1,024 tokens each.
+    public const int DefaultBatch = 8, DefaultLength = 128;
+    public const double DefaultLearningRate = 4e-3;
+
     private const int Bytes = 256;
 
     /// <summary>The sizes with the vocabulary that the tokenizer asks for.</summary>
@@ -37,12 +41,13 @@ internal sealed record TrainingChoices(
         {
             Steps = Steps,
             Duration = Steps is null ? TimeSpan.FromMinutes(Minutes ?? DefaultMinutes) : null,
+            Batch = Batch ?? DefaultBatch,
+            Window = Length ?? DefaultLength,
+            LearningRate = LearningRate ?? DefaultLearningRate,
             Seed = Seed,
             Validations = 6,
         };
-        if (Batch is { } batch) options = options with { Batch = batch };
-        if (Length is { } length) options = options with { Window = length };
-        if (LearningRate is { } rate) options = options with { LearningRate = rate };
+        options.Check();
         return options;
     }
 
