@@ -29,7 +29,8 @@ internal static class Failure
     private static string? Sentence(Exception error) => error switch
     {
         UserError or TrainingException or MemoryFileException or InvalidDataException or IOException or UnauthorizedAccessException => error.Message,
-        ArgumentException or NotSupportedException or DllNotFoundException => error.Message,
+        ArgumentException => error.Message.Split(" (Parameter '")[0],
+        NotSupportedException or DllNotFoundException => error.Message,
         ExternalException => "libtorch: " + error.Message.Split('\n')[0],
         TypeInitializationException or TargetInvocationException when error.InnerException is { } inner => Sentence(inner) ?? inner.Message,
         OutOfMemoryException => "There is not enough memory. Choose a smaller --batch, --length or model.",

@@ -49,7 +49,7 @@ public static class DeclarationCompiler
             references,
             new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, optimizationLevel: OptimizationLevel.Release));
         var mistakes = compilation.WithAnalyzers([new DeclarationAnalyzer()]).GetAnalyzerDiagnosticsAsync().GetAwaiter().GetResult();
-        if (mistakes.Length > 0) throw new UserError($"These sizes do not make a model. {string.Join(" ", mistakes.Select(d => d.GetMessage()))}");
+        if (mistakes.Length > 0) throw new UserError($"These sizes do not make a model. {string.Join(" ", mistakes.Select(d => d.GetMessage() + ".").Distinct())}");
 
         CSharpGeneratorDriver.Create([new MemoryGenerator().AsSourceGenerator()], parseOptions: options)
             .RunGeneratorsAndUpdateCompilation(compilation, out compilation, out _);
