@@ -9,7 +9,7 @@ namespace Memory.Gen.Bench;
 /// <param name="Shape">Sizes by axis letter, in the order in which they are printed.</param>
 /// <param name="Inputs">Float32 tensors in call order.</param>
 /// <param name="Run">Calls the operator in a form and returns its output.</param>
-/// <param name="ForwardFlops">Arithmetic of the token recurrence, two operations a multiply-add.</param>
+/// <param name="ForwardFlops">Arithmetic of the token recurrence, two operations a multiply-add; of the Titans memories the products alone, which blocks do not save.</param>
 internal sealed record OperatorCase(
     string Op, (string Axis, long Size)[] Shape, Tensor[] Inputs, Func<Tensor[], OperatorForm?, Tensor> Run, double ForwardFlops)
 {
@@ -38,7 +38,11 @@ internal sealed record OperatorCase(
             yield return new("channel_decay", shape, [q, k, v, channels], (x, f) => ChannelDecay.Apply(x[0], x[1], x[2], x[3], form: f).Output, 5 * state);
             yield return new("delta_rule", shape, [q, k, v, beta], (x, f) => DeltaRule.Apply(x[0], x[1], x[2], x[3], form: f).Output, 6 * state);
             yield return new("gated_delta_rule", shape, [q, k, v, beta, g], (x, f) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], form: f).Output, 7 * state);
+            yield return new("titans_linear", shape, [q, k, v, 0.01 * rand(B, T, H), 0.9 * rand(B, T, H), 0.1 * rand(B, T, H)],
+                (x, f) => TitansLinear.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 64, form: f).Output, 6 * state);
         }
+
+        foreach (OperatorCase each in LearnedAndScanned()) yield return each;
 
         const long Batch = 4, Tokens = 2048, Channels = 512, Width = 4;
         yield return new("causal_conv", [("B", Batch), ("T", Tokens), ("C", Channels), ("W", Width)],
@@ -49,6 +53,29 @@ internal sealed record OperatorCase(
         yield return new("sliding_attention", [("B", Rows), ("T", Length), ("H", Heads), ("K", Features), ("window", Window)],
             [randn(Rows, Length, Heads, Features), randn(Rows, Length, Heads, Features), randn(Rows, Length, Heads, Features)],
             (x, f) => SegmentAttention.Apply(x[0], x[1], x[2], Window, form: f), 4.0 * Rows * Length * Heads * Features * Window);
+    }
+
+    private static IEnumerable<OperatorCase> LearnedAndScanned()
+    {
+        const long B = 2, T = 1024, H = 4, D = 64, E = 128, Block = 16;
+        yield return new("titans_mlp", [("B", B), ("T", T), ("H", H), ("D", D), ("E", E), ("block", Block)],
+            [randn(B, T, H, D), Unit(randn(B, T, H, D)), randn(B, T, H, D), 0.01 * rand(B, T, H), 0.9 * rand(B, T, H), 0.1 * rand(B, T, H),
+                randn(B, H, D, E) / Math.Sqrt(D), randn(B, H, E, D) / Math.Sqrt(E)],
+            (x, f) => TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], x[6..], (int)Block, form: f).Output, 14.0 * B * T * H * D * E);
+
+        const long Rows = 4, Tokens = 2048, Channels = 512;
+        yield return new("linear_scan", [("B", Rows), ("T", Tokens), ("C", Channels)], [rand(Rows, Tokens, Channels), randn(Rows, Tokens, Channels)],
+            (x, f) => LinearScan.Apply(x[0], x[1], form: f).Output, 2.0 * Rows * Tokens * Channels);
+
+        const long Short = 512, K = 64;
+        yield return new("gated_delta_rule", [("B", B), ("T", Short), ("H", H), ("K", K), ("V", K)],
+            [randn(B, Short, H, K), Unit(randn(B, Short, H, K)), randn(B, Short, H, K), rand(B, Short, H), -0.1 * rand(B, Short, H)],
+            (x, f) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], form: f).Output, 7.0 * B * Short * H * K * K);
+
+        const long N = 16;
+        yield return new("selective_scan", [("B", B), ("T", T), ("C", Channels), ("N", N)],
+            [randn(B, T, Channels), 0.1 * rand(B, T, Channels), -randn(Channels, N).exp(), randn(B, T, N), randn(B, T, N), randn(Channels)],
+            (x, f) => SelectiveScan.Apply(x[0], x[1], x[2], x[3], x[4], x[5], form: f).Output, 7.0 * B * T * Channels * N);
     }
 
     private static Tensor Unit(Tensor x) => x / x.norm(-1, keepdim: true);
