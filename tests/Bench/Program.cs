@@ -6,6 +6,9 @@ using TorchSharp;
 
 CultureInfo.CurrentCulture = CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
 
+// A file takes wide tables; a terminal says how wide it is.
+if (Console.IsOutputRedirected) (AnsiConsole.Profile.Width, AnsiConsole.Profile.Capabilities.Ansi) = (200, false);
+
 var threads = new Option<int>("--threads") { Description = "threads on both sides", DefaultValueFactory = _ => Environment.ProcessorCount };
 var repeats = new Option<int>("--repeats") { Description = "timed calls of each operator; the median counts", DefaultValueFactory = _ => 3 };
 var steps = new Option<int>("--steps") { Description = "timed training steps of each model; the median counts", DefaultValueFactory = _ => 5 };

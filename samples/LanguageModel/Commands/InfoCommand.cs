@@ -45,6 +45,7 @@ internal static class InfoCommand
             table.AddRow($"{length:N0}", $"{model.Card.StateBytes(length, ScalarType.Float32):N0}", $"{model.Card.StateBytes(length, ScalarType.BFloat16):N0}");
         AnsiConsole.Write(table);
 
+        Terminal.Say($"Operators: {KernelLibrary.Description}");
         Terminal.Say($"Matrix products: OPENBLAS_CORETYPE was {BlasCore.Inherited ?? "not set"}; OpenBLAS runs its {BlasCore.Running ?? "own choice of"} kernels.");
         Terminal.Say($"TorchSharp: {Shared.Provider} provider, {typeof(torch).Assembly.GetName().Version}; {get_num_threads()} threads; CUDA {(cuda.is_available() ? "available" : "not available")}.");
     }
