@@ -17,11 +17,33 @@ public sealed record TrainedModel(string Name, Sizes Sizes)
     /// <summary>Where a run's checkpoints are.</summary>
     public static string CheckpointsOf(string folder) => Path.Combine(folder, "checkpoints");
 
+    /// <summary>Writes <c>model.json</c>. Another model's stays beside it under a new name: its last checkpoint is kept too.</summary>
     /// <exception cref="MemoryFileException">It could not be written.</exception>
     public void Save(string folder)
     {
         Directory.CreateDirectory(folder);
-        AtomicFile.Write(Path.Combine(folder, FileName), stream => JsonSerializer.Serialize(stream, this, new JsonSerializerOptions { WriteIndented = true }));
+        string path = Path.Combine(folder, FileName);
+        if (File.Exists(path) && !IsSame(path))
+        {
+            int number = 1;
+            while (File.Exists(Earlier(number))) number++;
+            File.Move(path, Earlier(number));
+        }
+        AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, this, new JsonSerializerOptions { WriteIndented = true }));
+
+        string Earlier(int number) => Path.Combine(folder, $"model-earlier-{number}.json");
+    }
+
+    private bool IsSame(string path)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<TrainedModel>(File.ReadAllBytes(path)) == this;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
     }
 
     /// <exception cref="UserError">The folder is no run's.</exception>
