@@ -26,7 +26,9 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
         var python = PythonBaseline.Find();
         python?.ChooseEnvironment(settings.Threads);
         var peaks = MachinePeaks.Measure(settings.Threads);
-        console.WriteLine($"{settings.Threads} threads; measured peaks: {peaks.FlopsPerSecond / 1e9:F0} GFLOP/s fused multiply-add, {peaks.BytesPerSecond / 1e9:F1} GB/s copy.");
+        console.WriteLine(peaks is null
+            ? $"{settings.Threads} threads; no shares of the peak: the kernel library's probe is not there. ./build.sh bench builds it."
+            : $"{settings.Threads} threads; measured peaks: {peaks.FlopsPerSecond / 1e9:F0} GFLOP/s fused multiply-add, {peaks.BytesPerSecond / 1e9:F1} GB/s copy.");
         console.WriteLine($"OpenBLAS core: {BlasCore.Running ?? "unknown"} here (inherited {BlasCore.Inherited ?? "nothing"}), {Settings(python)} in Python.");
         console.WriteLine(python is null
             ? "No Python here imports torch, so there is nothing to compare with. Set MEMORY_GEN_PYTHON to one that does."
@@ -42,7 +44,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
         return allCorrect ? 0 : 1;
     }
 
-    private void Operators(MachinePeaks peaks, PythonBaseline? python)
+    private void Operators(MachinePeaks? peaks, PythonBaseline? python)
     {
         var cases = OperatorCase.All().Where(c => settings.Wants(c.Op)).ToList();
         if (cases.Count == 0) return;
@@ -60,8 +62,8 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
             bool compared = torchRows.TryGetValue(one.Key, out var torch);
             double? torchForward = compared ? torch.GetProperty("forward_ms").GetDouble() : null;
             double? torchBoth = compared ? torch.GetProperty("forward_backward_ms").GetDouble() : null;
-            double forwardShare = 1e3 * peaks.Roofline(one.ForwardFlops, one.ForwardBytes(produced)) / forward;
-            double bothShare = 1e3 * peaks.Roofline(one.BothFlops, one.BothBytes(produced)) / both;
+            double? forwardShare = 1e3 * peaks?.Roofline(one.ForwardFlops, one.ForwardBytes(produced)) / forward;
+            double? bothShare = 1e3 * peaks?.Roofline(one.BothFlops, one.BothBytes(produced)) / both;
             rows.Add(new()
             {
                 ["op"] = one.Op,
@@ -79,8 +81,8 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
             });
             table.AddRow(
                 one.Op, string.Join(' ', one.Shape.Select(s => $"{s.Axis}{s.Size}")), OperatorForms.LastUsed!.Value.Form.ToString(),
-                $"{forward:F2}", Show(torchForward), Ratio(torchForward, forward, correct), $"{forwardShare:P0}",
-                $"{both:F2}", Show(torchBoth), Ratio(torchBoth, both, correct), $"{bothShare:P0}", $"{error:E1}");
+                $"{forward:F2}", Show(torchForward), Ratio(torchForward, forward, correct), Show(forwardShare, "P0"),
+                $"{both:F2}", Show(torchBoth), Ratio(torchBoth, both, correct), Show(bothShare, "P0"), $"{error:E1}");
         }
         console.Write(table);
     }
