@@ -154,7 +154,7 @@ public class FunctionalTests
         double[] weight = Numbers.Values(table.weight);
         Numbers.AssertClose([.. weight[9..12], 0, 0, 0, .. weight[9..12]], Numbers.Values(rows));
         rows.sum().backward();
-        Numbers.AssertClose([0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2], Numbers.Values(table.weight.grad));
+        Numbers.AssertClose([0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2], Numbers.Values(table.weight!.grad!));
     }
 
     [Fact]

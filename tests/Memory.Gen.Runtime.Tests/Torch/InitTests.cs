@@ -78,18 +78,18 @@ public class InitTests
         }
 
         Set();
-        Numbers.AssertClose([13], [utils.clip_grad_norm_(parameters, 20)]);
+        Numbers.AssertClose([13], [nn.utils.clip_grad_norm_(parameters, 20)]);
         Numbers.AssertClose([3, 4], Numbers.Values(parameters[0].grad));
-        Numbers.AssertClose([13], [utils.clip_grad_norm_(parameters, 1.3)]);
+        Numbers.AssertClose([13], [nn.utils.clip_grad_norm_(parameters, 1.3)]);
         Numbers.AssertClose([0.3, 0.4, -1.2], [.. Numbers.Values(parameters[0].grad), .. Numbers.Values(parameters[1].grad)], 1e-6);
         Set();
-        Numbers.AssertClose([12], [utils.clip_grad_norm_(parameters, 6, double.PositiveInfinity)]);
+        Numbers.AssertClose([12], [nn.utils.clip_grad_norm_(parameters, 6, double.PositiveInfinity)]);
         Numbers.AssertClose([-6], Numbers.Values(parameters[1].grad), 1e-6);
         Set();
-        Numbers.AssertClose([19], [utils.clip_grad_norm_(parameters, 100, 1)]);
-        utils.clip_grad_value_(parameters, 3.5);
+        Numbers.AssertClose([19], [nn.utils.clip_grad_norm_(parameters, 100, 1)]);
+        nn.utils.clip_grad_value_(parameters, 3.5);
         Numbers.AssertClose([3, 3.5, -3.5], [.. Numbers.Values(parameters[0].grad), .. Numbers.Values(parameters[1].grad)]);
-        Numbers.AssertLeavesNothing(() => utils.clip_grad_norm_(parameters, 1));
+        Numbers.AssertLeavesNothing(() => nn.utils.clip_grad_norm_(parameters, 1));
     }
 
     [Fact]
@@ -97,10 +97,10 @@ public class InitTests
     {
         using var scope = NewDisposeScope();
         using var layer = Linear(2, 3, dtype: float64);
-        Tensor vector = utils.parameters_to_vector(layer.parameters());
+        Tensor vector = nn.utils.parameters_to_vector(layer.parameters());
         Assert.Equal([9], vector.shape);
-        utils.vector_to_parameters(vector * 2, layer.parameters());
-        Numbers.AssertClose([.. Numbers.Values(vector).Select(v => v * 2)], Numbers.Values(utils.parameters_to_vector(layer.parameters())));
-        Assert.Throws<ArgumentException>(() => utils.vector_to_parameters(zeros(8), layer.parameters()));
+        nn.utils.vector_to_parameters(vector * 2, layer.parameters());
+        Numbers.AssertClose([.. Numbers.Values(vector).Select(v => v * 2)], Numbers.Values(nn.utils.parameters_to_vector(layer.parameters())));
+        Assert.Throws<ArgumentException>(() => nn.utils.vector_to_parameters(zeros(8), layer.parameters()));
     }
 }

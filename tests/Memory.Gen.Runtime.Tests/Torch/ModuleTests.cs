@@ -92,7 +92,7 @@ public class ModuleTests
     {
         using var embedding = nn.Embedding(5, 4);
         using var head = nn.Linear(4, 5, hasBias: false);
-        head.weight = embedding.weight;
+        head.weight = embedding.weight!;
         using var both = nn.ModuleDict<nn.Module>(("embedding", embedding), ("head", head));
         both.to(float64);
         Assert.Same(embedding.weight, head.weight);
