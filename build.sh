@@ -72,6 +72,15 @@ ask_feed() {
     fi
 }
 
+# The newest library version that the restored TorchSharp's native part needs and this machine lacks (Debian 12's C++ library
+# is too old for 0.107); nothing where all are here or ldd cannot tell. Libraries that ldd does not find are the package's own.
+missing_library_version() {
+    local torchsharp
+    torchsharp=$(sed -n 's|^ *"\(.*/torchsharp/[^/]*\)/[^/"]*".*|\1|p' "$1/obj/project.nuget.cache" 2>/dev/null) || true
+    { LC_ALL=C ldd "$torchsharp/runtimes/linux-x64/native/libLibTorchSharp.so" 2>&1 || true; } |
+        sed -n "s/.*version \`\([^']*\)' not found (required by .*libLibTorchSharp.*/\1/p" | sort -V | tail -n 1
+}
+
 switch() { printf "    <%s Condition=\"'\$(%s)' == ''\">%s</%s>\n" "$1" "$1" "$2" "$1"; }
 
 write_torch_props() {
@@ -81,7 +90,7 @@ write_torch_props() {
 
 # TorchSharp, Microsoft.ML.Tokenizers and Verify are asked for side by side: each answer is one switch.
 ask_provider() {
-    local torch=TorchSharp-cpu folder i answer decided=()
+    local torch=TorchSharp-cpu folder i answer lacking decided=()
     [[ ${TorchDevice:-cpu} != cuda ]] || torch=TorchSharp-cuda-linux
     local switches=(TorchProvider TokenizerProvider SnapshotProvider)
     local packages=("$torch" Microsoft.ML.Tokenizers Verify.Xunit)
@@ -104,7 +113,12 @@ ask_provider() {
                 ;;
         esac
     done
+    lacking=$(missing_library_version "$folder/0")
     rm -rf -- "$folder"
+    if [[ ${decided[0]} == package && -n $lacking ]]; then
+        say "$torch is on the feed, but its libLibTorchSharp.so needs $lacking, which this machine's libraries do not have."
+        decided[0]=system
+    fi
     for i in 0 1 2; do switch "${switches[i]}" "${decided[i]}"; done | write_torch_props
     for i in 0 1 2; do say "${switches[i]}: ${decided[i]}"; done
 }

@@ -81,6 +81,24 @@ public sealed class BuildScriptTests : IDisposable
         Assert.DoesNotContain(script.InFolder(""), File.ReadAllText(asked));
     }
 
+    [Theory]
+    [InlineData("/lib/libstdc++.so.6: version `GLIBCXX_3.4.9' not found (required by $1)\n/lib/libstdc++.so.6: version `GLIBCXX_3.4.32' not found (required by $1)", "system")]
+    [InlineData("/lib/libprotobuf.so.32: version `ZLIB_1.2.9' not found (required by /lib/libtorch_cpu.so)", "package")]
+    [InlineData("libtorch.so => not found", "package")]
+    public void A_package_that_cannot_be_loaded_here_is_replaced(string missing, string provider)
+    {
+        script.WithTool("ldd", $"echo \"{missing.Replace("`", "\\`")}\"; exit 1").WithTool("dotnet", """
+            [[ $1 == --version ]] && echo 10.0.100
+            [[ $1 == restore ]] && mkdir obj && echo '    "/packages of mine/torchsharp/0.107.0/torchsharp.0.107.0.nupkg.sha512",' > obj/project.nuget.cache
+            """);
+        var result = script.Run("provider", "ask");
+
+        const string sentence = "TorchSharp-cpu is on the feed, but its libLibTorchSharp.so needs GLIBCXX_3.4.32, which this machine's libraries do not have.\n";
+        Assert.Equal([provider, "package", "package"], Decided());
+        Assert.Equal(provider == "system", result.Output.Contains(sentence));
+        Assert.Contains("ldd\n/packages of mine/torchsharp/0.107.0/runtimes/linux-x64/native/libLibTorchSharp.so\n", script.Log);
+    }
+
     [Fact]
     public void The_command_line_wins_over_the_environment_and_both_over_the_file()
     {
