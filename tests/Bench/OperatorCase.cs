@@ -61,7 +61,7 @@ internal sealed record OperatorCase(
         yield return new("titans_mlp", [("B", B), ("T", T), ("H", H), ("D", D), ("E", E), ("block", Block)],
             [randn(B, T, H, D), Unit(randn(B, T, H, D)), randn(B, T, H, D), 0.01 * rand(B, T, H), 0.9 * rand(B, T, H), 0.1 * rand(B, T, H),
                 randn(B, H, D, E) / Math.Sqrt(D), randn(B, H, E, D) / Math.Sqrt(E)],
-            (x, f) => TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], x[6..], (int)Block, form: f).Output, 14.0 * B * T * H * D * E);
+            (x, f) => TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], x[6..], new TitansOptions((int)Block), form: f).Output, 14.0 * B * T * H * D * E);
 
         const long Rows = 4, Tokens = 2048, Channels = 512;
         yield return new("linear_scan", [("B", Rows), ("T", Tokens), ("C", Channels)], [rand(Rows, Tokens, Channels), randn(Rows, Tokens, Channels)],

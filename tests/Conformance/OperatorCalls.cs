@@ -83,7 +83,7 @@ internal static class OperatorCalls
         Tensor[] weights = [.. Enumerable.Range(1, depth).Select(l => c[$"W{l}"])];
         Tensor[]? momenta = c.Inputs.ContainsKey("S1") ? [.. Enumerable.Range(1, depth).Select(l => c[$"S{l}"])] : null;
         TitansMlpRead read = TitansMlp.Apply(
-            c["q"], c["k"], c["v"], c["theta"], c["eta"], c["alpha"], weights, c.Integer("block"), momenta, c.Form);
+            c["q"], c["k"], c["v"], c["theta"], c["eta"], c["alpha"], weights, new TitansOptions(c.Integer("block")), momenta, form: c.Form);
         var outputs = new Dictionary<string, Tensor> { ["o"] = read.Output };
         for (int l = 1; l <= depth; l++) (outputs[$"W{l}"], outputs[$"S{l}"]) = (read.FinalWeights[l - 1], read.FinalMomenta[l - 1]);
         return outputs;

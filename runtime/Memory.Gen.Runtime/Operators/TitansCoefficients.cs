@@ -12,20 +12,22 @@ namespace Memory.Gen.Runtime.Operators;
 /// </code>
 /// Writes is the product of the forgetting matrix and the momentum matrix: two scans in one.
 /// </remarks>
-/// <param name="Kept"><c>[M, C, 1]</c></param>
-/// <param name="Momentum"><c>[M, C, 1]</c></param>
+/// <param name="Kept"><c>[M, C, 1]</c>; null where nothing is forgotten.</param>
+/// <param name="Momentum"><c>[M, C, 1]</c>; null, like the next, where there is no momentum.</param>
 /// <param name="MomentumKept"><c>[M, C, 1]</c></param>
 /// <param name="Writes"><c>[M, C, C]</c></param>
-/// <param name="MomentumWrites"><c>[M, C, C]</c></param>
-internal readonly record struct TitansCoefficients(Tensor Kept, Tensor Momentum, Tensor MomentumKept, Tensor Writes, Tensor MomentumWrites)
+/// <param name="MomentumWrites"><c>[M, C, C]</c>; without momentum the identity, and null.</param>
+internal readonly record struct TitansCoefficients(Tensor? Kept, Tensor? Momentum, Tensor? MomentumKept, Tensor Writes, Tensor? MomentumWrites)
 {
-    /// <param name="eta">Momentum factors <c>[M, C]</c>.</param>
-    /// <param name="alpha">Forgetting <c>[M, C]</c>.</param>
-    public static TitansCoefficients Of(Tensor eta, Tensor alpha)
+    /// <param name="eta">Momentum factors <c>[M, C]</c>; null for no momentum.</param>
+    /// <param name="alpha">Forgetting <c>[M, C]</c>; null for none.</param>
+    /// <param name="like">Shaped like them: what there is when both are null.</param>
+    public static TitansCoefficients Of(Tensor? eta, Tensor? alpha, Tensor like)
     {
-        Tensor keep = 1 - alpha, decays = ProductMatrix.Of(keep), momenta = ProductMatrix.Of(eta);
-        Tensor kept = decays.narrow(2, 0, 1) * keep.narrow(1, 0, 1).unsqueeze(2);
-        Tensor momentumKept = momenta.narrow(2, 0, 1) * eta.narrow(1, 0, 1).unsqueeze(2);
+        Tensor keep = alpha is null ? ones_like(like, requires_grad: false) : 1 - alpha, decays = ProductMatrix.Of(keep);
+        Tensor? kept = alpha is null ? null : FromStart(decays, keep);
+        if (eta is null) return new TitansCoefficients(kept, null, null, decays, null);
+        Tensor momenta = ProductMatrix.Of(eta), momentumKept = FromStart(momenta, eta);
         return new TitansCoefficients(kept, decays.bmm(momentumKept), momentumKept, decays.bmm(momenta), momenta);
     }
 
@@ -41,6 +43,10 @@ internal readonly record struct TitansCoefficients(Tensor Kept, Tensor Momentum,
             return rows.view(layout.M, 1, -1);
         }
 
-        return new TitansCoefficients(Row(Kept), Row(Momentum), Row(MomentumKept), Row(Writes), Row(MomentumWrites));
+        Tensor? RowOf(Tensor? x) => x is null ? null : Row(x);
+        return new TitansCoefficients(RowOf(Kept), RowOf(Momentum), RowOf(MomentumKept), Row(Writes), RowOf(MomentumWrites));
     }
+
+    // The product of a chunk's factors up to and including each token, [M, C, 1], from the factors between tokens.
+    private static Tensor FromStart(Tensor between, Tensor factors) => between.narrow(2, 0, 1) * factors.narrow(1, 0, 1).unsqueeze(2);
 }

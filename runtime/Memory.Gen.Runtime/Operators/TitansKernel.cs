@@ -10,26 +10,29 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
 {
     private static readonly Kernel Kernel = new("titans");
 
-    /// <summary>Why these sizes cannot run here; null when they can.</summary>
+    /// <summary>Why this call cannot run here; null when it can.</summary>
     /// <param name="door">Batch, tokens and heads.</param>
-    /// <param name="options">Block and layers.</param>
+    /// <param name="call">The rule.</param>
     /// <param name="widths">The first layer's inputs, then every layer's outputs.</param>
-    public static string? Refusal(FrontDoor door, Options options, long[] widths)
+    public static string? Refusal(FrontDoor door, TitansCall call, long[] widths)
     {
-        if (options.Layers > TitansArguments.MostLayers) return $"the memory has {options.Layers} layers, the kernels go up to {TitansArguments.MostLayers}";
+        if (call.Layers > TitansArguments.MostLayers) return $"the memory has {call.Layers} layers, the kernels go up to {TitansArguments.MostLayers}";
+        if (Variant(call) is { } variant) return $"the kernels have no {variant}";
         var args = new TitansArguments
         {
             Header = KernelHeader.Of<TitansArguments>(),
-            Batch = door['B'], Tokens = door['T'], Heads = door['H'], Layers = options.Layers, Block = options.Block,
+            Batch = door['B'], Tokens = door['T'], Heads = door['H'], Layers = call.Layers, Block = call.Options.Block,
         };
         for (int l = 0; l < widths.Length; l++) args.Dims[l] = widths[l];
         return Kernel.Refusal(door, args);
     }
 
-    /// <param name="options">Block and layers.</param>
-    /// <param name="inputs">q, k, v, theta, eta, alpha, the weights, the momenta; null where an initial state is zero.</param>
-    /// <returns>The output, the final weights, the final momenta.</returns>
-    public static List<Tensor> Run(Options options, params Tensor?[] inputs) => Apply(options, inputs);
+    public static TitansMlpRead Run(TitansCall call)
+    {
+        List<Tensor> outputs = Apply(
+            new Options(call.Options.Block, call.Layers), [call.Q, call.K, call.V, call.Theta, call.Eta, call.Alpha, .. call.Weights, .. call.Momenta]);
+        return new TitansMlpRead(outputs[0], outputs[1..(1 + call.Layers)], outputs[(1 + call.Layers)..]);
+    }
 
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)
     {
@@ -79,6 +82,18 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
 
         Kernel.Backward(args);
     }
+
+    // What of the rule only the tensor forms have.
+    private static string? Variant(TitansCall call) =>
+        call.Layers > 1 && call.Options.Activation != TitansActivation.Silu ? $"activation {call.Options.Activation}"
+        : call.Eta is null ? "memory without momentum"
+        : call.Alpha is null ? "memory without forgetting"
+        : call.Options.ReadsBlockStart ? "reads at the block's start"
+        : call.Options.DecaysFirst ? "gradients after the decay"
+        : call.Options.Clip is not null ? "clipping"
+        : call.Target is not null ? "decay toward a target"
+        : call.Residual is not null ? "normalised residual memory"
+        : null;
 
     private static TitansArguments Arguments(Tensor?[] inputs, Options options)
     {

@@ -7,11 +7,11 @@ namespace Memory.Gen.Runtime.Operators;
 /// <summary>What a deep Titans memory returns.</summary>
 /// <param name="Output">What every token read, <c>[B, T, H, V]</c>.</param>
 /// <param name="FinalWeights">The memory's matrices after the last token, first layer first.</param>
-/// <param name="FinalMomenta">Their momenta.</param>
+/// <param name="FinalMomenta">Their momenta; empty without momentum.</param>
 public readonly record struct TitansMlpRead(Tensor Output, IReadOnlyList<Tensor> FinalWeights, IReadOnlyList<Tensor> FinalMomenta);
 
 /// <summary>
-/// A perceptron that learns while it reads: f(x) = W_L^T silu(... silu(W_1^T x)); G is the gradient of 1/2 |f(k) - v|^2 at the
+/// A perceptron that learns while it reads: f(x) = W_L^T phi(... phi(W_1^T x)); G is the gradient of 1/2 |f(k) - v|^2 at the
 /// weights its block started with; S = eta S - theta G, W = (1 - alpha) W + S; read o = f(q) after the token's own write.
 /// </summary>
 /// <remarks>Behrouz, Zhong, Mirrokni: Titans (arXiv 2501.00663), section 3. Any depth from one layer on.</remarks>
@@ -24,161 +24,118 @@ public static class TitansMlp
     /// <param name="k">Keys <c>[B, T, H, K]</c>.</param>
     /// <param name="v">Values <c>[B, T, H, V]</c>.</param>
     /// <param name="theta">Step size <c>[B, T, H]</c>, positive.</param>
-    /// <param name="eta">Momentum factor <c>[B, T, H]</c>, 0 to 1.</param>
-    /// <param name="alpha">Forgetting <c>[B, T, H]</c>, 0 to 1.</param>
+    /// <param name="eta">Momentum factor <c>[B, T, H]</c>, 0 to 1; null for no momentum.</param>
+    /// <param name="alpha">Forgetting <c>[B, T, H]</c>, 0 to 1; null for none.</param>
     /// <param name="weights">The entering matrices, <c>[B, H, K, E]</c> ... <c>[B, H, E, V]</c>, float32 or wider, one a layer.</param>
-    /// <param name="block">Tokens whose gradients are taken at the same weights; part of the model, not of the computation.</param>
-    /// <param name="momenta">The entering momenta, shaped like the weights; null for zeros.</param>
+    /// <param name="options">The block, the nonlinearity and the rule's variants.</param>
+    /// <param name="momenta">The entering momenta, shaped like the weights; null for zeros, and without momentum.</param>
+    /// <param name="target">What forgetting leads to, shaped like the weights: W = target + (1 - alpha) (W - target) + S; null for zeros.</param>
+    /// <param name="residual">Factor gamma <c>[H, V]</c>, K being V: the memory is f(x) + gamma LN of that instead, f(x) = x + gamma LN(p(x)), eps 1e-6; null for the plain perceptron p.</param>
     /// <param name="form">Null for the fastest that serves the call.</param>
-    /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
+    /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device, or goes with one that is null.</exception>
     public static TitansMlpRead Apply(
-        Tensor q, Tensor k, Tensor v, Tensor theta, Tensor eta, Tensor alpha, IReadOnlyList<Tensor> weights, int block,
-        IReadOnlyList<Tensor>? momenta = null, OperatorForm? form = null)
+        Tensor q, Tensor k, Tensor v, Tensor theta, Tensor? eta, Tensor? alpha, IReadOnlyList<Tensor> weights, TitansOptions options,
+        IReadOnlyList<Tensor>? momenta = null, IReadOnlyList<Tensor>? target = null, Tensor? residual = null, OperatorForm? form = null)
     {
         var door = new FrontDoor(Name);
         door.Value(nameof(q), q, "BTHK");
         door.Value(nameof(k), k, "BTHK");
         door.Value(nameof(v), v, "BTHV");
         door.Gate(nameof(theta), theta, "BTH");
-        door.Gate(nameof(eta), eta, "BTH");
-        door.Gate(nameof(alpha), alpha, "BTH");
-        CheckLayers(door, weights, momenta);
-        door.Positive(nameof(block), block);
-        var kernel = new TitansKernel.Options(block, weights.Count);
-        OperatorForm chosen = OperatorForms.Choose(
-            Name, form, () => TitansKernel.Refusal(door, kernel, [door['K'], .. weights.Select(each => each.shape[3])]));
-
-        using var scope = NewDisposeScope();
-        if (chosen == OperatorForm.Native)
-        {
-            List<Tensor> outputs = TitansKernel.Run(
-                kernel, [q, k, v, theta, eta, alpha, .. weights, .. momenta ?? Enumerable.Repeat<Tensor?>(null, weights.Count)]);
-            foreach (Tensor each in outputs) each.MoveToOuterDisposeScope();
-            return new TitansMlpRead(outputs[0], outputs[1..(1 + weights.Count)], outputs[(1 + weights.Count)..]);
-        }
-
-        long B = door['B'], T = door['T'], H = door['H'], V = door['V'];
-        Tensor[] x = [.. new[] { q, k, v, theta, eta, alpha }.Select(each => each.to(door.Accumulation))];
-        Tensor[] W = [.. weights], S = momenta is null ? [.. W.Select(w => zeros_like(w, requires_grad: false))] : [.. momenta];
-        Tensor output;
-        if (B * T * H * V == 0)
-        {
-            output = zeros([B, T, H, V], dtype: door.Accumulation, device: door.Device);
-            (W, S) = ([.. W.Select(w => w.clone())], [.. S.Select(s => s.clone())]);
-        }
-        else
-        {
-            output = chosen == OperatorForm.Reference || T == 1 ? Loop(x, W, S, block) : Blocks(x, W, S, block);
-        }
-
-        return new TitansMlpRead(
-            output.to(door.Dtype).MoveToOuterDisposeScope(),
-            [.. W.Select(w => w.MoveToOuterDisposeScope())], [.. S.Select(s => s.MoveToOuterDisposeScope())]);
+        if (eta is not null) door.Gate(nameof(eta), eta, "BTH");
+        if (alpha is not null) door.Gate(nameof(alpha), alpha, "BTH");
+        long[] widths = CheckLayers(door, weights, door['V']);
+        CheckLikeWeights(door, nameof(momenta), momenta, widths, nameof(eta), eta);
+        CheckLikeWeights(door, nameof(target), target, widths, nameof(alpha), alpha);
+        CheckResidual(door, residual);
+        CheckOptions(door, options);
+        var call = new TitansCall(
+            q, k, v, theta, eta, alpha, [.. weights], eta is null ? [] : momenta is null ? new Tensor?[weights.Count] : [.. momenta],
+            target is null ? null : [.. target], residual, options);
+        return TitansMemory.Apply(Name, door, call, widths, form);
     }
 
-    private static void CheckLayers(FrontDoor door, IReadOnlyList<Tensor> weights, IReadOnlyList<Tensor>? momenta)
+    /// <summary>Reads without writing: f(q) at the given weights.</summary>
+    /// <param name="q">Queries <c>[B, T, H, K]</c>; T may be 0.</param>
+    /// <param name="weights">The matrices, <c>[B, H, K, E]</c> ... <c>[B, H, E, V]</c>, float32 or wider, one a layer.</param>
+    /// <param name="activation">Between the layers.</param>
+    /// <param name="residual">As for <see cref="Apply"/>.</param>
+    /// <returns><c>[B, T, H, V]</c>.</returns>
+    /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
+    public static Tensor Retrieve(
+        Tensor q, IReadOnlyList<Tensor> weights, TitansActivation activation = TitansActivation.Silu, Tensor? residual = null)
+    {
+        var door = new FrontDoor(Name);
+        door.Value(nameof(q), q, "BTHK");
+        door.Bind('V', CheckLayers(door, weights, -1)[^1], $"weights[{weights.Count - 1}]");
+        CheckResidual(door, residual);
+        using var scope = NewDisposeScope();
+        var perceptron = new TitansPerceptron(
+            weights.Count, new TitansOptions(1) { Activation = activation }, residual?.to(door.Accumulation).unsqueeze(-2));
+        Tensor read = perceptron.Read(q.to(door.Accumulation).transpose(1, 2), (l, x) => x.matmul(weights[l]));
+        return read.transpose(1, 2).to(door.Dtype).MoveToOuterDisposeScope();
+    }
+
+    /// <returns>The first layer's inputs, then every layer's outputs.</returns>
+    private static long[] CheckLayers(FrontDoor door, IReadOnlyList<Tensor> weights, long outputs)
     {
         ArgumentNullException.ThrowIfNull(weights);
         if (weights.Count == 0) throw new ArgumentException($"{Name}: weights has no matrices; expected one a layer.", nameof(weights));
-        if (momenta is not null && momenta.Count != weights.Count)
-        {
-            throw new ArgumentException($"{Name}: momenta has {momenta.Count} matrices; expected {weights.Count}, one a weight.", nameof(momenta));
-        }
-
-        long entering = door['K'];
+        var widths = new long[weights.Count + 1];
+        widths[0] = door['K'];
         for (int l = 0; l < weights.Count; l++)
         {
-            door.Bind('I', entering, l == 0 ? "q" : $"weights[{l - 1}]");
-            door.Bind('O', l == weights.Count - 1 ? door['V'] : -1, "v");
+            door.Bind('I', widths[l], l == 0 ? "q" : $"weights[{l - 1}]");
+            door.Bind('O', l == weights.Count - 1 ? outputs : -1, "v");
+            FrontDoor.Required(Name, $"weights[{l}]", weights[l]);
             door.State($"weights[{l}]", weights[l], "BHIO");
-            if (momenta is not null) door.State($"momenta[{l}]", momenta[l], "BHIO");
-            entering = door['O'];
+            widths[l + 1] = door['O'];
+        }
+
+        return widths;
+    }
+
+    private static void CheckLikeWeights(FrontDoor door, string argument, IReadOnlyList<Tensor>? tensors, long[] widths, string gate, Tensor? gateOf)
+    {
+        if (tensors is null) return;
+        if (gateOf is null) throw new ArgumentException($"{Name}: {argument} was given, but {gate} is null; give {gate} too, or no {argument}.", argument);
+        if (tensors.Count != widths.Length - 1)
+        {
+            throw new ArgumentException($"{Name}: {argument} has {tensors.Count} matrices; expected {widths.Length - 1}, one a weight.", argument);
+        }
+
+        for (int l = 0; l < tensors.Count; l++)
+        {
+            door.Bind('I', widths[l], $"weights[{l}]");
+            door.Bind('O', widths[l + 1], $"weights[{l}]");
+            FrontDoor.Required(Name, $"{argument}[{l}]", tensors[l]);
+            door.State($"{argument}[{l}]", tensors[l], "BHIO");
         }
     }
 
-    // W and S are replaced by what they are after the last token.
-    private static Tensor Loop(Tensor[] x, Tensor[] W, Tensor[] S, long block)
+    private static void CheckResidual(FrontDoor door, Tensor? residual)
     {
-        var outputs = new Tensor[x[0].shape[1]];
-        Tensor[] started = [.. W];
-        for (int t = 0; t < outputs.Length; t++)
+        if (residual is null) return;
+        if (door['K'] != door['V'])
         {
-            if (t % block == 0) started = [.. W];
-            Tensor At(int input) => x[input].select(1, t).unsqueeze(-2);
-            Tensor Gate(int input) => x[input].select(1, t).unsqueeze(-1).unsqueeze(-1);
-            (Tensor[] inputs, Tensor[] errors) = Gradients(At(1), At(2), started);
-            Tensor read = At(0);
-            for (int l = 0; l < W.Length; l++)
-            {
-                S[l] = (Gate(4) * S[l]) - (Gate(3) * inputs[l].transpose(-1, -2).matmul(errors[l]));
-                W[l] = ((1 - Gate(5)) * W[l]) + S[l];
-                read = (l == 0 ? read : read.silu()).matmul(W[l]);
-            }
-
-            outputs[t] = read.squeeze(-2);
+            throw new ArgumentException($"{Name}: residual was given, but keys have {door['K']} features and values {door['V']}; expected as many.", nameof(residual));
         }
 
-        return stack(outputs, 1);
+        door.Gate(nameof(residual), residual, "HV");
     }
 
-    /// <summary>Layer inputs A and errors D with which the gradient of layer l is A_l^T D_l, rows being tokens.</summary>
-    private static (Tensor[] Inputs, Tensor[] Errors) Gradients(Tensor k, Tensor v, Tensor[] W)
+    private static void CheckOptions(FrontDoor door, TitansOptions options)
     {
-        Tensor[] before = new Tensor[W.Length], inputs = new Tensor[W.Length], errors = new Tensor[W.Length];
-        Tensor x = k;
-        for (int l = 0; l < W.Length; l++)
+        ArgumentNullException.ThrowIfNull(options);
+        door.Positive(nameof(options.Block), options.Block);
+        if (options.Clip is <= 0 or double.NaN)
         {
-            inputs[l] = x;
-            before[l] = x.matmul(W[l]);
-            x = before[l].silu();
+            throw new ArgumentOutOfRangeException(nameof(options), options.Clip, $"{Name}: Clip is {options.Clip}; expected a number above 0, or null.");
         }
 
-        errors[^1] = before[^1] - v;
-        for (int l = W.Length - 2; l >= 0; l--)
+        if (!Enum.IsDefined(options.Activation))
         {
-            Tensor s = before[l].sigmoid();
-            errors[l] = errors[l + 1].matmul(W[l + 1].transpose(-1, -2)) * (s * (1 + (before[l] * (1 - s))));
+            throw new ArgumentOutOfRangeException(nameof(options), options.Activation, $"{Name}: Activation must be Silu or Gelu.");
         }
-
-        return (inputs, errors);
-    }
-
-    // No token's weights are ever made: reading mixes the entering weights, the momentum and the writes by the coefficients.
-    private static Tensor Blocks(Tensor[] x, Tensor[] W, Tensor[] S, long block)
-    {
-        ChunkLayout layout = ChunkLayout.Of(x[0], block);
-        (long N, long R, long C) = (layout.N, layout.R, layout.C);
-        Tensor[] y = [.. x.Select(layout.SplitMatrices)];
-        TitansCoefficients all = TitansCoefficients.Of(y[4], y[5]), last = all.Last(layout);
-        Tensor[] Steps(Tensor tensor) => tensor.reshape(N, R, tensor.shape[1], -1).unbind();
-        Tensor[] queries = Steps(y[0]), keys = Steps(y[1]), values = Steps(y[2]), theta = Steps(y[3].unsqueeze(2));
-        Tensor[] kept = Steps(all.Kept), momentum = Steps(all.Momentum), mixing = Steps(all.Writes);
-        Tensor[] lastKept = Steps(last.Kept), lastMomentum = Steps(last.Momentum), lastMomentumKept = Steps(last.MomentumKept);
-        Tensor[] lastWrites = Steps(last.Writes.transpose(1, 2)), lastMomentumWrites = Steps(last.MomentumWrites.transpose(1, 2));
-        long[][] shapes = [.. W.Select(w => w.shape)];
-        for (int l = 0; l < W.Length; l++) (W[l], S[l]) = (W[l].flatten(0, 1), S[l].flatten(0, 1));
-
-        var outputs = new Tensor[N];
-        for (int n = 0; n < N; n++)
-        {
-            (Tensor[] inputs, Tensor[] errors) = Gradients(keys[n], values[n], W);
-            Tensor read = queries[n];
-            for (int l = 0; l < W.Length; l++)
-            {
-                if (l > 0) read = read.silu();
-                Tensor writes = errors[l] * theta[n], inputsT = inputs[l].transpose(1, 2);
-                Tensor fromWrites = (mixing[n] * read.bmm(inputsT)).bmm(writes);
-                Tensor next = (kept[n] * read.bmm(W[l])) + (momentum[n] * read.bmm(S[l])) - fromWrites;
-                Tensor entering = (lastKept[n] * W[l]) + (lastMomentum[n] * S[l]);
-                W[l] = torch.baddbmm(entering, inputsT, lastWrites[n] * writes, beta: 1, alpha: -1);
-                S[l] = torch.baddbmm(lastMomentumKept[n] * S[l], inputsT, lastMomentumWrites[n] * writes, beta: 1, alpha: -1);
-                read = next;
-            }
-
-            outputs[n] = read;
-        }
-
-        for (int l = 0; l < W.Length; l++) (W[l], S[l]) = (W[l].view(shapes[l]), S[l].view(shapes[l]));
-        return layout.Merge(cat(outputs, 0));
     }
 }

@@ -56,9 +56,12 @@ public sealed record OperatorCase(
         TitansLayers("titans_mlp", 1, K, 7, V),
         TitansLayers("titans_mlp in blocks", 6, K, 7, V),
         TitansLayers("titans_mlp of three layers", 4, K, 7, 6, V),
+        .. TitansVariant.All.Select(variant => variant.Case),
     ];
 
     public static TheoryData<string> Names => [.. All.Select(each => each.Name)];
+
+    public static TheoryData<string> TitansNames => [.. TitansVariant.All.Select(each => each.Name)];
 
     /// <summary>Operators that a call may leave at any token; a block of gradients ends with its call.</summary>
     public static TheoryData<string> Continuable => [.. All.Where(each => !each.Name.Contains(' ')).Select(each => each.Name)];
@@ -90,7 +93,7 @@ public sealed record OperatorCase(
         (x, _, s, f, c) =>
         {
             int depth = widths.Length - 1;
-            TitansMlpRead read = TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], s[..depth], block, s[depth..], f);
+            TitansMlpRead read = TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], s[..depth], new TitansOptions(block), s[depth..], form: f);
             return (read.Output, [.. read.FinalWeights, .. read.FinalMomenta]);
         });
 

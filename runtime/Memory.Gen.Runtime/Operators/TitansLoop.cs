@@ -1,0 +1,44 @@
+using TorchSharp;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Operators;
+
+/// <summary>The definition of the Titans memories, token by token, with every token's weights in full.</summary>
+internal static class TitansLoop
+{
+    /// <param name="call">In the dtype of W.</param>
+    /// <param name="W">The weights <c>[B, H, d, d']</c>; replaced by what they are after the last token.</param>
+    /// <param name="S">Their momenta, replaced likewise; empty without momentum.</param>
+    /// <returns><c>[B, T, H, V]</c>.</returns>
+    public static Tensor Run(TitansCall call, Tensor[] W, Tensor[] S)
+    {
+        TitansOptions options = call.Options;
+        var perceptron = new TitansPerceptron(W.Length, options, call.Residual?.unsqueeze(-2));
+        var outputs = new Tensor[call.Q.shape[1]];
+        Tensor[] started = [.. W], anchors = [.. W];
+        for (int t = 0; t < outputs.Length; t++)
+        {
+            if (t % options.Block == 0) (started, anchors) = ([.. W], [.. W]);
+            Tensor Row(Tensor x) => x.select(1, t).unsqueeze(-2);
+            Tensor Gate(Tensor x) => x.select(1, t).unsqueeze(-1).unsqueeze(-1);
+            Tensor? keep = call.Alpha is null ? null : 1 - Gate(call.Alpha), eta = call.Eta is null ? null : Gate(call.Eta);
+            for (int l = 0; l < W.Length && options.DecaysFirst; l++) anchors[l] = TitansMemory.Decayed(keep, anchors[l], call.TargetOf(l));
+
+            (Tensor[] inputs, Tensor[] errors) = perceptron.Gradients(
+                Row(call.K), Row(call.V), (l, x) => x.matmul(anchors[l]), (l, x) => x.matmul(anchors[l].transpose(-1, -2)));
+            Tensor step = perceptron.Steps(Gate(call.Theta), inputs, errors);
+            for (int l = 0; l < W.Length; l++)
+            {
+                Tensor surprise = -step * inputs[l].transpose(-1, -2).matmul(errors[l]);
+                if (eta is not null) S[l] = surprise = (eta * S[l]) + surprise;
+                W[l] = TitansMemory.Decayed(keep, W[l], call.TargetOf(l)) + surprise;
+            }
+
+            Tensor[] seen = options.ReadsBlockStart ? started : W;
+            outputs[t] = perceptron.Read(Row(call.Q), (l, x) => x.matmul(seen[l])).squeeze(-2);
+        }
+
+        return stack(outputs, 1);
+    }
+}

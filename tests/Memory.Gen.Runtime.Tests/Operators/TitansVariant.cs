@@ -1,0 +1,76 @@
+using Memory.Gen.Runtime.Operators;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Tests.Operators;
+
+/// <summary>A rule of the Titans memories: everything that can be chosen about one, and random inputs for it.</summary>
+/// <param name="Name">What it is.</param>
+/// <param name="Options">Block and switches.</param>
+/// <param name="Widths">The first layer's inputs, then every layer's outputs.</param>
+public sealed record TitansVariant(string Name, TitansOptions Options, params long[] Widths)
+{
+    public const long B = 2, H = 2;
+
+    /// <summary>One of every switch, alone and together.</summary>
+    public static IReadOnlyList<TitansVariant> All { get; } =
+    [
+        new("matrix", new TitansOptions(6), 5, 3),
+        new("matrix without gates", new TitansOptions(4), 5, 3) { Momentum = false, Forgetting = false },
+        new("matrix in the gated delta rule's order", new TitansOptions(4) { DecaysFirst = true, ReadsBlockStart = true }, 5, 3) { Target = true },
+        new("matrix with residual", new TitansOptions(4), 5, 5) { Residual = true },
+        new("two layers", new TitansOptions(6), 5, 7, 3),
+        new("two layers, gelu, without momentum", new TitansOptions(3) { Activation = TitansActivation.Gelu }, 5, 7, 3) { Momentum = false },
+        new("two layers without forgetting, read at the block's start", new TitansOptions(4) { ReadsBlockStart = true }, 5, 7, 3) { Forgetting = false },
+        new("two layers, clipped", new TitansOptions(4) { Clip = 2 }, 5, 7, 3),
+        // Forgetting leads the residual memory to p = 0, where its norm is steepest, so here it keeps everything.
+        new("two layers with residual", new TitansOptions(5), 4, 6, 4) { Residual = true, Forgetting = false },
+        new("three layers toward a target, decays first", new TitansOptions(4) { DecaysFirst = true, Activation = TitansActivation.Gelu }, 5, 7, 6, 3) { Target = true },
+        new("everything", new TitansOptions(4) { DecaysFirst = true, ReadsBlockStart = true, Clip = 2, Activation = TitansActivation.Gelu }, 4, 6, 4) { Target = true, Residual = true },
+    ];
+
+    public bool Momentum { get; init; } = true;
+
+    public bool Forgetting { get; init; } = true;
+
+    public bool Target { get; init; }
+
+    public bool Residual { get; init; }
+
+    public int Depth => Widths.Length - 1;
+
+    public OperatorCase Case => new(
+        $"titans of {Name}", (r, T) => Sequences(r, T, B, H), r => Others(r, B, H), r => States(r, B, H), (x, others, states, form, _) => Call(x, others, states, form));
+
+    /// <summary>q, k of length 1, v, theta, and the gates that there are; steps are small enough that hundreds of tokens do not diverge.</summary>
+    public Tensor[] Sequences(Randoms r, long T, long batch, long heads)
+    {
+        Tensor k = r.Normal(batch, T, heads, Widths[0]);
+        List<Tensor> inputs = [r.Normal(batch, T, heads, Widths[0]), k / k.norm(-1, keepdim: true), r.Normal(batch, T, heads, Widths[^1]), r.Uniform(0, Residual ? 0.03 : 0.1, batch, T, heads)];
+        if (Momentum) inputs.Add(r.Uniform(0, 0.7, batch, T, heads));
+        if (Forgetting) inputs.Add(r.Uniform(0, 0.3, batch, T, heads));
+        return [.. inputs];
+    }
+
+    /// <summary>The target's matrices and gamma, where there are any.</summary>
+    public Tensor[] Others(Randoms r, long batch, long heads)
+    {
+        List<Tensor> others = Target ? [.. Matrices(r, batch, heads)] : [];
+        if (Residual) others.Add(r.Uniform(0.2, 0.6, heads, Widths[^1]));
+        return [.. others];
+    }
+
+    /// <summary>Weights, then momenta.</summary>
+    public Tensor[] States(Randoms r, long batch, long heads) => [.. Matrices(r, batch, heads), .. Momentum ? Matrices(r, batch, heads) : []];
+
+    public (Tensor Output, Tensor[] States) Call(Tensor[] x, Tensor[] others, Tensor[] states, OperatorForm? form)
+    {
+        TitansMlpRead read = TitansMlp.Apply(
+            x[0], x[1], x[2], x[3], Momentum ? x[4] : null, Forgetting ? x[^1] : null, states[..Depth], Options,
+            Momentum ? states[Depth..] : null, Target ? others[..Depth] : null, Residual ? others[^1] : null, form);
+        return (read.Output, [.. read.FinalWeights, .. read.FinalMomenta]);
+    }
+
+    private Tensor[] Matrices(Randoms r, long batch, long heads) =>
+        [.. Enumerable.Range(0, Depth).Select(l => r.Normal(batch, heads, Widths[l], Widths[l + 1]) * 0.4)];
+}
