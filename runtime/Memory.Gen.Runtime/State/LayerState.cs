@@ -10,16 +10,19 @@ public abstract class LayerState(MemoryState owner, string prefix)
     /// <summary><c>[B]</c> int64: tokens each row had read when the current call began.</summary>
     public Tensor Positions => owner.Positions;
 
+    /// <summary>The same as numbers; they are read from the device once a call.</summary>
+    public IReadOnlyList<long> RowPositions => owner.RowPositions;
+
     /// <summary>A memory <c>[B, shape...]</c>, zeros at first, kept in float32, or float64 when the model is.</summary>
     /// <param name="name">Its name within the layer.</param>
     /// <param name="shape">Sizes after the batch axis.</param>
-    protected StateTensor Memory(string name, params long[] shape) =>
+    protected internal StateTensor Memory(string name, params long[] shape) =>
         owner.Add($"{prefix}.{name}", shape, MemoryState.MemoryDtype(owner.Dtype), grows: false);
 
     /// <summary>A cache of activations <c>[B, shape...]</c>, zeros at first, kept in the model's element type.</summary>
     /// <param name="name">Its name within the layer.</param>
     /// <param name="shape">Sizes after the batch axis.</param>
-    protected StateTensor Cache(string name, params long[] shape) =>
+    protected internal StateTensor Cache(string name, params long[] shape) =>
         owner.Add($"{prefix}.{name}", shape, owner.Dtype, grows: false);
 
     /// <summary>A cache <c>[B, L, shape...]</c> whose L, 0 at first, grows with the text; entries are right-aligned.</summary>

@@ -12,6 +12,7 @@ public abstract class MemoryState : IDisposable
 {
     private readonly List<StateTensor> tensors = [];
     private Tensor? positions;
+    private long[]? rowPositions;
     private bool disposed;
 
     /// <param name="model">Name of the model's class.</param>
@@ -63,6 +64,17 @@ public abstract class MemoryState : IDisposable
     /// <summary>Bytes held for all rows, positions included.</summary>
     public long Bytes => tensors.Sum(t => t.Bytes) + Batch * sizeof(long);
 
+    /// <summary><see cref="Positions"/> as numbers.</summary>
+    internal IReadOnlyList<long> RowPositions
+    {
+        get
+        {
+            if (rowPositions is not null) return rowPositions;
+            using Tensor onHost = Positions.cpu();
+            return rowPositions = onHost.data<long>().ToArray();
+        }
+    }
+
     internal bool InTransaction { get; private set; }
 
     /// <summary>Opens the one transaction in which layers may write.</summary>
@@ -87,7 +99,7 @@ public abstract class MemoryState : IDisposable
         foreach (var tensor in tensors)
             tensor.Clear();
         positions?.Dispose();
-        positions = null;
+        (positions, rowPositions) = (null, null);
     }
 
     /// <summary>Forgets what the given rows have read; the others, and gradients through them, stay as they are.</summary>
@@ -199,7 +211,9 @@ public abstract class MemoryState : IDisposable
         Tensor next = Positions + tokens;
         foreach (var tensor in tensors)
             tensor.Commit();
+        long[]? nextRows = rowPositions is null ? null : Array.ConvertAll(rowPositions, position => position + tokens);
         SetPositions(next);
+        rowPositions = nextRows;
         InTransaction = false;
     }
 
@@ -214,6 +228,7 @@ public abstract class MemoryState : IDisposable
     {
         positions?.Dispose();
         positions = next.DetachFromDisposeScope();
+        rowPositions = null;
     }
 
     internal void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(disposed, this);

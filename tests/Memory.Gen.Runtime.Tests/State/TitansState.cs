@@ -1,0 +1,54 @@
+using Memory.Gen.Runtime.Operators;
+using Memory.Gen.Runtime.Tests.Operators;
+using TorchSharp;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Tests.State;
+
+/// <summary>A state of one Titans memory, as the generator would write it.</summary>
+internal sealed class TitansState : MemoryState
+{
+    public const string ModelName = "Titans";
+
+    private readonly TitansVariant variant;
+
+    public TitansState(TitansVariant variant, long batch, ScalarType dtype = ScalarType.Float64) : base(ModelName, "0123abcd", batch, CPU, dtype)
+    {
+        this.variant = variant;
+        Blocks = new TitansBlocks(new Layer(this), "memory", TitansVariant.H, variant.Widths, variant.Options.Block, variant.Momentum, variant.Forgetting);
+    }
+
+    public TitansBlocks Blocks { get; }
+
+    public TitansState Clone()
+    {
+        var copy = new TitansState(variant, Batch, Dtype);
+        copy.CopyFrom(this);
+        return copy;
+    }
+
+    public static TitansState Load(TitansVariant variant, string path)
+    {
+        var state = new TitansState(variant, BatchOf(path), DtypeOf(path));
+        state.Read(path);
+        return state;
+    }
+
+    /// <summary>Reads tokens as a layer of a model would.</summary>
+    /// <param name="x">Sequences of the variant.</param>
+    /// <param name="others">Its target and gamma.</param>
+    /// <param name="initial">What a row begins with: weights, then momenta.</param>
+    public Tensor Advance(Tensor[] x, Tensor[] others, Tensor[] initial)
+    {
+        using var step = Begin(x[0].shape[0], x[0].shape[1]);
+        Tensor output = Blocks.Read(
+            x[0], x[1], x[2], x[3], variant.Momentum ? x[4] : null, variant.Forgetting ? x[^1] : null,
+            initial[..variant.Depth], variant.Momentum ? initial[variant.Depth..] : null, variant.Options,
+            variant.Target ? others[..variant.Depth] : null, variant.Residual ? others[^1] : null);
+        step.Commit();
+        return output;
+    }
+
+    private sealed class Layer(MemoryState owner) : LayerState(owner, "layers.0");
+}
