@@ -15,33 +15,42 @@ public static class CausalConvolution
     /// <param name="bias"><c>[C]</c>; null for none.</param>
     /// <param name="initialState">The W - 1 inputs before the first, oldest first, <c>[B, W - 1, C]</c>; null for zeros.</param>
     /// <param name="form">Null for the fastest that serves the call.</param>
+    /// <param name="segments">Which tokens make up which sequence, each with a state of its own; null where every row is one.</param>
     /// <returns>Outputs <c>[B, T, C]</c> and the last W - 1 inputs.</returns>
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
-    public static MemoryRead Apply(Tensor x, Tensor weight, Tensor? bias = null, Tensor? initialState = null, OperatorForm? form = null)
+    public static MemoryRead Apply(
+        Tensor x, Tensor weight, Tensor? bias = null, Tensor? initialState = null, OperatorForm? form = null, Segments? segments = null)
     {
         var door = new FrontDoor(Name);
         door.Value(nameof(x), x, "BTC");
         door.Value(nameof(weight), weight, "CW");
         door.AtLeastOne('W');
         if (bias is not null) door.Value(nameof(bias), bias, "C");
-        long B = door['B'], T = door['T'], C = door['C'], W = door['W'];
+        long C = door['C'], W = door['W'];
         door.Bind('P', W - 1, "weight (W - 1)");
-        if (initialState is not null) door.Value(nameof(initialState), initialState, "BPC");
-        OperatorForm chosen = OperatorForms.Choose(Name, form, () => ConvolutionKernel.Refusal(door));
+        SegmentLayout? layout = door.Segments(segments);
+        if (initialState is not null) door.Value(nameof(initialState), initialState, door.PerSequence("BPC"));
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => SegmentLayout.Refusal(layout) ?? ConvolutionKernel.Refusal(door));
 
         using var scope = NewDisposeScope();
         if (chosen == OperatorForm.Native) return ConvolutionKernel.Run(x, weight, bias, initialState).ToOuterScope();
 
         // The tail is kept in the inputs' dtype: it is inputs, not a sum.
-        Tensor tail = initialState ?? zeros([B, W - 1, C], dtype: x.dtype, device: x.device);
-        Tensor all = W == 1 ? x : cat(new[] { tail, x }, 1);
-        Tensor final = all.narrow(1, T, W - 1).clone();
-        Tensor wide = all.to(door.Accumulation), weights = weight.to(door.Accumulation).t();
+        Tensor tail = initialState ?? zeros([door.Sequences, W - 1, C], dtype: x.dtype, device: x.device);
+        Tensor weights = weight.to(door.Accumulation).t();
         Tensor shift = bias?.to(door.Accumulation) ?? zeros([C], dtype: door.Accumulation, device: x.device);
-        Tensor y = B * T * C == 0 ? zeros([B, T, C], dtype: door.Accumulation, device: x.device)
-            : chosen == OperatorForm.Reference || T == 1 ? Loop(wide, weights, shift)
-            : ShiftedSums.Run(ShiftedSums.None, wide, weights, shift)[0];
-        return new MemoryRead(y.silu().to(door.Dtype).MoveToOuterDisposeScope(), final.MoveToOuterDisposeScope());
+        Tensor[] read = SegmentLayout.Run(layout, chosen, Sequences, [x], [tail]);
+        return new MemoryRead(read[0].to(door.Dtype).MoveToOuterDisposeScope(), read[1].MoveToOuterDisposeScope());
+
+        Tensor[] Sequences(Tensor?[] inputs, Tensor[] tails, long[]? lengths)
+        {
+            Tensor present = inputs[0]!, all = W == 1 ? present : cat(new[] { tails[0], present }, 1), wide = all.to(door.Accumulation);
+            long T = present.shape[1];
+            Tensor y = present.numel() == 0 ? zeros(present.shape, dtype: door.Accumulation, device: x.device)
+                : chosen == OperatorForm.Reference || T == 1 ? Loop(wide, weights, shift)
+                : ShiftedSums.Run(ShiftedSums.None, wide, weights, shift)[0];
+            return [y.silu(), lengths is null ? all.narrow(1, T, W - 1).clone() : SegmentLayout.Ends(all, lengths, W - 1)];
+        }
     }
 
     private static Tensor Loop(Tensor all, Tensor weights, Tensor bias)

@@ -17,6 +17,7 @@ internal sealed class FrontDoor(string name)
     private string first = "";
     private ScalarType dtype;
     private Device? device;
+    private bool packed;
 
     /// <summary>The dtype of states and sums.</summary>
     public ScalarType Accumulation => dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
@@ -27,6 +28,9 @@ internal sealed class FrontDoor(string name)
     public Device Device => device!;
 
     public long this[char axis] => sizes[axis - 'A'];
+
+    /// <summary>Sequences of the call, each with a state of its own: its rows, unless they are packed.</summary>
+    public long Sequences => this[packed ? 'S' : 'B'];
 
     public void Bind(char axis, long size, string giver)
     {
@@ -44,7 +48,7 @@ internal sealed class FrontDoor(string name)
     public void State(string argument, Tensor? tensor, string axes)
     {
         if (tensor is null) return;
-        Check(argument, tensor, axes, accumulationToo: true);
+        Check(argument, tensor, PerSequence(axes), accumulationToo: true);
         if (tensor.dtype != Accumulation)
         {
             throw new ArgumentException($"{name}: {argument} is {tensor.dtype}; a state of {dtype} inputs is {Accumulation}.", argument);
@@ -59,9 +63,41 @@ internal sealed class FrontDoor(string name)
             throw new ArgumentException($"{name}: {argument} is {tensor.dtype}; expected Int64.", argument);
         }
 
-        CheckDevice(argument, tensor);
-        CheckShape(argument, tensor, axes);
+        CheckDevice(argument, tensor.device_type, tensor.device_index);
+        CheckShape(argument, tensor.shape, axes);
     }
+
+    /// <summary>Segments of the tokens <c>[B, T, ...]</c> that were checked before; states are checked after it.</summary>
+    /// <returns>Null where every row is one sequence.</returns>
+    public SegmentLayout? Segments(Segments? segments)
+    {
+        if (segments is null) return null;
+        string argument = $"segments.{segments.Argument}";
+        if (segments.Dtype != segments.Expected)
+        {
+            throw new ArgumentException($"{name}: {argument} is {segments.Dtype}; expected {segments.Expected}.", nameof(segments));
+        }
+
+        CheckDevice(argument, segments.Device.type, segments.Device.index);
+        packed = segments.Kind == SegmentKind.Packed;
+        if (!packed) CheckShape(argument, segments.Shape, segments.Kind == SegmentKind.Skip ? "BT" : "B");
+        else if (segments.Shape.Length != 1 || segments.Shape[0] == 0)
+        {
+            throw new ArgumentException($"{name}: {argument} has shape [{string.Join(", ", segments.Shape)}]; expected [S + 1] for S sequences.", nameof(segments));
+        }
+        else if (this['B'] != 1)
+        {
+            throw new ArgumentException($"{name}: {argument} packs sequences into one row, and {givers['B' - 'A']} has B = {this['B']}; expected 1.", nameof(segments));
+        }
+
+        if (segments.Problem(this['T']) is { } problem) throw new ArgumentException($"{name}: {argument} {problem}.", nameof(segments));
+        if (packed) Bind('S', segments.Shape[0] - 1, argument);
+        SegmentLayout layout = segments.Layout(this['B'], this['T']);
+        return layout.IsWhole ? null : layout;
+    }
+
+    /// <summary>The axes of a tensor whose axis B counts sequences.</summary>
+    public string PerSequence(string axes) => packed ? axes.Replace('B', 'S') : axes;
 
     public void Positive(string argument, long? value)
     {
@@ -113,21 +149,20 @@ internal sealed class FrontDoor(string name)
             throw new ArgumentException($"{name}: {argument} is {tensor.dtype}; expected {dtype}, as {first} is.", argument);
         }
 
-        CheckDevice(argument, tensor);
-        CheckShape(argument, tensor, axes);
+        CheckDevice(argument, tensor.device_type, tensor.device_index);
+        CheckShape(argument, tensor.shape, axes);
     }
 
-    private void CheckDevice(string argument, Tensor tensor)
+    private void CheckDevice(string argument, DeviceType type, int index)
     {
-        if (tensor.device_type != Device.type || tensor.device_index != Device.index)
+        if (type != Device.type || index != Device.index)
         {
-            throw new ArgumentException($"{name}: {argument} is on {tensor.device}; expected {Device}, where {first} is.", argument);
+            throw new ArgumentException($"{name}: {argument} is on {new Device(type, index)}; expected {Device}, where {first} is.", argument);
         }
     }
 
-    private void CheckShape(string argument, Tensor tensor, string axes)
+    private void CheckShape(string argument, long[] shape, string axes)
     {
-        long[] shape = tensor.shape;
         bool fits = shape.Length == axes.Length;
         for (int i = 0; fits && i < axes.Length; i++) fits = this[axes[i]] is var size && (size < 0 || size == shape[i]);
         if (!fits) throw new ArgumentException(WrongShape(argument, shape, axes), argument);

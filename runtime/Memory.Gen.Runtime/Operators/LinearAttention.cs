@@ -16,10 +16,12 @@ public static class LinearAttention
     /// <param name="scale">Factor on the queries; null for K^-1/2.</param>
     /// <param name="form">Null for the fastest that serves the call.</param>
     /// <param name="chunk">Tokens a chunk; null for the default. Changes rounding only.</param>
+    /// <param name="segments">Which tokens make up which sequence, each with a state of its own; null where every row is one.</param>
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
     public static MemoryRead Apply(
-        Tensor q, Tensor k, Tensor v, Tensor? initialState = null, double? scale = null, OperatorForm? form = null, int? chunk = null) =>
-        MatrixMemory.Apply("linear_attention", q, k, v, null, null, "BTH", initialState, scale, form, chunk, AdditiveChunks.Run);
+        Tensor q, Tensor k, Tensor v, Tensor? initialState = null, double? scale = null, OperatorForm? form = null, int? chunk = null,
+        Segments? segments = null) =>
+        MatrixMemory.Apply("linear_attention", q, k, v, null, null, "BTH", initialState, scale, form, chunk, segments, AdditiveChunks.Run);
 
     /// <summary>The same, divided by what the keys alone would read: z += k, o = S^T (scale q) / (scale q . z + eps).</summary>
     /// <param name="q">Queries <c>[B, T, H, K]</c>, not negative.</param>
@@ -31,23 +33,25 @@ public static class LinearAttention
     /// <param name="eps">Added to the divisor.</param>
     /// <param name="form">Null for the fastest that serves the call.</param>
     /// <param name="chunk">Tokens a chunk; null for the default. Changes rounding only.</param>
+    /// <param name="segments">Which tokens make up which sequence, each with a state of its own; null where every row is one.</param>
     /// <returns>Output <c>[B, T, H, V]</c>, and what continues the sequence: both S and z.</returns>
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
     public static (Tensor Output, Tensor FinalState, Tensor FinalNormalizer) Normalized(
         Tensor q, Tensor k, Tensor v, Tensor? initialState = null, Tensor? initialNormalizer = null,
-        double? scale = null, double eps = 1e-6, OperatorForm? form = null, int? chunk = null)
+        double? scale = null, double eps = 1e-6, OperatorForm? form = null, int? chunk = null, Segments? segments = null)
     {
         const string Name = "linear_attention_normalized";
         var door = new FrontDoor(Name);
         door.Value(nameof(q), q, "BTHK");
         door.Value(nameof(k), k, "BTHK");
         door.Value(nameof(v), v, "BTHV");
+        SegmentLayout? layout = door.Segments(segments);
         door.State(nameof(initialState), initialState, "BHKV");
         door.State(nameof(initialNormalizer), initialNormalizer, "BHK");
         door.Finite(nameof(eps), eps);
         MatrixMemory.CheckOptions(door, scale, chunk);
         double factor = MatrixMemory.Scale(door, scale);
-        OperatorForm chosen = OperatorForms.Choose(Name, form, () => NormalizedKernel.Refusal(door));
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => SegmentLayout.Refusal(layout) ?? NormalizedKernel.Refusal(door));
 
         using var scope = NewDisposeScope();
         if (chosen == OperatorForm.Native)
@@ -58,18 +62,25 @@ public static class LinearAttention
         }
 
         // z is one more column of S, written by a value that is always one.
-        long B = door['B'], H = door['H'], K = door['K'], V = door['V'];
+        long N = door.Sequences, H = door['H'], K = door['K'], V = door['V'];
         Tensor wide = v.to(door.Accumulation);
-        Tensor S = initialState ?? zeros([B, H, K, V], dtype: wide.dtype, device: wide.device);
-        Tensor z = initialNormalizer?.unsqueeze(3) ?? zeros([B, H, K, 1], dtype: wide.dtype, device: wide.device);
-        Tensor ones = torch.ones([B, door['T'], H, 1], dtype: wide.dtype, device: wide.device);
-        MemoryRead read = MatrixMemory.Tensors(
-            q, k, cat(new[] { wide, ones }, -1), null, null, cat(new[] { S, z }, -1), new ChunkedOptions(factor, chunk), chosen, AdditiveChunks.Run);
-
-        Tensor output = read.Output.narrow(-1, 0, V) / (read.Output.narrow(-1, V, 1) + eps);
+        Tensor S = initialState ?? zeros([N, H, K, V], dtype: wide.dtype, device: wide.device);
+        Tensor z = initialNormalizer?.unsqueeze(3) ?? zeros([N, H, K, 1], dtype: wide.dtype, device: wide.device);
+        Tensor ones = torch.ones([.. v.shape[..3], 1], dtype: wide.dtype, device: wide.device);
+        var options = new ChunkedOptions(factor, chunk);
+        Tensor[] read = SegmentLayout.Run(layout, chosen, Divided, [q, k, cat(new[] { wide, ones }, -1)], [cat(new[] { S, z }, -1)]);
         return (
-            output.to(door.Dtype).MoveToOuterDisposeScope(),
-            read.FinalState.narrow(-1, 0, V).MoveToOuterDisposeScope(),
-            read.FinalState.select(-1, V).MoveToOuterDisposeScope());
+            read[0].to(door.Dtype).MoveToOuterDisposeScope(),
+            read[1].narrow(-1, 0, V).MoveToOuterDisposeScope(),
+            read[1].select(-1, V).MoveToOuterDisposeScope());
+
+        Tensor[] Divided(Tensor?[] x, Tensor[] states, long[]? lengths)
+        {
+            MemoryRead sums = MatrixMemory.Tensors(x[0]!, x[1]!, x[2]!, null, null, states[0], options, chosen, AdditiveChunks.Run);
+            Tensor divisors = sums.Output.narrow(-1, V, 1) + eps;
+            // What fill tokens divide by must have a gradient of zero, not of zero over zero.
+            if (lengths is not null) divisors = divisors.masked_fill(SegmentLayout.Fill(lengths, divisors.shape[1], v.device).unsqueeze(-1).unsqueeze(-1), 1);
+            return [sums.Output.narrow(-1, 0, V) / divisors, sums.FinalState];
+        }
     }
 }

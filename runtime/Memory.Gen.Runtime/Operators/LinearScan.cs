@@ -14,26 +14,34 @@ public static class LinearScan
     /// <param name="b">Inputs <c>[B, T, C]</c>.</param>
     /// <param name="initialState">State <c>[B, C]</c>, float32 or wider; null for zeros.</param>
     /// <param name="form">Null for the fastest that serves the call.</param>
+    /// <param name="segments">Which tokens make up which sequence, each with a state of its own; null where every row is one.</param>
     /// <returns>Every state <c>[B, T, C]</c>, and the last.</returns>
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
-    public static MemoryRead Apply(Tensor a, Tensor b, Tensor? initialState = null, OperatorForm? form = null)
+    public static MemoryRead Apply(Tensor a, Tensor b, Tensor? initialState = null, OperatorForm? form = null, Segments? segments = null)
     {
         var door = new FrontDoor(Name);
         door.Value(nameof(a), a, "BTC");
         door.Value(nameof(b), b, "BTC");
+        SegmentLayout? layout = door.Segments(segments);
         door.State(nameof(initialState), initialState, "BC");
-        OperatorForm chosen = OperatorForms.Choose(Name, form, () => LinearScanKernel.Refusal(door));
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => SegmentLayout.Refusal(layout) ?? LinearScanKernel.Refusal(door));
 
         using var scope = NewDisposeScope();
         if (chosen == OperatorForm.Native) return LinearScanKernel.Run(a, b, initialState).ToOuterScope();
-        long B = door['B'], T = door['T'], C = door['C'];
-        Tensor state = initialState ?? zeros([B, C], dtype: door.Accumulation, device: door.Device);
-        Tensor factors = a.to(door.Accumulation), inputs = b.to(door.Accumulation);
-        Tensor h = B * T * C == 0 ? zeros([B, T, C], dtype: door.Accumulation, device: door.Device)
-            : chosen == OperatorForm.Reference || T == 1 ? Loop(factors, inputs, state)
-            : Function.Run(Function.None, factors, inputs, state)[0];
-        Tensor final = T == 0 ? state.clone() : h.select(1, T - 1);
-        return new MemoryRead(h.to(door.Dtype).MoveToOuterDisposeScope(), final.MoveToOuterDisposeScope());
+        Tensor state = initialState ?? zeros([door.Sequences, door['C']], dtype: door.Accumulation, device: door.Device);
+        // A factor of one and an input of zero change nothing.
+        Tensor[] read = SegmentLayout.Run(layout, chosen, Sequences, [a.to(door.Accumulation), b.to(door.Accumulation)], [state], [1, 0]);
+        return new MemoryRead(read[0].to(door.Dtype).MoveToOuterDisposeScope(), read[1].MoveToOuterDisposeScope());
+
+        Tensor[] Sequences(Tensor?[] x, Tensor[] states, long[]? lengths)
+        {
+            Tensor factors = x[0]!, inputs = x[1]!;
+            long T = inputs.shape[1];
+            Tensor h = inputs.numel() == 0 ? zeros_like(inputs)
+                : chosen == OperatorForm.Reference || T == 1 ? Loop(factors, inputs, states[0])
+                : Function.Run(Function.None, factors, inputs, states[0])[0];
+            return [h, T == 0 ? states[0].clone() : h.select(1, T - 1)];
+        }
     }
 
     private static Tensor Loop(Tensor a, Tensor b, Tensor h)

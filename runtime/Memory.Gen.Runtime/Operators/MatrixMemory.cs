@@ -10,7 +10,7 @@ internal static class MatrixMemory
     /// <summary>Checks everything, then runs the kernel, the token loop or <paramref name="chunked"/>.</summary>
     public static MemoryRead Apply(
         string name, Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, string decayAxes,
-        Tensor? initialState, double? scale, OperatorForm? form, int? chunk, ChunkedForm chunked)
+        Tensor? initialState, double? scale, OperatorForm? form, int? chunk, Segments? segments, ChunkedForm chunked)
     {
         var door = new FrontDoor(name);
         door.Value(nameof(q), q, "BTHK");
@@ -18,17 +18,25 @@ internal static class MatrixMemory
         door.Value(nameof(v), v, "BTHV");
         if (beta is not null) door.Gate(nameof(beta), beta, "BTH");
         if (logDecay is not null) door.Gate(nameof(logDecay), logDecay, decayAxes);
+        SegmentLayout? layout = door.Segments(segments);
         door.State(nameof(initialState), initialState, "BHKV");
         CheckOptions(door, scale, chunk);
         double factor = Scale(door, scale);
         var kernel = new MatrixKernel.Options(MatrixKernel.For(beta, logDecay), factor);
-        OperatorForm chosen = OperatorForms.Choose(name, form, () => kernel.Refusal(door));
+        OperatorForm chosen = OperatorForms.Choose(name, form, () => SegmentLayout.Refusal(layout) ?? kernel.Refusal(door));
 
         using var scope = NewDisposeScope();
         if (chosen == OperatorForm.Native) return MatrixKernel.Run(kernel, q, k, v, beta, logDecay, initialState).ToOuterScope();
-        Tensor state = initialState ?? zeros([door['B'], door['H'], door['K'], door['V']], dtype: door.Accumulation, device: door.Device);
-        MemoryRead read = Tensors(q, k, v, beta, logDecay, state, new ChunkedOptions(factor, chunk), chosen, chunked);
-        return new MemoryRead(read.Output.to(door.Dtype), read.FinalState).ToOuterScope();
+        Tensor state = initialState ?? zeros([door.Sequences, door['H'], door['K'], door['V']], dtype: door.Accumulation, device: door.Device);
+        var options = new ChunkedOptions(factor, chunk);
+        Tensor[] read = SegmentLayout.Run(layout, chosen, Sequences, [q, k, v, beta, logDecay], [state]);
+        return new MemoryRead(read[0].to(door.Dtype), read[1]).ToOuterScope();
+
+        Tensor[] Sequences(Tensor?[] x, Tensor[] states, long[]? lengths)
+        {
+            MemoryRead sums = Tensors(x[0]!, x[1]!, x[2]!, x[3], x[4], states[0], options, chosen, chunked);
+            return [sums.Output, sums.FinalState];
+        }
     }
 
     /// <summary>What the numbers among the arguments must be.</summary>

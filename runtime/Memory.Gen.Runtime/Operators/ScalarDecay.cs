@@ -17,12 +17,13 @@ public static class ScalarDecay
     /// <param name="scale">Factor on the queries; null for K^-1/2.</param>
     /// <param name="form">Null for the fastest that serves the call.</param>
     /// <param name="chunk">Tokens a chunk; null for the default. Changes rounding only.</param>
+    /// <param name="segments">Which tokens make up which sequence, each with a state of its own; null where every row is one.</param>
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
     public static MemoryRead Apply(
         Tensor q, Tensor k, Tensor v, Tensor logDecay, Tensor? initialState = null,
-        double? scale = null, OperatorForm? form = null, int? chunk = null)
+        double? scale = null, OperatorForm? form = null, int? chunk = null, Segments? segments = null)
     {
         FrontDoor.Required(Name, nameof(logDecay), logDecay);
-        return MatrixMemory.Apply(Name, q, k, v, null, logDecay, "BTH", initialState, scale, form, chunk, AdditiveChunks.Run);
+        return MatrixMemory.Apply(Name, q, k, v, null, logDecay, "BTH", initialState, scale, form, chunk, segments, AdditiveChunks.Run);
     }
 }

@@ -20,10 +20,12 @@ public static class SelectiveScan
     /// <param name="initialState">State <c>[B, C, N]</c>, float32 or wider; null for zeros.</param>
     /// <param name="form">Null for the fastest that serves the call.</param>
     /// <param name="chunk">Tokens whose states are held at once; null for the default. Changes rounding only.</param>
+    /// <param name="segments">Which tokens make up which sequence, each with a state of its own; null where every row is one.</param>
     /// <returns>Outputs <c>[B, T, C]</c> and the final state.</returns>
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
     public static MemoryRead Apply(
-        Tensor u, Tensor delta, Tensor A, Tensor Bm, Tensor Cm, Tensor D, Tensor? initialState = null, OperatorForm? form = null, int? chunk = null)
+        Tensor u, Tensor delta, Tensor A, Tensor Bm, Tensor Cm, Tensor D, Tensor? initialState = null, OperatorForm? form = null, int? chunk = null,
+        Segments? segments = null)
     {
         var door = new FrontDoor(Name);
         door.Value(nameof(u), u, "BTC");
@@ -32,19 +34,26 @@ public static class SelectiveScan
         door.Value(nameof(Bm), Bm, "BTN");
         door.Value(nameof(Cm), Cm, "BTN");
         door.Gate(nameof(D), D, "C");
+        SegmentLayout? layout = door.Segments(segments);
         door.State(nameof(initialState), initialState, "BCN");
         door.Positive(nameof(chunk), chunk);
-        OperatorForm chosen = OperatorForms.Choose(Name, form, () => SelectiveScanKernel.Refusal(door));
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => SegmentLayout.Refusal(layout) ?? SelectiveScanKernel.Refusal(door));
 
         using var scope = NewDisposeScope();
         if (chosen == OperatorForm.Native) return SelectiveScanKernel.Run(u, delta, A, Bm, Cm, D, initialState).ToOuterScope();
-        long B = door['B'], T = door['T'], C = door['C'], N = door['N'];
-        Tensor state = initialState ?? zeros([B, C, N], dtype: door.Accumulation, device: door.Device);
-        Tensor[] inputs = [.. new[] { u, delta, A, Bm, Cm, D, state }.Select(x => x.to(door.Accumulation))];
-        (Tensor output, Tensor final) = B * T * C * N == 0 ? (inputs[0] * inputs[5], state.clone())
-            : chosen == OperatorForm.Reference || T == 1 ? Loop(inputs)
-            : SelectiveChunks.Run(inputs, chunk);
-        return new MemoryRead(output.to(door.Dtype).MoveToOuterDisposeScope(), final.MoveToOuterDisposeScope());
+        Tensor state = initialState ?? zeros([door.Sequences, door['C'], door['N']], dtype: door.Accumulation, device: door.Device);
+        Tensor[] wide = [.. new[] { u, delta, A, Bm, Cm, D, state }.Select(x => x.to(door.Accumulation))];
+        Tensor[] read = SegmentLayout.Run(layout, chosen, Sequences, [wide[0], wide[1], wide[3], wide[4]], [wide[6]]);
+        return new MemoryRead(read[0].to(door.Dtype).MoveToOuterDisposeScope(), read[1].MoveToOuterDisposeScope());
+
+        Tensor[] Sequences(Tensor?[] x, Tensor[] states, long[]? lengths)
+        {
+            Tensor[] inputs = [x[0]!, x[1]!, wide[2], x[2]!, x[3]!, wide[5], states[0]];
+            (Tensor output, Tensor final) = inputs[0].numel() * door['N'] == 0 ? (inputs[0] * inputs[5], states[0].clone())
+                : chosen == OperatorForm.Reference || inputs[0].shape[1] == 1 ? Loop(inputs)
+                : SelectiveChunks.Run(inputs, chunk);
+            return [output, final];
+        }
     }
 
     private static (Tensor Output, Tensor Final) Loop(Tensor[] inputs)

@@ -89,6 +89,61 @@ public sealed class FrontDoorTests
         () => RootMeanSquareNorm.Apply(Ones(2, 5), Ones(4)), "rms_norm: weight has shape [4]; expected [D] = [5], as given by x.");
 
     [Fact]
+    public void Segments_of_another_dtype() => RefusedSegments(
+        Segments.Packed(tensor(new[] { 0, 4 })), 1, "linear_scan: segments.offsets is Int32; expected Int64.");
+
+    [Fact]
+    public void Skip_of_another_dtype() => RefusedSegments(
+        Segments.Skip(zeros(2, 4)), 2, "linear_scan: segments.skip is Float32; expected Bool.");
+
+    [Fact]
+    public void Segments_on_another_device() => RefusedSegments(
+        Segments.Lengths(zeros([2], dtype: ScalarType.Int64, device: META)), 2, "linear_scan: segments.lengths is on meta; expected cpu, where a is.");
+
+    [Fact]
+    public void Offsets_of_another_rank() => RefusedSegments(
+        Segments.Packed(Integers(0, 4).unsqueeze(0)), 1, "linear_scan: segments.offsets has shape [1, 2]; expected [S + 1] for S sequences.");
+
+    [Fact]
+    public void Lengths_of_another_rank() => RefusedSegments(
+        Segments.Lengths(Integers(1, 2, 3)), 2, "linear_scan: segments.lengths has shape [3]; expected [B] = [2], as given by a.");
+
+    [Fact]
+    public void Skip_of_another_shape() => RefusedSegments(
+        Segments.Skip(zeros(2, 5, dtype: ScalarType.Bool)), 2, "linear_scan: segments.skip has shape [2, 5]; expected [B, T] = [2, 4], as given by a.");
+
+    [Fact]
+    public void Packed_rows() => RefusedSegments(
+        Segments.Packed(Integers(0, 4)), 2, "linear_scan: segments.offsets packs sequences into one row, and a has B = 2; expected 1.");
+
+    [Theory]
+    [InlineData(new long[] { 1, 4 }, "begins with 1; expected 0")]
+    [InlineData(new long[] { 0, 3 }, "ends with 3; expected 4, the tokens of the row")]
+    [InlineData(new long[] { 0, 3, 2, 4 }, "falls from 3 to 2 at 2; expected numbers that do not decrease")]
+    public void Offsets_that_do_not_fit(long[] offsets, string problem) =>
+        RefusedSegments(Segments.Packed(tensor(offsets)), 1, $"linear_scan: segments.offsets {problem}.");
+
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(5)]
+    public void Lengths_that_do_not_fit(long length) => RefusedSegments(
+        Segments.Lengths(Integers(4, length)), 2, $"linear_scan: segments.lengths has {length} for row 1; expected 0 to 4, the tokens of a row.");
+
+    [Fact]
+    public void States_of_another_number_of_sequences() => Refused<ArgumentException>(
+        () => CausalConvolution.Apply(Ones(1, 5, 3), Ones(3, 4), null, Ones(1, 3, 3), segments: Segments.Packed(Integers(0, 2, 5))),
+        "causal_conv: initialState has shape [1, 3, 3]; expected [S, P, C] = [2, 3, 3], as given by segments.offsets, weight (W - 1), x.");
+
+    [Fact]
+    public void No_segments_at_all()
+    {
+        Assert.Throws<ArgumentNullException>(() => Segments.Packed(null!));
+        Tensor gone = Integers(0, 4);
+        gone.Dispose();
+        Assert.Throws<ArgumentException>(() => Segments.Lengths(gone));
+    }
+
+    [Fact]
     public void Zero_size_batches_and_heads_give_empty_outputs()
     {
         using var scope = NewDisposeScope();
@@ -99,6 +154,11 @@ public sealed class FrontDoorTests
             Assert.Equal([2, 0, 2, 4], SegmentAttention.Apply(Ones(2, 0, 2, 5), Ones(2, 0, 2, 5), Ones(2, 0, 2, 4), form: form).shape);
         }
     }
+
+    private static void RefusedSegments(Segments segments, long rows, string sentence) =>
+        Refused<ArgumentException>(() => LinearScan.Apply(Ones(rows, 4, 3), Ones(rows, 4, 3), segments: segments), sentence);
+
+    private static Tensor Integers(params long[] numbers) => tensor(numbers);
 
     private static Tensor Ones(params long[] shape) => ones(shape);
 

@@ -11,44 +11,44 @@ namespace Memory.Gen.Runtime.Tests.Operators;
 /// <param name="Sequences">Makes the inputs along time for T tokens, float64.</param>
 /// <param name="Others">Makes what has no time: parameters.</param>
 /// <param name="States">Makes initial states.</param>
-/// <param name="Call">(sequences, others, states, form, chunk) to output and final states.</param>
+/// <param name="Apply">(sequences, others, states, form, chunk, segments) to output and final states.</param>
 public sealed record OperatorCase(
     string Name, Func<Randoms, long, Tensor[]> Sequences, Func<Randoms, Tensor[]> Others, Func<Randoms, Tensor[]> States,
-    Func<Tensor[], Tensor[], Tensor[], OperatorForm, int?, (Tensor Output, Tensor[] States)> Call)
+    Func<Tensor[], Tensor[], Tensor[], OperatorForm, int?, Segments?, (Tensor Output, Tensor[] States)> Apply)
 {
     private const long B = 2, H = 2, K = 5, V = 3, C = 6, W = 4;
 
     public static IReadOnlyList<OperatorCase> All { get; } =
     [
-        Matrix("linear_attention", (r, T) => Qkv(r, T), (x, s, f, c) => LinearAttention.Apply(x[0], x[1], x[2], s, null, f, c)),
+        Matrix("linear_attention", (r, T) => Qkv(r, T), (x, s, f, c, g) => LinearAttention.Apply(x[0], x[1], x[2], s, null, f, c, g)),
         new("linear_attention_normalized", (r, T) => [r.Uniform(0.1, 1, B, T, H, K), r.Uniform(0.1, 1, B, T, H, K), r.Normal(B, T, H, V)], _ => [],
             r => [r.Normal(B, H, K, V), r.Uniform(0.5, 1, B, H, K)],
-            (x, _, s, f, c) =>
+            (x, _, s, f, c, g) =>
             {
-                (Tensor o, Tensor S, Tensor z) = LinearAttention.Normalized(x[0], x[1], x[2], s[0], s[1], null, 1e-6, f, c);
+                (Tensor o, Tensor S, Tensor z) = LinearAttention.Normalized(x[0], x[1], x[2], s[0], s[1], null, 1e-6, f, c, g);
                 return (o, [S, z]);
             }),
-        Matrix("scalar_decay", (r, T) => [.. Qkv(r, T), r.Uniform(-0.5, 0, B, T, H)], (x, s, f, c) => ScalarDecay.Apply(x[0], x[1], x[2], x[3], s, null, f, c)),
-        Matrix("channel_decay", (r, T) => [.. Qkv(r, T), r.Uniform(-0.5, 0, B, T, H, K)], (x, s, f, c) => ChannelDecay.Apply(x[0], x[1], x[2], x[3], s, null, f, c)),
-        Matrix("delta_rule", (r, T) => [.. Qkv(r, T), r.Uniform(0, 1, B, T, H)], (x, s, f, c) => DeltaRule.Apply(x[0], x[1], x[2], x[3], s, null, f, c)),
+        Matrix("scalar_decay", (r, T) => [.. Qkv(r, T), r.Uniform(-0.5, 0, B, T, H)], (x, s, f, c, g) => ScalarDecay.Apply(x[0], x[1], x[2], x[3], s, null, f, c, g)),
+        Matrix("channel_decay", (r, T) => [.. Qkv(r, T), r.Uniform(-0.5, 0, B, T, H, K)], (x, s, f, c, g) => ChannelDecay.Apply(x[0], x[1], x[2], x[3], s, null, f, c, g)),
+        Matrix("delta_rule", (r, T) => [.. Qkv(r, T), r.Uniform(0, 1, B, T, H)], (x, s, f, c, g) => DeltaRule.Apply(x[0], x[1], x[2], x[3], s, null, f, c, g)),
         Matrix("gated_delta_rule", (r, T) => [.. Qkv(r, T), r.Uniform(0, 1, B, T, H), r.Uniform(-0.5, 0, B, T, H)],
-            (x, s, f, c) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], s, null, f, c)),
+            (x, s, f, c, g) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], s, null, f, c, g)),
         new("causal_conv", (r, T) => [r.Normal(B, T, C)], r => [r.Normal(C, W), r.Normal(C)], r => [r.Normal(B, W - 1, C)],
-            (x, p, s, f, c) =>
+            (x, p, s, f, c, g) =>
             {
-                MemoryRead read = CausalConvolution.Apply(x[0], p[0], p[1], s[0], f);
+                MemoryRead read = CausalConvolution.Apply(x[0], p[0], p[1], s[0], f, g);
                 return (read.Output, [read.FinalState]);
             }),
-        new("linear_scan", (r, T) => [r.Uniform(0, 1, B, T, C), r.Normal(B, T, C)], _ => [], r => [r.Normal(B, C)], (x, _, s, f, c) =>
+        new("linear_scan", (r, T) => [r.Uniform(0, 1, B, T, C), r.Normal(B, T, C)], _ => [], r => [r.Normal(B, C)], (x, _, s, f, c, g) =>
         {
-            MemoryRead read = LinearScan.Apply(x[0], x[1], s[0], f);
+            MemoryRead read = LinearScan.Apply(x[0], x[1], s[0], f, g);
             return (read.Output, [read.FinalState]);
         }),
         new("selective_scan", (r, T) => [r.Normal(B, T, C), r.Uniform(0, 0.5, B, T, C), r.Normal(B, T, K), r.Normal(B, T, K)],
             r => [-r.Uniform(0.1, 2, C, K), r.Normal(C)], r => [r.Normal(B, C, K)],
-            (x, p, s, f, c) =>
+            (x, p, s, f, c, g) =>
             {
-                MemoryRead read = SelectiveScan.Apply(x[0], x[1], p[0], x[2], x[3], p[1], s[0], f, c);
+                MemoryRead read = SelectiveScan.Apply(x[0], x[1], p[0], x[2], x[3], p[1], s[0], f, c, g);
                 return (read.Output, [read.FinalState]);
             }),
         Titans("titans_linear", 1),
@@ -66,7 +66,14 @@ public sealed record OperatorCase(
     /// <summary>Operators that a call may leave at any token; a block of gradients ends with its call.</summary>
     public static TheoryData<string> Continuable => [.. All.Where(each => !each.Name.Contains(' ')).Select(each => each.Name)];
 
+    /// <summary>Operators that take segments.</summary>
+    public static TheoryData<string> Segmented => [.. All.Where(each => !each.Name.StartsWith("titans", StringComparison.Ordinal)).Select(each => each.Name)];
+
     public static OperatorCase Of(string name) => All.Single(each => each.Name == name);
+
+    public (Tensor Output, Tensor[] States) Call(
+        Tensor[] sequences, Tensor[] others, Tensor[] states, OperatorForm form, int? chunk, Segments? segments = null) =>
+        Apply(sequences, others, states, form, chunk, segments);
 
     public override string ToString() => Name;
 
@@ -81,7 +88,7 @@ public sealed record OperatorCase(
 
     private static OperatorCase Titans(string name, int block) => new(
         name, Learning, _ => [], r => [r.Normal(B, H, K, V), r.Normal(B, H, K, V)],
-        (x, _, s, f, c) =>
+        (x, _, s, f, c, g) =>
         {
             TitansRead read = TitansLinear.Apply(x[0], x[1], x[2], x[3], x[4], x[5], block, s[0], s[1], f, c);
             return (read.Output, [read.FinalState, read.FinalMomentum]);
@@ -90,17 +97,17 @@ public sealed record OperatorCase(
     private static OperatorCase TitansLayers(string name, int block, params long[] widths) => new(
         name, Learning, _ => [],
         r => [.. Enumerable.Range(0, 2 * (widths.Length - 1)).Select(i => i % (widths.Length - 1)).Select(l => r.Normal(B, H, widths[l], widths[l + 1]) * 0.4)],
-        (x, _, s, f, c) =>
+        (x, _, s, f, c, g) =>
         {
             int depth = widths.Length - 1;
             TitansMlpRead read = TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], s[..depth], new TitansOptions(block), s[depth..], form: f);
             return (read.Output, [.. read.FinalWeights, .. read.FinalMomenta]);
         });
 
-    private static OperatorCase Matrix(string name, Func<Randoms, long, Tensor[]> sequences, Func<Tensor[], Tensor, OperatorForm, int?, MemoryRead> call) =>
-        new(name, sequences, _ => [], r => [r.Normal(B, H, K, V)], (x, _, s, f, c) =>
+    private static OperatorCase Matrix(string name, Func<Randoms, long, Tensor[]> sequences, Func<Tensor[], Tensor, OperatorForm, int?, Segments?, MemoryRead> call) =>
+        new(name, sequences, _ => [], r => [r.Normal(B, H, K, V)], (x, _, s, f, c, g) =>
         {
-            MemoryRead read = call(x, s[0], f, c);
+            MemoryRead read = call(x, s[0], f, c, g);
             return (read.Output, [read.FinalState]);
         });
 }
@@ -137,15 +144,40 @@ internal static class Numbers
 
     /// <summary>Runs a case with gradients flowing into every output from fixed random weights.</summary>
     public static (Tensor[] Outputs, Tensor[] Gradients) ForwardBackward(
-        OperatorCase each, Tensor[] sequences, Tensor[] others, Tensor[] states, OperatorForm form, int? chunk)
+        OperatorCase each, Tensor[] sequences, Tensor[] others, Tensor[] states, OperatorForm form, int? chunk, Segments? segments = null)
     {
         Tensor[] all = [.. sequences, .. others, .. states];
         Tensor[] leaves = [.. all.Select(x => x.detach().clone().requires_grad_())];
         (Tensor output, Tensor[] finals) = each.Call(
-            leaves[..sequences.Length], leaves[sequences.Length..^states.Length], leaves[^states.Length..], form, chunk);
+            leaves[..sequences.Length], leaves[sequences.Length..^states.Length], leaves[^states.Length..], form, chunk, segments);
         Tensor[] outputs = [output, .. finals];
         Objective(outputs).backward();
         return (outputs, [.. leaves.Select(x => x.grad is { } g ? g : zeros_like(x))]);
+    }
+
+    /// <summary>Compares every input's gradient along a random direction with central differences, 1e-7.</summary>
+    public static void GradientsAreDerivatives(
+        OperatorCase each, Tensor[] sequences, Tensor[] others, Tensor[] states, OperatorForm form, int? chunk, Segments? segments = null)
+    {
+        (_, Tensor[] gradients) = ForwardBackward(each, sequences, others, states, form, chunk, segments);
+        var random = new Randoms(98);
+        Tensor[] inputs = [.. sequences, .. others, .. states];
+        for (int i = 0; i < inputs.Length; i++)
+        {
+            Tensor direction = random.Normal(inputs[i].shape);
+            const double Step = 1e-6;
+            double At(double step)
+            {
+                Tensor[] moved = [.. inputs];
+                moved[i] = inputs[i] + (direction * step);
+                (Tensor output, Tensor[] finals) = each.Call(
+                    moved[..sequences.Length], moved[sequences.Length..^states.Length], moved[^states.Length..], form, chunk, segments);
+                return Objective([output, .. finals]).item<double>();
+            }
+
+            double expected = (At(Step) - At(-Step)) / (2 * Step), actual = (gradients[i] * direction).sum().item<double>();
+            Assert.True(Math.Abs(expected - actual) <= 1e-7 * Math.Max(1, Math.Abs(expected)), $"{each} {form} input {i}: {actual} against {expected}");
+        }
     }
 
     /// <summary>A scalar that depends on every output element with its own weight.</summary>

@@ -45,6 +45,23 @@ public sealed class OperatorLeakTests
     }
 
     [Theory]
+    [MemberData(nameof(OperatorCase.Segmented), MemberType = typeof(OperatorCase))]
+    public void Segments_leave_nothing(string name)
+    {
+        using var scope = NewDisposeScope();
+        foreach (OperatorForm form in SequencePack.Forms)
+        {
+            SequencePack pack = SequencePack.Of(name, form, 58, 5, 0, 18);
+            Segments packed = pack.Segments, gaps = Segments.Skip(zeros(1, 23, dtype: ScalarType.Bool).index_fill_(1, tensor(new long[] { 4, 9 }), true));
+            int held = scope.DisposablesCount;
+            (Tensor output, Tensor[] finals) = pack.Case.Call(pack.Tokens, pack.Others, pack.States, form, 8, packed);
+            Assert.Equal(1 + pack.States.Length, scope.DisposablesCount - held);
+            AssertFlat(() => pack.Run(form));
+            AssertFlat(() => Numbers.ForwardBackward(pack.Case, pack.Tokens, pack.Others, [.. pack.States.Select(x => x.narrow(0, 0, 1))], form, 8, gaps));
+        }
+    }
+
+    [Theory]
     [MemberData(nameof(KernelFormTests.Names), MemberType = typeof(KernelFormTests))]
     public void A_step_of_the_kernels_leaves_nothing(string name)
     {

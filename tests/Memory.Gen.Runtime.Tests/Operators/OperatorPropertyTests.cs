@@ -64,25 +64,7 @@ public sealed class OperatorPropertyTests
             using var scope = NewDisposeScope();
             var random = new Randoms(3);
             Tensor[] sequences = each.Sequences(random, 11), others = each.Others(random), states = each.States(random);
-            (_, Tensor[] gradients) = Numbers.ForwardBackward(each, sequences, others, states, form, 4);
-
-            Tensor[] inputs = [.. sequences, .. others, .. states];
-            for (int i = 0; i < inputs.Length; i++)
-            {
-                Tensor direction = random.Normal(inputs[i].shape);
-                const double Step = 1e-6;
-                double At(double step)
-                {
-                    Tensor[] moved = [.. inputs];
-                    moved[i] = inputs[i] + (direction * step);
-                    (Tensor output, Tensor[] finals) = each.Call(
-                        moved[..sequences.Length], moved[sequences.Length..^states.Length], moved[^states.Length..], form, 4);
-                    return Numbers.Objective([output, .. finals]).item<double>();
-                }
-
-                double expected = (At(Step) - At(-Step)) / (2 * Step), actual = (gradients[i] * direction).sum().item<double>();
-                Assert.True(Math.Abs(expected - actual) <= 1e-7 * Math.Max(1, Math.Abs(expected)), $"{form} input {i}: {actual} against {expected}");
-            }
+            Numbers.GradientsAreDerivatives(each, sequences, others, states, form, 4);
         }
     }
 

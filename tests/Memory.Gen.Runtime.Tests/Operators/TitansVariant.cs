@@ -40,7 +40,7 @@ public sealed record TitansVariant(string Name, TitansOptions Options, params lo
     public int Depth => Widths.Length - 1;
 
     public OperatorCase Case => new(
-        $"titans of {Name}", (r, T) => Sequences(r, T, B, H), r => Others(r, B, H), r => States(r, B, H), (x, others, states, form, _) => Call(x, others, states, form));
+        $"titans of {Name}", (r, T) => Sequences(r, T, B, H), r => Others(r, B, H), r => States(r, B, H), (x, others, states, form, _, _) => Call(x, others, states, form));
 
     /// <summary>q, k of length 1, v, theta, and the gates that there are; steps are small enough that hundreds of tokens do not diverge.</summary>
     public Tensor[] Sequences(Randoms r, long T, long batch, long heads)
