@@ -6,7 +6,10 @@ using Tensor = TorchSharp.torch.Tensor;
 
 namespace Memory.Gen.Runtime.Tests.Operators;
 
-/// <summary>Window and causal attention against the dense masked softmax, with shared key heads, a past, and rows of different age.</summary>
+/// <summary>
+/// Window and causal attention against the dense masked softmax, with shared key heads, a past, rows of different age, several
+/// keys a token, and a prefix that every query sees.
+/// </summary>
 public sealed class SegmentAttentionTests
 {
     private const long B = 2, H = 4, K = 5, V = 3;
@@ -36,11 +39,56 @@ public sealed class SegmentAttentionTests
         var r = new Randoms(21);
         Tensor[] inputs = [r.Normal(B, T, H, K), r.Normal(B, T, G, K), r.Normal(B, T, G, V), r.Normal(B, L, G, K), r.Normal(B, L, G, V)];
         Tensor lengths = tensor(new long[] { Math.Max(0, L - 2), L + 5 });
-        (Tensor expected, Tensor[] expectedGradients) = Differentiate(inputs, x => Dense(x, lengths, window));
-        (Tensor actual, Tensor[] gradients) = Differentiate(
-            inputs, x => SegmentAttention.Apply(x[0], x[1], x[2], window, L == 0 ? null : x[3], L == 0 ? null : x[4], lengths, null, form, 16));
-        Numbers.Close(expected, actual, 1e-10, "output");
-        foreach ((Tensor e, Tensor a) in expectedGradients.Zip(gradients)) Numbers.Close(e, a, 1e-10, "gradient");
+        Compare(
+            inputs,
+            x => Dense(x, lengths, window),
+            x => SegmentAttention.Apply(x[0], x[1], x[2], window, L == 0 ? null : x[3], L == 0 ? null : x[4], lengths, null, form, 16));
+    }
+
+    [Theory]
+    [InlineData(1, 4, 5L, OperatorForm.Reference)]
+    [InlineData(21, 0, 5L, OperatorForm.Reference)]
+    [InlineData(1, 4, null, OperatorForm.Chunked)]
+    [InlineData(21, 7, 5L, OperatorForm.Chunked)]
+    [InlineData(40, 3, null, OperatorForm.Chunked)]
+    public void Keys_of_one_token_are_seen_together_and_the_prefix_always(long T, long L, long? window, OperatorForm form)
+    {
+        const long G = 2, each = 2, P = 3;
+        using var scope = NewDisposeScope();
+        var r = new Randoms(24);
+        Tensor[] inputs =
+        [
+            r.Normal(B, T, H, K), r.Normal(B, each * T, G, K), r.Normal(B, each * T, G, V), r.Normal(B, each * L, G, K), r.Normal(B, each * L, G, V),
+            r.Normal(B, T, H, K), r.Normal(B, P, G, K), r.Normal(B, P, G, V),
+        ];
+        Tensor lengths = tensor(new long[] { Math.Max(0, L - 2), L + 5 });
+        Compare(
+            inputs,
+            x => Dense(x, lengths, window),
+            x => SegmentAttention.Apply(
+                x[0], x[1], x[2], window, x[3], x[4], lengths, null, form, 16, prefixKeys: x[6], prefixValues: x[7], prefixQueries: x[5]));
+    }
+
+    [Fact]
+    public void A_prefix_alone_meets_the_queries_themselves()
+    {
+        using var scope = NewDisposeScope();
+        var r = new Randoms(25);
+        Tensor q = r.Normal(B, 9, H, K), k = r.Normal(B, 9, H, K), v = r.Normal(B, 9, H, V), keys = r.Normal(B, 4, H, K), values = r.Normal(B, 4, H, V);
+        Tensor expected = SegmentAttention.Apply(q, k, v, 3, prefixKeys: keys, prefixValues: values, prefixQueries: q.clone());
+        Numbers.Close(expected, SegmentAttention.Apply(q, k, v, 3, prefixKeys: keys, prefixValues: values), 0, "with a prefix");
+        Numbers.Close(
+            SegmentAttention.Apply(q, k, v, 3),
+            SegmentAttention.Apply(q, k, v, 3, prefixKeys: keys.narrow(1, 0, 0), prefixValues: values.narrow(1, 0, 0)), 0, "with an empty one");
+    }
+
+    [Fact]
+    public void Keys_that_do_not_go_round_are_refused()
+    {
+        using var scope = NewDisposeScope();
+        Tensor q = zeros(1, 4, 2, 3), k = zeros(1, 6, 2, 3), two = zeros(1, 8, 2, 3), odd = zeros(1, 3, 2, 3);
+        Assert.Contains("6 keys for 4 tokens", Assert.Throws<ArgumentException>(() => SegmentAttention.Apply(q, k, k)).Message);
+        Assert.Contains("3 keys, and k has 2 a token", Assert.Throws<ArgumentException>(() => SegmentAttention.Apply(q, two, two, null, odd, odd)).Message);
     }
 
     [Fact]
@@ -67,6 +115,14 @@ public sealed class SegmentAttentionTests
         Assert.True(Numbers.Error(after.narrow(1, 20, 20), before.narrow(1, 20, 20)) > 1e-3);
     }
 
+    private static void Compare(Tensor[] inputs, Func<Tensor[], Tensor> reference, Func<Tensor[], Tensor> call)
+    {
+        (Tensor expected, Tensor[] expectedGradients) = Differentiate(inputs, reference);
+        (Tensor actual, Tensor[] gradients) = Differentiate(inputs, call);
+        Numbers.Close(expected, actual, 1e-10, "output");
+        foreach ((Tensor e, Tensor a) in expectedGradients.Zip(gradients)) Numbers.Close(e, a, 1e-10, "gradient");
+    }
+
     private static (Tensor Output, Tensor[] Gradients) Differentiate(Tensor[] inputs, Func<Tensor[], Tensor> call)
     {
         Tensor[] leaves = [.. inputs.Select(x => x.detach().clone().requires_grad_())];
@@ -77,11 +133,18 @@ public sealed class SegmentAttentionTests
 
     private static Tensor Dense(Tensor[] x, Tensor lengths, long? window)
     {
-        long T = x[0].shape[1], L = x[3].shape[1], G = x[1].shape[2];
-        Tensor keys = cat(new[] { x[3], x[1] }, 1).repeat_interleave(H / G, 2), values = cat(new[] { x[4], x[2] }, 1).repeat_interleave(H / G, 2);
-        Tensor query = arange(L, L + T).view(1, 1, T, 1), key = arange(0, L + T).view(1, 1, 1, L + T);
+        long T = x[0].shape[1], G = x[1].shape[2], each = x[1].shape[1] / T, L = x[3].shape[1] / each;
+        Tensor Heads(Tensor a) => a.repeat_interleave(H / G, 2);
+        Tensor keys = Heads(cat(new[] { x[3], x[1] }, 1)), values = Heads(cat(new[] { x[4], x[2] }, 1));
+        Tensor query = arange(L, L + T).view(1, 1, T, 1), key = arange(0, L + T).repeat_interleave(each).view(1, 1, 1, -1);
         Tensor seen = key.le(query) & key.gt(query - (window ?? L + T)) & key.ge(L - lengths.view(B, 1, 1, 1));
-        Tensor scores = torch.einsum("bthk,bshk->bhts", x[0], keys) / Math.Sqrt(K);
-        return torch.einsum("bhts,bshv->bthv", scores.masked_fill(~seen, double.NegativeInfinity).softmax(-1), values);
+        Tensor scores = torch.einsum("bthk,bshk->bhts", x[0], keys).masked_fill(~seen, double.NegativeInfinity);
+        if (x.Length > 5)
+        {
+            scores = cat(new[] { torch.einsum("bthk,bshk->bhts", x[5], Heads(x[6])), scores }, -1);
+            values = cat(new[] { Heads(x[7]), values }, 1);
+        }
+
+        return torch.einsum("bhts,bshv->bthv", (scores / Math.Sqrt(K)).softmax(-1), values);
     }
 }
