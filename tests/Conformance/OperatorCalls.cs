@@ -72,7 +72,7 @@ internal static class OperatorCalls
 
     private static Dictionary<string, Tensor> TitansLinearCall(OperatorCall c)
     {
-        TitansRead read = TitansLinear.Apply(
+        TitansLinearRead read = TitansLinear.Apply(
             c["q"], c["k"], c["v"], c["theta"], c["eta"], c["alpha"], c.Integer("block"), c.Optional("initial_state"), c.Optional("initial_momentum"), c.Form, c.Chunk);
         return new() { ["o"] = read.Output, ["final_state"] = read.FinalState, ["final_momentum"] = read.FinalMomentum };
     }

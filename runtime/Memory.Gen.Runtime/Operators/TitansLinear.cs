@@ -6,7 +6,7 @@ namespace Memory.Gen.Runtime.Operators;
 /// <param name="Output">What every token read, <c>[B, T, H, V]</c>.</param>
 /// <param name="FinalState">The memory after the last token.</param>
 /// <param name="FinalMomentum">Its momentum.</param>
-public readonly record struct TitansRead(Tensor Output, Tensor FinalState, Tensor FinalMomentum);
+public readonly record struct TitansLinearRead(Tensor Output, Tensor FinalState, Tensor FinalMomentum);
 
 /// <summary>
 /// A matrix that learns while it reads: G = k (M_c^T k - v)^T at the memory M_c its block started with,
@@ -30,7 +30,7 @@ public static class TitansLinear
     /// <param name="form">Null for the fastest that serves the call.</param>
     /// <param name="chunk">Tokens a chunk, rounded up to whole blocks; null for the default. Changes rounding only.</param>
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
-    public static TitansRead Apply(
+    public static TitansLinearRead Apply(
         Tensor q, Tensor k, Tensor v, Tensor theta, Tensor eta, Tensor alpha, int block,
         Tensor? initialState = null, Tensor? initialMomentum = null, OperatorForm? form = null, int? chunk = null)
     {
@@ -48,6 +48,6 @@ public static class TitansLinear
         door.Positive(nameof(chunk), chunk);
         var call = new TitansCall(q, k, v, theta, eta, alpha, [initialState], [initialMomentum], null, null, new TitansOptions(block));
         TitansMlpRead read = TitansMemory.Apply(Name, door, call, [door['K'], door['V']], form, chunk);
-        return new TitansRead(read.Output, read.FinalWeights[0], read.FinalMomenta[0]);
+        return new TitansLinearRead(read.Output, read.FinalWeights[0], read.FinalMomenta[0]);
     }
 }

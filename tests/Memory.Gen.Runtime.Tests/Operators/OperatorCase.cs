@@ -56,12 +56,12 @@ public sealed record OperatorCase(
         TitansLayers("titans_mlp", 1, K, 7, V),
         TitansLayers("titans_mlp in blocks", 6, K, 7, V),
         TitansLayers("titans_mlp of three layers", 4, K, 7, 6, V),
-        .. TitansVariant.All.Select(variant => variant.Case),
+        .. TitansCase.All.Select(variant => variant.Case),
     ];
 
     public static TheoryData<string> Names => [.. All.Select(each => each.Name)];
 
-    public static TheoryData<string> TitansNames => [.. TitansVariant.All.Select(each => each.Name)];
+    public static TheoryData<string> TitansNames => [.. TitansCase.All.Select(each => each.Name)];
 
     /// <summary>Operators that a call may leave at any token; a block of gradients ends with its call.</summary>
     public static TheoryData<string> Continuable => [.. All.Where(each => !each.Name.Contains(' ')).Select(each => each.Name)];
@@ -90,7 +90,7 @@ public sealed record OperatorCase(
         name, Learning, _ => [], r => [r.Normal(B, H, K, V), r.Normal(B, H, K, V)],
         (x, _, s, f, c, g) =>
         {
-            TitansRead read = TitansLinear.Apply(x[0], x[1], x[2], x[3], x[4], x[5], block, s[0], s[1], f, c);
+            TitansLinearRead read = TitansLinear.Apply(x[0], x[1], x[2], x[3], x[4], x[5], block, s[0], s[1], f, c);
             return (read.Output, [read.FinalState, read.FinalMomentum]);
         });
 

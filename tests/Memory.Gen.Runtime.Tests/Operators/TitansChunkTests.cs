@@ -25,10 +25,10 @@ public sealed class TitansChunkTests : IDisposable
     {
         foreach (int block in new[] { 1, 2, 7, 16 })
         {
-            foreach (TitansVariant each in TitansVariant.All.Where(each => each.Depth == Math.Min(depth, 3)))
+            foreach (TitansCase each in TitansCase.All.Where(each => each.Depth == Math.Min(depth, 3)))
             {
                 long[] widths = depth == 4 ? [.. each.Widths[..^1], 4, each.Widths[^1]] : each.Widths;
-                TitansVariant variant = each with { Widths = widths, Options = each.Options with { Block = block, Activation = activation } };
+                TitansCase variant = each with { Widths = widths, Options = each.Options with { Block = block, Activation = activation } };
                 (Tensor[] x, Tensor[] others, Tensor[] states) = (variant.Sequences(r, 37, 2, 2), variant.Others(r, 2, 2), variant.States(r, 2, 2));
                 (Tensor expected, Tensor[] expectedFinals) = variant.Call(x, others, states, OperatorForm.Reference);
                 (Tensor actual, Tensor[] finals) = variant.Call(x, others, states, OperatorForm.Chunked);
@@ -95,7 +95,7 @@ public sealed class TitansChunkTests : IDisposable
     [MemberData(nameof(OperatorCase.TitansNames), MemberType = typeof(OperatorCase))]
     public void Rows_and_heads_do_not_see_each_other(string name)
     {
-        TitansVariant variant = TitansVariant.All.Single(each => each.Name == name);
+        TitansCase variant = TitansCase.All.Single(each => each.Name == name);
         foreach (OperatorForm form in new[] { OperatorForm.Reference, OperatorForm.Chunked })
         {
             (Tensor[] x, Tensor[] others, Tensor[] states) = (variant.Sequences(r, 11, 3, 2), variant.Others(r, 3, 2), variant.States(r, 3, 2));
@@ -115,7 +115,7 @@ public sealed class TitansChunkTests : IDisposable
     [MemberData(nameof(OperatorCase.TitansNames), MemberType = typeof(OperatorCase))]
     public void Later_tokens_change_nothing_before(string name)
     {
-        TitansVariant variant = TitansVariant.All.Single(each => each.Name == name);
+        TitansCase variant = TitansCase.All.Single(each => each.Name == name);
         (Tensor[] x, Tensor[] others, Tensor[] states) = (variant.Sequences(r, 22, 2, 2), variant.Others(r, 2, 2), variant.States(r, 2, 2));
         Tensor[] changed = [.. x.Select(each => each.clone())];
         foreach (Tensor each in changed) each.narrow(1, 13, 1).mul_(0.5);

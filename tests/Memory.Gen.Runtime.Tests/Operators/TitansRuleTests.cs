@@ -83,7 +83,7 @@ public sealed class TitansRuleTests : IDisposable
     [MemberData(nameof(Forms))]
     public void Without_steps_and_gates_a_token_reads_the_first_weights(OperatorForm form)
     {
-        foreach (TitansVariant variant in TitansVariant.All.Where(each => !each.Momentum || !each.Forgetting || each.Residual))
+        foreach (TitansCase variant in TitansCase.All.Where(each => !each.Momentum || !each.Forgetting || each.Residual))
         {
             (Tensor[] x, Tensor[] others, Tensor[] states) = (variant.Sequences(r, T, B, H), variant.Others(r, B, H), variant.States(r, B, H));
             for (int i = 3; i < x.Length; i++) x[i].zero_();
@@ -99,7 +99,7 @@ public sealed class TitansRuleTests : IDisposable
     [MemberData(nameof(Forms))]
     public void Forgetting_everything_leaves_the_momentum_alone(OperatorForm form)
     {
-        TitansVariant variant = TitansVariant.All.Single(each => each.Name == "two layers");
+        TitansCase variant = TitansCase.All.Single(each => each.Name == "two layers");
         (Tensor[] x, Tensor[] states) = (variant.Sequences(r, T, B, H), variant.States(r, B, H));
         const long Total = 13;
         x[5].select(1, Total).fill_(1);
@@ -122,7 +122,7 @@ public sealed class TitansRuleTests : IDisposable
         foreach (int depth in new[] { 1, 2 })
         {
             long[] widths = [K, .. Enumerable.Repeat(7L, depth - 1), V];
-            TitansVariant with = new("with", new TitansOptions(6), widths), without = with with { Momentum = false };
+            TitansCase with = new("with", new TitansOptions(6), widths), without = with with { Momentum = false };
             (Tensor[] x, Tensor[] states) = (with.Sequences(r, T, B, H), with.States(r, B, H));
             x[4].zero_();
             (Tensor expected, Tensor[] finals) = with.Call(x, [], states, form);
@@ -149,7 +149,7 @@ public sealed class TitansRuleTests : IDisposable
     [MemberData(nameof(Forms))]
     public void Decay_toward_the_first_weights_keeps_them(OperatorForm form)
     {
-        foreach (TitansVariant variant in TitansVariant.All.Where(each => each.Target))
+        foreach (TitansCase variant in TitansCase.All.Where(each => each.Target))
         {
             (Tensor[] x, Tensor[] others, Tensor[] states) = (variant.Sequences(r, T, B, H), variant.Others(r, B, H), variant.States(r, B, H));
             x[3].zero_();
@@ -164,10 +164,10 @@ public sealed class TitansRuleTests : IDisposable
     [MemberData(nameof(Forms))]
     public void Clipping_bounds_a_step_and_leaves_small_ones(OperatorForm form)
     {
-        TitansVariant free = TitansVariant.All.Single(each => each.Name == "two layers") with { Options = new TitansOptions(1), Momentum = false, Forgetting = false };
+        TitansCase free = TitansCase.All.Single(each => each.Name == "two layers") with { Options = new TitansOptions(1), Momentum = false, Forgetting = false };
         (Tensor[] x, Tensor[] states) = (free.Sequences(r, 1, 1, 1), free.States(r, 1, 1));
         x[3].fill_(1);
-        double StepOf(TitansVariant variant)
+        double StepOf(TitansCase variant)
         {
             (_, Tensor[] finals) = variant.Call(x, [], states, form);
             return Math.Sqrt(finals.Zip(states).Sum(pair => (pair.First - pair.Second).pow(2).sum().item<double>()));

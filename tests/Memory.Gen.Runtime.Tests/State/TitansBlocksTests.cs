@@ -12,7 +12,7 @@ namespace Memory.Gen.Runtime.Tests.State;
 /// <summary>A Titans memory read in pieces is the memory read at once.</summary>
 public sealed class TitansBlocksTests : IDisposable
 {
-    private const long B = TitansVariant.B, H = TitansVariant.H, T = 23;
+    private const long B = TitansCase.B, H = TitansCase.H, T = 23;
 
     private readonly DisposeScope scope = NewDisposeScope();
     private readonly Randoms r = new(80);
@@ -24,7 +24,7 @@ public sealed class TitansBlocksTests : IDisposable
     [Theory, MemberData(nameof(Names))]
     public void Any_split_equals_the_whole(string name)
     {
-        TitansVariant variant = Variant(name);
+        TitansCase variant = Variant(name);
         (Tensor[] x, Tensor[] others, Tensor[] initial) = Inputs(variant);
         using var whole = new TitansState(variant, B);
         Tensor expected = variant.Call(x, others, initial, OperatorForm.Reference).Output;
@@ -46,7 +46,7 @@ public sealed class TitansBlocksTests : IDisposable
     [Theory, MemberData(nameof(Names))]
     public void Rows_stand_at_different_places_of_their_blocks(string name)
     {
-        TitansVariant variant = Variant(name);
+        TitansCase variant = Variant(name);
         (Tensor[] x, Tensor[] others, Tensor[] initial) = Inputs(variant);
         using var state = new TitansState(variant, B);
         const long Before = 5;
@@ -70,7 +70,7 @@ public sealed class TitansBlocksTests : IDisposable
     [Fact]
     public void Float32_is_within_its_limit()
     {
-        TitansVariant variant = Variant("two layers");
+        TitansCase variant = Variant("two layers");
         (Tensor[] x, Tensor[] others, Tensor[] initial) = Inputs(variant, ScalarType.Float32);
         using var whole = new TitansState(variant, B, ScalarType.Float32);
         Tensor expected = whole.Advance(x, others, initial);
@@ -82,7 +82,7 @@ public sealed class TitansBlocksTests : IDisposable
     [Fact]
     public void A_state_of_a_16_bit_model_keeps_weights_in_float32_and_tokens_as_they_are()
     {
-        TitansVariant variant = Variant("two layers");
+        TitansCase variant = Variant("two layers");
         (Tensor[] x, Tensor[] others, Tensor[] initial) = Inputs(variant, ScalarType.BFloat16);
         initial = [.. initial.Select(each => each.to(ScalarType.Float32))];
         using var whole = new TitansState(variant, B, ScalarType.BFloat16);
@@ -97,7 +97,7 @@ public sealed class TitansBlocksTests : IDisposable
     [Theory, MemberData(nameof(Names))]
     public void Bytes_are_those_of_the_formula_at_any_time(string name)
     {
-        TitansVariant variant = Variant(name);
+        TitansCase variant = Variant(name);
         (Tensor[] x, Tensor[] others, Tensor[] initial) = Inputs(variant);
         (long memory, long cache) = TitansBlocks.Elements(H, variant.Widths, variant.Options.Block, variant.Momentum, variant.Forgetting);
         using var state = new TitansState(variant, B);
@@ -109,7 +109,7 @@ public sealed class TitansBlocksTests : IDisposable
     [Theory, MemberData(nameof(Names))]
     public void A_state_saved_in_the_middle_of_a_block_goes_on(string name)
     {
-        TitansVariant variant = Variant(name);
+        TitansCase variant = Variant(name);
         (Tensor[] x, Tensor[] others, Tensor[] initial) = Inputs(variant);
         using var folder = new TemporaryFolder();
         using var state = new TitansState(variant, B);
@@ -128,7 +128,7 @@ public sealed class TitansBlocksTests : IDisposable
     [Theory, MemberData(nameof(Names))]
     public void Gradients_flow_across_splits_until_detach(string name)
     {
-        TitansVariant variant = Variant(name);
+        TitansCase variant = Variant(name);
         (Tensor[] x, Tensor[] others, Tensor[] initial) = Inputs(variant);
         Tensor[] leaves = [.. x.Concat(others).Concat(initial).Select(each => each.requires_grad_())];
         Tensor weights = r.Normal(B, T, H, variant.Widths[^1]);
@@ -152,7 +152,7 @@ public sealed class TitansBlocksTests : IDisposable
     [Fact]
     public void A_row_begins_with_a_copy_of_the_weights_it_is_given()
     {
-        TitansVariant variant = Variant("two layers");
+        TitansCase variant = Variant("two layers");
         (Tensor[] x, Tensor[] others, Tensor[] initial) = Inputs(variant);
         using var state = new TitansState(variant, B);
         state.Advance([.. x.Select(each => each.narrow(1, 0, 2))], others, initial);
@@ -169,7 +169,7 @@ public sealed class TitansBlocksTests : IDisposable
     [Fact]
     public void Wrong_rules_are_refused_and_change_nothing()
     {
-        TitansVariant variant = Variant("two layers");
+        TitansCase variant = Variant("two layers");
         (Tensor[] x, Tensor[] others, Tensor[] initial) = Inputs(variant);
         using var state = new TitansState(variant, B);
         using var step = state.Begin(B, T);
@@ -182,9 +182,9 @@ public sealed class TitansBlocksTests : IDisposable
             state.Blocks.Read(x[0], x[1], x[2], x[3], eta, alpha, weights, null, options);
     }
 
-    private static TitansVariant Variant(string name) => TitansVariant.All.Single(each => each.Name == name);
+    private static TitansCase Variant(string name) => TitansCase.All.Single(each => each.Name == name);
 
-    private (Tensor[] Sequences, Tensor[] Others, Tensor[] Initial) Inputs(TitansVariant variant, ScalarType dtype = ScalarType.Float64)
+    private (Tensor[] Sequences, Tensor[] Others, Tensor[] Initial) Inputs(TitansCase variant, ScalarType dtype = ScalarType.Float64)
     {
         Tensor[] In(Tensor[] all) => [.. all.Select(each => each.to(dtype))];
         return (In(variant.Sequences(r, T, B, H)), In(variant.Others(r, B, H)), In(variant.States(r, B, H)));
@@ -213,9 +213,9 @@ public sealed class TitansBlocksLeakTests
     public void Nothing_is_left_behind()
     {
         using var outer = NewDisposeScope();
-        TitansVariant variant = TitansVariant.All.Single(each => each.Name == "two layers with residual");
+        TitansCase variant = TitansCase.All.Single(each => each.Name == "two layers with residual");
         var r = new Randoms(82);
-        Tensor[] x = variant.Sequences(r, 7, 2, TitansVariant.H), others = variant.Others(r, 2, TitansVariant.H), initial = variant.States(r, 2, TitansVariant.H);
+        Tensor[] x = variant.Sequences(r, 7, 2, TitansCase.H), others = variant.Others(r, 2, TitansCase.H), initial = variant.States(r, 2, TitansCase.H);
         long before = Models.ResourceTests.Settled();
         using (var state = new TitansState(variant, 2))
         {

@@ -11,12 +11,12 @@ internal sealed class TitansState : MemoryState
 {
     public const string ModelName = "Titans";
 
-    private readonly TitansVariant variant;
+    private readonly TitansCase variant;
 
-    public TitansState(TitansVariant variant, long batch, ScalarType dtype = ScalarType.Float64) : base(ModelName, "0123abcd", batch, CPU, dtype)
+    public TitansState(TitansCase variant, long batch, ScalarType dtype = ScalarType.Float64) : base(ModelName, "0123abcd", batch, CPU, dtype)
     {
         this.variant = variant;
-        Blocks = new TitansBlocks(new Layer(this), "memory", TitansVariant.H, variant.Widths, variant.Options.Block, variant.Momentum, variant.Forgetting);
+        Blocks = new TitansBlocks(new Layer(this), "memory", TitansCase.H, variant.Widths, variant.Options.Block, variant.Momentum, variant.Forgetting);
     }
 
     public TitansBlocks Blocks { get; }
@@ -28,7 +28,7 @@ internal sealed class TitansState : MemoryState
         return copy;
     }
 
-    public static TitansState Load(TitansVariant variant, string path)
+    public static TitansState Load(TitansCase variant, string path)
     {
         var state = new TitansState(variant, BatchOf(path), DtypeOf(path));
         state.Read(path);

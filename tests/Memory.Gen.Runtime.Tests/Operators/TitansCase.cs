@@ -8,12 +8,12 @@ namespace Memory.Gen.Runtime.Tests.Operators;
 /// <param name="Name">What it is.</param>
 /// <param name="Options">Block and switches.</param>
 /// <param name="Widths">The first layer's inputs, then every layer's outputs.</param>
-public sealed record TitansVariant(string Name, TitansOptions Options, params long[] Widths)
+public sealed record TitansCase(string Name, TitansOptions Options, params long[] Widths)
 {
     public const long B = 2, H = 2;
 
     /// <summary>One of every switch, alone and together.</summary>
-    public static IReadOnlyList<TitansVariant> All { get; } =
+    public static IReadOnlyList<TitansCase> All { get; } =
     [
         new("matrix", new TitansOptions(6), 5, 3),
         new("matrix without gates", new TitansOptions(4), 5, 3) { Momentum = false, Forgetting = false },
