@@ -19,8 +19,9 @@ public static partial class torch
             Made(LibTorch.lt_addmm(Handle, mat1.Handle, mat2.Handle, beta, alpha), this, mat1, mat2);
         public Tensor addmm_(Tensor mat1, Tensor mat2, float beta = 1, float alpha = 1) =>
             Changed(LibTorch.lt_addmm_(Handle, mat1.Handle, mat2.Handle, beta, alpha), mat1, mat2);
+        // As in TorchSharp 0.107, which mixes up the arguments: beta batch2 + alpha this batch1.
         public Tensor baddbmm(Tensor batch1, Tensor batch2, float beta = 1, float alpha = 1) =>
-            Made(LibTorch.lt_baddbmm(Handle, batch1.Handle, batch2.Handle, beta, alpha), this, batch1, batch2);
+            Made(LibTorch.lt_baddbmm(batch2.Handle, Handle, batch1.Handle, beta, alpha), this, batch1, batch2);
         public Tensor addmv(Tensor mat, Tensor vec, float beta = 1, float alpha = 1) =>
             Made(LibTorch.lt_addmv(Handle, mat.Handle, vec.Handle, beta, alpha), this, mat, vec);
         public Tensor addmv_(Tensor mat, Tensor vec, float beta = 1, float alpha = 1) =>

@@ -44,7 +44,7 @@ internal sealed class AdditiveChunks : OperatorFunction<AdditiveChunks, ChunkedO
         }
 
         states = states.view(M, K, V);
-        Tensor output = torch.baddbmm((queries * (decay.FromStart * options.Scale)).bmm(states), P, values);
+        Tensor output = Products.Add((queries * (decay.FromStart * options.Scale)).bmm(states), P, values);
         saved?.AddRange([logDecay, queries, keys, values, decay.Pairs, decay.FromStart, decay.ToEnd, P, states, S]);
         return [layout.Merge(output), S.view(initial.shape)];
     }
@@ -75,9 +75,9 @@ internal sealed class AdditiveChunks : OperatorFunction<AdditiveChunks, ChunkedO
 
         dStates = dStates.view(M, K, V);
         Tensor dP = dO.bmm(values.transpose(1, 2).contiguous()).mul_(pairs).mul_(options.Scale);
-        Tensor dQ = torch.baddbmm(dO.bmm(states.transpose(1, 2).contiguous()).mul_(scaled), dP, keys);
-        Tensor dK = torch.baddbmm(values.bmm(dStates.transpose(1, 2).contiguous()).mul_(toEnd), dP.transpose(1, 2), queries);
-        Tensor dV = torch.baddbmm((keys * toEnd).bmm(dStates), P.transpose(1, 2), dO);
+        Tensor dQ = Products.Add(dO.bmm(states.transpose(1, 2).contiguous()).mul_(scaled), dP, keys);
+        Tensor dK = Products.Add(values.bmm(dStates.transpose(1, 2).contiguous()).mul_(toEnd), dP.transpose(1, 2), queries);
+        Tensor dV = Products.Add((keys * toEnd).bmm(dStates), P.transpose(1, 2), dO);
         Tensor dRunning = (queries * dQ).sum(2) - (keys * dK).sum(2);
         DeltaChunks.AddCarries(dRunning, states, dStates, final, R);
 

@@ -37,7 +37,7 @@ internal sealed class AttentionBlocks : OperatorFunction<AttentionBlocks, Attent
         {
             using var scope = NewDisposeScope();
             Tensor Rows(Tensor x) => x.narrow(2, block.Start, block.Length).reshape(shape.Memories, -1, x.shape[3]);
-            Tensor scores = torch.baddbmm(masks.For(block), Rows(queries), keysT.narrow(2, block.FirstKey, block.Keys));
+            Tensor scores = Products.Add(masks.For(block), Rows(queries), keysT.narrow(2, block.FirstKey, block.Keys));
             Tensor weights = (prefixScores is null ? scores : cat(new[] { Rows(prefixScores), scores }, 2)).softmax(-1);
             Tensor read = weights.narrow(2, weights.shape[2] - block.Keys, block.Keys).bmm(values.narrow(1, block.FirstKey, block.Keys));
             if (prefixValues is not null) read.add_(weights.narrow(2, 0, prefixValues.shape[1]).bmm(prefixValues));

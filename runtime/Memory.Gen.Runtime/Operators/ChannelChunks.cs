@@ -65,7 +65,7 @@ internal sealed class ChannelChunks : OperatorFunction<ChannelChunks, ChunkedOpt
         }
 
         states = states.view(M, K, V);
-        Tensor output = torch.baddbmm((queries * fromStart).bmm(states), P, values);
+        Tensor output = Products.Add((queries * fromStart).bmm(states), P, values);
         saved?.AddRange([logDecay, queries, keys, values, a, factors, P, states, S]);
         return [layout.Merge(output), S.view(initial.shape)];
     }
@@ -100,7 +100,7 @@ internal sealed class ChannelChunks : OperatorFunction<ChannelChunks, ChunkedOpt
         Tensor dP = dO.bmm(values.transpose(1, 2).contiguous());
         Tensor dQ = dO.bmm(states.transpose(1, 2).contiguous()).mul_(fromStart);
         Tensor dK = values.bmm(dStates.transpose(1, 2).contiguous()).mul_(toEnd);
-        Tensor dV = torch.baddbmm((keys * toEnd).bmm(dStates), P.transpose(1, 2), dO);
+        Tensor dV = Products.Add((keys * toEnd).bmm(dStates), P.transpose(1, 2), dO);
 
         for (long s = Triangle, level = 2; s < C; s *= 2, level++)
         {

@@ -58,7 +58,7 @@ internal sealed class DeltaChunks : OperatorFunction<DeltaChunks, ChunkedOptions
 
         states = states.view(M, K, V);
         Tensor fromStart = queries * decay.FromStart;
-        Tensor output = torch.baddbmm(fromStart.bmm(states), P, U).mul_(options.Scale);
+        Tensor output = Products.Add(fromStart.bmm(states), P, U).mul_(options.Scale);
         saved?.AddRange([v, logDecay, beta, qk, decay.Pairs, decay.FromStart, decay.ToEnd, P, inverse, W, states, U, S, fromStart]);
         return [layout.Merge(output), S.view(initial.shape)];
     }

@@ -26,8 +26,8 @@ internal static class Recurrence
         {
             if (decays is not null) S = S * decays[t].reshape(B * H, -1, 1);
             Tensor key = keys[t].reshape(B * H, 1, K), u = values[t].reshape(B * H, 1, V);
-            if (strengths is not null) u = torch.baddbmm(u, key, S, beta: 1, alpha: -1) * strengths[t].reshape(B * H, 1, 1);
-            S = torch.baddbmm(S, key.transpose(1, 2), u);
+            if (strengths is not null) u = Products.Add(u, key, S, alpha: -1) * strengths[t].reshape(B * H, 1, 1);
+            S = Products.Add(S, key.transpose(1, 2), u);
             outputs[t] = queries[t].reshape(B * H, 1, K).bmm(S).view(B, 1, H, V);
         }
 

@@ -129,6 +129,7 @@ public sealed class OperationTests
         AssertValues(product, einsum("ik,kj->ij", a, b));
         AssertValues(product, a.unsqueeze(0).bmm(b.unsqueeze(0)));
         AssertValues([.. product.Select(each => 2 + 3 * each)], c.addmm(a, b, beta: 2, alpha: 3));
+        AssertValues(product, baddbmm(a.unsqueeze(0), b.unsqueeze(0), zeros(1, 2, 2, dtype: float64)));
         AssertValues(product, tensordot(a, b, 1));
         AssertValues([3, 4, 6, 8], Numbers.Tensor([1, 2]).outer(Numbers.Tensor([3, 4])));
         AssertValues([11], Numbers.Tensor([1, 2]).dot(Numbers.Tensor([3, 4])));
@@ -188,7 +189,7 @@ public sealed class OperationTests
     {
         using var scope = NewDisposeScope();
         Tensor a = ones(2, 3);
-        var error = Assert.Throws<ExternalException>(() => a.matmul(a));
+        var error = Assert.Throws<ExternalException>(() => a.mm(a));
         Assert.Equal("mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)", error.Message);
         Assert.Equal("The size of tensor a (3) must match the size of tensor b (2) at non-singleton dimension 1",
             Assert.Throws<ExternalException>(() => a + ones(2, 2)).Message);
