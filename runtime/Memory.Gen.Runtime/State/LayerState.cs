@@ -13,6 +13,11 @@ public abstract class LayerState(MemoryState owner, string prefix)
     /// <summary>The same as numbers; they are read from the device once a call.</summary>
     public IReadOnlyList<long> RowPositions => owner.RowPositions;
 
+    /// <summary>Adds a number to <see cref="MemoryState.AuxiliaryLoss"/> of this call.</summary>
+    /// <param name="loss"><c>[]</c>. The state takes it over.</param>
+    /// <exception cref="InvalidOperationException">No transaction is open.</exception>
+    public void AddLoss(Tensor loss) => owner.AddLoss(loss);
+
     /// <summary>A memory <c>[B, shape...]</c>, zeros at first, kept in float32, or float64 when the model is.</summary>
     /// <param name="name">Its name within the layer.</param>
     /// <param name="shape">Sizes after the batch axis.</param>

@@ -11,7 +11,7 @@ namespace Memory.Gen.Runtime;
 public abstract class MemoryState : IDisposable
 {
     private readonly List<StateTensor> tensors = [];
-    private Tensor? positions;
+    private Tensor? positions, auxiliaryLoss, pendingLoss;
     private long[]? rowPositions;
     private bool disposed;
 
@@ -64,6 +64,20 @@ public abstract class MemoryState : IDisposable
     /// <summary>Bytes held for all rows, positions included.</summary>
     public long Bytes => tensors.Sum(t => t.Bytes) + Batch * sizeof(long);
 
+    /// <summary>
+    /// A number <c>[]</c> to add to the training loss: the sum of what the layers of the last Prefill or Step asked for (a
+    /// router's balance). Null where they asked for nothing, or gradients were off. The state owns it; gradients flow
+    /// through it until <see cref="Detach"/>.
+    /// </summary>
+    public Tensor? AuxiliaryLoss
+    {
+        get
+        {
+            ThrowIfDisposed();
+            return auxiliaryLoss;
+        }
+    }
+
     /// <summary><see cref="Positions"/> as numbers.</summary>
     internal IReadOnlyList<long> RowPositions
     {
@@ -100,6 +114,7 @@ public abstract class MemoryState : IDisposable
             tensor.Clear();
         positions?.Dispose();
         (positions, rowPositions) = (null, null);
+        SetAuxiliaryLoss(null);
     }
 
     /// <summary>Forgets what the given rows have read; the others, and gradients through them, stay as they are.</summary>
@@ -139,6 +154,7 @@ public abstract class MemoryState : IDisposable
         RequireIdle();
         foreach (var tensor in tensors)
             tensor.Replace(value => value.detach());
+        SetAuxiliaryLoss(auxiliaryLoss?.detach());
     }
 
     /// <summary>Saves the state as safetensors; the file is whole or not there. Gradients are not part of it.</summary>
@@ -157,6 +173,8 @@ public abstract class MemoryState : IDisposable
             tensor.Dispose();
         positions?.Dispose();
         positions = null;
+        pendingLoss?.Dispose();
+        SetAuxiliaryLoss(null);
         disposed = true;
         GC.SuppressFinalize(this);
     }
@@ -210,10 +228,14 @@ public abstract class MemoryState : IDisposable
         using var scope = NewDisposeScope();
         Tensor next = Positions + tokens;
         foreach (var tensor in tensors)
+            tensor.Prepare();
+        foreach (var tensor in tensors)
             tensor.Commit();
         long[]? nextRows = rowPositions is null ? null : Array.ConvertAll(rowPositions, position => position + tokens);
         SetPositions(next);
         rowPositions = nextRows;
+        SetAuxiliaryLoss(pendingLoss);
+        pendingLoss = null;
         InTransaction = false;
     }
 
@@ -221,7 +243,20 @@ public abstract class MemoryState : IDisposable
     {
         foreach (var tensor in tensors)
             tensor.Discard();
+        pendingLoss?.Dispose();
+        pendingLoss = null;
         InTransaction = false;
+    }
+
+    internal void AddLoss(Tensor loss)
+    {
+        if (!InTransaction)
+            throw new InvalidOperationException($"A loss can only be added to a state of {Model} between Begin and Commit; use the model's Prefill or Step.");
+        if (loss.dim() != 0)
+            throw new ArgumentException($"A loss is a single number []; this one has shape [{string.Join(", ", loss.shape)}].", nameof(loss));
+        Tensor sum = (pendingLoss is null ? loss : pendingLoss + loss).DetachFromDisposeScope();
+        pendingLoss?.Dispose();
+        pendingLoss = sum;
     }
 
     internal void SetPositions(Tensor next)
@@ -232,6 +267,12 @@ public abstract class MemoryState : IDisposable
     }
 
     internal void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(disposed, this);
+
+    private void SetAuxiliaryLoss(Tensor? next)
+    {
+        auxiliaryLoss?.Dispose();
+        auxiliaryLoss = next?.DetachFromDisposeScope();
+    }
 
     private void RequireIdle()
     {

@@ -2,12 +2,20 @@ using static TorchSharp.torch;
 
 namespace Memory.Gen.Runtime;
 
-/// <summary>One tensor of a state, <c>[B, ...]</c>. It begins as zeros and is replaced, never changed in place.</summary>
-public sealed class StateTensor
+/// <summary>
+/// One tensor of a state, <c>[B, ...]</c>. It begins as zeros; a call replaces it, or some of its rows. Inside a transaction
+/// nothing of what was committed changes.
+/// </summary>
+public sealed class StateTensor : IStateSlot
 {
     private readonly MemoryState owner;
     private readonly long[] initialShape;
     private Tensor? committed, pending;
+    private RowUpdate? pendingRows;
+
+    // Whether the storage of committed, or of pending, was made here and was never shown to a graph: then rows of it can
+    // be written in place.
+    private bool committedIsPrivate, pendingIsPrivate;
 
     internal StateTensor(MemoryState owner, string name, long[] shape, ScalarType dtype, bool grows)
     {
@@ -29,14 +37,17 @@ public sealed class StateTensor
 
     /// <summary>
     /// What the state holds now: inside a transaction what was last written, else what was committed. The state owns it;
-    /// do not dispose it.
+    /// do not dispose it. The next call may write into it: clone what has to stay.
     /// </summary>
     public Tensor Value
     {
         get
         {
             owner.ThrowIfDisposed();
-            return pending ?? (committed ??= zeros(initialShape, dtype: Dtype, device: owner.Device).DetachFromDisposeScope());
+            MergeRows();
+            if (is_grad_enabled())
+                committedIsPrivate = pendingIsPrivate = false;
+            return pending ?? Committed();
         }
     }
 
@@ -51,15 +62,33 @@ public sealed class StateTensor
     /// <exception cref="ArgumentException">The shape does not fit.</exception>
     public void Update(Tensor next)
     {
-        if (!owner.InTransaction)
-            throw new InvalidOperationException($"State tensor '{Name}' can only be written between Begin and Commit; use the model's Prefill or Step.");
+        RequireTransaction();
         if (ReferenceEquals(next, pending) || ReferenceEquals(next, committed))
             return;
         if (!Fits(next.shape))
             throw new ArgumentException($"State tensor '{Name}' is [{string.Join(", ", Shape)}]; it cannot take [{string.Join(", ", next.shape)}].");
         Tensor own = Own(next);
-        pending?.Dispose();
+        Discard();
         pending = own;
+    }
+
+    /// <summary>
+    /// Writes the next value of some rows; the others stay. Without gradients this costs nothing for them: the rows are
+    /// written in place when the transaction commits.
+    /// </summary>
+    /// <param name="rows"><c>[N]</c> int64: which, each at most once, counted over the leading axes (over B and M of a state
+    /// <c>[B, M, ...]</c> whose rows are <c>[...]</c>).</param>
+    /// <param name="next"><c>[N, ...]</c>, their next values.</param>
+    /// <exception cref="InvalidOperationException">No transaction is open.</exception>
+    /// <exception cref="ArgumentException">The shapes do not fit.</exception>
+    public void UpdateRows(Tensor rows, Tensor next)
+    {
+        RequireTransaction();
+        long[] shape = next.shape;
+        if (!FitsRows(shape) || !rows.shape.SequenceEqual(shape[..1]))
+            throw new ArgumentException($"State tensor '{Name}' is [{string.Join(", ", Shape)}]; it cannot take rows [{string.Join(", ", shape)}] at indices [{string.Join(", ", rows.shape)}].");
+        MergeRows();
+        pendingRows = new RowUpdate(rows.alias().DetachFromDisposeScope(), Own(next));
     }
 
     internal bool Fits(IReadOnlyList<long> shape)
@@ -72,19 +101,36 @@ public sealed class StateTensor
         return true;
     }
 
+    private bool FitsRows(long[] shape) =>
+        shape.Length > 0 && shape.Length <= initialShape.Length && shape.Skip(1).SequenceEqual(Shape.TakeLast(shape.Length - 1));
+
+    /// <summary>Everything of a commit that can fail: rows that may not be written in place become a whole new value.</summary>
+    internal void Prepare()
+    {
+        if (pending is not null || !committedIsPrivate || is_grad_enabled())
+            MergeRows();
+    }
+
     internal void Commit()
     {
-        if (pending is null)
-            return;
-        committed?.Dispose();
-        committed = pending;
-        pending = null;
+        if (pendingRows is { } update)
+            update.WriteInto(committed!);
+        if (pending is { } next)
+        {
+            committed?.Dispose();
+            (committed, committedIsPrivate) = (next, pendingIsPrivate);
+            pending = null;
+        }
+        Discard();
     }
 
     internal void Discard()
     {
         pending?.Dispose();
         pending = null;
+        pendingIsPrivate = false;
+        pendingRows?.Dispose();
+        pendingRows = null;
     }
 
     /// <summary>Replaces the committed value outside a transaction.</summary>
@@ -93,13 +139,13 @@ public sealed class StateTensor
         if (committed is null)
             return;
         Tensor replaced = next(committed).DetachFromDisposeScope();
-        committed.Dispose();
+        Clear();
         committed = replaced;
     }
 
     internal void Set(Tensor value)
     {
-        committed?.Dispose();
+        Clear();
         committed = value.DetachFromDisposeScope();
     }
 
@@ -108,6 +154,7 @@ public sealed class StateTensor
     {
         committed?.Dispose();
         committed = null;
+        committedIsPrivate = false;
     }
 
     internal void Dispose()
@@ -123,6 +170,31 @@ public sealed class StateTensor
             committed = other.committed.clone().DetachFromDisposeScope();
     }
 
+    private Tensor Committed()
+    {
+        if (committed is null)
+        {
+            committed = zeros(initialShape, dtype: Dtype, device: owner.Device).DetachFromDisposeScope();
+            committedIsPrivate = !is_grad_enabled();
+        }
+        return committed;
+    }
+
+    private void MergeRows()
+    {
+        if (pendingRows is not { } update)
+            return;
+        Tensor merged = update.Into(pending ?? Committed());
+        Discard();
+        (pending, pendingIsPrivate) = (merged, !is_grad_enabled());
+    }
+
+    private void RequireTransaction()
+    {
+        if (!owner.InTransaction)
+            throw new InvalidOperationException($"State tensor '{Name}' can only be written between Begin and Commit; use the model's Prefill or Step.");
+    }
+
     // A view would keep all of its source alive (a window cache is the end of a longer tensor), so it is made compact.
     private Tensor Own(Tensor next)
     {
@@ -131,5 +203,30 @@ public sealed class StateTensor
             : next.storage_offset() != 0 ? next.clone()
             : next;
         return own.DetachFromDisposeScope();
+    }
+
+    /// <summary>Next values of some rows, the trailing axes of a value.</summary>
+    private sealed record RowUpdate(Tensor Rows, Tensor Next) : IDisposable
+    {
+        /// <summary>A copy of a value with these rows in it.</summary>
+        public Tensor Into(Tensor value)
+        {
+            using var scope = NewDisposeScope();
+            return Flat(value).index_copy(0, Rows, Next).view(value.shape).DetachFromDisposeScope();
+        }
+
+        public void WriteInto(Tensor value)
+        {
+            using var scope = NewDisposeScope();
+            Flat(value).index_copy_(0, Rows, Next);
+        }
+
+        public void Dispose()
+        {
+            Rows.Dispose();
+            Next.Dispose();
+        }
+
+        private Tensor Flat(Tensor value) => value.flatten(0, value.dim() - Next.dim());
     }
 }

@@ -163,7 +163,8 @@ public sealed class Trainer : IDisposable
             loss = mean.to(ScalarType.Float64).item<double>();
             RequireNumber("loss", loss, learningRate);
             module.zero_grad();
-            mean.backward();
+            // What is reported is the loss of the text alone.
+            (state.AuxiliaryLoss is { } auxiliary ? mean + auxiliary : mean).backward();
             ReduceGradients?.Invoke(optimization.Parameters);
             norm = optimization.GradientNorm();
             RequireNumber("norm of the gradient", norm, learningRate);

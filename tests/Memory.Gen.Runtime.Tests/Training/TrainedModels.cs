@@ -18,14 +18,17 @@ public sealed partial class OtherModel;
 
 /// <summary>
 /// A model without sequence: a token's logit is the parameter times the tokens its row has read if the token is the favourite, else 0.
+/// It asks for a loss beside that of the text where it has a pull.
 /// </summary>
 internal sealed class PositionModel : nn.Module<Tensor, Tensor>, IMemoryModel<PositionModel.State>
 {
     private readonly Parameter slope;
     private readonly long vocabSize, favourite;
+    private readonly double pull;
 
-    public PositionModel(double slope, long vocabSize = 256, long favourite = 'a') : base(nameof(PositionModel))
+    public PositionModel(double slope, long vocabSize = 256, long favourite = 'a', double pull = 0) : base(nameof(PositionModel))
     {
+        this.pull = pull;
         this.slope = new Parameter(tensor(new[] { slope }));
         (this.vocabSize, this.favourite) = (vocabSize, favourite);
         register_parameter("slope", this.slope);
@@ -50,6 +53,8 @@ internal sealed class PositionModel : nn.Module<Tensor, Tensor>, IMemoryModel<Po
         Tensor read = state.Positions.unsqueeze(-1) + arange(tokens.shape[1], dtype: ScalarType.Int64);
         Tensor one = zeros([vocabSize], dtype: ScalarType.Float64);
         one[favourite] = 1;
+        if (pull != 0)
+            state.AddLoss(pull * slope.sum());
         step.Commit();
         return ((read * slope).unsqueeze(-1) * one).MoveToOuterDisposeScope();
     }

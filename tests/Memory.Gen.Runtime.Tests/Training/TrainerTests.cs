@@ -42,6 +42,20 @@ public class TrainerTests
         Assert.Equal(150, trainer.History.Count);
     }
 
+    [Theory]
+    [InlineData(0, 1)]
+    [InlineData(1e6, -1)]
+    public void WhatTheModelAsksForBesideTheTextIsTrainedToo(double pull, int direction)
+    {
+        // The text is the model's favourite letter, so that its loss pulls the slope up.
+        using var model = new PositionModel(0.001, pull: pull);
+        using var trainer = new Trainer(model, Corpus.FromDocuments("letters", [new TextDocument("a", new string('a', 400))]), new ByteTokenizer(), Options with { Steps = 1 });
+        TrainingProgress? report = null;
+        trainer.Run(p => report = p);
+        Assert.Equal(direction, Math.Sign(model.get_parameter("slope")!.item<double>() - 0.001));
+        Assert.InRange(report!.Loss, 5, 6);
+    }
+
     [Fact]
     public void AResumedRunIsBitForBitTheSame()
     {
