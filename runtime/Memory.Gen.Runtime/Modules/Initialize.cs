@@ -38,6 +38,14 @@ public static class Initialize
     public static TorchSharp.Modules.Parameter Uniform(long[] shape, double bound, Device? device = null, ScalarType? dtype = null) =>
         Draw(shape, device, dtype, u => (u * 2 - 1) * bound);
 
+    /// <summary>The same number everywhere.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="value">The number.</param>
+    /// <param name="device">Null is the CPU.</param>
+    /// <param name="dtype">Null is float32.</param>
+    public static TorchSharp.Modules.Parameter Constant(long count, double value, Device? device = null, ScalarType? dtype = null) =>
+        Draw([count], device, dtype, u => full_like(u, value));
+
     /// <summary>Fills an embedding's weight from N(0, 0.02^2).</summary>
     /// <param name="weight"><c>[VocabSize, Dim]</c>; filled in place.</param>
     public static void Embedding(Tensor weight)

@@ -28,11 +28,18 @@ public sealed class ShortConvolution : nn.Module<Tensor, StateTensor?, Tensor>
     /// <param name="x"><c>[B, T, C]</c>.</param>
     /// <param name="tail"><c>[B, W-1, C]</c>, the inputs before these, replaced by the last W-1; null for none.</param>
     /// <returns><c>[B, T, C]</c>.</returns>
-    public override Tensor forward(Tensor x, StateTensor? tail)
+    public override Tensor forward(Tensor x, StateTensor? tail) => Read(x, tail);
+
+    /// <summary>Convolves several sequences in one call, each behind its own tail.</summary>
+    /// <param name="x"><c>[B, T, C]</c>, or <c>[1, T, C]</c> for packed segments.</param>
+    /// <param name="tails"><c>[B, W-1, C]</c>, or one for every segment; null for none.</param>
+    /// <param name="segments">Null where every row is a sequence.</param>
+    /// <returns>The shape of <paramref name="x"/>.</returns>
+    public Tensor Read(Tensor x, IStateSlot? tails, Segments? segments = null)
     {
         using var scope = NewDisposeScope();
-        var read = CausalConvolution.Apply(x, weight, initialState: tail?.Value);
-        tail?.Update(read.FinalState);
+        var read = CausalConvolution.Apply(x, weight, initialState: tails?.Value, segments: segments);
+        tails?.Update(read.FinalState);
         return read.Output.MoveToOuterDisposeScope();
     }
 

@@ -1,3 +1,5 @@
+using TorchSharp;
+using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
 
 namespace Memory.Gen.Runtime.Operators;
@@ -29,10 +31,11 @@ public static class TitansLinear
     /// <param name="initialMomentum">Momentum <c>[B, H, K, V]</c>, float32 or wider; null for zeros.</param>
     /// <param name="form">Null for the fastest that serves the call.</param>
     /// <param name="chunk">Tokens a chunk, rounded up to whole blocks; null for the default. Changes rounding only.</param>
+    /// <param name="segments">Which tokens make up which sequence, each with a state and blocks of its own; null where every row is one.</param>
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
     public static TitansLinearRead Apply(
         Tensor q, Tensor k, Tensor v, Tensor theta, Tensor eta, Tensor alpha, int block,
-        Tensor? initialState = null, Tensor? initialMomentum = null, OperatorForm? form = null, int? chunk = null)
+        Tensor? initialState = null, Tensor? initialMomentum = null, OperatorForm? form = null, int? chunk = null, Segments? segments = null)
     {
         var door = new FrontDoor(Name);
         door.Value(nameof(q), q, "BTHK");
@@ -41,13 +44,30 @@ public static class TitansLinear
         door.Gate(nameof(theta), theta, "BTH");
         door.Gate(nameof(eta), eta, "BTH");
         door.Gate(nameof(alpha), alpha, "BTH");
+        SegmentLayout? layout = door.Segments(segments);
         door.State(nameof(initialState), initialState, "BHKV");
         door.State(nameof(initialMomentum), initialMomentum, "BHKV");
         door.AtLeastOne('K');
         door.Positive(nameof(block), block);
         door.Positive(nameof(chunk), chunk);
+        if (layout is not null)
+        {
+            using var scope = NewDisposeScope();
+            Tensor Empty() => zeros([door.Sequences, door['H'], door['K'], door['V']], dtype: door.Accumulation, device: door.Device);
+            Tensor[] joined = SegmentLayout.Run(
+                layout, OperatorForm.Reference, Sequence, [q, k, v, theta, eta, alpha], [initialState ?? Empty(), initialMomentum ?? Empty()]);
+            return new TitansLinearRead(joined[0].MoveToOuterDisposeScope(), joined[1].MoveToOuterDisposeScope(), joined[2].MoveToOuterDisposeScope());
+        }
+
         var call = new TitansCall(q, k, v, theta, eta, alpha, [initialState], [initialMomentum], null, null, new TitansOptions(block));
         TitansMlpRead read = TitansMemory.Apply(Name, door, call, [door['K'], door['V']], form, chunk);
         return new TitansLinearRead(read.Output, read.FinalWeights[0], read.FinalMomenta[0]);
+
+        // In any form one sequence after the other: a token that is filled in would move the memory on by its momentum.
+        Tensor[] Sequence(Tensor?[] x, Tensor[] states, long[]? lengths)
+        {
+            TitansLinearRead one = Apply(x[0]!, x[1]!, x[2]!, x[3]!, x[4]!, x[5]!, block, states[0], states[1], form, chunk);
+            return [one.Output, one.FinalState, one.FinalMomentum];
+        }
     }
 }

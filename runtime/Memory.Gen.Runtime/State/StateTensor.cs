@@ -1,3 +1,4 @@
+using Memory.Gen.Runtime.Operators;
 using static TorchSharp.torch;
 
 namespace Memory.Gen.Runtime;
@@ -90,6 +91,10 @@ public sealed class StateTensor : IStateSlot
         MergeRows();
         pendingRows = new RowUpdate(rows.alias().DetachFromDisposeScope(), Own(next));
     }
+
+    /// <summary>What routed tokens use of a state <c>[B, M, ...]</c>: one row for every segment of the route.</summary>
+    /// <param name="route">Null for the whole tensor as it is.</param>
+    public IStateSlot At(Routing? route) => route is null ? this : new RoutedSlot(this, route);
 
     internal bool Fits(IReadOnlyList<long> shape)
     {
