@@ -1,6 +1,6 @@
 namespace Memory.Gen;
 
-/// <summary>How a linear memory fades and what a token writes into it: <c>S_t = A_t S_{t-1} + k_t u_t^T</c>.</summary>
+/// <summary>How a matrix memory fades and what a token writes into it: <c>S_t = A_t S_{t-1} + k_t u_t^T</c>.</summary>
 public enum MemoryRule
 {
     /// <summary>Nothing fades, the value is added: A = I, u = v (Katharopoulos et al., arXiv 2006.16236).</summary>
@@ -19,4 +19,11 @@ public enum MemoryRule
 
     /// <summary>Fading first, then the delta rule: A = e^g (I - beta k k^T), u = beta v (Yang et al., arXiv 2412.06464).</summary>
     GatedDelta,
+
+    /// <summary>
+    /// A matrix that learns by gradient steps with momentum P: P_t = eta P_{t-1} + theta k (v - S_{t-1}^T k)^T,
+    /// S_t = (1 - alpha) S_{t-1} + P_t (Behrouz et al., arXiv 2501.00663). Only in a <c>[MixtureOfMemories]</c>;
+    /// on its own it is a <c>[TitansMemory]</c>.
+    /// </summary>
+    Titans,
 }

@@ -1,6 +1,7 @@
 using System.Collections.Generic;
 using System.Linq;
 using Memory.Gen.Generators.Memories.LinearMemory;
+using Memory.Gen.Generators.Memories.MixtureOfMemories;
 using Memory.Gen.Generators.Memories.SlidingAttention;
 
 namespace Memory.Gen.Generators.Memories;
@@ -12,6 +13,7 @@ internal static class MemoryKinds
     {
         new MemoryKind<SlidingAttentionSpec>("SlidingAttention", SlidingAttentionSpec.Read, SlidingAttentionRules.Check, static (s, d) => new SlidingAttentionEmitter(s, d)),
         new MemoryKind<LinearMemorySpec>("LinearMemory", LinearMemorySpec.Read, LinearMemoryRules.Check, static (s, d) => new LinearMemoryEmitter(s, d)),
+        new MemoryKind<MixtureOfMemoriesSpec>("MixtureOfMemories", MixtureOfMemoriesSpec.Read, MixtureOfMemoriesRules.Check, static (s, d) => new MixtureOfMemoriesEmitter(s, d)),
     }.ToDictionary(k => k.Name);
 
     /// <summary>Whether an attribute's name without its suffix is that of a mixer.</summary>

@@ -62,9 +62,10 @@ internal static class ModelHeader
 
     private static IEnumerable<string> Mixer(EmittedMixer mixer)
     {
-        string mark = mixer.Letter == '\0' ? "" : mixer.Letter + ": ";
-        foreach (string line in Prose.Wrap(mark + mixer.Emitter.Phrase + "."))
-            yield return char.ToUpperInvariant(line[0]) == line[0] || mark.Length > 0 ? line : char.ToUpperInvariant(line[0]) + line.Substring(1);
+        string phrase = mixer.Emitter.Phrase;
+        string words = mixer.Letter == '\0' ? char.ToUpperInvariant(phrase[0]) + phrase.Substring(1) : mixer.Letter + ": " + phrase;
+        foreach (string line in Prose.Wrap(words + "."))
+            yield return line;
         foreach (string equation in mixer.Emitter.Equations)
             yield return "     " + equation;
         foreach (string line in Prose.Wrap(mixer.Emitter.Source))

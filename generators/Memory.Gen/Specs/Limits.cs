@@ -16,6 +16,10 @@ internal static class Limits
     public const int FeedForward = 1 << 24;
     public const int Window = 1 << 24;
     public const int ConvWidth = 1 << 8;
+    public const int Memories = 1 << 6;
+    public const int MixtureHeads = 1 << 10;
+    public const int MixtureHeadFeatures = 1 << 12;
+    public const int BalanceLoss = 1000;
 
     /// <summary>A number that is required and positive: MEMGEN101 below one or not given, MEMGEN108 above the limit.</summary>
     /// <returns>Whether the value is good.</returns>

@@ -34,14 +34,17 @@ internal static class Aliases
         ("Initialize", Runtime + ".Modules.Initialize"),
         ("RmsNorm", Runtime + ".Modules.RmsNorm"),
         ("Rotary", Runtime + ".Modules.Rotary"),
+        ("RoutedLinear", Runtime + ".Modules.RoutedLinear"),
         ("ShortConvolution", Runtime + ".Modules.ShortConvolution"),
         ("ChannelDecay", Runtime + ".Operators.ChannelDecay"),
         ("DeltaRule", Runtime + ".Operators.DeltaRule"),
         ("GatedDeltaRule", Runtime + ".Operators.GatedDeltaRule"),
         ("LinearAttention", Runtime + ".Operators.LinearAttention"),
+        ("Routing", Runtime + ".Operators.Routing"),
         ("ScalarDecay", Runtime + ".Operators.ScalarDecay"),
         ("SegmentAttention", Runtime + ".Operators.SegmentAttention"),
         ("SwiGlu", Runtime + ".Operators.SwiGlu"),
+        ("TitansLinear", Runtime + ".Operators.TitansLinear"),
         ("UnitLength", Runtime + ".Operators.UnitLength"),
     ];
 

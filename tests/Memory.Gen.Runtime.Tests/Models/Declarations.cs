@@ -58,9 +58,34 @@ public sealed partial class GroupedWindowModel;
 [SlidingAttention('c', Heads = 1)]
 public sealed partial class HybridModel;
 
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
+[MixtureOfMemories(Heads = 2)]
+public sealed partial class MixtureModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 1, FeedForward = 5)]
+[MixtureOfMemories(Heads = 2, Memories = 3, TopK = 1, Rule = MemoryRule.Linear, SharedMemory = false, SharedProjections = true, BalanceLoss = 0)]
+public sealed partial class LinearMixtureModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 1, FeedForward = 5)]
+[MixtureOfMemories(Heads = 2, Memories = 3, Rule = MemoryRule.ChannelDecay)]
+public sealed partial class ChannelDecayMixtureModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Pattern = "ma", FeedForward = 5)]
+[MixtureOfMemories('m', Heads = 2, KeyDim = 2, ValueDim = 4, Memories = 3, Rule = MemoryRule.Delta, ConvWidth = 0, OutputGate = false)]
+[SlidingAttention('a', Heads = 1, Window = 4)]
+public sealed partial class DeltaMixtureModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 1, FeedForward = 5)]
+[MixtureOfMemories(Heads = 2, Memories = 3, Rule = MemoryRule.Titans, ConvWidth = 2)]
+public sealed partial class TitansMixtureModel;
+
 [MemoryLayer(Dim = 6)]
 [LinearMemory(Heads = 2)]
 public sealed partial class GatedDeltaLayer;
+
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, Memories = 3, SharedProjections = true)]
+public sealed partial class MixtureLayer;
 
 [MemoryLayer(Dim = 8)]
 [SlidingAttention(Heads = 4, KeyValueHeads = 2, Window = 6)]

@@ -25,7 +25,9 @@ public sealed class ElementTypeTests : IDisposable
             a.copy_(b);
         }
         Tensor input = wide.Input(2, 11), rounded = wide.IsModel ? input : input.to(ScalarType.BFloat16);
+        using var choices = new HeldChoices();
         Tensor expected = wide.Forward(wide.IsModel ? input : rounded.to(ScalarType.Float32));
+        choices.Hold();
         using var state = narrow.NewState(2);
 
         Tensor actual = narrow.Read(rounded, state, [6, 1, 4], () => true);

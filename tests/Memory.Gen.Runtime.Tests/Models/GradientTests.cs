@@ -20,7 +20,9 @@ public sealed class GradientTests : IDisposable
         using var subject = new Subject(name);
         Tensor input = subject.Input(2, 7), weights = Weights(subject, input);
         Parameter[] parameters = [.. subject.Module.parameters()];
+        using var choices = new HeldChoices();
         var gradients = Gradients(Loss(), parameters);
+        choices.Hold();
 
         // One random direction per parameter sums its whole gradient, so no entry can be wrong unseen.
         using var quiet = no_grad();

@@ -22,7 +22,13 @@ internal sealed class Subject : IDisposable
         [nameof(CausalModel)] = (device, dtype) => new CausalModel(device, dtype),
         [nameof(GroupedWindowModel)] = (device, dtype) => new GroupedWindowModel(device, dtype),
         [nameof(HybridModel)] = (device, dtype) => new HybridModel(device, dtype),
+        [nameof(MixtureModel)] = (device, dtype) => new MixtureModel(device, dtype),
+        [nameof(LinearMixtureModel)] = (device, dtype) => new LinearMixtureModel(device, dtype),
+        [nameof(ChannelDecayMixtureModel)] = (device, dtype) => new ChannelDecayMixtureModel(device, dtype),
+        [nameof(DeltaMixtureModel)] = (device, dtype) => new DeltaMixtureModel(device, dtype),
+        [nameof(TitansMixtureModel)] = (device, dtype) => new TitansMixtureModel(device, dtype),
         [nameof(GatedDeltaLayer)] = (device, dtype) => new GatedDeltaLayer(device, dtype),
+        [nameof(MixtureLayer)] = (device, dtype) => new MixtureLayer(device, dtype),
         [nameof(WindowLayer)] = (device, dtype) => new WindowLayer(device, dtype),
         [nameof(CausalLayer)] = (device, dtype) => new CausalLayer(device, dtype),
         [nameof(HugeModel)] = (device, dtype) => new HugeModel(device, dtype),
@@ -101,5 +107,5 @@ internal sealed class Subject : IDisposable
         random.Dispose();
     }
 
-    private long Width => Module is GatedDeltaLayer ? 6 : 8;
+    private long Width => Module is GatedDeltaLayer or MixtureLayer ? 6 : 8;
 }

@@ -43,6 +43,21 @@ public class ValueDiagnosticTests
     [InlineData("LinearMemory(Heads = 4, UnitLength = false)", "MEMGEN204", "UnitLength = false")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Linear, UnitLength = true, FeatureMap = FeatureMap.Relu)", "MEMGEN204", "UnitLength = true")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ChannelDecay, NegativeEigenvalues = true)", "MEMGEN204", "NegativeEigenvalues = true")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Titans)", "MEMGEN204", "Rule = MemoryRule.Titans")]
+    [InlineData("MixtureOfMemories", "MEMGEN101", "MixtureOfMemories")]
+    [InlineData("MixtureOfMemories(Heads = 12)", "MEMGEN102", "Heads = 12")]
+    [InlineData("MixtureOfMemories(Heads = 2048, KeyDim = 8, ValueDim = 8)", "MEMGEN108", "Heads = 2048")]
+    [InlineData("MixtureOfMemories(Heads = 4, KeyDim = 8192)", "MEMGEN108", "KeyDim = 8192")]
+    [InlineData("MixtureOfMemories(Heads = 4, Memories = 0)", "MEMGEN101", "Memories = 0")]
+    [InlineData("MixtureOfMemories(Heads = 4, Memories = 65)", "MEMGEN108", "Memories = 65")]
+    [InlineData("MixtureOfMemories(Heads = 4, TopK = 5)", "MEMGEN104", "TopK = 5")]
+    [InlineData("MixtureOfMemories(Heads = 4, TopK = 0)", "MEMGEN104", "TopK = 0")]
+    [InlineData("MixtureOfMemories(Heads = 4, Memories = 1)", "MEMGEN104", "Memories = 1")]
+    [InlineData("MixtureOfMemories(Heads = 4, ConvWidth = 257)", "MEMGEN108", "ConvWidth = 257")]
+    [InlineData("MixtureOfMemories(Heads = 4, BalanceLoss = -1e-3)", "MEMGEN108", "BalanceLoss = -1e-3")]
+    [InlineData("MixtureOfMemories(Heads = 4, BalanceLoss = double.NaN)", "MEMGEN108", "BalanceLoss = double.NaN")]
+    [InlineData("MixtureOfMemories(Heads = 4, Rule = (MemoryRule)42)", "MEMGEN108", "Rule = (MemoryRule)42")]
+    [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.Titans, UnitLength = false)", "MEMGEN204", "UnitLength = false")]
     public async Task AMixersNumbers(string mixer, string id, string at) =>
         await DiagnosticAssert.One(Declarations.Model($"[{mixer}]"), id, at);
 
@@ -66,6 +81,12 @@ public class ValueDiagnosticTests
         Assert.Equal(
             "ConvWidth = 1 is outside 2 to 256; 2 works",
             await DiagnosticAssert.One(Declarations.Model("[LinearMemory(Heads = 4, ConvWidth = 1)]"), "MEMGEN108", "ConvWidth = 1"));
+        Assert.Equal(
+            "TopK 5 must lie between 1 and Memories 4; 4 works",
+            await DiagnosticAssert.One(Declarations.Model("[MixtureOfMemories(Heads = 4, TopK = 5)]"), "MEMGEN104", "TopK = 5"));
+        Assert.Contains(
+            "[TitansMemory(TitansVariant.MemoryOnly)]",
+            await DiagnosticAssert.One(Declarations.Model("[LinearMemory(Heads = 4, Rule = MemoryRule.Titans)]"), "MEMGEN204", "Rule = MemoryRule.Titans"));
     }
 
     [Fact]

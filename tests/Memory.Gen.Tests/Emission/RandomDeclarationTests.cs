@@ -50,7 +50,7 @@ public class RandomDeclarationTests
         if (random.Next(20) == 0)
             text.Append($"[MemoryLayer({Arguments(random, ("Dim", Numbers))})] ");
         for (int i = good ? 1 : random.Next(4); i > 0; i--)
-            text.Append(random.Next(2) == 0 ? Attention(random, good) : Linear(random, good));
+            text.Append(random.Next(3) switch { 0 => Attention(random, good), 1 => Linear(random, good), _ => Mixture(random, good) });
         string modifiers = good ? "internal sealed partial class " : Pick(random, ["partial class ", "class ", "partial record ", "static partial class ", "internal partial class "]);
         return text.Append(modifiers).Append(name).Append(random.Next(8) == 0 && !good ? "<T>;" : ";").ToString();
     }
@@ -61,7 +61,11 @@ public class RandomDeclarationTests
 
     private static string Linear(Random random, bool good) => good
         ? $"[LinearMemory(Heads = {Pick(random, ["1", "4", "8"])}, Rule = (MemoryRule){random.Next(5)}{(random.Next(2) == 0 ? ", KeyDim = " + random.Next(1, 99) : "")}{(random.Next(2) == 0 ? ", ConvWidth = 0" : "")})] "
-        : $"[LinearMemory({Letter(random)}{Arguments(random, ("Heads", Numbers), ("Rule", [$"(MemoryRule)({random.Next(-1, 7)})"]), ("KeyDim", Numbers), ("ValueDim", Numbers), ("ConvWidth", Numbers), ("FeatureMap", [$"(FeatureMap)({random.Next(-1, 5)})"]), ("Normalized", ["true"]), ("UnitLength", ["true", "false"]), ("FeedForward", Numbers))})] ";
+        : $"[LinearMemory({Letter(random)}{Arguments(random, ("Heads", Numbers), ("Rule", [$"(MemoryRule)({random.Next(-1, 8)})"]), ("KeyDim", Numbers), ("ValueDim", Numbers), ("ConvWidth", Numbers), ("FeatureMap", [$"(FeatureMap)({random.Next(-1, 5)})"]), ("Normalized", ["true"]), ("UnitLength", ["true", "false"]), ("FeedForward", Numbers))})] ";
+
+    private static string Mixture(Random random, bool good) => good
+        ? $"[MixtureOfMemories(Heads = {Pick(random, ["1", "4", "8"])}, Memories = {random.Next(2, 9)}, Rule = (MemoryRule){random.Next(6)}{(random.Next(2) == 0 ? ", SharedMemory = false" : "")}{(random.Next(2) == 0 ? ", SharedProjections = true" : "")}{(random.Next(2) == 0 ? ", BalanceLoss = 0" : "")})] "
+        : $"[MixtureOfMemories({Letter(random)}{Arguments(random, ("Heads", Numbers), ("Memories", Numbers), ("TopK", Numbers), ("Rule", [$"(MemoryRule)({random.Next(-1, 8)})"]), ("KeyDim", Numbers), ("ValueDim", Numbers), ("ConvWidth", Numbers), ("SharedMemory", ["false"]), ("SharedProjections", ["true"]), ("UnitLength", ["true", "false"]), ("BalanceLoss", RealNumbers), ("FeedForward", Numbers))})] ";
 
     private static string Letter(Random random) => Pick(random, ["", "'A', ", "'B', ", "'a', ", "'1', ", "'\\0', "]);
 

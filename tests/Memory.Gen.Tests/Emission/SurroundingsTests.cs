@@ -76,12 +76,24 @@ public class SurroundingsTests
     [InlineData("LinearMemory(Heads = 3, Rule = MemoryRule.ChannelDecay, KeyDim = 5, ValueDim = 7)")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Delta, NegativeEigenvalues = true)")]
     [InlineData("LinearMemory(Heads = 4, FeedForward = 0)")]
+    [InlineData("MixtureOfMemories(Heads = 4)")]
+    [InlineData("MixtureOfMemories(Heads = 4, Memories = 1, TopK = 1, Rule = MemoryRule.Linear, SharedMemory = false, ConvWidth = 0)")]
+    [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.ScalarDecay, SharedProjections = true, BalanceLoss = 0, OutputGate = false)")]
+    [InlineData("MixtureOfMemories(Heads = 3, Rule = MemoryRule.ChannelDecay, KeyDim = 5, ValueDim = 7, UnitLength = true)")]
+    [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.Delta, SharedMemory = false, SharedProjections = true)")]
+    [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.Titans, Memories = 8, TopK = 8, FeedForward = 0)")]
     public void EveryOption(string mixer)
     {
         AssertCompiles(Declarations.Model($"[{mixer}]").Replace("public sealed", "internal sealed"), LanguageVersion.CSharp12, NullableContextOptions.Enable);
         if (!mixer.Contains("FeedForward"))
             AssertCompiles(Declarations.Layer($"[{mixer}]").Replace("public sealed", "internal sealed"), LanguageVersion.CSharp12, NullableContextOptions.Enable);
     }
+
+    [Theory]
+    [InlineData("GatedDeltaMemory")]
+    [InlineData("GatedDeltaState")]
+    public void AClassWithTheNameOfAnEmittedType(string name) =>
+        AssertCompiles(Declarations.Layer("[LinearMemory(Heads = 4)]", name: name).Replace("public sealed", "internal sealed"), LanguageVersion.CSharp12, NullableContextOptions.Enable);
 
     private static void AssertCompiles(string source, LanguageVersion language, NullableContextOptions nullable)
     {

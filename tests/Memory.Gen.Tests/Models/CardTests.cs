@@ -20,6 +20,13 @@ public class CardTests
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay, ConvWidth = 3)]", Model)]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ChannelDecay)]", Model)]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.Delta, NegativeEigenvalues = true)]", Model)]
+    [InlineData("[MixtureOfMemories(Heads = 3)]", Model)]
+    [InlineData("[MixtureOfMemories(Heads = 3, Memories = 5, TopK = 5, KeyDim = 7, ValueDim = 9, ConvWidth = 0, OutputGate = false)]", Model)]
+    [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.Linear, SharedMemory = false, SharedProjections = true, TopK = 1)]", Model)]
+    [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.ScalarDecay, SharedMemory = false)]", Model)]
+    [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.ChannelDecay)]", Model)]
+    [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.Delta, SharedProjections = true)]", Model)]
+    [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.Titans)]", Model)]
     [InlineData("[LinearMemory('D', Heads = 3)] [SlidingAttention('A', Heads = 4, Window = 5, FeedForward = 0)]", "VocabSize = 96, Dim = 48, Pattern = \"DDA DA\"")]
     [InlineData("[SlidingAttention(Heads = 64, KeyValueHeads = 8)]", "VocabSize = 128_256, Dim = 8192, Layers = 80, FeedForward = 28_672")]
     [InlineData("[LinearMemory('D', Heads = 64, KeyDim = 128, ValueDim = 256)] [SlidingAttention('A', Heads = 64, Window = 4096)]", "VocabSize = 128_256, Dim = 8192, Pattern = \"DDDADDDADDDADDDADDDADDDA DDDADDDADDDADDDADDDADDDA\"")]
@@ -50,6 +57,9 @@ public class CardTests
     [InlineData("[SlidingAttention(Heads = 4)]", 2 * (4 * 48 * 48), 3 * 2 * 2 * 48L, null)]
     [InlineData("[LinearMemory(Heads = 3)]", 2 * (5 * 48 * 48 + 2 * 48 * 3 + 3 * 3 * 16 * 16), 0L, null)]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay)]", 2 * (5 * 48 * 48 + 48 * 3 + 2 * 3 * 16 * 16), 0L, null)]
+    [InlineData("[MixtureOfMemories(Heads = 3)]", 2 * (48 * 4 + 3 * 48 * 48 + 3 * (2 * 48 * 48 + 2 * 48 * 3) + 3 * 3 * 3 * 16 * 16), 0L, null)]
+    [InlineData("[MixtureOfMemories(Heads = 3, Memories = 7, Rule = MemoryRule.ScalarDecay, SharedProjections = true)]", 2 * (48 * 7 + 5 * 48 * 48 + 48 * 3 + 3 * 2 * 3 * 16 * 16), 0L, null)]
+    [InlineData("[MixtureOfMemories(Heads = 3, TopK = 1, Rule = MemoryRule.Titans, SharedMemory = false)]", 2 * (48 * 4 + 5 * 48 * 48 + 3 * 48 * 3 + 3 * 3 * 16 * 16), 0L, null)]
     public void CostAndReceptiveFieldAreThoseOfTheEquations(string mixer, long mixerFlops, long flopsPerTokenOfContext, long? receptiveField)
     {
         using nn.Module<Tensor, Tensor> built = BuiltModel.New(Declarations.Model(mixer, Model), META, ScalarType.Float32);
@@ -61,8 +71,8 @@ public class CardTests
     [Fact]
     public Task CheckpointKeysAndShapes()
     {
-        string mixers = "[LinearMemory('D', Heads = 3)] [LinearMemory('C', Heads = 3, Rule = MemoryRule.ChannelDecay)] [SlidingAttention('A', Heads = 4, Window = 5)]";
-        using nn.Module<Tensor, Tensor> built = BuiltModel.New(Declarations.Model(mixers, "VocabSize = 96, Dim = 48, Pattern = \"DCA\""), META, ScalarType.Float32);
+        string mixers = "[LinearMemory('D', Heads = 3)] [LinearMemory('C', Heads = 3, Rule = MemoryRule.ChannelDecay)] [SlidingAttention('A', Heads = 4, Window = 5)] [MixtureOfMemories('M', Heads = 3)]";
+        using nn.Module<Tensor, Tensor> built = BuiltModel.New(Declarations.Model(mixers, "VocabSize = 96, Dim = 48, Pattern = \"DCAM\""), META, ScalarType.Float32);
         using MemoryState state = built.AsModel().NewState(1);
         IEnumerable<string> weights = built.state_dict().Select(p => $"{p.Key}: [{string.Join(", ", p.Value.shape)}]");
         IEnumerable<string> memory = state.Tensors.Select(t => $"state {t.Name}: [{string.Join(", ", t.Value.shape)}]");

@@ -12,6 +12,7 @@ public class DeclarationHashTests
     [InlineData("[LinearMemory(Heads = 3)]", Model, "[LinearMemory(Heads = 3, Rule = MemoryRule.GatedDelta, KeyDim = 16, ConvWidth = 4, UnitLength = true)]", Model)]
     [InlineData("[LinearMemory(Heads = 3)]", Model, "[LinearMemory('x', Heads = 3)]", "VocabSize = 96, Dim = 48, Pattern = \"x xx\"")]
     [InlineData("[SlidingAttention(Heads = 3)]", Model, "[SlidingAttention(Heads = 3, KeyValueHeads = 3, RotaryBase = 10000, FeedForward = 128)]", Model)]
+    [InlineData("[MixtureOfMemories(Heads = 3)]", Model, "[MixtureOfMemories(Heads = 3, Memories = 4, TopK = 2, SharedMemory = true, BalanceLoss = 0)]", Model)]
     public void TheSameInOtherWords(string mixers, string model, string otherMixers, string otherModel) =>
         Assert.Equal(Hash(mixers, model), Hash(otherMixers, otherModel));
 
@@ -25,6 +26,15 @@ public class DeclarationHashTests
     [InlineData("[LinearMemory(Heads = 3)]", "VocabSize = 96, Dim = 48, Layers = 4")]
     public void SomethingElse(string mixers, string model) =>
         Assert.NotEqual(Hash("[LinearMemory(Heads = 3)]", Model), Hash(mixers, model));
+
+    [Theory]
+    [InlineData("Memories = 5")]
+    [InlineData("TopK = 1")]
+    [InlineData("SharedMemory = false")]
+    [InlineData("SharedProjections = true")]
+    [InlineData("Rule = MemoryRule.Titans")]
+    public void AnotherMixture(string option) =>
+        Assert.NotEqual(Hash("[MixtureOfMemories(Heads = 3)]", Model), Hash($"[MixtureOfMemories(Heads = 3, {option})]", Model));
 
     /// <summary>A saved state refers to the hash, so it may not change from one release to the next.</summary>
     [Fact]

@@ -4,7 +4,7 @@
 //   A memory layer of width 64: features come in and go out; norm, residual and what follows are the caller's.
 //
 //   A linear memory whose key features fade at rates that each token sets, 4 heads of 8 by 16 features, convolutions
-//   Over 4 tokens, gated output.
+//   over 4 tokens, gated output.
 //        S_t = diag(e^{g_t}) S_{t-1} + k_t v_t^T
 //        o_t = S_t^T q_t / sqrt(K)
 //        q_t, k_t, v_t = SiLU(conv(W x_t))

@@ -47,6 +47,18 @@ public class EmittedFileTests
         nameof(DeltaLayer));
 
     [Fact]
+    public Task MixtureLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[MixtureOfMemories(Heads = 4)]", name: "MixtureLayer")),
+        nameof(MixtureLayer));
+
+    [Fact]
+    public Task MixtureWithSharedProjectionsLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer(
+            "[MixtureOfMemories(Heads = 4, Memories = 8, TopK = 1, Rule = MemoryRule.Delta, SharedMemory = false, SharedProjections = true, BalanceLoss = 0)]",
+            name: "MixtureLayer")),
+        nameof(MixtureWithSharedProjectionsLayer));
+
+    [Fact]
     public Task DeclarationWithAMistake() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Model("[SlidingAttention(Heads = 7, Window = 0)]", name: "MistakenLM")),
         nameof(DeclarationWithAMistake));

@@ -14,9 +14,9 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim) : Mixe
 
     private bool HasChannelDecay => spec.Rule == MemoryRule.ChannelDecay;
 
-    public override string ModuleName => LinearMemoryTexts.Name(spec) + "Memory";
+    public override string ModuleName => spec.Rule + "Memory";
 
-    public override string StateName => LinearMemoryTexts.Name(spec) + "State";
+    public override string StateName => spec.Rule + "State";
 
     public override string Phrase => LinearMemoryTexts.Phrase(spec);
 

@@ -7,37 +7,55 @@ internal static class LinearMemoryRules
 {
     public static void Check(LinearMemorySpec spec, int dim, ErrorList errors)
     {
-        bool heads = errors.CheckPositive("Heads", spec.Heads, "heads", Limits.Heads, example: 8);
+        CheckSizes(spec, dim, errors, Limits.Heads, Limits.HeadFeatures);
+        if (errors.CheckNamed("Rule", spec.Rule) & errors.CheckNamed("FeatureMap", spec.FeatureMap))
+            CheckCombinations(spec, errors);
+    }
+
+    /// <summary>Heads, their features and the width of the convolution.</summary>
+    public static void CheckSizes(LinearMemorySpec spec, int dim, ErrorList errors, int mostHeads, int mostFeatures)
+    {
+        bool heads = errors.CheckPositive("Heads", spec.Heads, "heads", mostHeads, example: 8);
         if (heads && !(errors.Spec.Has("KeyDim") && errors.Spec.Has("ValueDim")))
             errors.CheckDivides("Heads", spec.Heads, dim);
         foreach ((string name, int value) in new[] { ("KeyDim", spec.KeyDim), ("ValueDim", spec.ValueDim) })
             if (errors.Spec.Has(name))
-                errors.CheckPositive(name, value, "features a head", Limits.HeadFeatures, example: 64);
+                errors.CheckPositive(name, value, "features a head", mostFeatures, example: 64);
             else if (heads && dim > 0 && dim % spec.Heads == 0)
-                errors.CheckRange(name, value, 1, Limits.HeadFeatures);
+                errors.CheckRange(name, value, 1, mostFeatures);
         if (spec.ConvWidth != 0)
             errors.CheckRange("ConvWidth", spec.ConvWidth, 2, Limits.ConvWidth);
-        if (errors.CheckNamed("Rule", spec.Rule) & errors.CheckNamed("FeatureMap", spec.FeatureMap))
-            CheckCombinations(spec, errors);
+    }
+
+    /// <summary>Keys of length one where a write takes away what its key recalled.</summary>
+    public static void CheckUnitLength(LinearMemorySpec spec, ErrorList errors)
+    {
+        if (!spec.UnitLength && spec.Erases)
+            Unsupported(spec, errors, "UnitLength", "false", "erasing is only stable while beta |k|^2 <= 2", "no UnitLength");
     }
 
     private static void CheckCombinations(LinearMemorySpec spec, ErrorList errors)
     {
         const string deltaRules = "Rule = MemoryRule.Delta or MemoryRule.GatedDelta";
+        if (spec.Rule == MemoryRule.Titans)
+        {
+            errors.Add("MEMGEN204", "Rule", "Rule", "MemoryRule.Titans", "[LinearMemory]", "a memory with momentum and steps of its own has its own attribute", "[TitansMemory(TitansVariant.MemoryOnly)], or Rule = MemoryRule.Titans in a [MixtureOfMemories]");
+            return;
+        }
+
         if (spec.Rule != MemoryRule.Linear && spec.FeatureMap != FeatureMap.Identity)
-            Unsupported("FeatureMap", "FeatureMap." + spec.FeatureMap, "a feature map belongs to a memory that only adds", "Rule = MemoryRule.Linear, or no FeatureMap");
+            Unsupported(spec, errors, "FeatureMap", "FeatureMap." + spec.FeatureMap, "a feature map belongs to a memory that only adds", "Rule = MemoryRule.Linear, or no FeatureMap");
         if (spec.Rule != MemoryRule.Linear && spec.Normalized)
-            Unsupported("Normalized", "true", "a sum of keys does not follow a memory that fades or erases", "Rule = MemoryRule.Linear, or no Normalized");
+            Unsupported(spec, errors, "Normalized", "true", "a sum of keys does not follow a memory that fades or erases", "Rule = MemoryRule.Linear, or no Normalized");
         if (spec.Rule == MemoryRule.Linear && spec.Normalized && spec.FeatureMap == FeatureMap.Identity)
             errors.Add("MEMGEN204", "Normalized", "Normalized", "true", "FeatureMap = FeatureMap.Identity", "the sum it divides by could be zero or negative", "FeatureMap = FeatureMap.EluPlusOne or FeatureMap.Relu");
         if (spec.Rule == MemoryRule.Linear && spec.UnitLength && spec.FeatureMap != FeatureMap.Identity)
             errors.Add("MEMGEN204", "UnitLength", "UnitLength", "true", "FeatureMap = FeatureMap." + spec.FeatureMap, "a feature map sets the length itself", "one of the two");
-        if (!spec.UnitLength && spec.IsDelta)
-            Unsupported("UnitLength", "false", "erasing is only stable while beta |k|^2 <= 2", "no UnitLength");
+        CheckUnitLength(spec, errors);
         if (spec.NegativeEigenvalues && !spec.IsDelta)
-            Unsupported("NegativeEigenvalues", "true", "only a delta rule has a write strength", deltaRules);
-
-        void Unsupported(string argument, string value, string reason, string supported) =>
-            errors.Add("MEMGEN204", argument, argument, value, "Rule = MemoryRule." + spec.Rule, reason, supported);
+            Unsupported(spec, errors, "NegativeEigenvalues", "true", "only a delta rule has a write strength", deltaRules);
     }
+
+    private static void Unsupported(LinearMemorySpec spec, ErrorList errors, string argument, string value, string reason, string supported) =>
+        errors.Add("MEMGEN204", argument, argument, value, "Rule = MemoryRule." + spec.Rule, reason, supported);
 }

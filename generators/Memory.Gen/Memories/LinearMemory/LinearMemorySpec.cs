@@ -42,6 +42,9 @@ public sealed record LinearMemorySpec(
 
     internal bool IsDelta => Rule is MemoryRule.Delta or MemoryRule.GatedDelta;
 
+    /// <summary>Whether a write takes away what the key recalled before.</summary>
+    internal bool Erases => IsDelta || Rule == MemoryRule.Titans;
+
     internal static LinearMemorySpec Read(AttributeSpec attribute, int dim)
     {
         MemoryRule rule = attribute.Enum("Rule", absent: MemoryRule.GatedDelta);
@@ -57,7 +60,7 @@ public sealed record LinearMemorySpec(
             attribute.Int("ConvWidth", absent: 4),
             attribute.Enum("FeatureMap", absent: FeatureMap.Identity),
             attribute.Bool("Normalized", absent: false),
-            attribute.Bool("UnitLength", absent: rule is MemoryRule.Delta or MemoryRule.GatedDelta),
+            attribute.Bool("UnitLength", absent: rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.Titans),
             attribute.Bool("OutputGate", absent: true),
             attribute.Bool("NegativeEigenvalues", absent: false));
     }

@@ -1,13 +1,12 @@
 using System.Collections.Generic;
+using System.Linq;
 using Memory.Gen.Generators.Writing;
 
 namespace Memory.Gen.Generators.Memories.LinearMemory;
 
-/// <summary>Names, words and equations of the rules of a linear memory.</summary>
+/// <summary>Names, words and equations of the rules of a matrix memory, alone or in a mixture.</summary>
 internal static class LinearMemoryTexts
 {
-    public static string Name(LinearMemorySpec spec) => spec.Rule == MemoryRule.Linear ? "Linear" : spec.Rule.ToString();
-
     /// <summary>The operator's call as far as the arguments that every rule has in its own way.</summary>
     public static string Operator(MemoryRule rule) => rule switch
     {
@@ -15,28 +14,40 @@ internal static class LinearMemoryTexts
         MemoryRule.ScalarDecay => "ScalarDecay.Apply(q, k, v, g",
         MemoryRule.ChannelDecay => "ChannelDecay.Apply(q, k, v, g",
         MemoryRule.Delta => "DeltaRule.Apply(q, k, v, beta",
+        MemoryRule.Titans => "TitansLinear.Apply(q, k, v, theta, eta, alpha, block: 1",
         _ => "GatedDeltaRule.Apply(q, k, v, beta, g",
     };
 
-    public static string Phrase(LinearMemorySpec spec)
+    public static string Phrase(LinearMemorySpec spec) => spec.Rule switch
     {
-        string words = spec.Rule switch
-        {
-            MemoryRule.Linear => spec.Normalized ? "normalized linear attention" : "linear attention",
-            MemoryRule.ScalarDecay => "a linear memory whose heads fade at a rate that each token sets",
-            MemoryRule.ChannelDecay => "a linear memory whose key features fade at rates that each token sets",
-            MemoryRule.Delta => "a linear memory under the delta rule",
-            _ => "a linear memory under the gated delta rule",
-        };
-        words += ", " + Prose.Count(spec.Heads, "head") + " of " + spec.KeyDim + " by " + spec.ValueDim + " features";
-        if (spec.ConvWidth > 0)
-            words += ", convolutions over " + Prose.Count(spec.ConvWidth, "token");
-        if (spec.OutputGate)
-            words += ", gated output";
-        return words;
-    }
+        MemoryRule.Linear => spec.Normalized ? "normalized linear attention" : "linear attention",
+        _ => "a linear memory " + Manner(spec.Rule),
+    } + Sizes(spec);
 
-    public static IEnumerable<string> Equations(LinearMemorySpec spec)
+    /// <summary>How a rule treats what a memory holds, as words behind "memory" or "memories"; empty for one that only adds.</summary>
+    public static string Manner(MemoryRule rule) => rule switch
+    {
+        MemoryRule.Linear => "",
+        MemoryRule.ScalarDecay => "whose heads fade at a rate that each token sets",
+        MemoryRule.ChannelDecay => "whose key features fade at rates that each token sets",
+        MemoryRule.Delta => "under the delta rule",
+        MemoryRule.Titans => "learning by gradient steps with momentum",
+        _ => "under the gated delta rule",
+    };
+
+    /// <summary>Heads, convolutions and gate, as words behind a comma.</summary>
+    public static string Sizes(LinearMemorySpec spec) =>
+        ", " + Prose.Count(spec.Heads, "head") + " of " + spec.KeyDim + " by " + spec.ValueDim + " features"
+        + (spec.ConvWidth > 0 ? ", convolutions over " + Prose.Count(spec.ConvWidth, "token") : "")
+        + (spec.OutputGate ? ", gated output" : "");
+
+    public static IEnumerable<string> Equations(LinearMemorySpec spec) => Memory(spec).Append(Output(spec, "o_t"));
+
+    /// <summary>What comes out of what was read.</summary>
+    public static string Output(LinearMemorySpec spec, string read) => $"y_t = W RMSNorm({read})" + (spec.OutputGate ? " * SiLU(W x_t)" : "");
+
+    /// <summary>What a memory keeps, what is read from it, and what both are made of.</summary>
+    public static IEnumerable<string> Memory(LinearMemorySpec spec)
     {
         yield return spec.Rule switch
         {
@@ -44,11 +55,15 @@ internal static class LinearMemoryTexts
             MemoryRule.ScalarDecay => "S_t = e^{g_t} S_{t-1} + k_t v_t^T",
             MemoryRule.ChannelDecay => "S_t = diag(e^{g_t}) S_{t-1} + k_t v_t^T",
             MemoryRule.Delta => "S_t = S_{t-1} + beta_t k_t (v_t - S_{t-1}^T k_t)^T",
+            MemoryRule.Titans => "S_t = (1 - alpha_t) S_{t-1} + P_t,   P_t = eta_t P_{t-1} + theta_t k_t (v_t - S_{t-1}^T k_t)^T",
             _ => "S_t = e^{g_t} S_{t-1} + beta_t k_t (v_t - (e^{g_t} S_{t-1})^T k_t)^T",
         };
-        yield return spec.Normalized
-            ? "o_t = S_t^T q_t / (z_t^T q_t),   z_t = z_{t-1} + k_t"
-            : "o_t = S_t^T q_t / sqrt(K)";
+        yield return spec switch
+        {
+            { Normalized: true } => "o_t = S_t^T q_t / (z_t^T q_t),   z_t = z_{t-1} + k_t",
+            { Rule: MemoryRule.Titans } => "o_t = S_t^T q_t",
+            _ => "o_t = S_t^T q_t / sqrt(K)",
+        };
         string mapped = Mapped(spec), conv = spec.ConvWidth > 0 ? "SiLU(conv(W x_t))" : "W x_t";
         yield return mapped.Length == 0
             ? $"q_t, k_t, v_t = {conv}"
@@ -59,11 +74,11 @@ internal static class LinearMemoryTexts
             MemoryRule.ChannelDecay => "g_t = log sigmoid(W_2 W_1 x_t + b) / 16",
             MemoryRule.Delta => Strength(spec),
             MemoryRule.GatedDelta => Strength(spec) + ",   " + Decay,
+            MemoryRule.Titans => "eta_t = sigmoid(W x_t),   theta_t = (1 - eta_t) sigmoid(W x_t),   alpha_t = sigmoid(W x_t + b)",
             _ => null,
         };
         if (gates is not null)
             yield return gates;
-        yield return "y_t = W RMSNorm(o_t)" + (spec.OutputGate ? " * SiLU(W x_t)" : "");
     }
 
     public static string Source(MemoryRule rule) => rule switch
@@ -71,6 +86,7 @@ internal static class LinearMemoryTexts
         MemoryRule.Linear => "Katharopoulos, Vyas, Pappas, Fleuret: Transformers are RNNs (arXiv 2006.16236), section 3.",
         MemoryRule.ScalarDecay => "Dao, Gu: Transformers are SSMs (arXiv 2405.21060), section 5.",
         MemoryRule.ChannelDecay => "Yang, Wang, Shen, Panda, Kim: Gated Linear Attention Transformers (arXiv 2312.06635), section 4.",
+        MemoryRule.Titans => "Behrouz, Zhong, Mirrokni: Titans (arXiv 2501.00663), section 3, with a matrix as the memory.",
         MemoryRule.Delta => "Yang, Wang, Zhang, Shen, Kim: Parallelizing Linear Transformers with the Delta Rule (arXiv 2406.06484), section 2.",
         _ => "Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464), section 3.",
     };

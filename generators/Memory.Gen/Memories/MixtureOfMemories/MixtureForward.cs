@@ -1,0 +1,112 @@
+using System.Collections.Generic;
+using System.Linq;
+using Memory.Gen.Generators.Memories.LinearMemory;
+using Memory.Gen.Generators.Writing;
+
+namespace Memory.Gen.Generators.Memories.MixtureOfMemories;
+
+/// <summary>Writes what a mixture of memories does with a call's tokens.</summary>
+internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjection[] projections)
+{
+    private readonly LinearMemorySpec memory = spec.Memory;
+
+    // Without a shared memory there always is a route.
+    private string Segments => spec.SharedMemory ? "route?.Segments" : "route.Segments";
+
+    public void Write(CodeWriter writer, string state)
+    {
+        using (writer.Block("public override Tensor forward(Tensor x, LayerState? layer)"))
+            WriteForward(writer, state);
+        writer.Lines("", spec.SharedMemory
+            ? "// The memories of a route, or without one the shared memory, take in their tokens: what each token reads after it is written."
+            : "// The memories take in their tokens: what each token reads after it is written.");
+        string parameters = string.Join(", ", projections.Select(p => p.Name).Prepend("q").Select(name => "Tensor " + name));
+        string type = spec.SharedMemory ? state + ".Part" : state, nullable = spec.SharedMemory ? "?" : "";
+        using (writer.Block($"private Tensor Remember({parameters}, {type}? state, Routing{nullable} route)"))
+            writer.Lines(Remember().ToArray());
+    }
+
+    private void WriteForward(CodeWriter writer, string state)
+    {
+        writer.Lines(
+            "using var scope = torch.NewDisposeScope();",
+            $"var state = ({state}?)layer;",
+            "long B = x.shape[0], T = x.shape[1];",
+            "Routing route = Routing.TopK(router.call(x), TopK);  // [R, L] below: [1, B*T*TopK], or [B*TopK, 1] where T is 1",
+            spec.BalanceLoss > 0 ? "if (state is not null && torch.is_grad_enabled())" : null,
+            spec.BalanceLoss > 0 ? "    state.AddLoss(BalanceLoss * route.BalanceLoss());" : null,
+            "");
+        writer.Lines(spec.SharedProjections
+            ?
+            [
+                "Tensor q = query.call(x);  // [B, T, H*K]",
+                .. projections.Select(p => $"Tensor {p.Name} = {p.Call("", "x", "")};  // [B, T, {Features(p)}]"),
+            ]
+            :
+            [
+                "Tensor q = query.call(x);  // [B, T, H*K], for every memory",
+                "Tensor rows = route.Gather(x);  // [R, L, D], the tokens of each memory together",
+            ]);
+        string[] routed = [.. projections.Select(p => spec.SharedProjections ? $"route.Gather({p.Name})" : p.Call("", "rows", ", route"))];
+        if (spec.SharedMemory)
+        {
+            string[] shared = [.. projections.Select(p => spec.SharedProjections ? p.Name : p.Call("shared_", "x", ""))];
+            writer.Lines(Remembered("Tensor routed = Remember(", "route.Gather(q)", routed, "state?.Memories, route);  // [R, L, H, V]"));
+            writer.Lines(Remembered("Tensor shared = Remember(", "q", shared, "state?.Shared, null);  // [B, T, H, V]"));
+            writer.Lines("Tensor o = route.Mix(routed) + shared;  // [B, T, H, V]");
+        }
+        else
+        {
+            writer.Lines(Remembered("Tensor o = route.Mix(Remember(", "route.Gather(q)", routed, "state, route));  // [B, T, H, V]"));
+        }
+
+        writer.Lines(
+            memory.OutputGate
+                ? "Tensor y = norm.call(o) * gate.call(x).view(B, T, Heads, ValueDim).silu();  // [B, T, H, V]"
+                : "Tensor y = norm.call(o);  // [B, T, H, V]",
+            "return output.call(y.reshape(B, T, Heads * ValueDim)).MoveToOuterDisposeScope();  // [B, T, D]");
+    }
+
+    private IEnumerable<string> Remember()
+    {
+        yield return "long R = q.shape[0], L = q.shape[1];";
+        yield return $"q = {Mapped(Heads("q", "query", "KeyDim"))};  // [R, L, H, K]";
+        yield return $"k = {Mapped(Heads("k", "key", "KeyDim"))};  // [R, L, H, K]";
+        yield return $"v = {Heads("v", "value", "ValueDim")};  // [R, L, H, V]";
+        foreach (MixtureProjection projection in projections)
+            if (projection.Activation is { } activation)
+                yield return activation;
+        bool titans = memory.Rule == MemoryRule.Titans;
+        yield return "var memory = state?.S.At(route);";
+        if (titans)
+            yield return "var momentum = state?.P.At(route);";
+        yield return $"var read = {LinearMemoryTexts.Operator(memory.Rule)}, memory?.Value, {(titans ? "momentum?.Value, " : "")}segments: {Segments});";
+        yield return "memory?.Update(read.FinalState);";
+        if (titans)
+            yield return "momentum?.Update(read.FinalMomentum);";
+        yield return "return read.Output;  // [R, L, H, V]";
+    }
+
+    // One line where it fits.
+    private static string[] Remembered(string start, string q, string[] projected, string end)
+    {
+        string arguments = string.Join(", ", projected.Prepend(q)) + ",";
+        return start.Length + arguments.Length <= 100 ? [$"{start}{arguments} {end}"] : [start, "    " + arguments, "    " + end];
+    }
+
+    private string Heads(string name, string field, string features)
+    {
+        string tail = $"state?.{char.ToUpperInvariant(field[0])}{field.Substring(1)}Tail.At(route)";
+        return memory.ConvWidth > 0
+            ? $"{field}_convolution.Read({name}, {tail}, {Segments}).view(R, L, Heads, {features})"
+            : $"{name}.view(R, L, Heads, {features})";
+    }
+
+    private string Mapped(string features) => memory.UnitLength ? $"UnitLength.Apply({features})" : features;
+
+    private static string Features(MixtureProjection projection)
+    {
+        string axes = projection.Factors.Last().Axes;
+        return axes.Substring(axes.IndexOf("-> ", System.StringComparison.Ordinal) + 3);
+    }
+}

@@ -1,0 +1,109 @@
+using System.Collections.Generic;
+using System.Linq;
+using Memory.Gen.Generators.Memories.LinearMemory;
+using Memory.Gen.Generators.Writing;
+
+namespace Memory.Gen.Generators.Memories.MixtureOfMemories;
+
+/// <summary>Writes a mixture of memories.</summary>
+internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int dim) : MixerEmitter
+{
+    private readonly LinearMemorySpec memory = spec.Memory;
+    private readonly MixtureProjection[] projections = MixtureProjection.Of(spec.Memory, dim);
+
+    private IEnumerable<MixtureFactor> Factors => projections.SelectMany(p => p.Factors);
+
+    public override string ModuleName => memory.Rule + "Mixture";
+
+    public override string StateName => memory.Rule + "MixtureState";
+
+    public override string Phrase => MixtureOfMemoriesTexts.Phrase(spec);
+
+    public override IEnumerable<string> Equations => MixtureOfMemoriesTexts.Equations(spec);
+
+    public override string Source => MixtureOfMemoriesTexts.Source(spec);
+
+    public override IEnumerable<string> Axes => ["M memories", "H heads", "K key features", "V value features", "R rows and L tokens of what memories are given"];
+
+    public override Size Size
+    {
+        get
+        {
+            long keys = (long)memory.Heads * memory.KeyDim, values = (long)memory.Heads * memory.ValueDim, matrix = keys * memory.ValueDim;
+            long shared = spec.SharedMemory ? 1 : 0, all = spec.Memories + shared, used = spec.TopK + shared;
+            Size projected = Size.Product(Factors.Sum(f => f.Weights));
+            Size size = Size.Product((dim * (spec.Memories + keys + values)) + (memory.OutputGate ? dim * values : 0))
+                + (spec.SharedProjections ? projected : projected.Times(used) + new Size((all - used) * projected.Parameters))
+                + new Size(memory.ValueDim + Vectors().Sum(v => v.Count));
+            if (memory.ConvWidth > 0)
+                size += new Size(memory.ConvWidth * ((2 * keys) + values), CacheElements: all * (memory.ConvWidth - 1) * ((2 * keys) + values));
+            int products = memory.Erases ? 3 : 2, matrices = memory.Rule == MemoryRule.Titans ? 2 : 1;
+            return size + new Size(0, MemoryElements: all * matrices * matrix, FlopsPerToken: used * 2 * products * matrix, Reach: null);
+        }
+    }
+
+    public override void WriteModule(CodeWriter writer, string module, string state)
+    {
+        (string Field, string Type, string Comment, string New)[] modules = Modules().ToArray();
+        (string Field, long Count, string Comment, string New)[] vectors = Vectors().ToArray();
+        writer.Lines($"// {char.ToUpperInvariant(Phrase[0])}{Phrase.Substring(1)}.");
+        using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, Tensor>");
+        writer.Lines(
+            $"private const long Heads = {memory.Heads}, KeyDim = {memory.KeyDim}, ValueDim = {memory.ValueDim}, Memories = {spec.Memories}, TopK = {spec.TopK};",
+            spec.BalanceLoss > 0 ? $"private const double BalanceLoss = {Prose.Literal(spec.BalanceLoss)};" : null);
+        writer.Lines(
+        [
+            .. modules.Select(m => $"{(m.Field == "output" ? "public" : "private")} readonly {m.Type} {m.Field};{m.Comment}"),
+            .. vectors.Select((v, i) => $"private Parameter {v.Field};{v.Comment}{(i == 0 ? "; to() puts a new parameter in its place" : "")}"),
+            "private bool registered;",
+            "",
+        ]);
+        using (writer.Block($"public {module}(Device? device, ScalarType? dtype) : base(nameof({module}))"))
+            writer.Lines([.. modules.Select(m => $"{m.Field} = {m.New};"), .. vectors.Select(v => $"{v.Field} = {v.New};"), "RegisterComponents();"]);
+        writer.Blank();
+        new MixtureForward(spec, projections).Write(writer, state);
+        writer.Blank();
+        Registration.Write(writer, modules.Select(m => m.Field).ToArray(), vectors.Select(v => v.Field).ToArray());
+    }
+
+    public override void WriteState(CodeWriter writer, string state) => MixtureState.Write(writer, spec, state);
+
+    private IEnumerable<(string Field, string Type, string Comment, string New)> Modules()
+    {
+        yield return Linear("router", "Dim", "Memories", "D -> M");
+        yield return Linear("query", "Dim", "Heads * KeyDim", "D -> H*K");
+        foreach (MixtureFactor factor in Factors)
+            yield return spec.SharedProjections
+                ? Linear(factor.Field, factor.Inputs, factor.Outputs, factor.Axes)
+                : (factor.Field, "RoutedLinear", $"  // {factor.Axes} in each memory", $"new RoutedLinear(Memories, {factor.Inputs}, {factor.Outputs}, device: device, dtype: dtype)");
+        if (spec.SharedMemory && !spec.SharedProjections)
+            foreach (MixtureFactor factor in Factors)
+                yield return Linear("shared_" + factor.Field, factor.Inputs, factor.Outputs, factor.Axes + " in the shared memory");
+        if (memory.ConvWidth > 0)
+            foreach (string name in new[] { "query", "key", "value" })
+                yield return (name + "_convolution", "ShortConvolution", "", $"new ShortConvolution(Heads * {(name == "value" ? "ValueDim" : "KeyDim")}, {memory.ConvWidth}, device: device, dtype: dtype)");
+        if (memory.OutputGate)
+            yield return Linear("gate", "Dim", "Heads * ValueDim", "D -> H*V");
+        yield return ("norm", "RmsNorm", "  // over V", "new RmsNorm(ValueDim, device: device, dtype: dtype)");
+        yield return Linear("output", "Heads * ValueDim", "Dim", "H*V -> D");
+
+        static (string, string, string, string) Linear(string field, string inputs, string outputs, string axes) =>
+            (field, "Linear", $"  // {axes}", $"nn.Linear({inputs}, {outputs}, hasBias: false, device: device, dtype: dtype)");
+    }
+
+    /// <summary>The vectors of the gates, the same for all memories.</summary>
+    private IEnumerable<(string Field, long Count, string Comment, string New)> Vectors()
+    {
+        long heads = memory.Heads;
+        if (memory.Rule is MemoryRule.ScalarDecay or MemoryRule.GatedDelta)
+        {
+            yield return ("decay_rate", heads, "  // [H], its logarithm", "Initialize.DecayRate(Heads, device, dtype)");
+            yield return ("decay_bias", heads, "  // [H]", "Initialize.StepBias(Heads, device, dtype)");
+        }
+
+        if (memory.Rule == MemoryRule.ChannelDecay)
+            yield return ("decay_bias", heads * memory.KeyDim, "  // [H*K]", $"Initialize.Uniform([Heads * KeyDim], {Prose.Literal(0.25)}, device, dtype)");
+        if (memory.Rule == MemoryRule.Titans)
+            yield return ("forgetting_bias", heads, "  // [H]", "Initialize.Constant(Heads, -5.0, device, dtype)");
+    }
+}

@@ -1,0 +1,46 @@
+using System.Collections.Generic;
+using System.Linq;
+using Memory.Gen.Generators.Memories.LinearMemory;
+using Memory.Gen.Generators.Writing;
+
+namespace Memory.Gen.Generators.Memories.MixtureOfMemories;
+
+/// <summary>Words and equations of a mixture of memories.</summary>
+internal static class MixtureOfMemoriesTexts
+{
+    public static string Phrase(MixtureOfMemoriesSpec spec) =>
+        "a mixture of " + (spec.Memories == 1 ? "1 linear memory" : Prose.Count(spec.Memories) + " linear memories")
+        + Manner(LinearMemoryTexts.Manner(spec.Memory.Rule))
+        + ", each token in " + Prose.Count(spec.TopK) + " of them"
+        + (spec.SharedMemory ? " and in a shared one" : "")
+        + (spec.SharedProjections ? ", all with the same projections" : "")
+        + LinearMemoryTexts.Sizes(spec.Memory);
+
+    public static IEnumerable<string> Equations(MixtureOfMemoriesSpec spec)
+    {
+        string chosen = spec.TopK == spec.Memories ? "all memories"
+            : spec.TopK == 1 ? "the memory with the largest of its entries"
+            : $"the {Prose.Count(spec.TopK)} memories with the largest of its entries";
+        yield return $"l_t = W x_t,   A_t: {chosen},   w_t = softmax of l_t over A_t";
+        yield return "in each memory of A_t" + (spec.SharedMemory ? " and in the shared one" : "") + ", where t - 1 is the last token that it got,";
+        foreach (string line in LinearMemoryTexts.Memory(spec.Memory))
+            yield return "   " + line;
+        yield return spec.SharedProjections
+            ? "   every W the same for all memories"
+            : "   W of queries the same for all memories, W of " + (HasGates(spec) ? "keys, values and gates" : "keys and values") + " each memory's own";
+        yield return LinearMemoryTexts.Output(spec.Memory, "sum_{m in A_t} w_{t,m} o_{t,m}" + (spec.SharedMemory ? " + o_{t,shared}" : ""));
+        if (spec.BalanceLoss > 0)
+            yield return $"beside the loss of the task: {Prose.Literal(spec.BalanceLoss)} M sum_m f_m P_m,   f_m the share of tokens in m, P_m the mean of softmax(l_t)_m";
+    }
+
+    public static string Source(MixtureOfMemoriesSpec spec) =>
+        "Du, Sun, Lan, Hu, Cheng: MoM: Linear Sequence Modeling with Mixture-of-Memories (arXiv 2502.13685), section 3; the memories: "
+        + LinearMemoryTexts.Source(spec.Memory.Rule)
+        + (spec.BalanceLoss > 0 ? " The balance loss: Fedus, Zoph, Shazeer: Switch Transformers (arXiv 2101.03961), section 2.2, for each layer by itself." : "")
+        + " Ours: of equal logits the first wins"
+        + (spec.Memory.ConvWidth > 0 ? ", and convolutions run along a memory's own tokens in training as in streaming" : "") + ".";
+
+    private static bool HasGates(MixtureOfMemoriesSpec spec) => spec.Memory.Rule != MemoryRule.Linear;
+
+    private static string Manner(string words) => words.Length == 0 ? "" : " " + words;
+}

@@ -1,0 +1,63 @@
+using System.Collections.Generic;
+using System.Linq;
+using Memory.Gen.Generators.Memories.LinearMemory;
+
+namespace Memory.Gen.Generators.Memories.MixtureOfMemories;
+
+/// <summary>What a memory makes of a token beside its query: a product of one or two matrices, then an activation.</summary>
+/// <param name="Name">The variable it goes under: <c>k</c>, <c>beta</c>.</param>
+/// <param name="Activation">The line that finishes it, in terms of the variable; null for keys and values.</param>
+/// <param name="Factors">The matrices, the first to be applied first.</param>
+internal sealed record MixtureProjection(string Name, string? Activation, params MixtureFactor[] Factors)
+{
+    /// <summary>The projections of a memory: keys, values, gates.</summary>
+    public static MixtureProjection[] Of(LinearMemorySpec memory, int dim)
+    {
+        long width = dim, heads = memory.Heads, keys = heads * memory.KeyDim, values = heads * memory.ValueDim, rank = LinearMemorySpec.DecayRank;
+        MixtureProjection strength = Gate("beta", "write_strength", "beta.sigmoid();  // [R, L, H], write strength in (0, 1)");
+        MixtureProjection decay = Gate("g", "decay", "-decay_rate.exp() * functional.softplus(g + decay_bias);  // [R, L, H], log decay, <= 0");
+        IEnumerable<MixtureProjection> gates = memory.Rule switch
+        {
+            MemoryRule.Linear => [],
+            MemoryRule.ScalarDecay => [decay],
+            MemoryRule.ChannelDecay =>
+            [
+                new("g", "g = (g + decay_bias).log_sigmoid().view(R, L, Heads, KeyDim) / 16.0;  // [R, L, H, K], log decay, <= 0",
+                    new MixtureFactor("decay_down", "Dim", $"{rank}", $"D -> {rank}", width * rank),
+                    new MixtureFactor("decay_up", $"{rank}", "Heads * KeyDim", $"{rank} -> H*K", rank * keys)),
+            ],
+            MemoryRule.Delta => [strength],
+            MemoryRule.Titans =>
+            [
+                Gate("eta", "momentum", "eta.sigmoid();  // [R, L, H], momentum factor in (0, 1)"),
+                Gate("theta", "step_size", "(1.0 - eta) * theta.sigmoid();  // [R, L, H], step size: with its momentum a step sums to less than 1"),
+                Gate("alpha", "forgetting", "(alpha + forgetting_bias).sigmoid();  // [R, L, H], forgetting in (0, 1)"),
+            ],
+            _ => [strength, decay],
+        };
+        return
+        [
+            new("k", null, new MixtureFactor("key", "Dim", "Heads * KeyDim", "D -> H*K", width * keys)),
+            new("v", null, new MixtureFactor("value", "Dim", "Heads * ValueDim", "D -> H*V", width * values)),
+            .. gates,
+        ];
+
+        MixtureProjection Gate(string name, string field, string activation) =>
+            new(name, $"{name} = {activation}", new MixtureFactor(field, "Dim", "Heads", "D -> H", width * heads));
+    }
+
+    /// <summary>The code that applies it to an input.</summary>
+    /// <param name="prefix">What goes before the fields' names.</param>
+    /// <param name="input">The input's name.</param>
+    /// <param name="others">Further arguments of every factor, with their comma.</param>
+    public string Call(string prefix, string input, string others) =>
+        Factors.Aggregate(input, (inner, factor) => $"{prefix}{factor.Field}.call({inner}{others})");
+}
+
+/// <summary>A matrix of a projection.</summary>
+/// <param name="Field">Its module's field.</param>
+/// <param name="Inputs">Features that come in, as code.</param>
+/// <param name="Outputs">Features that go out, as code.</param>
+/// <param name="Axes">Both as axes.</param>
+/// <param name="Weights">Numbers in it.</param>
+internal sealed record MixtureFactor(string Field, string Inputs, string Outputs, string Axes, long Weights);

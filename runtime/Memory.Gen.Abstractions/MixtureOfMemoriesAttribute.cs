@@ -1,0 +1,80 @@
+using System;
+
+namespace Memory.Gen;
+
+/// <summary>
+/// Several matrix memories side by side (Du et al., MoM: Linear Sequence Modeling with Mixture-of-Memories, arXiv
+/// 2502.13685): a router sends each token to the <see cref="TopK"/> of <see cref="Memories"/> that suit it best, where it
+/// is written and read under one <see cref="Rule"/>; the reads are mixed by the router's weights. Memories that do not get
+/// a token keep what they hold. State: <c>(Memories + 1) * Heads * KeyDim * ValueDim</c> numbers in float32 or wider
+/// (without the 1 if nothing is shared; twice that for <see cref="MemoryRule.Titans"/>) and the inputs of the short
+/// convolutions, whatever the length of the text; a token touches <c>TopK + 1</c> of these memories.
+/// </summary>
+[AttributeUsage(AttributeTargets.Class, AllowMultiple = true, Inherited = false)]
+public sealed class MixtureOfMemoriesAttribute : MixerAttribute
+{
+    /// <summary>A mixture of memories in every layer.</summary>
+    public MixtureOfMemoriesAttribute()
+    {
+    }
+
+    /// <summary>A mixture of memories in the layers that a letter names.</summary>
+    /// <param name="letter">The letter in <see cref="MemoryModelAttribute.Pattern"/>.</param>
+    public MixtureOfMemoriesAttribute(char letter)
+        : base(letter)
+    {
+    }
+
+    /// <summary>Number of heads, each with a matrix in every memory, 1 to 1,024. Required.</summary>
+    public int Heads { get; set; }
+
+    /// <summary>Number of memories that tokens are routed to, 1 to 64; the shared one is not counted. Absent: 4.</summary>
+    public int Memories { get; set; }
+
+    /// <summary>
+    /// How many of the <see cref="Memories"/> each token is sent to, 1 to Memories: those with the largest router logits, of
+    /// equal ones the first. All of them is legal, and dense. Absent: 2.
+    /// </summary>
+    public int TopK { get; set; }
+
+    /// <summary>How the memories fade and what is written. Absent: <see cref="MemoryRule.GatedDelta"/>.</summary>
+    public MemoryRule Rule { get; set; }
+
+    /// <summary>Whether one more memory gets every token; its read is added with weight one. Absent: true.</summary>
+    public bool SharedMemory { get; set; }
+
+    /// <summary>
+    /// Whether all memories use one projection to keys, one to values and one to each gate, so that only the routing tells
+    /// them apart; false: one for each memory. Absent: false.
+    /// </summary>
+    public bool SharedProjections { get; set; }
+
+    /// <summary>Features of a head's keys and queries, 1 to 4,096. Absent: <c>Dim / Heads</c>, which must then divide.</summary>
+    public int KeyDim { get; set; }
+
+    /// <summary>Features of a head's values, 1 to 4,096. Absent: <c>Dim / Heads</c>, which must then divide.</summary>
+    public int ValueDim { get; set; }
+
+    /// <summary>
+    /// Width in tokens of the causal depthwise convolution (with SiLU) on queries, keys and values, 2 to 256; 0: none, and
+    /// no SiLU. It runs along a memory's own tokens; all memories share its weights. Absent: 4.
+    /// </summary>
+    public int ConvWidth { get; set; }
+
+    /// <summary>
+    /// Whether queries and keys are scaled to length one. Absent: true for the rules that erase (the delta rules and Titans),
+    /// which are only stable with keys of length one (so false is an error there), false for the others.
+    /// </summary>
+    public bool UnitLength { get; set; }
+
+    /// <summary>Whether what was read is multiplied by <c>SiLU(W x)</c>, after its norm. Absent: true.</summary>
+    public bool OutputGate { get; set; }
+
+    /// <summary>
+    /// Factor, 0 to 1,000, on the loss that keeps the memories in equal use, <c>M sum_m f_m P_m</c> in each layer: f_m the
+    /// share of tokens sent to memory m, P_m the mean of the router's softmax (Fedus et al., arXiv 2101.03961). It is in
+    /// <c>AuxiliaryLoss</c> of the state that Prefill read with; a forward without a state has no place for it. 0: none.
+    /// Absent: 0.001.
+    /// </summary>
+    public double BalanceLoss { get; set; }
+}

@@ -1,0 +1,106 @@
+using TorchSharp;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Tests.Models.Mixtures;
+
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2)]
+public sealed partial class GatedDeltaMixture;
+
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, KeyDim = 2, ValueDim = 5, Memories = 3, TopK = 1, ConvWidth = 0)]
+public sealed partial class PlainGatedDeltaMixture;
+
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, KeyDim = 5, ValueDim = 2, Memories = 3, Rule = MemoryRule.Delta, ConvWidth = 0, SharedProjections = true)]
+public sealed partial class DeltaMixture;
+
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, Memories = 5, TopK = 3, Rule = MemoryRule.Linear, ConvWidth = 0, SharedMemory = false, OutputGate = false)]
+public sealed partial class LinearMixture;
+
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 3, Memories = 2, TopK = 2, Rule = MemoryRule.ScalarDecay, ConvWidth = 3, UnitLength = true)]
+public sealed partial class DenseMixture;
+
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, Memories = 4, TopK = 2, Rule = MemoryRule.ChannelDecay, ConvWidth = 0)]
+public sealed partial class ChannelDecayMixture;
+
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, Memories = 3, TopK = 2, Rule = MemoryRule.Titans, SharedMemory = false)]
+public sealed partial class TitansMixture;
+
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, Memories = 1, TopK = 1, SharedMemory = false)]
+public sealed partial class OneMemory;
+
+/// <summary>A layer with a mixture of memories in float64, with weights of ordinary size, and what the oracles must know of it.</summary>
+internal sealed class MixtureCase : IDisposable
+{
+    private readonly Generator random = new(11, CPU);
+
+    private MixtureCase(nn.Module<Tensor, Tensor> layer, MemoryRule rule, int heads, int memories, int topK, bool shared, bool sharedProjections)
+    {
+        (Layer, Rule, Heads, Memories, TopK, HasShared, SharesProjections) = (layer, rule, heads, memories, topK, shared, sharedProjections);
+        using var quiet = no_grad();
+        foreach (var (key, parameter) in layer.named_parameters())
+            parameter.copy_(Normal(parameter.shape) * 0.5 + (key.EndsWith("norm.weight", StringComparison.Ordinal) ? 1.0 : 0.0));
+    }
+
+    public static TheoryData<string> All =>
+        [nameof(GatedDeltaMixture), nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(DenseMixture), nameof(ChannelDecayMixture), nameof(TitansMixture)];
+
+    /// <summary>Those whose token-free steps can be written as ordinary tokens: no convolution, no momentum.</summary>
+    public static TheoryData<string> Maskable =>
+        [nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(ChannelDecayMixture)];
+
+    public nn.Module<Tensor, Tensor> Layer { get; }
+
+    public IMemoryLayer Memory => (IMemoryLayer)Layer;
+
+    public MemoryRule Rule { get; }
+
+    public int Heads { get; }
+
+    public int Memories { get; }
+
+    public int TopK { get; }
+
+    public bool HasShared { get; }
+
+    public bool SharesProjections { get; }
+
+    public static MixtureCase New(string name)
+    {
+        const ScalarType type = ScalarType.Float64;
+        return name switch
+        {
+            nameof(GatedDeltaMixture) => new(new GatedDeltaMixture(dtype: type), MemoryRule.GatedDelta, 2, 4, 2, true, false),
+            nameof(PlainGatedDeltaMixture) => new(new PlainGatedDeltaMixture(dtype: type), MemoryRule.GatedDelta, 2, 3, 1, true, false),
+            nameof(DeltaMixture) => new(new DeltaMixture(dtype: type), MemoryRule.Delta, 2, 3, 2, true, true),
+            nameof(LinearMixture) => new(new LinearMixture(dtype: type), MemoryRule.Linear, 2, 5, 3, false, false),
+            nameof(DenseMixture) => new(new DenseMixture(dtype: type), MemoryRule.ScalarDecay, 3, 2, 2, true, false),
+            nameof(ChannelDecayMixture) => new(new ChannelDecayMixture(dtype: type), MemoryRule.ChannelDecay, 2, 4, 2, true, false),
+            _ => new(new TitansMixture(dtype: type), MemoryRule.Titans, 2, 3, 2, false, false),
+        };
+    }
+
+    public Tensor Normal(params long[] shape) => randn(shape, dtype: ScalarType.Float64, generator: random);
+
+    /// <summary>A weight of the layer; null where it has none of that name.</summary>
+    public Tensor? Weight(string name) => Layer.get_parameter("mixer." + name);
+
+    /// <summary>The weight of a projection in one memory, <c>[out, in]</c>; memory M is the shared one.</summary>
+    public Tensor Weight(string name, int memory) =>
+        SharesProjections ? Weight(name + ".weight")!
+        : memory == Memories ? Weight($"shared_{name}.weight")!
+        : Weight(name + ".weight")!.select(0, memory);
+
+    public void Dispose()
+    {
+        Layer.Dispose();
+        random.Dispose();
+    }
+}

@@ -1,0 +1,150 @@
+using Memory.Gen.Runtime.Operators;
+using TorchSharp;
+using TorchSharp.Modules;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Tests.Models.Mixtures;
+
+/// <summary>A mixture of memories against its definition, in float64: outputs, all gradients, final states.</summary>
+public sealed class MixtureOracleTests : IDisposable
+{
+    private const long Rows = 2, Tokens = 13, Width = 6;
+    private readonly DisposeScope scope = NewDisposeScope();
+
+    public static TheoryData<string> All => MixtureCase.All;
+
+    public static TheoryData<string> Maskable => MixtureCase.Maskable;
+
+    public void Dispose() => scope.Dispose();
+
+    [Theory, MemberData(nameof(All))]
+    public void ItIsTheTokenByTokenDefinition(string name)
+    {
+        using var layer = MixtureCase.New(name);
+        Tensor x = layer.Normal(Rows, Tokens, Width).requires_grad_();
+        TokenOracle[] oracles = [.. Enumerable.Range(0, (int)Rows).Select(_ => new TokenOracle(layer))];
+        Tensor expected = stack([.. oracles.Select((oracle, b) => oracle.Read(x[b]))], 0);
+        using MemoryState state = layer.Memory.NewState(Rows);
+        Tensor actual = layer.Memory.Prefill(x, state);
+
+        Numbers.Near(expected, actual, 1e-12, "outputs");
+        CheckGradients(layer, x, expected, actual);
+        for (int b = 0; b < Rows; b++)
+            for (int m = 0; m < layer.Memories + (layer.HasShared ? 1 : 0); m++)
+            {
+                CheckState(layer, state, b, m, "memory", oracles[b][m]?.S);
+                if (layer.Rule == MemoryRule.Titans)
+                    CheckState(layer, state, b, m, "momentum", oracles[b][m]?.P);
+                foreach (string tail in layer.Weight("query_convolution.weight") is null ? [] : new[] { "query", "key", "value" })
+                    CheckState(layer, state, b, m, tail + "_tail", oracles[b][m]?.Ring(tail, 0, x) is { } ring ? stack([.. ring], 0) : null);
+            }
+    }
+
+    /// <summary>A memory reads the whole row, and tokens of other memories are such as change nothing.</summary>
+    [Theory, MemberData(nameof(Maskable))]
+    public void ItIsEveryMemoryOverTheWholeRowWithTheOthersTokensMasked(string name)
+    {
+        using var layer = MixtureCase.New(name);
+        Tensor x = layer.Normal(Rows, Tokens, Width).requires_grad_();
+        using MemoryState state = layer.Memory.NewState(Rows);
+        Tensor actual = layer.Memory.Prefill(x, state);
+
+        Tensor logits = nn.functional.linear(x, layer.Weight("router.weight")!);
+        Tensor chosen = zeros_like(logits).scatter(2, Routing.Largest(logits.detach(), layer.TopK), ones([Rows, Tokens, layer.TopK], dtype: x.dtype));
+        Tensor weights = logits.exp() * chosen / (logits.exp() * chosen).sum(2, keepdim: true);
+        Tensor read = layer.HasShared ? Masked(layer.Memories, ones([Rows, Tokens], dtype: x.dtype)) : 0.0;
+        for (int m = 0; m < layer.Memories; m++)
+            read = read + weights.select(2, m).view(Rows, Tokens, 1, 1) * Masked(m, chosen.select(2, m));
+        Tensor normed = read / (read.pow(2).mean([3], keepdim: true) + 1e-6).sqrt() * layer.Weight("norm.weight")!;
+        if (layer.Weight("gate.weight") is { } gate)
+            normed = normed * nn.functional.linear(x, gate).view(normed.shape).silu();
+        Tensor expected = nn.functional.linear(normed.flatten(2), layer.Weight("output.weight")!);
+
+        Numbers.Near(expected, actual, 1e-12, "outputs");
+        CheckGradients(layer, x, expected, actual);
+
+        Tensor Masked(int m, Tensor mask)
+        {
+            Tensor Heads(Tensor weight) => nn.functional.linear(x, weight).view(Rows, Tokens, layer.Heads, -1);
+            Tensor q = Heads(layer.Weight("query.weight")!), k = Heads(layer.Weight("key", m)), v = Heads(layer.Weight("value", m)), here = mask.unsqueeze(2);
+            if (layer.Rule is MemoryRule.Delta or MemoryRule.GatedDelta)
+                (q, k) = (UnitLength.Apply(q), UnitLength.Apply(k));
+            else
+                k = k * here.unsqueeze(3);
+            Tensor Gate(string gate) => nn.functional.linear(x, layer.Weight(gate, m));
+            MemoryRead result = layer.Rule switch
+            {
+                MemoryRule.Linear => LinearAttention.Apply(q, k, v, form: OperatorForm.Reference),
+                MemoryRule.ChannelDecay => ChannelDecay.Apply(
+                    q, k, v, (nn.functional.linear(Gate("decay_down"), layer.Weight("decay_up", m)) + layer.Weight("decay_bias")!).log_sigmoid().view(k.shape) / 16 * here.unsqueeze(3), form: OperatorForm.Reference),
+                MemoryRule.Delta => DeltaRule.Apply(q, k, v, Gate("write_strength").sigmoid() * here, form: OperatorForm.Reference),
+                _ => GatedDeltaRule.Apply(
+                    q, k, v, Gate("write_strength").sigmoid() * here,
+                    -layer.Weight("decay_rate")!.exp() * (Gate("decay") + layer.Weight("decay_bias")!).exp().log1p() * here, form: OperatorForm.Reference),
+            };
+            Numbers.Near(result.FinalState, Held(layer, state, m, "memory"), 1e-12, $"state of memory {m}");
+            return result.Output;
+        }
+    }
+
+    [Fact]
+    public void OneMemoryWithoutAnotherIsTheLinearMemoryItself()
+    {
+        using var one = new OneMemory(dtype: ScalarType.Float64);
+        using var plain = new GatedDeltaLayer(dtype: ScalarType.Float64);
+        Tensor x = randn([2, 21, 6], dtype: ScalarType.Float64, generator: new Generator(4, CPU));
+        using (no_grad())
+            foreach (var (key, parameter) in plain.named_parameters())
+                parameter.copy_(one.get_parameter(key)!.view(parameter.shape));
+        using OneMemory.State state = one.NewState(2);
+        using GatedDeltaLayer.State other = plain.NewState(2);
+        Numbers.Near(plain.Prefill(x, other), one.Prefill(x, state), 1e-13, "outputs");
+        foreach (var (a, b) in other.Tensors.Zip(state.Tensors))
+            Numbers.Near(a.Value, b.Value.squeeze(1), 1e-13, a.Name);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void AMemoryMayGetEverythingOrNothing(bool everything)
+    {
+        using var layer = MixtureCase.New(nameof(PlainGatedDeltaMixture));
+        // The first feature is one, so that the router's first column is a bias.
+        using (no_grad())
+            layer.Weight("router.weight")!.select(1, 0).copy_(tensor(new[] { 0.0, everything ? 100 : -100, 0 }));
+        Tensor x = layer.Normal(Rows, Tokens, Width);
+        x.select(2, 0).fill_(1);
+        using MemoryState state = layer.Memory.NewState(Rows);
+        Tensor actual = layer.Memory.Prefill(x, state);
+        Tensor expected = stack([.. Enumerable.Range(0, (int)Rows).Select(b => new TokenOracle(layer).Read(x[b]))], 0);
+        Numbers.Near(expected, actual, 1e-12, "outputs");
+        foreach (int m in everything ? [0, 2] : new[] { 1 })
+            Assert.Equal(0, Held(layer, state, m, "memory").abs().max().item<double>());
+    }
+
+    private static void CheckGradients(MixtureCase layer, Tensor x, Tensor expected, Tensor actual)
+    {
+        Tensor upstream = layer.Normal(expected.shape);
+        (string Name, Tensor Weight)[] inputs = [("x", x), .. layer.Layer.named_parameters().Select(p => (p.name, (Tensor)p.parameter))];
+        Tensor[] weights = [.. inputs.Select(i => i.Weight)];
+        var wanted = autograd.grad([expected], weights, [upstream]);
+        var found = autograd.grad([actual], weights, [upstream]);
+        for (int i = 0; i < inputs.Length; i++)
+            Numbers.Near(wanted[i], found[i], 1e-10, $"gradient of {inputs[i].Name}");
+    }
+
+    private static void CheckState(MixtureCase layer, MemoryState state, int row, int memory, string name, Tensor? expected)
+    {
+        Tensor actual = Held(layer, state, memory, name)[row];
+        Numbers.Near(expected ?? zeros_like(actual), actual, 1e-12, $"{name} of memory {memory}, row {row}");
+    }
+
+    /// <summary>A part of the state of one memory, <c>[B, ...]</c>.</summary>
+    internal static Tensor Held(MixtureCase layer, MemoryState state, int memory, string name)
+    {
+        string full = "mixer." + (!layer.HasShared ? "" : memory == layer.Memories ? "shared." : "memories.") + name;
+        Tensor value = state.Tensors.Single(t => t.Name == full).Value;
+        return memory == layer.Memories ? value : value.select(1, memory);
+    }
+}

@@ -1,0 +1,105 @@
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Tests.Models.Mixtures;
+
+/// <summary>A mixture of memories, token by token as it is defined: one row, plain tensors, nothing of the runtime.</summary>
+internal sealed class TokenOracle(MixtureCase layer)
+{
+    private readonly Dictionary<int, Kept> memories = [];
+
+    /// <summary>What memory m holds after the tokens read so far; null if it got none. Memory M is the shared one.</summary>
+    public Kept? this[int memory] => memories.GetValueOrDefault(memory);
+
+    /// <summary>Reads on: features <c>[T, D]</c> in and out.</summary>
+    public Tensor Read(Tensor x) => stack([.. x.unbind(0).Select(Token)], 0);
+
+    private Tensor Token(Tensor x)
+    {
+        Tensor logits = layer.Weight("router.weight")!.mv(x);
+        double[] values = logits.detach().data<double>().ToArray();
+        int[] chosen = [.. Enumerable.Range(0, layer.Memories).OrderByDescending(m => values[m]).ThenBy(m => m).Take(layer.TopK)];
+        Tensor exponentials = stack([.. chosen.Select(m => logits[m])], 0).exp();
+        Tensor weights = exponentials / exponentials.sum();
+        Tensor read = layer.HasShared ? Step(layer.Memories, x) : 0.0;
+        for (int r = 0; r < chosen.Length; r++)
+            read = read + weights[r] * Step(chosen[r], x);
+        Tensor normed = read / (read.pow(2).mean([1], keepdim: true) + 1e-6).sqrt() * layer.Weight("norm.weight")!;
+        if (layer.Weight("gate.weight") is { } gate)
+        {
+            Tensor opening = gate.mv(x).view(normed.shape);
+            normed = normed * opening * opening.sigmoid();
+        }
+        return layer.Weight("output.weight")!.mv(normed.flatten());
+    }
+
+    // What the memory reads after the token is written, [H, V].
+    private Tensor Step(int memory, Tensor x)
+    {
+        if (!memories.TryGetValue(memory, out Kept? kept))
+            memories[memory] = kept = new Kept();
+        Tensor q = Unit(Convolve(kept, "query", layer.Weight("query.weight")!.mv(x))), k = Unit(Convolve(kept, "key", layer.Weight("key", memory).mv(x)));
+        Tensor v = Convolve(kept, "value", layer.Weight("value", memory).mv(x)).view(layer.Heads, -1);
+        Tensor S = kept.S ?? zeros([layer.Heads, k.shape[1], v.shape[1]], dtype: ScalarType.Float64);
+        Tensor Gate(string name) => layer.Weight(name, memory).mv(x);
+        Tensor Erased(Tensor from) => v - (from * k.unsqueeze(2)).sum(1);
+        Tensor Outer(Tensor u) => k.unsqueeze(2) * u.unsqueeze(1);
+        double scale = layer.Rule == MemoryRule.Titans ? 1 : 1 / Math.Sqrt(k.shape[1]);
+        if (layer.Rule is MemoryRule.ScalarDecay or MemoryRule.GatedDelta)
+            S = S * (-layer.Weight("decay_rate")!.exp() * (1 + (Gate("decay") + layer.Weight("decay_bias")!).exp()).log()).exp().view(-1, 1, 1);
+        if (layer.Rule == MemoryRule.ChannelDecay)
+            S = S * (layer.Weight("decay_up", memory).mv(Gate("decay_down")) + layer.Weight("decay_bias")!).sigmoid().log().div(16).exp().view(layer.Heads, -1, 1);
+        if (layer.Rule == MemoryRule.Titans)
+        {
+            Tensor eta = Gate("momentum").sigmoid(), theta = (1 - eta) * Gate("step_size").sigmoid();
+            Tensor alpha = (Gate("forgetting") + layer.Weight("forgetting_bias")!).sigmoid();
+            kept.P = eta.view(-1, 1, 1) * (kept.P ?? zeros_like(S)) + theta.view(-1, 1, 1) * Outer(Erased(S));
+            S = (1 - alpha).view(-1, 1, 1) * S + kept.P;
+        }
+        else if (layer.Rule is MemoryRule.Delta or MemoryRule.GatedDelta)
+            S = S + Outer(Gate("write_strength").sigmoid().view(-1, 1) * Erased(S));
+        else
+            S = S + Outer(v);
+        kept.S = S;
+        return scale * (S * q.unsqueeze(2)).sum(1);
+    }
+
+    // The memory's own last inputs, oldest first; the last tap multiplies the present one.
+    private Tensor Convolve(Kept kept, string name, Tensor input)
+    {
+        if (layer.Weight(name + "_convolution.weight") is not { } taps)
+            return input;
+        int width = (int)taps.shape[1];
+        List<Tensor> ring = kept.Ring(name, width - 1, input);
+        ring.Add(input);
+        Tensor sum = 0.0;
+        for (int w = 0; w < width; w++)
+            sum = sum + taps.select(1, w) * ring[w];
+        ring.RemoveAt(0);
+        return sum * sum.sigmoid();
+    }
+
+    private Tensor Unit(Tensor features)
+    {
+        Tensor heads = features.view(layer.Heads, -1);
+        bool unit = layer.Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.Titans || layer.Layer is DenseMixture;
+        return unit ? heads / (heads.pow(2).sum(1, keepdim: true) + 1e-6).sqrt() : heads;
+    }
+
+    /// <summary>One memory's state.</summary>
+    public sealed class Kept
+    {
+        private readonly Dictionary<string, List<Tensor>> rings = [];
+
+        public Tensor? S { get; set; }
+
+        public Tensor? P { get; set; }
+
+        /// <summary>The last inputs of a convolution, zeros before the first.</summary>
+        public List<Tensor> Ring(string name, int length, Tensor like)
+        {
+            if (!rings.TryGetValue(name, out List<Tensor>? ring))
+                rings[name] = ring = [.. Enumerable.Range(0, length).Select(_ => zeros_like(like))];
+            return ring;
+        }
+    }
+}
