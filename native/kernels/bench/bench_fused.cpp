@@ -32,8 +32,9 @@ void bench_fused(const char* only, double copy) {
         Array x(rows, 0, 1), y(rows), h(rows), dh(rows), da(rows), db(rows);
         memgen_linear_scan_args a{};
         a.struct_size = sizeof a, a.batch = B, a.tokens = T, a.channels = C, a.a = x.tensor, a.b = y.tensor, a.h = h.tensor, a.d_h = dh.tensor, a.d_a = da.tensor, a.d_b = db.tensor;
+        Workspace s(memgen_linear_scan_workspace_size(&a, 1));
         double bytes = 4.0 * B * T * C;
-        double f = milliseconds([&] { memgen_linear_scan_forward(&a, nullptr, 0, nullptr); }), r = milliseconds([&] { memgen_linear_scan_backward(&a, nullptr, 0, nullptr); });
+        double f = milliseconds([&] { memgen_linear_scan_forward(&a, s.data, s.size, nullptr); }), r = milliseconds([&] { memgen_linear_scan_backward(&a, s.data, s.size, nullptr); });
         print("linear_scan", "B4 T2048 C512", f, r, 3 * bytes, 5 * bytes, copy);
     }
     if (std::strstr("selective_scan", only)) {

@@ -1,6 +1,6 @@
 // Scratch of the gated delta rule and of scalar decay, per worker.
 #pragma once
-#include "layout.h"
+#include "sequences.h"
 
 namespace memgen {
 namespace {
@@ -9,6 +9,23 @@ constexpr int64_t Block = 64;      // tokens a forward strip takes before the ne
 constexpr int64_t LargestWidth = 4096; // K and V: scratch grows with their product
 constexpr int64_t WidestStrip = 32;
 constexpr int64_t GroupBytes = 512 * 1024; // states that stay in the second-level cache together
+
+// Checkpoints of one head by the tokens of its sequence.
+struct CheckpointsOf {
+    int64_t interval;
+
+    template <class Args>
+    explicit CheckpointsOf(const Args& a) : interval(checkpoint_interval(a.key_dim, a.value_dim)) {}
+    int64_t operator()(int64_t tokens) const { return checkpoint_count(tokens, interval); }
+};
+
+// Sequence n with its part of the checkpoints.
+template <class Args>
+Args sequence(const Args& a, const SequencePlan& plan, int64_t n) {
+    Args s = sequence(a, n);
+    if (s.checkpoints) s.checkpoints = static_cast<float*>(s.checkpoints) + plan.before[n] * a.heads * a.key_dim * a.value_dim;
+    return s;
+}
 
 // Heads that one worker takes through a block of tokens together: their rows lie side by side in memory.
 inline int64_t largest_head_group(const memgen_gated_delta_rule_args& a) {

@@ -8,20 +8,21 @@ namespace {
 Check sizes(const char* operation, const memgen_causal_conv_args* a) {
     Check check = open(operation, a);
     if (check.ok())
-        check.dimension("batch", a->batch).dimension("tokens", a->tokens).dimension("channels", a->channels).dimension("width", a->width, 1, LargestConvWidth).product({a->batch, a->tokens + a->width, a->channels + a->width});
+        check.dimension("batch", a->batch).dimension("tokens", a->tokens).dimension("channels", a->channels).dimension("width", a->width, 1, LargestConvWidth).product({a->batch, a->tokens + a->width, a->channels + a->width})
+            .segments(a->segments, a->batch, a->tokens).product({sequence_count(*a), a->width, a->channels + a->width});
     return check;
 }
 
 ScratchSize scratch_size(const memgen_causal_conv_args& a, bool backward) {
     Arena measure{nullptr};
     ConvScratch layout(measure, a, backward);
-    return {measure.used, backward ? static_cast<size_t>(conv_slice_floats(a)) * sizeof(float) : 0};
+    return {plan_size(a) + measure.used, backward ? static_cast<size_t>(conv_slice_floats(a)) * sizeof(float) : 0};
 }
 
 Check inputs(const char* operation, const memgen_causal_conv_args* a) {
     Check check = sizes(operation, a);
     if (check.ok())
-        check.required("x", a->x, {a->batch, a->tokens, a->channels}).required("weight", a->weight, {a->channels, a->width}).nullable("bias", a->bias, {a->channels}).nullable("initial_state", a->initial_state, {a->batch, a->width - 1, a->channels});
+        check.required("x", a->x, {a->batch, a->tokens, a->channels}).required("weight", a->weight, {a->channels, a->width}).nullable("bias", a->bias, {a->channels}).nullable("initial_state", a->initial_state, {sequence_count(*a), a->width - 1, a->channels});
     return check;
 }
 
@@ -69,17 +70,17 @@ int64_t memgen_causal_conv_workspace_size(const memgen_causal_conv_args* a, int3
 memgen_status memgen_causal_conv_forward(const memgen_causal_conv_args* a, void* workspace, size_t bytes, void*) {
     Check check = inputs(__func__, a);
     if (!check.ok()) return check.status();
-    check.required("y", a->y, {a->batch, a->tokens, a->channels}).nullable("final_state", a->final_state, {a->batch, a->width - 1, a->channels});
-    return check.run(*a, workspace, bytes, scratch_size(*a, false), &Kernels::causal_conv_forward);
+    check.required("y", a->y, {a->batch, a->tokens, a->channels}).nullable("final_state", a->final_state, {sequence_count(*a), a->width - 1, a->channels});
+    return check.run(*a, workspace, bytes, scratch_size(*a, false), &Kernels::causal_conv_forward, ConvItemsOf(*a));
 }
 
 memgen_status memgen_causal_conv_backward(const memgen_causal_conv_args* a, void* workspace, size_t bytes, void*) {
     Check check = inputs(__func__, a);
     if (!check.ok()) return check.status();
-    check.nullable("d_y", a->d_y, {a->batch, a->tokens, a->channels}).nullable("d_final_state", a->d_final_state, {a->batch, a->width - 1, a->channels})
+    check.nullable("d_y", a->d_y, {a->batch, a->tokens, a->channels}).nullable("d_final_state", a->d_final_state, {sequence_count(*a), a->width - 1, a->channels})
         .nullable("d_x", a->d_x, {a->batch, a->tokens, a->channels}).nullable("d_weight", a->d_weight, {a->channels, a->width}).nullable("d_bias", a->d_bias, {a->channels})
-        .nullable("d_initial_state", a->d_initial_state, {a->batch, a->width - 1, a->channels});
-    return check.run(*a, workspace, bytes, scratch_size(*a, true), &Kernels::causal_conv_backward);
+        .nullable("d_initial_state", a->d_initial_state, {sequence_count(*a), a->width - 1, a->channels});
+    return check.run(*a, workspace, bytes, scratch_size(*a, true), &Kernels::causal_conv_backward, ConvItemsOf(*a));
 }
 
 int64_t memgen_rms_norm_workspace_size(const memgen_rms_norm_args* a, int32_t backward) { return row_sizes(__func__, a).ok() ? norm_scratch(*a, backward != 0).total() : -1; }

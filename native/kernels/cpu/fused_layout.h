@@ -1,7 +1,7 @@
 // How the row-wise operators, the convolution and the optimizer are cut into items. The cut depends on
 // shapes alone, and sums over items are taken in their order: the same bits for any number of threads.
 #pragma once
-#include "layout.h"
+#include "sequences.h"
 
 namespace memgen {
 namespace {
@@ -16,16 +16,22 @@ inline int64_t conv_tokens(const memgen_causal_conv_args& a) {
     return tokens < 16 ? 16 : tokens > MostConvTokens ? MostConvTokens : tokens;
 }
 
-inline int64_t conv_blocks(const memgen_causal_conv_args& a) { return (a.tokens + conv_tokens(a) - 1) / conv_tokens(a); }
+// Items of one sequence by its tokens: one at least, which sees to the states.
+struct ConvItemsOf {
+    int64_t block;
+
+    explicit ConvItemsOf(const memgen_causal_conv_args& a) : block(conv_tokens(a)) {}
+    int64_t operator()(int64_t tokens) const { return tokens > 0 ? (tokens + block - 1) / block : 1; }
+};
 
 struct ConvScratch {
-    float *weights, *zero, *partials; // [W, C], [C], [B, blocks, W + 1, C], C padded to 16
+    float *weights, *zero, *partials; // [W, C], [C], [items, W + 1, C], C padded to 16
 
     ConvScratch(Arena& arena, const memgen_causal_conv_args& a, bool backward) {
         int64_t c = padded(a.channels, 16);
         weights = arena.floats(a.width * c);
         zero = arena.floats(c);
-        partials = arena.floats(backward ? a.batch * conv_blocks(a) * (a.width + 1) * c : 0);
+        partials = arena.floats(backward ? over_sequences(a, ConvItemsOf(a)) * (a.width + 1) * c : 0);
     }
 };
 

@@ -14,9 +14,14 @@ struct Arena {
     char* base;
     size_t used = 0;
 
-    float* floats(int64_t count) {
-        float* result = base ? reinterpret_cast<float*>(base + used) : nullptr;
-        used += (static_cast<size_t>(count) * sizeof(float) + 63) / 64 * 64;
+    float* floats(int64_t count) { return take<float>(count); }
+    int64_t* integers(int64_t count) { return take<int64_t>(count); }
+
+private:
+    template <class T>
+    T* take(int64_t count) {
+        T* result = base ? reinterpret_cast<T*>(base + used) : nullptr;
+        used += (static_cast<size_t>(count) * sizeof(T) + 63) / 64 * 64;
         return result;
     }
 };

@@ -95,6 +95,21 @@ Check& Check::condition(bool holds, memgen_status status, const char* message) {
     return *this;
 }
 
+Check& Check::segments(const memgen_segments& segments, int64_t batch, int64_t tokens) {
+    if (!ok() || !segments.lengths) return *this;
+    dimension("segments.count", segments.count).condition(segments.starts, MEMGEN_INVALID_ARGUMENT, "segments.starts is null, but segments.lengths is not");
+    int64_t left = ok() ? batch * tokens : 0;
+    for (int64_t n = 0; ok() && n < segments.count; n++) {
+        int64_t start = segments.starts[n], length = segments.lengths[n];
+        bool fits = length == 0 || (length > 0 && length <= left && start >= 0 && start < batch * tokens && start % tokens + length <= tokens);
+        if (!fits)
+            status_ = fail(MEMGEN_INVALID_ARGUMENT, operation_, "segment %lld has %lld tokens from %lld on, expected a run within one of %lld rows of %lld, no token twice",
+                           static_cast<long long>(n), static_cast<long long>(length), static_cast<long long>(start), static_cast<long long>(batch), static_cast<long long>(tokens));
+        left -= length;
+    }
+    return *this;
+}
+
 Check& Check::required(const char* name, const memgen_tensor& tensor, std::initializer_list<int64_t> shape) {
     if (ok() && !tensor.data && elements(shape) != 0) status_ = fail(MEMGEN_INVALID_ARGUMENT, operation_, "%s is null", name);
     return nullable(name, tensor, shape);

@@ -1,8 +1,10 @@
 // What every operator's front door needs: the chosen build, checked arguments, scratch cut into slices.
 #pragma once
+#include <algorithm>
 #include <initializer_list>
 
 #include "kernels.h"
+#include "sequences.h"
 #include "threads.h"
 
 namespace memgen {
@@ -32,6 +34,9 @@ public:
     Check& required(const char* name, const memgen_tensor& tensor, std::initializer_list<int64_t> shape);
     Check& nullable(const char* name, const memgen_tensor& tensor, std::initializer_list<int64_t> shape);
 
+    // Each segment in one row, and no more tokens in all than there are.
+    Check& segments(const memgen_segments& segments, int64_t batch, int64_t tokens);
+
     // Cuts scratch into a shared part and slices for as many workers as there are threads and room.
     memgen_status prepare(void* workspace, size_t bytes, ScratchSize size, Scratch& scratch);
 
@@ -40,6 +45,24 @@ public:
     memgen_status run(const Args& args, void* workspace, size_t bytes, ScratchSize size, void (*Kernels::*kernel)(const Args&, const Scratch&)) {
         Scratch scratch;
         if (prepare(workspace, bytes, size, scratch) == MEMGEN_OK) (kernels()->*kernel)(args, scratch);
+        return status_;
+    }
+
+    // The same for an operator on sequences. size(tokens): what a sequence of that many takes of what all share.
+    template <class Args, class Size>
+    memgen_status run(const Args& args, void* workspace, size_t bytes, ScratchSize scratch_size, void (*Kernels::*kernel)(const Args&, const Scratch&), Size&& size) {
+        Scratch scratch;
+        if (prepare(workspace, bytes, scratch_size, scratch) != MEMGEN_OK) return status_;
+        Arena arena{scratch.shared};
+        SequencePlan plan(arena, sequence_count(args));
+        plan.before[0] = 0;
+        for (int64_t n = 0; n < sequence_count(args); n++) {
+            plan.order[n] = n;
+            plan.before[n + 1] = plan.before[n] + size(sequence_tokens(args, n));
+        }
+        if (const int64_t* lengths = args.segments.lengths)
+            std::sort(plan.order, plan.order + args.segments.count, [&](int64_t i, int64_t j) { return lengths[i] != lengths[j] ? lengths[i] > lengths[j] : i < j; });
+        (kernels()->*kernel)(args, scratch);
         return status_;
     }
 
@@ -56,6 +79,14 @@ private:
 template <class Args>
 Check open(const char* operation, const Args* a) {
     return Check(operation, a, a ? a->struct_size : 0, sizeof(Args), a ? a->dtype : MEMGEN_FLOAT32);
+}
+
+// Bytes of a plan.
+template <class Args>
+size_t plan_size(const Args& a) {
+    Arena arena{nullptr};
+    SequencePlan plan(arena, sequence_count(a));
+    return arena.used;
 }
 
 // Bytes that a layout takes.

@@ -1,6 +1,6 @@
 // Scratch of the scans. Lanes are channels; a group of channels is one item's.
 #pragma once
-#include "layout.h"
+#include "sequences.h"
 
 namespace memgen {
 namespace {
@@ -14,7 +14,7 @@ inline int64_t scan_segment(const memgen_selective_scan_args& a) {
     return tokens < 16 ? 16 : tokens > 64 ? 64 : tokens;
 }
 
-inline int64_t scan_checkpoints(const memgen_selective_scan_args& a) { return a.tokens > 0 ? (a.tokens - 1) / scan_segment(a) : 0; }
+inline int64_t scan_checkpoints(const memgen_selective_scan_args& a) { return checkpoint_count(a.tokens, scan_segment(a)); }
 inline int64_t scan_groups(const memgen_selective_scan_args& a) { return (a.channels + ScanGroup - 1) / ScanGroup; }
 
 struct ScanForwardScratch {
@@ -43,15 +43,15 @@ struct ScanBackwardScratch {
     }
 };
 
-// Partial sums: of d_B and d_C over channel groups, of d_A and d_D over batch rows.
+// Partial sums: of d_B and d_C over channel groups, of d_A and d_D over sequences.
 struct ScanSharedScratch {
-    float *d_b, *d_c, *d_rates, *d_skip; // [groups, B, T, N] twice, [B, C, N], [B, C]
+    float *d_b, *d_c, *d_rates, *d_skip; // [groups, B, T, N] twice, [sequences, C, N], [sequences, C]
 
     ScanSharedScratch(Arena& arena, const memgen_selective_scan_args& a) {
         d_b = arena.floats(scan_groups(a) * a.batch * a.tokens * a.state_dim);
         d_c = arena.floats(scan_groups(a) * a.batch * a.tokens * a.state_dim);
-        d_rates = arena.floats(a.batch * a.channels * a.state_dim);
-        d_skip = arena.floats(a.batch * a.channels);
+        d_rates = arena.floats(sequence_count(a) * a.channels * a.state_dim);
+        d_skip = arena.floats(sequence_count(a) * a.channels);
     }
 };
 

@@ -1,4 +1,4 @@
-/* Memory.Gen kernels: C interface, version 1.
+/* Memory.Gen kernels: C interface, version 2.
  *
  * Conventions that hold for every function
  *   Arguments   One struct per operator for forward and backward. struct_size is sizeof of that struct.
@@ -21,8 +21,8 @@
  *   Errors      No function throws, aborts or allocates tensor memory. Arguments are checked before
  *               anything is written; memgen_last_error() then says in words what was found and expected.
  *   Padding     Memory between the elements of a tensor is neither read as a number nor written.
- *   NaN         A NaN in one batch row stays in the results of that row (gradients of shared weights,
- *               which are sums over rows, excepted).
+ *   NaN         A NaN in one sequence stays in the results of that sequence (gradients of shared weights,
+ *               which are sums over all, excepted).
  */
 #ifndef MEMGEN_H
 #define MEMGEN_H
@@ -40,7 +40,7 @@
 extern "C" {
 #endif
 
-#define MEMGEN_ABI_VERSION 1
+#define MEMGEN_ABI_VERSION 2
 
 typedef enum memgen_status {
     MEMGEN_OK = 0,
@@ -60,6 +60,18 @@ typedef struct memgen_tensor {
     float* data;       /* first element, or null */
     int64_t stride[4]; /* elements, one per axis */
 } memgen_tensor;
+
+/* Which tokens of [B, T] make up which sequence. Where lengths is null every row is one, of T tokens.
+ * Else sequence n is the run of lengths[n] tokens that begins at starts[n], counted over all B T tokens row
+ * after row; it lies in one row, and no token is part of two. States of an operator that has segments are one
+ * a sequence, [N, ..] in the place of [B, ..], and a sequence without tokens hands its state on. Tokens of no
+ * sequence are not read, and their outputs and gradients not written. A sequence has the bits that it would
+ * have in a call of its own. Host memory, read during the call. */
+typedef struct memgen_segments {
+    int64_t count;          /* N >= 0 */
+    const int64_t* starts;  /* [N] */
+    const int64_t* lengths; /* [N], each 0 .. T; nullable */
+} memgen_segments;
 
 /* Version of this interface in the loaded library; a caller built for another version must not go on. */
 MEMGEN_API int32_t memgen_abi_version(void);
@@ -90,6 +102,7 @@ typedef struct memgen_gated_delta_rule_args {
     size_t struct_size;
     memgen_dtype dtype;
     int64_t batch, tokens, heads, key_dim, value_dim; /* B, T, H, K, V: each >= 0 */
+    memgen_segments segments; /* states are [N, H, K, V] with it */
     double scale;
 
     memgen_tensor q;             /* [B, T, H, K] */
@@ -116,8 +129,8 @@ typedef struct memgen_gated_delta_rule_args {
     memgen_tensor d_initial_state; /* [B, H, K, V]; may be d_final_state itself */
 } memgen_gated_delta_rule_args;
 
-/* Bytes: of scratch for forward (backward = 0) or backward (1), and of checkpoints. Only the sizes in
- * args are read. -1 when they are invalid. */
+/* Bytes: of scratch for forward (backward = 0) or backward (1), and of checkpoints. Only the sizes and
+ * segments in args are read. -1 when they are invalid. */
 MEMGEN_API int64_t memgen_gated_delta_rule_workspace_size(const memgen_gated_delta_rule_args* args, int32_t backward);
 MEMGEN_API int64_t memgen_gated_delta_rule_checkpoint_size(const memgen_gated_delta_rule_args* args);
 MEMGEN_API memgen_status memgen_gated_delta_rule_forward(const memgen_gated_delta_rule_args* args, void* workspace, size_t bytes, void* stream);
@@ -158,6 +171,7 @@ typedef struct memgen_linear_attention_normalized_args {
     size_t struct_size;
     memgen_dtype dtype;
     int64_t batch, tokens, heads, key_dim, value_dim; /* B, T, H, K, V: each >= 0 */
+    memgen_segments segments; /* states are [N, H, K, V] and [N, H, K] with it */
     double scale, epsilon;
 
     memgen_tensor q;                  /* [B, T, H, K] */
@@ -194,6 +208,7 @@ typedef struct memgen_linear_scan_args {
     size_t struct_size;
     memgen_dtype dtype;
     int64_t batch, tokens, channels; /* B, T, C: each >= 0 */
+    memgen_segments segments;        /* states are [N, C] with it */
 
     memgen_tensor a;               /* [B, T, C] */
     memgen_tensor b;               /* [B, T, C]; backward does not read it */
@@ -221,6 +236,7 @@ typedef struct memgen_selective_scan_args {
     size_t struct_size;
     memgen_dtype dtype;
     int64_t batch, tokens, channels, state_dim; /* B, T, C >= 0; N in 0 .. 1024 */
+    memgen_segments segments; /* states are [segments.count, C, N] with it */
 
     memgen_tensor u;               /* [B, T, C] */
     memgen_tensor delta;           /* [B, T, C] after softplus */
@@ -307,6 +323,7 @@ typedef struct memgen_causal_conv_args {
     size_t struct_size;
     memgen_dtype dtype;
     int64_t batch, tokens, channels, width; /* B, T, C >= 0; W in 1 .. 16 */
+    memgen_segments segments;               /* states are [N, W - 1, C] with it */
 
     memgen_tensor x;             /* [B, T, C] */
     memgen_tensor weight;        /* [C, W] */

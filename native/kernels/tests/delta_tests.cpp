@@ -415,7 +415,7 @@ TEST(delta_smaller_workspace_uses_fewer_threads) {
     memgen_set_threads(4);
     Call many(p, n, 1.0), one(p, n, 1.0);
     many.run();
-    Scratch scratch(memgen_gated_delta_rule_workspace_size(&one.args, 0) / 4);
+    Scratch scratch(memgen_gated_delta_rule_workspace_size(&one.args, 0) / 2);
     EXPECT_STATUS(MEMGEN_OK, memgen_gated_delta_rule_forward(&one.args, scratch.data, scratch.size, nullptr));
     EXPECT(same_bits(many.o, one.o));
     memgen_set_threads(before);

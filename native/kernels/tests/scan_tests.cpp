@@ -36,8 +36,9 @@ TEST(linear_scan) {
             x.struct_size = sizeof x, x.batch = p.B, x.tokens = p.T, x.channels = p.C, x.a = a.tensor, x.b = b.tensor, x.initial_state = s.tensor, x.h = h.tensor, x.final_state = hs.tensor;
             x.d_h = dh.tensor, x.d_final_state = ds.tensor, x.d_a = da.tensor, x.d_b = db.tensor, x.d_initial_state = dis.tensor;
             auto call = [&] {
-                EXPECT_STATUS(MEMGEN_OK, memgen_linear_scan_forward(&x, nullptr, 0, nullptr));
-                EXPECT_STATUS(MEMGEN_OK, memgen_linear_scan_backward(&x, nullptr, 0, nullptr));
+                Scratch first(memgen_linear_scan_workspace_size(&x, 0)), second(memgen_linear_scan_workspace_size(&x, 1));
+                EXPECT_STATUS(MEMGEN_OK, memgen_linear_scan_forward(&x, first.data, first.size, nullptr));
+                EXPECT_STATUS(MEMGEN_OK, memgen_linear_scan_backward(&x, second.data, second.size, nullptr));
             };
             EXPECT_SAME_BITS(call, {&h, &hs, &da, &db, &dis});
             Values last, expected = p.h(last);

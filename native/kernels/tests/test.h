@@ -111,6 +111,12 @@ public:
         return x;
     }
 
+    // True when this element was never written.
+    bool untouched(int64_t index) {
+        float mark = marker();
+        return !std::memcmp(&at(index), &mark, sizeof mark);
+    }
+
     // True when nothing outside the elements was written.
     bool padding_untouched() {
         std::vector<bool> element(memory_.size());

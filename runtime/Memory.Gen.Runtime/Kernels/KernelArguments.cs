@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Memory.Gen.Runtime.Operators;
 using Tensor = TorchSharp.torch.Tensor;
 
 namespace Memory.Gen.Runtime.Kernels;
@@ -31,6 +32,21 @@ internal unsafe struct KernelTensor
     }
 }
 
+/// <summary>memgen_segments. Whoever makes one keeps the layout alive until the call returns.</summary>
+internal unsafe struct KernelSegments
+{
+    public long Count;
+    public long* Starts, Lengths;
+
+    /// <summary>Absent when null: every row is one sequence.</summary>
+    public static KernelSegments Of(SegmentLayout? layout)
+    {
+        if (layout is null) return default;
+        long* runs = (long*)Marshal.UnsafeAddrOfPinnedArrayElement(layout.Pinned, 0);
+        return new() { Count = layout.Lengths.Length, Starts = runs, Lengths = runs + layout.Lengths.Length };
+    }
+}
+
 /// <summary>What every argument struct begins with.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct KernelHeader
@@ -48,6 +64,7 @@ internal unsafe struct MatrixArguments
 {
     public KernelHeader Header;
     public long Batch, Tokens, Heads, KeyDim, ValueDim;
+    public KernelSegments Segments;
     public double Scale;
     public KernelTensor Q, K, V, Beta, LogDecay, InitialState;
     public KernelTensor O, FinalState;
@@ -62,6 +79,7 @@ internal unsafe struct NormalizedArguments
 {
     public KernelHeader Header;
     public long Batch, Tokens, Heads, KeyDim, ValueDim;
+    public KernelSegments Segments;
     public double Scale, Epsilon;
     public KernelTensor Q, K, V, InitialState, InitialNormalizer;
     public KernelTensor O, FinalState, FinalNormalizer;
@@ -104,6 +122,7 @@ internal struct LinearScanArguments
 {
     public KernelHeader Header;
     public long Batch, Tokens, Channels;
+    public KernelSegments Segments;
     public KernelTensor A, B, InitialState;
     public KernelTensor H, FinalState;
     public KernelTensor GradH, GradFinalState;
@@ -116,6 +135,7 @@ internal unsafe struct SelectiveScanArguments
 {
     public KernelHeader Header;
     public long Batch, Tokens, Channels, StateDim;
+    public KernelSegments Segments;
     public KernelTensor U, Delta, A, B, C, D, InitialState;
     public KernelTensor Y, FinalState;
     public void* Checkpoints;
@@ -129,6 +149,7 @@ internal struct ConvolutionArguments
 {
     public KernelHeader Header;
     public long Batch, Tokens, Channels, Width;
+    public KernelSegments Segments;
     public KernelTensor X, Weight, Bias, InitialState;
     public KernelTensor Y, FinalState;
     public KernelTensor GradY, GradFinalState;

@@ -13,7 +13,7 @@ namespace Memory.Gen.Runtime.Kernels;
 public static unsafe class KernelLibrary
 {
     /// <summary>The version of the C interface that this assembly speaks.</summary>
-    internal const int AbiVersion = 1;
+    internal const int AbiVersion = 2;
 
     private const string FileName = "libMemoryGenKernels.so";
     private static readonly Lazy<Opened> Library = new(() => Open(Folders(), AbiVersion));

@@ -30,10 +30,10 @@ public static class CausalConvolution
         door.Bind('P', W - 1, "weight (W - 1)");
         SegmentLayout? layout = door.Segments(segments);
         if (initialState is not null) door.Value(nameof(initialState), initialState, door.PerSequence("BPC"));
-        OperatorForm chosen = OperatorForms.Choose(Name, form, () => SegmentLayout.Refusal(layout) ?? ConvolutionKernel.Refusal(door));
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => ConvolutionKernel.Refusal(door));
 
         using var scope = NewDisposeScope();
-        if (chosen == OperatorForm.Native) return ConvolutionKernel.Run(x, weight, bias, initialState).ToOuterScope();
+        if (chosen == OperatorForm.Native) return ConvolutionKernel.Run(layout, x, weight, bias, initialState).ToOuterScope();
 
         // The tail is kept in the inputs' dtype: it is inputs, not a sum.
         Tensor tail = initialState ?? zeros([door.Sequences, W - 1, C], dtype: x.dtype, device: x.device);

@@ -6,9 +6,8 @@ using Tensor = TorchSharp.torch.Tensor;
 namespace Memory.Gen.Runtime.Operators;
 
 /// <summary>The causal convolution and its SiLU in the kernel library.</summary>
-internal sealed class ConvolutionKernel : KernelFunction<ConvolutionKernel, object>
+internal sealed class ConvolutionKernel : KernelFunction<ConvolutionKernel, SequenceOptions>
 {
-    private static readonly object None = new();
     private static readonly Kernel Kernel = new("causal_conv");
 
     public static string? Refusal(FrontDoor door) => Kernel.Refusal(door, new ConvolutionArguments
@@ -17,26 +16,26 @@ internal sealed class ConvolutionKernel : KernelFunction<ConvolutionKernel, obje
         Batch = door['B'], Tokens = door['T'], Channels = door['C'], Width = door['W'],
     });
 
-    public static MemoryRead Run(Tensor x, Tensor weight, Tensor? bias, Tensor? initialState)
+    public static MemoryRead Run(SegmentLayout? segments, Tensor x, Tensor weight, Tensor? bias, Tensor? initialState)
     {
-        List<Tensor> outputs = Apply(None, x, weight, bias, initialState);
+        List<Tensor> outputs = SegmentLayout.RunKernel(segments, (tokens, runs) => Apply(new(runs), tokens[0], weight, bias, initialState), x);
         return new MemoryRead(outputs[0], outputs[1]);
     }
 
-    protected override List<Tensor> Forward(Tensor?[] inputs, object options, List<Tensor>? kept)
+    protected override List<Tensor> Forward(Tensor?[] inputs, SequenceOptions options, List<Tensor>? kept)
     {
-        ConvolutionArguments args = Arguments(inputs);
-        Tensor y = torch.empty([args.Batch, args.Tokens, args.Channels], dtype: ScalarType.Float32);
-        Tensor final = torch.empty([args.Batch, args.Width - 1, args.Channels], dtype: ScalarType.Float32);
+        ConvolutionArguments args = Arguments(inputs, options);
+        Tensor y = Fresh(options.Segments, args.Batch, args.Tokens, args.Channels);
+        Tensor final = Fresh(null, SegmentLayout.Sequences(options.Segments, args.Batch), args.Width - 1, args.Channels);
         args.Y = KernelTensor.Of(y);
         args.FinalState = KernelTensor.Of(final);
         Kernel.Forward(args);
         return [y, final];
     }
 
-    protected override void Backward(Tensor?[] upstream, Tensor?[] inputs, List<Tensor> kept, Tensor?[] gradients, object options)
+    protected override void Backward(Tensor?[] upstream, Tensor?[] inputs, List<Tensor> kept, Tensor?[] gradients, SequenceOptions options)
     {
-        ConvolutionArguments args = Arguments(inputs);
+        ConvolutionArguments args = Arguments(inputs, options);
         args.GradY = KernelTensor.Of(upstream[0]);
         args.GradFinalState = KernelTensor.Of(upstream[1]);
         args.GradX = KernelTensor.Of(gradients[0]);
@@ -46,13 +45,16 @@ internal sealed class ConvolutionKernel : KernelFunction<ConvolutionKernel, obje
         Kernel.Backward(args);
     }
 
-    private static ConvolutionArguments Arguments(Tensor?[] inputs)
+    protected override SegmentLayout? SegmentsOf(SequenceOptions options) => options.Segments;
+
+    private static ConvolutionArguments Arguments(Tensor?[] inputs, SequenceOptions options)
     {
         long[] shape = inputs[0]!.shape;
         return new()
         {
             Header = KernelHeader.Of<ConvolutionArguments>(),
             Batch = shape[0], Tokens = shape[1], Channels = shape[2], Width = inputs[1]!.shape[1],
+            Segments = KernelSegments.Of(options.Segments),
             X = KernelTensor.Of(inputs[0]), Weight = KernelTensor.Of(inputs[1]),
             Bias = KernelTensor.Of(inputs[2]), InitialState = KernelTensor.Of(inputs[3]),
         };

@@ -35,11 +35,19 @@ internal abstract class KernelFunction<TSelf, TOptions> : OperatorFunction<TSelf
     /// <param name="options">What forward was given.</param>
     protected abstract void Backward(Tensor?[] upstream, Tensor?[] inputs, List<Tensor> kept, Tensor?[] gradients, TOptions options);
 
+    /// <summary>The segments among the options; null where every row is one sequence.</summary>
+    protected virtual SegmentLayout? SegmentsOf(TOptions options) => null;
+
+    /// <summary>A tensor for the operator to write, float32: zeros where it leaves tokens out.</summary>
+    protected static Tensor Fresh(SegmentLayout? segments, params long[] shape) =>
+        segments is null or { IsComplete: true } ? torch.empty(shape, dtype: ScalarType.Float32) : zeros(shape, dtype: ScalarType.Float32);
+
     protected sealed override List<Tensor> Forward(Tensor[] inputs, Call options, List<Tensor>? saved)
     {
         Tensor[] dense = Array.ConvertAll(inputs, KernelTensor.Dense);
         saved?.AddRange(dense);
         List<Tensor> outputs = Forward(options.Spread(dense), options.Options, saved);
+        GC.KeepAlive(options);
         GC.KeepAlive(dense);
         GC.KeepAlive(outputs);
         return outputs;
@@ -53,10 +61,11 @@ internal abstract class KernelFunction<TSelf, TOptions> : OperatorFunction<TSelf
         var results = new Tensor?[inputs.Length];
         for (int i = 0; i < results.Length; i++)
         {
-            if (options.Wanted[i]) results[i] = torch.empty(inputs[i]!.shape, dtype: inputs[i]!.dtype);
+            if (options.Wanted[i]) results[i] = Fresh(SegmentsOf(options.Options), inputs[i]!.shape);
         }
 
         Backward(upstream, inputs, saved[count..], results, options.Options);
+        GC.KeepAlive(options);
         GC.KeepAlive(upstream);
         GC.KeepAlive(saved);
         GC.KeepAlive(results);

@@ -51,12 +51,12 @@ public static class LinearAttention
         door.Finite(nameof(eps), eps);
         MatrixMemory.CheckOptions(door, scale, chunk);
         double factor = MatrixMemory.Scale(door, scale);
-        OperatorForm chosen = OperatorForms.Choose(Name, form, () => SegmentLayout.Refusal(layout) ?? NormalizedKernel.Refusal(door));
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => NormalizedKernel.Refusal(door));
 
         using var scope = NewDisposeScope();
         if (chosen == OperatorForm.Native)
         {
-            List<Tensor> outputs = NormalizedKernel.Run(new(factor, eps), q, k, v, initialState, initialNormalizer);
+            List<Tensor> outputs = NormalizedKernel.Run(new(factor, eps), layout, q, k, v, initialState, initialNormalizer);
             foreach (Tensor each in outputs) each.MoveToOuterDisposeScope();
             return (outputs[0], outputs[1], outputs[2]);
         }

@@ -24,10 +24,10 @@ public static class LinearScan
         door.Value(nameof(b), b, "BTC");
         SegmentLayout? layout = door.Segments(segments);
         door.State(nameof(initialState), initialState, "BC");
-        OperatorForm chosen = OperatorForms.Choose(Name, form, () => SegmentLayout.Refusal(layout) ?? LinearScanKernel.Refusal(door));
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => LinearScanKernel.Refusal(door));
 
         using var scope = NewDisposeScope();
-        if (chosen == OperatorForm.Native) return LinearScanKernel.Run(a, b, initialState).ToOuterScope();
+        if (chosen == OperatorForm.Native) return LinearScanKernel.Run(layout, a, b, initialState).ToOuterScope();
         Tensor state = initialState ?? zeros([door.Sequences, door['C']], dtype: door.Accumulation, device: door.Device);
         // A factor of one and an input of zero change nothing.
         Tensor[] read = SegmentLayout.Run(layout, chosen, Sequences, [a.to(door.Accumulation), b.to(door.Accumulation)], [state], [1, 0]);

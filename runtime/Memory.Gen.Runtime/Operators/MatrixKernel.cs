@@ -13,17 +13,18 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
     /// <summary>The kernel of a rule that has these gates.</summary>
     public static Kernel For(Tensor? beta, Tensor? logDecay) => beta is not null ? Delta : logDecay?.dim() == 4 ? Channel : Scalar;
 
-    public static MemoryRead Run(Options options, Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, Tensor? state)
+    public static MemoryRead Run(Options options, SegmentLayout? segments, Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, Tensor? state)
     {
-        List<Tensor> outputs = Apply(options, q, k, v, beta, logDecay, state);
+        List<Tensor> outputs = SegmentLayout.RunKernel(
+            segments, (x, runs) => Apply(options with { Segments = runs }, [.. x, state]), q, k, v, beta, logDecay);
         return new MemoryRead(outputs[0], outputs[1]);
     }
 
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)
     {
         MatrixArguments args = Arguments(inputs, options);
-        Tensor o = torch.empty([args.Batch, args.Tokens, args.Heads, args.ValueDim], dtype: ScalarType.Float32);
-        Tensor final = torch.empty([args.Batch, args.Heads, args.KeyDim, args.ValueDim], dtype: ScalarType.Float32);
+        Tensor o = Fresh(options.Segments, args.Batch, args.Tokens, args.Heads, args.ValueDim);
+        Tensor final = Fresh(null, SegmentLayout.Sequences(options.Segments, args.Batch), args.Heads, args.KeyDim, args.ValueDim);
         args.O = KernelTensor.Of(o);
         args.FinalState = KernelTensor.Of(final);
         if (kept is not null)
@@ -52,6 +53,8 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
         options.Kernel.Backward(args);
     }
 
+    protected override SegmentLayout? SegmentsOf(Options options) => options.Segments;
+
     private static MatrixArguments Arguments(Tensor?[] inputs, Options options)
     {
         long[] shape = inputs[0]!.shape;
@@ -59,7 +62,7 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
         {
             Header = KernelHeader.Of<MatrixArguments>(),
             Batch = shape[0], Tokens = shape[1], Heads = shape[2], KeyDim = shape[3], ValueDim = inputs[2]!.shape[3],
-            Scale = options.Scale,
+            Segments = KernelSegments.Of(options.Segments), Scale = options.Scale,
             Q = KernelTensor.Of(inputs[0]), K = KernelTensor.Of(inputs[1]), V = KernelTensor.Of(inputs[2]),
             Beta = KernelTensor.Of(inputs[3]), LogDecay = KernelTensor.Of(inputs[4]), InitialState = KernelTensor.Of(inputs[5]),
         };
@@ -67,7 +70,8 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
 
     /// <param name="Kernel">The rule.</param>
     /// <param name="Scale">Factor on the queries.</param>
-    internal sealed record Options(Kernel Kernel, double Scale)
+    /// <param name="Segments">Null where every row is one sequence.</param>
+    internal sealed record Options(Kernel Kernel, double Scale, SegmentLayout? Segments = null)
     {
         public string? Refusal(FrontDoor door) => Kernel.Refusal(door, new MatrixArguments
         {

@@ -23,10 +23,10 @@ internal static class MatrixMemory
         CheckOptions(door, scale, chunk);
         double factor = Scale(door, scale);
         var kernel = new MatrixKernel.Options(MatrixKernel.For(beta, logDecay), factor);
-        OperatorForm chosen = OperatorForms.Choose(name, form, () => SegmentLayout.Refusal(layout) ?? kernel.Refusal(door));
+        OperatorForm chosen = OperatorForms.Choose(name, form, () => kernel.Refusal(door));
 
         using var scope = NewDisposeScope();
-        if (chosen == OperatorForm.Native) return MatrixKernel.Run(kernel, q, k, v, beta, logDecay, initialState).ToOuterScope();
+        if (chosen == OperatorForm.Native) return MatrixKernel.Run(kernel, layout, q, k, v, beta, logDecay, initialState).ToOuterScope();
         Tensor state = initialState ?? zeros([door.Sequences, door['H'], door['K'], door['V']], dtype: door.Accumulation, device: door.Device);
         var options = new ChunkedOptions(factor, chunk);
         Tensor[] read = SegmentLayout.Run(layout, chosen, Sequences, [q, k, v, beta, logDecay], [state]);

@@ -16,15 +16,15 @@ internal sealed unsafe class NormalizedKernel : KernelFunction<NormalizedKernel,
         Batch = door['B'], Tokens = door['T'], Heads = door['H'], KeyDim = door['K'], ValueDim = door['V'],
     });
 
-    public static List<Tensor> Run(Options options, Tensor q, Tensor k, Tensor v, Tensor? state, Tensor? normalizer) =>
-        Apply(options, q, k, v, state, normalizer);
+    public static List<Tensor> Run(Options options, SegmentLayout? segments, Tensor q, Tensor k, Tensor v, Tensor? state, Tensor? normalizer) =>
+        SegmentLayout.RunKernel(segments, (x, runs) => Apply(options with { Segments = runs }, [.. x, state, normalizer]), q, k, v);
 
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)
     {
         NormalizedArguments args = Arguments(inputs, options);
-        Tensor o = torch.empty([args.Batch, args.Tokens, args.Heads, args.ValueDim], dtype: ScalarType.Float32);
-        Tensor final = torch.empty([args.Batch, args.Heads, args.KeyDim, args.ValueDim], dtype: ScalarType.Float32);
-        Tensor normalizer = torch.empty([args.Batch, args.Heads, args.KeyDim], dtype: ScalarType.Float32);
+        long sequences = SegmentLayout.Sequences(options.Segments, args.Batch);
+        Tensor o = Fresh(options.Segments, args.Batch, args.Tokens, args.Heads, args.ValueDim);
+        Tensor final = Fresh(null, sequences, args.Heads, args.KeyDim, args.ValueDim), normalizer = Fresh(null, sequences, args.Heads, args.KeyDim);
         args.O = KernelTensor.Of(o);
         args.FinalState = KernelTensor.Of(final);
         args.FinalNormalizer = KernelTensor.Of(normalizer);
@@ -58,6 +58,8 @@ internal sealed unsafe class NormalizedKernel : KernelFunction<NormalizedKernel,
         Kernel.Backward(args);
     }
 
+    protected override SegmentLayout? SegmentsOf(Options options) => options.Segments;
+
     private static NormalizedArguments Arguments(Tensor?[] inputs, Options options)
     {
         long[] shape = inputs[0]!.shape;
@@ -65,7 +67,7 @@ internal sealed unsafe class NormalizedKernel : KernelFunction<NormalizedKernel,
         {
             Header = KernelHeader.Of<NormalizedArguments>(),
             Batch = shape[0], Tokens = shape[1], Heads = shape[2], KeyDim = shape[3], ValueDim = inputs[2]!.shape[3],
-            Scale = options.Scale, Epsilon = options.Eps,
+            Segments = KernelSegments.Of(options.Segments), Scale = options.Scale, Epsilon = options.Eps,
             Q = KernelTensor.Of(inputs[0]), K = KernelTensor.Of(inputs[1]), V = KernelTensor.Of(inputs[2]),
             InitialState = KernelTensor.Of(inputs[3]), InitialNormalizer = KernelTensor.Of(inputs[4]),
         };
@@ -73,5 +75,6 @@ internal sealed unsafe class NormalizedKernel : KernelFunction<NormalizedKernel,
 
     /// <param name="Scale">Factor on the queries.</param>
     /// <param name="Eps">Added to the divisor.</param>
-    internal sealed record Options(double Scale, double Eps);
+    /// <param name="Segments">Null where every row is one sequence.</param>
+    internal sealed record Options(double Scale, double Eps, SegmentLayout? Segments = null);
 }

@@ -5,10 +5,13 @@ using Tensor = TorchSharp.torch.Tensor;
 
 namespace Memory.Gen.Runtime.Operators;
 
+/// <summary>What a kernel on sequences needs that has no numbers to choose.</summary>
+/// <param name="Segments">Null where every row is one sequence.</param>
+internal sealed record SequenceOptions(SegmentLayout? Segments);
+
 /// <summary>The linear scan in the kernel library.</summary>
-internal sealed class LinearScanKernel : KernelFunction<LinearScanKernel, object>
+internal sealed class LinearScanKernel : KernelFunction<LinearScanKernel, SequenceOptions>
 {
-    private static readonly object None = new();
     private static readonly Kernel Kernel = new("linear_scan");
 
     public static string? Refusal(FrontDoor door) => Kernel.Refusal(door, new LinearScanArguments
@@ -16,17 +19,17 @@ internal sealed class LinearScanKernel : KernelFunction<LinearScanKernel, object
         Header = KernelHeader.Of<LinearScanArguments>(), Batch = door['B'], Tokens = door['T'], Channels = door['C'],
     });
 
-    public static MemoryRead Run(Tensor a, Tensor b, Tensor? initialState)
+    public static MemoryRead Run(SegmentLayout? segments, Tensor a, Tensor b, Tensor? initialState)
     {
-        List<Tensor> outputs = Apply(None, a, b, initialState);
+        List<Tensor> outputs = SegmentLayout.RunKernel(segments, (x, runs) => Apply(new(runs), [.. x, initialState]), a, b);
         return new MemoryRead(outputs[0], outputs[1]);
     }
 
-    protected override List<Tensor> Forward(Tensor?[] inputs, object options, List<Tensor>? kept)
+    protected override List<Tensor> Forward(Tensor?[] inputs, SequenceOptions options, List<Tensor>? kept)
     {
-        LinearScanArguments args = Arguments(inputs);
-        Tensor h = torch.empty([args.Batch, args.Tokens, args.Channels], dtype: ScalarType.Float32);
-        Tensor final = torch.empty([args.Batch, args.Channels], dtype: ScalarType.Float32);
+        LinearScanArguments args = Arguments(inputs, options);
+        Tensor h = Fresh(options.Segments, args.Batch, args.Tokens, args.Channels);
+        Tensor final = Fresh(null, SegmentLayout.Sequences(options.Segments, args.Batch), args.Channels);
         args.H = KernelTensor.Of(h);
         args.FinalState = KernelTensor.Of(final);
         kept?.Add(h);
@@ -34,9 +37,9 @@ internal sealed class LinearScanKernel : KernelFunction<LinearScanKernel, object
         return [h, final];
     }
 
-    protected override void Backward(Tensor?[] upstream, Tensor?[] inputs, List<Tensor> kept, Tensor?[] gradients, object options)
+    protected override void Backward(Tensor?[] upstream, Tensor?[] inputs, List<Tensor> kept, Tensor?[] gradients, SequenceOptions options)
     {
-        LinearScanArguments args = Arguments(inputs);
+        LinearScanArguments args = Arguments(inputs, options);
         args.H = KernelTensor.Of(kept[0]);
         args.GradH = KernelTensor.Of(upstream[0]);
         args.GradFinalState = KernelTensor.Of(upstream[1]);
@@ -46,22 +49,24 @@ internal sealed class LinearScanKernel : KernelFunction<LinearScanKernel, object
         Kernel.Backward(args);
     }
 
-    private static LinearScanArguments Arguments(Tensor?[] inputs)
+    protected override SegmentLayout? SegmentsOf(SequenceOptions options) => options.Segments;
+
+    private static LinearScanArguments Arguments(Tensor?[] inputs, SequenceOptions options)
     {
         long[] shape = inputs[0]!.shape;
         return new()
         {
             Header = KernelHeader.Of<LinearScanArguments>(),
             Batch = shape[0], Tokens = shape[1], Channels = shape[2],
+            Segments = KernelSegments.Of(options.Segments),
             A = KernelTensor.Of(inputs[0]), B = KernelTensor.Of(inputs[1]), InitialState = KernelTensor.Of(inputs[2]),
         };
     }
 }
 
 /// <summary>The selective scan in the kernel library.</summary>
-internal sealed unsafe class SelectiveScanKernel : KernelFunction<SelectiveScanKernel, object>
+internal sealed unsafe class SelectiveScanKernel : KernelFunction<SelectiveScanKernel, SequenceOptions>
 {
-    private static readonly object None = new();
     private static readonly Kernel Kernel = new("selective_scan");
 
     public static string? Refusal(FrontDoor door) => Kernel.Refusal(door, new SelectiveScanArguments
@@ -69,18 +74,18 @@ internal sealed unsafe class SelectiveScanKernel : KernelFunction<SelectiveScanK
         Header = KernelHeader.Of<SelectiveScanArguments>(), Batch = door['B'], Tokens = door['T'], Channels = door['C'], StateDim = door['N'],
     });
 
-    /// <param name="inputs">u, delta, A, B, C, D and the initial state, the last of which may be null.</param>
-    public static MemoryRead Run(params Tensor?[] inputs)
+    public static MemoryRead Run(SegmentLayout? segments, Tensor u, Tensor delta, Tensor A, Tensor Bm, Tensor Cm, Tensor D, Tensor? initialState)
     {
-        List<Tensor> outputs = Apply(None, inputs);
+        List<Tensor> outputs = SegmentLayout.RunKernel(
+            segments, (x, runs) => Apply(new(runs), x[0], x[1], A, x[2], x[3], D, initialState), u, delta, Bm, Cm);
         return new MemoryRead(outputs[0], outputs[1]);
     }
 
-    protected override List<Tensor> Forward(Tensor?[] inputs, object options, List<Tensor>? kept)
+    protected override List<Tensor> Forward(Tensor?[] inputs, SequenceOptions options, List<Tensor>? kept)
     {
-        SelectiveScanArguments args = Arguments(inputs);
-        Tensor y = torch.empty([args.Batch, args.Tokens, args.Channels], dtype: ScalarType.Float32);
-        Tensor final = torch.empty([args.Batch, args.Channels, args.StateDim], dtype: ScalarType.Float32);
+        SelectiveScanArguments args = Arguments(inputs, options);
+        Tensor y = Fresh(options.Segments, args.Batch, args.Tokens, args.Channels);
+        Tensor final = Fresh(null, SegmentLayout.Sequences(options.Segments, args.Batch), args.Channels, args.StateDim);
         args.Y = KernelTensor.Of(y);
         args.FinalState = KernelTensor.Of(final);
         if (kept is not null)
@@ -94,9 +99,9 @@ internal sealed unsafe class SelectiveScanKernel : KernelFunction<SelectiveScanK
         return [y, final];
     }
 
-    protected override void Backward(Tensor?[] upstream, Tensor?[] inputs, List<Tensor> kept, Tensor?[] gradients, object options)
+    protected override void Backward(Tensor?[] upstream, Tensor?[] inputs, List<Tensor> kept, Tensor?[] gradients, SequenceOptions options)
     {
-        SelectiveScanArguments args = Arguments(inputs);
+        SelectiveScanArguments args = Arguments(inputs, options);
         args.Checkpoints = KernelLibrary.Data(kept[0]);
         args.GradY = KernelTensor.Of(upstream[0]);
         args.GradFinalState = KernelTensor.Of(upstream[1]);
@@ -110,13 +115,16 @@ internal sealed unsafe class SelectiveScanKernel : KernelFunction<SelectiveScanK
         Kernel.Backward(args);
     }
 
-    private static SelectiveScanArguments Arguments(Tensor?[] inputs)
+    protected override SegmentLayout? SegmentsOf(SequenceOptions options) => options.Segments;
+
+    private static SelectiveScanArguments Arguments(Tensor?[] inputs, SequenceOptions options)
     {
         long[] shape = inputs[0]!.shape;
         return new()
         {
             Header = KernelHeader.Of<SelectiveScanArguments>(),
             Batch = shape[0], Tokens = shape[1], Channels = shape[2], StateDim = inputs[2]!.shape[1],
+            Segments = KernelSegments.Of(options.Segments),
             U = KernelTensor.Of(inputs[0]), Delta = KernelTensor.Of(inputs[1]), A = KernelTensor.Of(inputs[2]),
             B = KernelTensor.Of(inputs[3]), C = KernelTensor.Of(inputs[4]), D = KernelTensor.Of(inputs[5]), InitialState = KernelTensor.Of(inputs[6]),
         };

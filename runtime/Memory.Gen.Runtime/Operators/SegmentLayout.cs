@@ -15,7 +15,7 @@ internal delegate Tensor[] SequenceForm(Tensor?[] tokens, Tensor[] states, long[
 internal sealed class SegmentLayout
 {
     private readonly long B, T;
-    private readonly Lazy<long[]> counting, places;
+    private readonly Lazy<long[]> counting, places, pinned;
 
     /// <summary>Sequences that are runs of tokens.</summary>
     /// <param name="B">Rows.</param>
@@ -28,6 +28,14 @@ internal sealed class SegmentLayout
         Longest = lengths.Length == 0 ? 0 : lengths.Max();
         counting = new(() => Runs(starts, lengths));
         places = new(() => Runs([.. lengths.Select((_, n) => n * Longest)], lengths));
+        pinned = new(() =>
+        {
+            // Never without elements, so that its address is one.
+            long[] runs = GC.AllocateArray<long>((2 * lengths.Length) + 1, pinned: true);
+            starts.CopyTo(runs, 0);
+            lengths.CopyTo(runs, lengths.Length);
+            return runs;
+        });
     }
 
     /// <summary>Sequences whose tokens stand anywhere.</summary>
@@ -60,8 +68,17 @@ internal sealed class SegmentLayout
     /// <summary>Tokens of the longest sequence.</summary>
     public long Longest { get; }
 
+    /// <summary>The starts, then the lengths, of sequences without gaps, in memory that does not move.</summary>
+    public long[] Pinned => pinned.Value;
+
+    /// <summary>Whether no token is left out.</summary>
+    public bool IsComplete => Lengths.Sum() == B * T;
+
     /// <summary>Whether every row is one sequence, so that there is nothing to do.</summary>
     public bool IsWhole => Lengths.Length == B && Array.TrueForAll(Lengths, length => length == T);
+
+    /// <summary>How many sequences <paramref name="rows"/> rows are.</summary>
+    public static long Sequences(SegmentLayout? layout, long rows) => layout?.Lengths.Length ?? rows;
 
     /// <summary>Runs a form on whole rows where <paramref name="layout"/> is null, else on its sequences: Reference on one after the other, any other on all of them, filled up to the longest.</summary>
     /// <param name="layout">The segments of this call.</param>
@@ -75,6 +92,18 @@ internal sealed class SegmentLayout
         layout is null ? run(tokens, states, null)
         : form == OperatorForm.Reference && layout.Lengths.Length > 0 ? layout.OneByOne(run, tokens, states)
         : layout.Together(run, tokens, states, fills);
+
+    /// <summary>Runs a kernel, which takes sequences that are runs of tokens: where one has gaps, on what is packed.</summary>
+    /// <param name="layout">The segments of this call.</param>
+    /// <param name="run">The kernel: inputs and segments to outputs, then final states.</param>
+    /// <param name="tokens">Inputs <c>[B, T, ...]</c>.</param>
+    /// <returns>Outputs <c>[B, T, ...]</c>, then final states.</returns>
+    public static List<Tensor> RunKernel(SegmentLayout? layout, Func<Tensor?[], SegmentLayout?, List<Tensor>> run, params Tensor?[] tokens)
+    {
+        if (layout is null or { Starts: not null }) return run(tokens, layout);
+        List<Tensor> results = run(Array.ConvertAll(tokens, x => x is null ? null : layout.Pack(x)), new(1, layout.counting.Value.Length, Firsts(layout.Lengths), layout.Lengths));
+        return [layout.Unpack(results[0]), .. results[1..]];
+    }
 
     /// <summary>The tokens that count, sequence by sequence: <c>[B, T, ...]</c> to <c>[1, all, ...]</c>.</summary>
     public Tensor Pack(Tensor x) => RowMove.Run(Flat(x), counting.Value, null, counting.Value.Length).unsqueeze(0);
@@ -100,9 +129,6 @@ internal sealed class SegmentLayout
         long[] ends = Runs([.. lengths.Select((length, n) => (n * row) + length)], [.. lengths.Select(_ => width)]);
         return RowMove.Run(Flat(x), ends, null, ends.Length).view([lengths.Length, width, .. x.shape[2..]]);
     }
-
-    /// <summary>Why the kernels cannot serve a call with these segments; null when they can.</summary>
-    public static string? Refusal(SegmentLayout? layout) => layout is null ? null : "the kernels take whole rows, and this call has segments";
 
     private Tensor[] OneByOne(SequenceForm run, Tensor?[] tokens, Tensor[] states)
     {

@@ -37,10 +37,10 @@ public static class SelectiveScan
         SegmentLayout? layout = door.Segments(segments);
         door.State(nameof(initialState), initialState, "BCN");
         door.Positive(nameof(chunk), chunk);
-        OperatorForm chosen = OperatorForms.Choose(Name, form, () => SegmentLayout.Refusal(layout) ?? SelectiveScanKernel.Refusal(door));
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => SelectiveScanKernel.Refusal(door));
 
         using var scope = NewDisposeScope();
-        if (chosen == OperatorForm.Native) return SelectiveScanKernel.Run(u, delta, A, Bm, Cm, D, initialState).ToOuterScope();
+        if (chosen == OperatorForm.Native) return SelectiveScanKernel.Run(layout, u, delta, A, Bm, Cm, D, initialState).ToOuterScope();
         Tensor state = initialState ?? zeros([door.Sequences, door['C'], door['N']], dtype: door.Accumulation, device: door.Device);
         Tensor[] wide = [.. new[] { u, delta, A, Bm, Cm, D, state }.Select(x => x.to(door.Accumulation))];
         Tensor[] read = SegmentLayout.Run(layout, chosen, Sequences, [wide[0], wide[1], wide[3], wide[4]], [wide[6]]);

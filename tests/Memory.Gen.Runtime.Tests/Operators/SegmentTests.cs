@@ -77,7 +77,7 @@ public sealed class SegmentTests
                     Apply = (x, p, s, f, c, _) =>
                     {
                         (Tensor output, Tensor[] finals) = pack.Case.Call(x, p, s, f, c, each);
-                        Assert.Equal(0, output.masked_select(skip.view([.. skip.shape, .. output.shape[2..].Select(_ => 1L)])).abs().sum().item<double>());
+                        Assert.Equal(0, Size(output.masked_select(skip.view([.. skip.shape, .. output.shape[2..].Select(_ => 1L)]))));
                         return (Gather(output), finals);
                     },
                 };
@@ -87,7 +87,7 @@ public sealed class SegmentTests
                 foreach (Tensor gradient in gradients[..tokens])
                 {
                     Tensor flat = gradient.reshape([skip.numel(), .. gradient.shape[2..]]);
-                    Assert.Equal(0, flat.index_put_(0, index).abs().sum().item<double>());
+                    Assert.Equal(0, Size(flat.index_put_(0, index)));
                 }
             }
         }
@@ -111,7 +111,7 @@ public sealed class SegmentTests
             for (int i = last; i < gradients.Length; i++) Numbers.Close(expectedGradients[i].narrow(0, n, 1), gradients[i].narrow(0, n, 1), 0, $"gradient {i}");
         }
 
-        Assert.True(double.IsNaN(actual[0].sum().item<double>()), "the spoilt sequence must not look clean");
+        Assert.True(double.IsNaN(Size(actual[0])), "the spoilt sequence must not look clean");
     }
 
     [Theory]
@@ -147,7 +147,7 @@ public sealed class SegmentTests
             foreach (Segments none in new[] { Segments.Skip(ones([1, T], dtype: ScalarType.Bool)), Segments.Lengths(zeros([1], dtype: ScalarType.Int64)) })
             {
                 (Tensor output, Tensor[] finals) = pack.Case.Call(pack.Tokens, pack.Others, pack.States, form, 16, none);
-                Assert.Equal(0, output.abs().sum().item<double>());
+                Assert.Equal(0, Size(output));
                 foreach ((Tensor initial, Tensor final) in pack.States.Zip(finals)) Numbers.Close(initial, final, 0, "final state");
             }
         }
@@ -163,13 +163,15 @@ public sealed class SegmentTests
         (Tensor all, Tensor[] moved) = pack.Case.Call(column, pack.Others, pack.States, form, null);
         (Tensor some, Tensor[] finals) = pack.Case.Call(column, pack.Others, pack.States, form, null, Segments.Skip(tensor(new[] { false, true, false }).view(3, 1)));
         foreach (long row in new long[] { 0, 2 }) Numbers.Close(all.select(0, row), some.select(0, row), 1e-6, "output");
-        Assert.Equal(0, some.select(0, 1).abs().sum().item<double>());
+        Assert.Equal(0, Size(some.select(0, 1)));
         for (int i = 0; i < finals.Length; i++)
         {
             Numbers.Close(pack.States[i].select(0, 1), finals[i].select(0, 1), 0, "a state that waits");
             Numbers.Close(moved[i].select(0, 2), finals[i].select(0, 2), 1e-6, "a state that goes on");
         }
     }
+
+    private static double Size(Tensor x) => x.detach().to(ScalarType.Float64).abs().sum().item<double>();
 
     private static IEnumerable<int> Places(string where, int length, int T, int row) => where switch
     {

@@ -17,18 +17,17 @@ void turn_weights(const Args& a, const ConvScratch& s) {
 }
 
 // The input row of time t, which may lie before the sequence.
-const float* input(const Args& a, const ConvScratch& s, int64_t b, int64_t t) {
-    if (t >= 0) return a.x.data + b * a.x.stride[0] + t * a.x.stride[1];
-    if (!a.initial_state.data) return s.zero;
-    return a.initial_state.data + b * a.initial_state.stride[0] + (t + a.width - 1) * a.initial_state.stride[1];
+const float* input(const Args& a, const ConvScratch& s, int64_t t) {
+    if (t >= 0) return a.x.data + t * a.x.stride[1];
+    return a.initial_state.data ? a.initial_state.data + (t + a.width - 1) * a.initial_state.stride[1] : s.zero;
 }
 
 // Input rows of times first .. first + count - 1.
 struct Inputs {
     const float* rows[MostConvTokens + 2 * LargestConvWidth];
 
-    Inputs(const Args& a, const ConvScratch& s, int64_t b, int64_t first, int64_t count) {
-        for (int64_t i = 0; i < count; i++) rows[i] = input(a, s, b, first + i);
+    Inputs(const Args& a, const ConvScratch& s, int64_t first, int64_t count) {
+        for (int64_t i = 0; i < count; i++) rows[i] = input(a, s, first + i);
     }
 };
 
@@ -43,27 +42,31 @@ MEMGEN_INLINE Vector convolve(const Args& a, const ConvScratch& s, const float* 
 }
 
 template <int Fixed>
-void forward_item(const Args& a, const ConvScratch& s, int64_t b, int64_t t0) {
+void forward_item(const Args& a, const ConvScratch& s, int64_t t0) {
     const int64_t end = t0 + conv_tokens(a) < a.tokens ? t0 + conv_tokens(a) : a.tokens, W1 = a.width - 1;
-    Inputs inputs(a, s, b, t0 - W1, end - t0 + W1);
+    Inputs inputs(a, s, t0 - W1, end - t0 + W1);
     for (int64_t t = t0; t < end; t++) {
-        float* y = a.y.data + b * a.y.stride[0] + t * a.y.stride[1];
+        float* y = a.y.data + t * a.y.stride[1];
         for_vectors(a.channels, [&](int64_t c, auto extent) {
             Vector z = convolve<Fixed>(a, s, inputs.rows + t - t0, c, extent);
             store(y + c, z * sigmoid(z), extent);
         });
+    }
+    for (int64_t i = 0; a.final_state.data && end == a.tokens && i < W1; i++) {
+        const float* from = input(a, s, end - W1 + i);
+        for (int64_t c = 0; c < a.channels; c++) a.final_state.data[i * a.final_state.stride[1] + c] = from[c];
     }
 }
 
 // d_z of tokens t0 .. end (a halo of W - 1 after the item's own) in scratch, then everything that follows
 // from it, in rows of all channels: memory is then read in its order.
 template <int Fixed>
-void backward_item(const Args& a, const ConvScratch& s, float* dz, int64_t b, int64_t t0, float* partial) {
+void backward_item(const Args& a, const ConvScratch& s, float* dz, int64_t t0, float* partial) {
     const int64_t width = Fixed ? Fixed : a.width, W1 = width - 1, row = padded(a.channels, 16), T = a.tokens;
     const int64_t channels = a.channels, own = t0 + conv_tokens(a) < T ? t0 + conv_tokens(a) : T, end = own + W1 < T ? own + W1 : T;
-    Inputs inputs(a, s, b, t0 - W1, end - t0 + W1);
+    Inputs inputs(a, s, t0 - W1, end - t0 + W1);
     for (int64_t t = t0; t < end; t++) {
-        const float* dy = a.d_y.data ? a.d_y.data + b * a.d_y.stride[0] + t * a.d_y.stride[1] : s.zero;
+        const float* dy = a.d_y.data ? a.d_y.data + t * a.d_y.stride[1] : s.zero;
         for_vectors(channels, [&](int64_t c, auto extent) {
             Vector z = convolve<Fixed>(a, s, inputs.rows + t - t0, c, extent), gate = sigmoid(z);
             store(dz + (t - t0) * row + c, load(dy + c, extent) * gate * (splat(1.0f) + z * (splat(1.0f) - gate)));
@@ -72,7 +75,7 @@ void backward_item(const Args& a, const ConvScratch& s, float* dz, int64_t b, in
     // d_x of time t, for t before the sequence d_initial_state: what every reader of x_t got
     auto input_gradient = [&](int64_t t, float* out) {
         if (!out) return;
-        const float* upstream = a.d_final_state.data && t >= T - W1 ? a.d_final_state.data + b * a.d_final_state.stride[0] + (t - (T - W1)) * a.d_final_state.stride[1] : s.zero;
+        const float* upstream = a.d_final_state.data && t >= T - W1 ? a.d_final_state.data + (t - (T - W1)) * a.d_final_state.stride[1] : s.zero;
         const float* readers = dz + (t - t0) * row;
         if (t >= t0 && t + W1 < end)
             for_vectors(channels, [&](int64_t c, auto extent) {
@@ -91,8 +94,8 @@ void backward_item(const Args& a, const ConvScratch& s, float* dz, int64_t b, in
     };
     if (t0 == 0)
         for (int64_t i = 0; i < W1; i++)
-            input_gradient(i - W1, a.d_initial_state.data ? a.d_initial_state.data + b * a.d_initial_state.stride[0] + i * a.d_initial_state.stride[1] : nullptr);
-    for (int64_t t = t0; t < own; t++) input_gradient(t, a.d_x.data ? a.d_x.data + b * a.d_x.stride[0] + t * a.d_x.stride[1] : nullptr);
+            input_gradient(i - W1, a.d_initial_state.data ? a.d_initial_state.data + i * a.d_initial_state.stride[1] : nullptr);
+    for (int64_t t = t0; t < own; t++) input_gradient(t, a.d_x.data ? a.d_x.data + t * a.d_x.stride[1] : nullptr);
 
     if (!a.d_weight.data && !a.d_bias.data) return;
     for_vectors(channels, [&](int64_t c, auto extent) {
@@ -108,37 +111,37 @@ void backward_item(const Args& a, const ConvScratch& s, float* dz, int64_t b, in
     });
 }
 
+// body(sequence, first token, item, worker)
+template <class Body>
+void for_blocks(const Args& a, const SequencePlan& plan, const Scratch& scratch, Body&& body) {
+    const int64_t count = sequence_count(a);
+    for_items(plan.before[count], scratch.workers, [&](int64_t item, int worker) {
+        int64_t n = plan.owner(item, count);
+        body(sequence(a, n), (item - plan.before[n]) * conv_tokens(a), item, worker);
+    });
+}
+
 } // namespace
 
 namespace MEMGEN_ISA {
 
 void causal_conv_forward(const Args& a, const Scratch& scratch) {
     Arena arena{scratch.shared};
+    const SequencePlan plan(arena, sequence_count(a));
     ConvScratch s(arena, a, false);
     turn_weights(a, s);
-    int64_t blocks = conv_blocks(a);
-    for_items(a.batch * blocks, scratch.workers, [&](int64_t item, int) { (a.width == 4 ? forward_item<4> : forward_item<0>)(a, s, item / blocks, item % blocks * conv_tokens(a)); });
-    if (!a.final_state.data) return;
-    for (int64_t b = 0; b < a.batch; b++)
-        for (int64_t i = 0; i < a.width - 1; i++)
-            for (int64_t c = 0; c < a.channels; c++)
-                a.final_state.data[b * a.final_state.stride[0] + i * a.final_state.stride[1] + c] = input(a, s, b, a.tokens - (a.width - 1) + i)[c];
+    for_blocks(a, plan, scratch, [&](const Args& own, int64_t t0, int64_t, int) { (a.width == 4 ? forward_item<4> : forward_item<0>)(own, s, t0); });
 }
 
 void causal_conv_backward(const Args& a, const Scratch& scratch) {
     Arena arena{scratch.shared};
+    const SequencePlan plan(arena, sequence_count(a));
     ConvScratch s(arena, a, true);
     turn_weights(a, s);
-    const int64_t blocks = conv_blocks(a), row = padded(a.channels, 16), items = a.batch * blocks, sums = (a.width + 1) * row;
-    for_items(items, scratch.workers, [&](int64_t item, int worker) {
-        (a.width == 4 ? backward_item<4> : backward_item<0>)(a, s, reinterpret_cast<float*>(scratch.of(worker)), item / blocks, item % blocks * conv_tokens(a), s.partials + item * sums);
+    const int64_t row = padded(a.channels, 16), items = plan.before[sequence_count(a)], sums = (a.width + 1) * row;
+    for_blocks(a, plan, scratch, [&](const Args& own, int64_t t0, int64_t item, int worker) {
+        (a.width == 4 ? backward_item<4> : backward_item<0>)(own, s, reinterpret_cast<float*>(scratch.of(worker)), t0, s.partials + item * sums);
     });
-    if (blocks == 0 && a.d_initial_state.data) // no token: the state goes through unchanged
-        for (int64_t b = 0; b < a.batch; b++)
-            for (int64_t i = 0; i < a.width - 1; i++)
-                for (int64_t c = 0; c < a.channels; c++)
-                    a.d_initial_state.data[b * a.d_initial_state.stride[0] + i * a.d_initial_state.stride[1] + c] =
-                        a.d_final_state.data ? a.d_final_state.data[b * a.d_final_state.stride[0] + i * a.d_final_state.stride[1] + c] : 0.0f;
     if (!a.d_weight.data && !a.d_bias.data) return;
     for (int64_t item = 1; item < items; item++)
         for (int64_t i = 0; i < sums; i += W) store(s.partials + i, load(s.partials + i) + load(s.partials + item * sums + i));

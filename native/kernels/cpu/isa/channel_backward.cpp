@@ -19,9 +19,9 @@ constexpr float SmallestDecay = 1.0f / 1099511627776.0f; // 2^-40: what 1 / E lo
 
 struct Tokens {
     const Args& a;
-    int64_t b, h, t, n; // n of them from t on
+    int64_t h, t, n; // n of them from t on
 
-    float* row(const memgen_tensor& x, int64_t i) const { return at(x, b, t + i, h); }
+    float* row(const memgen_tensor& x, int64_t i) const { return at(x, t + i, h); }
 };
 
 // chunk_decays = e^log_decay, since = E; true when E stays in range.
@@ -181,20 +181,20 @@ void leave_strong_chunk(const Tokens& x, const ChannelBackwardScratch& s, const 
     }
 }
 
-void run_chain(const Args& a, int64_t b, int64_t h, char* slice) {
+void run_chain(const Args& a, int64_t h, char* slice) {
     Arena arena{slice};
     ChannelBackwardScratch s(arena, a);
     const int64_t K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V), saved = checkpoint_count(T, interval);
-    auto state_of = [&](const memgen_tensor& x) { return x.data ? x.data + b * x.stride[0] + h * x.stride[1] : nullptr; };
+    auto state_of = [&](const memgen_tensor& x) { return x.data ? x.data + h * x.stride[1] : nullptr; };
 
     copy_state_in(state_of(a.d_final_state), a.d_final_state.stride[2], K, V, s.d_state, s.kp, s.state_row);
     for (int64_t segment = saved; segment >= 0 && T > 0; segment--) {
         int64_t start = segment * interval, end = start + interval < T ? start + interval : T, chunks = padded(end - start, C) / C;
-        if (segment > 0) copy_state_in(static_cast<const float*>(a.checkpoints) + ((b * a.heads + h) * saved + segment - 1) * K * V, V, K, V, s.states, s.kp, s.state_row);
+        if (segment > 0) copy_state_in(static_cast<const float*>(a.checkpoints) + (h * saved + segment - 1) * K * V, V, K, V, s.states, s.kp, s.state_row);
         else copy_state_in(state_of(a.initial_state), a.initial_state.stride[2], K, V, s.states, s.kp, s.state_row);
         auto tokens = [&](int64_t c) {
             int64_t t = start + c * C;
-            return Tokens{a, b, h, t, end - t < C ? end - t : C};
+            return Tokens{a, h, t, end - t < C ? end - t : C};
         };
         for (int64_t c = 0; c + 1 < chunks; c++) enter_chunk(tokens(c), s, s.state(c), s.state(c + 1));
         for (int64_t c = chunks - 1; c >= 0; c--) {
@@ -209,7 +209,9 @@ void run_chain(const Args& a, int64_t b, int64_t h, char* slice) {
 
 namespace MEMGEN_ISA {
 void channel_decay_backward(const memgen_channel_decay_args& a, const Scratch& scratch) {
-    for_items(a.batch * a.heads, scratch.workers, [&](int64_t item, int worker) { run_chain(a, item / a.heads, item % a.heads, scratch.of(worker)); });
+    Arena arena{scratch.shared};
+    const SequencePlan plan(arena, sequence_count(a));
+    for_items(sequence_count(a) * a.heads, scratch.workers, [&](int64_t item, int worker) { run_chain(sequence(a, plan, plan.order[item / a.heads]), item % a.heads, scratch.of(worker)); });
 }
 } // namespace MEMGEN_ISA
 

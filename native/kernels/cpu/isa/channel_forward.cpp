@@ -17,12 +17,12 @@ struct ChannelBlock {
     int64_t tokens;
 };
 
-void read_group(const Args& a, const Share& share, const ChannelForwardScratch& scratch, int64_t h, int64_t t0, int64_t t, ChannelBlock& block) {
+void read_group(const Args& a, const ChannelForwardScratch& scratch, int64_t h, int64_t t0, int64_t t, ChannelBlock& block) {
     const int64_t K = a.key_dim;
     const float *decay[Group], *k[Group], *q[Group];
     int64_t n = block.tokens - t < Group ? block.tokens - t : Group;
     for (int64_t g = 0; g < n; g++) {
-        auto row = [&](const memgen_tensor& x) { return x.data + share.b * x.stride[0] + (t0 + t + g) * x.stride[1] + h * x.stride[2]; };
+        auto row = [&](const memgen_tensor& x) { return x.data + (t0 + t + g) * x.stride[1] + h * x.stride[2]; };
         decay[g] = row(a.log_decay), k[g] = row(a.k), q[g] = row(a.q);
     }
     float *keys = scratch.keys + t * K, *queries = scratch.queries + t * K, *left = scratch.left + t / Group * K;
@@ -118,15 +118,15 @@ MEMGEN_APART void channel_strip(const ChannelBlock& block, const ChannelForwardS
 
 namespace MEMGEN_ISA {
 void channel_decay_forward(const memgen_channel_decay_args& a, const Scratch& scratch) {
-    run_strips(a, scratch, [&](const Share& share, char* slice) {
+    run_strips(a, scratch, [](const Args& own, const Share& share, char* slice) {
         Arena arena{slice};
-        ChannelForwardScratch s(arena, a);
-        run_share(a, share, s, [&](int64_t h, int64_t t0) {
+        ChannelForwardScratch s(arena, own);
+        run_share(own, share, s, [&](int64_t h, int64_t t0) {
             ChannelBlock block;
-            block.tokens = a.tokens - t0 < Block ? a.tokens - t0 : Block;
-            for (int64_t t = 0; t < block.tokens; t += Group) read_group(a, share, s, h, t0, t, block);
+            block.tokens = own.tokens - t0 < Block ? own.tokens - t0 : Block;
+            for (int64_t t = 0; t < block.tokens; t += Group) read_group(own, s, h, t0, t, block);
             for (int64_t t = block.tokens; t < block.tokens + 4; t++) block.k[t] = block.q[t] = s.zero;
-            advance_strips(a, share, s, h, t0, [&](const Ahead& ahead, float* state) { channel_strip(block, s, ahead, a.key_dim, static_cast<float>(a.scale), state); });
+            advance_strips(own, share, s, h, t0, [&](const Ahead& ahead, float* state) { channel_strip(block, s, ahead, own.key_dim, static_cast<float>(own.scale), state); });
         });
     });
 }

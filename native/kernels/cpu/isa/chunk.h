@@ -8,14 +8,14 @@ namespace {
 
 constexpr int C = static_cast<int>(Chunk);
 
-// Row t of head h: the axes of x are [B, T, H, ..].
-MEMGEN_INLINE float* at(const memgen_tensor& x, int64_t b, int64_t t, int64_t h) { return x.data + b * x.stride[0] + t * x.stride[1] + h * x.stride[2]; }
+// Row t of head h in the first row of x, whose axes are [B, T, H, ..].
+MEMGEN_INLINE float* at(const memgen_tensor& x, int64_t t, int64_t h) { return x.data + t * x.stride[1] + h * x.stride[2]; }
 
 // Asks for n rows that are needed soon: they are strided, which the hardware does not foresee.
-MEMGEN_INLINE void prefetch_rows(const memgen_tensor& x, int64_t b, int64_t t, int64_t h, int64_t n, int64_t width) {
+MEMGEN_INLINE void prefetch_rows(const memgen_tensor& x, int64_t t, int64_t h, int64_t n, int64_t width) {
     if (!x.data) return;
     for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < width; j += 16) __builtin_prefetch(at(x, b, t + i, h) + j, 0, 2);
+        for (int64_t j = 0; j < width; j += 16) __builtin_prefetch(at(x, t + i, h) + j, 0, 2);
 }
 
 // Rows t .. t+n of [T, width], turned: out [padded width, 16], zero where there is no number.

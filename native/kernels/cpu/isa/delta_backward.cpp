@@ -20,12 +20,13 @@ namespace {
 
 typedef memgen_gated_delta_rule_args Args;
 
+// One head of one sequence.
 struct Chain {
     const Args& a;
-    int64_t b, h;
-    const float* divisors; // [B, T, H] what each o was divided by, or null
+    int64_t h;
+    const float* divisors; // [T, H] what each o was divided by, or null
 
-    float* row(const memgen_tensor& x, int64_t t) const { return at(x, b, t, h); }
+    float* row(const memgen_tensor& x, int64_t t) const { return at(x, t, h); }
 };
 
 // V' = (I + A)^{-1} diag(beta) R, column by column.
@@ -76,8 +77,8 @@ void enter_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
     for (int j = 0; j < C; j++) until[j] = x.decay[(C - 1) * C + j];
 
     if (next) {
-        prefetch_rows(a.k, chain.b, t + C, chain.h, C < a.tokens - t - C ? C : a.tokens - t - C, a.key_dim);
-        prefetch_rows(a.v, chain.b, t + C, chain.h, C < a.tokens - t - C ? C : a.tokens - t - C, a.value_dim);
+        prefetch_rows(a.k, t + C, chain.h, C < a.tokens - t - C ? C : a.tokens - t - C, a.key_dim);
+        prefetch_rows(a.v, t + C, chain.h, C < a.tokens - t - C ? C : a.tokens - t - C, a.value_dim);
     }
     read_turned(chain.row(a.k, t), a.k.stride[1], n, a.key_dim, s.kp, x.kT);
     if constexpr (Delta) {
@@ -112,12 +113,12 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
     float *dots = turned + 256 /* 512 */, *sums = dots + 512, *factor = sums + 32;
     float *dO = s.rows, *X = s.rows + C * vp;
 
-    prefetch_rows(a.d_q, chain.b, t, chain.h, n, K);
-    prefetch_rows(a.d_k, chain.b, t, chain.h, n, K);
-    prefetch_rows(a.d_v, chain.b, t, chain.h, n, V);
+    prefetch_rows(a.d_q, t, chain.h, n, K);
+    prefetch_rows(a.d_k, t, chain.h, n, K);
+    prefetch_rows(a.d_v, t, chain.h, n, V);
     if (t >= C) {
-        prefetch_rows(a.q, chain.b, t - C, chain.h, C, K);
-        prefetch_rows(a.d_o, chain.b, t - C, chain.h, C, V);
+        prefetch_rows(a.q, t - C, chain.h, C, K);
+        prefetch_rows(a.d_o, t - C, chain.h, C, V);
     }
     read_turned(chain.row(a.q, t), a.q.stride[1], n, K, kp, s.qT);
     for (int64_t i = 0; i < kp * C; i += W) store(s.qT + i, splat(scale) * load(s.qT + i));
@@ -125,7 +126,7 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
     else
         for (int64_t i = 0; i < C * vp; i++) dO[i] = 0.0f;
     for (int64_t i = 0; chain.divisors && i < n; i++) {
-        Vector inverse = splat(1.0f / chain.divisors[(chain.b * a.tokens + t + i) * a.heads + chain.h]);
+        Vector inverse = splat(1.0f / chain.divisors[(t + i) * a.heads + chain.h]);
         for (int64_t j = 0; j < vp; j += W) store(dO + i * vp + j, inverse * load(dO + i * vp + j));
     }
 
@@ -240,19 +241,19 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
 }
 
 template <bool Delta>
-void run_chain(const Args& a, int64_t b, int64_t h, const float* divisors, char* slice) {
+void run_chain(const Args& a, int64_t h, const float* divisors, char* slice) {
     Arena arena{slice};
     DeltaBackwardScratch s(arena, a);
-    Chain chain{a, b, h, divisors};
+    Chain chain{a, h, divisors};
     const int64_t K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V), saved = checkpoint_count(T, interval);
 
-    copy_state_in(a.d_final_state.data ? a.d_final_state.data + b * a.d_final_state.stride[0] + h * a.d_final_state.stride[1] : nullptr,
+    copy_state_in(a.d_final_state.data ? a.d_final_state.data + h * a.d_final_state.stride[1] : nullptr,
                   a.d_final_state.stride[2], K, V, s.d_state, s.kp, s.state_row);
     for (int64_t segment = saved; segment >= 0 && T > 0; segment--) {
         int64_t start = segment * interval, end = start + interval < T ? start + interval : T, chunks = padded(end - start, C) / C;
-        if (segment > 0) copy_state_in(static_cast<const float*>(a.checkpoints) + ((b * a.heads + h) * saved + segment - 1) * K * V, V, K, V, s.states, s.kp, s.state_row);
+        if (segment > 0) copy_state_in(static_cast<const float*>(a.checkpoints) + (h * saved + segment - 1) * K * V, V, K, V, s.states, s.kp, s.state_row);
         else
-            copy_state_in(a.initial_state.data ? a.initial_state.data + b * a.initial_state.stride[0] + h * a.initial_state.stride[1] : nullptr,
+            copy_state_in(a.initial_state.data ? a.initial_state.data + h * a.initial_state.stride[1] : nullptr,
                           a.initial_state.stride[2], K, V, s.states, s.kp, s.state_row);
         for (int64_t c = 0; c < chunks; c++) {
             int64_t t = start + c * C;
@@ -264,14 +265,18 @@ void run_chain(const Args& a, int64_t b, int64_t h, const float* divisors, char*
         }
     }
     if (!a.d_initial_state.data) return;
-    float* out = a.d_initial_state.data + b * a.d_initial_state.stride[0] + h * a.d_initial_state.stride[1];
+    float* out = a.d_initial_state.data + h * a.d_initial_state.stride[1];
     copy_state_out(s.d_state, s.state_row, K, V, out, a.d_initial_state.stride[2]);
 }
 
 template <bool Delta>
 void backward(const Args& a, const float* divisors, const Scratch& scratch) {
-    for_items(a.batch * a.heads, scratch.workers,
-              [&](int64_t item, int worker) { run_chain<Delta>(a, item / a.heads, item % a.heads, divisors, scratch.of(worker)); });
+    Arena arena{scratch.shared};
+    const SequencePlan plan(arena, sequence_count(a));
+    for_items(sequence_count(a) * a.heads, scratch.workers, [&](int64_t item, int worker) {
+        int64_t n = plan.order[item / a.heads];
+        run_chain<Delta>(sequence(a, plan, n), item % a.heads, divisors ? divisors + sequence_start(a, n) * a.heads : nullptr, scratch.of(worker));
+    });
 }
 
 } // namespace

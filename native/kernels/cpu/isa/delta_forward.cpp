@@ -24,17 +24,17 @@ struct TokenBlock {
 };
 
 template <bool Delta>
-void read_block(const Args& a, int64_t b, int64_t h, int64_t t0, const float* zero, TokenBlock& block) {
+void read_block(const Args& a, int64_t h, int64_t t0, const float* zero, TokenBlock& block) {
     int64_t n = a.tokens - t0 < Block ? a.tokens - t0 : Block;
     block.tokens = n;
     const int64_t K = a.key_dim;
     const float scale = static_cast<float>(a.scale);
     for (int64_t i = 0; i < n; i++) {
         int64_t t = t0 + i;
-        block.k[i] = a.k.data + b * a.k.stride[0] + t * a.k.stride[1] + h * a.k.stride[2];
-        block.q[i] = a.q.data + b * a.q.stride[0] + t * a.q.stride[1] + h * a.q.stride[2];
-        block.beta[i] = Delta ? a.beta.data[b * a.beta.stride[0] + t * a.beta.stride[1] + h * a.beta.stride[2]] : 0.0f;
-        block.alpha[i] = a.log_decay.data ? a.log_decay.data[b * a.log_decay.stride[0] + t * a.log_decay.stride[1] + h * a.log_decay.stride[2]] : 0.0f;
+        block.k[i] = a.k.data + t * a.k.stride[1] + h * a.k.stride[2];
+        block.q[i] = a.q.data + t * a.q.stride[1] + h * a.q.stride[2];
+        block.beta[i] = Delta ? a.beta.data[t * a.beta.stride[1] + h * a.beta.stride[2]] : 0.0f;
+        block.alpha[i] = a.log_decay.data ? a.log_decay.data[t * a.log_decay.stride[1] + h * a.log_decay.stride[2]] : 0.0f;
     }
     if (a.log_decay.data) exponentials(block.alpha, n);
     else
@@ -219,7 +219,7 @@ MEMGEN_APART void decay_strip(const TokenBlock& block, const Ahead& ahead, int64
 template <bool Delta>
 void advance(const Args& a, const Share& share, const DeltaForwardScratch& scratch, int64_t h, int64_t t0) {
     TokenBlock block;
-    read_block<Delta>(a, share.b, h, t0, scratch.zero, block);
+    read_block<Delta>(a, h, t0, scratch.zero, block);
     advance_strips(a, share, scratch, h, t0, [&](const Ahead& ahead, float* state) {
         (Delta ? delta_strip : decay_strip)(block, ahead, a.key_dim, static_cast<float>(a.scale), scratch.zero, state, scratch.values, scratch.outputs);
     });
@@ -227,10 +227,10 @@ void advance(const Args& a, const Share& share, const DeltaForwardScratch& scrat
 
 template <bool Delta>
 void forward(const Args& a, const Scratch& scratch) {
-    run_strips(a, scratch, [&](const Share& share, char* slice) {
+    run_strips(a, scratch, [](const Args& own, const Share& share, char* slice) {
         Arena arena{slice};
-        DeltaForwardScratch s(arena, a);
-        run_share(a, share, s, [&](int64_t h, int64_t t0) { advance<Delta>(a, share, s, h, t0); });
+        DeltaForwardScratch s(arena, own);
+        run_share(own, share, s, [&](int64_t h, int64_t t0) { advance<Delta>(own, share, s, h, t0); });
     });
 }
 

@@ -1,5 +1,6 @@
 // Normalised linear attention: linear attention, then one pass that divides by the sum of the keys seen.
 #include "kernels.h"
+#include "sequences.h"
 #include "threads.h"
 #include "vector.h"
 
@@ -17,20 +18,20 @@ typedef memgen_linear_attention_normalized_args Args;
 memgen_scalar_decay_args attention(const Args& a) {
     memgen_scalar_decay_args s{};
     s.struct_size = sizeof s;
-    s.batch = a.batch, s.tokens = a.tokens, s.heads = a.heads, s.key_dim = a.key_dim, s.value_dim = a.value_dim, s.scale = a.scale;
+    s.batch = a.batch, s.tokens = a.tokens, s.segments = a.segments, s.heads = a.heads, s.key_dim = a.key_dim, s.value_dim = a.value_dim, s.scale = a.scale;
     s.q = a.q, s.k = a.k, s.v = a.v, s.initial_state = a.initial_state, s.o = a.o, s.final_state = a.final_state, s.checkpoints = a.checkpoints;
     s.d_o = a.d_o, s.d_final_state = a.d_final_state, s.d_q = a.d_q, s.d_k = a.d_k, s.d_v = a.d_v, s.d_initial_state = a.d_initial_state;
     return s;
 }
 
-// One head of one batch row.
+// One head of one sequence.
 struct Chain {
     const Args& a;
-    int64_t b, h;
+    int64_t h;
 
-    float* row(const memgen_tensor& x, int64_t t) const { return x.data ? x.data + b * x.stride[0] + t * x.stride[1] + h * x.stride[2] : nullptr; }
-    float* normalizer(const memgen_tensor& x) const { return x.data ? x.data + b * x.stride[0] + h * x.stride[1] : nullptr; }
-    float& divisor(int64_t t) const { return a.divisors[(b * a.tokens + t) * a.heads + h]; }
+    float* row(const memgen_tensor& x, int64_t t) const { return x.data ? x.data + t * x.stride[1] + h * x.stride[2] : nullptr; }
+    float* normalizer(const memgen_tensor& x) const { return x.data ? x.data + h * x.stride[1] : nullptr; }
+    float& divisor(int64_t t) const { return a.divisors[t * a.heads + h]; }
 
     // d loss / d divisor of token t
     float divisor_gradient(int64_t t) const {
@@ -50,7 +51,14 @@ void add(float factor, const float* x, int64_t n, float* to) {
 
 template <class Body>
 void for_chains(const Args& a, const Scratch& scratch, Body&& body) {
-    for_items(a.batch * a.heads, scratch.workers, [&](int64_t item, int worker) { body(Chain{a, item / a.heads, item % a.heads}, reinterpret_cast<float*>(scratch.of(worker))); });
+    Arena arena{scratch.shared};
+    const SequencePlan plan(arena, sequence_count(a));
+    for_items(sequence_count(a) * a.heads, scratch.workers, [&](int64_t item, int worker) {
+        int64_t n = plan.order[item / a.heads];
+        Args own = sequence(a, n);
+        if (own.divisors) own.divisors += sequence_start(a, n) * a.heads;
+        body(Chain{own, item % a.heads}, reinterpret_cast<float*>(scratch.of(worker)));
+    });
 }
 
 } // namespace
@@ -59,7 +67,8 @@ namespace MEMGEN_ISA {
 
 void linear_attention_normalized_forward(const Args& a, const Scratch& scratch) {
     scalar_decay_forward(attention(a), scratch);
-    for_chains(a, scratch, [&](const Chain& chain, float* z) {
+    for_chains(a, scratch, [](const Chain& chain, float* z) {
+        const Args& a = chain.a;
         read(chain.normalizer(a.initial_normalizer), a.key_dim, z);
         for (int64_t t = 0; t < a.tokens; t++) {
             add(1.0f, chain.row(a.k, t), a.key_dim, z);
@@ -74,8 +83,9 @@ void linear_attention_normalized_forward(const Args& a, const Scratch& scratch) 
 
 void linear_attention_normalized_backward(const Args& a, const Scratch& scratch) {
     scalar_decay_backward_divided(attention(a), a.divisors, scratch);
-    const float scale = static_cast<float>(a.scale);
-    for_chains(a, scratch, [&](const Chain& chain, float* z) {
+    for_chains(a, scratch, [](const Chain& chain, float* z) {
+        const Args& a = chain.a;
+        const float scale = static_cast<float>(a.scale);
         read(chain.normalizer(a.initial_normalizer), a.key_dim, z);
         for (int64_t t = 0; a.d_q.data && t < a.tokens; t++) {
             add(1.0f, chain.row(a.k, t), a.key_dim, z);

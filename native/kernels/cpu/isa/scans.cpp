@@ -10,18 +10,20 @@ namespace {
 
 constexpr int64_t LinearGroup = 256; // channels of one item of the linear scan, at most
 
-float* at(const memgen_tensor& x, int64_t b, int64_t t) { return x.data ? x.data + b * x.stride[0] + t * x.stride[1] : nullptr; }
-float* state_at(const memgen_tensor& x, int64_t b) { return x.data ? x.data + b * x.stride[0] : nullptr; }
+// Row t of the one sequence that x holds: its axes are [1, T, ..].
+float* at(const memgen_tensor& x, int64_t t) { return x.data ? x.data + t * x.stride[1] : nullptr; }
 
-// body(b, first channel, channels): groups small enough that every worker has some
+// body(sequence, first channel, channels): groups small enough that every worker has some
 template <class Body>
-void for_channels(int64_t batch, int64_t channels, const Scratch& scratch, Body&& body) {
+void for_channels(const memgen_linear_scan_args& a, const Scratch& scratch, Body&& body) {
+    Arena arena{scratch.shared};
+    const SequencePlan plan(arena, sequence_count(a));
     int64_t group = LinearGroup;
-    while (group > W && batch * ((channels + group - 1) / group) < 4 * scratch.workers) group /= 2;
-    int64_t groups = (channels + group - 1) / group;
-    for_items(batch * groups, scratch.workers, [&](int64_t item, int) {
+    while (group > W && sequence_count(a) * ((a.channels + group - 1) / group) < 4 * scratch.workers) group /= 2;
+    int64_t groups = (a.channels + group - 1) / group;
+    for_items(sequence_count(a) * groups, scratch.workers, [&](int64_t item, int) {
         int64_t c = item % groups * group;
-        body(item / groups, c, channels - c < group ? channels - c : group);
+        body(sequence(a, plan.order[item / groups]), c, a.channels - c < group ? a.channels - c : group);
     });
 }
 
@@ -61,9 +63,9 @@ void turn_out(const float* from, int64_t channels, int64_t N, float* to, int64_t
         for (int64_t n = 0; n < N; n++) to[c * row + n] = from[(c / W * N + n) * W + c % W];
 }
 
-// Checkpoints: [B, groups, checkpoints, vectors of a group, N, W]
-float* checkpoint(const Selective& a, int64_t b, int64_t group, int64_t index) {
-    return static_cast<float*>(a.checkpoints) + ((b * scan_groups(a) + group) * scan_checkpoints(a) + index) * ScanGroup * a.state_dim;
+// Checkpoints of one sequence: [groups, checkpoints, vectors of a group, N, W]
+float* checkpoint(const Selective& a, int64_t group, int64_t index) {
+    return static_cast<float*>(a.checkpoints) + (group * scan_checkpoints(a) + index) * ScanGroup * a.state_dim;
 }
 
 struct Token {
@@ -71,20 +73,20 @@ struct Token {
     float *y, *d_u, *d_delta;
     const float* d_y;
 
-    Token(const Selective& a, int64_t b, int64_t t, int64_t c)
-        : u(at(a.u, b, t) + c), delta(at(a.delta, b, t) + c), B(at(a.B, b, t)), C(at(a.C, b, t)), y(a.y.data ? at(a.y, b, t) + c : nullptr),
-          d_u(a.d_u.data ? at(a.d_u, b, t) + c : nullptr), d_delta(a.d_delta.data ? at(a.d_delta, b, t) + c : nullptr), d_y(a.d_y.data ? at(a.d_y, b, t) + c : nullptr) {}
+    Token(const Selective& a, int64_t t, int64_t c)
+        : u(at(a.u, t) + c), delta(at(a.delta, t) + c), B(at(a.B, t)), C(at(a.C, t)), y(a.y.data ? at(a.y, t) + c : nullptr), d_u(a.d_u.data ? at(a.d_u, t) + c : nullptr),
+          d_delta(a.d_delta.data ? at(a.d_delta, t) + c : nullptr), d_y(a.d_y.data ? at(a.d_y, t) + c : nullptr) {}
 };
 
-void selective_forward(const Selective& a, int64_t b, int64_t group, char* slice) {
+void selective_forward(const Selective& a, int64_t group, char* slice) {
     Arena arena{slice};
     ScanForwardScratch s(arena, a);
     const int64_t c0 = group * ScanGroup, channels = a.channels - c0 < ScanGroup ? a.channels - c0 : ScanGroup, N = a.state_dim, segment = scan_segment(a);
     turn_in(a.A.data + c0 * a.A.stride[0], a.A.stride[0], channels, N, s.rates);
-    turn_in(a.initial_state.data ? state_at(a.initial_state, b) + c0 * a.initial_state.stride[1] : nullptr, a.initial_state.stride[1], channels, N, s.state);
+    turn_in(a.initial_state.data ? a.initial_state.data + c0 * a.initial_state.stride[1] : nullptr, a.initial_state.stride[1], channels, N, s.state);
     for (int64_t t = 0; t < a.tokens; t++) {
-        if (a.checkpoints && t > 0 && t % segment == 0) read(s.state, padded(channels, W) * N, checkpoint(a, b, group, t / segment - 1));
-        Token x(a, b, t, c0);
+        if (a.checkpoints && t > 0 && t % segment == 0) read(s.state, padded(channels, W) * N, checkpoint(a, group, t / segment - 1));
+        Token x(a, t, c0);
         for_vectors(channels, [&](int64_t c, auto extent) {
             Vector delta = load(x.delta + c, extent), u = load(x.u + c, extent), input = delta * u;
             Vector y = a.D.data ? load(a.D.data + c0 + c, extent) * u : Vector{};
@@ -97,17 +99,17 @@ void selective_forward(const Selective& a, int64_t b, int64_t group, char* slice
             store(x.y + c, y, extent);
         });
     }
-    if (a.final_state.data) turn_out(s.state, channels, N, state_at(a.final_state, b) + c0 * a.final_state.stride[1], a.final_state.stride[1]);
+    if (a.final_state.data) turn_out(s.state, channels, N, a.final_state.data + c0 * a.final_state.stride[1], a.final_state.stride[1]);
 }
 
 // One segment of one vector of channels: states again, then back through them.
 template <class Extent>
-void selective_segment(const Selective& a, const ScanBackwardScratch& s, int64_t b, int64_t t0, int64_t end, int64_t c0, int64_t c, Extent extent, Vector& d_skip) {
+void selective_segment(const Selective& a, const ScanBackwardScratch& s, int64_t t0, int64_t end, int64_t c0, int64_t c, Extent extent, Vector& d_skip) {
     const int64_t N = a.state_dim, width = N * W;
     const float* rates = s.rates + c * N;
     float *carry = s.carry + c * N, *d_rates = s.d_rates + c * N;
     for (int64_t t = t0; t < end; t++) {
-        Token x(a, b, t, c0);
+        Token x(a, t, c0);
         Vector delta = load(x.delta + c, extent), input = delta * load(x.u + c, extent);
         const float* before = s.states + (t - t0) * width;
         for (int64_t n = 0; n < N; n++) {
@@ -117,7 +119,7 @@ void selective_segment(const Selective& a, const ScanBackwardScratch& s, int64_t
         }
     }
     for (int64_t t = end - 1; t >= t0; t--) {
-        Token x(a, b, t, c0);
+        Token x(a, t, c0);
         Vector delta = load(x.delta + c, extent), u = load(x.u + c, extent), input = delta * u, dy = x.d_y ? load(x.d_y + c, extent) : Vector{};
         const float *before = s.states + (t - t0) * width, *decays = s.decays + (t - t0) * width;
         float *d_b = s.d_b + (t - t0) * width, *d_c = s.d_c + (t - t0) * width;
@@ -138,43 +140,53 @@ void selective_segment(const Selective& a, const ScanBackwardScratch& s, int64_t
     }
 }
 
-void selective_backward(const Selective& a, const ScanSharedScratch& shared, int64_t b, int64_t group, char* slice) {
+// The number of a sequence, where its tokens begin among all, and how many there are in all.
+struct Place {
+    int64_t n, start, tokens;
+};
+
+void selective_backward(const Selective& a, const ScanSharedScratch& shared, const Place& place, int64_t group, char* slice) {
     Arena arena{slice};
     ScanBackwardScratch s(arena, a);
     const int64_t c0 = group * ScanGroup, channels = a.channels - c0 < ScanGroup ? a.channels - c0 : ScanGroup, N = a.state_dim, T = a.tokens, segment = scan_segment(a);
     turn_in(a.A.data + c0 * a.A.stride[0], a.A.stride[0], channels, N, s.rates);
-    turn_in(a.d_final_state.data ? state_at(a.d_final_state, b) + c0 * a.d_final_state.stride[1] : nullptr, a.d_final_state.stride[1], channels, N, s.carry);
+    turn_in(a.d_final_state.data ? a.d_final_state.data + c0 * a.d_final_state.stride[1] : nullptr, a.d_final_state.stride[1], channels, N, s.carry);
     turn_in(nullptr, 0, channels, N, s.d_rates);
     Vector d_skip[ScanGroup / W] = {};
     for (int64_t index = scan_checkpoints(a); index >= 0 && T > 0; index--) {
         int64_t t0 = index * segment, end = t0 + segment < T ? t0 + segment : T;
         for (int64_t i = 0; i < (end - t0) * N * W; i += W) store(s.d_b + i, Vector{}), store(s.d_c + i, Vector{});
         for_vectors(channels, [&](int64_t c, auto extent) {
-            if (index > 0) read(checkpoint(a, b, group, index - 1) + c * N, N * W, s.states);
-            else turn_in(a.initial_state.data ? state_at(a.initial_state, b) + (c0 + c) * a.initial_state.stride[1] : nullptr, a.initial_state.stride[1], channels - c < W ? channels - c : W, N, s.states);
-            selective_segment(a, s, b, t0, end, c0, c, extent, d_skip[c / W]);
+            if (index > 0) read(checkpoint(a, group, index - 1) + c * N, N * W, s.states);
+            else turn_in(a.initial_state.data ? a.initial_state.data + (c0 + c) * a.initial_state.stride[1] : nullptr, a.initial_state.stride[1], channels - c < W ? channels - c : W, N, s.states);
+            selective_segment(a, s, t0, end, c0, c, extent, d_skip[c / W]);
         });
-        int64_t first = ((group * a.batch + b) * T + t0) * N;
+        int64_t first = (group * place.tokens + place.start + t0) * N;
         for (int64_t i = 0; i < (end - t0) * N; i++) {
             shared.d_b[first + i] = sum(load(s.d_b + i * W));
             shared.d_c[first + i] = sum(load(s.d_c + i * W));
         }
     }
-    if (a.d_initial_state.data) turn_out(s.carry, channels, N, state_at(a.d_initial_state, b) + c0 * a.d_initial_state.stride[1], a.d_initial_state.stride[1]);
-    turn_out(s.d_rates, channels, N, shared.d_rates + (b * a.channels + c0) * N, N);
-    for_vectors(channels, [&](int64_t c, auto extent) { store(shared.d_skip + b * a.channels + c0 + c, d_skip[c / W], extent); });
+    if (a.d_initial_state.data) turn_out(s.carry, channels, N, a.d_initial_state.data + c0 * a.d_initial_state.stride[1], a.d_initial_state.stride[1]);
+    turn_out(s.d_rates, channels, N, shared.d_rates + (place.n * a.channels + c0) * N, N);
+    for_vectors(channels, [&](int64_t c, auto extent) { store(shared.d_skip + place.n * a.channels + c0 + c, d_skip[c / W], extent); });
 }
 
-// d_B or d_C: the sum over channel groups, in their order
-void add_groups(const Selective& a, const float* partials, const memgen_tensor& out) {
-    if (!out.data) return;
-    for (int64_t b = 0; b < a.batch; b++)
-        for (int64_t t = 0; t < a.tokens; t++)
-            for (int64_t n = 0; n < a.state_dim; n++) {
-                float sum = 0.0f;
-                for (int64_t g = 0; g < scan_groups(a); g++) sum += partials[((g * a.batch + b) * a.tokens + t) * a.state_dim + n];
-                at(out, b, t)[n] = sum;
-            }
+// d_B or d_C of a sequence: the sum over channel groups, in their order
+void add_groups(const Selective& a, const Place& place, const float* partials, const memgen_tensor& out) {
+    for (int64_t t = 0; out.data && t < a.tokens; t++)
+        for (int64_t n = 0; n < a.state_dim; n++) {
+            float sum = 0.0f;
+            for (int64_t g = 0; g < scan_groups(a); g++) sum += partials[(g * place.tokens + place.start + t) * a.state_dim + n];
+            at(out, t)[n] = sum;
+        }
+}
+
+// Sequence n with its part of the checkpoints.
+Selective part(const Selective& a, const SequencePlan& plan, int64_t n) {
+    Selective s = sequence(a, n);
+    if (s.checkpoints) s.checkpoints = static_cast<float*>(s.checkpoints) + plan.before[n] * scan_groups(a) * ScanGroup * a.state_dim;
+    return s;
 }
 
 } // namespace
@@ -182,30 +194,30 @@ void add_groups(const Selective& a, const float* partials, const memgen_tensor& 
 namespace MEMGEN_ISA {
 
 void linear_scan_forward(const memgen_linear_scan_args& a, const Scratch& scratch) {
-    for_channels(a.batch, a.channels, scratch, [&](int64_t b, int64_t c0, int64_t channels) {
+    for_channels(a, scratch, [](const memgen_linear_scan_args& a, int64_t c0, int64_t channels) {
         float h[LinearGroup + W];
-        read(a.initial_state.data ? state_at(a.initial_state, b) + c0 : nullptr, channels, h);
+        read(a.initial_state.data ? a.initial_state.data + c0 : nullptr, channels, h);
         for (int64_t t = 0; t < a.tokens; t++) {
-            const float *at_a = at(a.a, b, t) + c0, *at_b = at(a.b, b, t) + c0;
-            float* out = at(a.h, b, t) + c0;
+            const float *at_a = at(a.a, t) + c0, *at_b = at(a.b, t) + c0;
+            float* out = at(a.h, t) + c0;
             for_vectors(channels, [&](int64_t c, auto extent) {
                 Vector x = load(at_a + c, extent) * load(h + c) + load(at_b + c, extent);
                 store(h + c, x);
                 store(out + c, x, extent);
             });
         }
-        if (a.final_state.data) read(h, channels, state_at(a.final_state, b) + c0);
+        if (a.final_state.data) read(h, channels, a.final_state.data + c0);
     });
 }
 
 void linear_scan_backward(const memgen_linear_scan_args& a, const Scratch& scratch) {
-    for_channels(a.batch, a.channels, scratch, [&](int64_t b, int64_t c0, int64_t channels) {
+    for_channels(a, scratch, [](const memgen_linear_scan_args& a, int64_t c0, int64_t channels) {
         float carry[LinearGroup + W], zero[LinearGroup] = {};
-        read(a.d_final_state.data ? state_at(a.d_final_state, b) + c0 : nullptr, channels, carry);
+        read(a.d_final_state.data ? a.d_final_state.data + c0 : nullptr, channels, carry);
         for (int64_t t = a.tokens - 1; t >= 0; t--) {
-            const float *at_a = at(a.a, b, t) + c0, *dh = a.d_h.data ? at(a.d_h, b, t) + c0 : zero;
-            const float* before = t > 0 ? at(a.h, b, t - 1) + c0 : a.initial_state.data ? state_at(a.initial_state, b) + c0 : zero;
-            float *da = a.d_a.data ? at(a.d_a, b, t) + c0 : nullptr, *db = a.d_b.data ? at(a.d_b, b, t) + c0 : nullptr;
+            const float *at_a = at(a.a, t) + c0, *dh = a.d_h.data ? at(a.d_h, t) + c0 : zero;
+            const float* before = t > 0 ? at(a.h, t - 1) + c0 : a.initial_state.data ? a.initial_state.data + c0 : zero;
+            float *da = a.d_a.data ? at(a.d_a, t) + c0 : nullptr, *db = a.d_b.data ? at(a.d_b, t) + c0 : nullptr;
             for_vectors(channels, [&](int64_t c, auto extent) {
                 Vector g = load(dh + c, extent) + load(carry + c);
                 if (da) store(da + c, g * load(before + c, extent), extent);
@@ -213,29 +225,39 @@ void linear_scan_backward(const memgen_linear_scan_args& a, const Scratch& scrat
                 store(carry + c, load(at_a + c, extent) * g);
             });
         }
-        if (a.d_initial_state.data) read(carry, channels, state_at(a.d_initial_state, b) + c0);
+        if (a.d_initial_state.data) read(carry, channels, a.d_initial_state.data + c0);
     });
 }
 
 void selective_scan_forward(const Selective& a, const Scratch& scratch) {
+    Arena arena{scratch.shared};
+    const SequencePlan plan(arena, sequence_count(a));
     int64_t groups = scan_groups(a);
-    for_items(a.batch * groups, scratch.workers, [&](int64_t item, int worker) { selective_forward(a, item / groups, item % groups, scratch.of(worker)); });
+    for_items(sequence_count(a) * groups, scratch.workers, [&](int64_t item, int worker) { selective_forward(part(a, plan, plan.order[item / groups]), item % groups, scratch.of(worker)); });
 }
 
 void selective_scan_backward(const Selective& a, const Scratch& scratch) {
     Arena arena{scratch.shared};
+    const SequencePlan plan(arena, sequence_count(a));
     ScanSharedScratch shared(arena, a);
-    int64_t groups = scan_groups(a);
-    for_items(a.batch * groups, scratch.workers, [&](int64_t item, int worker) { selective_backward(a, shared, item / groups, item % groups, scratch.of(worker)); });
-    add_groups(a, shared.d_b, a.d_B);
-    add_groups(a, shared.d_c, a.d_C);
+    const int64_t groups = scan_groups(a), count = sequence_count(a);
+    auto place = [&](int64_t n) { return Place{n, sequence_start(a, n), a.batch * a.tokens}; };
+    for_items(count * groups, scratch.workers, [&](int64_t item, int worker) {
+        int64_t n = plan.order[item / groups];
+        selective_backward(part(a, plan, n), shared, place(n), item % groups, scratch.of(worker));
+    });
+    for (int64_t n = 0; n < count; n++) {
+        Selective own = sequence(a, n);
+        add_groups(own, place(n), shared.d_b, own.d_B);
+        add_groups(own, place(n), shared.d_c, own.d_C);
+    }
     for (int64_t c = 0; c < a.channels; c++) {
         float skip = 0.0f;
-        for (int64_t b = 0; b < a.batch; b++) skip += shared.d_skip[b * a.channels + c];
+        for (int64_t i = 0; i < count; i++) skip += shared.d_skip[i * a.channels + c];
         if (a.d_D.data) a.d_D.data[c] = skip;
         for (int64_t n = 0; a.d_A.data && n < a.state_dim; n++) {
             float sum = 0.0f;
-            for (int64_t b = 0; b < a.batch; b++) sum += shared.d_rates[(b * a.channels + c) * a.state_dim + n];
+            for (int64_t i = 0; i < count; i++) sum += shared.d_rates[(i * a.channels + c) * a.state_dim + n];
             a.d_A.data[c * a.d_A.stride[0] + n] = sum;
         }
     }

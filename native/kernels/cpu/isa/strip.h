@@ -50,9 +50,9 @@ inline void copy_strip_out(const float* from, int64_t rows, int64_t width, float
     }
 }
 
-// What one worker takes at a time: some heads of one batch row, some strips of each.
+// What one worker takes at a time: some heads of one sequence, some strips of each.
 struct Share {
-    int64_t b, first_head, last_head, first, last;
+    int64_t first_head, last_head, first, last;
 };
 
 struct StripView {
@@ -74,16 +74,16 @@ MEMGEN_INLINE void for_strips(const Args& a, const Share& share, const DeltaForw
 // scratch.outputs, [Block, 2W] each. Checkpoints are written where they are due.
 template <class Recurrence>
 void advance_strips(const Args& a, const Share& share, const DeltaForwardScratch& scratch, int64_t h, int64_t t0, Recurrence&& recurrence) {
-    const int64_t b = share.b, K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V);
+    const int64_t K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V);
     const int64_t tokens = T - t0 < Block ? T - t0 : Block, next = t0 + tokens;
-    const float* v = a.v.data + b * a.v.stride[0] + t0 * a.v.stride[1] + h * a.v.stride[2];
-    float* o = a.o.data + b * a.o.stride[0] + t0 * a.o.stride[1] + h * a.o.stride[2];
+    const float* v = a.v.data + t0 * a.v.stride[1] + h * a.v.stride[2];
+    float* o = a.o.data + t0 * a.o.stride[1] + h * a.o.stride[2];
     bool checkpoint = a.checkpoints && next < T && next % interval == 0;
-    float* saved = checkpoint ? static_cast<float*>(a.checkpoints) + ((b * a.heads + h) * checkpoint_count(T, interval) + next / interval - 1) * K * V : nullptr;
+    float* saved = checkpoint ? static_cast<float*>(a.checkpoints) + (h * checkpoint_count(T, interval) + next / interval - 1) * K * V : nullptr;
     const int64_t h2 = h + 1 < share.last_head ? h + 1 : share.first_head, t2 = h + 1 < share.last_head ? t0 : next;
     for_strips(a, share, scratch, h, [&](const StripView& strip) {
         int64_t column = strip.s * Strip;
-        Ahead ahead = {a.v.data + b * a.v.stride[0] + t2 * a.v.stride[1] + h2 * a.v.stride[2] + column, a.o.data + b * a.o.stride[0] + t2 * a.o.stride[1] + h2 * a.o.stride[2] + column,
+        Ahead ahead = {a.v.data + t2 * a.v.stride[1] + h2 * a.v.stride[2] + column, a.o.data + t2 * a.o.stride[1] + h2 * a.o.stride[2] + column,
                        a.v.stride[1], a.o.stride[1], T - t2 < Block ? T - t2 : Block};
         copy_strip_in(v + column, a.v.stride[1], tokens, strip.width, scratch.values);
         recurrence(ahead, strip.state);
@@ -92,7 +92,7 @@ void advance_strips(const Args& a, const Share& share, const DeltaForwardScratch
     });
 }
 
-// All tokens of a share: advance(h, t0) takes one head through one block.
+// All tokens of a share of one sequence: advance(h, t0) takes one head through one block.
 template <class Advance>
 void run_share(const Args& a, const Share& share, const DeltaForwardScratch& scratch, Advance&& advance) {
     const int64_t K = a.key_dim;
@@ -100,7 +100,7 @@ void run_share(const Args& a, const Share& share, const DeltaForwardScratch& scr
     for (int64_t h = share.first_head; h < share.last_head; h++)
         for_strips(a, share, scratch, h, [&](const StripView& strip) {
             if (a.initial_state.data)
-                copy_strip_in(a.initial_state.data + share.b * a.initial_state.stride[0] + h * a.initial_state.stride[1] + strip.s * Strip, a.initial_state.stride[2], K, strip.width, strip.state);
+                copy_strip_in(a.initial_state.data + h * a.initial_state.stride[1] + strip.s * Strip, a.initial_state.stride[2], K, strip.width, strip.state);
             else
                 for (int64_t i = 0; i < 2 * K; i++) store(strip.state + i * W, Vector{});
         });
@@ -109,28 +109,34 @@ void run_share(const Args& a, const Share& share, const DeltaForwardScratch& scr
     if (!a.final_state.data) return;
     for (int64_t h = share.first_head; h < share.last_head; h++)
         for_strips(a, share, scratch, h, [&](const StripView& strip) {
-            copy_strip_out(strip.state, K, strip.width, a.final_state.data + share.b * a.final_state.stride[0] + h * a.final_state.stride[1] + strip.s * Strip, a.final_state.stride[2]);
+            copy_strip_out(strip.state, K, strip.width, a.final_state.data + h * a.final_state.stride[1] + strip.s * Strip, a.final_state.stride[2]);
         });
 }
 
 // Groups of heads as large as leaves every worker the same number of them; where there are too few
-// heads for that, strips are dealt out too. run(share, slice)
+// heads for that, strips are dealt out too. Sequences of one length count as they are; of different ones as
+// few as the longest would go into all tokens, since its items are what the others are waited for with.
 // Where waking a thread takes longer than the work, as in decoding, the caller does it alone.
+// run(sequence, share, slice)
 template <class Run>
 void run_strips(const Args& a, const Scratch& scratch, Run&& run) {
     constexpr int64_t WorthAThread = 1 << 19; // state elements touched: some 20 microseconds
-    const int64_t workers = a.batch * a.heads * a.tokens * a.key_dim * a.value_dim < WorthAThread ? 1 : scratch.workers, strips = (a.value_dim + Strip - 1) / Strip;
+    Arena arena{scratch.shared};
+    const SequencePlan plan(arena, sequence_count(a));
+    const int64_t count = sequence_count(a), tokens = over_sequences(a, [](int64_t n) { return n; }), longest = count > 0 ? sequence_tokens(a, plan.order[0]) : 0;
+    const int64_t equal = longest > 0 ? (tokens + longest - 1) / longest : count;
+    const int64_t workers = tokens * a.heads * a.key_dim * a.value_dim < WorthAThread ? 1 : scratch.workers, strips = (a.value_dim + Strip - 1) / Strip;
     int64_t group = largest_head_group(a), parts = 1;
-    while (group > 1 && a.batch * ((a.heads + group - 1) / group) % workers != 0 && a.batch * ((a.heads + group - 1) / group) < 4 * workers) group--;
-    int64_t groups = (a.heads + group - 1) / group, items = a.batch * groups;
+    while (group > 1 && equal * ((a.heads + group - 1) / group) % workers != 0 && equal * ((a.heads + group - 1) / group) < 4 * workers) group--;
+    int64_t groups = (a.heads + group - 1) / group, items = equal * groups;
     if (items > 0 && items % workers != 0 && items < 4 * workers) {
         parts = (4 * workers + items - 1) / items;
         if (parts > strips) parts = strips;
     }
-    for_items(items * parts, static_cast<int>(workers), [&](int64_t item, int worker) {
+    for_items(count * groups * parts, static_cast<int>(workers), [&](int64_t item, int worker) {
         int64_t part = item % parts, g = item / parts % groups, last = (g + 1) * group;
-        Share share = {item / parts / groups, g * group, last < a.heads ? last : a.heads, strips * part / parts, strips * (part + 1) / parts};
-        run(share, scratch.of(worker));
+        Share share = {g * group, last < a.heads ? last : a.heads, strips * part / parts, strips * (part + 1) / parts};
+        run(sequence(a, plan, plan.order[item / parts / groups]), share, scratch.of(worker));
     });
 }
 

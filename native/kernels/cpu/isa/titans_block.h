@@ -10,7 +10,7 @@ struct TitansTokens {
     const memgen_titans_args& a;
     int64_t b, h, t, n; // n of them from t on
 
-    float* row(const memgen_tensor& x, int64_t i) const { return at(x, b, t + i, h); }
+    float* row(const memgen_tensor& x, int64_t i) const { return at(x, t + i, h) + b * x.stride[0]; }
     float* state(const memgen_tensor& x) const { return x.data ? x.data + b * x.stride[0] + h * x.stride[1] : nullptr; }
 };
 
