@@ -10,15 +10,14 @@ typedef memgen_titans_args Args;
 Check sizes(const char* operation, const Args* a) {
     Check check = open(operation, a);
     if (check.ok())
-        check.dimension("batch", a->batch).dimension("tokens", a->tokens).dimension("heads", a->heads).dimension("layers", a->layers, 1, MostLayers).dimension("block", a->block, 1, 128);
+        check.dimension("batch", a->batch).dimension("tokens", a->tokens).dimension("heads", a->heads).dimension("layers", a->layers, 1, MostLayers).dimension("block", a->block, 1, 128)
+            .dimension("activation", a->activation, MEMGEN_TITANS_SILU, MEMGEN_TITANS_GELU);
     for (int64_t l = 0; check.ok() && l <= a->layers; l++) check.dimension("a width", a->dims[l], 1, 2048);
-    if (check.ok()) check.product({a->batch, a->tokens + 1, a->heads, a->dims[0] + a->dims[a->layers]}).product({a->batch, a->heads, titans_state_elements(*a)});
+    if (check.ok()) check.product({a->batch, a->tokens + 1, a->heads, a->dims[0] + a->dims[a->layers]}).product({a->batch, a->heads, TitansSizes(*a).state()});
     return check;
 }
 
 ScratchSize scratch_size(const Args& a, bool backward) { return {0, backward ? measure<TitansBackwardScratch>(a) : measure<TitansForwardScratch>(a)}; }
-
-int64_t checkpoint_bytes(const Args& a) { return a.batch * a.heads * titans_checkpoints(a) * titans_state_elements(a) * static_cast<int64_t>(sizeof(float)); }
 
 void weights(Check& check, const Args& a, const char* name, const memgen_tensor* tensors) {
     for (int64_t l = 0; l < a.layers; l++) check.nullable(name, tensors[l], {a.batch, a.heads, a.dims[l], a.dims[l + 1]});
@@ -29,7 +28,8 @@ Check inputs(const char* operation, const Args* a) {
     if (!check.ok()) return check;
     const int64_t B = a->batch, T = a->tokens, H = a->heads, in = a->dims[0], out = a->dims[a->layers];
     check.required("q", a->q, {B, T, H, in}).required("k", a->k, {B, T, H, in}).required("v", a->v, {B, T, H, out})
-        .required("theta", a->theta, {B, T, H, 1}).required("eta", a->eta, {B, T, H, 1}).required("alpha", a->alpha, {B, T, H, 1});
+        .required("theta", a->theta, {B, T, H, 1}).nullable("alpha", a->alpha, {B, T, H, 1});
+    if (a->momentum) check.required("eta", a->eta, {B, T, H, 1});
     weights(check, *a, "initial_weights", a->initial_weights);
     weights(check, *a, "initial_momenta", a->initial_momenta);
     return check;
@@ -43,7 +43,6 @@ using namespace memgen;
 extern "C" {
 
 int64_t memgen_titans_workspace_size(const Args* a, int32_t backward) { return sizes(__func__, a).ok() ? scratch_size(*a, backward != 0).total() : -1; }
-int64_t memgen_titans_checkpoint_size(const Args* a) { return sizes(__func__, a).ok() ? checkpoint_bytes(*a) : -1; }
 
 memgen_status memgen_titans_forward(const Args* a, void* workspace, size_t bytes, void*) {
     Check check = inputs(__func__, a);
@@ -58,8 +57,7 @@ memgen_status memgen_titans_backward(const Args* a, void* workspace, size_t byte
     Check check = inputs(__func__, a);
     if (!check.ok()) return check.status();
     const int64_t B = a->batch, T = a->tokens, H = a->heads, in = a->dims[0], out = a->dims[a->layers];
-    check.condition(a->checkpoints || checkpoint_bytes(*a) == 0, MEMGEN_INVALID_ARGUMENT, "checkpoints is null: backward needs what forward wrote there")
-        .nullable("d_o", a->d_o, {B, T, H, out}).nullable("d_q", a->d_q, {B, T, H, in}).nullable("d_k", a->d_k, {B, T, H, in}).nullable("d_v", a->d_v, {B, T, H, out});
+    check.nullable("d_o", a->d_o, {B, T, H, out}).nullable("d_q", a->d_q, {B, T, H, in}).nullable("d_k", a->d_k, {B, T, H, in}).nullable("d_v", a->d_v, {B, T, H, out});
     weights(check, *a, "d_final_weights", a->d_final_weights);
     weights(check, *a, "d_final_momenta", a->d_final_momenta);
     weights(check, *a, "d_initial_weights", a->d_initial_weights);

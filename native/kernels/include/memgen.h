@@ -266,15 +266,18 @@ MEMGEN_API int64_t memgen_selective_scan_checkpoint_size(const memgen_selective_
 MEMGEN_API memgen_status memgen_selective_scan_forward(const memgen_selective_scan_args* args, void* workspace, size_t bytes, void* stream);
 MEMGEN_API memgen_status memgen_selective_scan_backward(const memgen_selective_scan_args* args, void* workspace, size_t bytes, void* stream);
 
-/* ---- Titans memory: a linear map (layers = 1) or a perceptron with SiLU (layers 2 to 4) -----------------
- * f(x; W) = W_L^T silu(.. silu(W_1^T x)). Tokens come in blocks; for every token t of a block
+/* ---- Titans memory: a linear map (layers = 1) or a perceptron (layers 2 to 4) ---------------------------
+ * f(x; W) = W_L^T phi(.. phi(W_1^T x)). Tokens come in blocks; for every token t of a block
  *   G_t = gradient of 1/2 |f(k_t; W) - v_t|^2 at the weights W the block started with,
  *   S_t = eta_t S_{t-1} - theta_t G_t,   W_t = (1 - alpha_t) W_{t-1} + S_t,   o_t = f(q_t; W_t).
  * The block is part of the model, not of the computation; a last one may be shorter. Blocks below 16 are
  * exact but no faster than 16. Error against float64: relative RMS below 5e-6 forward and 2e-5 for
- * gradients, as long as the memory itself is stable.
+ * gradients, as long as the memory itself is stable. Backward needs nothing from forward: it forms the
+ * weights at the blocks' starts again, and holds some of them in its workspace.
  */
 #define MEMGEN_TITANS_LAYERS 4
+#define MEMGEN_TITANS_SILU 0
+#define MEMGEN_TITANS_GELU 1 /* by the error function */
 
 typedef struct memgen_titans_args {
     size_t struct_size;
@@ -283,20 +286,22 @@ typedef struct memgen_titans_args {
     int64_t layers;                         /* L in 1 .. 4 */
     int64_t block;                          /* 1 .. 128 tokens */
     int64_t dims[MEMGEN_TITANS_LAYERS + 1]; /* d_0 .. d_L, each 1 .. 2048; layer l maps d_{l-1} to d_l */
+    int64_t activation;                     /* phi: MEMGEN_TITANS_SILU or MEMGEN_TITANS_GELU */
+    int64_t reads_block_start;              /* not 0: o_t = f(q_t; W), the weights the block started with */
+    int64_t momentum;                       /* 0: none, and neither eta nor a momentum below is used */
 
     memgen_tensor q;     /* [B, T, H, d_0] */
     memgen_tensor k;     /* [B, T, H, d_0] */
     memgen_tensor v;     /* [B, T, H, d_L] */
     memgen_tensor theta; /* [B, T, H] step size */
     memgen_tensor eta;   /* [B, T, H] momentum */
-    memgen_tensor alpha; /* [B, T, H] forgetting */
+    memgen_tensor alpha; /* [B, T, H] forgetting, nullable: none */
     memgen_tensor initial_weights[MEMGEN_TITANS_LAYERS]; /* [B, H, d_{l-1}, d_l] nullable: zero */
     memgen_tensor initial_momenta[MEMGEN_TITANS_LAYERS]; /* [B, H, d_{l-1}, d_l] nullable: zero */
 
     memgen_tensor o;     /* [B, T, H, d_L] forward */
     memgen_tensor final_weights[MEMGEN_TITANS_LAYERS];   /* [B, H, d_{l-1}, d_l] forward, nullable */
     memgen_tensor final_momenta[MEMGEN_TITANS_LAYERS];   /* [B, H, d_{l-1}, d_l] forward, nullable */
-    void* checkpoints;   /* memgen_titans_checkpoint_size bytes; otherwise as for the gated delta rule */
 
     memgen_tensor d_o;   /* [B, T, H, d_L] nullable: zero */
     memgen_tensor d_final_weights[MEMGEN_TITANS_LAYERS]; /* nullable: zero */
@@ -310,7 +315,6 @@ typedef struct memgen_titans_args {
 } memgen_titans_args;
 
 MEMGEN_API int64_t memgen_titans_workspace_size(const memgen_titans_args* args, int32_t backward);
-MEMGEN_API int64_t memgen_titans_checkpoint_size(const memgen_titans_args* args);
 MEMGEN_API memgen_status memgen_titans_forward(const memgen_titans_args* args, void* workspace, size_t bytes, void* stream);
 MEMGEN_API memgen_status memgen_titans_backward(const memgen_titans_args* args, void* workspace, size_t bytes, void* stream);
 

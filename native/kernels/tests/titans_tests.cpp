@@ -6,7 +6,8 @@ namespace {
 struct Problem {
     int64_t B, T, H, block;
     std::vector<int64_t> dims;
-    bool momentum;
+    bool momentum; // whether there is an initial one
+    bool gelu = false, reads_block_start = false, has_eta = true, has_alpha = true;
     Values q, k, v, theta, eta, alpha, d_o;
     std::vector<Values> W, S, dW, dS;
 
@@ -24,6 +25,13 @@ struct Problem {
 
     size_t layers() const { return dims.size() - 1; }
 
+    double phi(double x) const { return gelu ? x * (1 + std::erf(x / std::sqrt(2.0))) / 2 : x / (1 + std::exp(-x)); }
+
+    double slope(double x) const {
+        double s = 1 / (1 + std::exp(-x));
+        return gelu ? (1 + std::erf(x / std::sqrt(2.0))) / 2 + x * std::exp(-x * x / 2) / std::sqrt(2 * 3.14159265358979323846) : s * (1 + x * (1 - s));
+    }
+
     // Every layer's output of one row vector.
     std::vector<Values> layers_of(const double* x, const std::vector<Values>& weights, size_t chain) const {
         std::vector<Values> u;
@@ -33,7 +41,7 @@ struct Problem {
             for (int64_t i = 0; i < dims[l]; i++)
                 for (int64_t j = 0; j < dims[l + 1]; j++) out[j] += input[i] * weights[l][(chain * dims[l] + i) * dims[l + 1] + j];
             u.push_back(out);
-            for (double& y : out) y = y / (1 + std::exp(-y));
+            for (double& y : out) y = phi(y);
             input = out;
         }
         return u;
@@ -55,18 +63,18 @@ struct Problem {
                     for (size_t l = layers(); l-- > 0;) {
                         Values below(dims[l]);
                         for (int64_t i = 0; i < dims[l]; i++) {
-                            double x = l == 0 ? k[row * dims[0] + i] : u[l - 1][i], s = 1 / (1 + std::exp(-x)), input = l == 0 ? x : x * s;
+                            double x = l == 0 ? k[row * dims[0] + i] : u[l - 1][i], input = l == 0 ? x : phi(x);
                             for (int64_t j = 0; j < dims[l + 1]; j++) {
                                 size_t at = (chain * dims[l] + i) * dims[l + 1] + j;
                                 below[i] += start[l][at] * delta[j];
-                                momenta[l][at] = eta[row] * momenta[l][at] - theta[row] * input * delta[j];
-                                weights[l][at] = (1 - alpha[row]) * weights[l][at] + momenta[l][at];
+                                momenta[l][at] = (has_eta ? eta[row] : 0) * momenta[l][at] - theta[row] * input * delta[j];
+                                weights[l][at] = (has_alpha ? 1 - alpha[row] : 1) * weights[l][at] + momenta[l][at];
                             }
-                            below[i] *= s * (1 + x * (1 - s));
+                            below[i] *= slope(x);
                         }
                         delta = below;
                     }
-                    Values y = layers_of(&q[row * dims[0]], weights, chain).back();
+                    Values y = layers_of(&q[row * dims[0]], reads_block_start ? start : weights, chain).back();
                     for (int64_t j = 0; j < dims.back(); j++) out[row * dims.back() + j] = y[j];
                 }
             }
@@ -76,14 +84,14 @@ struct Problem {
     double loss() const {
         std::vector<Values> weights, momenta;
         double sum = inner(o(weights, momenta), d_o);
-        for (size_t l = 0; l < layers(); l++) sum += inner(weights[l], dW[l]) + inner(momenta[l], dS[l]);
+        for (size_t l = 0; l < layers(); l++) sum += inner(weights[l], dW[l]) + (has_eta ? inner(momenta[l], dS[l]) : 0);
         return sum;
     }
 
     std::string text() const {
         std::string s = "T" + std::to_string(T) + " block" + std::to_string(block) + " widths";
         for (int64_t d : dims) s += " " + std::to_string(d);
-        return s;
+        return s + (gelu ? " gelu" : "") + (reads_block_start ? " reads block start" : "") + (has_eta ? "" : " no momentum") + (has_alpha ? "" : " no forgetting");
     }
 };
 
@@ -91,7 +99,6 @@ struct Call {
     Field q, k, v, theta, eta, alpha, o, d_o, dq, dk, dv, dtheta, deta, dalpha;
     std::vector<Field> W, S, fW, fS, dfW, dfS, dW, dS;
     memgen_titans_args a{};
-    std::vector<float> checkpoints;
 
     explicit Call(const Problem& p, int64_t pad = 0) {
         std::vector<int64_t> in{p.B, p.T, p.H, p.dims.front()}, out{p.B, p.T, p.H, p.dims.back()}, gates{p.B, p.T, p.H};
@@ -109,8 +116,9 @@ struct Call {
         }
         a.q = q.tensor, a.k = k.tensor, a.v = v.tensor, a.theta = theta.tensor, a.eta = eta.tensor, a.alpha = alpha.tensor, a.o = o.tensor, a.d_o = d_o.tensor;
         a.d_q = dq.tensor, a.d_k = dk.tensor, a.d_v = dv.tensor, a.d_theta = dtheta.tensor, a.d_eta = deta.tensor, a.d_alpha = dalpha.tensor;
-        checkpoints.assign(memgen_titans_checkpoint_size(&a) / sizeof(float) + 16, NAN);
-        a.checkpoints = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(checkpoints.data()) + 63) / 64 * 64);
+        a.activation = p.gelu ? MEMGEN_TITANS_GELU : MEMGEN_TITANS_SILU, a.reads_block_start = p.reads_block_start, a.momentum = p.has_eta;
+        if (!p.has_eta) a.eta.data = a.d_eta.data = nullptr;
+        if (!p.has_alpha) a.alpha.data = a.d_alpha.data = nullptr;
     }
 
     void run() {
@@ -136,7 +144,7 @@ void compare(Problem p, int64_t pad = 0) {
     auto loss = [&] { return p.loss(); };
     for (size_t l = 0; l < p.layers(); l++) {
         EXPECT_CLOSE("final_weights", at, c.fW[l].values(), weights[l], ForwardLimit);
-        EXPECT_CLOSE("final_momenta", at, c.fS[l].values(), momenta[l], ForwardLimit);
+        if (p.has_eta) EXPECT_CLOSE("final_momenta", at, c.fS[l].values(), momenta[l], ForwardLimit);
         EXPECT_CLOSE("d_initial_weights", at, c.dW[l].values(), numeric_gradient(p.W[l], loss), GradientLimit);
         if (p.momentum) EXPECT_CLOSE("d_initial_momenta", at, c.dS[l].values(), numeric_gradient(p.S[l], loss), GradientLimit);
     }
@@ -144,8 +152,8 @@ void compare(Problem p, int64_t pad = 0) {
     EXPECT_CLOSE("d_k", at, c.dk.values(), numeric_gradient(p.k, loss), GradientLimit);
     EXPECT_CLOSE("d_v", at, c.dv.values(), numeric_gradient(p.v, loss), GradientLimit);
     EXPECT_CLOSE("d_theta", at, c.dtheta.values(), numeric_gradient(p.theta, loss), GradientLimit);
-    EXPECT_CLOSE("d_eta", at, c.deta.values(), numeric_gradient(p.eta, loss), GradientLimit);
-    EXPECT_CLOSE("d_alpha", at, c.dalpha.values(), numeric_gradient(p.alpha, loss), GradientLimit);
+    if (p.has_eta) EXPECT_CLOSE("d_eta", at, c.deta.values(), numeric_gradient(p.eta, loss), GradientLimit);
+    if (p.has_alpha) EXPECT_CLOSE("d_alpha", at, c.dalpha.values(), numeric_gradient(p.alpha, loss), GradientLimit);
     for (Field* f : c.results()) EXPECT(f->padding_untouched());
 }
 
@@ -168,6 +176,20 @@ TEST(titans_perceptron) {
         compare(Problem(1, 6, 1, 3, {2, 3, 4, 2}, momentum, 14));
         compare(Problem(1, 4, 1, 2, {2, 2, 3, 2, 2}, momentum, 15));
     }
+}
+
+TEST(titans_variants) {
+    for (int bits = 1; bits < 16; bits++)
+        for (std::vector<int64_t> dims : {std::vector<int64_t>{3, 2}, std::vector<int64_t>{3, 4, 2}}) {
+            Problem p(1, 9, 2, 4, dims, false, 31);
+            p.gelu = bits & 1, p.reads_block_start = bits & 2, p.has_eta = !(bits & 4), p.has_alpha = !(bits & 8);
+            compare(p, 1);
+        }
+}
+
+// As many blocks as the backward pass cannot hold, so that it forms their weights twice.
+TEST(titans_long_chains) {
+    for (int64_t T : {9, 10, 11, 29}) compare(Problem(1, T, 1, 1, {2, 17, 2}, true, 41));
 }
 
 TEST(titans_same_bits_for_any_number_of_threads) {
@@ -203,7 +225,7 @@ TEST(titans_refuses_bad_arguments) {
     EXPECT_STATUS(MEMGEN_UNSUPPORTED_SHAPE, backward([](auto& a) { a.block = 129; }));
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.dims[1] = 0; }));
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.theta.data = nullptr; }));
-    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.checkpoints = nullptr; }));
+    EXPECT_STATUS(MEMGEN_UNSUPPORTED_SHAPE, backward([](auto& a) { a.activation = 2; }));
     EXPECT_STATUS(MEMGEN_UNSUPPORTED_STRIDE, backward([](auto& a) { a.initial_weights[0].stride[3] = 2; }));
 }
 

@@ -105,11 +105,11 @@ internal unsafe struct TitansArguments
     public KernelHeader Header;
     public long Batch, Tokens, Heads, Layers, Block;
     public fixed long Dims[MostLayers + 1];
+    public long Activation, ReadsBlockStart, Momentum;
     public KernelTensor Q, K, V, Theta, Eta, Alpha;
     public KernelTensors InitialWeights, InitialMomenta;
     public KernelTensor O;
     public KernelTensors FinalWeights, FinalMomenta;
-    public void* Checkpoints;
     public KernelTensor GradO;
     public KernelTensors GradFinalWeights, GradFinalMomenta;
     public KernelTensor GradQ, GradK, GradV, GradTheta, GradEta, GradAlpha;

@@ -30,7 +30,7 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
     public static TitansMlpRead Run(TitansCall call)
     {
         List<Tensor> outputs = Apply(
-            new Options(call.Options.Block, call.Layers), [call.Q, call.K, call.V, call.Theta, call.Eta, call.Alpha, .. call.Weights, .. call.Momenta]);
+            new Options(call.Layers, call.Eta is not null, call.Options), [call.Q, call.K, call.V, call.Theta, call.Eta, call.Alpha, .. call.Weights, .. call.Momenta]);
         return new TitansMlpRead(outputs[0], outputs[1..(1 + call.Layers)], outputs[(1 + call.Layers)..]);
     }
 
@@ -41,19 +41,12 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
         Tensor o = torch.empty([args.Batch, args.Tokens, args.Heads, args.Dims[layers]], dtype: ScalarType.Float32);
         args.O = KernelTensor.Of(o);
         var weights = new Tensor[layers];
-        var momenta = new Tensor[layers];
+        var momenta = new Tensor[options.Momentum ? layers : 0];
         for (int l = 0; l < layers; l++)
         {
             long[] shape = [args.Batch, args.Heads, args.Dims[l], args.Dims[l + 1]];
             args.FinalWeights[l] = KernelTensor.Of(weights[l] = torch.empty(shape, dtype: ScalarType.Float32));
-            args.FinalMomenta[l] = KernelTensor.Of(momenta[l] = torch.empty(shape, dtype: ScalarType.Float32));
-        }
-
-        if (kept is not null)
-        {
-            Tensor checkpoints = torch.empty([Kernel.CheckpointBytes(args) / sizeof(float)], dtype: ScalarType.Float32);
-            args.Checkpoints = KernelLibrary.Data(checkpoints);
-            kept.Add(checkpoints);
+            if (options.Momentum) args.FinalMomenta[l] = KernelTensor.Of(momenta[l] = torch.empty(shape, dtype: ScalarType.Float32));
         }
 
         Kernel.Forward(args);
@@ -64,7 +57,6 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
     {
         TitansArguments args = Arguments(inputs, options);
         int layers = options.Layers;
-        args.Checkpoints = KernelLibrary.Data(kept[0]);
         args.GradO = KernelTensor.Of(upstream[0]);
         args.GradQ = KernelTensor.Of(gradients[0]);
         args.GradK = KernelTensor.Of(gradients[1]);
@@ -75,8 +67,9 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
         for (int l = 0; l < layers; l++)
         {
             args.GradFinalWeights[l] = KernelTensor.Of(upstream[1 + l]);
-            args.GradFinalMomenta[l] = KernelTensor.Of(upstream[1 + layers + l]);
             args.GradInitialWeights[l] = KernelTensor.Of(gradients[6 + l]);
+            if (!options.Momentum) continue;
+            args.GradFinalMomenta[l] = KernelTensor.Of(upstream[1 + layers + l]);
             args.GradInitialMomenta[l] = KernelTensor.Of(gradients[6 + layers + l]);
         }
 
@@ -85,11 +78,7 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
 
     // What of the rule only the tensor forms have.
     private static string? Variant(TitansCall call) =>
-        call.Layers > 1 && call.Options.Activation != TitansActivation.Silu ? $"activation {call.Options.Activation}"
-        : call.Eta is null ? "memory without momentum"
-        : call.Alpha is null ? "memory without forgetting"
-        : call.Options.ReadsBlockStart ? "reads at the block's start"
-        : call.Options.DecaysFirst ? "gradients after the decay"
+        call.Options.DecaysFirst ? "gradients after the decay"
         : call.Options.Clip is not null ? "clipping"
         : call.Target is not null ? "decay toward a target"
         : call.Residual is not null ? "normalised residual memory"
@@ -102,7 +91,8 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
         var args = new TitansArguments
         {
             Header = KernelHeader.Of<TitansArguments>(),
-            Batch = shape[0], Tokens = shape[1], Heads = shape[2], Layers = layers, Block = options.Block,
+            Batch = shape[0], Tokens = shape[1], Heads = shape[2], Layers = layers, Block = options.Rule.Block,
+            Activation = (long)options.Rule.Activation, ReadsBlockStart = options.Rule.ReadsBlockStart ? 1 : 0, Momentum = options.Momentum ? 1 : 0,
             Q = KernelTensor.Of(inputs[0]), K = KernelTensor.Of(inputs[1]), V = KernelTensor.Of(inputs[2]),
             Theta = KernelTensor.Of(inputs[3]), Eta = KernelTensor.Of(inputs[4]), Alpha = KernelTensor.Of(inputs[5]),
         };
@@ -112,13 +102,14 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
         {
             if (inputs[6 + l] is { } weight) args.Dims[l + 1] = weight.shape[3];
             args.InitialWeights[l] = KernelTensor.Of(inputs[6 + l]);
-            args.InitialMomenta[l] = KernelTensor.Of(inputs[6 + layers + l]);
+            if (options.Momentum) args.InitialMomenta[l] = KernelTensor.Of(inputs[6 + layers + l]);
         }
 
         return args;
     }
 
-    /// <param name="Block">Tokens whose gradients are taken at the same weights.</param>
     /// <param name="Layers">Matrices of the memory.</param>
-    internal sealed record Options(int Block, int Layers);
+    /// <param name="Momentum">Whether there is momentum.</param>
+    /// <param name="Rule">The rule; its activations are numbered as in memgen.h.</param>
+    internal sealed record Options(int Layers, bool Momentum, TitansOptions Rule);
 }

@@ -18,6 +18,9 @@ public sealed record OperatorCase(
 {
     private const long B = 2, H = 2, K = 5, V = 3, C = 6, W = 4;
 
+    /// <summary>Chunks to try, and lengths around them.</summary>
+    public int[] Chunks { get; init; } = [1, 2, 16, 17, 64];
+
     public static IReadOnlyList<OperatorCase> All { get; } =
     [
         Matrix("linear_attention", (r, T) => Qkv(r, T), (x, s, f, c, g) => LinearAttention.Apply(x[0], x[1], x[2], s, null, f, c, g)),

@@ -40,7 +40,10 @@ public sealed record TitansCase(string Name, TitansOptions Options, params long[
     public int Depth => Widths.Length - 1;
 
     public OperatorCase Case => new(
-        $"titans of {Name}", (r, T) => Sequences(r, T, B, H), r => Others(r, B, H), r => States(r, B, H), (x, others, states, form, _, _) => Call(x, others, states, form));
+        $"titans of {Name}", (r, T) => Sequences(r, T, B, H), r => Others(r, B, H), r => States(r, B, H), (x, others, states, form, _, _) => Call(x, others, states, form))
+    {
+        Chunks = [16], // the operator has blocks, and no chunks
+    };
 
     /// <summary>q, k of length 1, v, theta, and the gates that there are; steps are small enough that hundreds of tokens do not diverge.</summary>
     public Tensor[] Sequences(Randoms r, long T, long batch, long heads)

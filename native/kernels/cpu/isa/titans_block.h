@@ -10,9 +10,16 @@ struct TitansTokens {
     const memgen_titans_args& a;
     int64_t b, h, t, n; // n of them from t on
 
+    // Row of token i, and row i of this head's state.
     float* row(const memgen_tensor& x, int64_t i) const { return at(x, t + i, h) + b * x.stride[0]; }
-    float* state(const memgen_tensor& x) const { return x.data ? x.data + b * x.stride[0] + h * x.stride[1] : nullptr; }
+    float* state_row(const memgen_tensor& x, int64_t i) const { return at(x, h, i) + b * x.stride[0]; }
 };
+
+// A block of a chain; beyond the last one it has no tokens.
+inline TitansTokens block_of(const TitansTokens& chain, int64_t block) {
+    const int64_t t = block * chain.a.block, rest = chain.a.tokens - t;
+    return {chain.a, chain.b, chain.h, t, rest < 0 || block < 0 ? 0 : rest < chain.a.block ? rest : chain.a.block};
+}
 
 inline void fill(float* x, int64_t n, float value) {
     for (int64_t i = 0; i < n; i += W) store(x + i, splat(value));
@@ -31,10 +38,16 @@ inline void read_padded(const TitansTokens& x, const memgen_tensor& from, int64_
     }
 }
 
-// out[i] = factor[i] x[i], row by row
-inline void scale_rows(const float* x, const float* factor, int64_t rows, int64_t width, float* out) {
+// out[i] = sign factor[i] x[i], row by row, into rows of `out_row`
+inline void scale_rows(const float* x, const float* factor, float sign, int64_t rows, int64_t width, float* out, int64_t out_row) {
     for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < width; j += W) store(out + i * width + j, splat(factor[i]) * load(x + i * width + j));
+        for (int64_t j = 0; j < width; j += W) store(out + i * out_row + j, splat(sign * factor[i]) * load(x + i * width + j));
+}
+
+// [sign w x | sign m x] beside each other, as a layer's state has weights and momentum; without momentum the first alone.
+inline void scale_both(const TitansSizes& z, int64_t l, const float* x, const float* w, const float* m, float sign, float* out) {
+    scale_rows(x, w, sign, z.block, z.width[l], out, z.wide[l]);
+    if (z.momentum) scale_rows(x, m, sign, z.block, z.width[l], out + z.width[l], z.wide[l]);
 }
 
 // out = X M^T with X [block, M's columns]: M X^T, turned back. Added to out where `onto`.
@@ -50,13 +63,24 @@ inline void product_by_turned(const TitansBlock& s, int64_t block, const float* 
 }
 
 struct Curve {
-    Vector value, slope, bend; // silu and its two derivatives
+    Vector value, slope, bend; // phi and its two derivatives
 };
 
 MEMGEN_INLINE Curve silu_curve(Vector u) {
     Vector s = sigmoid(u), one = splat(1.0f), rest = one - s;
     return {u * s, s * (one + u * rest), s * rest * (splat(2.0f) + u * (rest - s))};
 }
+
+// The normal distribution function within 7.5e-8: Abramowitz and Stegun 7.1.26, whose polynomial is the tail beyond |u|.
+MEMGEN_INLINE Curve gelu_curve(Vector u) {
+    Vector one = splat(1.0f), size = maximum(u, -u), t = one / (one + splat(0.23164189f) * size);
+    Vector bell = exponential(splat(-0.5f) * u * u);
+    Vector tail = t * (splat(0.127414796f) + t * (splat(-0.142248368f) + t * (splat(0.710706871f) + t * (splat(-0.726576013f) + t * splat(0.530702715f))))) * bell;
+    Vector below = u < Vector{} ? tail : one - tail, density = splat(0.398942280f) * bell;
+    return {u * below, below + u * density, (splat(2.0f) - u * u) * density};
+}
+
+MEMGEN_INLINE Curve curve(const memgen_titans_args& a, Vector u) { return a.activation == MEMGEN_TITANS_GELU ? gelu_curve(u) : silu_curve(u); }
 
 // Coefficients of the block: beta, kappa, h of what it started with, Gamma and Eta of its gradients.
 inline void read_gates(const TitansTokens& x, const TitansSizes& sizes, const TitansBlock& s) {
@@ -67,8 +91,8 @@ inline void read_gates(const TitansTokens& x, const TitansSizes& sizes, const Ti
     for (int64_t i = 0; i < C; i++) {
         bool valid = i < x.n;
         s.theta[i] = valid ? *x.row(x.a.theta, i) : 0.0f;
-        s.eta[i] = valid ? *x.row(x.a.eta, i) : 0.0f;
-        s.keep[i] = valid ? 1.0f - *x.row(x.a.alpha, i) : 0.0f;
+        s.eta[i] = valid && sizes.momentum ? *x.row(x.a.eta, i) : 0.0f;
+        s.keep[i] = !valid ? 0.0f : x.a.alpha.data ? 1.0f - *x.row(x.a.alpha, i) : 1.0f;
         h *= s.eta[i];
         kappa = s.keep[i] * kappa + h;
         beta *= s.keep[i];
@@ -84,97 +108,101 @@ inline void read_gates(const TitansTokens& x, const TitansSizes& sizes, const Ti
 }
 
 // The gradients D_l that the block writes, at the weights it started with.
-inline void inner_gradients(const TitansTokens& x, const TitansSizes& z, const TitansBlock& s, const float* weights) {
+inline void inner_gradients(const TitansTokens& x, const TitansSizes& z, const TitansBlock& s, const float* state) {
     const int64_t C = z.block, L = z.layers;
     read_padded(x, x.a.k, x.a.dims[0], z.width[0], C, s.A[0]);
     read_padded(x, x.a.v, x.a.dims[L], z.width[L], C, s.delta[L]);
-    for (int64_t l = 1; l <= L; l++) {
-        product(C, z.width[l], z.width[l - 1], ByRows{s.A[l - 1], z.width[l - 1]}, weights + z.offset[l], z.row[l], s.U[l], z.width[l]);
+    for (int64_t l = 1; l < L; l++) {
+        product(C, z.width[l], z.width[l - 1], ByRows{s.A[l - 1], z.width[l - 1]}, state + z.offset[l], z.row[l], s.A[l], z.width[l]);
         for (int64_t i = 0; i < C * z.width[l]; i += W) {
-            if (l < L) store(s.A[l] + i, silu_curve(load(s.U[l] + i)).value);
-            else store(s.delta[l] + i, load(s.U[l] + i) - load(s.delta[l] + i));
+            Curve c = curve(x.a, load(s.A[l] + i));
+            store(s.A[l] + i, c.value), store(s.slope[l] + i, c.slope), store(s.bend[l] + i, c.bend);
         }
     }
+    product_onto(s.delta[L], -1, C, z.width[L], z.width[L - 1], ByRows{s.A[L - 1], z.width[L - 1]}, state + z.offset[L], z.row[L], s.delta[L], z.width[L]);
     for (int64_t l = L; l >= 1; l--) {
         if (l < L) {
-            product_by_turned(s, C, s.delta[l + 1], z.width[l + 1], weights + z.offset[l + 1], z.width[l], z.row[l + 1], false, s.N[l]);
-            for (int64_t i = 0; i < C * z.width[l]; i += W) store(s.delta[l] + i, load(s.N[l] + i) * silu_curve(load(s.U[l] + i)).slope);
+            product_by_turned(s, C, s.delta[l + 1], z.width[l + 1], state + z.offset[l + 1], z.width[l], z.row[l + 1], false, s.N[l]);
+            for (int64_t i = 0; i < C * z.width[l]; i += W) store(s.delta[l] + i, load(s.N[l] + i) * load(s.slope[l] + i));
         }
-        scale_rows(s.delta[l], s.theta, C, z.width[l], s.D[l]);
+        scale_rows(s.delta[l], s.theta, 1.0f, C, z.width[l], s.D[l], z.width[l]);
     }
 }
 
-// R = X_{l-1} A_{l-1}^T
-inline void similarities(const TitansSizes& z, const TitansBlock& s, int64_t l, float* out) {
-    transpose(s.A[l - 1], z.width[l - 1], z.block, z.width[l - 1], s.turned, z.block);
-    product(z.block, z.block, z.width[l - 1], ByRows{s.X[l - 1], z.width[l - 1]}, s.turned, z.block, out, z.block);
-}
-
-// Z_L: every query with the weights after its own token's write.
-inline void read_memory(const TitansTokens& x, const TitansSizes& z, const TitansBlock& s, const float* weights, const float* momenta) {
+// X_L: every query with the weights after its own token's write, or with those the block started with.
+inline void read_memory(const TitansTokens& x, const TitansSizes& z, const TitansBlock& s, const float* state) {
     const int64_t C = z.block;
     read_padded(x, x.a.q, x.a.dims[0], z.width[0], C, s.X[0]);
     for (int64_t l = 1; l <= z.layers; l++) {
-        const int64_t in = z.width[l - 1], out = z.width[l];
-        scale_rows(s.X[l - 1], s.beta, C, in, s.scaled);
-        product(C, out, in, ByRows{s.scaled, in}, weights + z.offset[l], z.row[l], s.Z[l], out);
-        scale_rows(s.X[l - 1], s.kappa, C, in, s.scaled);
-        product_onto(s.Z[l], 1, C, out, in, ByRows{s.scaled, in}, momenta + z.offset[l], z.row[l], s.Z[l], out);
-        similarities(z, s, l, s.square);
-        for (int64_t i = 0; i < C * C; i += W) store(s.square + i, -load(s.square + i) * load(s.Gamma + i));
-        product_onto(s.Z[l], 1, C, out, C, ByRows{s.square, C}, s.D[l], out, s.Z[l], out);
-        for (int64_t i = 0; l < z.layers && i < C * out; i += W) store(s.X[l] + i, silu_curve(load(s.Z[l] + i)).value);
+        const int64_t in = z.width[l - 1], out = z.width[l], wide = z.wide[l];
+        const ByRows X = {s.X[l - 1], in};
+        if (x.a.reads_block_start) {
+            product(C, out, in, X, state + z.offset[l], z.row[l], s.X[l], out);
+        } else {
+            product(C, wide, in, X, state + z.offset[l], z.row[l], s.seen[l], wide);
+            for (int64_t i = 0; i < C; i++)
+                for (int64_t j = 0; j < out; j += W) {
+                    const float* seen = s.seen[l] + i * wide + j;
+                    Vector entering = splat(s.beta[i]) * load(seen);
+                    if (z.momentum) entering += splat(s.kappa[i]) * load(seen + out);
+                    store(s.X[l] + i * out + j, entering);
+                }
+            transpose(s.A[l - 1], in, C, in, s.turned, C);
+            product(C, C, in, X, s.turned, C, s.R[l], C);
+            for (int64_t i = 0; i < C * C; i += W) store(s.square + i, -load(s.R[l] + i) * load(s.Gamma + i));
+            product_onto(s.X[l], 1, C, out, C, ByRows{s.square, C}, s.D[l], out, s.X[l], out);
+        }
+        for (int64_t i = 0; l < z.layers && i < C * out; i += W) {
+            Curve c = curve(x.a, load(s.X[l] + i));
+            store(s.X[l] + i, c.value), store(s.read_slope[l] + i, c.slope);
+        }
     }
 }
 
-// The weights and momenta after the block's last token. `next` may be the same memory.
-inline void carry_memory(const TitansTokens& x, const TitansSizes& z, const TitansBlock& s, const float* weights, const float* momenta, float* next_weights, float* next_momenta) {
+// The state after the block's last token. `next` may be the same memory. A few rows at a time, which stay in the cache.
+inline void carry_memory(const TitansTokens& x, const TitansSizes& z, const TitansBlock& s, const float* state, float* next) {
     const int64_t C = z.block, last = x.n - 1;
     const Vector beta = splat(s.beta[last]), kappa = splat(s.kappa[last]), h = splat(s.h[last]);
-    for (int64_t i = 0; i < z.weights(); i += W) {
-        Vector w = load(weights + i), m = load(momenta + i);
-        store(next_weights + i, beta * w + kappa * m);
-        store(next_momenta + i, h * m);
-    }
     for (int64_t l = 1; l <= z.layers; l++) {
-        const int64_t in = z.width[l - 1], out = z.width[l];
-        for (int64_t i = 0; i < C; i++) s.turned[i] = -s.Gamma[last * C + i], s.turned2[i] = -s.Eta[last * C + i];
-        scale_rows(s.D[l], s.turned, C, out, s.scaled);
-        product_onto(next_weights + z.offset[l], 1, in, out, C, Turned{s.A[l - 1], in}, s.scaled, out, next_weights + z.offset[l], z.row[l]);
-        scale_rows(s.D[l], s.turned2, C, out, s.scaled);
-        product_onto(next_momenta + z.offset[l], 1, in, out, C, Turned{s.A[l - 1], in}, s.scaled, out, next_momenta + z.offset[l], z.row[l]);
+        const int64_t in = z.width[l - 1], out = z.width[l], wide = z.wide[l];
+        scale_both(z, l, s.D[l], s.Gamma + last * C, s.Eta + last * C, -1.0f, s.scaled);
+        for (int64_t first = 0; first < in; first += 16) {
+            const int64_t at = z.offset[l] + first * z.row[l];
+            for (int64_t i = 0; i < 16; i++)
+                for (int64_t j = 0; j < out; j += W) {
+                    const int64_t w = at + i * z.row[l] + j;
+                    Vector entering = beta * load(state + w);
+                    if (z.momentum) {
+                        Vector m = load(state + w + out);
+                        entering += kappa * m;
+                        store(next + w + out, h * m);
+                    }
+                    store(next + w, entering);
+                }
+            product_onto(next + at, 1, 16, wide, C, Turned{s.A[l - 1] + first, in}, s.scaled, wide, next + at, z.row[l]);
+        }
     }
 }
 
-// Padded weights from [B, H, d_{l-1}, d_l] tensors, and back.
-inline void read_weights(const TitansTokens& x, const TitansSizes& z, const memgen_tensor* from, float* to) {
+// A padded state from [B, H, d_{l-1}, d_l] tensors, zeros where one is absent, and back.
+inline void read_state(const TitansTokens& x, const TitansSizes& z, const memgen_tensor* weights, const memgen_tensor* momenta, float* to) {
     for (int64_t l = 1; l <= z.layers; l++)
-        copy_state_in(x.state(from[l - 1]), from[l - 1].stride[2], x.a.dims[l - 1], x.a.dims[l], to + z.offset[l], z.width[l - 1], z.row[l]);
-}
-
-inline void write_weights(const TitansTokens& x, const TitansSizes& z, const float* from, const memgen_tensor* to) {
-    for (int64_t l = 1; l <= z.layers; l++)
-        if (to[l - 1].data) copy_state_out(from + z.offset[l], z.row[l], x.a.dims[l - 1], x.a.dims[l], x.state(to[l - 1]), to[l - 1].stride[2]);
-}
-
-// Checkpoint number `index` of a chain: weights, then momenta, layer by layer, unpadded.
-inline float* titans_checkpoint(const memgen_titans_args& a, int64_t b, int64_t h, int64_t index) {
-    return static_cast<float*>(a.checkpoints) + ((b * a.heads + h) * titans_checkpoints(a) + index) * titans_state_elements(a);
-}
-
-inline void save_checkpoint(const memgen_titans_args& a, const TitansSizes& z, const float* weights, const float* momenta, float* to) {
-    for (const float* from : {weights, momenta})
-        for (int64_t l = 1; l <= z.layers; l++) {
-            copy_state_out(from + z.offset[l], z.row[l], a.dims[l - 1], a.dims[l], to, a.dims[l]);
-            to += a.dims[l - 1] * a.dims[l];
+        for (int64_t part = 0; part < (z.momentum ? 2 : 1); part++) {
+            const memgen_tensor& from = (part == 0 ? weights : momenta)[l - 1];
+            for (int64_t i = 0; i < z.width[l - 1]; i++) {
+                float* row = to + z.offset[l] + i * z.row[l] + part * z.width[l];
+                fill(row, z.width[l], 0.0f);
+                if (from.data && i < x.a.dims[l - 1]) __builtin_memcpy(row, x.state_row(from, i), sizeof(float) * static_cast<size_t>(x.a.dims[l]));
+            }
         }
 }
 
-inline void load_checkpoint(const memgen_titans_args& a, const TitansSizes& z, const float* from, float* weights, float* momenta) {
-    for (float* to : {weights, momenta})
-        for (int64_t l = 1; l <= z.layers; l++) {
-            copy_state_in(from, a.dims[l], a.dims[l - 1], a.dims[l], to + z.offset[l], z.width[l - 1], z.row[l]);
-            from += a.dims[l - 1] * a.dims[l];
+inline void write_state(const TitansTokens& x, const TitansSizes& z, const float* from, const memgen_tensor* weights, const memgen_tensor* momenta) {
+    for (int64_t l = 1; l <= z.layers; l++)
+        for (int64_t part = 0; part < (z.momentum ? 2 : 1); part++) {
+            const memgen_tensor& to = (part == 0 ? weights : momenta)[l - 1];
+            for (int64_t i = 0; to.data && i < x.a.dims[l - 1]; i++)
+                __builtin_memcpy(x.state_row(to, i), from + z.offset[l] + i * z.row[l] + part * z.width[l], sizeof(float) * static_cast<size_t>(x.a.dims[l]));
         }
 }
 

@@ -11,19 +11,16 @@ void run_chain(const memgen_titans_args& a, int64_t b, int64_t h, char* slice) {
     TitansForwardScratch s(arena, a);
     const TitansSizes& z = s.sizes;
     TitansTokens chain{a, b, h, 0, 0};
-    read_weights(chain, z, a.initial_weights, s.W);
-    read_weights(chain, z, a.initial_momenta, s.S);
-    for (int64_t t = 0, index = 0; t < a.tokens; t += a.block, index++) {
-        if (a.checkpoints && index > 0 && index % titans_interval(a) == 0) save_checkpoint(a, z, s.W, s.S, titans_checkpoint(a, b, h, index / titans_interval(a) - 1));
-        TitansTokens x{a, b, h, t, a.tokens - t < a.block ? a.tokens - t : a.block};
+    read_state(chain, z, a.initial_weights, a.initial_momenta, s.state);
+    for (int64_t block = 0; block < titans_blocks(a); block++) {
+        TitansTokens x = block_of(chain, block);
         read_gates(x, z, s.block);
-        inner_gradients(x, z, s.block, s.W);
-        read_memory(x, z, s.block, s.W, s.S);
-        for (int64_t i = 0; i < x.n; i++) __builtin_memcpy(x.row(a.o, i), s.block.Z[z.layers] + i * z.width[z.layers], sizeof(float) * static_cast<size_t>(a.dims[z.layers]));
-        carry_memory(x, z, s.block, s.W, s.S, s.W, s.S);
+        inner_gradients(x, z, s.block, s.state);
+        read_memory(x, z, s.block, s.state);
+        for (int64_t i = 0; i < x.n; i++) __builtin_memcpy(x.row(a.o, i), s.block.X[z.layers] + i * z.width[z.layers], sizeof(float) * static_cast<size_t>(a.dims[z.layers]));
+        carry_memory(x, z, s.block, s.state, s.state);
     }
-    write_weights(chain, z, s.W, a.final_weights);
-    write_weights(chain, z, s.S, a.final_momenta);
+    write_state(chain, z, s.state, a.final_weights, a.final_momenta);
 }
 
 } // namespace
