@@ -40,6 +40,7 @@ int main(int argc, char** argv) {
     if (!std::strcmp(only, "peak")) return 0;
     bench_delta(only, all);
     bench_titans(only, all);
+    bench_linear(only, all);
     bench_fused(only, copy);
     return 0;
 }

@@ -13,6 +13,7 @@ double milliseconds(const std::function<void()>& body);
 void bench_delta(const char* only, double peak);
 void bench_fused(const char* only, double copy);
 void bench_titans(const char* only, double peak);
+void bench_linear(const char* only, double peak);
 
 // A contiguous tensor of noise, or nothing.
 struct Array {

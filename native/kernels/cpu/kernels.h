@@ -21,6 +21,8 @@
     X(titans_backward, memgen_titans_args)                        \
     X(causal_conv_forward, memgen_causal_conv_args)               \
     X(causal_conv_backward, memgen_causal_conv_args)              \
+    X(linear_forward, memgen_linear_args)                         \
+    X(linear_backward, memgen_linear_args)                        \
     X(rms_norm_forward, memgen_rms_norm_args)                     \
     X(rms_norm_backward, memgen_rms_norm_args)                    \
     X(unit_length_forward, memgen_unit_length_args)               \

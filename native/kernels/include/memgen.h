@@ -349,6 +349,31 @@ MEMGEN_API int64_t memgen_causal_conv_workspace_size(const memgen_causal_conv_ar
 MEMGEN_API memgen_status memgen_causal_conv_forward(const memgen_causal_conv_args* args, void* workspace, size_t bytes, void* stream);
 MEMGEN_API memgen_status memgen_causal_conv_backward(const memgen_causal_conv_args* args, void* workspace, size_t bytes, void* stream);
 
+/* ---- linear maps of the same rows -----------------------------------------------------------------------
+ * y_i = x W_i^T for every i: one pass over x for all of them. Leading axes are taken together as rows.
+ * d_x = sum_i d_y_i W_i;  d_weights_i = d_y_i^T x. Error: relative RMS 1e-6 at I = 1024.
+ */
+#define MEMGEN_MOST_MAPS 8
+
+typedef struct memgen_linear_args {
+    size_t struct_size;
+    memgen_dtype dtype;
+    int64_t rows, in_features, count;        /* R, I >= 0; count 1 .. MEMGEN_MOST_MAPS */
+    int64_t out_features[MEMGEN_MOST_MAPS];  /* O_i >= 0 */
+
+    memgen_tensor x;                           /* [R, I] */
+    memgen_tensor weights[MEMGEN_MOST_MAPS];   /* [O_i, I] */
+    memgen_tensor y[MEMGEN_MOST_MAPS];         /* [R, O_i] forward */
+
+    memgen_tensor d_y[MEMGEN_MOST_MAPS];       /* [R, O_i] backward, nullable: zero */
+    memgen_tensor d_x;                         /* [R, I] nullable, like all that follow: not written */
+    memgen_tensor d_weights[MEMGEN_MOST_MAPS]; /* [O_i, I] */
+} memgen_linear_args;
+
+MEMGEN_API int64_t memgen_linear_workspace_size(const memgen_linear_args* args, int32_t backward);
+MEMGEN_API memgen_status memgen_linear_forward(const memgen_linear_args* args, void* workspace, size_t bytes, void* stream);
+MEMGEN_API memgen_status memgen_linear_backward(const memgen_linear_args* args, void* workspace, size_t bytes, void* stream);
+
 /* ---- RMSNorm, optionally gated -----------------------------------------------------------------------
  * y = x / sqrt(mean(x^2) + epsilon) * weight, times silu(gate) where gate is given; the mean runs over a
  * row. Leading axes are taken together as rows. Error: relative 1e-6 of a row's largest value.

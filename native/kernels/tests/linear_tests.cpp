@@ -1,0 +1,125 @@
+// Linear maps against their definition in double precision.
+#include "test.h"
+
+namespace {
+
+struct Maps {
+    int64_t R, I;
+    std::vector<int64_t> O;
+    Values x;
+    std::vector<Values> w, d;
+
+    Maps(int64_t R, int64_t I, std::vector<int64_t> O) : R(R), I(I), O(std::move(O)), x(noise(R * I, -1, 1, 1)) {
+        for (size_t i = 0; i < this->O.size(); i++) {
+            w.push_back(noise(this->O[i] * I, -1, 1, 10 + static_cast<uint32_t>(i)));
+            d.push_back(noise(R * this->O[i], -1, 1, 20 + static_cast<uint32_t>(i)));
+        }
+    }
+
+    std::string text() const {
+        std::string s = "R" + std::to_string(R) + " I" + std::to_string(I) + " O";
+        for (int64_t o : O) s += " " + std::to_string(o);
+        return s;
+    }
+
+    // sum over k of a[r * ar + k * ak] b[c * bc + k * bk], added to `to`
+    static void product(int64_t rows, int64_t columns, int64_t depth, const Values& a, int64_t ar, int64_t ak, const Values& b, int64_t bc, int64_t bk, Values& to) {
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t c = 0; c < columns; c++)
+                for (int64_t k = 0; k < depth; k++) to[r * columns + c] += a[r * ar + k * ak] * b[c * bc + k * bk];
+    }
+
+    Values y(size_t i) const {
+        Values out(R * O[i]);
+        product(R, O[i], I, x, I, 1, w[i], I, 1, out);
+        return out;
+    }
+
+    Values d_weights(size_t i) const {
+        Values out(O[i] * I);
+        product(O[i], I, R, d[i], 1, O[i], x, 1, I, out);
+        return out;
+    }
+
+    Values d_x(size_t without) const {
+        Values out(R * I);
+        for (size_t i = 0; i < O.size(); i++)
+            if (i != without) product(R, I, O[i], d[i], O[i], 1, w[i], 1, I, out);
+        return out;
+    }
+};
+
+struct Call {
+    memgen_linear_args a{};
+    Field x, dx;
+    std::vector<Field> w, y, dy, dw;
+
+    explicit Call(const Maps& p) : x({p.R, p.I}, 3), dx({p.R, p.I}, 2) {
+        a.struct_size = sizeof a, a.rows = p.R, a.in_features = p.I, a.count = static_cast<int64_t>(p.O.size());
+        x.set(p.x);
+        a.x = x.tensor, a.d_x = dx.tensor;
+        for (size_t i = 0; i < p.O.size(); i++) {
+            a.out_features[i] = p.O[i];
+            w.emplace_back(std::vector<int64_t>{p.O[i], p.I}, 1), y.emplace_back(std::vector<int64_t>{p.R, p.O[i]}, 5);
+            dy.emplace_back(std::vector<int64_t>{p.R, p.O[i]}, 2), dw.emplace_back(std::vector<int64_t>{p.O[i], p.I}, 4);
+            w[i].set(p.w[i]), dy[i].set(p.d[i]);
+            a.weights[i] = w[i].tensor, a.y[i] = y[i].tensor, a.d_y[i] = dy[i].tensor, a.d_weights[i] = dw[i].tensor;
+        }
+    }
+
+    void run() {
+        Scratch forward(memgen_linear_workspace_size(&a, 0)), backward(memgen_linear_workspace_size(&a, 1));
+        EXPECT_STATUS(MEMGEN_OK, memgen_linear_forward(&a, forward.data, forward.size, nullptr));
+        EXPECT_STATUS(MEMGEN_OK, memgen_linear_backward(&a, backward.data, backward.size, nullptr));
+    }
+};
+
+TEST(linear) {
+    for (const Maps& p : {Maps(1, 5, {3}), Maps(7, 33, {4, 9}), Maps(8, 16, {32, 1}), Maps(9, 40, {65, 3, 7}), Maps(300, 70, {33, 2}), Maps(523, 17, {40}), Maps(0, 4, {6}), Maps(20, 0, {6, 2}),
+                          Maps(20, 9, {0, 5}), Maps(20, 9, {0}), Maps(3, 130, {70, 0, 2, 2, 2, 2, 2, 17})}) {
+        Call c(p);
+        c.run();
+        for (size_t i = 0; i < p.O.size(); i++) {
+            EXPECT_CLOSE("y", p.text(), c.y[i].values(), p.y(i), ForwardLimit);
+            EXPECT_CLOSE("d_weights", p.text(), c.dw[i].values(), p.d_weights(i), ForwardLimit);
+            EXPECT(c.y[i].padding_untouched() && c.dw[i].padding_untouched());
+        }
+        EXPECT_CLOSE("d_x", p.text(), c.dx.values(), p.d_x(p.O.size()), ForwardLimit);
+        EXPECT(c.dx.padding_untouched());
+    }
+}
+
+TEST(linear_without_some_gradients) {
+    for (int64_t rows : {5, 50}) {
+        Maps p(rows, 24, {10, 7});
+        Call c(p);
+        c.a.d_y[0].data = nullptr;
+        c.a.d_weights[1].data = nullptr;
+        c.run();
+        EXPECT_CLOSE("d_x", p.text(), c.dx.values(), p.d_x(0), ForwardLimit);
+        EXPECT_CLOSE("d_weights", p.text(), c.dw[0].values(), Values(10 * 24), 0);
+        c.a.d_y[1].data = nullptr;
+        c.run();
+        EXPECT_CLOSE("d_x", p.text(), c.dx.values(), Values(static_cast<size_t>(rows * 24)), 0);
+    }
+}
+
+TEST(linear_same_bits_for_any_number_of_threads) {
+    for (int64_t rows : {3, 1000}) {
+        Maps p(rows, 70, {90, 2000});
+        Call c(p);
+        EXPECT_SAME_BITS([&] { c.run(); }, {&c.y[0], &c.y[1], &c.dx, &c.dw[0], &c.dw[1]});
+    }
+}
+
+TEST(linear_refuses_wrong_arguments) {
+    Maps p(4, 4, {4});
+    Call c(p);
+    c.a.count = MEMGEN_MOST_MAPS + 1;
+    EXPECT(memgen_linear_workspace_size(&c.a, 0) == -1);
+    EXPECT_STATUS(MEMGEN_UNSUPPORTED_SHAPE, memgen_linear_forward(&c.a, nullptr, 0, nullptr));
+    c.a.count = 1, c.a.weights[0].data = nullptr;
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_linear_forward(&c.a, nullptr, 0, nullptr));
+}
+
+} // namespace
