@@ -18,7 +18,7 @@ internal sealed class CodeWriter
     /// <summary>Writes lines at the present depth; null leaves a line out, an empty one is blank.</summary>
     public void Lines(params string?[] lines)
     {
-        int column = lines.Select(l => l?.IndexOf(CommentMark, StringComparison.Ordinal) ?? -1).Where(c => c <= FarthestColumn).DefaultIfEmpty(0).Max();
+        int column = lines.Select(l => l?.IndexOf(CommentMark, StringComparison.Ordinal) ?? -1).Where(c => c is >= 0 and <= FarthestColumn).DefaultIfEmpty(0).Max();
         foreach (string? line in lines)
             if (line is not null)
                 Write(Align(line, column));
