@@ -114,8 +114,9 @@ internal static class LayerWriter
         using (writer.Block("public override Tensor forward(Tensor x)"))
             writer.Lines(
                 "using var scope = torch.NewDisposeScope();",
-                "Tensor hidden = SwiGlu.Apply(gate.call(x), up.call(x));  // [B, T, F]",
-                "return down.call(hidden).MoveToOuterDisposeScope();  // [B, T, D]");
+                "var (gates, values) = Projection.Apply(x, gate, up);  // [B, T, F] each",
+                "Tensor hidden = SwiGlu.Apply(gates, values);  // [B, T, F]",
+                "return Projection.Apply(hidden, down).MoveToOuterDisposeScope();  // [B, T, D]");
         writer.Blank();
         Registration.Write(writer, ["gate", "up", "down"]);
     }

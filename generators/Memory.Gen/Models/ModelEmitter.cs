@@ -116,7 +116,7 @@ internal static class ModelEmitter
             "for (int i = 0; i < LayerCount; i++)",
             "    x = layers[i].call(x, state?.Layers[i]);",
             model.TiedEmbeddings
-                ? "return functional.linear(norm.call(x), embedding.weight!).MoveToOuterDisposeScope();  // [B, T, VocabSize]"
-                : "return head.call(norm.call(x)).MoveToOuterDisposeScope();  // [B, T, VocabSize]");
+                ? "return Projection.Apply(norm.call(x), embedding.weight!).MoveToOuterDisposeScope();  // [B, T, VocabSize]"
+                : "return Projection.Apply(norm.call(x), head).MoveToOuterDisposeScope();  // [B, T, VocabSize]");
     }
 }

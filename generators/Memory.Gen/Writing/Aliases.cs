@@ -40,6 +40,7 @@ internal static class Aliases
         ("DeltaRule", Runtime + ".Operators.DeltaRule"),
         ("GatedDeltaRule", Runtime + ".Operators.GatedDeltaRule"),
         ("LinearAttention", Runtime + ".Operators.LinearAttention"),
+        ("Projection", Runtime + ".Operators.Projection"),
         ("Routing", Runtime + ".Operators.Routing"),
         ("ScalarDecay", Runtime + ".Operators.ScalarDecay"),
         ("SegmentAttention", Runtime + ".Operators.SegmentAttention"),

@@ -24,6 +24,17 @@ internal unsafe struct KernelTensor
         return view;
     }
 
+    /// <summary>A contiguous tensor <c>[..., D]</c> as rows <c>[N, D]</c>; absent when null.</summary>
+    public static KernelTensor Rows(Tensor? tensor)
+    {
+        KernelTensor view = default;
+        if (tensor is null) return view;
+        view.Data = KernelLibrary.Data(tensor);
+        view.Stride[0] = tensor.shape[^1];
+        view.Stride[1] = 1;
+        return view;
+    }
+
     /// <summary>The tensor itself where its last axis is contiguous, else a copy of it.</summary>
     public static Tensor Dense(Tensor tensor)
     {
@@ -154,6 +165,29 @@ internal struct ConvolutionArguments
     public KernelTensor Y, FinalState;
     public KernelTensor GradY, GradFinalState;
     public KernelTensor GradX, GradWeight, GradBias, GradInitialState;
+}
+
+/// <summary>One tensor for each of several linear maps.</summary>
+[InlineArray(LinearArguments.MostMaps)]
+internal struct MapTensors
+{
+    private KernelTensor first;
+}
+
+/// <summary>memgen_linear_args.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct LinearArguments
+{
+    public const int MostMaps = 8;
+
+    public KernelHeader Header;
+    public long Rows, InFeatures, Count;
+    public fixed long OutFeatures[MostMaps];
+    public KernelTensor X;
+    public MapTensors Weights, Y;
+    public MapTensors GradY;
+    public KernelTensor GradX;
+    public MapTensors GradWeights;
 }
 
 /// <summary>memgen_rms_norm_args.</summary>

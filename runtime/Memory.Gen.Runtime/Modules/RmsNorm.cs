@@ -30,6 +30,11 @@ public sealed class RmsNorm : nn.Module<Tensor, Tensor>
     /// <param name="x"><c>[..., features]</c>.</param>
     public override Tensor forward(Tensor x) => RootMeanSquareNorm.Apply(x, weight, eps);
 
+    /// <summary>The same, times silu(gate), in one pass.</summary>
+    /// <param name="x"><c>[..., features]</c>.</param>
+    /// <param name="gate">The shape of <paramref name="x"/>.</param>
+    public Tensor Gated(Tensor x, Tensor gate) => RootMeanSquareNorm.Gated(x, weight, gate, eps);
+
     /// <inheritdoc/>
     protected override void RegisterComponents()
     {

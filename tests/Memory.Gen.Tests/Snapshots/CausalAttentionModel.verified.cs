@@ -21,7 +21,6 @@ namespace Samples;
 
 using torch = global::TorchSharp.torch;
 using nn = global::TorchSharp.torch.nn;
-using functional = global::TorchSharp.torch.nn.functional;
 using Device = global::TorchSharp.torch.Device;
 using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
@@ -34,6 +33,7 @@ using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using Rotary = global::Memory.Gen.Runtime.Modules.Rotary;
+using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
@@ -98,10 +98,10 @@ partial class AttentionLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
     private Tensor Read(Tensor tokens, State? state)
     {
         using var scope = torch.NewDisposeScope();
-        Tensor x = embedding.call(tokens);                                                    // [B, T, D]
+        Tensor x = embedding.call(tokens);                                                   // [B, T, D]
         for (int i = 0; i < LayerCount; i++)
             x = layers[i].call(x, state?.Layers[i]);
-        return functional.linear(norm.call(x), embedding.weight!).MoveToOuterDisposeScope();  // [B, T, VocabSize]
+        return Projection.Apply(norm.call(x), embedding.weight!).MoveToOuterDisposeScope();  // [B, T, VocabSize]
     }
 
     /// <inheritdoc/>
@@ -185,8 +185,9 @@ partial class AttentionLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
         public override Tensor forward(Tensor x)
         {
             using var scope = torch.NewDisposeScope();
-            Tensor hidden = SwiGlu.Apply(gate.call(x), up.call(x));  // [B, T, F]
-            return down.call(hidden).MoveToOuterDisposeScope();      // [B, T, D]
+            var (gates, values) = Projection.Apply(x, gate, up);              // [B, T, F] each
+            Tensor hidden = SwiGlu.Apply(gates, values);                      // [B, T, F]
+            return Projection.Apply(hidden, down).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         /// <inheritdoc/>
@@ -225,10 +226,11 @@ partial class AttentionLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
             using var scope = torch.NewDisposeScope();
             var state = (CausalAttentionState?)layer;
             long B = x.shape[0], T = x.shape[1];
-            Tensor positions = Rotary.Positions(x, state);                                             // [T] or [B, T]
-            Tensor q = Rotary.Apply(query.call(x).view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
-            Tensor k = Rotary.Apply(key.call(x).view(B, T, KeyValueHeads, HeadDim), positions, RotaryBase);  // [B, T, G, K]
-            Tensor v = value.call(x).view(B, T, KeyValueHeads, HeadDim);                               // [B, T, G, K]
+            Tensor positions = Rotary.Positions(x, state);                                            // [T] or [B, T]
+            var (queries, keys, values) = Projection.Apply(x, query, key, value);
+            Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);       // [B, T, H, K]
+            Tensor k = Rotary.Apply(keys.view(B, T, KeyValueHeads, HeadDim), positions, RotaryBase);  // [B, T, G, K]
+            Tensor v = values.view(B, T, KeyValueHeads, HeadDim);                                     // [B, T, G, K]
             Tensor y = SegmentAttention.Apply(q, k, v, null, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
             if (state is not null)
             {
@@ -236,7 +238,7 @@ partial class AttentionLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
                 state.Values.Update(torch.cat(new[] { state.Values.Value, v }, 1));
             }
 
-            return output.call(y.reshape(B, T, Heads * HeadDim)).MoveToOuterDisposeScope();  // [B, T, D]
+            return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         /// <inheritdoc/>

@@ -33,6 +33,7 @@ using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
 using ChannelDecay = global::Memory.Gen.Runtime.Operators.ChannelDecay;
+using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 
 /// <summary>
 /// A memory layer of width 64: a linear memory whose key features fade at rates that each token sets, 4 heads of 8 by 16 features, convolutions over 4 tokens, gated output.
@@ -147,14 +148,15 @@ partial class ChannelDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.
             using var scope = torch.NewDisposeScope();
             var state = (ChannelDecayState?)layer;
             long B = x.shape[0], T = x.shape[1];
-            Tensor q = query_convolution.call(query.call(x), state?.QueryTail).view(B, T, Heads, KeyDim);  // [B, T, H, K]
-            Tensor k = key_convolution.call(key.call(x), state?.KeyTail).view(B, T, Heads, KeyDim);  // [B, T, H, K]
-            Tensor v = value_convolution.call(value.call(x), state?.ValueTail).view(B, T, Heads, ValueDim);  // [B, T, H, V]
-            Tensor g = decay_up.call(decay_down.call(x)).log_sigmoid().view(B, T, Heads, KeyDim) / 16.0;  // [B, T, H, K], log decay, <= 0
+            var (queries, keys, values, decays, gates) = Projection.Apply(x, query, key, value, decay_down, gate);
+            Tensor q = query_convolution.call(queries, state?.QueryTail).view(B, T, Heads, KeyDim);   // [B, T, H, K]
+            Tensor k = key_convolution.call(keys, state?.KeyTail).view(B, T, Heads, KeyDim);          // [B, T, H, K]
+            Tensor v = value_convolution.call(values, state?.ValueTail).view(B, T, Heads, ValueDim);  // [B, T, H, V]
+            Tensor g = Projection.Apply(decays, decay_up).log_sigmoid().view(B, T, Heads, KeyDim) / 16.0;  // [B, T, H, K], log decay, <= 0
             var read = ChannelDecay.Apply(q, k, v, g, state?.S.Value);
-            state?.S.Update(read.FinalState);                                                        // [B, H, K, V]
-            Tensor y = norm.call(read.Output) * gate.call(x).view(B, T, Heads, ValueDim).silu();     // [B, T, H, V]
-            return output.call(y.reshape(B, T, Heads * ValueDim)).MoveToOuterDisposeScope();         // [B, T, D]
+            state?.S.Update(read.FinalState);                                                         // [B, H, K, V]
+            Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));                    // [B, T, H, V]
+            return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         /// <inheritdoc/>

@@ -33,6 +33,7 @@ using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
 using DeltaRule = global::Memory.Gen.Runtime.Operators.DeltaRule;
+using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 
 /// <summary>
@@ -146,14 +147,15 @@ partial class DeltaLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
             using var scope = torch.NewDisposeScope();
             var state = (DeltaState?)layer;
             long B = x.shape[0], T = x.shape[1];
-            Tensor q = UnitLength.Apply(query_convolution.call(query.call(x), state?.QueryTail).view(B, T, Heads, KeyDim));  // [B, T, H, K]
-            Tensor k = UnitLength.Apply(key_convolution.call(key.call(x), state?.KeyTail).view(B, T, Heads, KeyDim));  // [B, T, H, K]
-            Tensor v = value_convolution.call(value.call(x), state?.ValueTail).view(B, T, Heads, ValueDim);  // [B, T, H, V]
-            Tensor beta = 2.0 * write_strength.call(x).sigmoid();                                 // [B, T, H], write strength in (0, 2)
+            var (queries, keys, values, strengths, gates) = Projection.Apply(x, query, key, value, write_strength, gate);
+            Tensor q = UnitLength.Apply(query_convolution.call(queries, state?.QueryTail).view(B, T, Heads, KeyDim));  // [B, T, H, K]
+            Tensor k = UnitLength.Apply(key_convolution.call(keys, state?.KeyTail).view(B, T, Heads, KeyDim));  // [B, T, H, K]
+            Tensor v = value_convolution.call(values, state?.ValueTail).view(B, T, Heads, ValueDim);  // [B, T, H, V]
+            Tensor beta = 2.0 * strengths.sigmoid();                                                  // [B, T, H], write strength in (0, 2)
             var read = DeltaRule.Apply(q, k, v, beta, state?.S.Value);
-            state?.S.Update(read.FinalState);                                                     // [B, H, K, V]
-            Tensor y = norm.call(read.Output) * gate.call(x).view(B, T, Heads, ValueDim).silu();  // [B, T, H, V]
-            return output.call(y.reshape(B, T, Heads * ValueDim)).MoveToOuterDisposeScope();      // [B, T, D]
+            state?.S.Update(read.FinalState);                                                         // [B, H, K, V]
+            Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));                    // [B, T, H, V]
+            return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         /// <inheritdoc/>

@@ -45,6 +45,7 @@ using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using Rotary = global::Memory.Gen.Runtime.Modules.Rotary;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
 using GatedDeltaRule = global::Memory.Gen.Runtime.Operators.GatedDeltaRule;
+using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
@@ -117,10 +118,10 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
     private Tensor Read(Tensor tokens, State? state)
     {
         using var scope = torch.NewDisposeScope();
-        Tensor x = embedding.call(tokens);                         // [B, T, D]
+        Tensor x = embedding.call(tokens);                                      // [B, T, D]
         for (int i = 0; i < LayerCount; i++)
             x = layers[i].call(x, state?.Layers[i]);
-        return head.call(norm.call(x)).MoveToOuterDisposeScope();  // [B, T, VocabSize]
+        return Projection.Apply(norm.call(x), head).MoveToOuterDisposeScope();  // [B, T, VocabSize]
     }
 
     /// <inheritdoc/>
@@ -205,8 +206,9 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
         public override Tensor forward(Tensor x)
         {
             using var scope = torch.NewDisposeScope();
-            Tensor hidden = SwiGlu.Apply(gate.call(x), up.call(x));  // [B, T, F]
-            return down.call(hidden).MoveToOuterDisposeScope();      // [B, T, D]
+            var (gates, values) = Projection.Apply(x, gate, up);              // [B, T, F] each
+            Tensor hidden = SwiGlu.Apply(gates, values);                      // [B, T, F]
+            return Projection.Apply(hidden, down).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         /// <inheritdoc/>
@@ -262,15 +264,16 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
             using var scope = torch.NewDisposeScope();
             var state = (GatedDeltaState?)layer;
             long B = x.shape[0], T = x.shape[1];
-            Tensor q = UnitLength.Apply(query_convolution.call(query.call(x), state?.QueryTail).view(B, T, Heads, KeyDim));  // [B, T, H, K]
-            Tensor k = UnitLength.Apply(key_convolution.call(key.call(x), state?.KeyTail).view(B, T, Heads, KeyDim));  // [B, T, H, K]
-            Tensor v = value_convolution.call(value.call(x), state?.ValueTail).view(B, T, Heads, ValueDim);  // [B, T, H, V]
-            Tensor beta = write_strength.call(x).sigmoid();                                       // [B, T, H], write strength in (0, 1)
-            Tensor g = -decay_rate.exp() * functional.softplus(decay.call(x) + decay_bias);       // [B, T, H], log decay, <= 0
+            var (queries, keys, values, strengths, decays, gates) = Projection.Apply(x, query, key, value, write_strength, decay, gate);
+            Tensor q = UnitLength.Apply(query_convolution.call(queries, state?.QueryTail).view(B, T, Heads, KeyDim));  // [B, T, H, K]
+            Tensor k = UnitLength.Apply(key_convolution.call(keys, state?.KeyTail).view(B, T, Heads, KeyDim));  // [B, T, H, K]
+            Tensor v = value_convolution.call(values, state?.ValueTail).view(B, T, Heads, ValueDim);  // [B, T, H, V]
+            Tensor beta = strengths.sigmoid();                                                        // [B, T, H], write strength in (0, 1)
+            Tensor g = -decay_rate.exp() * functional.softplus(decays + decay_bias);                  // [B, T, H], log decay, <= 0
             var read = GatedDeltaRule.Apply(q, k, v, beta, g, state?.S.Value);
-            state?.S.Update(read.FinalState);                                                     // [B, H, K, V]
-            Tensor y = norm.call(read.Output) * gate.call(x).view(B, T, Heads, ValueDim).silu();  // [B, T, H, V]
-            return output.call(y.reshape(B, T, Heads * ValueDim)).MoveToOuterDisposeScope();      // [B, T, D]
+            state?.S.Update(read.FinalState);                                                         // [B, H, K, V]
+            Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));                    // [B, T, H, V]
+            return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         /// <inheritdoc/>
@@ -334,10 +337,11 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
             using var scope = torch.NewDisposeScope();
             var state = (SlidingAttentionState?)layer;
             long B = x.shape[0], T = x.shape[1];
-            Tensor positions = Rotary.Positions(x, state);                                             // [T] or [B, T]
-            Tensor q = Rotary.Apply(query.call(x).view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
-            Tensor k = Rotary.Apply(key.call(x).view(B, T, Heads, HeadDim), positions, RotaryBase);    // [B, T, H, K]
-            Tensor v = value.call(x).view(B, T, Heads, HeadDim);                                       // [B, T, H, K]
+            Tensor positions = Rotary.Positions(x, state);                                       // [T] or [B, T]
+            var (queries, keys, values) = Projection.Apply(x, query, key, value);
+            Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
+            Tensor k = Rotary.Apply(keys.view(B, T, Heads, HeadDim), positions, RotaryBase);     // [B, T, H, K]
+            Tensor v = values.view(B, T, Heads, HeadDim);                                        // [B, T, H, K]
             Tensor y = SegmentAttention.Apply(q, k, v, Window, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
             if (state is not null)
             {
@@ -345,7 +349,7 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
                 state.Values.Update(Latest(state.Values.Value, v));
             }
 
-            return output.call(y.reshape(B, T, Heads * HeadDim)).MoveToOuterDisposeScope();  // [B, T, D]
+            return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         // The last W - 1 tokens of what was kept and what is new.

@@ -37,6 +37,7 @@ using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using Rotary = global::Memory.Gen.Runtime.Modules.Rotary;
+using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
@@ -108,10 +109,10 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     private Tensor Read(Tensor tokens, State? state)
     {
         using var scope = torch.NewDisposeScope();
-        Tensor x = embedding.call(tokens);                         // [B, T, D]
+        Tensor x = embedding.call(tokens);                                      // [B, T, D]
         for (int i = 0; i < LayerCount; i++)
             x = layers[i].call(x, state?.Layers[i]);
-        return head.call(norm.call(x)).MoveToOuterDisposeScope();  // [B, T, VocabSize]
+        return Projection.Apply(norm.call(x), head).MoveToOuterDisposeScope();  // [B, T, VocabSize]
     }
 
     /// <inheritdoc/>
@@ -201,8 +202,9 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         public override Tensor forward(Tensor x)
         {
             using var scope = torch.NewDisposeScope();
-            Tensor hidden = SwiGlu.Apply(gate.call(x), up.call(x));  // [B, T, F]
-            return down.call(hidden).MoveToOuterDisposeScope();      // [B, T, D]
+            var (gates, values) = Projection.Apply(x, gate, up);              // [B, T, F] each
+            Tensor hidden = SwiGlu.Apply(gates, values);                      // [B, T, F]
+            return Projection.Apply(hidden, down).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         /// <inheritdoc/>
@@ -240,9 +242,10 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             using var scope = torch.NewDisposeScope();
             var state = (SlidingAttentionStateN?)layer;
             long B = x.shape[0], T = x.shape[1];
-            Tensor q = query.call(x).view(B, T, Heads, HeadDim);  // [B, T, H, K]
-            Tensor k = key.call(x).view(B, T, Heads, HeadDim);    // [B, T, H, K]
-            Tensor v = value.call(x).view(B, T, Heads, HeadDim);  // [B, T, H, K]
+            var (queries, keys, values) = Projection.Apply(x, query, key, value);
+            Tensor q = queries.view(B, T, Heads, HeadDim);  // [B, T, H, K]
+            Tensor k = keys.view(B, T, Heads, HeadDim);     // [B, T, H, K]
+            Tensor v = values.view(B, T, Heads, HeadDim);   // [B, T, H, K]
             Tensor y = SegmentAttention.Apply(q, k, v, Window, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
             if (state is not null)
             {
@@ -250,7 +253,7 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
                 state.Values.Update(Latest(state.Values.Value, v));
             }
 
-            return output.call(y.reshape(B, T, Heads * HeadDim)).MoveToOuterDisposeScope();  // [B, T, D]
+            return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         // The last W - 1 tokens of what was kept and what is new.
@@ -306,10 +309,11 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             using var scope = torch.NewDisposeScope();
             var state = (SlidingAttentionStateW?)layer;
             long B = x.shape[0], T = x.shape[1];
-            Tensor positions = Rotary.Positions(x, state);                                             // [T] or [B, T]
-            Tensor q = Rotary.Apply(query.call(x).view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
-            Tensor k = Rotary.Apply(key.call(x).view(B, T, Heads, HeadDim), positions, RotaryBase);    // [B, T, H, K]
-            Tensor v = value.call(x).view(B, T, Heads, HeadDim);                                       // [B, T, H, K]
+            Tensor positions = Rotary.Positions(x, state);                                       // [T] or [B, T]
+            var (queries, keys, values) = Projection.Apply(x, query, key, value);
+            Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
+            Tensor k = Rotary.Apply(keys.view(B, T, Heads, HeadDim), positions, RotaryBase);     // [B, T, H, K]
+            Tensor v = values.view(B, T, Heads, HeadDim);                                        // [B, T, H, K]
             Tensor y = SegmentAttention.Apply(q, k, v, Window, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
             if (state is not null)
             {
@@ -317,7 +321,7 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
                 state.Values.Update(Latest(state.Values.Value, v));
             }
 
-            return output.call(y.reshape(B, T, Heads * HeadDim)).MoveToOuterDisposeScope();  // [B, T, D]
+            return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         // The last W - 1 tokens of what was kept and what is new.

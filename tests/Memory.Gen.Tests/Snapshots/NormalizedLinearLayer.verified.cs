@@ -30,6 +30,7 @@ using MemoryState = global::Memory.Gen.Runtime.MemoryState;
 using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using LinearAttention = global::Memory.Gen.Runtime.Operators.LinearAttention;
+using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 
 /// <summary>
 /// A memory layer of width 64: normalized linear attention, 4 heads of 16 by 16 features.
@@ -132,14 +133,15 @@ partial class LinearLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
             using var scope = torch.NewDisposeScope();
             var state = (LinearState?)layer;
             long B = x.shape[0], T = x.shape[1];
-            Tensor q = query.call(x).view(B, T, Heads, KeyDim).elu() + 1.0;                   // [B, T, H, K]
-            Tensor k = key.call(x).view(B, T, Heads, KeyDim).elu() + 1.0;                     // [B, T, H, K]
-            Tensor v = value.call(x).view(B, T, Heads, ValueDim);                             // [B, T, H, V]
+            var (queries, keys, values) = Projection.Apply(x, query, key, value);
+            Tensor q = queries.view(B, T, Heads, KeyDim).elu() + 1.0;  // [B, T, H, K]
+            Tensor k = keys.view(B, T, Heads, KeyDim).elu() + 1.0;     // [B, T, H, K]
+            Tensor v = values.view(B, T, Heads, ValueDim);             // [B, T, H, V]
             var read = LinearAttention.Normalized(q, k, v, state?.S.Value, state?.Z.Value);
-            state?.S.Update(read.FinalState);                                                 // [B, H, K, V]
-            state?.Z.Update(read.FinalNormalizer);                                            // [B, H, K]
-            Tensor y = norm.call(read.Output);                                                // [B, T, H, V]
-            return output.call(y.reshape(B, T, Heads * ValueDim)).MoveToOuterDisposeScope();  // [B, T, D]
+            state?.S.Update(read.FinalState);                          // [B, H, K, V]
+            state?.Z.Update(read.FinalNormalizer);                     // [B, H, K]
+            Tensor y = norm.call(read.Output);                         // [B, T, H, V]
+            return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         /// <inheritdoc/>

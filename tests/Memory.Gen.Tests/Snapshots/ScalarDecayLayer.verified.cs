@@ -35,6 +35,7 @@ using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
+using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using ScalarDecay = global::Memory.Gen.Runtime.Operators.ScalarDecay;
 
 /// <summary>
@@ -152,14 +153,15 @@ partial class ScalarDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.R
             using var scope = torch.NewDisposeScope();
             var state = (ScalarDecayState?)layer;
             long B = x.shape[0], T = x.shape[1];
-            Tensor q = query_convolution.call(query.call(x), state?.QueryTail).view(B, T, Heads, KeyDim);  // [B, T, H, K]
-            Tensor k = key_convolution.call(key.call(x), state?.KeyTail).view(B, T, Heads, KeyDim);  // [B, T, H, K]
-            Tensor v = value_convolution.call(value.call(x), state?.ValueTail).view(B, T, Heads, ValueDim);  // [B, T, H, V]
-            Tensor g = -decay_rate.exp() * functional.softplus(decay.call(x) + decay_bias);          // [B, T, H], log decay, <= 0
+            var (queries, keys, values, decays, gates) = Projection.Apply(x, query, key, value, decay, gate);
+            Tensor q = query_convolution.call(queries, state?.QueryTail).view(B, T, Heads, KeyDim);   // [B, T, H, K]
+            Tensor k = key_convolution.call(keys, state?.KeyTail).view(B, T, Heads, KeyDim);          // [B, T, H, K]
+            Tensor v = value_convolution.call(values, state?.ValueTail).view(B, T, Heads, ValueDim);  // [B, T, H, V]
+            Tensor g = -decay_rate.exp() * functional.softplus(decays + decay_bias);                  // [B, T, H], log decay, <= 0
             var read = ScalarDecay.Apply(q, k, v, g, state?.S.Value);
-            state?.S.Update(read.FinalState);                                                        // [B, H, K, V]
-            Tensor y = norm.call(read.Output) * gate.call(x).view(B, T, Heads, ValueDim).silu();     // [B, T, H, V]
-            return output.call(y.reshape(B, T, Heads * ValueDim)).MoveToOuterDisposeScope();         // [B, T, D]
+            state?.S.Update(read.FinalState);                                                         // [B, H, K, V]
+            Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));                    // [B, T, H, V]
+            return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         /// <inheritdoc/>

@@ -152,22 +152,39 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim) : Mixe
             $"{name} = nn.Linear({from}, {to}, hasBias: {Prose.Literal(bias)}, device: device, dtype: dtype);";
     }
 
+    // The projections of x, each with the name of what comes of it.
+    private IEnumerable<(string Layer, string Result)> Projections()
+    {
+        yield return ("query", "queries");
+        yield return ("key", "keys");
+        yield return ("value", "values");
+        if (spec.IsDelta)
+            yield return ("write_strength", "strengths");
+        if (HasHeadDecay)
+            yield return ("decay", "decays");
+        if (HasChannelDecay)
+            yield return ("decay_down", "decays");
+        if (spec.OutputGate)
+            yield return ("gate", "gates");
+    }
+
     private IEnumerable<string> Forward(string state)
     {
         yield return "using var scope = torch.NewDisposeScope();";
         yield return $"var state = ({state}?)layer;";
         yield return "long B = x.shape[0], T = x.shape[1];";
-        yield return $"Tensor q = {Mapped(Projected("query", "KeyDim"))};  // [B, T, H, K]";
-        yield return $"Tensor k = {Mapped(Projected("key", "KeyDim"))};  // [B, T, H, K]";
-        yield return $"Tensor v = {Projected("value", "ValueDim")};  // [B, T, H, V]";
+        yield return $"var ({string.Join(", ", Projections().Select(p => p.Result))}) = Projection.Apply(x, {string.Join(", ", Projections().Select(p => p.Layer))});";
+        yield return $"Tensor q = {Mapped(Heads("query", "queries", "KeyDim"))};  // [B, T, H, K]";
+        yield return $"Tensor k = {Mapped(Heads("key", "keys", "KeyDim"))};  // [B, T, H, K]";
+        yield return $"Tensor v = {Heads("value", "values", "ValueDim")};  // [B, T, H, V]";
         if (spec.IsDelta)
             yield return spec.NegativeEigenvalues
-                ? "Tensor beta = 2.0 * write_strength.call(x).sigmoid();  // [B, T, H], write strength in (0, 2)"
-                : "Tensor beta = write_strength.call(x).sigmoid();  // [B, T, H], write strength in (0, 1)";
+                ? "Tensor beta = 2.0 * strengths.sigmoid();  // [B, T, H], write strength in (0, 2)"
+                : "Tensor beta = strengths.sigmoid();  // [B, T, H], write strength in (0, 1)";
         if (HasHeadDecay)
-            yield return "Tensor g = -decay_rate.exp() * functional.softplus(decay.call(x) + decay_bias);  // [B, T, H], log decay, <= 0";
+            yield return "Tensor g = -decay_rate.exp() * functional.softplus(decays + decay_bias);  // [B, T, H], log decay, <= 0";
         if (HasChannelDecay)
-            yield return "Tensor g = decay_up.call(decay_down.call(x)).log_sigmoid().view(B, T, Heads, KeyDim) / 16.0;  // [B, T, H, K], log decay, <= 0";
+            yield return "Tensor g = Projection.Apply(decays, decay_up).log_sigmoid().view(B, T, Heads, KeyDim) / 16.0;  // [B, T, H, K], log decay, <= 0";
         yield return spec.Normalized
             ? "var read = LinearAttention.Normalized(q, k, v, state?.S.Value, state?.Z.Value);"
             : $"var read = {LinearMemoryTexts.Operator(spec.Rule)}, state?.S.Value);";
@@ -175,17 +192,16 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim) : Mixe
         if (spec.Normalized)
             yield return "state?.Z.Update(read.FinalNormalizer);  // [B, H, K]";
         yield return spec.OutputGate
-            ? "Tensor y = norm.call(read.Output) * gate.call(x).view(B, T, Heads, ValueDim).silu();  // [B, T, H, V]"
+            ? "Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));  // [B, T, H, V]"
             : "Tensor y = norm.call(read.Output);  // [B, T, H, V]";
-        yield return "return output.call(y.reshape(B, T, Heads * ValueDim)).MoveToOuterDisposeScope();  // [B, T, D]";
+        yield return "return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]";
     }
 
-    private string Projected(string name, string features)
+    private string Heads(string name, string projected, string features)
     {
-        string projection = $"{name}.call(x)";
         if (HasConvolution)
-            projection = $"{name}_convolution.call({projection}, state?.{char.ToUpperInvariant(name[0])}{name.Substring(1)}Tail)";
-        return $"{projection}.view(B, T, Heads, {features})";
+            projected = $"{name}_convolution.call({projected}, state?.{char.ToUpperInvariant(name[0])}{name.Substring(1)}Tail)";
+        return $"{projected}.view(B, T, Heads, {features})";
     }
 
     private string Mapped(string projection) => spec switch

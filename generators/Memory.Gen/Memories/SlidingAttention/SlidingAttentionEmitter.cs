@@ -127,9 +127,10 @@ internal sealed class SlidingAttentionEmitter(SlidingAttentionSpec spec, int dim
             $"var state = ({state}?)layer;",
             "long B = x.shape[0], T = x.shape[1];",
             HasPositions ? "Tensor positions = Rotary.Positions(x, state);  // [T] or [B, T]" : null,
-            $"Tensor q = {Rotated("query.call(x).view(B, T, Heads, HeadDim)")};  // [B, T, H, K]",
-            $"Tensor k = {Rotated($"key.call(x).view(B, T, {KeyValueHeads}, HeadDim)")};  // [B, T, {KeyAxis}, K]",
-            $"Tensor v = value.call(x).view(B, T, {KeyValueHeads}, HeadDim);  // [B, T, {KeyAxis}, K]",
+            "var (queries, keys, values) = Projection.Apply(x, query, key, value);",
+            $"Tensor q = {Rotated("queries.view(B, T, Heads, HeadDim)")};  // [B, T, H, K]",
+            $"Tensor k = {Rotated($"keys.view(B, T, {KeyValueHeads}, HeadDim)")};  // [B, T, {KeyAxis}, K]",
+            $"Tensor v = values.view(B, T, {KeyValueHeads}, HeadDim);  // [B, T, {KeyAxis}, K]",
             $"Tensor y = SegmentAttention.Apply(q, k, v, {window}, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]");
         using (writer.Block("if (state is not null)"))
             writer.Lines(
@@ -142,7 +143,7 @@ internal sealed class SlidingAttentionEmitter(SlidingAttentionSpec spec, int dim
                         "state.Keys.Update(Latest(state.Keys.Value, k));",
                         "state.Values.Update(Latest(state.Values.Value, v));",
                     ]);
-        writer.Lines("", "return output.call(y.reshape(B, T, Heads * HeadDim)).MoveToOuterDisposeScope();  // [B, T, D]");
+        writer.Lines("", "return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]");
     }
 
     private string Rotated(string projection) => HasPositions ? $"Rotary.Apply({projection}, positions, RotaryBase)" : projection;

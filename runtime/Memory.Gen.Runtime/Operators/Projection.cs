@@ -1,0 +1,104 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Operators;
+
+/// <summary>Linear maps of one input, y_i = x W_i^T + b_i, taken together: x is read once for all of them, and its gradient is one sum.</summary>
+/// <remarks>A layer that goes through here is only read: forward hooks on it do not run.</remarks>
+public static class Projection
+{
+    private const string Name = "linear";
+    private const string LeadingAxes = "ABCDEFGH", OutputAxes = "JKLMNPQR";
+
+    /// <summary>One linear map.</summary>
+    /// <param name="x"><c>[..., in]</c>.</param>
+    /// <param name="a">A layer from in to any number of features.</param>
+    /// <returns><c>[..., out]</c>.</returns>
+    /// <exception cref="ArgumentException">The last axis of <paramref name="x"/> is not what the layer takes, or dtypes or devices differ.</exception>
+    public static Tensor Apply(Tensor x, Linear a) => Apply(x, [a])[0];
+
+    /// <inheritdoc cref="Apply(Tensor, Linear[], OperatorForm?)"/>
+    public static (Tensor, Tensor) Apply(Tensor x, Linear a, Linear b)
+    {
+        Tensor[] y = Apply(x, [a, b]);
+        return (y[0], y[1]);
+    }
+
+    /// <inheritdoc cref="Apply(Tensor, Linear[], OperatorForm?)"/>
+    public static (Tensor, Tensor, Tensor) Apply(Tensor x, Linear a, Linear b, Linear c)
+    {
+        Tensor[] y = Apply(x, [a, b, c]);
+        return (y[0], y[1], y[2]);
+    }
+
+    /// <inheritdoc cref="Apply(Tensor, Linear[], OperatorForm?)"/>
+    public static (Tensor, Tensor, Tensor, Tensor) Apply(Tensor x, Linear a, Linear b, Linear c, Linear d)
+    {
+        Tensor[] y = Apply(x, [a, b, c, d]);
+        return (y[0], y[1], y[2], y[3]);
+    }
+
+    /// <inheritdoc cref="Apply(Tensor, Linear[], OperatorForm?)"/>
+    public static (Tensor, Tensor, Tensor, Tensor, Tensor) Apply(Tensor x, Linear a, Linear b, Linear c, Linear d, Linear e)
+    {
+        Tensor[] y = Apply(x, [a, b, c, d, e]);
+        return (y[0], y[1], y[2], y[3], y[4]);
+    }
+
+    /// <inheritdoc cref="Apply(Tensor, Linear[], OperatorForm?)"/>
+    public static (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor) Apply(Tensor x, Linear a, Linear b, Linear c, Linear d, Linear e, Linear f)
+    {
+        Tensor[] y = Apply(x, [a, b, c, d, e, f]);
+        return (y[0], y[1], y[2], y[3], y[4], y[5]);
+    }
+
+    /// <summary>Linear maps of the same input.</summary>
+    /// <param name="x"><c>[..., in]</c>, one axis to nine.</param>
+    /// <param name="layers">One to eight layers from in to any numbers of features, with or without bias.</param>
+    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked are the same here.</param>
+    /// <returns><c>[..., out]</c> for every layer, in order.</returns>
+    /// <exception cref="ArgumentException">The last axis of <paramref name="x"/> is not what a layer takes, or dtypes or devices differ.</exception>
+    public static Tensor[] Apply(Tensor x, Linear[] layers, OperatorForm? form = null)
+    {
+        Tensor[] y = Apply(x, Array.ConvertAll<Linear, Tensor>(layers, layer => layer.weight!), form);
+        for (int i = 0; i < y.Length; i++)
+        {
+            if (layers[i].bias is not { } bias) continue;
+            using Tensor product = y[i];
+            y[i] = product + bias;
+        }
+
+        return y;
+    }
+
+    /// <summary>The map of a weight without bias, such as an embedding's.</summary>
+    /// <param name="x"><c>[..., in]</c>.</param>
+    /// <param name="weight"><c>[out, in]</c>.</param>
+    public static Tensor Apply(Tensor x, Tensor weight) => Apply(x, [weight])[0];
+
+    /// <summary>Linear maps of the same input by their weights.</summary>
+    /// <param name="x"><c>[..., in]</c>, one axis to nine.</param>
+    /// <param name="weights">One to eight, <c>[out, in]</c>.</param>
+    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked are the same here.</param>
+    /// <returns><c>[..., out]</c> for every weight, in order.</returns>
+    /// <exception cref="ArgumentException">A shape does not fit, or dtypes or devices differ.</exception>
+    public static Tensor[] Apply(Tensor x, Tensor[] weights, OperatorForm? form = null)
+    {
+        var door = new FrontDoor(Name);
+        FrontDoor.Required(Name, nameof(x), x);
+        long axes = x.IsInvalid ? 1 : x.dim();
+        if (axes < 1 || axes > LeadingAxes.Length + 1) throw new ArgumentException($"{Name}: x has {axes} axes; expected 1 to {LeadingAxes.Length + 1}.", nameof(x));
+        if (weights.Length < 1 || weights.Length > OutputAxes.Length)
+        {
+            throw new ArgumentException($"{Name}: there are {weights.Length} weights; expected 1 to {OutputAxes.Length}.", nameof(weights));
+        }
+
+        door.Value(nameof(x), x, LeadingAxes[..(int)(axes - 1)] + "I");
+        for (int i = 0; i < weights.Length; i++) door.Value($"weights[{i}]", weights[i], $"{OutputAxes[i]}I");
+        return OperatorForms.Choose(Name, form, () => ProjectionKernel.Refusal(door)) == OperatorForm.Native
+            ? ProjectionKernel.Run(x, weights)
+            : Array.ConvertAll(weights, weight => nn.functional.linear(x, weight));
+    }
+}

@@ -1,0 +1,79 @@
+using Memory.Gen.Runtime.Kernels;
+using TorchSharp;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Operators;
+
+/// <summary>Linear maps of one input in the kernel library.</summary>
+internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel, object>
+{
+    private static readonly object None = new();
+    private static readonly Kernel Kernel = new("linear");
+
+    public static string? Refusal(FrontDoor door) => Kernel.Refusal(door);
+
+    public static Tensor[] Run(Tensor x, Tensor[] weights)
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] y = [.. Apply(None, [x.is_contiguous() ? x : x.contiguous(), .. weights])];
+        foreach (Tensor each in y) each.MoveToOuterDisposeScope();
+        return y;
+    }
+
+    protected override List<Tensor> Forward(Tensor?[] inputs, object options, List<Tensor>? kept)
+    {
+        LinearArguments args = Arguments(inputs);
+        long[] shape = inputs[0]!.shape;
+        var outputs = new List<Tensor>(inputs.Length - 1);
+        for (int i = 0; i < args.Count; i++)
+        {
+            shape[^1] = args.OutFeatures[i];
+            outputs.Add(torch.empty(shape, dtype: ScalarType.Float32));
+            args.Y[i] = KernelTensor.Rows(outputs[i]);
+        }
+
+        Kernel.Forward(args);
+        return outputs;
+    }
+
+    protected override void Backward(Tensor?[] upstream, Tensor?[] inputs, List<Tensor> kept, Tensor?[] gradients, object options)
+    {
+        LinearArguments args = Arguments(inputs);
+        Tensor?[] dense = Array.ConvertAll(upstream, each => each is null || each.is_contiguous() ? each : each.contiguous());
+        args.GradX = KernelTensor.Rows(gradients[0]);
+        for (int i = 0; i < args.Count; i++)
+        {
+            args.GradY[i] = KernelTensor.Rows(dense[i]);
+            args.GradWeights[i] = KernelTensor.Of(gradients[i + 1]);
+        }
+
+        Kernel.Backward(args);
+        GC.KeepAlive(dense);
+    }
+
+    private static LinearArguments Arguments(Tensor?[] inputs)
+    {
+        Tensor x = inputs[0]!;
+        long features = x.shape[^1];
+        LinearArguments args = new()
+        {
+            Header = KernelHeader.Of<LinearArguments>(),
+            Rows = Size(x.shape.AsSpan()[..^1]), InFeatures = features, Count = inputs.Length - 1, X = KernelTensor.Rows(x),
+        };
+        for (int i = 0; i < args.Count; i++)
+        {
+            args.OutFeatures[i] = inputs[i + 1]!.shape[0];
+            args.Weights[i] = KernelTensor.Of(inputs[i + 1]);
+        }
+
+        return args;
+    }
+
+    private static long Size(ReadOnlySpan<long> shape)
+    {
+        long size = 1;
+        foreach (long axis in shape) size *= axis;
+        return size;
+    }
+}

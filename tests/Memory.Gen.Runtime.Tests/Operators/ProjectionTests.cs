@@ -1,0 +1,62 @@
+using Memory.Gen.Runtime.Operators;
+using TorchSharp;
+using TorchSharp.Modules;
+using Xunit;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Tests.Operators;
+
+/// <summary>Linear maps of one input against torch's own, in float64.</summary>
+public sealed class ProjectionTests
+{
+    public static TheoryData<long[]> Shapes => [[16], [0, 16], [1, 16], [5, 16], [2, 3, 16], [3, 40, 16], [2, 2, 77, 16]];
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Equals_linear_with_gradients(long[] shape)
+    {
+        using var scope = NewDisposeScope();
+        var r = new Randoms(41);
+        Tensor[] exact = [r.Normal(shape), r.Normal(33, 16), r.Normal(1, 16), r.Normal(70, 16)];
+        Tensor[] single = [.. exact.Select(x => x.to(ScalarType.Float32))];
+        Tensor[] expected = Differentiate(exact, x => [.. x[1..].Select(w => nn.functional.linear(x[0], w))]);
+        Tensor[] actual = Differentiate(single, x => Projection.Apply(x[0], x[1..], OperatorForm.Native));
+        Assert.Equal(new OperatorUse("linear", OperatorForm.Native), OperatorForms.LastUsed);
+        foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, 2e-5, "projection");
+
+        // The same from rows that do not lie together.
+        Tensor[] spread = [.. single.Select(x => cat(new[] { x, x }, -1).narrow(-1, 0, x.shape[^1]))];
+        Tensor[] same = Differentiate(spread, x => Projection.Apply(x[0], x[1..], OperatorForm.Native));
+        foreach ((Tensor a, Tensor b) in actual.Zip(same)) Assert.Equal(0, Numbers.Error(b, a));
+    }
+
+    [Fact]
+    public void Layers_with_and_without_bias()
+    {
+        using var scope = NewDisposeScope();
+        Linear plain = nn.Linear(6, 4, hasBias: false), shifted = nn.Linear(6, 5);
+        Tensor x = new Randoms(42).Normal(2, 3, 6).to(ScalarType.Float32);
+        var (first, second) = Projection.Apply(x, plain, shifted);
+        Numbers.Close(plain.call(x), first, 2e-5, "without bias");
+        Numbers.Close(shifted.call(x), second, 2e-5, "with bias");
+        Numbers.Close(shifted.call(x), Projection.Apply(x, shifted), 2e-5, "alone");
+    }
+
+    [Fact]
+    public void A_wrong_width_is_named()
+    {
+        using var scope = NewDisposeScope();
+        var problem = Assert.Throws<ArgumentException>(() => Projection.Apply(zeros(2, 6), nn.Linear(6, 4), nn.Linear(5, 4)));
+        Assert.Contains("weights[1] has shape [4, 5]; expected [K, I] = [K, 6]", problem.Message);
+    }
+
+    private static Tensor[] Differentiate(Tensor[] inputs, Func<Tensor[], Tensor[]> function)
+    {
+        Tensor[] leaves = [.. inputs.Select(x => x.detach().requires_grad_(true))];
+        Tensor[] outputs = function(leaves);
+        // Upstream gradients that differ from place to place.
+        Tensor[] upstream = [.. outputs.Select(y => linspace(-1, 1, y.numel(), dtype: y.dtype).view(y.shape))];
+        return [.. outputs, .. autograd.grad(outputs, leaves, upstream)];
+    }
+}
