@@ -128,15 +128,9 @@ public sealed class DocumentBatches
     private int[] Order()
     {
         var documents = Enumerable.Range(0, text.Documents.Count);
-        return seed is { } s ? [.. documents.OrderBy(d => Mix(Mix(Mix((ulong)s) + (ulong)epoch) + (ulong)d))] : [.. documents];
+        return seed is { } s ? [.. documents.OrderBy(d => Shuffled((ulong)s, (ulong)epoch, (ulong)d))] : [.. documents];
     }
 
-    // SplitMix64's finalizer: the same everywhere, whatever the runtime's random numbers are.
-    private static ulong Mix(ulong x)
-    {
-        x += 0x9E3779B97F4A7C15;
-        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
-        x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
-        return x ^ (x >> 31);
-    }
+    private static ulong Shuffled(ulong seed, ulong epoch, ulong document) =>
+        RandomNumbers.Mix(RandomNumbers.Mix(RandomNumbers.Mix(seed) + epoch) + document);
 }
