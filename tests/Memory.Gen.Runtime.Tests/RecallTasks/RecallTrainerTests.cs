@@ -1,0 +1,120 @@
+using Memory.Gen;
+using Memory.Gen.Runtime.Tests.Training;
+using Memory.Gen.Training;
+using Memory.Gen.Training.RecallTasks;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Tests.RecallTasks;
+
+/// <summary>A small recall model.</summary>
+[MemoryModel(VocabSize = 32, Dim = 32, Layers = 1, FeedForward = 0)]
+[LinearMemory(Rule = MemoryRule.GatedDelta, Heads = 1)]
+public sealed partial class TinyRecallModel;
+
+[Collection("Alone")]
+public class RecallTrainerTests
+{
+    private static readonly AssociativeRecall Task = new() { Vocabulary = 32, KeyValuePairs = 4, Length = 24 };
+
+    private static readonly RecallTrainingOptions Short = new() { Batch = 4, Steps = 6, WarmUpSteps = 2, ValidationInterval = 3, ValidationRows = 4 };
+
+    [Fact]
+    public void AGatedDeltaMemoryLearnsToRecall()
+    {
+        using var model = NewModel();
+        double before = Measure(model, MemoryUse.Kept);
+
+        var training = RecallTrainer.Train(model, [Task], new RecallTrainingOptions { LearningRate = 1e-2, Steps = 400, ValidationRows = 128 });
+
+        // Four pairs with 16 values: a guess is right in 1 of 16 cases, and a guess among the values seen in 1 of 4.
+        double after = Measure(model, MemoryUse.Kept), without = Measure(model, MemoryUse.Reset);
+        Assert.InRange(before, 0, 0.2);
+        Assert.True(after > 0.9, $"{after} after {training.Steps} steps");
+        Assert.InRange(without, 0, 0.25);
+        Assert.Equal(TrainingOutcome.Finished, training.Outcome);
+    }
+
+    [Fact]
+    public void ASeedGivesTheSameRun()
+    {
+        Assert.Equal(Losses(seed: 1), Losses(seed: 1));
+        Assert.NotEqual(Losses(seed: 1), Losses(seed: 2));
+
+        static List<double> Losses(long seed)
+        {
+            using var model = NewModel();
+            var losses = new List<double>();
+            RecallTrainer.Train(model, [Task, Task with { Length = 48 }], Short with { Seed = seed }, at => losses.Add(at.Loss));
+            return losses;
+        }
+    }
+
+    [Fact]
+    public void TrainingEndsWhenTheValidationSetIsAnswered()
+    {
+        using var model = NewModel();
+        var training = RecallTrainer.Train(model, [Task], Short with { StopAccuracy = 0 });
+        Assert.Equal((TrainingOutcome.Finished, 0), (training.Outcome, training.Steps));
+
+        using var stop = new CancellationTokenSource();
+        training = RecallTrainer.Train(model, [Task], Short with { StopAccuracy = 2 }, at => { if (at.Step == 4) stop.Cancel(); }, stop.Token);
+        Assert.Equal((TrainingOutcome.Stopped, 4), (training.Outcome, training.Steps));
+    }
+
+    [Fact]
+    public void AStepLeavesNoTensorBehind()
+    {
+        using var model = NewModel();
+        var live = new List<long>();
+
+        RecallTrainer.Train(model, [Task], Short with { Steps = 20, StopAccuracy = 2 }, _ => live.Add(LiveTensors.Count()));
+
+        Assert.All(live.Skip(5), count => Assert.Equal(live[5], count));
+    }
+
+    [Fact]
+    public void ALossThatIsNoNumberStops()
+    {
+        using var model = NewModel();
+        using (no_grad()) model.get_parameter("norm.weight")!.fill_(double.NaN);
+
+        Assert.Contains("in step 1", Assert.Throws<TrainingException>(() => RecallTrainer.Train(model, [Task], Short)).Message);
+    }
+
+    [Fact]
+    public void OptionsThatMakeNoSenseAreRefused()
+    {
+        using var model = NewModel();
+        Refused(Short with { Steps = 0 }, "number of steps");
+        Refused(Short with { WarmUpSteps = 6 }, "0 to 5");
+        Refused(Short with { ValidationRows = 0 }, "validation set");
+        Refused(Short with { ValidationInterval = 0 }, "validations");
+        Refused(Short with { Batch = 0 }, "batch");
+        Assert.Throws<TrainingException>(() => RecallTrainer.Train(model, [], Short));
+
+        void Refused(RecallTrainingOptions options, string words) =>
+            Assert.Contains(words, Assert.Throws<TrainingException>(() => RecallTrainer.Train(model, [Task], options)).Message);
+    }
+
+    // Rows are the same however many are read together, so a score does not depend on it either.
+    [Fact]
+    public void AScoreCountsAnswersAndWholeSequences()
+    {
+        using var model = NewModel();
+        var score = RecallEvaluation.Measure(model, Task, RecallSet.Test, 700);
+        var (first, all) = (RecallEvaluation.Measure(model, Task, RecallSet.Test, 1), score.Answers);
+
+        Assert.Equal(2800, all);
+        Assert.Equal(4, first.Answers);
+        Assert.InRange(score.Exact, 0, score.Accuracy);
+    }
+
+    private static TinyRecallModel NewModel()
+    {
+        random.manual_seed(0);
+        return new TinyRecallModel();
+    }
+
+    private static double Measure(TinyRecallModel model, MemoryUse memory) => RecallEvaluation.Measure(model, Task, RecallSet.Test, 256, memory).Accuracy;
+}
