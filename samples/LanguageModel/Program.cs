@@ -1,13 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
-using LanguageModel;
 using LanguageModel.Commands;
-using Spectre.Console;
 
 CultureInfo.CurrentCulture = CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
-
-// Colours belong on a terminal, not in a file.
-if (Console.IsOutputRedirected) AnsiConsole.Profile.Capabilities.Ansi = false;
+Terminal.Begin();
 
 var root = new RootCommand("Trains language models that are declared with attributes, and talks to them.")
 {

@@ -1,10 +1,16 @@
 using Spectre.Console;
 
-namespace LanguageModel;
+namespace Samples;
 
 /// <summary>What a person reads while this program works.</summary>
 internal static class Terminal
 {
+    /// <summary>Colours and narrow tables belong on a terminal, not in a file.</summary>
+    public static void Begin()
+    {
+        if (Console.IsOutputRedirected) (AnsiConsole.Profile.Width, AnsiConsole.Profile.Capabilities.Ansi) = (200, false);
+    }
+
     public static void Say(string line) => Console.WriteLine(line);
 
     /// <summary>Runs work that reports its share and a line about itself: a bar on a terminal, a line now and then elsewhere.</summary>

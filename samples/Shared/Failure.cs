@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 using Memory.Gen.Runtime.Files;
 using Memory.Gen.Training;
 
-namespace LanguageModel;
+namespace Samples;
 
 /// <summary>Turns what went wrong into one sentence and an exit code; nobody here is shown a stack trace.</summary>
 internal static class Failure
@@ -33,7 +33,7 @@ internal static class Failure
         NotSupportedException or DllNotFoundException => error.Message,
         ExternalException => "libtorch: " + error.Message.Split('\n')[0],
         TypeInitializationException or TargetInvocationException when error.InnerException is { } inner => Sentence(inner) ?? inner.Message,
-        OutOfMemoryException => "There is not enough memory. Choose a smaller --batch, --length or model.",
+        OutOfMemoryException => "There is not enough memory; choose a smaller model or shorter texts.",
         _ => $"Something unexpected happened: {error.Message} ({error.GetType().Name}). Please report it with the command you ran.",
     };
 }

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace LanguageModel;
+namespace Samples;
 
 /// <summary>Ctrl-C and SIGTERM as a request to stop at the next good moment, so that everything can be saved.</summary>
 internal sealed class Interruption : IDisposable
