@@ -124,6 +124,7 @@ Task("native").Does(() =>
 
 Task("build").IsDependentOn("native").Does(() => BuildManaged("Memory.Gen.sln"));
 Task("LanguageModel").IsDependentOn("native").Does(() => BuildManaged("samples/LanguageModel"));
+Task("Recall").IsDependentOn("native").Does(() => BuildManaged("samples/Recall"));
 Task("Bench").IsDependentOn("native").Does(() => BuildManaged("tests/Bench"));
 Task("test").IsDependentOn("build").Does(() => RunEverything(soak: false));
 Task("soak").IsDependentOn("build").Does(() => RunEverything(soak: true));

@@ -20,7 +20,7 @@ Usage: ./build.sh COMMAND
   test              build, then run every test
   soak              build, then run the long tests (category Soak, up to an hour)
   bench [OPTIONS]   build, then measure speed against PyTorch
-  recall            compare the memories on recall tasks
+  recall [OPTIONS]  build, then compare the memories on recall tasks
   pack              make the NuGet packages
   cuda              compile the CUDA kernels
   provider ask|package|system
@@ -253,6 +253,7 @@ run_program() {
 
 case $command in
     train) run_program samples/LanguageModel "$@" ;;
+    recall) run_program samples/Recall "${@:2}" ;;
     bench) run_program tests/Bench "${@:2}" ;;
     test | soak)
         (($# == 1)) || wrong_usage "$command takes no arguments, not '${*:2}'."
@@ -263,7 +264,7 @@ case $command in
         require_dotnet
         choose_provider "$2"
         ;;
-    recall | pack | cuda)
+    pack | cuda)
         printf 'build.sh: the command %s comes with a later part of this project.\n' "$command" >&2
         exit 2
         ;;

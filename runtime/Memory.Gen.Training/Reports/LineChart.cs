@@ -28,7 +28,7 @@ public sealed record Series(string Name, IReadOnlyList<(double X, double Y)> Poi
 /// <summary>A chart of lines over two axes, with horizontal reference lines named at the right; an SVG that needs nothing else.</summary>
 public sealed class LineChart
 {
-    private const int Width = 960, Height = 540, Left = 78, Right = 190, Top = 64, Bottom = 64;
+    private const int Width = 960, Height = 540, Left = 78, Right = 190, Top = 64, Bottom = 64, CategoryMargin = 24;
     private const string Ink = "#1f2933", Muted = "#66727f", Grid = "#e4e7eb", Reference = "#b0413e";
 
     /// <summary>Above the chart, in large letters.</summary>
@@ -52,6 +52,12 @@ public sealed class LineChart
     /// <summary>Values above are cut off; null shows everything.</summary>
     public double? Ceiling { get; init; }
 
+    /// <summary>Places along x and their names, where x is no measure; null puts ticks at round values, from 0 on.</summary>
+    public IReadOnlyList<(double X, string Name)>? Categories { get; init; }
+
+    /// <summary>Whether the legend stands beside the plot instead of in its upper right.</summary>
+    public bool LegendBeside { get; init; }
+
     /// <summary>Writes the chart to a file.</summary>
     /// <exception cref="MemoryFileException">It could not be written.</exception>
     public void Save(string path) => AtomicFile.Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(ToSvg())));
@@ -63,7 +69,9 @@ public sealed class LineChart
         var points = Series.SelectMany(s => s.Points).Where(p => double.IsFinite(p.X) && double.IsFinite(p.Y)).ToList();
         if (points.Count == 0) throw new InvalidOperationException($"The chart \"{Title}\" has no point to show.");
         double[] ys = [.. points.Select(p => p.Y).Concat(References.Select(r => r.Y))];
-        var x = new Axis(Math.Min(0, points.Min(p => p.X)), points.Max(p => p.X), Left, Width - Right, 8);
+        var x = Categories is { Count: > 0 } named
+            ? new Axis(named.Min(c => c.X), named.Max(c => c.X), Left + CategoryMargin, Width - Right - CategoryMargin, 8)
+            : new Axis(Math.Min(0, points.Min(p => p.X)), points.Max(p => p.X), Left, Width - Right, 8);
         var y = new Axis(ys.Min(), Math.Max(Math.Min(ys.Max(), Ceiling ?? double.MaxValue), ys.Min()), Height - Bottom, Top, 7, pad: 0.06);
 
         var svg = new StringBuilder();
@@ -88,10 +96,10 @@ public sealed class LineChart
             Line(svg, Left, y.At(tick), Width - Right, y.At(tick), Grid, "");
             Text(svg, Left - 8, y.At(tick) + 4, y.Format(tick), "end", $"fill=\"{Muted}\"");
         }
-        foreach (double tick in x.Ticks)
+        foreach (var (tick, name) in Categories ?? x.Ticks.Select(tick => (tick, x.Format(tick))))
         {
             Line(svg, x.At(tick), Height - Bottom, x.At(tick), Height - Bottom + 5, Muted, "");
-            Text(svg, x.At(tick), Height - Bottom + 20, x.Format(tick), "middle", $"fill=\"{Muted}\"");
+            Text(svg, x.At(tick), Height - Bottom + 20, name, "middle", $"fill=\"{Muted}\"");
         }
         Line(svg, Left, Height - Bottom, Width - Right, Height - Bottom, Muted, "");
         Text(svg, (Left + Width - Right) / 2.0, Height - 18, XLabel, "middle", "");
@@ -128,7 +136,7 @@ public sealed class LineChart
         double at = Top + 14;
         foreach (var series in Series.Where(s => s.Name.Length > 0))
         {
-            double begin = Width - Right - 190;
+            double begin = LegendBeside ? Width - Right + 8 : Width - Right - 190;
             Line(svg, begin, at - 4, begin + 22, at - 4, series.Color, "stroke-width=\"2.5\"");
             Text(svg, begin + 30, at, series.Name, "start", "");
             at += 20;

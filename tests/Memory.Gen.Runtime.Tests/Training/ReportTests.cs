@@ -48,6 +48,23 @@ public class ReportTests
     }
 
     [Fact]
+    public void PointsLieAboveTheirCategories()
+    {
+        var svg = XElement.Parse(new LineChart
+        {
+            Title = "t", XLabel = "x", YLabel = "y", Categories = [(0, "short"), (1, "long")], LegendBeside = true,
+            Series = [new Series("s", [(0, 0.2), (1, 0.8)], SeriesStyle.Dots, "#000")],
+        }.ToSvg());
+
+        var texts = svg.Descendants(Svg + "text").ToList();
+        double[] names = [.. new[] { "short", "long" }.Select(name => Number(texts.Single(t => t.Value == name), "x"))];
+        Assert.Equal(names, svg.Descendants(Svg + "circle").Select(circle => Number(circle, "cx")));
+        Assert.True(Number(texts.Single(t => t.Value == "s"), "x") > names.Max(), "the legend stands beside the plot");
+
+        static double Number(XElement element, string attribute) => double.Parse(element.Attribute(attribute)!.Value);
+    }
+
+    [Fact]
     public void AnEmptyChartIsAnError() =>
         Assert.Throws<InvalidOperationException>(() => LossChart.Create("m", [], [], null).ToSvg());
 

@@ -1,0 +1,65 @@
+using Memory.Gen.Training.RecallTasks;
+
+namespace Recall;
+
+/// <summary>What trained models are asked.</summary>
+/// <param name="Name">Name in the results and of the chart's file.</param>
+/// <param name="Title">What is asked, in a few words.</param>
+/// <param name="Axis">What differs between the tests.</param>
+/// <param name="Tests">In the order of the chart.</param>
+/// <param name="Place">A test's name on the axis.</param>
+internal sealed record Examination(string Name, string Title, string Axis, IReadOnlyList<RecallTask> Tests, Func<RecallTask, string> Place);
+
+/// <summary>A task: how models are trained on it, and what they are asked afterwards.</summary>
+/// <param name="Name">Name on the command line.</param>
+/// <param name="Training">What models are trained on.</param>
+/// <param name="Examinations">What they are asked; a table and a chart each.</param>
+/// <param name="Models">Names of the models that take part.</param>
+internal sealed record Contest(string Name, IReadOnlyList<RecallTask> Training, IReadOnlyList<Examination> Examinations, IReadOnlyList<string> Models)
+{
+    /// <summary>Most steps of a training; most end earlier, but a start that is slow by its seed needs them.</summary>
+    public int Steps { get; init; } = 800;
+
+    /// <summary>Highest learning rate.</summary>
+    public double LearningRate { get; init; } = 5e-3;
+}
+
+/// <summary>The tasks, in the order in which they are run.</summary>
+internal static class Contests
+{
+    private static readonly string[] Memories = ["linear", "scalar-decay", "delta", "gated-delta"];
+
+    public static IReadOnlyList<Contest> All { get; } =
+    [
+        new("mqar", [new AssociativeRecall()],
+            [new("mqar", "Associative recall (8 pairs in training)", "key-value pairs in 64 tokens",
+                Each([4, 8, 12, 16], pairs => new AssociativeRecall { KeyValuePairs = pairs }), task => $"{task.Pairs}")],
+            ["sliding", .. Memories]),
+        new("mqar-lead", [new AssociativeRecall { Lead = 16 }],
+            [new("mqar-lead", "Associative recall, 16 tokens before the first question (8 pairs in training)", "key-value pairs in 64 tokens",
+                Each([4, 8, 12], pairs => new AssociativeRecall { KeyValuePairs = pairs, Lead = 16 }), task => $"{task.Pairs}")],
+            ["sliding", "gated-delta"]),
+        new("forgetting", [new ForgettingRecall()],
+            [new("forgetting", "Recall of the last value of 6 keys (3 rounds in training)", "rounds that give every key a new value",
+                Each([1, 2, 3, 4], rounds => new ForgettingRecall { Rounds = rounds }), task => $"{((ForgettingRecall)task).Rounds}")],
+            ["sliding", .. Memories]),
+        new("induction", Each([64, 128, 256], length => new InductionHeads { Length = length }),
+            [new("induction", "Induction heads (64 to 256 tokens in training)", "tokens of the text",
+                Each([64, 128, 256, 512, 1024], length => new InductionHeads { Length = length }), task => $"{task.Length:N0}")],
+            ["sliding", .. Memories]),
+        new("copying", [new SelectiveCopying()],
+            [new("copying", "Selective copying of 8 symbols (64 tokens in training)", "tokens of the text",
+                Each([32, 64, 128, 256], length => new SelectiveCopying { Length = length }), task => $"{task.Length:N0}")],
+            ["sliding", .. Memories]),
+        new("needle", Each([64, 128, 256, 512], length => new NeedleInHaystack { Length = length }),
+            [
+                new("needle", "A needle in a haystack (64 to 512 bytes in training)", "bytes of the text",
+                    Each([128, 512, 1024, 2048], length => new NeedleInHaystack { Length = length }), task => $"{task.Length:N0}"),
+                new("needle-depth", "A needle in a haystack of 2,048 bytes", "place of the needle: 0 first, 1 right before the question",
+                    Each([0, 25, 50, 75, 100], depth => new NeedleInHaystack { Length = 2048, Depth = depth / 100.0 }), task => $"{((NeedleInHaystack)task).Depth:0.##}"),
+            ],
+            ["sliding-wide", .. Memories]),
+    ];
+
+    private static IReadOnlyList<RecallTask> Each(int[] values, Func<int, RecallTask> task) => [.. values.Select(task)];
+}

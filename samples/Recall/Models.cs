@@ -1,0 +1,35 @@
+using Memory.Gen;
+
+namespace Recall;
+
+// Width 64, one memory layer, no feed-forward network: what is recalled, the memory recalls.
+
+/// <summary>Attention over the last 8 tokens. Two layers, with which attention can match what came before; as many parameters as the memories have.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 2, FeedForward = 0)]
+[SlidingAttention(Heads = 2, KeyValueHeads = 1, Window = 8)]
+public sealed partial class SlidingLM;
+
+/// <summary>The same over the last 32 tokens, for longer texts.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 2, FeedForward = 0)]
+[SlidingAttention(Heads = 2, KeyValueHeads = 1, Window = 32)]
+public sealed partial class SlidingWideLM;
+
+/// <summary>A memory that adds and never forgets.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[LinearMemory(Rule = MemoryRule.Linear, Heads = 1)]
+public sealed partial class LinearLM;
+
+/// <summary>A memory that fades as a whole.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[LinearMemory(Rule = MemoryRule.ScalarDecay, Heads = 1)]
+public sealed partial class ScalarDecayLM;
+
+/// <summary>A memory that replaces what a key recalls.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[LinearMemory(Rule = MemoryRule.Delta, Heads = 1)]
+public sealed partial class DeltaLM;
+
+/// <summary>A memory that fades and replaces.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[LinearMemory(Rule = MemoryRule.GatedDelta, Heads = 1)]
+public sealed partial class GatedDeltaLM;

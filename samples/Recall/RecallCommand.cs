@@ -1,0 +1,70 @@
+using System.CommandLine;
+using static TorchSharp.torch;
+
+namespace Recall;
+
+/// <summary>Compares the memories on recall tasks.</summary>
+internal static class RecallCommand
+{
+    private const int Seeds = 3;
+
+    public static RootCommand Create()
+    {
+        var quick = new Option<bool>("--quick") { Description = "a few minutes: one seed, at most 400 steps, and shorter tests" };
+        var task = new Option<string?>("--task") { Description = $"one of {Names(Contests.All.Select(c => c.Name))}; without it, all" };
+        var model = new Option<string?>("--model") { Description = $"one of {Names(Catalog.Models.Select(m => m.Name))}; without it, all" };
+        var seeds = new Option<int?>("--seeds") { Description = $"trainings of every model on every task; {Seeds} unless told otherwise, 1 with --quick" };
+        var output = new Option<string>("--out") { Description = "folder of tables and charts", DefaultValueFactory = _ => "artifacts/recall" };
+        var command = new RootCommand("Trains small models on recall tasks and compares what their memories hold.") { quick, task, model, seeds, output };
+        command.SetAction(Failure.Guard(parsed =>
+        {
+            set_num_threads(Environment.ProcessorCount);
+            var plan = Plan(parsed.GetValue(task), parsed.GetValue(model), parsed.GetValue(seeds), parsed.GetValue(quick));
+            using var interruption = new Interruption();
+            Run(plan, parsed.GetValue(output)!, interruption.Token);
+        }));
+        return command;
+    }
+
+    /// <summary>What is asked for on the command line.</summary>
+    /// <exception cref="UserError">There is no such task or model, or it makes no sense.</exception>
+    public static Plan Plan(string? task, string? model, int? seeds, bool quick)
+    {
+        if (task is not null && !Contests.All.Any(c => c.Name == task)) throw new UserError($"There is no task '{task}'. Choose one of: {Names(Contests.All.Select(c => c.Name))}.");
+        if (model is not null && !Catalog.Models.Any(m => m.Name == model)) throw new UserError($"There is no model '{model}'. Choose one of: {Names(Catalog.Models.Select(m => m.Name))}.");
+        if (seeds is < 1) throw new UserError($"--seeds is {seeds}; it must be at least 1.");
+        var contests = Contests.All.Where(c => task is null || c.Name == task)
+            .Select(c => c with { Models = [.. c.Models.Where(m => model is null || m == model)] }).Where(c => c.Models.Count > 0).ToList();
+        if (contests.Count == 0) throw new UserError($"The model '{model}' does not take part in '{task}'. Leave one of the two out.");
+        return quick
+            ? new Plan { Contests = contests, Seeds = seeds ?? 1, TestRows = 256, TestTokens = 1 << 16, MostSteps = 400 }
+            : new Plan { Contests = contests, Seeds = seeds ?? Seeds };
+    }
+
+    /// <summary>Runs what is planned; each task's table, charts and results are there as soon as it is done.</summary>
+    public static void Run(Plan plan, string folder, CancellationToken cancellation)
+    {
+        Directory.CreateDirectory(folder);
+        var rows = new List<Row>();
+        foreach (var contest in plan.Contests)
+        {
+            if (cancellation.IsCancellationRequested) break;
+            IReadOnlyList<Standing> standings = [];
+            Terminal.Progress(contest.Name, report => standings = Comparison.Hold(contest, plan, report, cancellation));
+            if (standings.Count == 0) break;
+            for (int i = 0; i < contest.Examinations.Count; i++)
+            {
+                var examination = contest.Examinations[i];
+                List<Row> own = [.. Report.Rows(contest, i, standings)];
+                Report.Show(examination, own);
+                Report.Chart(examination, own).Save(Path.Combine(folder, examination.Name + ".svg"));
+                rows.AddRange(own);
+            }
+            Report.Save(Path.Combine(folder, "result.json"), rows);
+        }
+        string what = rows.Count == 0 ? "Nothing was finished yet." : $"Saved in {folder}: result.json and a chart of each task.";
+        Terminal.Say(cancellation.IsCancellationRequested ? $"Stopped. {what}" : what);
+    }
+
+    private static string Names(IEnumerable<string> names) => string.Join(", ", names);
+}

@@ -1,0 +1,90 @@
+using System.Text.Json;
+using System.Xml.Linq;
+using Memory.Gen.Runtime.Tests.Training;
+using Recall;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Tests.RecallTasks;
+
+[Collection("Alone")]
+public class RecallSampleTests
+{
+    private static readonly XNamespace Svg = "http://www.w3.org/2000/svg";
+
+    // Everything the quick form does, with fewer steps and shorter tests.
+    [Fact]
+    public void EveryModelIsTrainedAndReportedOnEveryTask()
+    {
+        using var folder = new TemporaryFolder();
+        var plan = RecallCommand.Plan(null, null, null, quick: true) with { MostSteps = 2, TestRows = 4, TestTokens = 1024, ValidationRows = 4 };
+
+        RecallCommand.Run(plan, folder.Path, CancellationToken.None);
+
+        var rows = Read(folder);
+        foreach (var contest in Contests.All)
+        {
+            foreach (var examination in contest.Examinations)
+            {
+                var own = rows.Where(row => row.GetProperty("task").GetString() == examination.Name).ToList();
+                Assert.Equal(contest.Models.Count * examination.Tests.Count, own.Count);
+                Assert.Equal(contest.Models, own.Select(row => row.GetProperty("model").GetString()!).Distinct());
+                var chart = XElement.Load(folder.File(examination.Name + ".svg"));
+                Assert.All(contest.Models, model => Assert.Contains(model, chart.Descendants(Svg + "text").Select(text => text.Value.Split(' ')[0])));
+                Assert.Equal(own.Count, chart.Descendants(Svg + "circle").Count());
+            }
+        }
+    }
+
+    [Fact]
+    public void ALineOfTheResultHasTheNamesThatOthersRead()
+    {
+        using var folder = new TemporaryFolder();
+        var plan = RecallCommand.Plan("mqar", null, 2, quick: false) with { MostSteps = 2, TestRows = 4, ValidationRows = 4 };
+        var contest = plan.Contests.Single() with { Models = ["sliding", "gated-delta"] };
+
+        RecallCommand.Run(plan with { Contests = [contest] }, folder.Path, CancellationToken.None);
+
+        var rows = Read(folder);
+        var memory = rows.First(row => row.GetProperty("model").GetString() == "gated-delta" && row.GetProperty("pairs").GetInt32() == 8);
+        Assert.Equal("mqar", memory.GetProperty("task").GetString());
+        Assert.Equal(64, memory.GetProperty("length").GetInt32());
+        Assert.Equal(GatedDeltaLM.Card.Parameters, memory.GetProperty("parameters").GetInt64());
+        Assert.Equal(GatedDeltaLM.Card.StateBytes(64, ScalarType.Float32), memory.GetProperty("state_bytes").GetInt64());
+        Assert.Equal(2, memory.GetProperty("seeds").GetInt32());
+        Assert.InRange(memory.GetProperty("accuracy_mean").GetDouble(), memory.GetProperty("accuracy_min").GetDouble(), memory.GetProperty("accuracy_max").GetDouble());
+        Assert.InRange(memory.GetProperty("memory_off_accuracy").GetDouble(), 0, 1);
+        Assert.Equal(1 / 128.0, memory.GetProperty("chance").GetDouble());
+        Assert.Equal(JsonValueKind.Null, memory.GetProperty("depth").ValueKind);
+        var attention = rows.First(row => row.GetProperty("model").GetString() == "sliding");
+        Assert.Equal(JsonValueKind.Null, attention.GetProperty("memory_off_accuracy").ValueKind);
+    }
+
+    [Fact]
+    public void WhatWasNotFinishedIsLeftOut()
+    {
+        using var folder = new TemporaryFolder();
+        using var stop = new CancellationTokenSource();
+        var plan = RecallCommand.Plan("mqar", null, 1, quick: true) with { MostSteps = 2, TestRows = 2, ValidationRows = 4 };
+
+        // Stopped in the third training.
+        int ended = 0;
+        var standings = Comparison.Hold(plan.Contests.Single(), plan, (_, status) => { if (status.Contains("step 1,") && ++ended == 3) stop.Cancel(); }, stop.Token);
+
+        Assert.Equal(plan.Contests.Single().Models.Take(2), standings.Select(standing => standing.Contestant.Name));
+    }
+
+    [Fact]
+    public void WhatIsNotThereIsNamed()
+    {
+        Assert.Contains("mqar-lead", Refused("mqr", null, null));
+        Assert.Contains("gated-delta", Refused(null, "gdn", null));
+        Assert.Contains("at least 1", Refused(null, null, 0));
+        Assert.Contains("does not take part", Refused("mqar", "sliding-wide", null));
+
+        static string Refused(string? task, string? model, int? seeds) => Assert.Throws<Samples.UserError>(() => RecallCommand.Plan(task, model, seeds, quick: false)).Message;
+    }
+
+    private static List<JsonElement> Read(TemporaryFolder folder) =>
+        [.. JsonDocument.Parse(File.ReadAllBytes(folder.File("result.json"))).RootElement.EnumerateArray()];
+}
