@@ -90,13 +90,15 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
     private void Models(PythonBaseline? python)
     {
         var table = new Table().AddColumns("model", "tokens/s", "torch tokens/s", "ratio");
-        foreach (var (name, create) in new (string, Func<nn.Module<Tensor, Tensor>>)[] { ("gated_delta", () => new GatedDeltaBench()), ("sliding", () => new SlidingBench()) })
+        // Python has no mixture of memories: its row is to be read beside that of one memory.
+        foreach (var (name, create, inPython) in new (string, Func<nn.Module<Tensor, Tensor>>, bool)[]
+            { ("gated_delta", () => new GatedDeltaBench(), true), ("mixture", () => new MixtureBench(), false), ("sliding", () => new SlidingBench(), true) })
         {
             if (!settings.Wants($"model/{name}")) continue;
             using var model = create();
             // Ours, Python's, ours again: a machine whose speed drifts then shows it.
             double before = ModelCase.Train(model, settings.Steps).TokensPerSecond;
-            double? torch = python?.Lines("torch_lm.py", "--mixer", name, "--steps", $"{settings.Steps}", "--threads", $"{settings.Threads}")
+            double? torch = !inPython ? null : python?.Lines("torch_lm.py", "--mixer", name, "--steps", $"{settings.Steps}", "--threads", $"{settings.Threads}")
                 .Select(l => (double?)l.GetProperty("tokens_per_second").GetDouble()).FirstOrDefault();
             double after = ModelCase.Train(model, settings.Steps).TokensPerSecond;
             double ours = (before + after) / 2;

@@ -7,6 +7,11 @@ namespace Memory.Gen.Bench;
 [LinearMemory(Rule = MemoryRule.GatedDelta, Heads = 4)]
 public sealed partial class GatedDeltaBench;
 
+/// <summary>The same with four memories, two for each token, and a shared one in the place of one.</summary>
+[MemoryModel(VocabSize = 256, Dim = 256, Layers = 4)]
+[MixtureOfMemories(Heads = 4, Memories = 4, TopK = 2)]
+public sealed partial class MixtureBench;
+
 /// <summary>The model of python/torch_lm.py --mixer sliding at its default sizes.</summary>
 [MemoryModel(VocabSize = 256, Dim = 256, Layers = 4)]
 [SlidingAttention(Heads = 4, Window = 128)]
