@@ -6,6 +6,11 @@ using TorchSharp;
 using static TorchSharp.torch;
 
 var files = new Argument<string[]>("FILES") { Arity = ArgumentArity.OneOrMore, Description = "Vector files (safetensors)." };
+// An argument of any text takes in unknown options too.
+files.Validators.Add(result =>
+{
+    foreach (string unknown in result.Tokens.Select(token => token.Value).Where(text => text.StartsWith('-'))) result.AddError($"There is no option {unknown}.");
+});
 var form = new Option<string>("--form") { Description = "The operator's form.", DefaultValueFactory = _ => "reference" };
 form.AcceptOnlyFromAmong("reference", "chunked", "native");
 var dtype = new Option<string>("--dtype") { Description = "What the inputs are rounded to.", DefaultValueFactory = _ => "f64" };
@@ -13,6 +18,10 @@ dtype.AcceptOnlyFromAmong("f64", "f32", "bf16");
 var device = new Option<string>("--device") { Description = "Where it runs.", DefaultValueFactory = _ => "cpu" };
 device.AcceptOnlyFromAmong("cpu", "cuda");
 var chunk = new Option<int?>("--chunk") { Description = "Tokens of a computational chunk; the operator's own default if absent." };
+chunk.Validators.Add(result =>
+{
+    if (result.Tokens is [var token] && int.TryParse(token.Value, out int tokens) && tokens < 1) result.AddError($"--chunk is {tokens}; expected at least 1.");
+});
 
 var root = new RootCommand("Runs operators forward and backward against vector files, one line a tensor.") { files, form, dtype, device, chunk };
 root.SetAction(parsed =>
@@ -37,4 +46,7 @@ root.SetAction(parsed =>
     Console.WriteLine($"{passed} passed, {failed} failed");
     return failed == 0 ? 0 : 1;
 });
-return root.Parse(args).Invoke();
+const int WrongUsage = 2;
+ParseResult usage = root.Parse(args);
+int code = usage.Invoke();
+return usage.Errors.Count > 0 ? WrongUsage : code;

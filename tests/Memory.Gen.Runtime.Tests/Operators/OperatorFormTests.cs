@@ -38,6 +38,18 @@ public sealed class OperatorFormTests
     }
 
     [Fact]
+    public void Segments_run_in_the_kernels_too()
+    {
+        using var scope = NewDisposeScope();
+        Tensor x = ones([1, 3, 1, 2]);
+        foreach (Segments each in new[] { Segments.Packed(tensor(new long[] { 0, 1, 3 })), Segments.Skip(tensor(new[] { false, true, false }).unsqueeze(0)) })
+        {
+            LinearAttention.Apply(x, x, x, segments: each);
+            Assert.Equal(OperatorForm.Native, OperatorForms.LastUsed!.Value.Form);
+        }
+    }
+
+    [Fact]
     public void A_form_that_was_asked_for_does_not_fall_back()
     {
         using var scope = NewDisposeScope();

@@ -8,9 +8,8 @@ namespace Memory.Gen.Runtime.Tests.Training;
 /// <summary>A process that trains, saves a checkpoint after every step, and can be killed.</summary>
 internal static class TrainingChild
 {
-    public static Process Start(string folder, long steps) => Process.Start(new ProcessStartInfo(
-        Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet",
-        ["exec", typeof(TrainingChild).Assembly.Location, "train", folder, $"{steps}"]) { RedirectStandardError = true })!;
+    public static Process Start(string folder, long steps) =>
+        Process.Start(ChildProcess.Of(typeof(TrainingChild).Assembly, "train", folder, $"{steps}"))!;
 
     public static int Run(string folder, long steps)
     {

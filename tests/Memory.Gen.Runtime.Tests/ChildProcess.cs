@@ -1,0 +1,28 @@
+using System.Diagnostics;
+using System.Reflection;
+
+namespace Memory.Gen.Runtime.Tests;
+
+/// <summary>A process of its own for what needs one: an end, an environment, a library that is loaded once.</summary>
+internal static class ChildProcess
+{
+    /// <summary>How <paramref name="assembly"/> is started; its errors can be read.</summary>
+    public static ProcessStartInfo Of(Assembly assembly, params string[] arguments) => new(
+        Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet",
+        ["exec", assembly.Location, .. arguments]) { RedirectStandardError = true };
+
+    /// <summary>Runs it to its end.</summary>
+    /// <param name="assembly">An assembly with an entry point.</param>
+    /// <param name="environment">Variables of the child; null removes one.</param>
+    /// <param name="arguments">Its arguments.</param>
+    public static (int ExitCode, string Output, string Errors) Run(Assembly assembly, IEnumerable<(string Name, string? Value)> environment, params string[] arguments)
+    {
+        ProcessStartInfo start = Of(assembly, arguments);
+        start.RedirectStandardOutput = true;
+        foreach ((string name, string? value) in environment) start.Environment[name] = value;
+        using Process child = Process.Start(start)!;
+        Task<string> output = child.StandardOutput.ReadToEndAsync(), errors = child.StandardError.ReadToEndAsync();
+        child.WaitForExit();
+        return (child.ExitCode, output.Result, errors.Result);
+    }
+}
