@@ -44,6 +44,57 @@ TEST(sizes_beyond_32_bits) {
     }
 }
 
+// One row of 2^27 and some tokens, of which two short segments are touched: the second begins beyond 2^31 elements.
+TEST(segments_beyond_32_bits) {
+    const int64_t K = 16, length = 70, n = length * K;
+    int64_t starts[] = {3, (int64_t{1} << 27) + 2}, lengths[] = {length, length};
+    Sparse q, k, v, o, dq, dk, dv, beta;
+    for (Sparse* s : {&q, &k, &v, &o, &dq, &dk, &dv, &beta})
+        if (!s->valid()) return report_failure(__FILE__, __LINE__, "this system does not reserve 8 GiB of address space");
+    Values noise_q = noise(n, -1, 1, 1), noise_k = noise(n, -0.25, 0.25, 2), noise_v = noise(n, -1, 1, 3);
+    for (int64_t start : starts)
+        for (int64_t i = 0; i < n; i++) {
+            q.row(0)[start * K + i] = (float)noise_q[i], k.row(0)[start * K + i] = (float)noise_k[i], v.row(0)[start * K + i] = (float)noise_v[i];
+            beta.row(0)[start + i / K] = 0.5f;
+        }
+    auto tokens = [&](Sparse& s) { return memgen_tensor{s.row(0), {0, K, K, 1}}; };
+    memgen_gated_delta_rule_args a{};
+    a.struct_size = sizeof a, a.batch = 1, a.tokens = starts[1] + length, a.heads = 1, a.key_dim = a.value_dim = K, a.scale = 1, a.segments = {2, starts, lengths};
+    a.q = tokens(q), a.k = tokens(k), a.v = tokens(v), a.o = tokens(o), a.d_o = tokens(v), a.d_q = tokens(dq), a.d_k = tokens(dk), a.d_v = tokens(dv);
+    a.beta = {beta.row(0), {0, 1, 1, 0}};
+    Scratch first(memgen_gated_delta_rule_workspace_size(&a, 0)), second(memgen_gated_delta_rule_workspace_size(&a, 1)), kept(memgen_gated_delta_rule_checkpoint_size(&a));
+    EXPECT(kept.size == 2 * K * K * sizeof(float));
+    a.checkpoints = kept.data;
+    EXPECT_STATUS(MEMGEN_OK, memgen_gated_delta_rule_forward(&a, first.data, first.size, nullptr));
+    EXPECT_STATUS(MEMGEN_OK, memgen_gated_delta_rule_backward(&a, second.data, second.size, nullptr));
+    for (Sparse* s : {&o, &dq, &dk, &dv}) {
+        EXPECT(!std::memcmp(s->row(0) + starts[0] * K, s->row(0) + starts[1] * K, sizeof(float) * n));
+        EXPECT(s->row(0)[starts[1] * K + n - 1] != 0.0f);
+    }
+}
+
+TEST(segments_that_start_beyond_32_bits) {
+    const int64_t length = 20;
+    int64_t starts[] = {int64_t{1} << 31, 7}, lengths[] = {length, length};
+    Sparse a, b, h, da, db;
+    for (Sparse* s : {&a, &b, &h, &da, &db})
+        if (!s->valid()) return report_failure(__FILE__, __LINE__, "this system does not reserve 8 GiB of address space");
+    Values factors = noise(length, 0, 1, 4), inputs = noise(length, -1, 1, 5);
+    for (int64_t start : starts)
+        for (int64_t i = 0; i < length; i++) a.row(0)[start + i] = (float)factors[i], b.row(0)[start + i] = (float)inputs[i];
+    auto tokens = [&](Sparse& s) { return memgen_tensor{s.row(0), {0, 1, 1, 0}}; };
+    memgen_linear_scan_args x{};
+    x.struct_size = sizeof x, x.batch = 1, x.tokens = starts[0] + length, x.channels = 1, x.segments = {2, starts, lengths};
+    x.a = tokens(a), x.b = tokens(b), x.h = tokens(h), x.d_h = tokens(b), x.d_a = tokens(da), x.d_b = tokens(db);
+    Scratch scratch(memgen_linear_scan_workspace_size(&x, 1));
+    EXPECT_STATUS(MEMGEN_OK, memgen_linear_scan_forward(&x, scratch.data, scratch.size, nullptr));
+    EXPECT_STATUS(MEMGEN_OK, memgen_linear_scan_backward(&x, scratch.data, scratch.size, nullptr));
+    for (Sparse* s : {&h, &da, &db}) {
+        EXPECT(!std::memcmp(s->row(0) + starts[0], s->row(0) + starts[1], sizeof(float) * length));
+        EXPECT(s->row(0)[starts[0] + length - 1] != 0.0f);
+    }
+}
+
 TEST(sizes_that_no_memory_holds) {
     memgen_gated_delta_rule_args a{};
     a.struct_size = sizeof a, a.batch = 1 << 20, a.tokens = 1 << 20, a.heads = 64, a.key_dim = a.value_dim = 128;
