@@ -46,6 +46,25 @@ public static class Initialize
     public static TorchSharp.Modules.Parameter Constant(long count, double value, Device? device = null, ScalarType? dtype = null) =>
         Draw([count], device, dtype, u => full_like(u, value));
 
+    /// <summary>Uniform with the variance <c>2 / (inputs + outputs)</c> (Glorot and Bengio, 2010), matrix by matrix.</summary>
+    /// <param name="shape"><c>[..., inputs, outputs]</c>.</param>
+    /// <param name="device">Null is the CPU.</param>
+    /// <param name="dtype">Null is float32.</param>
+    public static TorchSharp.Modules.Parameter Xavier(long[] shape, Device? device = null, ScalarType? dtype = null) =>
+        Uniform(shape, Math.Sqrt(6.0 / (shape[^2] + shape[^1])), device, dtype);
+
+    /// <summary>A gate that a token sets, <c>sigmoid(W x + b)</c>: gives the bias a value from which it starts near <paramref name="start"/>.</summary>
+    /// <param name="gate">Its linear map, with a bias; filled in place.</param>
+    /// <param name="start">Above 0, below 1.</param>
+    /// <returns><paramref name="gate"/></returns>
+    public static TorchSharp.Modules.Linear Gate(TorchSharp.Modules.Linear gate, double start)
+    {
+        using var quiet = no_grad();
+        if (gate.bias!.device_type != DeviceType.META)
+            gate.bias.fill_(Math.Log(start / (1 - start)));
+        return gate;
+    }
+
     /// <summary>Fills an embedding's weight from N(0, 0.02^2).</summary>
     /// <param name="weight"><c>[VocabSize, Dim]</c>; filled in place.</param>
     public static void Embedding(Tensor weight)

@@ -43,6 +43,22 @@ public sealed class ShortConvolution : nn.Module<Tensor, StateTensor?, Tensor>
         return read.Output.MoveToOuterDisposeScope();
     }
 
+    /// <summary>Convolves <c>[B, T, C]</c> of sequences that do not begin with nothing: inputs that never change stand before the first token.</summary>
+    /// <param name="before"><c>[1, N, C]</c>, what stands there, oldest first; zeros before it.</param>
+    /// <param name="x"><c>[B, T, C]</c>.</param>
+    /// <param name="tail"><c>[B, W-1, C]</c>, the inputs before these, replaced by the last W-1; null where <paramref name="x"/> begins.</param>
+    /// <returns><c>[B, T, C]</c>.</returns>
+    public Tensor After(Tensor before, Tensor x, StateTensor? tail)
+    {
+        using var scope = NewDisposeScope();
+        long length = weight.shape[1] - 1, N = before.shape[1];
+        Tensor nothing = zeros([1, length, before.shape[2]], dtype: before.dtype, device: before.device);
+        Tensor first = cat(new[] { nothing, before }, 1).narrow(1, N, length);
+        var read = CausalConvolution.Apply(x, weight, initialState: tail?.ValueOr(first) ?? first.repeat(x.shape[0], 1, 1));
+        tail?.Update(read.FinalState);
+        return read.Output.MoveToOuterDisposeScope();
+    }
+
     /// <inheritdoc/>
     protected override void RegisterComponents()
     {

@@ -91,6 +91,10 @@ public abstract class MemoryState : IDisposable
 
     internal bool InTransaction { get; private set; }
 
+    /// <summary>A state that has read nothing and that layers may write to at once, for a call that keeps none.</summary>
+    /// <param name="x">The call's features, <c>[B, ...]</c>: rows, device and element type.</param>
+    public static MemoryState ForOneCall(Tensor x) => new Transient(x.shape[0], x.device, x.dtype) { InTransaction = true };
+
     /// <summary>Opens the one transaction in which layers may write.</summary>
     /// <param name="batch">Rows of the call; must be <see cref="Batch"/>.</param>
     /// <param name="tokens">Tokens the call reads in every row.</param>
@@ -280,4 +284,6 @@ public abstract class MemoryState : IDisposable
         if (InTransaction)
             throw new InvalidOperationException($"This state of {Model} is in use by another call; one state serves one call at a time.");
     }
+
+    private sealed class Transient(long batch, Device device, ScalarType dtype) : MemoryState("a call", "", batch, device, dtype);
 }

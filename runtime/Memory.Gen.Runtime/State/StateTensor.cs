@@ -1,4 +1,5 @@
 using Memory.Gen.Runtime.Operators;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Memory.Gen.Runtime;
@@ -50,6 +51,20 @@ public sealed class StateTensor : IStateSlot
                 committedIsPrivate = pendingIsPrivate = false;
             return pending ?? Committed();
         }
+    }
+
+    /// <summary>
+    /// What the state holds now, with <paramref name="initial"/> in the rows that have read nothing: for memories that a
+    /// sequence does not begin with zeros. The caller owns it.
+    /// </summary>
+    /// <param name="initial"><c>[...]</c> or <c>[1, ...]</c>, one row.</param>
+    public Tensor ValueOr(Tensor initial)
+    {
+        using var scope = NewDisposeScope();
+        var mask = new long[Value.dim()];
+        Array.Fill(mask, 1);
+        mask[0] = -1;
+        return where(owner.Positions.eq(0).view(mask), initial.to(Dtype), Value).MoveToOuterDisposeScope();
     }
 
     /// <summary>Bytes of <see cref="Value"/>.</summary>

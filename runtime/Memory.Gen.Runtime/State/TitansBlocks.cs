@@ -67,9 +67,18 @@ public sealed class TitansBlocks
     /// <summary>Whether a row has read nothing yet, so that the next call needs the weights that a memory begins with.</summary>
     public bool Begins => layer.RowPositions.Contains(0);
 
+    /// <summary>Learned weights that sequences begin with, as the weights of a call's rows.</summary>
+    /// <param name="rows">B.</param>
+    /// <param name="matrices"><c>[H, d, d']</c> or <c>[1, H, d, d']</c> a layer.</param>
+    /// <returns><c>[B, H, d, d']</c> a layer, float32 or wider; gradients are summed over the rows.</returns>
+    public static Tensor[] ForRows(long rows, IReadOnlyList<Tensor> matrices) =>
+        [.. matrices.Select(each => each.to(MemoryState.MemoryDtype(each.dtype)).expand([rows, .. each.shape[^3..]]))];
+
     /// <summary>The weights that every row's current block began with, <c>[B, H, d, d']</c> a layer.</summary>
     /// <param name="initialWeights">What a memory begins with, of the same shapes; not needed where no row begins.</param>
-    public IReadOnlyList<Tensor> BlockStart(IReadOnlyList<Tensor>? initialWeights) => Entering(weights, initialWeights, nameof(initialWeights));
+    /// <param name="read">Tokens of the present call that this memory has read already.</param>
+    public IReadOnlyList<Tensor> BlockStart(IReadOnlyList<Tensor>? initialWeights, long read = 0) =>
+        Entering(weights, initialWeights, nameof(initialWeights), read);
 
     /// <summary>Reads on: any number of tokens, 0 included, in any split. For use inside a call that advances the state.</summary>
     /// <param name="q">Queries <c>[B, T, H, K]</c>.</param>
@@ -84,25 +93,26 @@ public sealed class TitansBlocks
     /// <param name="target">As for <see cref="TitansMlp.Apply"/>.</param>
     /// <param name="residual">As for <see cref="TitansMlp.Apply"/>.</param>
     /// <param name="form">Null for the fastest that serves the call.</param>
+    /// <param name="read">Tokens of the present call that this memory has read already.</param>
     /// <returns>What every token read, <c>[B, T, H, V]</c>.</returns>
     /// <exception cref="ArgumentException">The rule is not the one this state was made for, or a tensor does not fit.</exception>
     public Tensor Read(
         Tensor q, Tensor k, Tensor v, Tensor theta, Tensor? eta, Tensor? alpha,
         IReadOnlyList<Tensor>? initialWeights, IReadOnlyList<Tensor>? initialMomenta, TitansOptions options,
-        IReadOnlyList<Tensor>? target = null, Tensor? residual = null, OperatorForm? form = null)
+        IReadOnlyList<Tensor>? target = null, Tensor? residual = null, OperatorForm? form = null, long read = 0)
     {
         CheckRule(eta, alpha, options);
         using var scope = NewDisposeScope();
         if (q.shape[1] == 0) return zeros([.. q.shape[..3], v.shape[3]], dtype: q.dtype, device: q.device).MoveToOuterDisposeScope();
 
         var call = new Call(
-            q, [k, v, theta, .. new[] { eta, alpha }.OfType<Tensor>()], Entering(weights, initialWeights, nameof(initialWeights)),
-            momentum ? Entering(momenta, initialMomenta ?? [.. momenta.Select(Zeros)], nameof(initialMomenta)) : [], [.. buffers.Select(buffer => buffer.Value)], target);
-        Call read = ByPlace(call, (part, place) => Advance(part, place, options, residual, form));
-        Store(weights, read.Weights);
-        Store(momenta, read.Momenta);
-        Store(buffers, read.Buffered);
-        return read.Q.MoveToOuterDisposeScope();
+            q, [k, v, theta, .. new[] { eta, alpha }.OfType<Tensor>()], Entering(weights, initialWeights, nameof(initialWeights), read),
+            momentum ? Entering(momenta, initialMomenta ?? [.. momenta.Select(Zeros)], nameof(initialMomenta), read) : [], [.. buffers.Select(buffer => buffer.Value)], target);
+        Call next = ByPlace(call, read, (part, place) => Advance(part, place, options, residual, form));
+        Store(weights, next.Weights);
+        Store(momenta, next.Momenta);
+        Store(buffers, next.Buffered);
+        return next.Q.MoveToOuterDisposeScope();
     }
 
     private static IEnumerable<string> GateNames(bool momentum, bool forgetting) => ["theta", .. momentum ? ["eta"] : Array.Empty<string>(), .. forgetting ? ["alpha"] : Array.Empty<string>()];
@@ -115,9 +125,9 @@ public sealed class TitansBlocks
     }
 
     // Rows that have read nothing begin with what is given.
-    private Tensor[] Entering(StateTensor[] stored, IReadOnlyList<Tensor>? initial, string argument)
+    private Tensor[] Entering(StateTensor[] stored, IReadOnlyList<Tensor>? initial, string argument, long read)
     {
-        bool[] begins = [.. layer.RowPositions.Select(position => position == 0)];
+        bool[] begins = [.. layer.RowPositions.Select(position => position + read == 0)];
         if (!begins.Contains(true)) return [.. stored.Select(each => each.Value)];
         if (initial?.Count != stored.Length)
         {
@@ -131,9 +141,9 @@ public sealed class TitansBlocks
     }
 
     // Runs rows that stand at the same place of their block together; mostly that is all of them.
-    private Call ByPlace(Call call, Func<Call, long, Call> run)
+    private Call ByPlace(Call call, long read, Func<Call, long, Call> run)
     {
-        long[] places = [.. layer.RowPositions.Select(position => position % block)];
+        long[] places = [.. layer.RowPositions.Select(position => (position + read) % block)];
         var groups = places.Select((place, row) => (Place: place, Row: (long)row)).GroupBy(each => each.Place, each => each.Row).ToList();
         if (groups.Count == 1) return run(call, groups[0].Key);
         Call[] parts = [.. groups.Select(group => run(call.Rows(tensor(group.ToArray(), device: call.Q.device)), group.Key))];

@@ -37,6 +37,29 @@ public sealed class ShortConvolutionTests : IDisposable
     }
 
     [Theory]
+    [InlineData(1)]
+    [InlineData(5)]
+    public void WhatStandsBeforeTheFirstTokenIsItsPast(int before)
+    {
+        using var convolution = new ShortConvolution(2, 4, dtype: ScalarType.Float64);
+        using var state = new Tail();
+        Tensor first = randn([1, before, 2], dtype: ScalarType.Float64), x = randn([1, 6, 2], dtype: ScalarType.Float64);
+        Tensor expected = convolution.call(cat([first, x], 1), null).narrow(1, before, 6);
+
+        Assert.True((expected - convolution.After(first, x, null)).abs().max().item<double>() < 1e-12);
+        Tensor split = cat([Read(x.narrow(1, 0, 2)), Read(x.narrow(1, 2, 4))], 1);
+        Assert.True((expected - split).abs().max().item<double>() < 1e-12);
+
+        Tensor Read(Tensor piece)
+        {
+            using var step = state.Begin(1, piece.shape[1]);
+            Tensor y = convolution.After(first, piece, state.Inputs);
+            step.Commit();
+            return y;
+        }
+    }
+
+    [Theory]
     [InlineData(3, 4)]
     [InlineData(0, 7)]
     [InlineData(6, 1)]
