@@ -62,13 +62,12 @@ internal static class ModelHeader
 
     private static IEnumerable<string> Mixer(EmittedMixer mixer)
     {
-        string phrase = mixer.Emitter.Phrase;
-        string words = mixer.Letter == '\0' ? char.ToUpperInvariant(phrase[0]) + phrase.Substring(1) : mixer.Letter + ": " + phrase;
-        foreach (string line in Prose.Wrap(words + "."))
+        string phrase = mixer.Emitter.Phrase + ".";
+        foreach (string line in Prose.Wrap(mixer.Letter == '\0' ? Prose.Capital(phrase) : mixer.Letter + ": " + phrase))
             yield return line;
         foreach (string equation in mixer.Emitter.Equations)
             yield return "     " + equation;
-        foreach (string line in Prose.Wrap(mixer.Emitter.Source))
+        foreach (string line in mixer.Emitter.Source.Split('\n').SelectMany(Prose.Wrap))
             yield return "   " + line;
     }
 

@@ -17,7 +17,7 @@ internal abstract class MixerEmitter
     /// <summary>Its equations, one line each.</summary>
     public abstract IEnumerable<string> Equations { get; }
 
-    /// <summary>Where they come from: authors, title, section.</summary>
+    /// <summary>Where they come from: authors, title, section; paragraphs with <c>\n</c> between them.</summary>
     public abstract string Source { get; }
 
     /// <summary>The axis letters it uses beside B, T and D, each with its word: <c>H heads</c>.</summary>

@@ -25,6 +25,9 @@ internal static class Prose
     /// <summary>A bool as C# reads it.</summary>
     public static string Literal(bool value) => value ? "true" : "false";
 
+    /// <summary>A sentence that begins with a capital letter.</summary>
+    public static string Capital(string sentence) => char.ToUpperInvariant(sentence[0]) + sentence.Substring(1);
+
     /// <summary>A paragraph broken into lines.</summary>
     public static IEnumerable<string> Wrap(string paragraph)
     {

@@ -50,7 +50,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim) : Mixe
 
     public override void WriteModule(CodeWriter writer, string module, string state)
     {
-        writer.Lines($"// {char.ToUpperInvariant(Phrase[0])}{Phrase.Substring(1)}.");
+        writer.Lines($"// {Prose.Capital(Phrase)}.");
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, Tensor>");
         writer.Lines($"private const long Heads = {spec.Heads}, KeyDim = {spec.KeyDim}, ValueDim = {spec.ValueDim};");
         writer.Lines(Fields().Append("private bool registered;").Append("").ToArray());

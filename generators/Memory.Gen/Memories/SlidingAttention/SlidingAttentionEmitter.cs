@@ -71,7 +71,7 @@ internal sealed class SlidingAttentionEmitter(SlidingAttentionSpec spec, int dim
 
     public override void WriteModule(CodeWriter writer, string module, string state)
     {
-        writer.Lines($"// {char.ToUpperInvariant(Phrase[0])}{Phrase.Substring(1)}.");
+        writer.Lines($"// {Prose.Capital(Phrase)}.");
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, Tensor>");
         writer.Lines(
             "private const long "
