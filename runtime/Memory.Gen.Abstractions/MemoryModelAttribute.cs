@@ -5,7 +5,7 @@ namespace Memory.Gen;
 /// <summary>
 /// Makes a complete language model of a <c>partial class</c>: token embedding, a stack of layers, a final RMS norm and a
 /// head. At least one mixer attribute on the same class (<see cref="SlidingAttentionAttribute"/>,
-/// <see cref="LinearMemoryAttribute"/>) says what its layers remember. A layer is <c>x + mixer(norm(x))</c>, then
+/// <see cref="LinearMemoryAttribute"/>, <see cref="TitansMemoryAttribute"/>) says what its layers remember. A layer is <c>x + mixer(norm(x))</c>, then
 /// <c>x + feedForward(norm(x))</c>.
 /// </summary>
 [AttributeUsage(AttributeTargets.Class, AllowMultiple = false, Inherited = false)]

@@ -56,6 +56,12 @@ public static class Descriptors
         Error("MEMGEN104", "A token goes to some of the memories",
             "TopK {0} must lie between 1 and Memories {1}; {2} works",
             "A router sends each token to TopK different memories."),
+        Error("MEMGEN105", "A segment is a number of whole blocks",
+            "Window {0} is not a multiple of Block {1}; Block = {2} divides it",
+            "The gradient blocks of a Titans memory begin anew with each segment."),
+        Warning("MEMGEN107", "A deep memory bounds its gradients",
+            "MemoryDepth = {0} without InnerClip diverges where a text repeats itself; write InnerClip = 1, or InnerClip = 0 to leave the gradients unbounded",
+            "From three layers on the step that is stable depends on weights that grow while the memory reads."),
         Error("MEMGEN108", "A value lies in its range",
             "{0} = {1} is outside {2} to {3}; {4} works",
             "Each range is in the documentation of its property."),
@@ -107,4 +113,7 @@ public static class Descriptors
 
     private static DiagnosticDescriptor Error(string id, string title, string message, string description) =>
         new(id, title, message, Category, DiagnosticSeverity.Error, isEnabledByDefault: true, description, HelpLink + id + ".md");
+
+    private static DiagnosticDescriptor Warning(string id, string title, string message, string description) =>
+        new(id, title, message, Category, DiagnosticSeverity.Warning, isEnabledByDefault: true, description, HelpLink + id + ".md");
 }

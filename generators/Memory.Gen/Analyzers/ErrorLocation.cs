@@ -35,11 +35,12 @@ internal static class ErrorLocation
         return container;
     }
 
-    // A constructor argument has no name in front of it; the letter is always the first of them.
+    // A constructor argument mostly has no name in front of it; the letter is always the first of them, the variant the last.
     private static AttributeArgumentSyntax? Argument(AttributeSyntax attribute, string name)
     {
         IEnumerable<AttributeArgumentSyntax> arguments = attribute.ArgumentList?.Arguments ?? [];
+        IEnumerable<AttributeArgumentSyntax> unnamed = arguments.Where(a => a.NameEquals is null && a.NameColon is null);
         return arguments.FirstOrDefault(a => (a.NameEquals?.Name ?? a.NameColon?.Name)?.Identifier.ValueText == name)
-            ?? (name == "letter" ? arguments.FirstOrDefault(a => a.NameEquals is null && a.NameColon is null) : null);
+            ?? (name == "letter" ? unnamed.FirstOrDefault() : name == "variant" ? unnamed.LastOrDefault() : null);
     }
 }

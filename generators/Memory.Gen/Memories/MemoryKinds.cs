@@ -3,6 +3,7 @@ using System.Linq;
 using Memory.Gen.Generators.Memories.LinearMemory;
 using Memory.Gen.Generators.Memories.MixtureOfMemories;
 using Memory.Gen.Generators.Memories.SlidingAttention;
+using Memory.Gen.Generators.Memories.Titans;
 
 namespace Memory.Gen.Generators.Memories;
 
@@ -14,6 +15,7 @@ internal static class MemoryKinds
         new MemoryKind<SlidingAttentionSpec>("SlidingAttention", SlidingAttentionSpec.Read, SlidingAttentionRules.Check, static (s, d) => new SlidingAttentionEmitter(s, d)),
         new MemoryKind<LinearMemorySpec>("LinearMemory", LinearMemorySpec.Read, LinearMemoryRules.Check, static (s, d) => new LinearMemoryEmitter(s, d)),
         new MemoryKind<MixtureOfMemoriesSpec>("MixtureOfMemories", MixtureOfMemoriesSpec.Read, MixtureOfMemoriesRules.Check, static (s, d) => new MixtureOfMemoriesEmitter(s, d)),
+        new MemoryKind<TitansSpec>("TitansMemory", TitansSpec.Read, TitansRules.Check, static (s, d) => new TitansEmitter(s, d)),
     }.ToDictionary(k => k.Name);
 
     /// <summary>Whether an attribute's name without its suffix is that of a mixer.</summary>

@@ -13,7 +13,7 @@ internal static class ModelSource
     /// <summary>The file; null where none can be written that compiles.</summary>
     public static string? Write(Declaration declaration, BuildSpec build)
     {
-        EquatableArray<SpecError> errors = ModelRules.Check(declaration);
+        EquatableArray<SpecError> errors = ModelRules.Check(declaration).Where(e => !e.IsWarning).ToEquatableArray();
         if (!build.HasTorch || !build.HasRuntime || errors.Any(e => WithoutStub.Contains(e.Id, StringComparer.Ordinal)))
             return null;
         ModelSpec model = ModelSpec.Fold(declaration);

@@ -34,4 +34,17 @@ internal static class Divisors
         errors.Add("MEMGEN102", name, Limits.Text(dim), name, Limits.Text(value), advice);
         return false;
     }
+
+    /// <summary>The base of rotary positions, 0 for none: MEMGEN108 outside its range, MEMGEN122 for heads of an odd size.</summary>
+    /// <param name="errors">Where to.</param>
+    /// <param name="rotaryBase">The base.</param>
+    /// <param name="heads">Number of heads, which divides the width; 0 where it is wrong.</param>
+    /// <param name="dim">The width.</param>
+    public static void CheckRotary(this ErrorList errors, double rotaryBase, int heads, int dim)
+    {
+        if (rotaryBase == 0 || !errors.CheckRange("RotaryBase", rotaryBase, 1, 1e12) || heads < 1 || dim < 1 || dim / heads % 2 == 0)
+            return;
+        errors.Add(
+            "MEMGEN122", errors.Spec.Has("RotaryBase") ? "RotaryBase" : "Heads", Limits.Text(dim / heads), Limits.Text(dim), Limits.Text(heads));
+    }
 }

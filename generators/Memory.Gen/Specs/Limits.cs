@@ -20,6 +20,10 @@ internal static class Limits
     public const int MixtureHeads = 1 << 10;
     public const int MixtureHeadFeatures = 1 << 12;
     public const int BalanceLoss = 1000;
+    public const int Block = 1 << 16;
+    public const int MemoryDepth = 4;
+    public const int Expansion = 8;
+    public const int PersistentTokens = 1 << 12;
 
     /// <summary>A number that is required and positive: MEMGEN101 below one or not given, MEMGEN108 above the limit.</summary>
     /// <returns>Whether the value is good.</returns>

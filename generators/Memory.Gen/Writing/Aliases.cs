@@ -28,9 +28,12 @@ internal static class Aliases
         ("Linear", Modules + ".Linear"),
         ("Parameter", Modules + ".Parameter"),
         ("LayerState", Runtime + ".LayerState"),
+        ("TitansActivation", "global::Memory.Gen.TitansActivation"),
         ("MemoryCard", Runtime + ".MemoryCard"),
         ("MemoryState", Runtime + ".MemoryState"),
+        ("SegmentSpan", Runtime + ".SegmentSpan"),
         ("StateTensor", Runtime + ".StateTensor"),
+        ("TitansBlocks", Runtime + ".TitansBlocks"),
         ("Initialize", Runtime + ".Modules.Initialize"),
         ("RmsNorm", Runtime + ".Modules.RmsNorm"),
         ("Rotary", Runtime + ".Modules.Rotary"),
@@ -46,6 +49,9 @@ internal static class Aliases
         ("SegmentAttention", Runtime + ".Operators.SegmentAttention"),
         ("SwiGlu", Runtime + ".Operators.SwiGlu"),
         ("TitansLinear", Runtime + ".Operators.TitansLinear"),
+        ("TitansMlp", Runtime + ".Operators.TitansMlp"),
+        ("TitansMlpRead", Runtime + ".Operators.TitansMlpRead"),
+        ("TitansOptions", Runtime + ".Operators.TitansOptions"),
         ("UnitLength", Runtime + ".Operators.UnitLength"),
     ];
 

@@ -2,7 +2,8 @@ using Memory.Gen;
 
 namespace Memory.Gen.Runtime.Tests.Models;
 
-// Sizes are small and unequal, so that a swapped axis shows. Widths of 6 and 8 keep the gradient checks quick.
+// Sizes are small and unequal, so that a swapped axis shows. Widths of 6 and 8 keep the gradient checks quick. The step sizes of
+// deep Titans memories are small because a larger one makes them chaotic at these sizes: rounding then grows with every token.
 
 [MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
 [LinearMemory(Rule = MemoryRule.Linear, Heads = 2)]
@@ -79,6 +80,50 @@ public sealed partial class DeltaMixtureModel;
 [MixtureOfMemories(Heads = 2, Memories = 3, Rule = MemoryRule.Titans, ConvWidth = 2)]
 public sealed partial class TitansMixtureModel;
 
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
+[TitansMemory(TitansVariant.MemoryOnly, Heads = 2, Block = 4)]
+public sealed partial class TitansModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 1, FeedForward = 5)]
+[TitansMemory(
+    TitansVariant.MemoryOnly, Heads = 1, Block = 3, MemoryDepth = 2, Expansion = 3, Activation = TitansActivation.Gelu, Residual = true,
+    DecayTo = TitansDecayTarget.Initial, MaxStep = 0.25, PersistentTokens = 2)]
+public sealed partial class DeepTitansModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
+[TitansMemory(TitansVariant.Gate, Heads = 2, Window = 5, Block = 4, PersistentTokens = 3)]
+public sealed partial class TitansGateModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 1, FeedForward = 5)]
+[TitansMemory(
+    TitansVariant.Gate, Heads = 2, Window = 6, Block = 4, Attention = TitansAttention.Segmented, Squash = TitansSquash.Memory, Momentum = false,
+    PersistentTokens = 2, Persistent = TitansPersistent.KeyValue, RotaryBase = 0)]
+public sealed partial class SegmentedTitansGateModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
+[TitansMemory(TitansVariant.Layer, Heads = 2, Window = 4, Block = 5, DecayTo = TitansDecayTarget.Initial, PersistentTokens = 5)]
+public sealed partial class TitansLayerModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 1, FeedForward = 5)]
+[TitansMemory(
+    TitansVariant.Layer, Heads = 2, Window = 3, Block = 1, Attention = TitansAttention.Segmented, Forgetting = false, MaxMomentum = 0.8, AdaptiveStep = false,
+    ConvWidth = 0, PersistentTokens = 1, Persistent = TitansPersistent.KeyValue)]
+public sealed partial class SegmentedTitansLayerModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 1, FeedForward = 5)]
+[TitansMemory(TitansVariant.Context, Heads = 2, Window = 6, Block = 3, PersistentTokens = 2)]
+public sealed partial class TitansContextModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 1, FeedForward = 5)]
+[TitansMemory(TitansVariant.Context, Heads = 2, Window = 4, Block = 4, MemoryDepth = 2, Expansion = 1, MaxStep = 0.25)]
+public sealed partial class OneBlockTitansContextModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 1, FeedForward = 5)]
+[TitansMemory(
+    TitansVariant.MemoryOnly, Heads = 1, Block = 4, MemoryDepth = 3, Reads = TitansRead.BlockStart, Decay = TitansDecay.BeforeGradient, InnerClip = 0.5,
+    MaxStep = 0.5, AdaptiveStep = false, Momentum = false, UnitLength = false, PersistentTokens = 3, ConvWidth = 0)]
+public sealed partial class ClippedTitansModel;
+
 [MemoryLayer(Dim = 6)]
 [LinearMemory(Heads = 2)]
 public sealed partial class GatedDeltaLayer;
@@ -94,6 +139,10 @@ public sealed partial class WindowLayer;
 [MemoryLayer(Dim = 8)]
 [SlidingAttention(Heads = 2)]
 public sealed partial class CausalLayer;
+
+[MemoryLayer(Dim = 8)]
+[TitansMemory(TitansVariant.Gate, Heads = 2, Window = 3, Block = 4)]
+public sealed partial class TitansGateLayer;
 
 /// <summary>About 70 billion parameters: only ever made on the meta device.</summary>
 [MemoryModel(VocabSize = 128_256, Dim = 8192, Pattern = "GGGGGGGGGAGGGGGGGGGAGGGGGGGGGAGGGGGGGGGAGGGGGGGGGAGGGGGGGGGAGGGGGGGGGA", FeedForward = 28_672)]

@@ -58,6 +58,34 @@ public class ValueDiagnosticTests
     [InlineData("MixtureOfMemories(Heads = 4, BalanceLoss = double.NaN)", "MEMGEN108", "BalanceLoss = double.NaN")]
     [InlineData("MixtureOfMemories(Heads = 4, Rule = (MemoryRule)42)", "MEMGEN108", "Rule = (MemoryRule)42")]
     [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.Titans, UnitLength = false)", "MEMGEN204", "UnitLength = false")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly)", "MEMGEN101", "TitansMemory")]
+    [InlineData("TitansMemory((TitansVariant)9, Heads = 4)", "MEMGEN108", "(TitansVariant)9")]
+    [InlineData("TitansMemory(TitansVariant.Gate, Heads = 4)", "MEMGEN101", "TitansMemory")]
+    [InlineData("TitansMemory(TitansVariant.Gate, Heads = 4, Window = 0)", "MEMGEN101", "Window = 0")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Window = 8)", "MEMGEN204", "Window = 8")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, RotaryBase = 500)", "MEMGEN204", "RotaryBase = 500")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Squash = TitansSquash.Memory)", "MEMGEN204", "Squash = TitansSquash.Memory")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, PersistentTokens = 2, Persistent = TitansPersistent.KeyValue)", "MEMGEN204", "Persistent = TitansPersistent.KeyValue")]
+    [InlineData("TitansMemory(TitansVariant.Gate, Heads = 4, Window = 8, Persistent = TitansPersistent.KeyValue)", "MEMGEN204", "Persistent = TitansPersistent.KeyValue")]
+    [InlineData("TitansMemory(TitansVariant.Gate, Heads = 64, Window = 8)", "MEMGEN122", "Heads = 64")]
+    [InlineData("TitansMemory(TitansVariant.Layer, Heads = 4, Window = 8, Squash = TitansSquash.Memory)", "MEMGEN204", "Squash = TitansSquash.Memory")]
+    [InlineData("TitansMemory(TitansVariant.Context, Heads = 4, Window = 16, Attention = TitansAttention.Sliding)", "MEMGEN204", "Attention = TitansAttention.Sliding")]
+    [InlineData("TitansMemory(TitansVariant.Context, Heads = 4, Window = 40)", "MEMGEN105", "Window = 40")]
+    [InlineData("TitansMemory(TitansVariant.Context, Heads = 4, Window = 8, Block = 16)", "MEMGEN105", "Block = 16")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Block = 0)", "MEMGEN101", "Block = 0")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 5)", "MEMGEN108", "MemoryDepth = 5")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 3)", "MEMGEN107", "MemoryDepth = 3")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 2, Expansion = 9)", "MEMGEN108", "Expansion = 9")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Expansion = 2)", "MEMGEN204", "Expansion = 2")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Activation = TitansActivation.Gelu)", "MEMGEN204", "Activation = TitansActivation.Gelu")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MaxStep = 0)", "MEMGEN108", "MaxStep = 0")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MaxStep = 2.5)", "MEMGEN108", "MaxStep = 2.5")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MaxStep = double.NaN)", "MEMGEN108", "MaxStep = double.NaN")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MaxMomentum = 1)", "MEMGEN108", "MaxMomentum = 1")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Momentum = false, MaxMomentum = 0.5)", "MEMGEN204", "MaxMomentum = 0.5")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, InnerClip = -1)", "MEMGEN108", "InnerClip = -1")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Forgetting = false, DecayTo = TitansDecayTarget.Initial)", "MEMGEN204", "DecayTo = TitansDecayTarget.Initial")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, PersistentTokens = -1)", "MEMGEN108", "PersistentTokens = -1")]
     public async Task AMixersNumbers(string mixer, string id, string at) =>
         await DiagnosticAssert.One(Declarations.Model($"[{mixer}]"), id, at);
 
@@ -79,6 +107,9 @@ public class ValueDiagnosticTests
             "Heads is not given; it must be a positive number of heads, for example Heads = 8",
             await DiagnosticAssert.One(Declarations.Model("[LinearMemory]"), "MEMGEN101", "LinearMemory"));
         Assert.Equal(
+            "Window 40 is not a multiple of Block 16; Block = 10 divides it",
+            await DiagnosticAssert.One(Declarations.Model("[TitansMemory(TitansVariant.Context, Heads = 4, Window = 40)]"), "MEMGEN105", "Window = 40"));
+        Assert.Equal(
             "ConvWidth = 1 is outside 2 to 256; 2 works",
             await DiagnosticAssert.One(Declarations.Model("[LinearMemory(Heads = 4, ConvWidth = 1)]"), "MEMGEN108", "ConvWidth = 1"));
         Assert.Equal(
@@ -94,6 +125,11 @@ public class ValueDiagnosticTests
         [("MEMGEN101", "VocabSize = 0"), ("MEMGEN102", "Heads = 7"), ("MEMGEN103", "Window = -1")],
         await DiagnosticAssert.All(Compile.Library(Declarations.Model(
             "[SlidingAttention(Heads = 7, Window = -1)]", "VocabSize = 0, Dim = 64, Layers = 2"))));
+
+    [Fact]
+    public void AWarningKeepsNoFileFromBeingWritten() => Assert.Contains(
+        "private sealed class NeuralMemory",
+        Compile.EmittedFile(Declarations.Model("[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 3)]")));
 
     [Fact]
     public async Task ACompilerErrorInAnArgumentIsNotRepeated() => Assert.Equal(

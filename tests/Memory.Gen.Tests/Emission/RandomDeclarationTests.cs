@@ -50,7 +50,7 @@ public class RandomDeclarationTests
         if (random.Next(20) == 0)
             text.Append($"[MemoryLayer({Arguments(random, ("Dim", Numbers))})] ");
         for (int i = good ? 1 : random.Next(4); i > 0; i--)
-            text.Append(random.Next(3) switch { 0 => Attention(random, good), 1 => Linear(random, good), _ => Mixture(random, good) });
+            text.Append(random.Next(4) switch { 0 => Attention(random, good), 1 => Linear(random, good), 2 => Mixture(random, good), _ => Titans(random, good) });
         string modifiers = good ? "internal sealed partial class " : Pick(random, ["partial class ", "class ", "partial record ", "static partial class ", "internal partial class "]);
         return text.Append(modifiers).Append(name).Append(random.Next(8) == 0 && !good ? "<T>;" : ";").ToString();
     }
@@ -66,6 +66,22 @@ public class RandomDeclarationTests
     private static string Mixture(Random random, bool good) => good
         ? $"[MixtureOfMemories(Heads = {Pick(random, ["1", "4", "8"])}, Memories = {random.Next(2, 9)}, Rule = (MemoryRule){random.Next(6)}{(random.Next(2) == 0 ? ", SharedMemory = false" : "")}{(random.Next(2) == 0 ? ", SharedProjections = true" : "")}{(random.Next(2) == 0 ? ", BalanceLoss = 0" : "")})] "
         : $"[MixtureOfMemories({Letter(random)}{Arguments(random, ("Heads", Numbers), ("Memories", Numbers), ("TopK", Numbers), ("Rule", [$"(MemoryRule)({random.Next(-1, 8)})"]), ("KeyDim", Numbers), ("ValueDim", Numbers), ("ConvWidth", Numbers), ("SharedMemory", ["false"]), ("SharedProjections", ["true"]), ("UnitLength", ["true", "false"]), ("BalanceLoss", RealNumbers), ("FeedForward", Numbers))})] ";
+
+    private static string Titans(Random random, bool good)
+    {
+        if (!good)
+            return $"[TitansMemory({Letter(random)}(TitansVariant)({random.Next(-1, 5)}), {Arguments(random, ("Heads", Numbers), ("Window", Numbers), ("Block", Numbers), ("MemoryDepth", Numbers), ("Expansion", Numbers), ("MaxStep", RealNumbers), ("MaxMomentum", RealNumbers), ("InnerClip", RealNumbers), ("ConvWidth", Numbers), ("PersistentTokens", Numbers), ("RotaryBase", RealNumbers), ("Attention", [$"(TitansAttention)({random.Next(-1, 3)})"]), ("Reads", [$"(TitansRead)({random.Next(-1, 3)})"]), ("Decay", [$"(TitansDecay)({random.Next(-1, 3)})"]), ("DecayTo", [$"(TitansDecayTarget)({random.Next(-1, 3)})"]), ("Persistent", [$"(TitansPersistent)({random.Next(-1, 3)})"]), ("Squash", [$"(TitansSquash)({random.Next(-1, 3)})"]), ("Activation", [$"(TitansActivation)({random.Next(-1, 3)})"]), ("Residual", ["true"]), ("Momentum", ["false"]), ("Forgetting", ["false"]), ("FeedForward", Numbers))})] ";
+
+        // Every option that is written differently, alone and together.
+        int variant = random.Next(4);
+        string Maybe(string option) => random.Next(2) == 0 ? ", " + option : "";
+        string forgetting = random.Next(3) == 0 ? ", Forgetting = false" : Maybe("Decay = TitansDecay.BeforeGradient") + Maybe("DecayTo = TitansDecayTarget.Initial");
+        string network = random.Next(2) == 0 ? ", MemoryDepth = " + random.Next(2, 5) + ", InnerClip = 1" + Maybe("Activation = TitansActivation.Gelu") + Maybe("Expansion = 3") : Maybe("InnerClip = 0.5");
+        string persistent = random.Next(3) == 0 ? "" : ", PersistentTokens = 3" + (variant > 0 ? Maybe("Persistent = TitansPersistent.KeyValue") : "");
+        string attention = variant == 0 ? "" : ", Window = 32" + Maybe("RotaryBase = 0") + (variant > 1 ? Maybe("Attention = TitansAttention.Segmented") : "") + (variant < 3 ? Maybe("Squash = TitansSquash.Memory") : "");
+        return $"[TitansMemory((TitansVariant){variant}, Heads = {Pick(random, ["1", "4", "8"])}{attention}{network}{forgetting}{persistent}, Block = {Pick(random, ["1", "8", "32"])}"
+            + $"{Maybe("Residual = true")}{Maybe("Reads = TitansRead.BlockStart")}{Maybe("AdaptiveStep = false")}{Maybe("Momentum = false")}{Maybe("MaxStep = 0.5")}{Maybe("ConvWidth = 0")}{Maybe("UnitLength = false")})] ";
+    }
 
     private static string Letter(Random random) => Pick(random, ["", "'A', ", "'B', ", "'a', ", "'1', ", "'\\0', "]);
 

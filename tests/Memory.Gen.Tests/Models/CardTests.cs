@@ -28,6 +28,11 @@ public class CardTests
     [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.Delta, SharedProjections = true)]", Model)]
     [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.Titans)]", Model)]
     [InlineData("[LinearMemory('D', Heads = 3)] [SlidingAttention('A', Heads = 4, Window = 5, FeedForward = 0)]", "VocabSize = 96, Dim = 48, Pattern = \"DDA DA\"")]
+    [InlineData("[TitansMemory(TitansVariant.MemoryOnly, Heads = 3, AdaptiveStep = false)]", Model)]
+    [InlineData("[TitansMemory(TitansVariant.Gate, Heads = 4, Window = 8, MemoryDepth = 2, Expansion = 3, Residual = true, PersistentTokens = 5)]", Model)]
+    [InlineData("[TitansMemory(TitansVariant.Layer, Heads = 4, Window = 8, Forgetting = false, PersistentTokens = 5, Persistent = TitansPersistent.KeyValue)]", Model)]
+    [InlineData("[TitansMemory(TitansVariant.Context, Heads = 4, Window = 8, Block = 4, MemoryDepth = 2, PersistentTokens = 5)]", Model)]
+    [InlineData("[TitansMemory(TitansVariant.Context, Heads = 4, Window = 8, Block = 8, Momentum = false, ConvWidth = 0)]", Model)]
     [InlineData("[SlidingAttention(Heads = 64, KeyValueHeads = 8)]", "VocabSize = 128_256, Dim = 8192, Layers = 80, FeedForward = 28_672")]
     [InlineData("[LinearMemory('D', Heads = 64, KeyDim = 128, ValueDim = 256)] [SlidingAttention('A', Heads = 64, Window = 4096)]", "VocabSize = 128_256, Dim = 8192, Pattern = \"DDDADDDADDDADDDADDDADDDA DDDADDDADDDADDDADDDADDDA\"")]
     public void ParametersAndStateBytesAreThoseOfTheModel(string mixers, string model)
@@ -60,6 +65,9 @@ public class CardTests
     [InlineData("[MixtureOfMemories(Heads = 3)]", 2 * (48 * 4 + 3 * 48 * 48 + 3 * (2 * 48 * 48 + 2 * 48 * 3) + 3 * 3 * 3 * 16 * 16), 0L, null)]
     [InlineData("[MixtureOfMemories(Heads = 3, Memories = 7, Rule = MemoryRule.ScalarDecay, SharedProjections = true)]", 2 * (48 * 7 + 5 * 48 * 48 + 48 * 3 + 3 * 2 * 3 * 16 * 16), 0L, null)]
     [InlineData("[MixtureOfMemories(Heads = 3, TopK = 1, Rule = MemoryRule.Titans, SharedMemory = false)]", 2 * (48 * 4 + 5 * 48 * 48 + 3 * 48 * 3 + 3 * 3 * 16 * 16), 0L, null)]
+    [InlineData("[TitansMemory(TitansVariant.MemoryOnly, Heads = 3)]", 2 * (5 * 48 * 48 + 3 * 48 * 3 + 3 * 3 * 16 * 16), 0L, null)]
+    [InlineData("[TitansMemory(TitansVariant.Gate, Heads = 3, Window = 8, Momentum = false)]", 2 * (7 * 48 * 48 + 2 * 48 * 3 + 3 * 3 * 16 * 16 + 2 * 48 * 8), 0L, null)]
+    [InlineData("[TitansMemory(TitansVariant.Context, Heads = 3, Window = 8, Block = 8, MemoryDepth = 2)]", 2 * (10 * 48 * 48 + 3 * 48 * 3 + 3 * 18 * 16 * 16 + 2 * 48 * 16), 0L, null)]
     public void CostAndReceptiveFieldAreThoseOfTheEquations(string mixer, long mixerFlops, long flopsPerTokenOfContext, long? receptiveField)
     {
         using nn.Module<Tensor, Tensor> built = BuiltModel.New(Declarations.Model(mixer, Model), META, ScalarType.Float32);

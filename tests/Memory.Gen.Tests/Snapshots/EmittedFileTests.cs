@@ -59,6 +59,35 @@ public class EmittedFileTests
         nameof(MixtureWithSharedProjectionsLayer));
 
     [Fact]
+    public Task TitansMemoryLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[TitansMemory(TitansVariant.MemoryOnly, Heads = 4)]", name: "LongTermLayer")),
+        nameof(TitansMemoryLayer));
+
+    [Fact]
+    public Task TitansGateModel() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Model(
+            "[TitansMemory(TitansVariant.Gate, Heads = 4, Window = 64, Block = 16, MemoryDepth = 2, PersistentTokens = 8)]",
+            "VocabSize = 256, Dim = 256, Layers = 6",
+            "JournalLM")),
+        nameof(TitansGateModel));
+
+    [Fact]
+    public Task TitansLayerLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer(
+            "[TitansMemory(TitansVariant.Layer, Heads = 4, Window = 32, Attention = TitansAttention.Segmented, DecayTo = TitansDecayTarget.Initial, "
+                + "Momentum = false, AdaptiveStep = false, MaxStep = 0.5, RotaryBase = 0, PersistentTokens = 4, Persistent = TitansPersistent.KeyValue)]",
+            name: "MemoryThenAttentionLayer")),
+        nameof(TitansLayerLayer));
+
+    [Fact]
+    public Task TitansContextLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer(
+            "[TitansMemory(TitansVariant.Context, Heads = 4, Window = 64, MemoryDepth = 2, Activation = TitansActivation.Gelu, Residual = true, "
+                + "InnerClip = 1, Squash = TitansSquash.Memory, PersistentTokens = 4)]",
+            name: "SegmentLayer")),
+        nameof(TitansContextLayer));
+
+    [Fact]
     public Task DeclarationWithAMistake() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Model("[SlidingAttention(Heads = 7, Window = 0)]", name: "MistakenLM")),
         nameof(DeclarationWithAMistake));

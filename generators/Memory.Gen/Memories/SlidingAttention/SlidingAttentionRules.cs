@@ -15,8 +15,7 @@ internal static class SlidingAttentionRules
             errors.Add("MEMGEN103", "Window", Limits.Text(spec.Window.Value));
         else if (spec.Window is { } window)
             errors.CheckRange("Window", window, 1, Limits.Window);
-        if (spec.RotaryBase != 0 && errors.CheckRange("RotaryBase", spec.RotaryBase, 1, 1e12) && heads && dim > 0)
-            CheckEvenHead(spec, dim, errors);
+        errors.CheckRotary(spec.RotaryBase, heads ? spec.Heads : 0, dim);
     }
 
     private static void CheckKeyValueHeads(SlidingAttentionSpec spec, bool headsAreGood, ErrorList errors)
@@ -30,12 +29,5 @@ internal static class SlidingAttentionRules
                 Limits.Text(spec.KeyValueHeads),
                 Limits.Text(spec.Heads),
                 Limits.Text(Divisors.Below(spec.Heads, spec.KeyValueHeads)));
-    }
-
-    private static void CheckEvenHead(SlidingAttentionSpec spec, int dim, ErrorList errors)
-    {
-        int features = dim / spec.Heads;
-        if (features % 2 != 0)
-            errors.Add("MEMGEN122", errors.Spec.Has("RotaryBase") ? "RotaryBase" : "Heads", Limits.Text(features), Limits.Text(dim), Limits.Text(spec.Heads));
     }
 }

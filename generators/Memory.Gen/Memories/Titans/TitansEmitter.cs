@@ -1,0 +1,177 @@
+using System.Collections.Generic;
+using System.Linq;
+using Memory.Gen.Generators.Specs;
+using Memory.Gen.Generators.Writing;
+
+namespace Memory.Gen.Generators.Memories.Titans;
+
+/// <summary>Writes a Titans memory: the mixer of its variant, around the modules of memory and attention.</summary>
+internal sealed class TitansEmitter(TitansSpec spec, int dim) : MixerEmitter
+{
+    private readonly int headDim = dim / spec.Heads;
+
+    public override string ModuleName => TitansTexts.Name(spec.Variant);
+
+    public override string StateName => ModuleName + "State";
+
+    public override string Phrase => TitansTexts.Phrase(spec, headDim);
+
+    public override IEnumerable<string> Equations => TitansTexts.Equations(spec);
+
+    public override string Source => TitansTexts.Source(spec);
+
+    public override IEnumerable<string> Axes
+    {
+        get
+        {
+            yield return "H heads";
+            yield return "K head features";
+            if (spec.MemoryDepth > 1)
+                yield return "E hidden features of a memory";
+            if (spec.HasAttention)
+                yield return spec.IsSegmented ? "W segment" : "W window";
+            if (spec.PersistentTokens > 0)
+                yield return "P persistent tokens";
+        }
+    }
+
+    public override Size Size => TitansSize.Of(spec, dim);
+
+    public override void WriteModule(CodeWriter writer, string module, string state)
+    {
+        writer.Lines(Prose.Wrap(Prose.Capital(Phrase) + ".").Select(line => "// " + line).ToArray());
+        using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, Tensor>");
+        writer.Lines(
+            $"private const long Heads = {spec.Heads}, HeadDim = {headDim}"
+            + (spec.HasAttention ? $", Window = {spec.Window}" : "")
+            + (spec.PersistentTokens > 0 ? $", PersistentTokens = {spec.PersistentTokens};" : ";"));
+        ModulePart[] parts = Parts().ToArray();
+        ModulePart.WriteFieldsAndConstructor(writer, module, parts);
+        writer.Blank();
+        WriteForward(writer, state);
+        writer.Blank();
+        ModulePart.WriteRegistration(writer, parts);
+        writer.Blank();
+        new NeuralMemoryWriter(spec, headDim, state).Write(writer);
+        if (!spec.HasAttention)
+            return;
+        writer.Blank();
+        new TitansAttentionWriter(spec, state).Write(writer);
+    }
+
+    public override void WriteState(CodeWriter writer, string state) => TitansStateWriter.Write(writer, spec, headDim, state);
+
+    private IEnumerable<ModulePart> Parts()
+    {
+        if (spec.HasTokens)
+            yield return ModulePart.Parameter("persistent", "Initialize.Uniform([PersistentTokens, Dim], 1.0, device, dtype)", "[P, D]");
+        yield return ModulePart.Module("memory", NeuralMemoryWriter.Name);
+        if (spec.HasAttention)
+            yield return ModulePart.Module("attention", TitansAttentionWriter.Name(spec));
+        switch (spec.Variant)
+        {
+            case TitansVariant.MemoryOnly:
+                yield return ModulePart.Norm("norm", "HeadDim", "over K");
+                yield return ModulePart.Linear("gate", "Dim", "Heads * HeadDim", "D -> H*K");
+                break;
+            case TitansVariant.Layer:
+                yield return ModulePart.Norm("memory_norm", "HeadDim", "over K");
+                yield return ModulePart.Linear("memory_gate", "Dim", "Heads * HeadDim", "D -> H*K");
+                yield return ModulePart.Linear("memory_output", "Heads * HeadDim", "Dim", "H*K -> D");
+                yield return ModulePart.Norm("attention_norm", "Dim", "over D");
+                break;
+            default:
+                if (spec.Variant == TitansVariant.Context)
+                    yield return ModulePart.Norm("recall_norm", "HeadDim", "over K");
+                yield return ModulePart.Norm("memory_norm", "HeadDim", "over K");
+                yield return ModulePart.Norm("attention_norm", "HeadDim", "over K");
+                break;
+        }
+
+        yield return ModulePart.Linear("output", "Heads * HeadDim", "Dim", "H*K -> D", isPublic: true);
+    }
+
+    private void WriteForward(CodeWriter writer, string state)
+    {
+        if (spec.Variant == TitansVariant.Context)
+        {
+            WriteContext(writer, state);
+            return;
+        }
+
+        using (writer.Block("public override Tensor forward(Tensor x, LayerState? layer)"))
+            writer.Lines(
+            [
+                "using var scope = torch.NewDisposeScope();",
+                $"var state = ({state}?)layer;",
+                spec.HasTokens ? Tokens : null,
+                .. Body(),
+            ]);
+        if (spec.Variant == TitansVariant.Layer)
+            WriteShown(writer);
+    }
+
+    private const string Tokens = "Tensor tokens = persistent.unsqueeze(0);  // [1, P, D]";
+
+    private string Persistent => spec.HasTokens ? ", tokens" : "";
+
+    private string Gated => spec.Squash == TitansSquash.Attention
+        ? "attention_norm.call(y).sigmoid() * memory_norm.call(m)"
+        : "attention_norm.call(y) * memory_norm.call(m).sigmoid()";
+
+    private IEnumerable<string> Body()
+    {
+        switch (spec.Variant)
+        {
+            case TitansVariant.MemoryOnly:
+                yield return $"Tensor m = memory.Read(x{Persistent}, state);  // [B, T, H, K]";
+                yield return "Tensor o = norm.call(m).flatten(2) * gate.call(x).silu();  // [B, T, H*K]";
+                break;
+            case TitansVariant.Gate:
+                yield return $"Tensor y = attention.Read(x{Persistent}, state);  // [B, T, H, K]";
+                yield return $"Tensor m = memory.Read(x{Persistent}, state);  // [B, T, H, K]";
+                yield return $"Tensor o = ({Gated}).flatten(2);  // [B, T, H*K]";
+                break;
+            default:
+                yield return spec.HasTokens
+                    ? "var (recalled, m) = memory.Read(x, tokens, state);  // [1, P, H, K], [B, T, H, K]"
+                    : "Tensor m = memory.Read(x, state);  // [B, T, H, K]";
+                yield return $"Tensor o = attention.Read(Shown(x, m){(spec.HasTokens ? ", Shown(tokens, recalled)" : "")}, state).flatten(2);  // [B, T, H*K]";
+                break;
+        }
+
+        yield return "return output.call(o).MoveToOuterDisposeScope();  // [B, T, D]";
+    }
+
+    private static void WriteShown(CodeWriter writer)
+    {
+        writer.Lines("", "// What the attention is shown of the memory.");
+        using CodeWriter.Scope method = writer.Block("private Tensor Shown(Tensor x, Tensor m)");
+        writer.Lines(
+            "Tensor gated = memory_norm.call(m).flatten(2) * memory_gate.call(x).silu();  // [B, T, H*K]",
+            "return attention_norm.call(memory_output.call(gated));  // [B, T, D]");
+    }
+
+    private void WriteContext(CodeWriter writer, string state)
+    {
+        using (writer.Block("public override Tensor forward(Tensor x, LayerState? layer)"))
+            writer.Lines(
+                "using var scope = torch.NewDisposeScope();",
+                "// Segments go through a state; a call without one has its own.",
+                "using MemoryState? own = layer is null ? MemoryState.ForOneCall(x) : null;",
+                $"var state = ({state})(layer ?? new {state}(own!, \"mixer\"));",
+                spec.HasTokens ? Tokens : null,
+                "var outputs = new global::System.Collections.Generic.List<Tensor>();",
+                "foreach (SegmentSpan span in SegmentSpan.Of(x.shape[1], Window, state))",
+                $"    outputs.Add(Read(span.Of(x){Persistent}, span, state));",
+                "return output.call(torch.cat(outputs, 1)).MoveToOuterDisposeScope();  // [B, T, D]");
+        writer.Lines("", "// What a call brings of one segment; segments run one after another, for each recalls what those before it have written.");
+        string tokens = spec.HasTokens ? ", Tensor tokens" : "";
+        using (writer.Block($"private Tensor Read(Tensor x{tokens}, SegmentSpan span, {state} state)"))
+            writer.Lines(
+                "Tensor h = recall_norm.call(memory.Recall(x, span, state)).flatten(2);  // [B, T, H*K]",
+                $"Tensor y = attention.Read(x, h{Persistent}, span, state);  // [B, T, H, K]",
+                "Tensor m = memory.Read(y.flatten(2), span, state);  // [B, T, H, K]",
+                $"return ({Gated}).flatten(2);  // [B, T, H*K]");
+    }
+}

@@ -1,0 +1,160 @@
+using System.Collections.Generic;
+using System.Linq;
+using Memory.Gen.Generators.Specs;
+using Memory.Gen.Generators.Writing;
+
+namespace Memory.Gen.Generators.Memories.Titans;
+
+/// <summary>Names, words and equations of the Titans memories.</summary>
+internal static class TitansTexts
+{
+    public static string Name(TitansVariant variant) => variant switch
+    {
+        TitansVariant.MemoryOnly => "LongTermMemory",
+        TitansVariant.Context => "MemoryAsContext",
+        TitansVariant.Gate => "MemoryAsGate",
+        _ => "MemoryAsLayer",
+    };
+
+    public static string Phrase(TitansSpec spec, int headDim)
+    {
+        string window = spec.IsSegmented
+            ? "attention within segments of " + Prose.Count(spec.Window, "token")
+            : "attention over the last " + Prose.Count(spec.Window, "token");
+        string words = spec.Variant switch
+        {
+            TitansVariant.MemoryOnly => "a neural memory that learns while it reads",
+            TitansVariant.Context => "memory as context: " + window + " also reads what a neural memory recalls, and is written into it",
+            TitansVariant.Gate => spec.Squash == TitansSquash.Attention
+                ? "memory as gate: " + window + " gates what a neural memory recalls"
+                : "memory as gate: " + window + ", gated by what a neural memory recalls",
+            _ => "memory as layer: " + window + " of what a neural memory recalls",
+        };
+        words += ", " + Prose.Count(spec.Heads, "head") + " of " + Prose.Count(headDim, "feature") + ", ";
+        words += spec.MemoryDepth == 1
+            ? "each memory a matrix"
+            : "each memory a network of " + Prose.Count(spec.MemoryDepth, "layer") + " with hidden width " + Prose.Count(spec.Expansion * headDim);
+        if (spec.Residual)
+            words += " behind a residual";
+        words += spec.Block == 1 ? ", written token by token" : ", written in blocks of " + Prose.Count(spec.Block, "token");
+        if (spec.HasConvolution)
+            words += ", convolutions over " + Prose.Count(spec.ConvWidth, "token");
+        if (spec.PersistentTokens > 0)
+            words += ", " + Prose.Count(spec.PersistentTokens, spec.HasTokens ? "persistent token" : "persistent key") + (spec.HasTokens ? "" : " with values");
+        return words;
+    }
+
+    public static IEnumerable<string> Equations(TitansSpec spec)
+    {
+        bool context = spec.Variant == TitansVariant.Context;
+        string source = context ? "y_t" : "x_t";
+        yield return Update(spec);
+        yield return Gradient(spec);
+        yield return $"m_t = f(q_t; {(spec.Reads == TitansRead.AfterWrite ? "M_t" : "M_c")}),   f(x; M) = {Network(spec)}";
+        string convolved = spec.HasConvolution ? $"SiLU(conv(W {source}))" : "W " + source;
+        yield return spec.UnitLength
+            ? $"q_t, k_t = unit({convolved}),   v_t = {convolved}"
+            : $"q_t, k_t, v_t = {convolved}";
+        yield return Gates(spec, source);
+        if (context)
+            yield return $"h_t = RMSNorm(f({(spec.UnitLength ? "unit" : "")}({convolved.Replace("y_t", "x_t")}); M_s)),   M_s the memory that its segment of {Prose.Count(spec.Window, "token")} began with";
+        if (spec.HasAttention)
+            yield return Attention(spec);
+        yield return spec.Variant switch
+        {
+            TitansVariant.MemoryOnly => "o_t = W (RMSNorm(m_t) * SiLU(W x_t))",
+            TitansVariant.Layer => "o_t = W y_t,   z_t = RMSNorm(W (RMSNorm(m_t) * SiLU(W x_t)))",
+            _ => spec.Squash == TitansSquash.Attention
+                ? "o_t = W (sigmoid(RMSNorm(y_t)) * RMSNorm(m_t))"
+                : "o_t = W (RMSNorm(y_t) * sigmoid(RMSNorm(m_t)))",
+        };
+    }
+
+    public static string Source(TitansSpec spec)
+    {
+        string sections = spec.Variant switch
+        {
+            TitansVariant.MemoryOnly => "sections 3.1 and 3.2",
+            TitansVariant.Context => "sections 3.1, 3.2 and 4.1",
+            TitansVariant.Gate => "sections 3.1, 3.2 and 4.2",
+            _ => "sections 3.1, 3.2 and 4.3",
+        };
+        string ours = string.Join("; ", Ours(spec));
+        return "Behrouz, Zhong, Mirrokni: Titans: Learning to Memorize at Test Time (arXiv 2501.00663), " + sections
+            + (spec.PersistentTokens > 0 ? ", persistent memory: 3.3" : "")
+            + (spec.Residual ? "; residual: Sun et al.: Learning to (Learn at Test Time) (arXiv 2407.04620)" : "")
+            + (spec.HasPositions ? "; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4" : "")
+            + (ours.Length > 0 ? ".\nOurs: " + ours : "") + ".";
+    }
+
+    // Where the paper is silent, or where its letter would not work.
+    private static IEnumerable<string> Ours(TitansSpec spec)
+    {
+        if (spec.Momentum)
+            yield return "the factor 1 - eta_t, so that all that one write sets going adds up to at most " + Limits.Text(spec.MaxStep);
+        if (spec.Variant == TitansVariant.Context)
+            yield return "a token attends to what was recalled for tokens up to itself and reads back what was written up to itself; read by the letter, the equations let it see its segment's future";
+        if (spec.Variant == TitansVariant.Layer)
+            yield return "the norm before the attention";
+        if (spec.IsGated && spec.Squash == TitansSquash.Attention)
+            yield return "the sigmoid on the attention's side, which learns more reliably";
+        if (spec.Forgetting && spec.Decay == TitansDecay.BeforeGradient)
+            yield return "forgetting before the gradient, as in the gated delta rule (arXiv 2412.06464)";
+        if (spec.Forgetting && spec.DecayTo == TitansDecayTarget.Initial)
+            yield return "forgetting toward M_0";
+        if (spec.InnerClip > 0)
+            yield return "the bound on G_t";
+    }
+
+    private static string Update(TitansSpec spec)
+    {
+        string kept = !spec.Forgetting ? "M_{t-1}"
+            : spec.DecayTo == TitansDecayTarget.Initial ? "M_0 + (1 - alpha_t) (M_{t-1} - M_0)"
+            : "(1 - alpha_t) M_{t-1}";
+        return spec.Momentum
+            ? $"S_t = eta_t S_{{t-1}} - theta_t G_t,   M_t = {kept} + S_t"
+            : $"M_t = {kept} - theta_t G_t";
+    }
+
+    private static string Gradient(TitansSpec spec)
+    {
+        bool fades = spec.Forgetting && spec.Decay == TitansDecay.BeforeGradient;
+        string anchor = spec.Block == 1 && spec.Reads == TitansRead.AfterWrite ? "M_{t-1}" : "M_c";
+        string text = $"G_t = grad 1/2 |f(k_t; {anchor}) - v_t|^2";
+        if (anchor == "M_c")
+            text += $",   M_c the memory that its block of {Prose.Count(spec.Block, "token")} began with";
+        if (fades)
+            text += ", faded up to t";
+        return spec.InnerClip > 0 ? text + $",   |G_t| at most {Limits.Text(spec.InnerClip)}" : text;
+    }
+
+    private static string Network(TitansSpec spec)
+    {
+        string phi = spec.Activation.ToString().ToLowerInvariant();
+        string network = spec.MemoryDepth == 1
+            ? "M^T x"
+            : Enumerable.Range(2, spec.MemoryDepth - 1).Aggregate("M_1^T x", (inner, l) => $"M_{l}^T {phi}({inner})");
+        return spec.Residual ? $"x + gamma * LayerNorm({network})" : network;
+    }
+
+    private static string Gates(TitansSpec spec, string source)
+    {
+        string sigmoid = $"sigmoid(W {source} + b)";
+        string factor = spec.MaxStep == 1 ? "" : Limits.Text(spec.MaxStep) + " ";
+        string text = "theta_t = " + factor + (spec.Momentum ? "(1 - eta_t) " : "") + (spec.AdaptiveStep ? sigmoid : "sigmoid(b)");
+        if (spec.Momentum)
+            text += $",   eta_t = {Limits.Text(spec.MaxMomentum)} {sigmoid}";
+        if (spec.Forgetting)
+            text += ",   alpha_t = " + sigmoid;
+        return text;
+    }
+
+    private static string Attention(TitansSpec spec)
+    {
+        string source = spec.Variant == TitansVariant.Layer ? "z" : "x";
+        string seen = spec.Variant == TitansVariant.Context ? "h_j and x_j" : source + "_j";
+        string past = spec.IsSegmented ? "j <= t in its segment" : "t - W < j <= t";
+        string positions = !spec.HasPositions ? "" : spec.PersistentTokens > 0 ? ",   rotary positions, none for P" : ",   rotary positions";
+        return $"y_t = softmax attention of {source}_t to {(spec.PersistentTokens > 0 ? "P, " : "")}{seen},   {past}{positions}";
+    }
+}
