@@ -113,13 +113,21 @@ public sealed class Routing
     /// P_m the mean of softmax(logits)_m. It is K when all get the same; only P has a gradient.
     /// </summary>
     /// <remarks>Fedus, Zoph, Shazeer: Switch Transformers (arXiv 2101.03961), section 2.2, over K choices.</remarks>
-    /// <returns>A number <c>[]</c>; 0 without tokens.</returns>
-    public Tensor BalanceLoss()
+    /// <param name="padding">bool <c>[B, T]</c>, true at tokens that do not count; null where all do.</param>
+    /// <returns>A number <c>[]</c>; 0 without tokens that count.</returns>
+    public Tensor BalanceLoss(Tensor? padding = null)
     {
         using var scope = NewDisposeScope();
-        if (B * T == 0) return zeros([], dtype: logits.dtype, device: logits.device).MoveToOuterDisposeScope();
-        Tensor shares = lengths.sum(1).to(logits.dtype) / (B * T), probabilities = logits.softmax(2).mean([0, 1]);
-        return (M * (shares * probabilities).sum()).MoveToOuterDisposeScope();
+        Tensor probabilities = logits.softmax(2), used = lengths.sum(1).to(logits.dtype), tokens = used.sum() / K;
+        if (padding is not null)
+        {
+            Tensor left = padding.unsqueeze(2), counting = left.logical_not().to(logits.dtype);
+            probabilities = probabilities.masked_fill(left, 0);
+            used = zeros([B, T, M], dtype: logits.dtype, device: logits.device).scatter_(2, Choices, counting.expand(B, T, K)).sum([0, 1]);
+            tokens = counting.sum();
+        }
+
+        return (M * (used * probabilities.sum([0, 1])).sum() / tokens.clamp_min(1).square()).MoveToOuterDisposeScope();
     }
 
     /// <summary>The states of all segments, or at one token a row of those that get one.</summary>

@@ -13,6 +13,9 @@ public abstract class LayerState(MemoryState owner, string prefix)
     /// <summary>The same as numbers; they are read from the device once a call.</summary>
     public IReadOnlyList<long> RowPositions => owner.RowPositions;
 
+    /// <summary>bool <c>[B, T]</c>, true at tokens of this call that do not count in a loss; null where all do.</summary>
+    public Tensor? Padding => owner.Padding;
+
     /// <summary>Adds a number to <see cref="MemoryState.AuxiliaryLoss"/> of this call.</summary>
     /// <param name="loss"><c>[]</c>. The state takes it over.</param>
     /// <exception cref="InvalidOperationException">No transaction is open.</exception>

@@ -11,7 +11,7 @@ namespace Memory.Gen.Runtime;
 public abstract class MemoryState : IDisposable
 {
     private readonly List<StateTensor> tensors = [];
-    private Tensor? positions, auxiliaryLoss, pendingLoss;
+    private Tensor? positions, padding, auxiliaryLoss, pendingLoss;
     private long[]? rowPositions;
     private bool disposed;
 
@@ -78,6 +78,9 @@ public abstract class MemoryState : IDisposable
         }
     }
 
+    /// <summary>Tokens of the present call that <see cref="MarkPadding"/> named, <c>[B, T]</c>; null where it named none.</summary>
+    internal Tensor? Padding => padding;
+
     /// <summary><see cref="Positions"/> as numbers.</summary>
     internal IReadOnlyList<long> RowPositions
     {
@@ -106,8 +109,24 @@ public abstract class MemoryState : IDisposable
         if (batch != Batch)
             throw new ArgumentException($"The input has {batch} rows but this state of {Model} has {Batch}; make one with NewState({batch}).", nameof(batch));
         ArgumentOutOfRangeException.ThrowIfNegative(tokens);
+        if (padding is not null && !padding.shape.SequenceEqual([batch, tokens]))
+            throw new ArgumentException($"The padding marked is [{string.Join(", ", padding.shape)}], but the call reads [{batch}, {tokens}] tokens.", nameof(tokens));
         InTransaction = true;
         return new StateTransaction(this, tokens);
+    }
+
+    /// <summary>
+    /// Names tokens of the next call that only fill up its rows. They are read as any others, but do not count in
+    /// <see cref="AuxiliaryLoss"/>.
+    /// </summary>
+    /// <param name="tokens">bool <c>[B, T]</c>, true at padding. The state takes it over; it holds for one call.</param>
+    /// <exception cref="ArgumentException">It is no bool tensor.</exception>
+    public void MarkPadding(Tensor tokens)
+    {
+        RequireIdle();
+        if (tokens.dtype != ScalarType.Bool)
+            throw new ArgumentException($"Padding is marked with {tokens.dtype}; expected Bool.", nameof(tokens));
+        SetPadding(tokens);
     }
 
     /// <summary>Forgets everything, in every row.</summary>
@@ -179,6 +198,7 @@ public abstract class MemoryState : IDisposable
         positions = null;
         pendingLoss?.Dispose();
         SetAuxiliaryLoss(null);
+        SetPadding(null);
         disposed = true;
         GC.SuppressFinalize(this);
     }
@@ -240,6 +260,7 @@ public abstract class MemoryState : IDisposable
         rowPositions = nextRows;
         SetAuxiliaryLoss(pendingLoss);
         pendingLoss = null;
+        SetPadding(null);
         InTransaction = false;
     }
 
@@ -249,6 +270,7 @@ public abstract class MemoryState : IDisposable
             tensor.Discard();
         pendingLoss?.Dispose();
         pendingLoss = null;
+        SetPadding(null);
         InTransaction = false;
     }
 
@@ -276,6 +298,12 @@ public abstract class MemoryState : IDisposable
     {
         auxiliaryLoss?.Dispose();
         auxiliaryLoss = next?.DetachFromDisposeScope();
+    }
+
+    private void SetPadding(Tensor? next)
+    {
+        padding?.Dispose();
+        padding = next?.DetachFromDisposeScope();
     }
 
     private void RequireIdle()

@@ -74,7 +74,7 @@ public static class RecallTrainer
         Tensor mean = CrossEntropy.Apply(logits.view(batch.Targets.Length, -1), tensor(batch.Targets, device: state.Device), RecallBatch.Ignored);
         double loss = mean.to(ScalarType.Float64).item<double>();
         ((nn.Module)model).zero_grad();
-        mean.backward();
+        (state.AuxiliaryLoss is { } auxiliary ? mean + auxiliary : mean).backward();
         double norm = optimization.GradientNorm();
         if (double.IsFinite(norm)) optimization.Step(learningRate, Math.Min(1, clip / (norm + 1e-6)));
         return (loss, norm);

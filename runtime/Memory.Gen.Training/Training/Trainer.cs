@@ -158,6 +158,7 @@ public sealed class Trainer : IDisposable
             if (batch.Starts.Length > 0) state.Reset(batch.Starts);
             Tensor inputs = tensor(batch.Inputs, device: state.Device).view(options.Batch, options.Window);
             Tensor targets = tensor(batch.Targets, device: state.Device);
+            state.MarkPadding(targets.eq(DocumentBatches.Ignored).view(inputs.shape));
             Tensor logits = model.Prefill(inputs, state);
             Tensor mean = CrossEntropy.Apply(logits.view(targets.shape[0], -1), targets, DocumentBatches.Ignored);
             loss = mean.to(ScalarType.Float64).item<double>();

@@ -112,6 +112,18 @@ public sealed class RoutingTests : IDisposable
     }
 
     [Fact]
+    public void PaddingDoesNotCountInTheBalanceLoss()
+    {
+        Tensor text = Normal(1, 6, 4).requires_grad_(), fill = full([1, 3, 4], double.NaN, dtype: ScalarType.Float64);
+        Tensor padding = tensor(new[] { false, false, true, true, false, false, true, false, false }).view(1, 9);
+        Tensor padded = cat([text.narrow(1, 0, 2), fill.narrow(1, 0, 2), text.narrow(1, 2, 2), fill.narrow(1, 2, 1), text.narrow(1, 4, 2)], 1);
+        Tensor expected = Routing.TopK(text, 2).BalanceLoss(), actual = Routing.TopK(padded, 2).BalanceLoss(padding);
+        Assert.Equal(expected.item<double>(), actual.item<double>(), 13);
+        Models.Numbers.Near(autograd.grad([expected], [text])[0], autograd.grad([actual], [text])[0], 1e-14, "gradient");
+        Assert.Equal(0, Routing.TopK(text.detach(), 2).BalanceLoss(ones([1, 6], dtype: ScalarType.Bool)).item<double>());
+    }
+
+    [Fact]
     public void SixteenBitLogitsAreWeighedInFloat32()
     {
         Routing route = Routing.TopK(Normal(2, 5, 4).to(ScalarType.BFloat16), 2);

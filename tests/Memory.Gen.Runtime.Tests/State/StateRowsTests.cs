@@ -147,6 +147,20 @@ public sealed class StateRowsTests : IDisposable
         Assert.Throws<ArgumentException>(() => Advance(state, Rows([[1, 2]])));
     }
 
+    [Fact]
+    public void PaddingIsMarkedForOneCall()
+    {
+        using var state = new SlotState();
+        state.MarkPadding(zeros([2, 1], dtype: ScalarType.Bool));
+        using (state.Begin(2, 1))
+            Assert.NotNull(state.Layer.Padding);
+        using (state.Begin(2, 1))
+            Assert.Null(state.Layer.Padding);
+        state.MarkPadding(zeros([2, 3], dtype: ScalarType.Bool));
+        Assert.Contains("[2, 3]", Assert.Throws<ArgumentException>(() => state.Begin(2, 1)).Message);
+        Assert.Throws<ArgumentException>(() => state.MarkPadding(zeros([2, 1])));
+    }
+
     private static void Advance(SlotState state, params Tensor[] losses)
     {
         using var step = state.Begin(2, 1);

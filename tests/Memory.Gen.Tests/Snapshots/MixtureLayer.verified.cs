@@ -178,7 +178,7 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             long B = x.shape[0], T = x.shape[1];
             Routing route = Routing.TopK(router.call(x), TopK);  // [R, L] below: [1, B*T*TopK], or [B*TopK, 1] where T is 1
             if (state is not null && torch.is_grad_enabled())
-                state.AddLoss(BalanceLoss * route.BalanceLoss());
+                state.AddLoss(BalanceLoss * route.BalanceLoss(state.Padding));
 
             Tensor q = query.call(x);       // [B, T, H*K], for every memory
             Tensor rows = route.Gather(x);  // [R, L, D], the tokens of each memory together

@@ -34,7 +34,7 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
             "long B = x.shape[0], T = x.shape[1];",
             "Routing route = Routing.TopK(router.call(x), TopK);  // [R, L] below: [1, B*T*TopK], or [B*TopK, 1] where T is 1",
             spec.BalanceLoss > 0 ? "if (state is not null && torch.is_grad_enabled())" : null,
-            spec.BalanceLoss > 0 ? "    state.AddLoss(BalanceLoss * route.BalanceLoss());" : null,
+            spec.BalanceLoss > 0 ? "    state.AddLoss(BalanceLoss * route.BalanceLoss(state.Padding));" : null,
             "");
         writer.Lines(spec.SharedProjections
             ?
