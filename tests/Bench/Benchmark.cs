@@ -36,6 +36,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
         console.WriteLine($"Freed memory kept: {HostMemory.Kept}.");
         Operators(peaks, python);
         Models(python);
+        Decode(python);
         SmallCall(python);
         Directory.CreateDirectory(folder);
         string path = Path.Combine(folder, "result.json");
@@ -109,6 +110,27 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
             table.AddRow(name, $"{before:F0}, {after:F0}", Show(torch, "F0"), torch is { } t ? $"{ours / t:F2}x" : "");
         }
         if (table.Rows.Count > 0) console.Write(table);
+    }
+
+    private void Decode(PythonBaseline? python)
+    {
+        const string Name = "decode/gated_delta";
+        const int StepsEach = 40; // a step takes a few hundred times less than one of training
+        if (!settings.Wants(Name)) return;
+        using var model = new GatedDeltaBench();
+        int steps = StepsEach * settings.Steps;
+        var before = DecodeCase.Run(model, steps);
+        double? torch = python?.Lines("torch_decode.py", "--steps", $"{steps}", "--threads", $"{settings.Threads}")
+            .Select(l => (double?)l.GetProperty("tokens_per_second").GetDouble()).FirstOrDefault();
+        var after = DecodeCase.Run(model, steps);
+        double ours = (before.TokensPerSecond + after.TokensPerSecond) / 2, error = Math.Max(before.Error, after.Error);
+        bool correct = error <= AllowedError;
+        allCorrect &= correct;
+        rows.Add(new()
+        {
+            ["op"] = Name, ["threads"] = settings.Threads, ["error"] = error, ["tokens_per_second"] = correct ? ours : null, ["torch_tokens_per_second"] = torch, ["torch_environment"] = Settings(python),
+        });
+        console.WriteLine($"Decoding, batch 1: {before.TokensPerSecond:F0}, {after.TokensPerSecond:F0} tokens/s here, {Show(torch, "F0")} in Python, {Ratio(ours, torch ?? double.NaN, correct && torch is not null)}; error {error:E1}.");
     }
 
     private void SmallCall(PythonBaseline? python)
