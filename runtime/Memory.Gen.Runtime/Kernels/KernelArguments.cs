@@ -38,6 +38,7 @@ internal unsafe struct KernelTensor
     /// <summary>The tensor itself where its last axis is contiguous, else a copy of it.</summary>
     public static Tensor Dense(Tensor tensor)
     {
+        if (tensor.is_contiguous()) return tensor;
         long[] strides = tensor.stride();
         return strides.Length == 0 || strides[^1] == 1 || tensor.shape[^1] <= 1 ? tensor : tensor.contiguous();
     }

@@ -10,7 +10,7 @@ namespace Memory.Gen.Runtime.Operators;
 public static class Projection
 {
     private const string Name = "linear";
-    private const string LeadingAxes = "ABCDEFGH", OutputAxes = "JKLMNPQR";
+    private const string OutputAxes = "JKLMNPQR";
 
     /// <summary>One linear map.</summary>
     /// <param name="x"><c>[..., in]</c>.</param>
@@ -87,15 +87,13 @@ public static class Projection
     public static Tensor[] Apply(Tensor x, Tensor[] weights, OperatorForm? form = null)
     {
         var door = new FrontDoor(Name);
-        FrontDoor.Required(Name, nameof(x), x);
-        long axes = x.IsInvalid ? 1 : x.dim();
-        if (axes < 1 || axes > LeadingAxes.Length + 1) throw new ArgumentException($"{Name}: x has {axes} axes; expected 1 to {LeadingAxes.Length + 1}.", nameof(x));
+        string axes = LastAxis.Names(Name, x, 'I');
         if (weights.Length < 1 || weights.Length > OutputAxes.Length)
         {
             throw new ArgumentException($"{Name}: there are {weights.Length} weights; expected 1 to {OutputAxes.Length}.", nameof(weights));
         }
 
-        door.Value(nameof(x), x, LeadingAxes[..(int)(axes - 1)] + "I");
+        door.Value(nameof(x), x, axes);
         for (int i = 0; i < weights.Length; i++) door.Value($"weights[{i}]", weights[i], $"{OutputAxes[i]}I");
         return OperatorForms.Choose(Name, form, () => ProjectionKernel.Refusal(door)) == OperatorForm.Native
             ? ProjectionKernel.Run(x, weights)

@@ -16,7 +16,7 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
     public static Tensor[] Run(Tensor x, Tensor[] weights)
     {
         using var scope = NewDisposeScope();
-        Tensor[] y = [.. Apply(None, [x.is_contiguous() ? x : x.contiguous(), .. weights])];
+        Tensor[] y = [.. Apply(None, [LastAxis.Contiguous(x), .. weights])];
         foreach (Tensor each in y) each.MoveToOuterDisposeScope();
         return y;
     }
@@ -40,7 +40,7 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
     protected override void Backward(Tensor?[] upstream, Tensor?[] inputs, List<Tensor> kept, Tensor?[] gradients, object options)
     {
         LinearArguments args = Arguments(inputs);
-        Tensor?[] dense = Array.ConvertAll(upstream, each => each is null || each.is_contiguous() ? each : each.contiguous());
+        Tensor?[] dense = Array.ConvertAll(upstream, each => each is null ? null : LastAxis.Contiguous(each));
         args.GradX = KernelTensor.Rows(gradients[0]);
         for (int i = 0; i < args.Count; i++)
         {
@@ -59,7 +59,7 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
         LinearArguments args = new()
         {
             Header = KernelHeader.Of<LinearArguments>(),
-            Rows = Size(x.shape.AsSpan()[..^1]), InFeatures = features, Count = inputs.Length - 1, X = KernelTensor.Rows(x),
+            Rows = Count(x.shape.AsSpan()[..^1]), InFeatures = features, Count = inputs.Length - 1, X = KernelTensor.Rows(x),
         };
         for (int i = 0; i < args.Count; i++)
         {
@@ -70,7 +70,8 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
         return args;
     }
 
-    private static long Size(ReadOnlySpan<long> shape)
+    // Rows count even where they have no features: their outputs are zero then.
+    private static long Count(ReadOnlySpan<long> shape)
     {
         long size = 1;
         foreach (long axis in shape) size *= axis;

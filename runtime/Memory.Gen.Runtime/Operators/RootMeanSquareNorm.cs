@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using TorchSharp;
 using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
@@ -34,27 +35,20 @@ public static class RootMeanSquareNorm
 
     private static Tensor Run(Tensor x, Tensor weight, Tensor? gate, double eps, OperatorForm? form)
     {
-        using var scope = NewDisposeScope();
-        Tensor rows = LastAxis.Rows(Name, x);
         var door = new FrontDoor(Name);
-        door.Value(nameof(x), rows, "ND");
+        string axes = LastAxis.Names(Name, x);
+        door.Value(nameof(x), x, axes);
         door.Value(nameof(weight), weight, "D");
-        Tensor? gates = gate is null ? null : LastAxis.Rows(Name, gate);
-        if (gates is not null) door.Value(nameof(gate), gates, "ND");
+        if (gate is not null) door.Value(nameof(gate), gate, axes);
         door.AtLeastOne('D');
         door.Finite(nameof(eps), eps);
-        Tensor y;
-        if (OperatorForms.Choose(Name, form, () => NormKernel.Refusal(door)) == OperatorForm.Native)
-        {
-            y = NormKernel.Run(rows, weight, gates, eps);
-        }
-        else
-        {
-            y = Function.Run(new Options(eps), rows.to(door.Accumulation), weight.to(door.Accumulation))[0];
-            if (gates is not null) y = y * gates.silu();
-        }
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => NormKernel.Refusal(door));
 
-        return y.to(door.Dtype).view(x.shape).MoveToOuterDisposeScope();
+        using var scope = NewDisposeScope();
+        if (chosen == OperatorForm.Native) return NormKernel.Run(x, weight, gate, eps).MoveToOuterDisposeScope();
+        Tensor y = Function.Run(new Options(eps), LastAxis.Rows(x).to(door.Accumulation), weight.to(door.Accumulation))[0].view(x.shape);
+        if (gate is not null) y = y * gate.silu();
+        return y.to(door.Dtype).MoveToOuterDisposeScope();
     }
 
     private sealed record Options(double Eps);
@@ -85,13 +79,24 @@ public static class RootMeanSquareNorm
 /// <summary>Operators that work row by row along the last axis.</summary>
 internal static class LastAxis
 {
-    /// <summary><c>[..., D]</c> as contiguous rows <c>[N, D]</c>.</summary>
-    public static Tensor Rows(string name, Tensor? x)
+    private const string Leading = "STUVWXYZ";
+
+    /// <summary>Letters for the axes of <c>[..., last]</c>, for the front door.</summary>
+    public static string Names(string name, [NotNull] Tensor? x, char last = 'D')
     {
         FrontDoor.Required(name, nameof(x), x);
         if (x.IsInvalid) throw new ArgumentException($"{name}: x was disposed.", nameof(x));
-        if (x.dim() == 0) throw new ArgumentException($"{name}: x has no axes; expected [..., D].", nameof(x));
-        long last = x.shape[^1];
-        return x.reshape(last == 0 ? 0 : x.numel() / last, last);
+        long axes = x.dim();
+        if (axes < 1 || axes > Leading.Length + 1) throw new ArgumentException($"{name}: x has {axes} axes; expected [..., {last}], 1 to {Leading.Length + 1}.", nameof(x));
+        return Leading[..(int)(axes - 1)] + last;
     }
+
+    /// <summary><c>[..., D]</c> as rows <c>[N, D]</c>.</summary>
+    public static Tensor Rows(Tensor x) => x.reshape(Count(x), x.shape[^1]);
+
+    /// <summary>N of the rows <c>[N, D]</c>.</summary>
+    public static long Count(Tensor x) => x.shape[^1] is > 0 and var last ? x.numel() / last : 0;
+
+    /// <summary>Where the rows lie one behind the other: <paramref name="x"/> itself, or a copy.</summary>
+    public static Tensor Contiguous(Tensor x) => x.is_contiguous() ? x : x.contiguous();
 }

@@ -12,13 +12,14 @@ internal sealed class NormKernel : KernelFunction<NormKernel, NormKernel.Options
 
     public static string? Refusal(FrontDoor door) => Kernel.Refusal(door);
 
-    public static Tensor Run(Tensor rows, Tensor weight, Tensor? gate, double eps) => Apply(new Options(eps), rows, weight, gate)[0];
+    public static Tensor Run(Tensor x, Tensor weight, Tensor? gate, double eps) =>
+        Apply(new Options(eps), LastAxis.Contiguous(x), weight, gate is null ? null : LastAxis.Contiguous(gate))[0];
 
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)
     {
         NormArguments args = Arguments(inputs, options);
-        Tensor y = torch.empty([args.Rows, args.Features], dtype: ScalarType.Float32);
-        args.Y = KernelTensor.Of(y);
+        Tensor y = torch.empty(inputs[0]!.shape, dtype: ScalarType.Float32);
+        args.Y = KernelTensor.Rows(y);
         Kernel.Forward(args);
         return [y];
     }
@@ -26,21 +27,23 @@ internal sealed class NormKernel : KernelFunction<NormKernel, NormKernel.Options
     protected override void Backward(Tensor?[] upstream, Tensor?[] inputs, List<Tensor> kept, Tensor?[] gradients, Options options)
     {
         NormArguments args = Arguments(inputs, options);
-        args.GradY = KernelTensor.Of(upstream[0]);
-        args.GradX = KernelTensor.Of(gradients[0]);
+        Tensor dY = LastAxis.Contiguous(upstream[0]!);
+        args.GradY = KernelTensor.Rows(dY);
+        args.GradX = KernelTensor.Rows(gradients[0]);
         args.GradWeight = KernelTensor.Of(gradients[1]);
-        args.GradGate = KernelTensor.Of(gradients[2]);
+        args.GradGate = KernelTensor.Rows(gradients[2]);
         Kernel.Backward(args);
+        GC.KeepAlive(dY);
     }
 
     private static NormArguments Arguments(Tensor?[] inputs, Options options)
     {
-        long[] shape = inputs[0]!.shape;
+        Tensor x = inputs[0]!;
         return new()
         {
             Header = KernelHeader.Of<NormArguments>(),
-            Rows = shape[0], Features = shape[1], Epsilon = options.Eps,
-            X = KernelTensor.Of(inputs[0]), Weight = KernelTensor.Of(inputs[1]), Gate = KernelTensor.Of(inputs[2]),
+            Rows = LastAxis.Count(x), Features = x.shape[^1], Epsilon = options.Eps,
+            X = KernelTensor.Rows(x), Weight = KernelTensor.Of(inputs[1]), Gate = KernelTensor.Rows(inputs[2]),
         };
     }
 
@@ -54,13 +57,13 @@ internal sealed class UnitLengthKernel : KernelFunction<UnitLengthKernel, UnitLe
 
     public static string? Refusal(FrontDoor door) => Kernel.Refusal(door);
 
-    public static Tensor Run(Tensor rows, double eps) => Apply(new Options(eps), rows)[0];
+    public static Tensor Run(Tensor x, double eps) => Apply(new Options(eps), LastAxis.Contiguous(x))[0];
 
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)
     {
         UnitLengthArguments args = Arguments(inputs, options);
-        Tensor y = torch.empty([args.Rows, args.Features], dtype: ScalarType.Float32);
-        args.Y = KernelTensor.Of(y);
+        Tensor y = torch.empty(inputs[0]!.shape, dtype: ScalarType.Float32);
+        args.Y = KernelTensor.Rows(y);
         Kernel.Forward(args);
         return [y];
     }
@@ -68,18 +71,20 @@ internal sealed class UnitLengthKernel : KernelFunction<UnitLengthKernel, UnitLe
     protected override void Backward(Tensor?[] upstream, Tensor?[] inputs, List<Tensor> kept, Tensor?[] gradients, Options options)
     {
         UnitLengthArguments args = Arguments(inputs, options);
-        args.GradY = KernelTensor.Of(upstream[0]);
-        args.GradX = KernelTensor.Of(gradients[0]);
+        Tensor dY = LastAxis.Contiguous(upstream[0]!);
+        args.GradY = KernelTensor.Rows(dY);
+        args.GradX = KernelTensor.Rows(gradients[0]);
         Kernel.Backward(args);
+        GC.KeepAlive(dY);
     }
 
     private static UnitLengthArguments Arguments(Tensor?[] inputs, Options options)
     {
-        long[] shape = inputs[0]!.shape;
+        Tensor x = inputs[0]!;
         return new()
         {
             Header = KernelHeader.Of<UnitLengthArguments>(),
-            Rows = shape[0], Features = shape[1], Epsilon = options.Eps, X = KernelTensor.Of(inputs[0]),
+            Rows = LastAxis.Count(x), Features = x.shape[^1], Epsilon = options.Eps, X = KernelTensor.Rows(x),
         };
     }
 
@@ -94,13 +99,13 @@ internal sealed class SwiGluKernel : KernelFunction<SwiGluKernel, object>
 
     public static string? Refusal(FrontDoor door) => Kernel.Refusal(door);
 
-    public static Tensor Run(Tensor gate, Tensor up) => Apply(None, gate, up)[0];
+    public static Tensor Run(Tensor gate, Tensor up) => Apply(None, LastAxis.Contiguous(gate), LastAxis.Contiguous(up))[0];
 
     protected override List<Tensor> Forward(Tensor?[] inputs, object options, List<Tensor>? kept)
     {
         SwiGluArguments args = Arguments(inputs);
-        Tensor y = torch.empty([args.Rows, args.Features], dtype: ScalarType.Float32);
-        args.Y = KernelTensor.Of(y);
+        Tensor y = torch.empty(inputs[0]!.shape, dtype: ScalarType.Float32);
+        args.Y = KernelTensor.Rows(y);
         Kernel.Forward(args);
         return [y];
     }
@@ -108,19 +113,21 @@ internal sealed class SwiGluKernel : KernelFunction<SwiGluKernel, object>
     protected override void Backward(Tensor?[] upstream, Tensor?[] inputs, List<Tensor> kept, Tensor?[] gradients, object options)
     {
         SwiGluArguments args = Arguments(inputs);
-        args.GradY = KernelTensor.Of(upstream[0]);
-        args.GradGate = KernelTensor.Of(gradients[0]);
-        args.GradUp = KernelTensor.Of(gradients[1]);
+        Tensor dY = LastAxis.Contiguous(upstream[0]!);
+        args.GradY = KernelTensor.Rows(dY);
+        args.GradGate = KernelTensor.Rows(gradients[0]);
+        args.GradUp = KernelTensor.Rows(gradients[1]);
         Kernel.Backward(args);
+        GC.KeepAlive(dY);
     }
 
     private static SwiGluArguments Arguments(Tensor?[] inputs)
     {
-        long[] shape = inputs[0]!.shape;
+        Tensor x = inputs[0]!;
         return new()
         {
             Header = KernelHeader.Of<SwiGluArguments>(),
-            Rows = shape[0], Features = shape[1], Gate = KernelTensor.Of(inputs[0]), Up = KernelTensor.Of(inputs[1]),
+            Rows = LastAxis.Count(x), Features = x.shape[^1], Gate = KernelTensor.Rows(x), Up = KernelTensor.Rows(inputs[1]),
         };
     }
 }

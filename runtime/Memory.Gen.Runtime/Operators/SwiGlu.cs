@@ -23,7 +23,7 @@ public static class SwiGlu
         door.Value(nameof(up), up, axes);
         OperatorForm chosen = OperatorForms.Choose(Name, form, () => gate!.dim() == 0 ? "a number has no rows" : SwiGluKernel.Refusal(door));
         Tensor y = chosen == OperatorForm.Native
-            ? SwiGluKernel.Run(LastAxis.Rows(Name, gate), LastAxis.Rows(Name, up)).view(gate!.shape)
+            ? SwiGluKernel.Run(gate!, up)
             : gate!.silu() * up;
         return y.MoveToOuterDisposeScope();
     }

@@ -16,13 +16,14 @@ public static class UnitLength
     /// <exception cref="ArgumentException"><paramref name="x"/> has no axes or is no floating-point tensor.</exception>
     public static Tensor Apply(Tensor x, OperatorForm? form = null)
     {
-        using var scope = NewDisposeScope();
-        Tensor rows = LastAxis.Rows(Name, x);
         var door = new FrontDoor(Name);
-        door.Value(nameof(x), rows, "ND");
+        door.Value(nameof(x), x, LastAxis.Names(Name, x));
         door.AtLeastOne('D');
         OperatorForm chosen = OperatorForms.Choose(Name, form, () => UnitLengthKernel.Refusal(door));
-        Tensor y = chosen == OperatorForm.Native ? UnitLengthKernel.Run(rows, Eps) : Function.Run(Function.None, rows.to(door.Accumulation))[0];
+
+        using var scope = NewDisposeScope();
+        if (chosen == OperatorForm.Native) return UnitLengthKernel.Run(x, Eps).MoveToOuterDisposeScope();
+        Tensor y = Function.Run(Function.None, LastAxis.Rows(x).to(door.Accumulation))[0];
         return y.to(door.Dtype).view(x.shape).MoveToOuterDisposeScope();
     }
 
