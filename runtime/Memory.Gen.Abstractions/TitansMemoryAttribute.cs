@@ -99,7 +99,8 @@ public sealed class TitansMemoryAttribute : MixerAttribute
 
     /// <summary>
     /// The longest gradient that one token writes, in the norm over all weights of a head, 0 to 1,000,000; a longer one is
-    /// shortened. 0: no bound. Absent: 0.
+    /// shortened. 0: no bound, and then a long text that repeats itself can diverge unless <see cref="Block"/> is 1; 1 kept
+    /// every variant finite where it was tried. Absent: 0.
     /// </summary>
     public double InnerClip { get; set; }
 
