@@ -65,6 +65,22 @@ struct Axes<memgen_causal_conv_args> {
     static constexpr memgen_tensor A::*states[] = {&A::initial_state, &A::final_state, &A::d_final_state, &A::d_initial_state};
 };
 
+template <>
+struct Axes<memgen_titans_args> {
+    typedef memgen_titans_args A;
+    static constexpr memgen_tensor A::*tokens[] = {&A::q, &A::k, &A::v, &A::theta, &A::eta, &A::alpha, &A::o, &A::d_o, &A::d_q, &A::d_k, &A::d_v, &A::d_theta, &A::d_eta, &A::d_alpha};
+    static constexpr memgen_tensor (A::*states[])[MEMGEN_TITANS_LAYERS] = {&A::initial_weights, &A::initial_momenta, &A::final_weights, &A::final_momenta,
+                                                                          &A::d_final_weights, &A::d_final_momenta, &A::d_initial_weights, &A::d_initial_momenta};
+};
+
+inline void skip_rows(memgen_tensor& x, int64_t n) {
+    if (x.data) x.data += n * x.stride[0];
+}
+template <int Layers>
+void skip_rows(memgen_tensor (&x)[Layers], int64_t n) {
+    for (memgen_tensor& each : x) skip_rows(each, n);
+}
+
 // Sequence n as a call of its own. What is not a memgen_tensor still points to where that of all begins.
 template <class Args>
 Args sequence(const Args& a, int64_t n) {
@@ -75,8 +91,7 @@ Args sequence(const Args& a, int64_t n) {
     const int64_t start = sequence_start(a, n), row = a.segments.lengths ? (a.tokens > 0 ? start / a.tokens : 0) : n, token = start - row * a.tokens;
     for (auto field : Axes<Args>::tokens)
         if ((s.*field).data) (s.*field).data += row * (s.*field).stride[0] + token * (s.*field).stride[1];
-    for (auto field : Axes<Args>::states)
-        if ((s.*field).data) (s.*field).data += n * (s.*field).stride[0];
+    for (auto field : Axes<Args>::states) skip_rows(s.*field, n);
     return s;
 }
 

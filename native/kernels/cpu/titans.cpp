@@ -11,16 +11,31 @@ Check sizes(const char* operation, const Args* a) {
     Check check = open(operation, a);
     if (check.ok())
         check.dimension("batch", a->batch).dimension("tokens", a->tokens).dimension("heads", a->heads).dimension("layers", a->layers, 1, MostLayers).dimension("block", a->block, 1, 128)
-            .dimension("activation", a->activation, MEMGEN_TITANS_SILU, MEMGEN_TITANS_GELU);
+            .dimension("activation", a->activation, MEMGEN_TITANS_SILU, MEMGEN_TITANS_GELU).condition(a->clip >= 0, MEMGEN_INVALID_ARGUMENT, "clip is negative or not a number: expected a length, or 0 for none")
+            .segments(a->segments, a->batch, a->tokens);
     for (int64_t l = 0; check.ok() && l <= a->layers; l++) check.dimension("a width", a->dims[l], 1, 2048);
-    if (check.ok()) check.product({a->batch, a->tokens + 1, a->heads, a->dims[0] + a->dims[a->layers]}).product({a->batch, a->heads, TitansSizes(*a).state()});
+    if (check.ok()) check.product({a->batch, a->tokens + 1, a->heads, a->dims[0] + a->dims[a->layers]}).product({sequence_count(*a), a->heads, TitansSizes(*a).state()});
     return check;
 }
 
-ScratchSize scratch_size(const Args& a, bool backward) { return {0, backward ? measure<TitansBackwardScratch>(a) : measure<TitansForwardScratch>(a)}; }
+// A slice serves every sequence; which of them takes most is not always the longest.
+ScratchSize scratch_size(const Args& a, bool backward) {
+    size_t slice = 0;
+    Args own = a;
+    for (int64_t n = 0; n < sequence_count(a); n++) {
+        if (n > 0 && sequence_tokens(a, n) == own.tokens) continue;
+        own.tokens = sequence_tokens(a, n);
+        slice = std::max(slice, backward ? measure<TitansBackwardScratch>(own) : measure<TitansForwardScratch>(own));
+    }
+    return {plan_size(a), slice};
+}
+
+memgen_status run(Check& check, const Args& a, void* workspace, size_t bytes, bool backward) {
+    return check.run(a, workspace, bytes, scratch_size(a, backward), backward ? &Kernels::titans_backward : &Kernels::titans_forward, [](int64_t) { return 0; });
+}
 
 void weights(Check& check, const Args& a, const char* name, const memgen_tensor* tensors) {
-    for (int64_t l = 0; l < a.layers; l++) check.nullable(name, tensors[l], {a.batch, a.heads, a.dims[l], a.dims[l + 1]});
+    for (int64_t l = 0; l < a.layers; l++) check.nullable(name, tensors[l], {sequence_count(a), a.heads, a.dims[l], a.dims[l + 1]});
 }
 
 Check inputs(const char* operation, const Args* a) {
@@ -50,7 +65,7 @@ memgen_status memgen_titans_forward(const Args* a, void* workspace, size_t bytes
     check.required("o", a->o, {a->batch, a->tokens, a->heads, a->dims[a->layers]});
     weights(check, *a, "final_weights", a->final_weights);
     weights(check, *a, "final_momenta", a->final_momenta);
-    return check.run(*a, workspace, bytes, scratch_size(*a, false), &Kernels::titans_forward);
+    return run(check, *a, workspace, bytes, false);
 }
 
 memgen_status memgen_titans_backward(const Args* a, void* workspace, size_t bytes, void*) {
@@ -62,6 +77,6 @@ memgen_status memgen_titans_backward(const Args* a, void* workspace, size_t byte
     weights(check, *a, "d_final_momenta", a->d_final_momenta);
     weights(check, *a, "d_initial_weights", a->d_initial_weights);
     weights(check, *a, "d_initial_momenta", a->d_initial_momenta);
-    return check.run(*a, workspace, bytes, scratch_size(*a, true), &Kernels::titans_backward);
+    return run(check, *a, workspace, bytes, true);
 }
 }

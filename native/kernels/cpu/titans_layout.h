@@ -56,10 +56,12 @@ struct TitansBlock {
     float* A[MostLayers + 1];                             // inner forward on the keys: A_0 = K, A_l = phi(U_l) with U_l = A_{l-1} W_l
     float *slope[MostLayers + 1], *bend[MostLayers + 1];  // phi'(U_l), phi''(U_l)
     float *N[MostLayers + 1], *delta[MostLayers + 1];     // inner backward: before and after phi'(U_l)
-    float* D[MostLayers + 1];                             // theta delta
+    float* D[MostLayers + 1];                             // step delta
     float *X[MostLayers + 1], *read_slope[MostLayers + 1]; // read: X_0 = Q, X_l = phi(Z_l) and phi'(Z_l), but X_L = Z_L
     float *seen[MostLayers + 1], *R[MostLayers + 1];      // [block, wide] X_{l-1} times the layer's state, [block, block] X_{l-1} A_{l-1}^T
-    float *theta, *eta, *keep, *beta, *kappa, *h;         // [block]
+    float *input[MostLayers + 1], *error[MostLayers + 1]; // [block] |A_{l-1}|^2 and |delta_l|^2: factors of the gradient's squared length, where there is a clip
+    float *theta, *share, *step;                          // [block] min(1, clip / |gradient|), and theta times that
+    float *eta, *keep, *beta, *kappa, *h;                 // [block]
     float *Gamma, *Eta;                                   // [block, block] coefficients of the block's gradients
     float *scaled, *turned, *turned2, *square;            // scratch: [block, widest], [widest, block] twice, [block, block]
 
@@ -69,8 +71,9 @@ struct TitansBlock {
             if (s.wide[l] > widest) widest = s.wide[l];
             for (float** p : {&A[l], &slope[l], &bend[l], &N[l], &delta[l], &D[l], &X[l], &read_slope[l]}) *p = arena.floats(s.block * s.width[l]);
             seen[l] = arena.floats(s.block * s.wide[l]), R[l] = arena.floats(s.block * s.block);
+            input[l] = arena.floats(s.block), error[l] = arena.floats(s.block);
         }
-        for (float** p : {&theta, &eta, &keep, &beta, &kappa, &h}) *p = arena.floats(s.block);
+        for (float** p : {&theta, &share, &step, &eta, &keep, &beta, &kappa, &h}) *p = arena.floats(s.block);
         for (float** p : {&Gamma, &Eta, &square}) *p = arena.floats(s.block * s.block);
         for (float** p : {&scaled, &turned, &turned2}) *p = arena.floats(s.block * widest);
     }

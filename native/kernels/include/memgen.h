@@ -286,9 +286,11 @@ typedef struct memgen_titans_args {
     int64_t layers;                         /* L in 1 .. 4 */
     int64_t block;                          /* 1 .. 128 tokens */
     int64_t dims[MEMGEN_TITANS_LAYERS + 1]; /* d_0 .. d_L, each 1 .. 2048; layer l maps d_{l-1} to d_l */
+    memgen_segments segments;               /* states are [N, H, d_{l-1}, d_l] with it */
     int64_t activation;                     /* phi: MEMGEN_TITANS_SILU or MEMGEN_TITANS_GELU */
     int64_t reads_block_start;              /* not 0: o_t = f(q_t; W), the weights the block started with */
     int64_t momentum;                       /* 0: none, and neither eta nor a momentum below is used */
+    double clip;                            /* the longest G_t, over all layers together, a longer one being scaled down to it; 0 for none */
 
     memgen_tensor q;     /* [B, T, H, d_0] */
     memgen_tensor k;     /* [B, T, H, d_0] */

@@ -8,6 +8,8 @@ struct Problem {
     std::vector<int64_t> dims;
     bool momentum; // whether there is an initial one
     bool gelu = false, reads_block_start = false, has_eta = true, has_alpha = true;
+    double clip = 0;
+    mutable int64_t clipped = 0; // tokens that were, in all evaluations
     Values q, k, v, theta, eta, alpha, d_o;
     std::vector<Values> W, S, dW, dS;
 
@@ -58,22 +60,31 @@ struct Problem {
                     if (t % block == 0) start = weights;
                     int64_t row = (b * T + t) * H + h;
                     std::vector<Values> u = layers_of(&k[row * dims[0]], start, chain);
-                    Values delta = u.back();
-                    for (int64_t j = 0; j < dims.back(); j++) delta[j] -= v[row * dims.back() + j];
+                    std::vector<Values> inputs(layers()), deltas(layers());
+                    deltas.back() = u.back();
+                    for (int64_t j = 0; j < dims.back(); j++) deltas.back()[j] -= v[row * dims.back() + j];
+                    double square = 0;
                     for (size_t l = layers(); l-- > 0;) {
+                        inputs[l].resize(dims[l]);
                         Values below(dims[l]);
                         for (int64_t i = 0; i < dims[l]; i++) {
-                            double x = l == 0 ? k[row * dims[0] + i] : u[l - 1][i], input = l == 0 ? x : phi(x);
-                            for (int64_t j = 0; j < dims[l + 1]; j++) {
-                                size_t at = (chain * dims[l] + i) * dims[l + 1] + j;
-                                below[i] += start[l][at] * delta[j];
-                                momenta[l][at] = (has_eta ? eta[row] : 0) * momenta[l][at] - theta[row] * input * delta[j];
-                                weights[l][at] = (has_alpha ? 1 - alpha[row] : 1) * weights[l][at] + momenta[l][at];
-                            }
+                            double x = l == 0 ? k[row * dims[0] + i] : u[l - 1][i];
+                            inputs[l][i] = l == 0 ? x : phi(x);
+                            for (int64_t j = 0; j < dims[l + 1]; j++) below[i] += start[l][(chain * dims[l] + i) * dims[l + 1] + j] * deltas[l][j];
                             below[i] *= slope(x);
                         }
-                        delta = below;
+                        square += inner(inputs[l], inputs[l]) * inner(deltas[l], deltas[l]);
+                        if (l > 0) deltas[l - 1] = below;
                     }
+                    double step = theta[row] * (clip > 0 && std::sqrt(square) > clip ? clip / std::sqrt(square) : 1);
+                    clipped += step != theta[row];
+                    for (size_t l = 0; l < layers(); l++)
+                        for (int64_t i = 0; i < dims[l]; i++)
+                            for (int64_t j = 0; j < dims[l + 1]; j++) {
+                                size_t at = (chain * dims[l] + i) * dims[l + 1] + j;
+                                momenta[l][at] = (has_eta ? eta[row] : 0) * momenta[l][at] - step * inputs[l][i] * deltas[l][j];
+                                weights[l][at] = (has_alpha ? 1 - alpha[row] : 1) * weights[l][at] + momenta[l][at];
+                            }
                     Values y = layers_of(&q[row * dims[0]], reads_block_start ? start : weights, chain).back();
                     for (int64_t j = 0; j < dims.back(); j++) out[row * dims.back() + j] = y[j];
                 }
@@ -91,7 +102,7 @@ struct Problem {
     std::string text() const {
         std::string s = "T" + std::to_string(T) + " block" + std::to_string(block) + " widths";
         for (int64_t d : dims) s += " " + std::to_string(d);
-        return s + (gelu ? " gelu" : "") + (reads_block_start ? " reads block start" : "") + (has_eta ? "" : " no momentum") + (has_alpha ? "" : " no forgetting");
+        return s + (gelu ? " gelu" : "") + (reads_block_start ? " reads block start" : "") + (has_eta ? "" : " no momentum") + (has_alpha ? "" : " no forgetting") + (clip > 0 ? " clipped" : "");
     }
 };
 
@@ -116,7 +127,7 @@ struct Call {
         }
         a.q = q.tensor, a.k = k.tensor, a.v = v.tensor, a.theta = theta.tensor, a.eta = eta.tensor, a.alpha = alpha.tensor, a.o = o.tensor, a.d_o = d_o.tensor;
         a.d_q = dq.tensor, a.d_k = dk.tensor, a.d_v = dv.tensor, a.d_theta = dtheta.tensor, a.d_eta = deta.tensor, a.d_alpha = dalpha.tensor;
-        a.activation = p.gelu ? MEMGEN_TITANS_GELU : MEMGEN_TITANS_SILU, a.reads_block_start = p.reads_block_start, a.momentum = p.has_eta;
+        a.activation = p.gelu ? MEMGEN_TITANS_GELU : MEMGEN_TITANS_SILU, a.reads_block_start = p.reads_block_start, a.momentum = p.has_eta, a.clip = p.clip;
         if (!p.has_eta) a.eta.data = a.d_eta.data = nullptr;
         if (!p.has_alpha) a.alpha.data = a.d_alpha.data = nullptr;
     }
@@ -187,6 +198,16 @@ TEST(titans_variants) {
         }
 }
 
+TEST(titans_clipped) {
+    for (std::vector<int64_t> dims : {std::vector<int64_t>{3, 2}, std::vector<int64_t>{3, 4, 2}, std::vector<int64_t>{2, 3, 4, 2}}) {
+        Problem p(1, 9, 2, 4, dims, true, 51);
+        std::vector<Values> weights, momenta;
+        for (p.clip = 4; p.clipped < 6;) p.clip /= 2, p.clipped = 0, p.o(weights, momenta);
+        EXPECT(p.clipped < 18); // of 18 tokens: some are clipped, some are not
+        compare(p, 1);
+    }
+}
+
 // As many blocks as the backward pass cannot hold, so that it forms their weights twice.
 TEST(titans_long_chains) {
     for (int64_t T : {9, 10, 11, 29}) compare(Problem(1, T, 1, 1, {2, 17, 2}, true, 41));
@@ -226,6 +247,8 @@ TEST(titans_refuses_bad_arguments) {
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.dims[1] = 0; }));
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.theta.data = nullptr; }));
     EXPECT_STATUS(MEMGEN_UNSUPPORTED_SHAPE, backward([](auto& a) { a.activation = 2; }));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.clip = -1; }));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.clip = NAN; }));
     EXPECT_STATUS(MEMGEN_UNSUPPORTED_STRIDE, backward([](auto& a) { a.initial_weights[0].stride[3] = 2; }));
 }
 

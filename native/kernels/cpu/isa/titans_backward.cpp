@@ -2,6 +2,7 @@
 // by block from the last. The steps are those of the forward pass in reverse: what the block left behind,
 // its read, the inner gradients, the inner forward, the gates.
 #include "kernels.h"
+#include "sequences.h"
 #include "threads.h"
 #include "titans_block.h"
 
@@ -97,14 +98,28 @@ void leave_read(const memgen_titans_args& a, const TitansBackwardScratch& s, con
     }
 }
 
+// x = factor x + share y
+void add_scaled(float* x, float factor, const float* y, float share, int64_t n) {
+    for (int64_t i = 0; i < n; i += W) store(x + i, splat(factor) * load(x + i) + splat(share) * load(y + i));
+}
+
 // d of the inner gradients and of the inner forward pass under them.
-void leave_inner(const TitansBackwardScratch& s, const float* state) {
+void leave_inner(const TitansBackwardScratch& s, const float* state, float clip) {
     const TitansSizes& z = s.sizes;
     const TitansBlock& f = s.block;
     const int64_t C = z.block, L = z.layers;
-    for (int64_t l = 1; l <= L; l++)
-        for (int64_t i = 0; i < C; i++) s.d_theta[i] += dot(s.dD[l] + i * z.width[l], f.delta[l] + i * z.width[l], z.width[l]);
-    for (int64_t l = 1; l <= L; l++) scale_rows(s.dD[l], f.theta, 1.0f, C, z.width[l], s.dD[l], z.width[l]); // of delta_l from here on
+    for (int64_t i = 0; i < C; i++) {
+        float d_step = 0.0f;
+        for (int64_t l = 1; l <= L; l++) d_step += dot(s.dD[l] + i * z.width[l], f.delta[l] + i * z.width[l], z.width[l]);
+        s.d_theta[i] = d_step * f.share[i];
+        // share = clip / length, and the gradient of length^2 / 2 is |A|^2 delta with respect to delta, and the other way round
+        const bool clipped = f.share[i] < 1.0f;
+        const float ratio = clipped ? f.share[i] / clip : 0.0f, d = -d_step * f.theta[i] * f.share[i] * ratio * ratio;
+        for (int64_t l = 1; l <= L; l++) {
+            add_scaled(s.dD[l] + i * z.width[l], f.step[i], f.delta[l] + i * z.width[l], clipped ? d * f.input[l][i] : 0.0f, z.width[l]); // of delta_l from here on
+            if (clipped) add_scaled(s.dA[l - 1] + i * z.width[l - 1], 1.0f, f.A[l - 1] + i * z.width[l - 1], d * f.error[l][i], z.width[l - 1]);
+        }
+    }
     for (int64_t l = 1; l < L; l++) {
         const int64_t width = z.width[l], above = z.width[l + 1];
         for (int64_t i = 0; i < C * width; i += W) {
@@ -169,7 +184,7 @@ void leave_block(const TitansTokens& x, const TitansBackwardScratch& s, const fl
     leave_carry(s, x.n - 1);
     leave_read(x.a, s, state, x.n - 1);
     write_rows(x, x.a.d_q, s.dX, x.a.dims[0], z.width[0], 1.0f);
-    leave_inner(s, state);
+    leave_inner(s, state, static_cast<float>(x.a.clip));
     write_rows(x, x.a.d_k, s.dA[0], x.a.dims[0], z.width[0], 1.0f);
     write_rows(x, x.a.d_v, s.dD[L], x.a.dims[L], z.width[L], -1.0f);
     leave_gates(s, x.n);
@@ -178,11 +193,11 @@ void leave_block(const TitansTokens& x, const TitansBackwardScratch& s, const fl
     write_rows(x, x.a.d_alpha, s.d_keep, 1, 1, -1.0f);
 }
 
-void run_chain(const memgen_titans_args& a, int64_t b, int64_t h, char* slice) {
+void run_chain(const memgen_titans_args& a, int64_t h, char* slice) {
     Arena arena{slice};
     TitansBackwardScratch s(arena, a);
     const TitansSizes& z = s.sizes;
-    TitansTokens chain{a, b, h, 0, 0};
+    TitansTokens chain{a, h, 0, 0};
     const int64_t blocks = titans_blocks(a);
     auto advance = [&](int64_t block, int64_t from, int64_t to) {
         TitansTokens x = block_of(chain, block);
@@ -209,7 +224,9 @@ void run_chain(const memgen_titans_args& a, int64_t b, int64_t h, char* slice) {
 
 namespace MEMGEN_ISA {
 void titans_backward(const memgen_titans_args& a, const Scratch& scratch) {
-    for_items(a.batch * a.heads, scratch.workers, [&](int64_t item, int worker) { run_chain(a, item / a.heads, item % a.heads, scratch.of(worker)); });
+    Arena arena{scratch.shared};
+    const SequencePlan plan(arena, sequence_count(a));
+    for_items(sequence_count(a) * a.heads, scratch.workers, [&](int64_t item, int worker) { run_chain(sequence(a, plan.order[item / a.heads]), item % a.heads, scratch.of(worker)); });
 }
 } // namespace MEMGEN_ISA
 

@@ -6,19 +6,19 @@
 namespace memgen {
 namespace {
 
+// Tokens of one head of a call with one row.
 struct TitansTokens {
     const memgen_titans_args& a;
-    int64_t b, h, t, n; // n of them from t on
+    int64_t h, t, n; // n of them from t on
 
-    // Row of token i, and row i of this head's state.
-    float* row(const memgen_tensor& x, int64_t i) const { return at(x, t + i, h) + b * x.stride[0]; }
-    float* state_row(const memgen_tensor& x, int64_t i) const { return at(x, h, i) + b * x.stride[0]; }
+    float* row(const memgen_tensor& x, int64_t i) const { return at(x, t + i, h); }
+    float* state_row(const memgen_tensor& x, int64_t i) const { return at(x, h, i); } // of [B, H, d_{l-1}, d_l]
 };
 
 // A block of a chain; beyond the last one it has no tokens.
 inline TitansTokens block_of(const TitansTokens& chain, int64_t block) {
     const int64_t t = block * chain.a.block, rest = chain.a.tokens - t;
-    return {chain.a, chain.b, chain.h, t, rest < 0 || block < 0 ? 0 : rest < chain.a.block ? rest : chain.a.block};
+    return {chain.a, chain.h, t, rest < 0 || block < 0 ? 0 : rest < chain.a.block ? rest : chain.a.block};
 }
 
 inline void fill(float* x, int64_t n, float value) {
@@ -107,6 +107,22 @@ inline void read_gates(const TitansTokens& x, const TitansSizes& sizes, const Ti
     }
 }
 
+// The steps that gradients are written with: theta times min(1, clip / |gradient|).
+inline void clip_steps(const memgen_titans_args& a, const TitansSizes& z, const TitansBlock& s) {
+    for (int64_t i = 0; i < z.block; i++) {
+        float square = 0.0f;
+        for (int64_t l = 1; a.clip > 0 && l <= z.layers; l++) {
+            const float *A = s.A[l - 1] + i * z.width[l - 1], *delta = s.delta[l] + i * z.width[l];
+            s.input[l][i] = dot(A, A, z.width[l - 1]);
+            s.error[l][i] = dot(delta, delta, z.width[l]);
+            square += s.input[l][i] * s.error[l][i];
+        }
+        const float length = __builtin_sqrtf(square), clip = static_cast<float>(a.clip);
+        s.share[i] = length > clip && clip > 0.0f ? clip / length : 1.0f;
+        s.step[i] = s.theta[i] * s.share[i];
+    }
+}
+
 // The gradients D_l that the block writes, at the weights it started with.
 inline void inner_gradients(const TitansTokens& x, const TitansSizes& z, const TitansBlock& s, const float* state) {
     const int64_t C = z.block, L = z.layers;
@@ -125,8 +141,9 @@ inline void inner_gradients(const TitansTokens& x, const TitansSizes& z, const T
             product_by_turned(s, C, s.delta[l + 1], z.width[l + 1], state + z.offset[l + 1], z.width[l], z.row[l + 1], false, s.N[l]);
             for (int64_t i = 0; i < C * z.width[l]; i += W) store(s.delta[l] + i, load(s.N[l] + i) * load(s.slope[l] + i));
         }
-        scale_rows(s.delta[l], s.theta, 1.0f, C, z.width[l], s.D[l], z.width[l]);
     }
+    clip_steps(x.a, z, s);
+    for (int64_t l = 1; l <= L; l++) scale_rows(s.delta[l], s.step, 1.0f, C, z.width[l], s.D[l], z.width[l]);
 }
 
 // X_L: every query with the weights after its own token's write, or with those the block started with.

@@ -1,16 +1,17 @@
 // Forward pass of the Titans memory: block after block, no weight of a single token is ever formed.
 #include "kernels.h"
+#include "sequences.h"
 #include "threads.h"
 #include "titans_block.h"
 
 namespace memgen {
 namespace {
 
-void run_chain(const memgen_titans_args& a, int64_t b, int64_t h, char* slice) {
+void run_chain(const memgen_titans_args& a, int64_t h, char* slice) {
     Arena arena{slice};
     TitansForwardScratch s(arena, a);
     const TitansSizes& z = s.sizes;
-    TitansTokens chain{a, b, h, 0, 0};
+    TitansTokens chain{a, h, 0, 0};
     read_state(chain, z, a.initial_weights, a.initial_momenta, s.state);
     for (int64_t block = 0; block < titans_blocks(a); block++) {
         TitansTokens x = block_of(chain, block);
@@ -27,7 +28,9 @@ void run_chain(const memgen_titans_args& a, int64_t b, int64_t h, char* slice) {
 
 namespace MEMGEN_ISA {
 void titans_forward(const memgen_titans_args& a, const Scratch& scratch) {
-    for_items(a.batch * a.heads, scratch.workers, [&](int64_t item, int worker) { run_chain(a, item / a.heads, item % a.heads, scratch.of(worker)); });
+    Arena arena{scratch.shared};
+    const SequencePlan plan(arena, sequence_count(a));
+    for_items(sequence_count(a) * a.heads, scratch.workers, [&](int64_t item, int worker) { run_chain(sequence(a, plan.order[item / a.heads]), item % a.heads, scratch.of(worker)); });
 }
 } // namespace MEMGEN_ISA
 
