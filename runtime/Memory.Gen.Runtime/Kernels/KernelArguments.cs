@@ -117,7 +117,9 @@ internal unsafe struct TitansArguments
     public KernelHeader Header;
     public long Batch, Tokens, Heads, Layers, Block;
     public fixed long Dims[MostLayers + 1];
+    public KernelSegments Segments;
     public long Activation, ReadsBlockStart, Momentum;
+    public double Clip;
     public KernelTensor Q, K, V, Theta, Eta, Alpha;
     public KernelTensors InitialWeights, InitialMomenta;
     public KernelTensor O;

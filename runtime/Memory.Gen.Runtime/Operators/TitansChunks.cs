@@ -18,7 +18,7 @@ internal static class TitansChunks
         ChunkLayout layout = ChunkLayout.Of(call.Q, options.Block);
         Tensor theta = layout.SplitMatrices(call.Theta);
         Tensor? Gates(Tensor? x) => x is null ? null : layout.SplitMatrices(x);
-        TitansCoefficients all = TitansCoefficients.Of(Gates(call.Eta), Gates(call.Alpha), theta), last = all.Last(layout);
+        TitansCoefficients all = TitansCoefficients.Of(Gates(call.Eta), Gates(call.Alpha), theta), last = all.Last(layout, call.Lengths);
 
         Tensor[] Steps(Tensor x) => x.reshape(layout.N, layout.R, x.shape[1], -1).unbind();
         Tensor?[] StepsOf(Tensor? x) => x is null ? new Tensor?[layout.N] : Steps(x);

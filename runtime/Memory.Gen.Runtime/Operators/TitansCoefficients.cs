@@ -32,20 +32,47 @@ internal readonly record struct TitansCoefficients(Tensor? Kept, Tensor? Momentu
     }
 
     /// <summary>The rows after the last token of every chunk, <c>[M, 1, ...]</c>: of the last chunk the last token that is there.</summary>
-    /// <remarks>No token leaves memory and momentum alone, so the tokens that fill up the last chunk must not be carried.</remarks>
-    public TitansCoefficients Last(ChunkLayout layout)
+    /// <param name="layout">The chunks.</param>
+    /// <param name="lengths">Leading tokens of each row that count; null for all.</param>
+    /// <remarks>No token leaves memory and momentum alone, so the tokens that fill up a chunk must not be carried.</remarks>
+    public TitansCoefficients Last(ChunkLayout layout, long[]? lengths)
     {
-        long end = layout.T - ((layout.N - 1) * layout.C) - 1;
-        Tensor Row(Tensor x)
+        if (lengths is not null)
         {
-            Tensor chunks = x.view(layout.N, layout.R, layout.C, -1);
-            Tensor rows = cat(new[] { chunks.narrow(0, 0, layout.N - 1).narrow(2, layout.C - 1, 1), chunks.narrow(0, layout.N - 1, 1).narrow(2, end, 1) }, 0);
-            return rows.view(layout.M, 1, -1);
+            long[] rows = [.. Enumerable.Range(0, (int)layout.M).Select(m => Counting(layout, lengths, m) + (m * (layout.C + 1)))];
+            Tensor index = tensor(rows, device: Writes.device);
+            return Entering().Each(x => x.flatten(0, 1).index_select(0, index).unsqueeze(1));
         }
 
-        Tensor? RowOf(Tensor? x) => x is null ? null : Row(x);
-        return new TitansCoefficients(RowOf(Kept), RowOf(Momentum), RowOf(MomentumKept), Row(Writes), RowOf(MomentumWrites));
+        long end = layout.T - ((layout.N - 1) * layout.C) - 1;
+        return Each(x =>
+        {
+            Tensor chunks = x.view(layout.N, layout.R, layout.C, -1);
+            Tensor last = cat(new[] { chunks.narrow(0, 0, layout.N - 1).narrow(2, layout.C - 1, 1), chunks.narrow(0, layout.N - 1, 1).narrow(2, end, 1) }, 0);
+            return last.view(layout.M, 1, -1);
+        });
     }
+
+    /// <summary>For every token of a chunk the rows before token <paramref name="starts"/> of it.</summary>
+    public TitansCoefficients Before(Tensor starts) => Entering().Each(x => x.index_select(1, starts));
+
+    // With a row in front, at which nothing has been read yet: [M, C + 1, ...].
+    private TitansCoefficients Entering()
+    {
+        Tensor Front(Tensor x, double value) => cat(new[] { full_like(x.narrow(1, 0, 1), value, requires_grad: false), x }, 1);
+        Tensor? FrontOf(Tensor? x, double value) => x is null ? null : Front(x, value);
+        return new TitansCoefficients(FrontOf(Kept, 1), FrontOf(Momentum, 0), FrontOf(MomentumKept, 1), Front(Writes, 0), FrontOf(MomentumWrites, 0));
+    }
+
+    private TitansCoefficients Each(Func<Tensor, Tensor> change)
+    {
+        Tensor? Of(Tensor? x) => x is null ? null : change(x);
+        return new TitansCoefficients(Of(Kept), Of(Momentum), Of(MomentumKept), change(Writes), Of(MomentumWrites));
+    }
+
+    // Tokens that count in chunk m of all.
+    private static long Counting(ChunkLayout layout, long[] lengths, int m) =>
+        Math.Clamp(lengths[m / layout.H % layout.B] - (m / layout.R * layout.C), 0, layout.C);
 
     // The product of a chunk's factors up to and including each token, [M, C, 1], from the factors between tokens.
     private static Tensor FromStart(Tensor between, Tensor factors) => between.narrow(2, 0, 1) * factors.narrow(1, 0, 1).unsqueeze(2);

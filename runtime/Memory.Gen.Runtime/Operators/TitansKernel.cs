@@ -27,10 +27,11 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
         return Kernel.Refusal(door, args);
     }
 
-    public static TitansMlpRead Run(TitansCall call)
+    public static TitansMlpRead Run(TitansCall call, SegmentLayout? segments)
     {
-        List<Tensor> outputs = Apply(
-            new Options(call.Layers, call.Eta is not null, call.Options), [call.Q, call.K, call.V, call.Theta, call.Eta, call.Alpha, .. call.Weights, .. call.Momenta]);
+        List<Tensor> outputs = SegmentLayout.RunKernel(
+            segments, (x, runs) => Apply(new Options(call.Layers, call.Eta is not null, call.Options, runs), [.. x, .. call.Weights, .. call.Momenta]),
+            call.Q, call.K, call.V, call.Theta, call.Eta, call.Alpha);
         return new TitansMlpRead(outputs[0], outputs[1..(1 + call.Layers)], outputs[(1 + call.Layers)..]);
     }
 
@@ -38,15 +39,15 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
     {
         TitansArguments args = Arguments(inputs, options);
         int layers = options.Layers;
-        Tensor o = torch.empty([args.Batch, args.Tokens, args.Heads, args.Dims[layers]], dtype: ScalarType.Float32);
+        Tensor o = Fresh(options.Segments, args.Batch, args.Tokens, args.Heads, args.Dims[layers]);
         args.O = KernelTensor.Of(o);
         var weights = new Tensor[layers];
         var momenta = new Tensor[options.Momentum ? layers : 0];
         for (int l = 0; l < layers; l++)
         {
-            long[] shape = [args.Batch, args.Heads, args.Dims[l], args.Dims[l + 1]];
-            args.FinalWeights[l] = KernelTensor.Of(weights[l] = torch.empty(shape, dtype: ScalarType.Float32));
-            if (options.Momentum) args.FinalMomenta[l] = KernelTensor.Of(momenta[l] = torch.empty(shape, dtype: ScalarType.Float32));
+            long[] shape = [SegmentLayout.Sequences(options.Segments, args.Batch), args.Heads, args.Dims[l], args.Dims[l + 1]];
+            args.FinalWeights[l] = KernelTensor.Of(weights[l] = Fresh(null, shape));
+            if (options.Momentum) args.FinalMomenta[l] = KernelTensor.Of(momenta[l] = Fresh(null, shape));
         }
 
         Kernel.Forward(args);
@@ -76,10 +77,11 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
         Kernel.Backward(args);
     }
 
+    protected override SegmentLayout? SegmentsOf(Options options) => options.Segments;
+
     // What of the rule only the tensor forms have.
     private static string? Variant(TitansCall call) =>
         call.Options.DecaysFirst ? "gradients after the decay"
-        : call.Options.Clip is not null ? "clipping"
         : call.Target is not null ? "decay toward a target"
         : call.Residual is not null ? "normalised residual memory"
         : null;
@@ -92,7 +94,8 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
         {
             Header = KernelHeader.Of<TitansArguments>(),
             Batch = shape[0], Tokens = shape[1], Heads = shape[2], Layers = layers, Block = options.Rule.Block,
-            Activation = (long)options.Rule.Activation, ReadsBlockStart = options.Rule.ReadsBlockStart ? 1 : 0, Momentum = options.Momentum ? 1 : 0,
+            Activation = (long)options.Rule.Activation, ReadsBlockStart = options.Rule.ReadsBlockStart ? 1 : 0, Momentum = options.Momentum ? 1 : 0, Clip = options.Rule.Clip ?? 0,
+            Segments = KernelSegments.Of(options.Segments),
             Q = KernelTensor.Of(inputs[0]), K = KernelTensor.Of(inputs[1]), V = KernelTensor.Of(inputs[2]),
             Theta = KernelTensor.Of(inputs[3]), Eta = KernelTensor.Of(inputs[4]), Alpha = KernelTensor.Of(inputs[5]),
         };
@@ -111,5 +114,6 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
     /// <param name="Layers">Matrices of the memory.</param>
     /// <param name="Momentum">Whether there is momentum.</param>
     /// <param name="Rule">The rule; its activations are numbered as in memgen.h.</param>
-    internal sealed record Options(int Layers, bool Momentum, TitansOptions Rule);
+    /// <param name="Segments">Null where every row is one sequence.</param>
+    internal sealed record Options(int Layers, bool Momentum, TitansOptions Rule, SegmentLayout? Segments);
 }

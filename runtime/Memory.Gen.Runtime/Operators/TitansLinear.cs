@@ -1,5 +1,3 @@
-using TorchSharp;
-using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
 
 namespace Memory.Gen.Runtime.Operators;
@@ -50,24 +48,8 @@ public static class TitansLinear
         door.AtLeastOne('K');
         door.Positive(nameof(block), block);
         door.Positive(nameof(chunk), chunk);
-        if (layout is not null)
-        {
-            using var scope = NewDisposeScope();
-            Tensor Empty() => zeros([door.Sequences, door['H'], door['K'], door['V']], dtype: door.Accumulation, device: door.Device);
-            Tensor[] joined = SegmentLayout.Run(
-                layout, OperatorForm.Reference, Sequence, [q, k, v, theta, eta, alpha], [initialState ?? Empty(), initialMomentum ?? Empty()]);
-            return new TitansLinearRead(joined[0].MoveToOuterDisposeScope(), joined[1].MoveToOuterDisposeScope(), joined[2].MoveToOuterDisposeScope());
-        }
-
         var call = new TitansCall(q, k, v, theta, eta, alpha, [initialState], [initialMomentum], null, null, new TitansOptions(block));
-        TitansMlpRead read = TitansMemory.Apply(Name, door, call, [door['K'], door['V']], form, chunk);
+        TitansMlpRead read = TitansMemory.Apply(Name, door, call, [door['K'], door['V']], layout, form, chunk);
         return new TitansLinearRead(read.Output, read.FinalWeights[0], read.FinalMomenta[0]);
-
-        // In any form one sequence after the other: a token that is filled in would move the memory on by its momentum.
-        Tensor[] Sequence(Tensor?[] x, Tensor[] states, long[]? lengths)
-        {
-            TitansLinearRead one = Apply(x[0]!, x[1]!, x[2]!, x[3]!, x[4]!, x[5]!, block, states[0], states[1], form, chunk);
-            return [one.Output, one.FinalState, one.FinalMomentum];
-        }
     }
 }

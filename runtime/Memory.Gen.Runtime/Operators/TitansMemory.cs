@@ -20,6 +20,9 @@ internal sealed record TitansCall(
     Tensor Q, Tensor K, Tensor V, Tensor Theta, Tensor? Eta, Tensor? Alpha, Tensor?[] Weights, Tensor?[] Momenta,
     Tensor[]? Target, Tensor? Residual, TitansOptions Options)
 {
+    /// <summary>Leading tokens of each row that count, those after them being fill; null where all count.</summary>
+    public long[]? Lengths { get; init; }
+
     public int Layers => Weights.Length;
 
     /// <summary>The target of a layer.</summary>
@@ -40,13 +43,15 @@ internal static class TitansMemory
     /// <param name="door">Has checked the call.</param>
     /// <param name="call">The call.</param>
     /// <param name="widths">The first layer's inputs, then every layer's outputs.</param>
+    /// <param name="segments">Which tokens make up which sequence; null where every row is one.</param>
     /// <param name="form">Null for the fastest that serves the call.</param>
     /// <param name="chunk">Tokens a chunk of a memory of one matrix; null for the default.</param>
-    public static TitansMlpRead Apply(string name, FrontDoor door, TitansCall call, long[] widths, OperatorForm? form, int? chunk = null)
+    public static TitansMlpRead Apply(
+        string name, FrontDoor door, TitansCall call, long[] widths, SegmentLayout? segments, OperatorForm? form, int? chunk = null)
     {
         OperatorForm chosen = OperatorForms.Choose(name, form, () => TitansKernel.Refusal(door, call, widths));
         using var scope = NewDisposeScope();
-        TitansMlpRead read = chosen == OperatorForm.Native ? TitansKernel.Run(call) : Tensors(door, call, widths, chosen, chunk);
+        TitansMlpRead read = chosen == OperatorForm.Native ? TitansKernel.Run(call, segments) : Tensors(door, call, widths, segments, chosen, chunk);
         return new TitansMlpRead(
             read.Output.MoveToOuterDisposeScope(),
             [.. read.FinalWeights.Select(w => w.MoveToOuterDisposeScope())], [.. read.FinalMomenta.Select(s => s.MoveToOuterDisposeScope())]);
@@ -57,23 +62,32 @@ internal static class TitansMemory
     /// <param name="value">What decays.</param>
     /// <param name="target">Null for zeros.</param>
     public static Tensor Decayed(Tensor? kept, Tensor value, Tensor? target) =>
-        kept is null ? value : target is null ? kept * value : target + (kept * (value - target));
+        kept is null ? value : target is null ? kept * value : (kept * value) + ((1 - kept) * target);
 
-    private static TitansMlpRead Tensors(FrontDoor door, TitansCall call, long[] widths, OperatorForm chosen, int? chunk)
+    private static TitansMlpRead Tensors(FrontDoor door, TitansCall call, long[] widths, SegmentLayout? segments, OperatorForm chosen, int? chunk)
     {
-        long B = door['B'], T = door['T'], H = door['H'], V = door['V'];
-        Tensor Matrix(Tensor? given, int l) => given ?? zeros([B, H, widths[l], widths[l + 1]], dtype: door.Accumulation, device: door.Device);
-        Tensor[] W = [.. call.Weights.Select(Matrix)], S = [.. call.Momenta.Select(Matrix)];
-        if (B * T * H * V == 0)
-        {
-            return new TitansMlpRead(
-                zeros([B, T, H, V], dtype: door.Dtype, device: door.Device), [.. W.Select(w => w.clone())], [.. S.Select(s => s.clone())]);
-        }
+        int layers = call.Layers, momenta = call.Momenta.Length;
+        Tensor Matrix(Tensor? given, int l) =>
+            given ?? zeros([door.Sequences, door['H'], widths[l], widths[l + 1]], dtype: door.Accumulation, device: door.Device);
+        Tensor[] states = [.. call.Weights.Select(Matrix), .. call.Momenta.Select(Matrix), .. call.Target ?? []];
+        TitansCall wide = call.To(door.Accumulation);
+        Tensor[] read = SegmentLayout.Run(segments, chosen, Sequences, [wide.Q, wide.K, wide.V, wide.Theta, wide.Eta, wide.Alpha], states);
+        return new TitansMlpRead(read[0].to(door.Dtype), read[1..(1 + layers)], read[(1 + layers)..]);
 
-        call = call.To(door.Accumulation);
-        Tensor output = chosen == OperatorForm.Reference || T == 1 ? TitansLoop.Run(call, W, S)
-            : TitansSolve.Serves(call) ? TitansSolve.Run(call, W, S, chunk ?? ChunkLayout.DefaultLength)
-            : TitansChunks.Run(call, W, S);
-        return new TitansMlpRead(output.to(door.Dtype), W, S);
+        Tensor[] Sequences(Tensor?[] x, Tensor[] entering, long[]? lengths)
+        {
+            Tensor[] W = entering[..layers], S = entering[layers..(layers + momenta)];
+            TitansCall part = wide with
+            {
+                Q = x[0]!, K = x[1]!, V = x[2]!, Theta = x[3]!, Eta = x[4], Alpha = x[5],
+                Target = call.Target is null ? null : entering[^layers..], Lengths = lengths,
+            };
+            long[] shape = [.. part.Q.shape[..3], part.V.shape[3]];
+            if (shape.Contains(0)) return [zeros(shape, dtype: door.Accumulation, device: door.Device), .. W.Select(w => w.clone()), .. S.Select(s => s.clone())];
+            Tensor output = chosen == OperatorForm.Reference || (shape[1] == 1 && lengths is null) ? TitansLoop.Run(part, W, S)
+                : TitansSolve.Serves(part) ? TitansSolve.Run(part, W, S, chunk ?? ChunkLayout.DefaultLength)
+                : TitansChunks.Run(part, W, S);
+            return [output, .. W, .. S];
+        }
     }
 }

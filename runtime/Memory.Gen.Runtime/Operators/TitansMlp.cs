@@ -32,10 +32,12 @@ public static class TitansMlp
     /// <param name="target">What forgetting leads to, shaped like the weights: W = target + (1 - alpha) (W - target) + S; null for zeros.</param>
     /// <param name="residual">Factor gamma <c>[H, V]</c>, K being V: the memory is f(x) + gamma LN of that instead, f(x) = x + gamma LN(p(x)), eps 1e-6; null for the plain perceptron p.</param>
     /// <param name="form">Null for the fastest that serves the call.</param>
+    /// <param name="segments">Which tokens make up which sequence, each with weights and blocks of its own; null where every row is one.</param>
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device, or goes with one that is null.</exception>
     public static TitansMlpRead Apply(
         Tensor q, Tensor k, Tensor v, Tensor theta, Tensor? eta, Tensor? alpha, IReadOnlyList<Tensor> weights, TitansOptions options,
-        IReadOnlyList<Tensor>? momenta = null, IReadOnlyList<Tensor>? target = null, Tensor? residual = null, OperatorForm? form = null)
+        IReadOnlyList<Tensor>? momenta = null, IReadOnlyList<Tensor>? target = null, Tensor? residual = null,
+        OperatorForm? form = null, Segments? segments = null)
     {
         var door = new FrontDoor(Name);
         door.Value(nameof(q), q, "BTHK");
@@ -44,6 +46,7 @@ public static class TitansMlp
         door.Gate(nameof(theta), theta, "BTH");
         if (eta is not null) door.Gate(nameof(eta), eta, "BTH");
         if (alpha is not null) door.Gate(nameof(alpha), alpha, "BTH");
+        SegmentLayout? layout = door.Segments(segments);
         long[] widths = CheckLayers(door, weights, door['V']);
         CheckLikeWeights(door, nameof(momenta), momenta, widths, nameof(eta), eta);
         CheckLikeWeights(door, nameof(target), target, widths, nameof(alpha), alpha);
@@ -52,7 +55,7 @@ public static class TitansMlp
         var call = new TitansCall(
             q, k, v, theta, eta, alpha, [.. weights], eta is null ? [] : momenta is null ? new Tensor?[weights.Count] : [.. momenta],
             target is null ? null : [.. target], residual, options);
-        return TitansMemory.Apply(Name, door, call, widths, form);
+        return TitansMemory.Apply(Name, door, call, widths, layout, form);
     }
 
     /// <summary>Reads without writing: f(q) at the given weights.</summary>

@@ -11,7 +11,7 @@ namespace Memory.Gen.Runtime.Operators;
 /// <code>
 /// (I + A) U = V - diag(B Kept_p) K W - diag(B Momentum_p) K S,   A_ij = B_i Writes_pj theta_j (k_i . k_j) for j before the block
 /// </code>
-/// A target T of the decay drops out: the memory is W - T, values are less K T, outputs more Q T.
+/// With a target T of the decay, W stands for W - T in all of this: values are less K T, outputs more Q T.
 /// </remarks>
 internal static class TitansSolve
 {
@@ -21,22 +21,12 @@ internal static class TitansSolve
     /// <inheritdoc cref="TitansLoop.Run"/>
     public static Tensor Run(TitansCall call, Tensor[] W, Tensor[] S, long chunk)
     {
-        if (call.Target is not [var target])
-        {
-            (Tensor plain, W[0], Tensor? final) = Chunks(call, W[0], S.FirstOrDefault(), chunk);
-            if (final is not null) S[0] = final;
-            return plain;
-        }
-
+        if (call.TargetOf(0) is not { } target) return Chunks(call, W, S, chunk);
         Tensor At(Tensor x) => x.transpose(1, 2).matmul(target).transpose(1, 2);
-        TitansCall offset = call with { V = call.V - At(call.K), Target = null };
-        W[0] = W[0] - target;
-        Tensor output = Run(offset, W, S, chunk) + At(call.Q);
-        W[0] = W[0] + target;
-        return output;
+        return Chunks(call with { V = call.V - At(call.K) }, W, S, chunk) + At(call.Q);
     }
 
-    private static (Tensor Output, Tensor W, Tensor? S) Chunks(TitansCall call, Tensor initialState, Tensor? initialMomentum, long chunk)
+    private static Tensor Chunks(TitansCall call, Tensor[] weights, Tensor[] momenta, long chunk)
     {
         long block = call.Options.Block, tokens = call.Q.shape[1];
         ChunkLayout layout = ChunkLayout.Of(call.Q, block >= tokens ? tokens : (chunk + block - 1) / block * block);
@@ -45,56 +35,46 @@ internal static class TitansSolve
         Tensor gates = layout.SplitMatrices(call.Theta), theta = gates.unsqueeze(1), keysT = keys.transpose(1, 2).contiguous();
         Tensor? Gates(Tensor? x) => x is null ? null : layout.SplitMatrices(x);
         Tensor? alpha = Gates(call.Alpha);
-        TitansCoefficients all = TitansCoefficients.Of(Gates(call.Eta), alpha, gates), last = all.Last(layout);
+        TitansCoefficients all = TitansCoefficients.Of(Gates(call.Eta), alpha, gates), last = all.Last(layout, call.Lengths);
 
         // Rows of the state before each token's block: row 0 is the chunk's entering state, row i the state after token i - 1.
         Tensor blockStarts = tensor(Enumerable.Range(0, (int)C).Select(i => i / block * block).ToArray(), device: keys.device);
-        Tensor none = zeros_like(all.Writes.narrow(1, 0, 1), requires_grad: false);
-        Tensor Before(Tensor after, double entering) =>
-            cat(new[] { none.narrow(2, 0, after.shape[2]) + entering, after }, 1).index_select(1, blockStarts);
-        Tensor? kept = all.Kept is null ? null : Before(all.Kept, 1), momentum = all.Momentum is null ? null : Before(all.Momentum, 0);
-        Tensor before = Before(all.Writes, 0), solved = keys;
+        TitansCoefficients before = all.Before(blockStarts);
+        Tensor solved = keys;
         if (call.Options.DecaysFirst && alpha is not null) solved = keys * SinceBlock(1 - alpha, blockStarts);
 
         // U = X - Y W - Z S with everything but the states in one batch; in a chunk that is one block, I + A = I and Z = 0.
-        Tensor? inverse = C <= block ? null : UnitLowerInverse.Of(before * theta * solved.bmm(keysT));
+        Tensor? inverse = C <= block ? null : UnitLowerInverse.Of(before.Writes * theta * solved.bmm(keysT));
         Tensor Solution(Tensor x) => inverse is null ? x : inverse.bmm(x);
         Tensor Scaled(Tensor x, Tensor? rows) => rows is null ? x : x * rows;
-        (Tensor? readKept, Tensor? readMomentum, Tensor readWrites) =
-            call.Options.ReadsBlockStart ? (kept, momentum, before) : (all.Kept, all.Momentum, all.Writes);
-        Tensor P = readWrites * theta * queries.bmm(keysT);
+        TitansCoefficients read = call.Options.ReadsBlockStart ? before : all;
+        Tensor P = read.Writes * theta * queries.bmm(keysT);
         Tensor[] Steps(Tensor x) => x.view(N, R, x.shape[1], x.shape[2]).unbind();
-        Tensor[] Xs = Steps(Solution(values)), Ys = Steps(Solution(Scaled(solved, kept))), Ps = Steps(P), qWs = Steps(Scaled(queries, readKept));
+        Tensor[] Xs = Steps(Solution(values)), Ys = Steps(Solution(Scaled(solved, before.Kept))), Ps = Steps(P), qWs = Steps(Scaled(queries, read.Kept));
         Tensor[] ws = Steps(keysT * (last.Writes * theta));
         Tensor[]? kepts = last.Kept is null ? null : Steps(last.Kept);
-        Tensor W = initialState.reshape(R, K, V);
+        Tensor W = weights[0].reshape(R, K, V);
+        Tensor? target = call.TargetOf(0)?.reshape(R, K, V), S = momenta.FirstOrDefault()?.reshape(R, K, V);
+        Tensor[]? OfMomentum(Func<Tensor> x) => S is null ? null : Steps(x());
+        Tensor[]? Zs = inverse is null ? null : OfMomentum(() => Solution(solved * before.Momentum!)), qSs = OfMomentum(() => queries * read.Momentum!);
+        Tensor[]? shares = OfMomentum(() => last.Momentum!), momentaKept = OfMomentum(() => last.MomentumKept!);
+        Tensor[]? ss = OfMomentum(() => keysT * (last.MomentumWrites! * theta));
         var outputs = new Tensor[N];
-        if (initialMomentum is null)
-        {
-            for (int n = 0; n < N; n++)
-            {
-                Tensor U = Xs[n] - Ys[n].bmm(W);
-                outputs[n] = qWs[n].bmm(W) + Ps[n].bmm(U);
-                W = (kepts is null ? W : W * kepts[n]) + ws[n].bmm(U);
-            }
-
-            return (layout.Merge(cat(outputs, 0)), W.view(initialState.shape), null);
-        }
-
-        Tensor S = initialMomentum.reshape(R, K, V);
-        Tensor[]? Zs = inverse is null ? null : Steps(Solution(solved * momentum!));
-        Tensor[] qSs = Steps(queries * readMomentum!);
-        Tensor[] ss = Steps(keysT * (last.MomentumWrites! * theta)), momenta = Steps(last.Momentum!), momentaKept = Steps(last.MomentumKept!);
         for (int n = 0; n < N; n++)
         {
-            Tensor U = Xs[n] - Ys[n].bmm(W);
-            if (Zs is not null) U = U - Zs[n].bmm(S);
-            outputs[n] = qWs[n].bmm(W) + qSs[n].bmm(S) + Ps[n].bmm(U);
-            W = (kepts is null ? W : W * kepts[n]) + (S * momenta[n]) + ws[n].bmm(U);
-            S = (S * momentaKept[n]) + ss[n].bmm(U);
+            Tensor M = target is null ? W : W - target, U = Xs[n] - Ys[n].bmm(M);
+            if (Zs is not null) U = U - Zs[n].bmm(S!);
+            outputs[n] = qWs[n].bmm(M) + Ps[n].bmm(U);
+            W = TitansMemory.Decayed(kepts?[n], W, target) + ws[n].bmm(U);
+            if (S is null) continue;
+            outputs[n] = outputs[n] + qSs![n].bmm(S);
+            W = W + (S * shares![n]);
+            S = (S * momentaKept![n]) + ss![n].bmm(U);
         }
 
-        return (layout.Merge(cat(outputs, 0)), W.view(initialState.shape), S.view(initialState.shape));
+        weights[0] = W.view(weights[0].shape);
+        if (S is not null) momenta[0] = S.view(weights[0].shape);
+        return layout.Merge(cat(outputs, 0));
     }
 
     // The factors of a block's tokens up to and including each, [M, C, 1].

@@ -18,6 +18,9 @@ public sealed record OperatorCase(
 {
     private const long B = 2, H = 2, K = 5, V = 3, C = 6, W = 4;
 
+    /// <summary>Whether the kernel library serves it.</summary>
+    public bool HasKernels { get; init; } = true;
+
     /// <summary>Chunks to try, and lengths around them.</summary>
     public int[] Chunks { get; init; } = [1, 2, 16, 17, 64];
 
@@ -70,7 +73,8 @@ public sealed record OperatorCase(
     public static TheoryData<string> Continuable => [.. All.Where(each => !each.Name.Contains(' ')).Select(each => each.Name)];
 
     /// <summary>Operators that take segments.</summary>
-    public static TheoryData<string> Segmented => [.. All.Where(each => !each.Name.StartsWith("titans", StringComparison.Ordinal)).Select(each => each.Name)];
+    public static TheoryData<string> Segmented => [.. All.Select(each => each.Name).Where(name =>
+        !name.StartsWith("titans", StringComparison.Ordinal) || name is "titans_linear in blocks" or "titans_mlp in blocks" or "titans of everything")];
 
     public static OperatorCase Of(string name) => All.Single(each => each.Name == name);
 
@@ -93,7 +97,7 @@ public sealed record OperatorCase(
         name, Learning, _ => [], r => [r.Normal(B, H, K, V), r.Normal(B, H, K, V)],
         (x, _, s, f, c, g) =>
         {
-            TitansLinearRead read = TitansLinear.Apply(x[0], x[1], x[2], x[3], x[4], x[5], block, s[0], s[1], f, c);
+            TitansLinearRead read = TitansLinear.Apply(x[0], x[1], x[2], x[3], x[4], x[5], block, s[0], s[1], f, c, g);
             return (read.Output, [read.FinalState, read.FinalMomentum]);
         });
 
@@ -103,7 +107,7 @@ public sealed record OperatorCase(
         (x, _, s, f, c, g) =>
         {
             int depth = widths.Length - 1;
-            TitansMlpRead read = TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], s[..depth], new TitansOptions(block), s[depth..], form: f);
+            TitansMlpRead read = TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], s[..depth], new TitansOptions(block), s[depth..], form: f, segments: g);
             return (read.Output, [.. read.FinalWeights, .. read.FinalMomenta]);
         });
 

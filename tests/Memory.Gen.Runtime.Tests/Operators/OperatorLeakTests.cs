@@ -49,7 +49,7 @@ public sealed class OperatorLeakTests
     public void Segments_leave_nothing(string name)
     {
         using var scope = NewDisposeScope();
-        foreach (OperatorForm form in SequencePack.Forms)
+        foreach (OperatorForm form in SequencePack.FormsOf(name))
         {
             SequencePack pack = SequencePack.Of(name, form, 58, 5, 0, 18);
             Segments packed = pack.Segments, gaps = Segments.Skip(zeros(1, 23, dtype: ScalarType.Bool).index_fill_(1, tensor(new long[] { 4, 9 }), true));

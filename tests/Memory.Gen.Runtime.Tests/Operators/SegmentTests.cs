@@ -16,7 +16,7 @@ public sealed class SegmentTests
         var data = new TheoryData<string, OperatorForm>();
         foreach (string name in OperatorCase.Segmented)
         {
-            foreach (OperatorForm form in SequencePack.Forms) data.Add(name, form);
+            foreach (OperatorForm form in SequencePack.FormsOf(name)) data.Add(name, form);
         }
 
         return data;

@@ -14,7 +14,8 @@ namespace Memory.Gen.Runtime.Tests.Operators;
 internal sealed record SequencePack(OperatorCase Case, long[] Lengths, Tensor[] Tokens, Tensor[] Others, Tensor[] States)
 {
     /// <summary>Forms that take segments.</summary>
-    public static OperatorForm[] Forms => [OperatorForm.Reference, OperatorForm.Chunked, OperatorForm.Native];
+    public static OperatorForm[] FormsOf(string name) =>
+        [OperatorForm.Reference, OperatorForm.Chunked, .. OperatorCase.Of(name).HasKernels ? [OperatorForm.Native] : Array.Empty<OperatorForm>()];
 
     public Segments Segments => Segments.Packed(tensor(Offsets(Lengths)));
 

@@ -1,4 +1,5 @@
 using Memory.Gen.Runtime.Operators;
+using TorchSharp;
 using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
 
@@ -40,9 +41,10 @@ public sealed record TitansCase(string Name, TitansOptions Options, params long[
     public int Depth => Widths.Length - 1;
 
     public OperatorCase Case => new(
-        $"titans of {Name}", (r, T) => Sequences(r, T, B, H), r => Others(r, B, H), r => States(r, B, H), (x, others, states, form, _, _) => Call(x, others, states, form))
+        $"titans of {Name}", (r, T) => Sequences(r, T, B, H), r => Others(r, H), r => States(r, B, H), (x, others, states, form, _, segments) => Call(x, others, states, form, segments))
     {
         Chunks = [16], // the operator has blocks, and no chunks
+        HasKernels = !Options.DecaysFirst && !Target && !Residual,
     };
 
     /// <summary>q, k of length 1, v, theta, and the gates that there are; steps are small enough that hundreds of tokens do not diverge.</summary>
@@ -55,10 +57,10 @@ public sealed record TitansCase(string Name, TitansOptions Options, params long[
         return [.. inputs];
     }
 
-    /// <summary>The target's matrices and gamma, where there are any.</summary>
-    public Tensor[] Others(Randoms r, long batch, long heads)
+    /// <summary>The target's matrices <c>[H, d, d']</c> and gamma, where there are any.</summary>
+    public Tensor[] Others(Randoms r, long heads)
     {
-        List<Tensor> others = Target ? [.. Matrices(r, batch, heads)] : [];
+        List<Tensor> others = Target ? [.. Matrices(r, 1, heads).Select(matrix => matrix.squeeze(0))] : [];
         if (Residual) others.Add(r.Uniform(0.2, 0.6, heads, Widths[^1]));
         return [.. others];
     }
@@ -66,13 +68,17 @@ public sealed record TitansCase(string Name, TitansOptions Options, params long[
     /// <summary>Weights, then momenta.</summary>
     public Tensor[] States(Randoms r, long batch, long heads) => [.. Matrices(r, batch, heads), .. Momentum ? Matrices(r, batch, heads) : []];
 
-    public (Tensor Output, Tensor[] States) Call(Tensor[] x, Tensor[] others, Tensor[] states, OperatorForm? form)
+    public (Tensor Output, Tensor[] States) Call(Tensor[] x, Tensor[] others, Tensor[] states, OperatorForm? form, Segments? segments = null)
     {
+        using var scope = NewDisposeScope();
         TitansMlpRead read = TitansMlp.Apply(
             x[0], x[1], x[2], x[3], Momentum ? x[4] : null, Forgetting ? x[^1] : null, states[..Depth], Options,
-            Momentum ? states[Depth..] : null, Target ? others[..Depth] : null, Residual ? others[^1] : null, form);
-        return (read.Output, [.. read.FinalWeights, .. read.FinalMomenta]);
+            Momentum ? states[Depth..] : null, TargetOf(others, states[0].shape[0]), Residual ? others[^1] : null, form, segments);
+        return (read.Output.MoveToOuterDisposeScope(), [.. read.FinalWeights.Concat(read.FinalMomenta).Select(x => x.MoveToOuterDisposeScope())]);
     }
+
+    /// <summary>The target for every row; null where there is none.</summary>
+    public Tensor[]? TargetOf(Tensor[] others, long rows) => Target ? [.. others[..Depth].Select(matrix => matrix.expand(rows, -1, -1, -1))] : null;
 
     private Tensor[] Matrices(Randoms r, long batch, long heads) =>
         [.. Enumerable.Range(0, Depth).Select(l => r.Normal(batch, heads, Widths[l], Widths[l + 1]) * 0.4)];

@@ -29,7 +29,7 @@ public sealed class TitansChunkTests : IDisposable
             {
                 long[] widths = depth == 4 ? [.. each.Widths[..^1], 4, each.Widths[^1]] : each.Widths;
                 TitansCase variant = each with { Widths = widths, Options = each.Options with { Block = block, Activation = activation } };
-                (Tensor[] x, Tensor[] others, Tensor[] states) = (variant.Sequences(r, 37, 2, 2), variant.Others(r, 2, 2), variant.States(r, 2, 2));
+                (Tensor[] x, Tensor[] others, Tensor[] states) = (variant.Sequences(r, 37, 2, 2), variant.Others(r, 2), variant.States(r, 2, 2));
                 (Tensor expected, Tensor[] expectedFinals) = variant.Call(x, others, states, OperatorForm.Reference);
                 (Tensor actual, Tensor[] finals) = variant.Call(x, others, states, OperatorForm.Chunked);
                 Numbers.Close(expected, actual, 1e-12, $"{variant.Name}, block {block}: outputs");
@@ -98,14 +98,13 @@ public sealed class TitansChunkTests : IDisposable
         TitansCase variant = TitansCase.All.Single(each => each.Name == name);
         foreach (OperatorForm form in new[] { OperatorForm.Reference, OperatorForm.Chunked })
         {
-            (Tensor[] x, Tensor[] others, Tensor[] states) = (variant.Sequences(r, 11, 3, 2), variant.Others(r, 3, 2), variant.States(r, 3, 2));
+            (Tensor[] x, Tensor[] others, Tensor[] states) = (variant.Sequences(r, 11, 3, 2), variant.Others(r, 2), variant.States(r, 3, 2));
             (Tensor whole, Tensor[] finals) = variant.Call(x, others, states, form);
 
-            // Row 2 and head 1 alone, gamma [H, V] having no rows.
-            Tensor Row(Tensor t) => t.dim() == 2 ? t : t.narrow(0, 2, 1);
-            Tensor[] Head(Tensor[] all, int axis) => [.. all.Select(t => t.narrow(t.dim() == 2 ? 0 : axis, 1, 1))];
-            (Tensor part, Tensor[] parts) = variant.Call(
-                Head([.. x.Select(Row)], 2), Head([.. others.Select(Row)], 1), Head([.. states.Select(Row)], 1), form);
+            // Row 2 and head 1 alone; the others have no rows.
+            Tensor[] Head(Tensor[] all, int axis) => [.. all.Select(t => t.narrow(axis, 1, 1))];
+            Tensor[] Row(Tensor[] all) => [.. all.Select(t => t.narrow(0, 2, 1))];
+            (Tensor part, Tensor[] parts) = variant.Call(Head(Row(x), 2), Head(others, 0), Head(Row(states), 1), form);
             Numbers.Close(whole.narrow(0, 2, 1).narrow(2, 1, 1), part, 1e-14, $"{form} output");
             foreach ((Tensor e, Tensor a) in finals.Zip(parts)) Numbers.Close(e.narrow(0, 2, 1).narrow(1, 1, 1), a, 1e-14, $"{form} final state");
         }
@@ -116,7 +115,7 @@ public sealed class TitansChunkTests : IDisposable
     public void Later_tokens_change_nothing_before(string name)
     {
         TitansCase variant = TitansCase.All.Single(each => each.Name == name);
-        (Tensor[] x, Tensor[] others, Tensor[] states) = (variant.Sequences(r, 22, 2, 2), variant.Others(r, 2, 2), variant.States(r, 2, 2));
+        (Tensor[] x, Tensor[] others, Tensor[] states) = (variant.Sequences(r, 22, 2, 2), variant.Others(r, 2), variant.States(r, 2, 2));
         Tensor[] changed = [.. x.Select(each => each.clone())];
         foreach (Tensor each in changed) each.narrow(1, 13, 1).mul_(0.5);
         Tensor before = variant.Call(x, others, states, OperatorForm.Chunked).Output, after = variant.Call(changed, others, states, OperatorForm.Chunked).Output;

@@ -85,7 +85,7 @@ public sealed class TitansRuleTests : IDisposable
     {
         foreach (TitansCase variant in TitansCase.All.Where(each => !each.Momentum || !each.Forgetting || each.Residual))
         {
-            (Tensor[] x, Tensor[] others, Tensor[] states) = (variant.Sequences(r, T, B, H), variant.Others(r, B, H), variant.States(r, B, H));
+            (Tensor[] x, Tensor[] others, Tensor[] states) = (variant.Sequences(r, T, B, H), variant.Others(r, H), variant.States(r, B, H));
             for (int i = 3; i < x.Length; i++) x[i].zero_();
             if (variant.Momentum) foreach (Tensor momentum in states[variant.Depth..]) momentum.zero_();
             (Tensor output, Tensor[] finals) = variant.Call(x, others, states, form);
@@ -151,12 +151,12 @@ public sealed class TitansRuleTests : IDisposable
     {
         foreach (TitansCase variant in TitansCase.All.Where(each => each.Target))
         {
-            (Tensor[] x, Tensor[] others, Tensor[] states) = (variant.Sequences(r, T, B, H), variant.Others(r, B, H), variant.States(r, B, H));
+            (Tensor[] x, Tensor[] others, Tensor[] states) = (variant.Sequences(r, T, B, H), variant.Others(r, H), variant.States(r, B, H));
             x[3].zero_();
             foreach (Tensor momentum in states[variant.Depth..]) momentum.zero_();
-            for (int l = 0; l < variant.Depth; l++) states[l] = others[l];
+            variant.TargetOf(others, B)!.CopyTo(states, 0);
             (_, Tensor[] finals) = variant.Call(x, others, states, form);
-            for (int l = 0; l < variant.Depth; l++) Numbers.Close(others[l], finals[l], 1e-12, variant.Name);
+            for (int l = 0; l < variant.Depth; l++) Numbers.Close(states[l], finals[l], 1e-12, variant.Name);
         }
     }
 

@@ -187,7 +187,7 @@ public sealed class TitansBlocksTests : IDisposable
     private (Tensor[] Sequences, Tensor[] Others, Tensor[] Initial) Inputs(TitansCase variant, ScalarType dtype = ScalarType.Float64)
     {
         Tensor[] In(Tensor[] all) => [.. all.Select(each => each.to(dtype))];
-        return (In(variant.Sequences(r, T, B, H)), In(variant.Others(r, B, H)), In(variant.States(r, B, H)));
+        return (In(variant.Sequences(r, T, B, H)), In(variant.Others(r, H)), In(variant.States(r, B, H)));
     }
 
     private static Tensor InPieces(TitansState state, Tensor[] x, Tensor[] others, Tensor[] initial, IReadOnlyList<long> pieces)
@@ -215,7 +215,7 @@ public sealed class TitansBlocksLeakTests
         using var outer = NewDisposeScope();
         TitansCase variant = TitansCase.All.Single(each => each.Name == "two layers with residual");
         var r = new Randoms(82);
-        Tensor[] x = variant.Sequences(r, 7, 2, TitansCase.H), others = variant.Others(r, 2, TitansCase.H), initial = variant.States(r, 2, TitansCase.H);
+        Tensor[] x = variant.Sequences(r, 7, 2, TitansCase.H), others = variant.Others(r, TitansCase.H), initial = variant.States(r, 2, TitansCase.H);
         long before = Models.ResourceTests.Settled();
         using (var state = new TitansState(variant, 2))
         {

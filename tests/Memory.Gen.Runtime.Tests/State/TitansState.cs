@@ -45,7 +45,7 @@ internal sealed class TitansState : MemoryState
         Tensor output = Blocks.Read(
             x[0], x[1], x[2], x[3], variant.Momentum ? x[4] : null, variant.Forgetting ? x[^1] : null,
             initial[..variant.Depth], variant.Momentum ? initial[variant.Depth..] : null, variant.Options,
-            variant.Target ? others[..variant.Depth] : null, variant.Residual ? others[^1] : null);
+            variant.TargetOf(others, Batch), variant.Residual ? others[^1] : null);
         step.Commit();
         return output;
     }
