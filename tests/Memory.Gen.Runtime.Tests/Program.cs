@@ -1,9 +1,11 @@
 using Memory.Gen.Runtime.Tests.Kernels;
+using Memory.Gen.Runtime.Tests.Models;
 using Memory.Gen.Runtime.Tests.Training;
 
 // Tests that need a process of their own, to kill it or for its environment, start this one with a word that says what to do.
 return args switch
 {
+    ["read", var folder, var model] => ReadingChild.Run(folder, model),
     ["train", var folder, var steps] => TrainingChild.Run(folder, long.Parse(steps)),
     ["kernels"] => KernelChild.Run(),
     _ => 2,

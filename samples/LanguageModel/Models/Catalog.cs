@@ -22,6 +22,8 @@ public static class Catalog
     [
         ("hybrid", typeof(HybridLM)),
         ("gated-delta", typeof(GatedDeltaLM)),
+        ("titans", typeof(TitansLM)),
+        ("mixture", typeof(MixtureLM)),
         ("sliding", typeof(SlidingLM)),
     ];
 

@@ -17,3 +17,13 @@ public sealed partial class GatedDeltaLM;
 [MemoryModel(VocabSize = 2048, Dim = 192, Layers = 4)]
 [SlidingAttention(Heads = 3, Window = 128)]
 public sealed partial class SlidingLM;
+
+/// <summary>Titans: attention over the last 64 tokens as a gate of what a memory that learns while it reads recalls.</summary>
+[MemoryModel(VocabSize = 2048, Dim = 192, Layers = 4)]
+[TitansMemory(TitansVariant.Gate, Heads = 3, Window = 64)]
+public sealed partial class TitansLM;
+
+/// <summary>Mixture-of-Memories: each token in two of four gated delta memories, and in a shared one.</summary>
+[MemoryModel(VocabSize = 2048, Dim = 192, Layers = 4)]
+[MixtureOfMemories(Heads = 3, Memories = 4, TopK = 2)]
+public sealed partial class MixtureLM;

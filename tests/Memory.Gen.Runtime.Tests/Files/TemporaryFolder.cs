@@ -5,6 +5,8 @@ public sealed class TemporaryFolder : IDisposable
 {
     private readonly string root = Directory.CreateTempSubdirectory("memory-gen-").FullName;
 
+    public string Root => root;
+
     public string File(string name) => Path.Combine(root, name);
 
     public string[] Names => [.. Directory.GetFileSystemEntries(root).Select(p => Path.GetFileName(p)!).Order(StringComparer.Ordinal)];

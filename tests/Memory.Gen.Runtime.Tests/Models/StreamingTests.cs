@@ -133,6 +133,26 @@ public sealed class StreamingTests : IDisposable
         Numbers.Near(state, loaded, 0, "after reading on");
     }
 
+    [Theory]
+    [InlineData(nameof(HybridModel))]
+    [InlineData(nameof(TitansGateModel))]
+    [InlineData(nameof(TitansContextModel))]
+    [InlineData(nameof(MixtureModel))]
+    public void AnotherProcessGoesOnFromTheFilesInMidBlock(string name)
+    {
+        using var folder = new TemporaryFolder();
+        using var subject = new Subject(name);
+        using var quiet = no_grad();
+        Tensor first = subject.Input(2, 10), second = subject.Input(2, 9);
+        using var state = subject.NewState(2);
+        subject.Prefill(first, state);
+
+        var (output, after) = ReadingChild.ReadOn(folder.Root, subject, state, second);
+        Numbers.Near(subject.Prefill(second, state), output, 0, "read on");
+        Numbers.Near(state, after, 0, "after reading on");
+        after.Dispose();
+    }
+
     [Fact]
     public void StatesOfOtherModelsAreRefused()
     {

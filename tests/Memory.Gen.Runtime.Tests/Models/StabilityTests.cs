@@ -1,0 +1,90 @@
+using Memory.Gen.Runtime.Operators;
+using Memory.Gen.Training;
+using TorchSharp;
+using TorchSharp.Modules;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Tests.Models;
+
+[MemoryModel(VocabSize = 64, Dim = 32, Layers = 1, FeedForward = 0)]
+[TitansMemory(TitansVariant.MemoryOnly, Heads = 1)]
+public sealed partial class OneMatrixTitans;
+
+[MemoryModel(VocabSize = 64, Dim = 32, Layers = 1, FeedForward = 0)]
+[TitansMemory(TitansVariant.MemoryOnly, Heads = 1, MemoryDepth = 2)]
+public sealed partial class TwoLayerTitans;
+
+[MemoryModel(VocabSize = 64, Dim = 32, Layers = 1, FeedForward = 0)]
+[TitansMemory(TitansVariant.MemoryOnly, Heads = 1, MemoryDepth = 4)]
+public sealed partial class FourLayerTitans;
+
+/// <summary>
+/// A block's writes all start from the same weights, so a key that repeats within it is written too strongly, and the error of
+/// one block is the next one's gradient: the defaults must keep that from growing, over long texts and over training.
+/// </summary>
+public sealed class StabilityTests : IDisposable
+{
+    private const double LearningRate = 5e-3;
+    private readonly DisposeScope scope = NewDisposeScope();
+
+    public static TheoryData<string> Depths => [nameof(OneMatrixTitans), nameof(TwoLayerTitans), nameof(FourLayerTitans)];
+
+    public void Dispose() => scope.Dispose();
+
+    [Theory, MemberData(nameof(Depths))]
+    public void DefaultsStayFiniteThroughAFewStepsOfLongText(string name) => Train(name, steps: 10, length: 1024);
+
+    [Theory, MemberData(nameof(Depths)), Trait("Category", "Soak")]
+    public void DefaultsStayFiniteThroughTwoThousandSteps(string name) => Train(name, steps: 2_000, length: 4096);
+
+    [Theory, MemberData(nameof(Depths)), Trait("Category", "Soak")]
+    public void DefaultsStayFiniteOverSixteenThousandTokens(string name) => Train(name, steps: 20, length: 16_384);
+
+    private static void Train(string name, long steps, long length)
+    {
+        using var random = new Generator(3, CPU);
+        using var model = New(name);
+        using var optimization = new Optimization(model, new TrainingOptions { LearningRate = LearningRate });
+        for (long step = 0; step < steps; step++)
+        {
+            using var inner = NewDisposeScope();
+            Tensor text = Text(length + 1, random);
+            Tensor loss = CrossEntropy.Apply(model.call(text.narrow(1, 0, length)).view(length, -1), text.narrow(1, 1, length).view(length));
+            model.zero_grad();
+            loss.backward();
+            double norm = optimization.GradientNorm();
+            Assert.True(double.IsFinite(loss.item<float>()) && double.IsFinite(norm), $"step {step}: loss {loss.item<float>()}, gradient norm {norm}");
+            optimization.Step(LearningRate, Math.Min(1, 1 / norm));
+        }
+
+        Assert.All(model.named_parameters(), p => Assert.True(p.parameter.isfinite().all().item<bool>(), p.name));
+    }
+
+    /// <summary>Stretches of one token, which give a block of equal keys, and of random ones, by turns: <c>[1, tokens]</c>.</summary>
+    private static Tensor Text(long tokens, Generator random)
+    {
+        const long Stretch = 64;
+        long count = (tokens + Stretch - 1) / Stretch;
+        Tensor Draw(long each) => randint(0, 64, [count, each], dtype: ScalarType.Int64, generator: random);
+        Tensor repeats = arange(count, dtype: ScalarType.Int64).remainder(2).eq(0).unsqueeze(1);
+        return where(repeats, Draw(1).expand(-1, Stretch), Draw(Stretch)).reshape(1, -1).narrow(1, 0, tokens);
+    }
+
+    private static nn.Module<Tensor, Tensor> New(string name)
+    {
+        using var quiet = no_grad();
+        using var random = new Generator(1, CPU);
+        nn.Module<Tensor, Tensor> model = name switch
+        {
+            nameof(OneMatrixTitans) => new OneMatrixTitans(),
+            nameof(TwoLayerTitans) => new TwoLayerTitans(),
+            _ => new FourLayerTitans(),
+        };
+
+        // Other tests draw from the process-wide generator at the same time.
+        foreach (Parameter parameter in model.parameters().Where(p => p.dim() > 1))
+            parameter.copy_((rand(parameter.shape, generator: random) * 2 - 1) * Math.Sqrt(3.0 / parameter.shape[^1]));
+        return model;
+    }
+}
