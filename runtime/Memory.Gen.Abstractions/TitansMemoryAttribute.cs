@@ -84,7 +84,7 @@ public sealed class TitansMemoryAttribute : MixerAttribute
     /// <summary>
     /// The most that a token writes in all, 0.0001 to 2: theta lies between 0 and <c>MaxStep</c>, times <c>1 - eta</c> where
     /// there is a momentum, which goes on writing. At 1 a matrix with unit keys then holds the value exactly, at 2 it is as
-    /// wrong as before. Absent: 1.
+    /// wrong as before. Absent: 1, and 0.25 where <see cref="MemoryDepth"/> is above 1.
     /// </summary>
     public double MaxStep { get; set; }
 
@@ -100,7 +100,7 @@ public sealed class TitansMemoryAttribute : MixerAttribute
     /// <summary>
     /// The longest gradient that one token writes, in the norm over all weights of a head, 0 to 1,000,000; a longer one is
     /// shortened. 0: no bound, and then a long text that repeats itself can diverge unless <see cref="Block"/> is 1; 1 kept
-    /// every variant finite where it was tried. Absent: 0.
+    /// every variant finite where it was tried. Absent: 1, and 0 where <see cref="Block"/> is 1.
     /// </summary>
     public double InnerClip { get; set; }
 

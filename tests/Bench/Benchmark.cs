@@ -91,9 +91,10 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
     private void Models(PythonBaseline? python)
     {
         var table = new Table().AddColumns("model", "tokens/s", "torch tokens/s", "ratio");
-        // Python has no mixture of memories: its row is to be read beside that of one memory.
+        // Python has no Titans and no mixture of memories: their rows are to be read beside that of one memory.
         foreach (var (name, create, inPython) in new (string, Func<nn.Module<Tensor, Tensor>>, bool)[]
-            { ("gated_delta", () => new GatedDeltaBench(), true), ("mixture", () => new MixtureBench(), false), ("sliding", () => new SlidingBench(), true) })
+            { ("gated_delta", () => new GatedDeltaBench(), true), ("titans_gate", () => new TitansGateBench(), false),
+              ("mixture", () => new MixtureBench(), false), ("sliding", () => new SlidingBench(), true) })
         {
             if (!settings.Wants($"model/{name}")) continue;
             using var model = create();

@@ -12,6 +12,11 @@ public sealed partial class GatedDeltaBench;
 [MixtureOfMemories(Heads = 4, Memories = 4, TopK = 2)]
 public sealed partial class MixtureBench;
 
+/// <summary>A Titans memory as gate, of the width of <see cref="GatedDeltaBench"/>.</summary>
+[MemoryModel(VocabSize = 256, Dim = 256, Layers = 4)]
+[TitansMemory(TitansVariant.Gate, Heads = 4, Window = 128)]
+public sealed partial class TitansGateBench;
+
 /// <summary>The model of python/torch_lm.py --mixer sliding at its default sizes.</summary>
 [MemoryModel(VocabSize = 256, Dim = 256, Layers = 4)]
 [SlidingAttention(Heads = 4, Window = 128)]

@@ -60,7 +60,7 @@ public static class Descriptors
             "Window {0} is not a multiple of Block {1}; Block = {2} divides it",
             "The gradient blocks of a Titans memory begin anew with each segment."),
         Warning("MEMGEN107", "A deep memory bounds its gradients",
-            "MemoryDepth = {0} without InnerClip diverges where a text repeats itself; write InnerClip = 1, or InnerClip = 0 to leave the gradients unbounded",
+            "InnerClip = 0 leaves the gradients of a memory with MemoryDepth = {0} unbounded: it diverges where a text repeats itself; write InnerClip = 1, or leave it out",
             "From three layers on the step that is stable depends on weights that grow while the memory reads."),
         Error("MEMGEN108", "A value lies in its range",
             "{0} = {1} is outside {2} to {3}; {4} works",

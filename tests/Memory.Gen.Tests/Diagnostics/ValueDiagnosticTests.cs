@@ -74,7 +74,7 @@ public class ValueDiagnosticTests
     [InlineData("TitansMemory(TitansVariant.Context, Heads = 4, Window = 8, Block = 16)", "MEMGEN105", "Block = 16")]
     [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Block = 0)", "MEMGEN101", "Block = 0")]
     [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 5)", "MEMGEN108", "MemoryDepth = 5")]
-    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 3)", "MEMGEN107", "MemoryDepth = 3")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 3, InnerClip = 0)", "MEMGEN107", "InnerClip = 0")]
     [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 2, Expansion = 9)", "MEMGEN108", "Expansion = 9")]
     [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Expansion = 2)", "MEMGEN204", "Expansion = 2")]
     [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Activation = TitansActivation.Gelu)", "MEMGEN204", "Activation = TitansActivation.Gelu")]

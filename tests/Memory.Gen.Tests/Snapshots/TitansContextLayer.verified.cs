@@ -10,15 +10,15 @@
 //        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with,   |G_t| at most 1
 //        m_t = f(q_t; M_t),   f(x; M) = x + gamma * LayerNorm(M_2^T gelu(M_1^T x))
 //        q_t, k_t = unit(SiLU(conv(W y_t))),   v_t = SiLU(conv(W y_t))
-//        theta_t = (1 - eta_t) sigmoid(W y_t + b),   eta_t = 0.95 sigmoid(W y_t + b),   alpha_t = sigmoid(W y_t + b)
+//        theta_t = 0.25 (1 - eta_t) sigmoid(W y_t + b),   eta_t = 0.95 sigmoid(W y_t + b),   alpha_t = sigmoid(W y_t + b)
 //        h_t = RMSNorm(f(unit(SiLU(conv(W x_t))); M_s)),   M_s the memory that its segment of 64 tokens began with
 //        y_t = softmax attention of x_t to P, h_j and x_j,   j <= t in its segment,   rotary positions, none for P
 //        o_t = W (RMSNorm(y_t) * sigmoid(RMSNorm(m_t)))
 //      Behrouz, Zhong, Mirrokni: Titans: Learning to Memorize at Test Time (arXiv 2501.00663), sections 3.1, 3.2 and
 //      4.1, persistent memory: 3.3; residual: Sun et al.: Learning to (Learn at Test Time) (arXiv 2407.04620);
 //      positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
-//      Ours: the factor 1 - eta_t, so that all that one write sets going adds up to at most 1; a token attends to what
-//      was recalled for tokens up to itself and reads back what was written up to itself; read by the letter, the
+//      Ours: the factor 1 - eta_t, so that all that one write sets going adds up to at most 0.25; a token attends to
+//      what was recalled for tokens up to itself and reads back what was written up to itself; read by the letter, the
 //      equations let it see its segment's future; the bound on G_t.
 //
 //   Parameters: 39,036.  State: 125,144 bytes a sequence in float32, whatever the length.
@@ -61,7 +61,7 @@ using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryLayer<SegmentLayer.State>
 {
     private const long Dim = 64;
-    private const string DeclarationHash = "e8b466c3bd8d752e";
+    private const string DeclarationHash = "abc11c5bfa09dbd0";
 
     private readonly MemoryAsContext mixer;
     private bool registered;
@@ -193,7 +193,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         private sealed class NeuralMemory : nn.Module
         {
             private const long HiddenDim = 32;
-            private const double MaxMomentum = 0.95;
+            private const double MaxStep = 0.25, MaxMomentum = 0.95;
             private static readonly TitansOptions Options = new TitansOptions(16) { Activation = TitansActivation.Gelu, Clip = 1.0 };
             private readonly Linear recall, query, key, value;   // D -> H*K
             private readonly ShortConvolution recall_convolution, query_convolution, key_convolution, value_convolution;
@@ -246,9 +246,9 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
                 Tensor q = UnitLength.Apply(query_convolution.call(query.call(y), state.QueryTail).view(B, T, Heads, HeadDim));  // [B, T, H, K]
                 Tensor k = UnitLength.Apply(key_convolution.call(key.call(y), state.KeyTail).view(B, T, Heads, HeadDim));  // [B, T, H, K]
                 Tensor v = value_convolution.call(value.call(y), state.ValueTail).view(B, T, Heads, HeadDim);  // [B, T, H, K]
-                Tensor eta = MaxMomentum * momentum.call(y).sigmoid();  // [B, T, H], how much of the last change goes on
-                Tensor theta = (1.0 - eta) * step.call(y).sigmoid();    // [B, T, H], step size
-                Tensor alpha = forgetting.call(y).sigmoid();            // [B, T, H], how much is forgotten
+                Tensor eta = MaxMomentum * momentum.call(y).sigmoid();          // [B, T, H], how much of the last change goes on
+                Tensor theta = MaxStep * (1.0 - eta) * step.call(y).sigmoid();  // [B, T, H], step size
+                Tensor alpha = forgetting.call(y).sigmoid();                    // [B, T, H], how much is forgotten
                 Tensor[] W = TitansBlocks.ForRows(B, [weights_1, weights_2]);
                 return state.Blocks.Read(q, k, v, theta, eta, alpha, W, null, Options, residual: gamma, read: span.Start);
             }

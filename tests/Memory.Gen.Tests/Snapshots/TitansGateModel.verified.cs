@@ -8,16 +8,16 @@
 //   each memory a network of 2 layers with hidden width 128, written in blocks of 16 tokens, convolutions over 4
 //   tokens, 8 persistent tokens.
 //        S_t = eta_t S_{t-1} - theta_t G_t,   M_t = (1 - alpha_t) M_{t-1} + S_t
-//        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with
+//        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with,   |G_t| at most 1
 //        m_t = f(q_t; M_t),   f(x; M) = M_2^T silu(M_1^T x)
 //        q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
-//        theta_t = (1 - eta_t) sigmoid(W x_t + b),   eta_t = 0.95 sigmoid(W x_t + b),   alpha_t = sigmoid(W x_t + b)
+//        theta_t = 0.25 (1 - eta_t) sigmoid(W x_t + b),   eta_t = 0.95 sigmoid(W x_t + b),   alpha_t = sigmoid(W x_t + b)
 //        y_t = softmax attention of x_t to P, x_j,   t - W < j <= t,   rotary positions, none for P
 //        o_t = W (sigmoid(RMSNorm(y_t)) * RMSNorm(m_t))
 //      Behrouz, Zhong, Mirrokni: Titans: Learning to Memorize at Test Time (arXiv 2501.00663), sections 3.1, 3.2 and
 //      4.2, persistent memory: 3.3; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
-//      Ours: the factor 1 - eta_t, so that all that one write sets going adds up to at most 1; the sigmoid on the
-//      attention's side, which learns more reliably.
+//      Ours: the factor 1 - eta_t, so that all that one write sets going adds up to at most 0.25; the sigmoid on the
+//      attention's side, which learns more reliably; the bound on G_t.
 //
 //   Parameters: 6,574,152.  State: 4,163,816 bytes a sequence in float32, whatever the length.
 //   Axes: B batch, T tokens, D width, H heads, K head features, E hidden features of a memory, W window, P
@@ -61,7 +61,7 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
 {
     private const long VocabSize = 256, Dim = 256;
     private const int LayerCount = 6;
-    private const string DeclarationHash = "71ee714a6f9d7430";
+    private const string DeclarationHash = "8fec33495b7654a6";
 
     private readonly Embedding embedding;  // [VocabSize, D]
     private readonly global::TorchSharp.Modules.ModuleList<Layer> layers;
@@ -271,8 +271,8 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
         private sealed class NeuralMemory : nn.Module
         {
             private const long HiddenDim = 128;
-            private const double MaxMomentum = 0.95;
-            private static readonly TitansOptions Options = new TitansOptions(16);
+            private const double MaxStep = 0.25, MaxMomentum = 0.95;
+            private static readonly TitansOptions Options = new TitansOptions(16) { Clip = 1.0 };
             private readonly Linear query, key, value;           // D -> H*K
             private readonly ShortConvolution query_convolution, key_convolution, value_convolution;
             private readonly Linear step, momentum, forgetting;  // D -> H
@@ -325,7 +325,7 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
                 Tensor k = UnitLength.Apply(Convolved(key, key_convolution, x, before, state?.KeyTail));  // [B, T, H, K]
                 Tensor v = Convolved(value, value_convolution, x, before, state?.ValueTail);              // [B, T, H, K]
                 Tensor eta = MaxMomentum * momentum.call(x).sigmoid();                                    // [B, T, H], how much of the last change goes on
-                Tensor theta = (1.0 - eta) * step.call(x).sigmoid();                                      // [B, T, H], step size
+                Tensor theta = MaxStep * (1.0 - eta) * step.call(x).sigmoid();                            // [B, T, H], step size
                 Tensor alpha = forgetting.call(x).sigmoid();                                              // [B, T, H], how much is forgotten
                 return (q, k, v, theta, eta, alpha);
             }

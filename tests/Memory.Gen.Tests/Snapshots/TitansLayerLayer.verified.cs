@@ -6,7 +6,7 @@
 //   Memory as layer: attention within segments of 32 tokens of what a neural memory recalls, 4 heads of 16 features,
 //   each memory a matrix, written in blocks of 16 tokens, convolutions over 4 tokens, 4 persistent keys with values.
 //        M_t = M_0 + (1 - alpha_t) (M_{t-1} - M_0) - theta_t G_t
-//        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with
+//        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with,   |G_t| at most 1
 //        m_t = f(q_t; M_t),   f(x; M) = M^T x
 //        q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
 //        theta_t = 0.5 sigmoid(b),   alpha_t = sigmoid(W x_t + b)
@@ -14,7 +14,7 @@
 //        o_t = W y_t,   z_t = RMSNorm(W (RMSNorm(m_t) * SiLU(W x_t)))
 //      Behrouz, Zhong, Mirrokni: Titans: Learning to Memorize at Test Time (arXiv 2501.00663), sections 3.1, 3.2 and
 //      4.3, persistent memory: 3.3.
-//      Ours: the norm before the attention; forgetting toward M_0.
+//      Ours: the norm before the attention; forgetting toward M_0; the bound on G_t.
 //
 //   Parameters: 39,512.  State: 30,440 bytes a sequence in float32, whatever the length.
 //   Axes: B batch, T tokens, D width, H heads, K head features, W segment, P persistent tokens.
@@ -53,7 +53,7 @@ using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryLayer<MemoryThenAttentionLayer.State>
 {
     private const long Dim = 64;
-    private const string DeclarationHash = "6527601742c5bb76";
+    private const string DeclarationHash = "2a1387cc7a1f6985";
 
     private readonly MemoryAsLayer mixer;
     private bool registered;
@@ -180,7 +180,7 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
         private sealed class NeuralMemory : nn.Module
         {
             private const double MaxStep = 0.5;
-            private static readonly TitansOptions Options = new TitansOptions(16);
+            private static readonly TitansOptions Options = new TitansOptions(16) { Clip = 1.0 };
             private readonly Linear query, key, value;  // D -> H*K
             private readonly ShortConvolution query_convolution, key_convolution, value_convolution;
             private readonly Linear forgetting;         // D -> H

@@ -6,13 +6,13 @@
 //   A neural memory that learns while it reads, 4 heads of 16 features, each memory a matrix, written in blocks of
 //   16 tokens, convolutions over 4 tokens.
 //        S_t = eta_t S_{t-1} - theta_t G_t,   M_t = (1 - alpha_t) M_{t-1} + S_t
-//        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with
+//        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with,   |G_t| at most 1
 //        m_t = f(q_t; M_t),   f(x; M) = M^T x
 //        q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
 //        theta_t = (1 - eta_t) sigmoid(W x_t + b),   eta_t = 0.95 sigmoid(W x_t + b),   alpha_t = sigmoid(W x_t + b)
 //        o_t = W (RMSNorm(m_t) * SiLU(W x_t))
 //      Behrouz, Zhong, Mirrokni: Titans: Learning to Memorize at Test Time (arXiv 2501.00663), sections 3.1 and 3.2.
-//      Ours: the factor 1 - eta_t, so that all that one write sets going adds up to at most 1.
+//      Ours: the factor 1 - eta_t, so that all that one write sets going adds up to at most 1; the bound on G_t.
 //
 //   Parameters: 23,068.  State: 18,904 bytes a sequence in float32, whatever the length.
 //   Axes: B batch, T tokens, D width, H heads, K head features.
@@ -49,7 +49,7 @@ using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryLayer<LongTermLayer.State>
 {
     private const long Dim = 64;
-    private const string DeclarationHash = "648ee315b28f00de";
+    private const string DeclarationHash = "fded7f8654337b05";
 
     private readonly LongTermMemory mixer;
     private bool registered;
@@ -160,7 +160,7 @@ partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
         private sealed class NeuralMemory : nn.Module
         {
             private const double MaxMomentum = 0.95;
-            private static readonly TitansOptions Options = new TitansOptions(16);
+            private static readonly TitansOptions Options = new TitansOptions(16) { Clip = 1.0 };
             private readonly Linear query, key, value;           // D -> H*K
             private readonly ShortConvolution query_convolution, key_convolution, value_convolution;
             private readonly Linear step, momentum, forgetting;  // D -> H

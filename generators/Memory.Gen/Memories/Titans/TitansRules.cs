@@ -43,8 +43,8 @@ internal static class TitansRules
         bool depth = errors.CheckRange("MemoryDepth", spec.MemoryDepth, 1, Limits.MemoryDepth);
         errors.CheckRange("Expansion", spec.Expansion, 1, Limits.Expansion);
         errors.CheckNamed("Activation", spec.Activation);
-        if (depth && spec.MemoryDepth > 2 && !spec.Residual && !errors.Spec.Has("InnerClip"))
-            errors.Warn("MEMGEN107", "MemoryDepth", Limits.Text(spec.MemoryDepth));
+        if (depth && spec.MemoryDepth > 2 && !spec.Residual && errors.Spec.Has("InnerClip") && spec.InnerClip == 0)
+            errors.Warn("MEMGEN107", "InnerClip", Limits.Text(spec.MemoryDepth));
         if (!depth || spec.MemoryDepth > 1)
             return;
         const string with = "MemoryDepth = 1", reason = "a memory of one layer is a matrix";

@@ -99,6 +99,7 @@ public sealed record TitansSpec(
     internal static TitansSpec Read(AttributeSpec attribute, int dim)
     {
         TitansVariant variant = attribute.Enum("variant", absent: TitansVariant.MemoryOnly);
+        int block = attribute.Int("Block", absent: DefaultBlock), depth = attribute.Int("MemoryDepth", absent: 1);
         return new TitansSpec(
             attribute.Letter,
             attribute.FeedForward,
@@ -106,8 +107,8 @@ public sealed record TitansSpec(
             attribute.Int("Heads"),
             attribute.Int("Window"),
             attribute.Enum("Attention", absent: variant == TitansVariant.Context ? TitansAttention.Segmented : TitansAttention.Sliding),
-            attribute.Int("Block", absent: DefaultBlock),
-            attribute.Int("MemoryDepth", absent: 1),
+            block,
+            depth,
             attribute.Int("Expansion", absent: 2),
             attribute.Enum("Activation", absent: TitansActivation.Silu),
             attribute.Bool("Residual", absent: false),
@@ -115,11 +116,11 @@ public sealed record TitansSpec(
             attribute.Bool("AdaptiveStep", absent: true),
             attribute.Bool("Momentum", absent: true),
             attribute.Bool("Forgetting", absent: true),
-            attribute.Double("MaxStep", absent: 1),
+            attribute.Double("MaxStep", absent: depth > 1 ? 0.25 : 1),
             attribute.Double("MaxMomentum", absent: 0.95),
             attribute.Enum("Decay", absent: TitansDecay.AfterGradient),
             attribute.Enum("DecayTo", absent: TitansDecayTarget.Zero),
-            attribute.Double("InnerClip", absent: 0),
+            attribute.Double("InnerClip", absent: block > 1 ? 1 : 0),
             attribute.Int("ConvWidth", absent: 4),
             attribute.Bool("UnitLength", absent: true),
             attribute.Int("PersistentTokens"),
