@@ -27,28 +27,33 @@ public static class SegmentAttention
     /// <param name="prefixKeys">Keys that every query sees, <c>[B, P, G, K]</c>; null for none.</param>
     /// <param name="prefixValues">Their values, <c>[B, P, G, V]</c>.</param>
     /// <param name="prefixQueries">What meets them in place of q, <c>[B, T, H, K]</c>: queries without a position, for example; null for q.</param>
+    /// <param name="segments">
+    /// Which tokens make up which sequence, each with a past and a prefix of its own; null where every row is one. Tokens that
+    /// do not count have keys that nobody sees, and take no place in a window.
+    /// </param>
     /// <returns>Outputs <c>[B, T, H, V]</c>.</returns>
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
     public static Tensor Apply(
         Tensor q, Tensor k, Tensor v, long? window = null, Tensor? pastKeys = null, Tensor? pastValues = null, Tensor? pastLengths = null,
         double? scale = null, OperatorForm? form = null, int? chunk = null,
-        Tensor? prefixKeys = null, Tensor? prefixValues = null, Tensor? prefixQueries = null)
+        Tensor? prefixKeys = null, Tensor? prefixValues = null, Tensor? prefixQueries = null, Segments? segments = null)
     {
         var door = new FrontDoor(Name);
         door.Value(nameof(q), q, "BTHK");
-        door.Value(nameof(k), k, "BSGK");
-        door.Value(nameof(v), v, "BSGV");
+        door.Value(nameof(k), k, "BNGK");
+        door.Value(nameof(v), v, "BNGV");
+        SegmentLayout? layout = door.Segments(segments);
         if (pastKeys is not null || pastValues is not null)
         {
-            door.Value(nameof(pastKeys), pastKeys, "BLGK");
-            door.Value(nameof(pastValues), pastValues, "BLGV");
+            door.Value(nameof(pastKeys), pastKeys, door.PerSequence("BLGK"));
+            door.Value(nameof(pastValues), pastValues, door.PerSequence("BLGV"));
         }
 
-        if (pastLengths is not null) door.Integers(nameof(pastLengths), pastLengths, "B");
+        if (pastLengths is not null) door.Integers(nameof(pastLengths), pastLengths, door.PerSequence("B"));
         if (prefixKeys is not null || prefixValues is not null || prefixQueries is not null)
         {
-            door.Value(nameof(prefixKeys), prefixKeys, "BPGK");
-            door.Value(nameof(prefixValues), prefixValues, "BPGV");
+            door.Value(nameof(prefixKeys), prefixKeys, door.PerSequence("BPGK"));
+            door.Value(nameof(prefixValues), prefixValues, door.PerSequence("BPGV"));
             if (prefixQueries is not null) door.Value(nameof(prefixQueries), prefixQueries, "BTHK");
         }
 
@@ -59,22 +64,37 @@ public static class SegmentAttention
         door.Finite(nameof(scale), scale);
         long B = door['B'], T = door['T'], H = door['H'], G = door['G'], V = door['V'], past = pastKeys is null ? 0 : door['L'];
         if (H % G != 0) throw new ArgumentException($"{Name}: q has {H} heads and k has {G}; expected a multiple of those of k.", nameof(q));
-        long each = T == 0 ? 1 : door['S'] / T, L = past / Math.Max(1, each);
-        if (door['S'] != each * T || (T > 0 && each == 0))
-            throw new ArgumentException($"{Name}: k has {door['S']} keys for {T} tokens; expected the same number for each.", nameof(k));
+        long each = T == 0 ? 1 : door['N'] / T, L = past / Math.Max(1, each);
+        if (door['N'] != each * T || (T > 0 && each == 0))
+            throw new ArgumentException($"{Name}: k has {door['N']} keys for {T} tokens; expected the same number for each.", nameof(k));
         if (past != each * L)
             throw new ArgumentException($"{Name}: pastKeys has {past} keys, and k has {each} a token; expected as many for each token before.", nameof(pastKeys));
         OperatorForm chosen = OperatorForms.Choose(Name, form, null);
 
         using var scope = NewDisposeScope();
         if (B * T * H * V == 0) return zeros([B, T, H, V], dtype: q.dtype, device: q.device).MoveToOuterDisposeScope();
-        Tensor keys = L == 0 ? k : cat(new[] { pastKeys!, k }, 1), values = L == 0 ? v : cat(new[] { pastValues!, v }, 1);
-        Tensor? forgotten = L > 0 && pastLengths is not null ? PastMask(pastLengths, L, door.Accumulation).repeat_interleave(each, 1) : null;
-        var options = new AttentionOptions(Math.Min(window ?? long.MaxValue, L + T), L, each, scale ?? 1 / Math.Sqrt(door['K']), chunk, forgotten);
-        bool hasPrefix = prefixKeys is not null && door['P'] > 0;
-        Tensor[] inputs = [.. (hasPrefix ? [q, keys, values, prefixQueries ?? q, prefixKeys!, prefixValues!] : new[] { q, keys, values }).Select(x => x.to(door.Accumulation))];
-        Tensor output = T == 1 || chosen == OperatorForm.Reference ? Loop(inputs, options) : AttentionBlocks.Run(options, inputs)[0];
-        return output.to(door.Dtype).MoveToOuterDisposeScope();
+        Tensor[] own = [.. new[] { pastKeys, pastValues, pastLengths, prefixKeys, prefixValues }.OfType<Tensor>()];
+        return SegmentLayout.Run(layout, chosen, Sequences, [q, ByToken(k), ByToken(v), prefixQueries], own)[0].to(door.Dtype).MoveToOuterDisposeScope();
+
+        // Sequences are moved token by token, with all the keys that one has.
+        Tensor ByToken(Tensor x) => layout is null ? x : x.reshape([B, T, each, .. x.shape[2..]]);
+        Tensor ByKey(Tensor x) => layout is null ? x : x.reshape([x.shape[0], x.shape[1] * each, .. x.shape[3..]]);
+
+        // What fills up a sequence stands after its tokens, so that none of them sees it.
+        Tensor[] Sequences(Tensor?[] x, Tensor[] states, long[]? lengths)
+        {
+            Tensor q = x[0]!, k = ByKey(x[1]!), v = ByKey(x[2]!);
+            long T = q.shape[1];
+            if (q.numel() == 0) return [zeros([q.shape[0], T, H, V], dtype: door.Accumulation, device: q.device)];
+            var given = new Queue<Tensor>(states);
+            Tensor keys = pastKeys is null ? k : cat(new[] { given.Dequeue(), k }, 1), values = pastKeys is null ? v : cat(new[] { given.Dequeue(), v }, 1);
+            Tensor? counted = pastLengths is null ? null : given.Dequeue();
+            Tensor? forgotten = counted is null || L == 0 ? null : PastMask(counted, L, door.Accumulation).repeat_interleave(each, 1);
+            var options = new AttentionOptions(Math.Min(window ?? long.MaxValue, L + T), L, each, scale ?? 1 / Math.Sqrt(door['K']), chunk, forgotten);
+            bool hasPrefix = prefixKeys is not null && door['P'] > 0;
+            Tensor[] inputs = [.. (hasPrefix ? [q, keys, values, x[3] ?? q, given.Dequeue(), given.Dequeue()] : new[] { q, keys, values }).Select(y => y.to(door.Accumulation))];
+            return [T == 1 || chosen == OperatorForm.Reference ? Loop(inputs, options) : AttentionBlocks.Run(options, inputs)[0]];
+        }
     }
 
     /// <summary>What is added to the scores of past entries, <c>[B, L]</c>: -inf where a row has no such entry.</summary>

@@ -72,11 +72,20 @@ public sealed record OperatorCase(
     /// <summary>Operators that a call may leave at any token; a block of gradients ends with its call.</summary>
     public static TheoryData<string> Continuable => [.. All.Where(each => !each.Name.Contains(' ')).Select(each => each.Name)];
 
-    /// <summary>Operators that take segments.</summary>
-    public static TheoryData<string> Segmented => [.. All.Select(each => each.Name).Where(name =>
-        !name.StartsWith("titans", StringComparison.Ordinal) || name is "titans_linear in blocks" or "titans_mlp in blocks" or "titans of everything")];
+    /// <summary>Attention as an operator on tokens alone: it has no state to hand on, and no kernel.</summary>
+    public static IReadOnlyList<OperatorCase> Attention { get; } =
+    [
+        Attends("segment_attention", H, 1, null),
+        Attends("segment_attention of a window", 1, 1, 5),
+        Attends("segment_attention with two keys a token", 1, 2, 3),
+    ];
 
-    public static OperatorCase Of(string name) => All.Single(each => each.Name == name);
+    /// <summary>Operators that take segments.</summary>
+    public static TheoryData<string> Segmented =>
+        [.. All.Concat(Attention).Select(each => each.Name).Where(name =>
+            !name.StartsWith("titans", StringComparison.Ordinal) || name is "titans_linear in blocks" or "titans_mlp in blocks" or "titans of everything")];
+
+    public static OperatorCase Of(string name) => All.Concat(Attention).Single(each => each.Name == name);
 
     public (Tensor Output, Tensor[] States) Call(
         Tensor[] sequences, Tensor[] others, Tensor[] states, OperatorForm form, int? chunk, Segments? segments = null) =>
@@ -92,6 +101,16 @@ public sealed record OperatorCase(
 
     private static Tensor[] Learning(Randoms r, long T) =>
         [.. Qkv(r, T), r.Uniform(0, 0.4, B, T, H), r.Uniform(0, 0.9, B, T, H), r.Uniform(0, 0.3, B, T, H)];
+
+    // Keys are made token by token, [B, T, n, G, K], so that tests can take tokens apart.
+    private static OperatorCase Attends(string name, long heads, long keysPerToken, long? window) => new(
+        name, (r, T) => [r.Normal(B, T, H, K), r.Normal(B, T, keysPerToken, heads, K), r.Normal(B, T, keysPerToken, heads, V)], _ => [], _ => [],
+        (x, _, _, f, c, g) =>
+        {
+            using var scope = NewDisposeScope();
+            Tensor read = SegmentAttention.Apply(x[0], x[1].flatten(1, 2), x[2].flatten(1, 2), window, form: f, chunk: c, segments: g);
+            return (read.MoveToOuterDisposeScope(), []);
+        }) { HasKernels = false };
 
     private static OperatorCase Titans(string name, int block) => new(
         name, Learning, _ => [], r => [r.Normal(B, H, K, V), r.Normal(B, H, K, V)],

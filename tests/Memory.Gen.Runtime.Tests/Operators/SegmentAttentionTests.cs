@@ -123,6 +123,38 @@ public sealed class SegmentAttentionTests
         foreach ((Tensor e, Tensor a) in expectedGradients.Zip(gradients)) Numbers.Close(e, a, 1e-10, "gradient");
     }
 
+    /// <summary>Padded rows and packed ones, continued: every sequence has a past, as much of it as counts, and a prefix.</summary>
+    [Theory]
+    [InlineData(OperatorForm.Reference)]
+    [InlineData(OperatorForm.Chunked)]
+    public void Sequences_with_a_past_and_a_prefix_equal_each_alone(OperatorForm form)
+    {
+        using var scope = NewDisposeScope();
+        var r = new Randoms(25);
+        const int T = 20;
+        const long G = 2;
+        long[] counted = [20, 3, 0, 11], past = [6, 0, 2, 4];
+        int rows = counted.Length;
+        Tensor q = r.Normal(rows, T, H, K), k = r.Normal(rows, T, G, K), v = r.Normal(rows, T, G, V), p = r.Normal(rows, T, H, K);
+        Tensor[] own = [r.Normal(rows, 6, G, K), r.Normal(rows, 6, G, V), r.Normal(rows, 3, G, K), r.Normal(rows, 3, G, V)];
+        Tensor[] Row(Tensor[] all, int n) => [.. all.Select(x => x.narrow(0, n, 1))];
+        Tensor Read(Tensor[] x, Tensor[] each, Tensor lengths, Segments? segments) => SegmentAttention.Apply(
+            x[0], x[1], x[2], 7, each[0], each[1], lengths, null, form, 8, each[2], each[3], x[3], segments);
+
+        Tensor[] tokens = [q, k, v, p];
+        Tensor[] expected = [.. Enumerable.Range(0, rows).Select(n =>
+            Read([.. Row(tokens, n).Select(x => x.narrow(1, 0, counted[n]))], Row(own, n), tensor(past[n..(n + 1)]), null))];
+        Tensor padded = Read(tokens, own, tensor(past), Segments.Lengths(tensor(counted)));
+        Tensor[] packed = [.. tokens.Select(x => cat([.. counted.Select((length, n) => x.narrow(0, n, 1).narrow(1, 0, length))], 1))];
+        Tensor joined = Read(packed, own, tensor(past), Segments.Packed(tensor(new long[] { 0, 20, 23, 23, 34 })));
+        Numbers.Close(cat(expected, 1), joined, form == OperatorForm.Reference ? 0 : 1e-12, "packed");
+        for (int n = 0; n < rows; n++)
+        {
+            Numbers.Close(expected[n], padded.narrow(0, n, 1).narrow(1, 0, counted[n]), form == OperatorForm.Reference ? 0 : 1e-12, $"row {n}");
+            Assert.Equal(0, padded.narrow(0, n, 1).narrow(1, counted[n], T - counted[n]).abs().sum().item<double>());
+        }
+    }
+
     private static (Tensor Output, Tensor[] Gradients) Differentiate(Tensor[] inputs, Func<Tensor[], Tensor> call)
     {
         Tensor[] leaves = [.. inputs.Select(x => x.detach().clone().requires_grad_())];
