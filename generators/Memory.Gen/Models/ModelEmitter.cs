@@ -50,7 +50,7 @@ internal static class ModelEmitter
             "");
         WriteConstructor(writer, model, mixers);
         writer.Blank();
-        CallWriter.Write(writer, model, "embedding.weight!");
+        CallWriter.Write(writer, model, "embedding.Weight");
         writer.Blank();
         WriteRead(writer, model);
         writer.Blank();
@@ -80,8 +80,7 @@ internal static class ModelEmitter
             "/// <param name=\"dtype\">A floating type; null is float32.</param>");
         using CodeWriter.Scope constructor = writer.Block($"public {name}(Device? device = null, ScalarType? dtype = null) : base(nameof({name}))");
         writer.Lines(
-            "embedding = nn.Embedding(VocabSize, Dim, device: device, dtype: dtype);",
-            "Initialize.Embedding(embedding.weight!);",
+            "embedding = new Embedding(VocabSize, Dim, device: device, dtype: dtype);",
             "layers = new global::TorchSharp.Modules.ModuleList<Layer>();");
         if (mixers.Length == 1)
         {
@@ -116,7 +115,7 @@ internal static class ModelEmitter
             "for (int i = 0; i < LayerCount; i++)",
             "    x = layers[i].call(x, state?.Layers[i]);",
             model.TiedEmbeddings
-                ? "return Projection.Apply(norm.call(x), embedding.weight!).MoveToOuterDisposeScope();  // [B, T, VocabSize]"
+                ? "return Projection.Apply(norm.call(x), embedding.Weight).MoveToOuterDisposeScope();  // [B, T, VocabSize]"
                 : "return Projection.Apply(norm.call(x), head).MoveToOuterDisposeScope();  // [B, T, VocabSize]");
     }
 }

@@ -14,7 +14,7 @@ public static class Initialize
     /// <param name="device">Null is the CPU.</param>
     /// <param name="dtype">Null is float32.</param>
     public static TorchSharp.Modules.Parameter DecayRate(long count, Device? device = null, ScalarType? dtype = null) =>
-        Draw([count], device, dtype, u => (u * 15 + 1).log());
+        Draw([count], device, dtype, shape => (Unit(shape) * 15 + 1).log());
 
     /// <summary>
     /// Bias of the step size before softplus, <c>softplus^-1(dt)</c> with dt log-uniform in [0.001, 0.1], as in Mamba (Gu and
@@ -24,9 +24,9 @@ public static class Initialize
     /// <param name="device">Null is the CPU.</param>
     /// <param name="dtype">Null is float32.</param>
     public static TorchSharp.Modules.Parameter StepBias(long count, Device? device = null, ScalarType? dtype = null) =>
-        Draw([count], device, dtype, u =>
+        Draw([count], device, dtype, shape =>
         {
-            Tensor step = (u * Math.Log(100) + Math.Log(1e-3)).exp();
+            Tensor step = (Unit(shape) * Math.Log(100) + Math.Log(1e-3)).exp();
             return step + (-(-step).expm1()).log();
         });
 
@@ -36,7 +36,7 @@ public static class Initialize
     /// <param name="device">Null is the CPU.</param>
     /// <param name="dtype">Null is float32.</param>
     public static TorchSharp.Modules.Parameter Uniform(long[] shape, double bound, Device? device = null, ScalarType? dtype = null) =>
-        Draw(shape, device, dtype, u => (u * 2 - 1) * bound);
+        Draw(shape, device, dtype, sizes => (Unit(sizes) * 2 - 1) * bound);
 
     /// <summary>The same number everywhere.</summary>
     /// <param name="count">How many.</param>
@@ -44,7 +44,7 @@ public static class Initialize
     /// <param name="device">Null is the CPU.</param>
     /// <param name="dtype">Null is float32.</param>
     public static TorchSharp.Modules.Parameter Constant(long count, double value, Device? device = null, ScalarType? dtype = null) =>
-        Draw([count], device, dtype, u => full_like(u, value));
+        Draw([count], device, dtype, sizes => full(sizes, value, dtype: ScalarType.Float32, device: CPU));
 
     /// <summary>Uniform with the variance <c>2 / (inputs + outputs)</c> (Glorot and Bengio, 2010), matrix by matrix.</summary>
     /// <param name="shape"><c>[..., inputs, outputs]</c>.</param>
@@ -65,14 +65,13 @@ public static class Initialize
         return gate;
     }
 
-    /// <summary>Fills an embedding's weight from N(0, 0.02^2).</summary>
-    /// <param name="weight"><c>[VocabSize, Dim]</c>; filled in place.</param>
-    public static void Embedding(Tensor weight)
-    {
-        using var quiet = no_grad();
-        if (weight.device_type != DeviceType.META)
-            weight.normal_(0, 0.02);
-    }
+    /// <summary>From N(0, deviation^2).</summary>
+    /// <param name="shape">Sizes of the axes.</param>
+    /// <param name="deviation">Above 0.</param>
+    /// <param name="device">Null is the CPU.</param>
+    /// <param name="dtype">Null is float32.</param>
+    public static TorchSharp.Modules.Parameter Normal(long[] shape, double deviation, Device? device = null, ScalarType? dtype = null) =>
+        Draw(shape, device, dtype, sizes => randn(sizes, dtype: ScalarType.Float32, device: CPU) * deviation);
 
     /// <summary>A parameter that belongs to its module alone, whatever dispose scope the module is made in.</summary>
     /// <param name="values">Its initial values; taken over.</param>
@@ -84,14 +83,16 @@ public static class Initialize
     }
 
     // Drawn in float32 on the CPU, so that a seed gives the same model on every device and in every element type.
-    private static TorchSharp.Modules.Parameter Draw(long[] shape, Device? device, ScalarType? dtype, Func<Tensor, Tensor> transform)
+    private static TorchSharp.Modules.Parameter Draw(long[] shape, Device? device, ScalarType? dtype, Func<long[], Tensor> draw)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         var type = dtype ?? get_default_dtype();
         if (device?.type == DeviceType.META)
             return Parameter(empty(shape, dtype: type, device: device));
-        Tensor values = transform(rand(shape, dtype: ScalarType.Float32, device: CPU)).to(type);
+        Tensor values = draw(shape).to(type);
         return Parameter(device == null ? values : values.to(device));
     }
+
+    private static Tensor Unit(long[] shape) => rand(shape, dtype: ScalarType.Float32, device: CPU);
 }

@@ -28,6 +28,15 @@ public sealed class InitializeTests
     }
 
     [Fact]
+    public void NormalNumbersHaveTheirDeviation()
+    {
+        using var table = Initialize.Normal([50, 40], 0.3, dtype: ScalarType.Float64);
+        double[] values = table.detach().data<double>().ToArray();
+        Assert.InRange(values.Average(), -0.03, 0.03);
+        Assert.InRange(Math.Sqrt(values.Average(v => v * v)), 0.28, 0.32);
+    }
+
+    [Fact]
     public void ASeedGivesTheSameValuesInEveryElementType()
     {
         manual_seed(5);

@@ -33,7 +33,6 @@ using nn = global::TorchSharp.torch.nn;
 using Device = global::TorchSharp.torch.Device;
 using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
-using Embedding = global::TorchSharp.Modules.Embedding;
 using Linear = global::TorchSharp.Modules.Linear;
 using Parameter = global::TorchSharp.Modules.Parameter;
 using LayerState = global::Memory.Gen.Runtime.LayerState;
@@ -41,6 +40,7 @@ using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
 using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using TitansBlocks = global::Memory.Gen.Runtime.TitansBlocks;
+using Embedding = global::Memory.Gen.Runtime.Modules.Embedding;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using Rotary = global::Memory.Gen.Runtime.Modules.Rotary;
@@ -74,8 +74,7 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
     /// <param name="dtype">A floating type; null is float32.</param>
     public JournalLM(Device? device = null, ScalarType? dtype = null) : base(nameof(JournalLM))
     {
-        embedding = nn.Embedding(VocabSize, Dim, device: device, dtype: dtype);
-        Initialize.Embedding(embedding.weight!);
+        embedding = new Embedding(VocabSize, Dim, device: device, dtype: dtype);
         layers = new global::TorchSharp.Modules.ModuleList<Layer>();
         for (int i = 0; i < LayerCount; i++)
             layers.append(new Layer(new MemoryAsGate(device, dtype), device, dtype));
@@ -89,7 +88,7 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
-    public State NewState(long batch) => new State(batch, embedding.weight!.device, embedding.weight!.dtype);
+    public State NewState(long batch) => new State(batch, embedding.Weight.device, embedding.Weight.dtype);
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T] int64 to [B, T, VocabSize]. Any T, any split.</summary>
     public Tensor Prefill(Tensor tokens, State state)
@@ -110,7 +109,7 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
     /// <summary>Loads a state that its Save wrote.</summary>
     /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
     /// <param name="device">Where the state shall lie; null is where the model lies.</param>
-    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? embedding.weight!.device);
+    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? embedding.Weight.device);
 
     private Tensor Read(Tensor tokens, State? state)
     {
