@@ -12,7 +12,7 @@ namespace Memory.Gen.Runtime.Operators;
 /// All hazards of custom functions are met here. Gradients are matched by position, so every tensor argument is a real
 /// tensor and the options come last. Missing upstream gradients stay missing, because materialised ones are made from
 /// tensors that may be disposed by then. Results of backward are kept by the context, because nothing else keeps them
-/// from the finalizer while the engine copies them.
+/// from the finalizer while the engine copies them. A second derivative is an error, not the derivative of a constant.
 /// </remarks>
 internal abstract class OperatorFunction<TSelf, TOptions> : MultiTensorFunction<TSelf>
     where TSelf : OperatorFunction<TSelf, TOptions>, new()
@@ -69,6 +69,7 @@ internal abstract class OperatorFunction<TSelf, TOptions> : MultiTensorFunction<
 
     public sealed override List<Tensor> backward(AutogradContext ctx, List<Tensor> grad_outputs)
     {
+        bool differentiated = is_grad_enabled();
         using var scope = NewDisposeScope();
         using var once = no_grad();
         var gradients = new Tensor?[grad_outputs.Count];
@@ -78,6 +79,7 @@ internal abstract class OperatorFunction<TSelf, TOptions> : MultiTensorFunction<
         }
 
         List<Tensor> results = Backward(gradients, ctx.get_saved_variables(), (TOptions)ctx.get_data(OptionsKey));
+        if (differentiated) results = results.ConvertAll(result => result is null ? null! : OnceDifferentiable.Mark(result, Name));
         foreach (Tensor? result in results)
         {
             if (result is not null && scope.Contains(result)) result.MoveToOuterDisposeScope();
