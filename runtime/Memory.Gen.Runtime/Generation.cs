@@ -76,5 +76,5 @@ public static class Generation
         return Host(model.Step(tensor(new[] { token }, device: state.Device), state));
     }
 
-    private static double[] Host(Tensor logits) => logits.to(ScalarType.Float64).cpu().contiguous().data<double>().ToArray();
+    private static double[] Host(Tensor logits) => logits.to(ScalarType.Float64).cpu().contiguous().view(-1).data<double>().ToArray();
 }

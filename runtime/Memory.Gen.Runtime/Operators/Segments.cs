@@ -23,7 +23,7 @@ public sealed class Segments
         (Kind, Argument, Dtype, Device, Shape) = (kind, argument, tensor.dtype, tensor.device, tensor.shape);
         if (Dtype != Expected || tensor.device_type == DeviceType.META) return;
         using var scope = NewDisposeScope();
-        Tensor host = tensor.cpu().contiguous();
+        Tensor host = tensor.cpu().contiguous().view(-1);
         if (kind == SegmentKind.Skip) skip = host.data<bool>().ToArray();
         else numbers = host.data<long>().ToArray();
     }
