@@ -57,7 +57,10 @@ public static partial class torch
 
     public static partial class autograd
     {
-        /// <summary>Gradients of the sum of outputs with respect to inputs, without touching any leaf's grad.</summary>
+        /// <summary>
+        /// Gradients of the sum of outputs with respect to inputs, without touching any leaf's grad; an invalid tensor for an input
+        /// that nothing depends on.
+        /// </summary>
         public static unsafe IList<Tensor> grad(IList<Tensor> outputs, IList<Tensor> inputs, IList<Tensor>? grad_outputs = null, bool retain_graph = false, bool create_graph = false, bool allow_unused = false)
         {
             nint[] roots = Tensor.HandlesOf(outputs), leaves = Tensor.HandlesOf(inputs), seeds = Tensor.HandlesOf(grad_outputs ?? []);
@@ -70,7 +73,7 @@ public static partial class torch
             GC.KeepAlive(outputs);
             GC.KeepAlive(inputs);
             GC.KeepAlive(grad_outputs);
-            return Tensor.TakeList(count)!;
+            return Array.ConvertAll(Tensor.TakeList(count), each => each ?? Tensor.Undefined());
         }
 
         /// <summary>Adds to the grad of every leaf (or of inputs) the gradient of the sum of tensors.</summary>

@@ -121,6 +121,7 @@ public static unsafe partial class torch
     private static Tensor Full(ReadOnlySpan<long> size, Scalar value, ScalarType? dtype, Device? device, bool requires_grad, string[]? names)
     {
         RefuseNames(names);
+        dtype ??= value.Type == ScalarType.Int64 ? ScalarType.Int64 : default_dtype;
         fixed (long* p = size)
             return Tensor.Made(LibTorch.lt_full(p, size.Length, value, NewOptions(dtype, device, requires_grad)));
     }

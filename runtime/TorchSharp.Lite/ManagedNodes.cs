@@ -65,7 +65,7 @@ internal static unsafe class ManagedNodes
                 kept.Add(saved[k] == 0 ? null! : new Tensor(saved[k]));
             var arrived = new List<Tensor>(nGrads);
             for (int k = 0; k < nGrads; k++)
-                arrived.Add(grads[k] == 0 ? null! : Tensor.Made(LibTorch.lt_alias(grads[k])));
+                arrived.Add(grads[k] == 0 ? Tensor.Undefined() : Tensor.Made(LibTorch.lt_alias(grads[k])));
             Entry entry = Entries[key];
             entry.Context.Lend(kept);
             try
@@ -97,7 +97,7 @@ internal static unsafe class ManagedNodes
                 $"{gradients.Count} gradients were returned for {nResults} arguments; {name}.backward returns one for each argument of forward, null where there is none.");
         for (int k = 0; k < nResults; k++)
         {
-            if (gradients[k] is not { } gradient)
+            if (gradients[k] is not { IsInvalid: false } gradient)
                 continue;
             results[k] = LibTorch.lt_alias(gradient.Handle);
             GC.KeepAlive(gradient);

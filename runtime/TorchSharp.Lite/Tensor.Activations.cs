@@ -13,10 +13,10 @@ public static partial class torch
         public Tensor silu() => Made(LibTorch.lt_silu(Handle), this);
         public Tensor silu_() => Changed(LibTorch.lt_silu_(Handle));
         public Tensor gelu() => Made(LibTorch.lt_gelu(Handle, 0), this);
-        public Tensor gelu_() => Ops.gelu_.Change(this);
+        public Tensor gelu_() => Ops.gelu_.Change(this).alias();
         public Tensor gelu(Modules.GELU.Approximate approximate) =>
             Made(LibTorch.lt_gelu(Handle, approximate == Modules.GELU.Approximate.tanh ? 1 : 0), this);
-        public Tensor gelu_(Modules.GELU.Approximate approximate) => Ops.gelu_.Change(this, approximate.ToString());
+        public Tensor gelu_(Modules.GELU.Approximate approximate) => Ops.gelu_.Change(this, approximate.ToString()).alias();
         public Tensor sigmoid() => Made(LibTorch.lt_sigmoid(Handle), this);
         public Tensor sigmoid_() => Changed(LibTorch.lt_sigmoid_(Handle));
         public Tensor softplus(double beta = 1, double threshold = 20) => Made(LibTorch.lt_softplus(Handle, beta, threshold), this);
@@ -26,7 +26,7 @@ public static partial class torch
         public Tensor elu(Scalar alpha, Scalar scale, Scalar input_scale) => Ops.elu.Call(this, alpha, scale, input_scale);
         public Tensor elu(double alpha = 1) => Ops.elu.Call(this, (Scalar)alpha);
         public Tensor elu_(Scalar alpha, Scalar scale, Scalar input_scale) => Ops.elu_.Change(this, alpha, scale, input_scale);
-        public Tensor elu_(double alpha = 1) => Ops.elu_.Change(this, (Scalar)alpha);
+        public Tensor elu_(double alpha = 1) => Ops.elu_.Change(this, (Scalar)alpha).alias();
         public Tensor celu() => Ops.celu.Call(this);
         public Tensor celu(Scalar alpha) => Ops.celu.Call(this, alpha);
         public Tensor celu_() => Ops.celu_.Change(this);

@@ -59,9 +59,9 @@ public static partial class torch
         private void RequireFlatMemory()
         {
             if (!is_cpu())
-                throw new NotSupportedException($"The memory of a tensor on {device} cannot be read from here; call cpu() first.");
+                throw new InvalidOperationException($"The memory of a tensor on {device} cannot be read from here; call cpu() first.");
             if (!is_contiguous())
-                throw new NotSupportedException("The tensor's memory is not contiguous; call contiguous() first.");
+                throw new InvalidOperationException("The tensor's memory is not contiguous; call contiguous() first.");
         }
 
         internal nint Pointer()

@@ -31,7 +31,11 @@ public static partial class torch
         public Tensor take_along_dim(Tensor indices) => Ops.take_along_dim.Call(this, indices);
         public Tensor take_along_dim(Tensor indices, long dim) => Ops.take_along_dim.Call(this, indices, dim);
         public Tensor nonzero() => Ops.nonzero.Call(this);
-        public IList<Tensor> nonzero_as_list() => Ops.nonzero_numpy.CallList(this);
+        public IList<Tensor> nonzero_as_list()
+        {
+            Tensor places = nonzero();
+            return places.chunk(places.shape[1], dim: 1);
+        }
         public Tensor argwhere() => Ops.argwhere.Call(this);
         public Tensor select_scatter(Tensor src, long dim, long index) => Ops.select_scatter.Call(this, src, dim, index);
         public Tensor slice_scatter(Tensor src, long dim = 0, long? start = null, long? end = null, long step = 1) =>

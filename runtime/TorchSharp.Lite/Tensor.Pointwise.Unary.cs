@@ -133,7 +133,7 @@ public static partial class torch
         public (Tensor, Tensor) frexp() => Ops.frexp_Tensor.Call2(this);
         public Tensor resolve_conj() => Ops.resolve_conj.Call(this);
         public Tensor resolve_neg() => Ops.resolve_neg.Call(this);
-        public Tensor zero_() => Changed(LibTorch.lt_zero_(Handle));
+        public Tensor zero_() => Changed(LibTorch.lt_zero_(Handle)).alias();
         public Tensor fill_(Scalar value) => Changed(LibTorch.lt_fill_(Handle, value));
     }
 }

@@ -99,9 +99,11 @@ public static partial class torch
         public Tensor nanquantile(Tensor q, long dim = -1, bool keepdim = false) => Ops.nanquantile.Call(this, q, dim, keepdim);
         public Tensor count_nonzero(long[]? dims = null) => dims is null ? Ops.count_nonzero.Call(this) : Ops.count_nonzero_dim_IntList.Call(this, dims);
         public (Tensor, Tensor, Tensor) unique(bool sorted = true, bool return_inverse = false, bool return_counts = false, int? dim = null) =>
-            Unique(sorted, return_inverse, return_counts, dim);
+            Asked(dim is { } axis
+                ? Ops.unique_dim.Call3(this, (long)axis, sorted, return_inverse, return_counts)
+                : Ops._unique2.Call3(this, sorted, return_inverse, return_counts), return_inverse, return_counts);
         public (Tensor, Tensor, Tensor) unique_consecutive(bool return_inverse = false, bool return_counts = false, int? dim = null) =>
-            Ops.unique_consecutive.Call3(this, return_inverse, return_counts, dim);
+            Asked(Ops.unique_consecutive.Call3(this, return_inverse, return_counts, dim), return_inverse, return_counts);
         public Tensor histc(long bins = 100, long min = 0, long max = 0) => Ops.histc.Call(this, bins, (Scalar)min, (Scalar)max);
         public Tensor bincount(Tensor weights, long minlength = 0) => Ops.bincount.Call(this, weights, minlength);
         public Tensor diff(long n = 1, long dim = -1, Tensor? prepend = null, Tensor? append = null) => Ops.diff.Call(this, n, dim, prepend, append);
@@ -195,8 +197,12 @@ public static partial class torch
             return Pair(LibTorch.lt_sort(Handle, dim, descending ? 1 : 0, stable ? 1 : 0, two), two, this);
         }
 
-        private (Tensor, Tensor, Tensor) Unique(bool sorted, bool return_inverse, bool return_counts, int? dim) => dim is { } axis
-            ? Ops.unique_dim.Call3(this, (long)axis, sorted, return_inverse, return_counts)
-            : Ops._unique2.Call3(this, sorted, return_inverse, return_counts);
+        // libtorch makes empty tensors, or even full ones, of what was not asked for.
+        private static (Tensor, Tensor, Tensor) Asked((Tensor Values, Tensor Inverse, Tensor Counts) made, bool inverse, bool counts)
+        {
+            if (!inverse) made.Inverse.Dispose();
+            if (!counts) made.Counts.Dispose();
+            return (made.Values, inverse ? made.Inverse : null!, counts ? made.Counts : null!);
+        }
     }
 }

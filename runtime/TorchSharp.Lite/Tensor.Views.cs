@@ -57,13 +57,13 @@ public static partial class torch
         public Tensor roll((long, long, long) shifts, (long, long, long) dims) => Roll([shifts.Item1, shifts.Item2, shifts.Item3], [dims.Item1, dims.Item2, dims.Item3]);
         public Tensor roll((long, long) shifts, (long, long) dims) => Roll([shifts.Item1, shifts.Item2], [dims.Item1, dims.Item2]);
         public Tensor roll(long shifts, long? dims = null) => Roll([shifts], dims is { } axis ? [axis] : []);
-        public Tensor roll(long[] shifts) => Roll(shifts, []);
+        public Tensor roll(long[] shifts) => Roll(shifts, [0]);
         public Tensor roll(long[] shifts, long[] dims) => Roll(shifts, dims);
         public Tensor rot90(long k = 1, (long, long)? dims = null) => Ops.rot90.Call(this, k, dims is { } d ? new[] { d.Item1, d.Item2 } : new[] { 0L, 1L });
         public Tensor tril(long diagonal = 0) => Made(LibTorch.lt_tril(Handle, diagonal), this);
-        public Tensor tril_(long diagonal = 0) => Ops.tril_.Change(this, diagonal);
+        public Tensor tril_(long diagonal = 0) => Ops.tril_.Change(this, diagonal).alias();
         public Tensor triu(long diagonal = 0) => Made(LibTorch.lt_triu(Handle, diagonal), this);
-        public Tensor triu_(long diagonal = 0) => Ops.triu_.Change(this, diagonal);
+        public Tensor triu_(long diagonal = 0) => Ops.triu_.Change(this, diagonal).alias();
         public Tensor diag(long diagonal = 0) => Ops.diag.Call(this, diagonal);
         public Tensor diagonal(long offset = 0, long dim1 = 0, long dim2 = 1) => Ops.diagonal.Call(this, offset, dim1, dim2);
         public Tensor diag_embed(long offset = 0, long dim1 = -2, long dim2 = -1) => Ops.diag_embed.Call(this, offset, dim1, dim2);

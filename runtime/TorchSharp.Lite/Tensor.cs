@@ -31,7 +31,12 @@ public static partial class torch
             DisposeScopeManager.Register(this);
         }
 
+        private Tensor() => GC.SuppressFinalize(this);
+
         ~Tensor() => Dispose(false);
+
+        /// <summary>An invalid tensor, such as a gradient that is not there.</summary>
+        internal static Tensor Undefined() => new();
 
         /// <summary>Tensor objects alive in the process.</summary>
         public static long TotalCount => Interlocked.Read(ref totalCount);

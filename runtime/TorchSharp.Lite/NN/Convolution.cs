@@ -21,8 +21,8 @@ namespace TorchSharp.Modules
             (this.dilation, this.transposed, this.output_padding) = (dilation, transposed, output_padding);
             (this.groups, this.padding_mode) = (groups, padding_mode);
             long[] shape = [transposed ? in_channels : out_channels, (transposed ? out_channels : in_channels) / groups, .. kernel_size];
-            _weight = new Parameter(torch.empty(shape, dtype, device));
-            if (bias) _bias = new Parameter(torch.empty([out_channels], dtype, device));
+            _weight = Own(new Parameter(torch.empty(shape, dtype, device)));
+            if (bias) _bias = Own(new Parameter(torch.empty([out_channels], dtype, device)));
             reset_parameters();
             RegisterComponents();
         }

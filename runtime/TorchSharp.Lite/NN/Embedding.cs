@@ -36,7 +36,7 @@ namespace TorchSharp.Modules
             if (padding_idx is not { } row) return table;
             using var noGrad = torch.no_grad();
             using torch.Tensor padding = table.narrow(0, row < 0 ? row + rows : row, 1);
-            padding.zero_();
+            padding.fill_(0);
             return table;
         }
     }

@@ -26,14 +26,14 @@ public static partial class torch
             public static Tensor gelu(Tensor x, bool inplace) => gelu(x, Approximate.none, inplace);
 
             public static Tensor gelu(Tensor x, Approximate approximate, bool inplace = false) =>
-                inplace ? x.gelu_(approximate).alias() : x.gelu(approximate);
+                inplace ? x.gelu_(approximate) : x.gelu(approximate);
 
             public static Tensor softplus(Tensor x, double beta = 1, double threshold = 20) =>
                 Tensor.Made(LibTorch.lt_softplus(x.Handle, beta, threshold), x);
 
             public static Tensor logsigmoid(Tensor x) => x.log_sigmoid();
 
-            public static Tensor elu(Tensor x, double alpha, bool inplace = false) => inplace ? x.elu_(alpha).alias() : x.elu(alpha);
+            public static Tensor elu(Tensor x, double alpha, bool inplace = false) => inplace ? x.elu_(alpha) : x.elu(alpha);
 
             public static Tensor leaky_relu(Tensor input, double negative_slope = 0.01, bool inplace = false) =>
                 inplace ? input.leaky_relu_(negative_slope).alias() : input.leaky_relu(negative_slope);

@@ -64,9 +64,9 @@ public static partial class torch
             public static Tensor pad(Tensor input, (long, long, long, long) pad, PaddingModes mode = PaddingModes.Constant, double value = 0) =>
                 functional.pad(input, (ReadOnlySpan<long>)[pad.Item1, pad.Item2, pad.Item3, pad.Item4], mode, value);
 
-            /// <summary>The same width on both sides of the last axis.</summary>
+            /// <summary>The same width on both sides of every axis.</summary>
             public static Tensor pad(Tensor input, long pad, PaddingModes mode = PaddingModes.Constant, double value = 0) =>
-                functional.pad(input, (ReadOnlySpan<long>)[pad, pad], mode, value);
+                functional.pad(input, (ReadOnlySpan<long>)Enumerable.Repeat(pad, 2 * (int)input.dim()).ToArray(), mode, value);
 
             public static Tensor one_hot(Tensor x, long num_classes = -1) => Tensor.Made(LibTorch.lt_one_hot(x.Handle, num_classes), x);
 

@@ -65,7 +65,7 @@ public static partial class torch
 
             public static Tensor constant_(Tensor tensor, Scalar val) => Fill(tensor, t => t.fill_(val));
 
-            public static Tensor zeros_(Tensor tensor) => Fill(tensor, t => t.zero_());
+            public static Tensor zeros_(Tensor tensor) => Fill(tensor, t => t.fill_(0));
 
             public static Tensor ones_(Tensor tensor) => Fill(tensor, t => t.fill_(1));
 

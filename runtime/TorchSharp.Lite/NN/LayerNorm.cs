@@ -13,8 +13,8 @@ namespace TorchSharp.Modules
             (this.normalized_shape, this.eps, this.elementwise_affine) = (normalized_shape, eps, elementwise_affine);
             if (elementwise_affine)
             {
-                weight_ = new Parameter(torch.ones(normalized_shape, dtype, device));
-                if (bias) bias_ = new Parameter(torch.zeros(normalized_shape, dtype, device));
+                weight_ = Own(new Parameter(torch.ones(normalized_shape, dtype, device)));
+                if (bias) bias_ = Own(new Parameter(torch.zeros(normalized_shape, dtype, device)));
             }
             RegisterComponents();
         }

@@ -11,8 +11,8 @@ namespace TorchSharp.Modules
         internal Linear(long inputSize, long outputSize, bool hasBias, torch.Device? device, torch.ScalarType? dtype) : base(nameof(Linear))
         {
             (in_features, out_features) = (inputSize, outputSize);
-            weight_ = new Parameter(torch.empty(outputSize, inputSize, dtype, device));
-            if (hasBias) bias_ = new Parameter(torch.empty(outputSize, dtype, device));
+            weight_ = Own(new Parameter(torch.empty(outputSize, inputSize, dtype, device)));
+            if (hasBias) bias_ = Own(new Parameter(torch.empty(outputSize, dtype, device)));
             Reset.LinearWeights(weight_, bias_);
             RegisterComponents();
         }
@@ -20,7 +20,7 @@ namespace TorchSharp.Modules
         internal Linear(Parameter weight, Parameter? bias) : base(nameof(Linear))
         {
             (out_features, in_features) = (weight.shape[0], weight.shape[1]);
-            (weight_, bias_) = (weight, bias);
+            (weight_, bias_) = (Own(weight), bias is null ? null : Own(bias));
             RegisterComponents();
         }
 

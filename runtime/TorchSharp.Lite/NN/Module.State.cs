@@ -1,4 +1,3 @@
-using System.Text;
 using TorchSharp.Utils;
 
 namespace TorchSharp;
@@ -57,9 +56,10 @@ public static partial class torch
                 return save(stream, skip);
             }
 
+            /// <summary>Writes the weights and closes the stream.</summary>
             public Module save(Stream stream, IList<string>? skip = null)
             {
-                using var writer = new BinaryWriter(stream, Encoding.UTF8, leaveOpen: true);
+                using var writer = new BinaryWriter(stream);
                 return save(writer, skip);
             }
 
@@ -88,9 +88,10 @@ public static partial class torch
                 return load(stream, strict, skip, loadedParameters);
             }
 
+            /// <summary>Reads the weights and closes the stream.</summary>
             public Module load(Stream stream, bool strict = true, IList<string>? skip = null, Dictionary<string, bool>? loadedParameters = null)
             {
-                using var reader = new BinaryReader(stream, Encoding.UTF8, leaveOpen: true);
+                using var reader = new BinaryReader(stream);
                 return load(reader, strict, skip, loadedParameters);
             }
 

@@ -10,8 +10,8 @@ public static partial class torch
     public static partial class nn
     {
         /// <summary>
-        /// The base of all modules: a tree of parameters, buffers and submodules with names.
-        /// What is registered leaves its dispose scope, so a model may be built inside one.
+        /// The base of all modules: a tree of parameters, buffers and submodules with names. What is registered stays in its dispose
+        /// scope, as in TorchSharp: a module that may be built inside one detaches its parameters and buffers.
         /// </summary>
         public partial class Module : IDisposable
         {
@@ -83,7 +83,6 @@ public static partial class torch
             {
                 if (param is null || param.IsInvalid) throw new ArgumentNullException(nameof(param), $"Parameter '{name}' is null or disposed and cannot be registered.");
                 if (_internal_params.ContainsKey(name)) throw new InvalidOperationException($"Parameter {name} is already registered.");
-                param.DetachFromDisposeScope();
                 _internal_params.Add(name, param);
             }
 
@@ -94,7 +93,6 @@ public static partial class torch
             {
                 if (tensor is null || tensor.IsInvalid) throw new ArgumentNullException(nameof(tensor), $"Buffer '{name}' is null or disposed and cannot be registered.");
                 if (_internal_buffers.ContainsKey(name)) throw new InvalidOperationException($"Tensor {name} is already registered.");
-                tensor.DetachFromDisposeScope();
                 _internal_buffers.Add(name, (tensor, persistent));
             }
 
@@ -107,21 +105,13 @@ public static partial class torch
             protected void ConditionallyRegisterParameter(string name, Parameter? value)
             {
                 if (value is null) _internal_params.Remove(name);
-                else
-                {
-                    value.DetachFromDisposeScope();
-                    _internal_params[name] = value;
-                }
+                else _internal_params[name] = value;
             }
 
             protected void ConditionallyRegisterBuffer(string name, Tensor? value, bool persistent = true)
             {
                 if (value is null) _internal_buffers.Remove(name);
-                else
-                {
-                    value.DetachFromDisposeScope();
-                    _internal_buffers[name] = (value, persistent);
-                }
+                else _internal_buffers[name] = (value, persistent);
             }
 
             // A parameter given to a built-in module takes the old one's place, which is disposed.
@@ -129,8 +119,15 @@ public static partial class torch
             {
                 if (ReferenceEquals(field, value)) return;
                 field?.Dispose();
-                field = value;
+                field = value is null ? null : Own(value);
                 ConditionallyRegisterParameter(name, value);
+            }
+
+            /// <summary>A parameter of a built-in module, which lives as long as the module.</summary>
+            private protected static Parameter Own(Parameter parameter)
+            {
+                parameter.DetachFromDisposeScope();
+                return parameter;
             }
 
             protected void ClearModules() => _internal_submodules.Clear();
@@ -218,7 +215,7 @@ public static partial class torch
                     }
                     using var noGrad = no_grad();
                     using Tensor? gradient = parameter.grad;
-                    gradient?.zero_();
+                    gradient?.fill_(0);
                 }
             }
 

@@ -28,7 +28,7 @@ public static partial class torch
                 foreach (Parameter parameter in parameters())
                 {
                     using Tensor? gradient = parameter.grad;
-                    gradient?.zero_();
+                    gradient?.fill_(0);
                 }
             }
 

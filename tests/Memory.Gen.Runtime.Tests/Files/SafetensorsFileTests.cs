@@ -240,5 +240,5 @@ public sealed class SafetensorsFileTests : IDisposable
     private void WriteRaw(string name, string header, byte[] data) =>
         File.WriteAllBytes(folder.File(name), [.. BitConverter.GetBytes((long)Encoding.UTF8.GetByteCount(header)), .. Encoding.UTF8.GetBytes(header), .. data]);
 
-    private static double[] Doubles(Tensor tensor) => tensor.to(ScalarType.Float64).contiguous().data<double>().ToArray();
+    private static double[] Doubles(Tensor tensor) => tensor.to(ScalarType.Float64).contiguous().view(-1).data<double>().ToArray();
 }

@@ -36,7 +36,7 @@ internal sealed class SmallState : MemoryState
 
     /// <summary>All that the state holds, as numbers.</summary>
     public double[][] Content =>
-        [.. Tensors.Select(t => t.Value.to(ScalarType.Float64).contiguous().data<double>().ToArray()), [.. Positions.data<long>().ToArray().Select(p => (double)p)]];
+        [.. Tensors.Select(t => t.Value.to(ScalarType.Float64).contiguous().view(-1).data<double>().ToArray()), [.. Positions.data<long>().ToArray().Select(p => (double)p)]];
 }
 
 internal sealed class SmallLayer : LayerState

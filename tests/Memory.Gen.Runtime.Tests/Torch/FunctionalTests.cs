@@ -123,7 +123,7 @@ public class FunctionalTests
         Tensor x = Numbers.Tensor([1, 2, 3], 1, 1, 3);
         Numbers.AssertClose([9, 9, 1, 2, 3, 9], Numbers.Values(functional.pad(x, (2, 1), value: 9)));
         Numbers.AssertClose([3, 2, 1, 2, 3, 2], Numbers.Values(functional.pad(x, new long[] { 2, 1 }, PaddingModes.Reflect)));
-        Numbers.AssertClose([1, 1, 2, 3, 3], Numbers.Values(functional.pad(x, 1, PaddingModes.Replicate)));
+        Numbers.AssertClose([1, 1, 2, 3, 3], Numbers.Values(functional.pad(x, (1, 1), PaddingModes.Replicate)));
         Numbers.AssertClose([1 * 1 + 2 * 10, 2 * 1 + 3 * 10], Numbers.Values(functional.conv1d(x, Numbers.Tensor([1, 10], 1, 1, 2))));
         Numbers.AssertClose([0.6, -0.8, 0, 1], Numbers.Values(functional.normalize(Numbers.Tensor([3, -4, 0, 2], 2, 2))));
         Numbers.AssertClose([0, 1, 0, 0, 0, 1], Numbers.Values(functional.one_hot(tensor(new long[] { 1, 2 }), 3)));

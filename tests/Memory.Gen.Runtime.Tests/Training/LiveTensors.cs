@@ -6,6 +6,12 @@ namespace Memory.Gen.Runtime.Tests.Training;
 /// <summary>The number of tensors alive, after those that nobody holds any more are gone.</summary>
 internal static class LiveTensors
 {
+    /// <summary>
+    /// Objects without a tensor in the innermost scope. TorchSharp makes one for every gradient that does not arrive at a function
+    /// with several outputs, and <c>Tensor.TotalCount</c> never forgets it.
+    /// </summary>
+    public static int WithoutTensor() => CurrentDisposeScope!.DisposablesView.OfType<Tensor>().Count(each => each.IsInvalid);
+
     public static long Count()
     {
         GC.Collect();

@@ -1,7 +1,7 @@
 using TorchSharp;
 using Xunit;
 
-namespace Memory.Gen.Runtime.Tests.Torch;
+namespace Memory.Gen.Runtime.Tests.Torch.Lite;
 
 /// <summary>TorchSharp.Lite offers nothing that TorchSharp 0.107 does not, and whole overload groups where an omission could change which overload binds.</summary>
 public class SurfaceTests
