@@ -10,6 +10,9 @@ internal sealed record Contestant(string Name, Func<IMemoryModel> Create, string
 {
     /// <summary>Whether all that it remembers is memory, so that it can be measured without.</summary>
     public bool HasMemory { get; init; } = true;
+
+    /// <summary>Whether a step takes several times as long as with one memory.</summary>
+    public bool Slow { get; init; }
 }
 
 /// <summary>The models that are compared, by name. A further one is a declaration in Models.cs and a line here.</summary>
@@ -23,6 +26,7 @@ internal static class Catalog
         new("scalar-decay", () => new ScalarDecayLM(), "#b59b1f"),
         new("delta", () => new DeltaLM(), "#3d8f5f"),
         new("gated-delta", () => new GatedDeltaLM(), "#3b6fb6"),
+        new("mixture", () => new MixtureLM(), "#8a4fa3") { Slow = true },
     ];
 
     public static Contestant Find(string name) => Models.First(model => model.Name == name);

@@ -20,6 +20,12 @@ internal sealed record Contest(string Name, IReadOnlyList<RecallTask> Training, 
     /// <summary>Most steps of a training; most end earlier, but a start that is slow by its seed needs them.</summary>
     public int Steps { get; init; } = 800;
 
+    /// <summary>Most steps in the quick form.</summary>
+    public int QuickSteps { get; init; } = 150;
+
+    /// <summary>Whether slow models take part in the quick form too.</summary>
+    public bool QuickWithSlow { get; init; }
+
     /// <summary>Highest learning rate.</summary>
     public double LearningRate { get; init; } = 5e-3;
 }
@@ -27,22 +33,25 @@ internal sealed record Contest(string Name, IReadOnlyList<RecallTask> Training, 
 /// <summary>The tasks, in the order in which they are run.</summary>
 internal static class Contests
 {
-    private static readonly string[] Memories = ["linear", "scalar-decay", "delta", "gated-delta"];
+    private static readonly string[] Memories = ["linear", "scalar-decay", "delta", "gated-delta", "mixture"];
 
     public static IReadOnlyList<Contest> All { get; } =
     [
         new("mqar", [new AssociativeRecall()],
             [new("mqar", "Associative recall (8 pairs in training)", "key-value pairs in 64 tokens",
                 Each([4, 8, 12, 16], pairs => new AssociativeRecall { KeyValuePairs = pairs }), task => $"{task.Pairs}")],
-            ["sliding", .. Memories]),
+            ["sliding", .. Memories])
+        { QuickSteps = 400, QuickWithSlow = true },
         new("mqar-lead", [new AssociativeRecall { Lead = 16 }],
             [new("mqar-lead", "Associative recall, 16 tokens before the first question (8 pairs in training)", "key-value pairs in 64 tokens",
                 Each([4, 8, 12], pairs => new AssociativeRecall { KeyValuePairs = pairs, Lead = 16 }), task => $"{task.Pairs}")],
-            ["sliding", "gated-delta"]),
+            ["sliding", "gated-delta", "mixture"])
+        { QuickSteps = 300 },
         new("forgetting", [new ForgettingRecall()],
             [new("forgetting", "Recall of the last value of 6 keys (3 rounds in training)", "rounds that give every key a new value",
                 Each([1, 2, 3, 4], rounds => new ForgettingRecall { Rounds = rounds }), task => $"{((ForgettingRecall)task).Rounds}")],
-            ["sliding", .. Memories]),
+            ["sliding", .. Memories])
+        { QuickSteps = 400 },
         new("induction", Each([64, 128, 256], length => new InductionHeads { Length = length }),
             [new("induction", "Induction heads (64 to 256 tokens in training)", "tokens of the text",
                 Each([64, 128, 256, 512, 1024], length => new InductionHeads { Length = length }), task => $"{task.Length:N0}")],

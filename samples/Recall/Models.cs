@@ -33,3 +33,8 @@ public sealed partial class DeltaLM;
 [MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
 [LinearMemory(Rule = MemoryRule.GatedDelta, Heads = 1)]
 public sealed partial class GatedDeltaLM;
+
+/// <summary>Four memories that fade and replace, of which a token goes to two, and one that gets every token.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[MixtureOfMemories(Heads = 1, Memories = 4, TopK = 2, SharedMemory = true)]
+public sealed partial class MixtureLM;

@@ -21,8 +21,10 @@ public class RecallSampleTests
 
         RecallCommand.Run(plan, folder.Path, CancellationToken.None);
 
+        Assert.Equal(Contests.All.Select(contest => contest.Name), plan.Contests.Select(contest => contest.Name));
+        Assert.Equal(Catalog.Models.Select(model => model.Name).Order(), plan.Contests.SelectMany(contest => contest.Models).Distinct().Order());
         var rows = Read(folder);
-        foreach (var contest in Contests.All)
+        foreach (var contest in plan.Contests)
         {
             foreach (var examination in contest.Examinations)
             {
@@ -34,6 +36,30 @@ public class RecallSampleTests
                 Assert.Equal(own.Count, chart.Descendants(Svg + "circle").Count());
             }
         }
+    }
+
+    // The full form, held to what the memories are known to reach (one head of 64 by 64 features, one layer).
+    [Fact, Trait("Category", "Soak")]
+    public void TheMemoriesRecallWhatTheyAreKnownTo()
+    {
+        using var folder = new TemporaryFolder();
+        RecallCommand.Run(RecallCommand.Plan(null, null, null, quick: false), folder.Path, CancellationToken.None);
+
+        var rows = Read(folder);
+        var recall = Row("mqar", "gated-delta", pairs: 8);
+        Assert.InRange(Mean(recall), 0.97, 1);
+        Assert.InRange(recall.GetProperty("accuracy_min").GetDouble(), 0.94, 1);
+        Assert.InRange(Mean(Row("forgetting", "delta", pairs: 18)), 0.95, 1);
+        Assert.InRange(Mean(Row("forgetting", "gated-delta", pairs: 18)), 0.95, 1);
+        Assert.InRange(Mean(Row("forgetting", "linear", pairs: 18)), 0, 0.45);
+        Assert.InRange(Mean(Row("mqar-lead", "sliding", pairs: 8)), 0, 0.05);
+        Assert.All(rows.Where(row => Is(row, "needle", "sliding-wide")), row => Assert.InRange(Mean(row), 0, 0.2));
+
+        JsonElement Row(string task, string model, int pairs) => rows.Single(row => Is(row, task, model) && row.GetProperty("pairs").GetInt32() == pairs);
+
+        static bool Is(JsonElement row, string task, string model) => row.GetProperty("task").GetString() == task && row.GetProperty("model").GetString() == model;
+
+        static double Mean(JsonElement row) => row.GetProperty("accuracy_mean").GetDouble();
     }
 
     [Fact]
