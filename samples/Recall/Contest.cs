@@ -33,33 +33,35 @@ internal sealed record Contest(string Name, IReadOnlyList<RecallTask> Training, 
 /// <summary>The tasks, in the order in which they are run.</summary>
 internal static class Contests
 {
-    private static readonly string[] Memories = ["linear", "scalar-decay", "delta", "gated-delta", "mixture"];
+    private static readonly string[] Memories = ["linear", "scalar-decay", "delta", "gated-delta"];
 
     public static IReadOnlyList<Contest> All { get; } =
     [
         new("mqar", [new AssociativeRecall()],
             [new("mqar", "Associative recall (8 pairs in training)", "key-value pairs in 64 tokens",
                 Each([4, 8, 12, 16], pairs => new AssociativeRecall { KeyValuePairs = pairs }), task => $"{task.Pairs}")],
-            ["sliding", .. Memories])
+            ["sliding", .. Memories, "mixture"])
         { QuickSteps = 400, QuickWithSlow = true },
         new("mqar-lead", [new AssociativeRecall { Lead = 16 }],
             [new("mqar-lead", "Associative recall, 16 tokens before the first question (8 pairs in training)", "key-value pairs in 64 tokens",
                 Each([4, 8, 12], pairs => new AssociativeRecall { KeyValuePairs = pairs, Lead = 16 }), task => $"{task.Pairs}")],
             ["sliding", "gated-delta", "mixture"])
-        { QuickSteps = 300 },
+        { Steps = 600, QuickSteps = 300 },
         new("forgetting", [new ForgettingRecall()],
             [new("forgetting", "Recall of the last value of 6 keys (3 rounds in training)", "rounds that give every key a new value",
                 Each([1, 2, 3, 4], rounds => new ForgettingRecall { Rounds = rounds }), task => $"{((ForgettingRecall)task).Rounds}")],
-            ["sliding", .. Memories])
+            ["sliding", .. Memories, "mixture"])
         { QuickSteps = 400 },
         new("induction", Each([64, 128, 256], length => new InductionHeads { Length = length }),
             [new("induction", "Induction heads (64 to 256 tokens in training)", "tokens of the text",
                 Each([64, 128, 256, 512, 1024], length => new InductionHeads { Length = length }), task => $"{task.Length:N0}")],
-            ["sliding", .. Memories]),
+            ["sliding", .. Memories])
+        { Steps = 400 },
         new("copying", [new SelectiveCopying()],
             [new("copying", "Selective copying of 8 symbols (64 tokens in training)", "tokens of the text",
                 Each([32, 64, 128, 256], length => new SelectiveCopying { Length = length }), task => $"{task.Length:N0}")],
-            ["sliding", .. Memories]),
+            ["sliding", .. Memories])
+        { Steps = 500 },
         new("needle", Each([64, 128, 256, 512], length => new NeedleInHaystack { Length = length }),
             [
                 new("needle", "A needle in a haystack (64 to 512 bytes in training)", "bytes of the text",
@@ -67,7 +69,8 @@ internal static class Contests
                 new("needle-depth", "A needle in a haystack of 2,048 bytes", "place of the needle: 0 first, 1 right before the question",
                     Each([0, 25, 50, 75, 100], depth => new NeedleInHaystack { Length = 2048, Depth = depth / 100.0 }), task => $"{((NeedleInHaystack)task).Depth:0.##}"),
             ],
-            ["sliding-wide", .. Memories]),
+            ["sliding-wide", .. Memories, "mixture"])
+        { Steps = 400 },
     ];
 
     private static IReadOnlyList<RecallTask> Each(int[] values, Func<int, RecallTask> task) => [.. values.Select(task)];

@@ -53,7 +53,8 @@ public class RecallSampleTests
         Assert.InRange(Mean(Row("forgetting", "gated-delta", pairs: 18)), 0.95, 1);
         Assert.InRange(Mean(Row("forgetting", "linear", pairs: 18)), 0, 0.45);
         Assert.InRange(Mean(Row("mqar-lead", "sliding", pairs: 8)), 0, 0.05);
-        Assert.All(rows.Where(row => Is(row, "needle", "sliding-wide")), row => Assert.InRange(Mean(row), 0, 0.2));
+        // In shorter texts the needle often lies within the 62 bytes that two windows of 32 reach back.
+        Assert.All(rows.Where(row => Is(row, "needle", "sliding-wide") && row.GetProperty("length").GetInt32() >= 512), row => Assert.InRange(Mean(row), 0, 0.2));
 
         JsonElement Row(string task, string model, int pairs) => rows.Single(row => Is(row, task, model) && row.GetProperty("pairs").GetInt32() == pairs);
 
