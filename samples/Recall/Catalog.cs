@@ -1,4 +1,5 @@
 using Memory.Gen.Runtime;
+using Memory.Gen.Training.RecallTasks;
 
 namespace Recall;
 
@@ -8,8 +9,8 @@ namespace Recall;
 /// <param name="Color">Its colour in charts.</param>
 internal sealed record Contestant(string Name, Func<IMemoryModel> Create, string Color)
 {
-    /// <summary>Whether all that it remembers is memory, so that it can be measured without.</summary>
-    public bool HasMemory { get; init; } = true;
+    /// <summary>How it is measured without its memory; null where it has none.</summary>
+    public MemoryUse? MemoryOff { get; init; } = MemoryUse.Reset;
 
     /// <summary>Whether a step takes several times as long as with one memory.</summary>
     public bool Slow { get; init; }
@@ -20,13 +21,15 @@ internal static class Catalog
 {
     public static IReadOnlyList<Contestant> Models { get; } =
     [
-        new("sliding", () => new SlidingLM(), "#7b8794") { HasMemory = false },
-        new("sliding-wide", () => new SlidingWideLM(), "#7b8794") { HasMemory = false },
+        new("sliding", () => new SlidingLM(), "#7b8794") { MemoryOff = null },
+        new("sliding-wide", () => new SlidingWideLM(), "#7b8794") { MemoryOff = null },
         new("linear", () => new LinearLM(), "#c4722b"),
         new("scalar-decay", () => new ScalarDecayLM(), "#b59b1f"),
         new("delta", () => new DeltaLM(), "#3d8f5f"),
         new("gated-delta", () => new GatedDeltaLM(), "#3b6fb6"),
         new("mixture", () => new MixtureLM(), "#8a4fa3") { Slow = true },
+        new("titans", () => new TitansLM(), "#c2456b"),
+        new("titans-gate", () => new TitansGateLM(), "#1f9aa3") { MemoryOff = MemoryUse.Exchanged },
     ];
 
     public static Contestant Find(string name) => Models.First(model => model.Name == name);

@@ -77,9 +77,9 @@ internal static class Comparison
 
     private static Marks Examine(IMemoryModel model, Contestant contestant, Examination examination, Plan plan)
     {
-        return new Marks(Answer(MemoryUse.Kept), contestant.HasMemory ? Answer(MemoryUse.Reset) : null);
+        return new Marks(Answer(MemoryUse.Kept), contestant.MemoryOff is { } off ? Answer(off) : null);
 
         IReadOnlyList<double> Answer(MemoryUse memory) =>
-            [.. examination.Tests.Select(test => RecallEvaluation.Measure(model, test, RecallSet.Test, Math.Clamp(plan.TestTokens / test.Length, 1, plan.TestRows), memory).Accuracy)];
+            [.. examination.Tests.Select(test => RecallEvaluation.Measure(model, test, RecallSet.Test, Math.Clamp(plan.TestTokens / test.Length, 2, plan.TestRows), memory).Accuracy)];
     }
 }

@@ -33,7 +33,7 @@ internal sealed record Contest(string Name, IReadOnlyList<RecallTask> Training, 
 /// <summary>The tasks, in the order in which they are run.</summary>
 internal static class Contests
 {
-    private static readonly string[] Memories = ["linear", "scalar-decay", "delta", "gated-delta"];
+    private static readonly string[] Memories = ["linear", "scalar-decay", "delta", "gated-delta", "titans", "titans-gate"];
 
     public static IReadOnlyList<Contest> All { get; } =
     [
@@ -45,7 +45,7 @@ internal static class Contests
         new("mqar-lead", [new AssociativeRecall { Lead = 16 }],
             [new("mqar-lead", "Associative recall, 16 tokens before the first question (8 pairs in training)", "key-value pairs in 64 tokens",
                 Each([4, 8, 12], pairs => new AssociativeRecall { KeyValuePairs = pairs, Lead = 16 }), task => $"{task.Pairs}")],
-            ["sliding", "gated-delta", "mixture"])
+            ["sliding", "gated-delta", "titans", "titans-gate", "mixture"])
         { Steps = 600, QuickSteps = 300 },
         new("forgetting", [new ForgettingRecall()],
             [new("forgetting", "Recall of the last value of 6 keys (3 rounds in training)", "rounds that give every key a new value",

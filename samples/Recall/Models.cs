@@ -38,3 +38,13 @@ public sealed partial class GatedDeltaLM;
 [MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
 [MixtureOfMemories(Heads = 1, Memories = 4, TopK = 2, SharedMemory = true)]
 public sealed partial class MixtureLM;
+
+/// <summary>A memory that learns while it reads, alone.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[TitansMemory(TitansVariant.MemoryOnly, Heads = 1)]
+public sealed partial class TitansLM;
+
+/// <summary>The same beside attention over the last 8 tokens, one gating the other.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[TitansMemory(TitansVariant.Gate, Heads = 1, Window = 8)]
+public sealed partial class TitansGateLM;

@@ -18,6 +18,12 @@ public enum MemoryUse
 
     /// <summary>Nothing: its state is reset between context and questions. What it answers then, it did not take from memory.</summary>
     Reset,
+
+    /// <summary>
+    /// What another sequence left in the layers' memories; what the attentions and convolutions keep stays its own. For layers in which a memory
+    /// gates an attention: an empty memory would close the gate, and the attention would not be heard either.
+    /// </summary>
+    Exchanged,
 }
 
 /// <summary>Measures models on recall tasks.</summary>
@@ -31,21 +37,23 @@ public static class RecallEvaluation
     /// <param name="model">A model whose vocabulary holds the task's tokens.</param>
     /// <param name="task">The task.</param>
     /// <param name="set">Validation or test.</param>
-    /// <param name="rows">Sequences, at least 1.</param>
+    /// <param name="rows">Sequences, at least 1; 2 where memories are exchanged.</param>
     /// <param name="memory">What it remembers of the context.</param>
     /// <exception cref="TrainingException">The task's options make no task.</exception>
     public static RecallScore Measure(IMemoryModel model, RecallTask task, RecallSet set, int rows, MemoryUse memory = MemoryUse.Kept)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(rows, memory == MemoryUse.Exchanged ? 2 : 1);
         var module = (nn.Module)model;
         bool training = module.training;
         module.eval();
         using var quiet = no_grad();
-        int together = Math.Max(1, BatchTokens / task.Length), right = 0, asked = 0, exact = 0;
+        int together = Math.Max(2, BatchTokens / task.Length), right = 0, asked = 0, exact = 0;
+        // No row is left alone: it would have no memory to exchange.
+        while (rows > 1 && rows % together == 1) together++;
         for (int first = 0; first < rows; first += together)
         {
             var batch = task.Draw(set, Seed, first, Math.Min(together, rows - first));
-            long[] answers = Answers(model, batch, memory == MemoryUse.Kept ? 0 : task.Context);
+            long[] answers = Answers(model, batch, task.Context, memory);
             for (int row = 0; row < batch.Rows; row++)
             {
                 int wrong = 0;
@@ -63,17 +71,30 @@ public static class RecallEvaluation
         return new RecallScore(right / (double)asked, exact / (double)rows, asked);
     }
 
-    // The likeliest next token after every token; the state is reset after the first `forgotten` ones.
-    private static long[] Answers(IMemoryModel model, RecallBatch batch, int forgotten)
+    // The likeliest next token after every token.
+    private static long[] Answers(IMemoryModel model, RecallBatch batch, int context, MemoryUse memory)
     {
         using var scope = NewDisposeScope();
         using var state = model.NewState(batch.Rows);
         Tensor tokens = tensor(batch.Tokens, device: state.Device).view(batch.Rows, batch.Length);
-        Tensor before = Likeliest(tokens.narrow(1, 0, forgotten));
-        state.Reset();
-        Tensor after = Likeliest(tokens.narrow(1, forgotten, batch.Length - forgotten));
+        Tensor before = Likeliest(tokens.narrow(1, 0, context));
+        if (memory == MemoryUse.Reset) state.Reset();
+        if (memory == MemoryUse.Exchanged) Exchange(state);
+        Tensor after = Likeliest(tokens.narrow(1, context, batch.Length - context));
         return cat(new[] { before, after }, 1).cpu().data<long>().ToArray();
 
         Tensor Likeliest(Tensor read) => model.Prefill(read, state).argmax(2);
     }
+
+    // All rows have read as much, so a memory of one stands where that of another would.
+    private static void Exchange(MemoryState state)
+    {
+        using var scope = NewDisposeScope();
+        using var advance = state.Begin(state.Batch, 0);
+        foreach (var tensor in state.Tensors.Where(IsMemory)) tensor.Update(tensor.Value.roll(1, 0));
+        advance.Commit();
+    }
+
+    // Layers name what belongs to their memory so: layers.0.memory, layers.0.memory_weights_1, layers.0.segment_memory_weights_1.
+    private static bool IsMemory(StateTensor tensor) => tensor.Name[(tensor.Name.LastIndexOf('.') + 1)..].Split('_').Contains("memory");
 }

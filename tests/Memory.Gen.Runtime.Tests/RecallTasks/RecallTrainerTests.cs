@@ -28,10 +28,11 @@ public class RecallTrainerTests
         var training = RecallTrainer.Train(model, [Task], new RecallTrainingOptions { LearningRate = 1e-2, Steps = 400, ValidationRows = 128 });
 
         // Four pairs with 16 values: a guess is right in 1 of 16 cases, and a guess among the values seen in 1 of 4.
-        double after = Measure(model, MemoryUse.Kept), without = Measure(model, MemoryUse.Reset);
+        double after = Measure(model, MemoryUse.Kept), without = Measure(model, MemoryUse.Reset), others = Measure(model, MemoryUse.Exchanged);
         Assert.InRange(before, 0, 0.2);
         Assert.True(after > 0.9, $"{after} after {training.Steps} steps");
         Assert.InRange(without, 0, 0.25);
+        Assert.InRange(others, 0, 0.25);
         Assert.Equal(TrainingOutcome.Finished, training.Outcome);
     }
 
@@ -95,6 +96,16 @@ public class RecallTrainerTests
 
         void Refused(RecallTrainingOptions options, string words) =>
             Assert.Contains(words, Assert.Throws<TrainingException>(() => RecallTrainer.Train(model, [Task], options)).Message);
+    }
+
+    [Fact]
+    public void AnExchangedMemoryIsAnothersAndNothingElseChanges()
+    {
+        using var model = NewModel();
+        double kept = Measure(model, MemoryUse.Kept);
+        Assert.NotEqual(kept, Measure(model, MemoryUse.Exchanged));
+        Assert.Equal(kept, Measure(model, MemoryUse.Kept));
+        Assert.Throws<ArgumentOutOfRangeException>(() => RecallEvaluation.Measure(model, Task, RecallSet.Test, 1, MemoryUse.Exchanged));
     }
 
     // Rows are the same however many are read together, so a score does not depend on it either.
