@@ -69,7 +69,7 @@ internal static class Contests
                 new("needle-depth", "A needle in a haystack of 2,048 bytes", "place of the needle: 0 first, 1 right before the question",
                     Each([0, 25, 50, 75, 100], depth => new NeedleInHaystack { Length = 2048, Depth = depth / 100.0 }), task => $"{((NeedleInHaystack)task).Depth:0.##}"),
             ],
-            ["sliding-wide", .. Memories, "mixture"])
+            ["sliding-wide", .. Memories, "mixture", "titans-gate-wide"])
         { Steps = 400 },
     ];
 

@@ -48,3 +48,8 @@ public sealed partial class TitansLM;
 [MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
 [TitansMemory(TitansVariant.Gate, Heads = 1, Window = 8)]
 public sealed partial class TitansGateLM;
+
+/// <summary>The same in two layers, over the last 32 tokens, for longer texts.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 2, FeedForward = 0)]
+[TitansMemory(TitansVariant.Gate, Heads = 1, Window = 32)]
+public sealed partial class TitansGateWideLM;
