@@ -20,8 +20,8 @@ public enum MemoryUse
     Reset,
 
     /// <summary>
-    /// What another sequence left in the layers' memories; what the attentions and convolutions keep stays its own. For layers in which a memory
-    /// gates an attention: an empty memory would close the gate, and the attention would not be heard either.
+    /// What another sequence left, except in the attention's window, which stays its own. For layers in which a memory gates an attention: an empty
+    /// memory would close the gate, and the attention would not be heard either.
     /// </summary>
     Exchanged,
 }
@@ -91,10 +91,10 @@ public static class RecallEvaluation
     {
         using var scope = NewDisposeScope();
         using var advance = state.Begin(state.Batch, 0);
-        foreach (var tensor in state.Tensors.Where(IsMemory)) tensor.Update(tensor.Value.roll(1, 0));
+        foreach (var tensor in state.Tensors.Where(each => !IsWindow(each))) tensor.Update(tensor.Value.roll(1, 0));
         advance.Commit();
     }
 
-    // Layers name what belongs to their memory so: layers.0.memory, layers.0.memory_weights_1, layers.0.segment_memory_weights_1.
-    private static bool IsMemory(StateTensor tensor) => tensor.Name[(tensor.Name.LastIndexOf('.') + 1)..].Split('_').Contains("memory");
+    // What attentions keep has these names in every layer, layers.0.keys for instance; a memory's own tokens are layers.0.memory_keys.
+    private static bool IsWindow(StateTensor tensor) => tensor.Name[(tensor.Name.LastIndexOf('.') + 1)..] is "keys" or "values";
 }

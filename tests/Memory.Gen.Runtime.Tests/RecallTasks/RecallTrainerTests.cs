@@ -33,6 +33,7 @@ public class RecallTrainerTests
         Assert.True(after > 0.9, $"{after} after {training.Steps} steps");
         Assert.InRange(without, 0, 0.25);
         Assert.InRange(others, 0, 0.25);
+        Assert.Equal(after, Measure(model, MemoryUse.Kept));
         Assert.Equal(TrainingOutcome.Finished, training.Outcome);
     }
 
@@ -99,12 +100,9 @@ public class RecallTrainerTests
     }
 
     [Fact]
-    public void AnExchangedMemoryIsAnothersAndNothingElseChanges()
+    public void OneSequenceAloneHasNoMemoryToExchange()
     {
         using var model = NewModel();
-        double kept = Measure(model, MemoryUse.Kept);
-        Assert.NotEqual(kept, Measure(model, MemoryUse.Exchanged));
-        Assert.Equal(kept, Measure(model, MemoryUse.Kept));
         Assert.Throws<ArgumentOutOfRangeException>(() => RecallEvaluation.Measure(model, Task, RecallSet.Test, 1, MemoryUse.Exchanged));
     }
 
