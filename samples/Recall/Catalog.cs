@@ -30,7 +30,7 @@ internal static class Catalog
         new("mixture", () => new MixtureLM(), "#8a4fa3") { Slow = true },
         new("titans", () => new TitansLM(), "#c2456b"),
         new("titans-gate", () => new TitansGateLM(), "#1f9aa3") { MemoryOff = MemoryUse.Exchanged },
-        new("titans-gate-wide", () => new TitansGateWideLM(), "#0b5c66") { MemoryOff = MemoryUse.Exchanged, Slow = true },
+        new("titans-gate-wide", () => new TitansGateWideLM(), "#0b5c66") { MemoryOff = MemoryUse.Exchanged },
     ];
 
     public static Contestant Find(string name) => Models.First(model => model.Name == name);
