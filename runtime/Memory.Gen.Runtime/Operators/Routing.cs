@@ -10,7 +10,9 @@ namespace Memory.Gen.Runtime.Operators;
 /// </summary>
 /// <remarks>
 /// Du, Sun, Lan, Hu, Cheng: MoM (arXiv 2502.13685), section 3. The order is a counting sort by memory and row (histogram,
-/// running sums, rank within the segment), index arithmetic on the device that no host waits for. A call of one token a row
+/// running sums, rank within the segment): index arithmetic on the device. What the host reads of it are the <c>M B + 1</c>
+/// offsets of <see cref="Segments"/> and the M counts of a <see cref="Modules.RoutedLinear"/>, which costs nothing on the CPU;
+/// on a GPU a kernel that takes segments, and a grouped product, would read them where they are. A call of one token a row
 /// knows only the segments that get a token, so that it touches no other state.
 /// </remarks>
 public sealed class Routing
@@ -56,7 +58,7 @@ public sealed class Routing
     /// <summary><c>[N]</c> int64: the row <c>b M + m</c> of a state <c>[B, M, ...]</c> that each copy uses; null but at one token a row.</summary>
     internal Tensor? Slots { get; }
 
-    /// <summary>Copies in every memory. On a GPU this waits for M numbers; a grouped product kernel would take them there.</summary>
+    /// <summary>Copies in every memory, on the host.</summary>
     internal long[] Counts => counts ??= ReadCounts();
 
     /// <summary>Replaces the choice on this thread: logits and K to choices. Tests compare two passes with the same choices.</summary>

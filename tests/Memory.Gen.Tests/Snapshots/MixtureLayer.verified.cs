@@ -123,7 +123,8 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
 
     string global::Memory.Gen.Runtime.IMemoryLayer.Declaration => DeclarationHash;
 
-    // A mixture of 4 linear memories under the gated delta rule, each token in 2 of them and in a shared one, 4 heads of 16 by 16 features, convolutions over 4 tokens, gated output.
+    // A mixture of 4 linear memories under the gated delta rule, each token in 2 of them and in a shared one, 4 heads
+    // of 16 by 16 features, convolutions over 4 tokens, gated output.
     private sealed class GatedDeltaMixture : nn.Module<Tensor, LayerState?, Tensor>
     {
         private const long Heads = 4, KeyDim = 16, ValueDim = 16, Memories = 4, TopK = 2;

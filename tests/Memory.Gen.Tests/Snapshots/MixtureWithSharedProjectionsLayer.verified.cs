@@ -118,7 +118,8 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
 
     string global::Memory.Gen.Runtime.IMemoryLayer.Declaration => DeclarationHash;
 
-    // A mixture of 8 linear memories under the delta rule, each token in 1 of them, all with the same projections, 4 heads of 16 by 16 features, convolutions over 4 tokens, gated output.
+    // A mixture of 8 linear memories under the delta rule, each token in 1 of them, all with the same projections, 4
+    // heads of 16 by 16 features, convolutions over 4 tokens, gated output.
     private sealed class DeltaMixture : nn.Module<Tensor, LayerState?, Tensor>
     {
         private const long Heads = 4, KeyDim = 16, ValueDim = 16, Memories = 8, TopK = 1;

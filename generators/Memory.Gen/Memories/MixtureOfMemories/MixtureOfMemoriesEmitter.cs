@@ -46,7 +46,7 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
     {
         (string Field, string Type, string Comment, string New)[] modules = Modules().ToArray();
         (string Field, long Count, string Comment, string New)[] vectors = Vectors().ToArray();
-        writer.Lines($"// {char.ToUpperInvariant(Phrase[0])}{Phrase.Substring(1)}.");
+        writer.Lines(Prose.Wrap(Prose.Capital(Phrase) + ".").Select(line => "// " + line).ToArray());
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, Tensor>");
         writer.Lines(
             $"private const long Heads = {memory.Heads}, KeyDim = {memory.KeyDim}, ValueDim = {memory.ValueDim}, Memories = {spec.Memories}, TopK = {spec.TopK};",
