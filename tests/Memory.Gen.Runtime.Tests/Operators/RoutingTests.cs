@@ -28,7 +28,7 @@ public sealed class RoutingTests : IDisposable
         Tensor logits = Normal(B, T, M);
         Routing route = Routing.TopK(logits, K);
         double[] values = Doubles(logits), weights = Doubles(route.Weights);
-        long[] chosen = route.Choices.data<long>().ToArray();
+        long[] chosen = route.Choices.contiguous().view(-1).data<long>().ToArray();
         var expected = new List<double>();
         var segments = new List<long>();
         for (int m = 0; m < M; m++)
@@ -65,7 +65,7 @@ public sealed class RoutingTests : IDisposable
         Tensor logits = zeros([2, 5, 4], dtype: ScalarType.Float64);
         logits.select(2, 3).fill_(1);
         Routing route = Routing.TopK(logits, 3);
-        Assert.All(route.Choices.data<long>().ToArray().Chunk(3), choice => Assert.Equal([3L, 0, 1], choice));
+        Assert.All(route.Choices.contiguous().view(-1).data<long>().ToArray().Chunk(3), choice => Assert.Equal([3L, 0, 1], choice));
         Assert.Equal([10L, 10, 0, 10], route.Counts);
     }
 
@@ -142,5 +142,5 @@ public sealed class RoutingTests : IDisposable
 
     private Tensor Normal(params long[] shape) => randn(shape, dtype: ScalarType.Float64, generator: random);
 
-    private static double[] Doubles(Tensor tensor) => tensor.detach().contiguous().data<double>().ToArray();
+    private static double[] Doubles(Tensor tensor) => tensor.detach().contiguous().view(-1).data<double>().ToArray();
 }
