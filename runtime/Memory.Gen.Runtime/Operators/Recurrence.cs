@@ -24,11 +24,15 @@ internal static class Recurrence
         var outputs = new Tensor[T];
         for (int t = 0; t < T; t++)
         {
+            // A long text would else hold a state for each of its tokens.
+            using var step = NewDisposeScope();
+            Tensor previous = S;
             if (decays is not null) S = S * decays[t].reshape(B * H, -1, 1);
             Tensor key = keys[t].reshape(B * H, 1, K), u = values[t].reshape(B * H, 1, V);
             if (strengths is not null) u = Products.Add(u, key, S, alpha: -1) * strengths[t].reshape(B * H, 1, 1);
-            S = Products.Add(S, key.transpose(1, 2), u);
-            outputs[t] = queries[t].reshape(B * H, 1, K).bmm(S).view(B, 1, H, V);
+            S = Products.Add(S, key.transpose(1, 2), u).MoveToOuterDisposeScope();
+            outputs[t] = queries[t].reshape(B * H, 1, K).bmm(S).view(B, 1, H, V).MoveToOuterDisposeScope();
+            previous.Dispose();
         }
 
         return new MemoryRead(T == 1 ? outputs[0] : cat(outputs, 1), S.view(B, H, K, V));

@@ -16,27 +16,34 @@ internal static class TitansLoop
         TitansOptions options = call.Options;
         var perceptron = new TitansPerceptron(W.Length, options, call.Residual?.unsqueeze(-2));
         var outputs = new Tensor[call.Q.shape[1]];
-        Tensor[] started = [.. W], anchors = [.. W];
-        for (int t = 0; t < outputs.Length; t++)
+        for (int start = 0; start < outputs.Length; start += (int)options.Block)
         {
-            if (t % options.Block == 0) (started, anchors) = ([.. W], [.. W]);
-            Tensor Row(Tensor x) => x.select(1, t).unsqueeze(-2);
-            Tensor Gate(Tensor x) => x.select(1, t).unsqueeze(-1).unsqueeze(-1);
-            Tensor? keep = call.Alpha is null ? null : 1 - Gate(call.Alpha), eta = call.Eta is null ? null : Gate(call.Eta);
-            for (int l = 0; l < W.Length && options.DecaysFirst; l++) anchors[l] = TitansMemory.Decayed(keep, anchors[l], call.TargetOf(l));
-
-            (Tensor[] inputs, Tensor[] errors) = perceptron.Gradients(
-                Row(call.K), Row(call.V), (l, x) => x.matmul(anchors[l]), (l, x) => x.matmul(anchors[l].transpose(-1, -2)));
-            Tensor step = perceptron.Steps(Gate(call.Theta), inputs, errors);
-            for (int l = 0; l < W.Length; l++)
+            // A long text would else hold the weights of each of its tokens.
+            using var block = NewDisposeScope();
+            Tensor[] started = [.. W], anchors = [.. W], left = start == 0 ? [] : [.. W, .. S];
+            for (int t = start; t < Math.Min(start + options.Block, outputs.Length); t++)
             {
-                Tensor surprise = -step * inputs[l].transpose(-1, -2).matmul(errors[l]);
-                if (eta is not null) S[l] = surprise = (eta * S[l]) + surprise;
-                W[l] = TitansMemory.Decayed(keep, W[l], call.TargetOf(l)) + surprise;
+                Tensor Row(Tensor x) => x.select(1, t).unsqueeze(-2);
+                Tensor Gate(Tensor x) => x.select(1, t).unsqueeze(-1).unsqueeze(-1);
+                Tensor? keep = call.Alpha is null ? null : 1 - Gate(call.Alpha), eta = call.Eta is null ? null : Gate(call.Eta);
+                for (int l = 0; l < W.Length && options.DecaysFirst; l++) anchors[l] = TitansMemory.Decayed(keep, anchors[l], call.TargetOf(l));
+
+                (Tensor[] inputs, Tensor[] errors) = perceptron.Gradients(
+                    Row(call.K), Row(call.V), (l, x) => x.matmul(anchors[l]), (l, x) => x.matmul(anchors[l].transpose(-1, -2)));
+                Tensor step = perceptron.Steps(Gate(call.Theta), inputs, errors);
+                for (int l = 0; l < W.Length; l++)
+                {
+                    Tensor surprise = -step * inputs[l].transpose(-1, -2).matmul(errors[l]);
+                    if (eta is not null) S[l] = surprise = (eta * S[l]) + surprise;
+                    W[l] = TitansMemory.Decayed(keep, W[l], call.TargetOf(l)) + surprise;
+                }
+
+                Tensor[] seen = options.ReadsBlockStart ? started : W;
+                outputs[t] = perceptron.Read(Row(call.Q), (l, x) => x.matmul(seen[l])).squeeze(-2).MoveToOuterDisposeScope();
             }
 
-            Tensor[] seen = options.ReadsBlockStart ? started : W;
-            outputs[t] = perceptron.Read(Row(call.Q), (l, x) => x.matmul(seen[l])).squeeze(-2);
+            foreach (Tensor kept in W.Concat(S)) kept.MoveToOuterDisposeScope();
+            foreach (Tensor passed in left) passed.Dispose();
         }
 
         return stack(outputs, 1);
