@@ -69,8 +69,7 @@ public sealed class DeclarationAnalyzer : DiagnosticAnalyzer
     }
 
     // What a code fix needs to know, so that it does not have to read the message.
-    private static ImmutableDictionary<string, string?> Properties(SpecError error) => error.Args
-        .Select((value, index) => new KeyValuePair<string, string?>(index.ToString(System.Globalization.CultureInfo.InvariantCulture), value))
-        .Append(new KeyValuePair<string, string?>("argument", error.Argument))
+    private static ImmutableDictionary<string, string?> Properties(SpecError error) => error.Repairs
+        .Select(static (repair, index) => new KeyValuePair<string, string?>(Repairs.Keys[index], repair))
         .ToImmutableDictionary();
 }

@@ -59,6 +59,9 @@ public static class Descriptors
         Error("MEMGEN105", "A segment is a number of whole blocks",
             "Window {0} is not a multiple of Block {1}; Block = {2} divides it",
             "The gradient blocks of a Titans memory begin anew with each segment."),
+        Error("MEMGEN106", "A memory has at least one layer",
+            "MemoryDepth = {0}, but a memory needs at least 1 layer; write MemoryDepth = 1 for a matrix, 2 for a perceptron",
+            "Without a layer there is nothing that could remember."),
         Warning("MEMGEN107", "A deep memory bounds its gradients",
             "InnerClip = 0 leaves the gradients of a memory with MemoryDepth = {0} unbounded: it diverges where a text repeats itself; write InnerClip = 1, or leave it out",
             "From three layers on the step that is stable depends on weights that grow while the memory reads."),
@@ -71,6 +74,9 @@ public static class Descriptors
         Error("MEMGEN122", "Rotary positions need an even head size",
             "Rotary positions turn pairs of features, but a head has {0} (Dim {1} / Heads {2}); choose Heads so that the head size is even, or write RotaryBase = 0",
             "An odd number of features has one without a partner."),
+        Error("MEMGEN201", "A layer reads what the layer before it writes",
+            "'{0}' yields {1} features, but '{2}' expects {3}; write Dim = {1} on '{2}', or put a linear map between them",
+            "Features in and out of a declared layer are as many as its Dim."),
         Error("MEMGEN204", "Options go together",
             "{0} = {1} is not supported with {2}: {3}; supported: {4}",
             "Some options only have a meaning beside certain others."),
@@ -106,7 +112,13 @@ public static class Descriptors
             "Written code calls TorchSharp and Memory.Gen.Runtime."),
         Error("MEMGEN302", "The project compiles C# 12 or newer",
             "'{0}' becomes C# {1}, but this project compiles C# {2}; write <LangVersion>{1}</LangVersion> or leave LangVersion out",
-            "Written code uses the language up to that version."));
+            "Written code uses the language up to that version."),
+        Warning("MEMGEN303", "Modules lie where TorchSharp finds them",
+            "Field '{0}' holds modules in {1}, where TorchSharp does not look for parameters: they would not train, move or be saved; use {2}",
+            "RegisterComponents registers fields that are modules, and ModuleList and ModuleDict are; lists, arrays and dictionaries are not."),
+        Warning("MEMGEN304", "A carried state is detached between steps",
+            "'{0}' is carried from step to step and never detached, so every backward goes through all steps before; call {0}.Detach() after each step",
+            "Gradients flow through a state until Detach: without it the graph of a training loop only grows."));
 
     /// <summary>The descriptor of an id.</summary>
     public static DiagnosticDescriptor Of(string id) => All.First(d => d.Id == id);

@@ -25,7 +25,10 @@ internal static class PatternRules
         else if (model.Pattern.Length > Limits.Layers)
             root.Add("MEMGEN108", "Pattern", "The number of letters in Pattern", Limits.Text(model.Pattern.Length), "1", Limits.Text(Limits.Layers), Limits.Text(Limits.Layers));
         else if (root.Spec.Has("Layers") && root.Spec.Int("Layers") != model.Pattern.Length)
+        {
             root.Add("MEMGEN215", "Layers", Limits.Text(root.Spec.Int("Layers")), written, Limits.Text(model.Pattern.Length));
+            root.Offer("Layers = " + Limits.Text(model.Pattern.Length));
+        }
 
         foreach (char letter in model.Pattern.Distinct())
             if (!IsLetter(letter))
@@ -66,10 +69,14 @@ internal static class PatternRules
         if (mixers.Length > 1)
             mixers[1].Add("MEMGEN007", "", model.Type.Name, Limits.Text(mixers.Length) + " mixer attributes without letters",
                 "keep one, or give each a letter and write a Pattern");
-        if (!root.Spec.Has("Layers"))
-            root.Add("MEMGEN216", "", model.Type.Name);
-        else
+        if (root.Spec.Has("Layers"))
+        {
             root.CheckPositive("Layers", model.Layers, "layers", Limits.Layers, example: 4);
+            return;
+        }
+
+        root.Add("MEMGEN216", "", model.Type.Name);
+        root.Offer("Layers = 4");
     }
 
     private static string Advice(char letter, string declared) => declared.Length == 0

@@ -1,6 +1,7 @@
 using System.Linq;
 using Memory.Gen.Generators.Specs;
 using Memory.Gen.Generators.Writing;
+using Microsoft.CodeAnalysis.CSharp;
 
 namespace Memory.Gen.Generators.Models;
 
@@ -10,9 +11,23 @@ namespace Memory.Gen.Generators.Models;
 /// </summary>
 internal static class StubEmitter
 {
+    private const string Summary = "/// <summary>Throws: the declaration has an error.</summary>";
+
+    // With these of its own the class could not be the module that it is used as.
+    private static readonly string[] Needed = ["forward", "State"];
+
+    /// <summary>
+    /// Whether a part with that API fits the others. Where it does not, a file would only add the compiler's errors to ours.
+    /// </summary>
+    public static bool CanStandFor(TypeSpec type, LanguageVersion language) => language >= LanguageVersion.CSharp10
+        && type is { IsPartial: true, IsGeneric: false, Flaw: null or TypeSpec.AbstractClass, WrongBase: null, HasPrimaryConstructor: false }
+        && type.Containers.All(c => c is { IsPartial: true, IsGeneric: false })
+        && !type.Members.Intersect(Needed).Any()
+        && !EmittedNames.Of(isModel: true).Contains(type.Name);
+
     public static string Emit(ModelSpec model, EquatableArray<SpecError> errors)
     {
-        string reason = errors.Count == 0 ? "an error in its attributes" : string.Join(", ", errors.Select(e => e.Id).Distinct());
+        string reason = errors.Count == 0 ? "an error in its attributes or its project" : string.Join(", ", errors.Select(e => e.Id).Distinct());
         string[] header =
         [
             $"{model.Type.Name} cannot be written: {reason}.",
@@ -21,34 +36,35 @@ internal static class StubEmitter
         return SourceFile.Write(model.Type, header, [], writer => WriteClass(writer, model, reason));
     }
 
+    // Where the class has such a member of its own, only the contract gets ours.
+    private static (string Type, string Member, string Parameters)[] Calls(string input, string one) =>
+    [
+        ("State", "NewState", "long batch"),
+        ("Tensor", "Prefill", $"Tensor {input}, State state"),
+        ("Tensor", "Step", $"Tensor {one}, State state"),
+        ("State", "LoadState", "string path, Device? device = null"),
+    ];
+
     private static void WriteClass(CodeWriter writer, ModelSpec model, string reason)
     {
         string name = TypeSpec.Escape(model.Type.Name);
         string input = model.IsModel ? "tokens" : "x", one = model.IsModel ? "token" : "x";
         using CodeWriter.Scope type = CallWriter.Open(writer, model, "Not written yet: its declaration has an error.", reason + ".");
+        string contract = "global::Memory.Gen.Runtime.IMemory" + (model.IsModel ? "Model" : "Layer");
         writer.Lines(
-            "/// <summary>Throws: the declaration has an error.</summary>",
+            Summary,
             $"public {name}(Device? device = null, ScalarType? dtype = null) : base(nameof({name})) => throw Mistake();",
             "",
-            "/// <summary>Throws: the declaration has an error.</summary>",
+            Summary,
             $"public override Tensor forward(Tensor {input}) => throw Mistake();",
-            "",
-            "/// <summary>Throws: the declaration has an error.</summary>",
-            "public State NewState(long batch) => throw Mistake();",
-            "",
-            "/// <summary>Throws: the declaration has an error.</summary>",
-            $"public Tensor Prefill(Tensor {input}, State state) => throw Mistake();",
-            "",
-            "/// <summary>Throws: the declaration has an error.</summary>",
-            $"public Tensor Step(Tensor {one}, State state) => throw Mistake();",
-            "",
-            "/// <summary>Throws: the declaration has an error.</summary>",
-            "public State LoadState(string path, Device? device = null) => throw Mistake();",
-            "",
-            "/// <summary>Throws: the declaration has an error.</summary>",
-            "public static MemoryCard Card => throw Mistake();",
             "");
-        string contract = "global::Memory.Gen.Runtime.IMemory" + (model.IsModel ? "Model" : "Layer");
+        foreach ((string result, string member, string parameters) in Calls(input, one))
+            if (model.Type.Members.Contains(member))
+                writer.Lines($"{result} {contract}<State>.{member}({parameters.Replace(" = null", "")}) => throw Mistake();", "");
+            else
+                writer.Lines(Summary, $"public {result} {member}({parameters}) => throw Mistake();", "");
+        if (!model.Type.Members.Contains("Card"))
+            writer.Lines(Summary, "public static MemoryCard Card => throw Mistake();", "");
         writer.Lines(
             $"MemoryCard {contract}.Card => throw Mistake();",
             "",
@@ -62,10 +78,10 @@ internal static class StubEmitter
         writer.Lines(
             "private State() : base(\"\", \"\", 1, torch.CPU, ScalarType.Float32) => throw Mistake();",
             "",
-            "/// <summary>Throws: the declaration has an error.</summary>",
+            Summary,
             "public static State Load(string path, Device? device = null) => throw Mistake();",
             "",
-            "/// <summary>Throws: the declaration has an error.</summary>",
+            Summary,
             "public State Clone() => throw Mistake();");
     }
 }

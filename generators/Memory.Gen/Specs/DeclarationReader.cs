@@ -84,7 +84,7 @@ internal static class DeclarationReader
         { IsRecord: true } => "a record",
         { TypeKind: not TypeKind.Class } => "a " + Keyword(type),
         { IsStatic: true } => "a static class",
-        { IsAbstract: true } => "an abstract class",
+        { IsAbstract: true } => TypeSpec.AbstractClass,
         { IsFileLocal: true } => "a file-local class",
         _ => Containers(type).Any(c => c.IsFileLocal) ? "inside a file-local type" : null,
     };

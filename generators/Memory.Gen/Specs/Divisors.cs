@@ -1,3 +1,5 @@
+using System.Linq;
+
 namespace Memory.Gen.Generators.Specs;
 
 /// <summary>Numbers that must divide others, and the nearest ones that do.</summary>
@@ -32,6 +34,7 @@ internal static class Divisors
             ? $"{Limits.Text(low)} divides it (head size {Limits.Text(dim / low)})"
             : $"{Limits.Text(low)} or {Limits.Text(high)} divide it (head size {Limits.Text(dim / low)} or {Limits.Text(dim / high)})";
         errors.Add("MEMGEN102", name, Limits.Text(dim), name, Limits.Text(value), advice);
+        errors.Offer(new[] { low, high }.Distinct().Select(heads => name + " = " + Limits.Text(heads)).ToArray());
         return false;
     }
 
@@ -46,5 +49,6 @@ internal static class Divisors
             return;
         errors.Add(
             "MEMGEN122", errors.Spec.Has("RotaryBase") ? "RotaryBase" : "Heads", Limits.Text(dim / heads), Limits.Text(dim), Limits.Text(heads));
+        errors.Offer("RotaryBase = 0");
     }
 }

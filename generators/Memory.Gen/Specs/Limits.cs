@@ -29,15 +29,15 @@ internal static class Limits
     /// <returns>Whether the value is good.</returns>
     public static bool CheckPositive(this ErrorList errors, string name, int value, string unit, int limit, int example)
     {
-        if (value < 1)
-            errors.Add(
-                "MEMGEN101",
-                errors.Spec.Has(name) ? name : "",
-                errors.Spec.Has(name) ? name + " = " + Text(value) : name + " is not given",
-                unit,
-                name + " = " + Text(example));
-        else
+        if (value >= 1)
             return errors.CheckRange(name, value, 1, limit);
+        errors.Add(
+            "MEMGEN101",
+            errors.Spec.Has(name) ? name : "",
+            errors.Spec.Has(name) ? name + " = " + Text(value) : name + " is not given",
+            unit,
+            name + " = " + Text(example));
+        errors.Offer(name + " = " + Text(example));
         return false;
     }
 
@@ -47,7 +47,9 @@ internal static class Limits
     {
         if (value >= low && value <= high)
             return true;
-        errors.Add("MEMGEN108", name, name, Text(value), Text(low), Text(high), Text(value > high ? high : low));
+        string nearest = Text(value > high ? high : low);
+        errors.Add("MEMGEN108", name, name, Text(value), Text(low), Text(high), nearest);
+        errors.Offer(name + " = " + nearest);
         return false;
     }
 
@@ -60,6 +62,8 @@ internal static class Limits
             return true;
         string[] names = Enum.GetNames(typeof(T));
         errors.Add("MEMGEN108", name, name, value.ToString(), names[0], names[names.Length - 1], typeof(T).Name + "." + names[0]);
+        if (char.IsUpper(name[0]))
+            errors.Offer($"{name} = global::{typeof(T).FullName}.{names[0]}");
         return false;
     }
 

@@ -8,7 +8,9 @@ namespace Memory.Gen.Generators.Specs;
 /// <param name="Argument">The argument to point at, or the member or containing type of the class; empty for the attribute or class itself.</param>
 /// <param name="Args">What the diagnostic's message is filled with.</param>
 /// <param name="IsWarning">Whether the file can be written all the same.</param>
-public sealed record SpecError(string Id, int Attribute, string Argument, EquatableArray<string> Args, bool IsWarning = false);
+/// <param name="Repairs">Arguments that would make it right, as they are written (<c>Heads = 8</c>): one of them is enough.</param>
+public sealed record SpecError(
+    string Id, int Attribute, string Argument, EquatableArray<string> Args, bool IsWarning = false, EquatableArray<string> Repairs = default);
 
 /// <summary>Gathers the errors of one attribute.</summary>
 internal sealed class ErrorList(List<SpecError> errors, int attribute, AttributeSpec spec)
@@ -20,4 +22,7 @@ internal sealed class ErrorList(List<SpecError> errors, int attribute, Attribute
 
     public void Warn(string id, string argument, params string[] args) =>
         errors.Add(new SpecError(id, attribute, argument, args.ToEquatableArray(), IsWarning: true));
+
+    /// <summary>Says what would make the error that was added last right, the value to prefer first.</summary>
+    public void Offer(params string[] repairs) => errors[errors.Count - 1] = errors[errors.Count - 1] with { Repairs = repairs.ToEquatableArray() };
 }

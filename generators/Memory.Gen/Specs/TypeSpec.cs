@@ -33,6 +33,9 @@ public sealed record TypeSpec(
     bool HasPrimaryConstructor,
     EquatableArray<string> HiddenNames)
 {
+    /// <summary>The one flaw with which it can still be a module.</summary>
+    internal const string AbstractClass = "an abstract class";
+
     /// <summary>The name with namespace and containing types, dots between.</summary>
     public string FullName => string.Join(
         ".",

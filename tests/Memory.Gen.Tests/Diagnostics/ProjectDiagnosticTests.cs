@@ -21,4 +21,11 @@ public class ProjectDiagnosticTests
         CSharpCompilation compilation = Compile.Library(Source.Replace("LM;", "LM { }").Replace("Model;", "Model { }"), LanguageVersion.CSharp11);
         Assert.Equal([("MEMGEN302", "MemoryModel")], await DiagnosticAssert.All(compilation));
     }
+
+    [Theory]
+    [InlineData(LanguageVersion.CSharp10)]
+    [InlineData(LanguageVersion.CSharp11)]
+    public async Task CodeThatUsesTheClassStillCompilesInAnOldLanguage(LanguageVersion language) => Assert.Equal(
+        [("MEMGEN302", "MemoryModel")],
+        await DiagnosticAssert.All(Compile.Library(Source.Replace("Model;", "Model { }") + Declarations.Use, language)));
 }

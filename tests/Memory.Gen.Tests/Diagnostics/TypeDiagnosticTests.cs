@@ -23,6 +23,22 @@ public class TypeDiagnosticTests
     public async Task AClassThatCannotBeWrittenIsOneError(string type, string id, string at) =>
         await DiagnosticAssert.One(type.Contains("MemoryModel") ? type : Model + " " + type, id, at);
 
+    [Theory]
+    [InlineData("public abstract partial class Model;", "MEMGEN004", "Model")]
+    [InlineData("public sealed partial class Model { public const int Dim = 3; }", "MEMGEN006", "Dim")]
+    [InlineData("public sealed partial class Model { private readonly int layers = 3; public int Layers => layers; }", "MEMGEN006", "layers")]
+    public async Task CodeThatUsesAClassThatCannotBeWrittenStillCompiles(string type, string id, string at) =>
+        await DiagnosticAssert.One(Model + " " + type + Declarations.Use, id, at);
+
+    [Theory]
+    [InlineData("NewState", "public int NewState(int batch) => batch;")]
+    [InlineData("Step", "public int Step => 1;")]
+    [InlineData("LoadState", "public static void LoadState() { }")]
+    [InlineData("Card", "public int Card { get; set; }")]
+    public async Task AMemberOfOnesOwnLeavesTheRestOfTheClassInPlace(string name, string member) => await DiagnosticAssert.One(
+        Model + " public sealed partial class LM { " + member + " public static object New() => new LM().Prefill(TorchSharp.torch.zeros(1), null!); }",
+        "MEMGEN006", name);
+
     [Fact]
     public async Task AMixerOnAnyClassIsAnError()
     {

@@ -10,10 +10,14 @@ namespace Memory.Gen.Tests.Harness;
 /// <summary>Compiles source in memory, with the generator and the analyzer, against the real runtime.</summary>
 internal static class Compile
 {
+    /// <summary>Every analyzer that the package brings.</summary>
+    public static readonly ImmutableArray<DiagnosticAnalyzer> Analyzers =
+        [new DeclarationAnalyzer(), new LayerWidthAnalyzer(), new ModuleFieldAnalyzer(), new CarriedStateAnalyzer()];
+
     private static readonly ImmutableArray<MetadataReference> AllReferences =
     [
         .. ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator)
-            .Where(path => Path.GetFileName(path) is not ("Memory.Gen.dll" or "Memory.Gen.Tests.dll"))
+            .Where(path => Path.GetFileName(path) is not ("Memory.Gen.dll" or "Memory.Gen.CodeFixes.dll" or "Memory.Gen.Tests.dll"))
             .Select(path => MetadataReference.CreateFromFile(path)),
     ];
 
@@ -66,7 +70,7 @@ internal static class Compile
     public static async Task<IReadOnlyList<Diagnostic>> Diagnostics(CSharpCompilation compilation)
     {
         ImmutableArray<Diagnostic> all = await WithEmitted(compilation)
-            .WithAnalyzers([new DeclarationAnalyzer()])
+            .WithAnalyzers(Analyzers)
             .GetAllDiagnosticsAsync();
         return [.. all.Where(d => d.Severity >= DiagnosticSeverity.Warning).OrderBy(d => d.Location.SourceSpan.Start)];
     }

@@ -28,6 +28,22 @@ internal static class Declarations
 
         """;
 
+    /// <summary>Code that uses everything that is written for the class Model.</summary>
+    public const string Use = """
+
+        internal static class Use
+        {
+            public static TorchSharp.torch.Tensor Run(TorchSharp.torch.Tensor tokens, Model model)
+            {
+                using Model.State state = model.NewState(2), copy = state.Clone(), loaded = Model.State.Load("state.safetensors");
+                long parameters = Model.Card.Parameters;
+                return model.forward(model.Step(model.Prefill(tokens, model.LoadState("state.safetensors")), copy));
+            }
+
+            public static Memory.Gen.Runtime.IMemoryModel Contract(Model model) => model;
+        }
+        """;
+
     /// <summary>A layer with attributes of one's own, in the namespace Samples.</summary>
     public static string Layer(string mixer, string layer = "Dim = 64", string name = "Layer") => $$"""
         using Memory.Gen;

@@ -10,12 +10,12 @@ internal static class MixtureOfMemoriesRules
     {
         LinearMemoryRules.CheckSizes(spec.Memory, dim, errors, Limits.MixtureHeads, Limits.MixtureHeadFeatures);
         if (errors.CheckPositive("Memories", spec.Memories, "memories", Limits.Memories, example: 4) && (spec.TopK < 1 || spec.TopK > spec.Memories))
-            errors.Add(
-                "MEMGEN104",
-                errors.Spec.Has("TopK") ? "TopK" : "Memories",
-                Limits.Text(spec.TopK),
-                Limits.Text(spec.Memories),
-                Limits.Text(spec.TopK < 1 ? 1 : spec.Memories));
+        {
+            string nearest = Limits.Text(spec.TopK < 1 ? 1 : spec.Memories);
+            errors.Add("MEMGEN104", errors.Spec.Has("TopK") ? "TopK" : "Memories", Limits.Text(spec.TopK), Limits.Text(spec.Memories), nearest);
+            errors.Offer("TopK = " + nearest);
+        }
+
         errors.CheckRange("BalanceLoss", spec.BalanceLoss, 0, Limits.BalanceLoss);
         if (errors.CheckNamed("Rule", spec.Memory.Rule))
             LinearMemoryRules.CheckUnitLength(spec.Memory, errors);

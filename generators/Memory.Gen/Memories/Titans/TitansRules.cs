@@ -30,26 +30,38 @@ internal static class TitansRules
         bool window = errors.CheckPositive("Window", spec.Window, "tokens", Limits.Window, example: 64);
         CheckAttention(spec, heads ? spec.Heads : 0, dim, errors);
         if (spec.Variant == TitansVariant.Context && window && block && spec.Window % spec.Block != 0)
-            errors.Add(
-                "MEMGEN105",
-                errors.Spec.Has("Block") ? "Block" : "Window",
-                Limits.Text(spec.Window),
-                Limits.Text(spec.Block),
-                Limits.Text(Divisors.Below(spec.Window, spec.Block)));
+        {
+            string divisor = Limits.Text(Divisors.Below(spec.Window, spec.Block));
+            errors.Add("MEMGEN105", errors.Spec.Has("Block") ? "Block" : "Window", Limits.Text(spec.Window), Limits.Text(spec.Block), divisor);
+            errors.Offer("Block = " + divisor);
+        }
     }
 
     private static void CheckNetwork(TitansSpec spec, ErrorList errors)
     {
-        bool depth = errors.CheckRange("MemoryDepth", spec.MemoryDepth, 1, Limits.MemoryDepth);
+        bool depth = CheckDepth(spec.MemoryDepth, errors);
         errors.CheckRange("Expansion", spec.Expansion, 1, Limits.Expansion);
         errors.CheckNamed("Activation", spec.Activation);
         if (depth && spec.MemoryDepth > 2 && !spec.Residual && errors.Spec.Has("InnerClip") && spec.InnerClip == 0)
+        {
             errors.Warn("MEMGEN107", "InnerClip", Limits.Text(spec.MemoryDepth));
+            errors.Offer("InnerClip = 1");
+        }
+
         if (!depth || spec.MemoryDepth > 1)
             return;
         const string with = "MemoryDepth = 1", reason = "a memory of one layer is a matrix";
         Unused(errors, "Expansion", Limits.Text(spec.Expansion), with, reason, "MemoryDepth = 2, or no Expansion");
         Unused(errors, "Activation", "TitansActivation." + spec.Activation, with, reason, "MemoryDepth = 2, or no Activation");
+    }
+
+    private static bool CheckDepth(int depth, ErrorList errors)
+    {
+        if (depth >= 1)
+            return errors.CheckRange("MemoryDepth", depth, 1, Limits.MemoryDepth);
+        errors.Add("MEMGEN106", "MemoryDepth", Limits.Text(depth));
+        errors.Offer("MemoryDepth = 1");
+        return false;
     }
 
     private static void CheckWriting(TitansSpec spec, ErrorList errors)

@@ -1,0 +1,57 @@
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Composition;
+using System.Linq;
+using System.Threading.Tasks;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CodeActions;
+using Microsoft.CodeAnalysis.CodeFixes;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+
+namespace Memory.Gen.CodeFixes;
+
+/// <summary>MEMGEN001 and MEMGEN002: makes a declared class, or a type around one, partial, and every type around it too.</summary>
+[ExportCodeFixProvider(LanguageNames.CSharp, Name = nameof(MakePartialFix)), Shared]
+public sealed class MakePartialFix : CodeFixProvider
+{
+    /// <inheritdoc/>
+    public override ImmutableArray<string> FixableDiagnosticIds { get; } = ImmutableArray.Create("MEMGEN001", "MEMGEN002");
+
+    /// <inheritdoc/>
+    public override FixAllProvider GetFixAllProvider() => WellKnownFixAllProviders.BatchFixer;
+
+    /// <inheritdoc/>
+    public override async Task RegisterCodeFixesAsync(CodeFixContext context)
+    {
+        SyntaxNode root = (await context.Document.GetSyntaxRootAsync(context.CancellationToken).ConfigureAwait(false))!;
+        foreach (Diagnostic diagnostic in context.Diagnostics)
+            if (root.FindNode(diagnostic.Location.SourceSpan).FirstAncestorOrSelf<TypeDeclarationSyntax>() is { } type)
+                context.RegisterCodeFix(
+                    CodeAction.Create(
+                        $"Make '{type.Identifier.ValueText}' partial",
+                        _ => Task.FromResult(context.Document.WithSyntaxRoot(MakePartial(root, type))),
+                        equivalenceKey: "partial"),
+                    diagnostic);
+    }
+
+    private static SyntaxNode MakePartial(SyntaxNode root, TypeDeclarationSyntax type)
+    {
+        IEnumerable<TypeDeclarationSyntax> types = type.AncestorsAndSelf().OfType<TypeDeclarationSyntax>()
+            .Where(t => !t.Modifiers.Any(SyntaxKind.PartialKeyword));
+        return root.ReplaceNodes(types, static (_, t) => MakePartial(t));
+    }
+
+    // The last modifier, with the space it needs; nothing is formatted anew, what stands around stays.
+    private static TypeDeclarationSyntax MakePartial(TypeDeclarationSyntax type)
+    {
+        SyntaxToken partial = SyntaxFactory.Token(leading: default, SyntaxKind.PartialKeyword, trailing: SyntaxFactory.TriviaList(SyntaxFactory.Space));
+        if (type.Modifiers.Count == 0)
+        {
+            partial = partial.WithLeadingTrivia(type.Keyword.LeadingTrivia);
+            type = type.WithKeyword(type.Keyword.WithLeadingTrivia());
+        }
+
+        return type.AddModifiers(partial);
+    }
+}

@@ -1,0 +1,93 @@
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Composition;
+using System.Linq;
+using System.Threading.Tasks;
+using Memory.Gen.Generators.Analyzers;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CodeActions;
+using Microsoft.CodeAnalysis.CodeFixes;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+using Microsoft.CodeAnalysis.Formatting;
+using Microsoft.CodeAnalysis.Simplification;
+
+namespace Memory.Gen.CodeFixes;
+
+/// <summary>
+/// MEMGEN303: turns a list or array of modules into a ModuleList, where everything that the class puts into the field can be
+/// turned too.
+/// </summary>
+[ExportCodeFixProvider(LanguageNames.CSharp, Name = nameof(ModuleListFix)), Shared]
+public sealed class ModuleListFix : CodeFixProvider
+{
+    /// <inheritdoc/>
+    public override ImmutableArray<string> FixableDiagnosticIds { get; } = ImmutableArray.Create("MEMGEN303");
+
+    /// <inheritdoc/>
+    public override FixAllProvider GetFixAllProvider() => WellKnownFixAllProviders.BatchFixer;
+
+    /// <inheritdoc/>
+    public override async Task RegisterCodeFixesAsync(CodeFixContext context)
+    {
+        SyntaxNode root = (await context.Document.GetSyntaxRootAsync(context.CancellationToken).ConfigureAwait(false))!;
+        foreach (Diagnostic diagnostic in context.Diagnostics)
+            if (diagnostic.Properties.TryGetValue(Repairs.Keys[0], out string? type) && type is not null
+                && root.FindNode(diagnostic.Location.SourceSpan) is VariableDeclaratorSyntax
+                { Parent: VariableDeclarationSyntax { Variables.Count: 1 } declaration } field
+                && Changes(declaration, field, type) is { } changes)
+                context.RegisterCodeFix(
+                    CodeAction.Create(
+                        $"Make '{field.Identifier.ValueText}' a ModuleList",
+                        _ => Task.FromResult(context.Document.WithSyntaxRoot(
+                            root.ReplaceNodes(changes.Keys, (before, _) => changes[before]))),
+                        equivalenceKey: "ModuleList"),
+                    diagnostic);
+    }
+
+    // The field's type, every value that it gets, and an array's length; null where one of them has no counterpart.
+    private static Dictionary<SyntaxNode, SyntaxNode>? Changes(VariableDeclarationSyntax declaration, VariableDeclaratorSyntax field, string type)
+    {
+        TypeDeclarationSyntax owner = declaration.FirstAncestorOrSelf<TypeDeclarationSyntax>()!;
+        IEnumerable<ExpressionSyntax> assigned = owner.DescendantNodes()
+            .OfType<AssignmentExpressionSyntax>()
+            .Where(a => a.IsKind(SyntaxKind.SimpleAssignmentExpression) && NameOf(a.Left) == field.Identifier.ValueText)
+            .Select(a => a.Right);
+        TypeSyntax list = SyntaxFactory.ParseTypeName(type).WithAdditionalAnnotations(Simplifier.Annotation);
+        var changes = new Dictionary<SyntaxNode, SyntaxNode> { [declaration.Type] = list.WithTriviaFrom(declaration.Type) };
+        foreach (ExpressionSyntax value in field.Initializer is { } initializer ? assigned.Prepend(initializer.Value) : assigned)
+            if (Items(value) is { } items)
+                changes[value] = SyntaxFactory.ObjectCreationExpression(list)
+                    .WithNewKeyword(SyntaxFactory.Token(SyntaxKind.NewKeyword).WithTrailingTrivia(SyntaxFactory.Space))
+                    .WithArgumentList(SyntaxFactory.ParseArgumentList($"({string.Join(", ", items)})"))
+                    .WithTriviaFrom(value).WithAdditionalAnnotations(Formatter.Annotation);
+            else
+                return null;
+        foreach (MemberAccessExpressionSyntax access in owner.DescendantNodes().OfType<MemberAccessExpressionSyntax>())
+            if (access.Name.Identifier.ValueText == "Length" && NameOf(access.Expression) == field.Identifier.ValueText)
+                changes[access.Name] = SyntaxFactory.IdentifierName("Count").WithTriviaFrom(access.Name);
+        return changes;
+
+        static string? NameOf(ExpressionSyntax left) => left switch
+        {
+            IdentifierNameSyntax name => name.Identifier.ValueText,
+            MemberAccessExpressionSyntax { Expression: ThisExpressionSyntax, Name: var name } => name.Identifier.ValueText,
+            _ => null,
+        };
+    }
+
+    // The modules in a new list or array as arguments; null for everything else, and where a comment would be lost.
+    private static IEnumerable<SyntaxNode>? Items(ExpressionSyntax value) => value switch
+    {
+        _ when value.DescendantTokens().Any(t => HasComment(t.LeadingTrivia) || HasComment(t.TrailingTrivia)) => null,
+        ObjectCreationExpressionSyntax { ArgumentList: null or { Arguments.Count: 0 } } list => list.Initializer?.Expressions ?? [],
+        ImplicitObjectCreationExpressionSyntax { ArgumentList.Arguments.Count: 0 } list => list.Initializer?.Expressions ?? [],
+        ArrayCreationExpressionSyntax { Initializer: { } items } => items.Expressions,
+        ImplicitArrayCreationExpressionSyntax array => array.Initializer.Expressions,
+        InitializerExpressionSyntax items => items.Expressions,
+        CollectionExpressionSyntax collection when collection.Elements.All(e => e is ExpressionElementSyntax) => collection.Elements,
+        _ => null,
+    };
+
+    private static bool HasComment(SyntaxTriviaList trivia) => trivia.Any(t => t.IsKind(SyntaxKind.SingleLineCommentTrivia) || t.IsKind(SyntaxKind.MultiLineCommentTrivia));
+}

@@ -1,0 +1,62 @@
+using Memory.Gen.CodeFixes;
+using Memory.Gen.Tests.Harness;
+
+namespace Memory.Gen.Tests.CodeFixes;
+
+/// <summary>The classes that declare models become partial, and so does what stands around them.</summary>
+public class MakePartialFixTests
+{
+    private const string Attributes = "[MemoryLayer(Dim = 64)] [LinearMemory(Heads = 4)]";
+
+    [Theory]
+    [InlineData("public sealed class Layer;", "public sealed partial class Layer;")]
+    [InlineData("class Layer { }", "partial class Layer { }")]
+    [InlineData("/* before */ class Layer; // after", "/* before */ partial class Layer; // after")]
+    [InlineData("// why\n    internal  class Layer\n{\n}", "// why\n    internal  partial class Layer\n{\n}")]
+    public async Task TheModifierComesLastAndTheRestStays(string before, string after) =>
+        Assert.Equal(Source(after), await FixRun.Open(new MakePartialFix(), Source(before)).One("MEMGEN001"));
+
+    [Fact]
+    public async Task TypesAroundAClassComeAlong()
+    {
+        const string before = """
+            using Memory.Gen;
+
+            namespace Samples;
+
+            // Outermost.
+            public readonly struct Outer
+            {
+                internal static class Inner
+                {
+                    /// <summary>Remembers.</summary>
+                    [MemoryLayer(Dim = 64)]
+                    [LinearMemory(Heads = 4)]
+                    private sealed class Layer;
+                }
+            }
+
+            """;
+        string after = before
+            .Replace("readonly struct", "readonly partial struct")
+            .Replace("static class", "static partial class")
+            .Replace("sealed class", "sealed partial class");
+        Assert.Equal(after, await FixRun.Open(new MakePartialFix(), before).One("MEMGEN001"));
+        string written = after.Replace("readonly partial struct", "readonly struct");
+        Assert.Equal(after, await FixRun.Open(new MakePartialFix(), written).One("MEMGEN002"));
+        Assert.Empty(await Compile.Diagnostics(Compile.Library(after)));
+    }
+
+    [Fact]
+    public async Task AllAtOnce()
+    {
+        string source = Source("public sealed class Layer;") + $"\n/* a */ {Attributes}\nclass Second;\n\npublic class Outer\n{{\n    {Attributes} class Third; // b\n}}\n";
+        string fixedOnce = await FixRun.Open(new MakePartialFix(), source).All("MEMGEN001");
+        Assert.Contains("public sealed partial class Layer;", fixedOnce);
+        Assert.Contains($"/* a */ {Attributes}\npartial class Second;", fixedOnce);
+        Assert.Contains($"public partial class Outer\n{{\n    {Attributes} partial class Third; // b", fixedOnce);
+        Assert.Empty(await Compile.Diagnostics(Compile.Library(fixedOnce)));
+    }
+
+    private static string Source(string type) => $"using Memory.Gen;\n\nnamespace Samples;\n\n{Attributes}\n{type}\n";
+}

@@ -1,0 +1,55 @@
+using Memory.Gen.CodeFixes;
+using Memory.Gen.Tests.Harness;
+
+namespace Memory.Gen.Tests.CodeFixes;
+
+/// <summary>Lists and arrays of modules become module lists, with all that is put into them.</summary>
+public class ModuleListFixTests
+{
+    [Theory]
+    [InlineData("private readonly List<Linear> layers = new(); // all", "private readonly ModuleList<Linear> layers = new ModuleList<Linear>(); // all")]
+    [InlineData("private readonly List<Linear> layers = new List<Linear> { nn.Linear(1, 2), nn.Linear(2, 3) };", "private readonly ModuleList<Linear> layers = new ModuleList<Linear>(nn.Linear(1, 2), nn.Linear(2, 3));")]
+    [InlineData("private readonly List<Linear> layers = [];", "private readonly ModuleList<Linear> layers = new ModuleList<Linear>();")]
+    [InlineData("private readonly Linear[] layers = { nn.Linear(1, 2) };", "private readonly ModuleList<Linear> layers = new ModuleList<Linear>(nn.Linear(1, 2));")]
+    [InlineData("private readonly Linear[] layers = [nn.Linear(1, 2)]; private int Count => layers.Length;", "private readonly ModuleList<Linear> layers = new ModuleList<Linear>(nn.Linear(1, 2)); private int Count => layers.Count;")]
+    [InlineData("private List<Linear> layers; private void Fill() { layers = new(); this.layers = new List<Linear>(); }", "private ModuleList<Linear> layers; private void Fill() { layers = new ModuleList<Linear>(); this.layers = new ModuleList<Linear>(); }")]
+    public async Task TheFieldAndItsValuesChangeTogether(string before, string after)
+    {
+        Assert.Equal(Source(after), await FixRun.Open(new ModuleListFix(), Source(before)).One("MEMGEN303"));
+        Assert.DoesNotContain(await Compile.Diagnostics(Compile.Library(Source(after))), d => d.Id.StartsWith("CS0") || d.Id == "MEMGEN303");
+    }
+
+    [Theory]
+    [InlineData("private readonly Linear[] layers = new Linear[4];")]
+    [InlineData("private readonly List<Linear> layers = new(capacity: 4);")]
+    [InlineData("private readonly List<Linear> layers = new() { nn.Linear(1, 2) /* first */ };")]
+    [InlineData("private readonly Dictionary<string, Linear> layers = new();")]
+    public async Task WhatHasNoCounterpartIsOnlyReported(string field)
+    {
+        FixRun run = FixRun.Open(new ModuleListFix(), Source(field));
+        Assert.Empty(await run.Offered("MEMGEN303"));
+        Assert.Contains(await Compile.Diagnostics(Compile.Library(Source(field))), d => d.Id == "MEMGEN303");
+    }
+
+    [Fact]
+    public async Task AllAtOnce() => Assert.Equal(
+        Source("private readonly ModuleList<Linear> a = new ModuleList<Linear>();\n    private readonly ModuleList<Linear> b = new ModuleList<Linear>();"),
+        await FixRun.Open(new ModuleListFix(), Source("private readonly List<Linear> a = [];\n    private readonly List<Linear> b = new();")).All("MEMGEN303"));
+
+    private static string Source(string members) => $$"""
+        using System.Collections.Generic;
+        using TorchSharp;
+        using TorchSharp.Modules;
+        using static TorchSharp.torch;
+
+        namespace Samples;
+
+        public sealed class Stack() : nn.Module<Tensor, Tensor>("Stack")
+        {
+            {{members}}
+
+            public override Tensor forward(Tensor x) => x;
+        }
+
+        """;
+}

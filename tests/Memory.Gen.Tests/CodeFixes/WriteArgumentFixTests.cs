@@ -1,0 +1,103 @@
+using Memory.Gen.CodeFixes;
+using Memory.Gen.Tests.Harness;
+
+namespace Memory.Gen.Tests.CodeFixes;
+
+/// <summary>A value that the message says works is written, and works.</summary>
+public class WriteArgumentFixTests
+{
+    private const string Sizes = "VocabSize = 256, Dim = 64, Layers = 2";
+
+    [Theory]
+    [InlineData("MEMGEN101", Sizes, "LinearMemory", "LinearMemory(Heads = 8)")]
+    [InlineData("MEMGEN101", Sizes, "SlidingAttention(Window = 8)", "SlidingAttention(Window = 8, Heads = 8)")]
+    [InlineData("MEMGEN101", Sizes, "LinearMemory(Heads = 0)", "LinearMemory(Heads = 8)")]
+    [InlineData("MEMGEN102", Sizes, "LinearMemory(Heads = 12)", "LinearMemory(Heads = 8)")]
+    [InlineData("MEMGEN102", Sizes, "LinearMemory(Heads = 100)", "LinearMemory(Heads = 64)")]
+    [InlineData("MEMGEN103", Sizes, "SlidingAttention(Heads = 4, Window = -7)", "SlidingAttention(Heads = 4, Window = 1)")]
+    [InlineData("MEMGEN104", Sizes, "MixtureOfMemories(Heads = 4, TopK = 9)", "MixtureOfMemories(Heads = 4, TopK = 4)")]
+    [InlineData("MEMGEN104", Sizes, "MixtureOfMemories(Heads = 4, Memories = 1)", "MixtureOfMemories(Heads = 4, Memories = 1, TopK = 1)")]
+    [InlineData("MEMGEN105", Sizes, "TitansMemory(TitansVariant.Context, Heads = 4, Window = 40)", "TitansMemory(TitansVariant.Context, Heads = 4, Window = 40, Block = 10)")]
+    [InlineData("MEMGEN106", Sizes, "TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 0)", "TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 1)")]
+    [InlineData("MEMGEN107", Sizes, "TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 3, InnerClip = 0)", "TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 3, InnerClip = 1)")]
+    [InlineData("MEMGEN108", Sizes, "TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MaxMomentum = 1)", "TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MaxMomentum = 0.9999)")]
+    [InlineData("MEMGEN108", Sizes, "SlidingAttention(Heads = 4, RotaryBase = 1e300)", "SlidingAttention(Heads = 4, RotaryBase = 1000000000000)")]
+    [InlineData("MEMGEN108", Sizes, "LinearMemory(Heads = 4, Rule = (MemoryRule)42)", "LinearMemory(Heads = 4, Rule = MemoryRule.Linear)")]
+    [InlineData("MEMGEN121", Sizes, "SlidingAttention(Heads = 4, KeyValueHeads = 3)", "SlidingAttention(Heads = 4, KeyValueHeads = 2)")]
+    [InlineData("MEMGEN122", Sizes, "SlidingAttention(Heads = 64)", "SlidingAttention(Heads = 64, RotaryBase = 0)")]
+    [InlineData("MEMGEN122", Sizes, "SlidingAttention(Heads = 64, RotaryBase = 500)", "SlidingAttention(Heads = 64, RotaryBase = 0)")]
+    public async Task TheValueWorks(string id, string model, string before, string after)
+    {
+        string corrected = await FixRun.Open(new WriteArgumentFix(), Declarations.Model($"[{before}]", model)).One(id);
+        Assert.Equal(Declarations.Model($"[{after}]", model), corrected);
+        Assert.Empty(await Compile.Diagnostics(Compile.Library(corrected)));
+    }
+
+    [Theory]
+    [InlineData("MEMGEN101", "VocabSize = 256, Dim = -64, Layers = 2", "VocabSize = 256, Dim = 256, Layers = 2")]
+    [InlineData("MEMGEN215", "VocabSize = 256, Dim = 64, Layers = 6, Pattern = \"AA A\"", "VocabSize = 256, Dim = 64, Layers = 3, Pattern = \"AA A\"")]
+    [InlineData("MEMGEN216", "VocabSize = 256, Dim = 64", "VocabSize = 256, Dim = 64, Layers = 4")]
+    public async Task TheModelsValueWorks(string id, string before, string after)
+    {
+        string mixer = before.Contains("Pattern") ? "[SlidingAttention('A', Heads = 4)]" : "[SlidingAttention(Heads = 4)]";
+        string corrected = await FixRun.Open(new WriteArgumentFix(), Declarations.Model(mixer, before)).One(id);
+        Assert.Equal(Declarations.Model(mixer, after), corrected);
+        Assert.Empty(await Compile.Diagnostics(Compile.Library(corrected)));
+    }
+
+    [Fact]
+    public async Task BothDivisorsAreOffered()
+    {
+        FixRun run = FixRun.Open(new WriteArgumentFix(), Declarations.Model("[SlidingAttention(Heads = 12)]"));
+        Assert.Equal(["Write Heads = 8", "Write Heads = 16"], (await run.Offered("MEMGEN102")).Select(a => a.Title));
+        Assert.Equal(2, (await run.Offered("MEMGEN102")).Select(a => a.EquivalenceKey).Distinct().Count());
+        Assert.Equal(Declarations.Model("[SlidingAttention(Heads = 16)]"), await run.One("MEMGEN102", choice: 1));
+    }
+
+    [Fact]
+    public async Task CommentsAndLinesStay() => Assert.Equal(
+        Declarations.Model("[SlidingAttention(\n    Heads = /* few */ 8, // as in the paper\n    Window = 8)] // local"),
+        await FixRun.Open(
+            new WriteArgumentFix(), Declarations.Model("[SlidingAttention(\n    Heads = /* few */ 12, // as in the paper\n    Window = 8)] // local")).One("MEMGEN102"));
+
+    [Fact]
+    public async Task AllAtOnceTakesTheSameChoiceEverywhere()
+    {
+        string source = Declarations.Model("[SlidingAttention(Heads = 12)] // one")
+            + Model("[LinearMemory(Heads = 5)] // two", "Second") + Model("[LinearMemory(Heads = 4, KeyDim = 9)]", "Third");
+        FixRun run = FixRun.Open(new WriteArgumentFix(), source);
+        Assert.Equal(source.Replace("Heads = 12", "Heads = 8").Replace("Heads = 5", "Heads = 4"), await run.All("MEMGEN102"));
+        Assert.Equal(source.Replace("Heads = 12", "Heads = 16").Replace("Heads = 5", "Heads = 8"), await run.All("MEMGEN102", choice: 1));
+
+        static string Model(string mixer, string name) => $"\n[MemoryModel({Sizes})]\n{mixer}\npublic sealed partial class {name};\n";
+    }
+
+    [Fact]
+    public async Task ALayerGetsTheWidthOfTheOneBefore()
+    {
+        const string source = """
+            using Memory.Gen;
+
+            namespace Samples;
+
+            [MemoryLayer(Dim = 64), LinearMemory(Heads = 4)]
+            public sealed partial class Near;
+
+            [MemoryLayer(Dim = 128), LinearMemory(Heads = 4)]
+            public sealed partial class Far;
+
+            public static class Use
+            {
+                public static TorchSharp.torch.Tensor Run(Near near, Far far, TorchSharp.torch.Tensor x) => far.call(near.call(x));
+            }
+
+            """;
+        string corrected = await FixRun.Open(new WriteArgumentFix(), source).One("MEMGEN201");
+        Assert.Equal(source.Replace("Dim = 128", "Dim = 64"), corrected);
+        Assert.Empty(await Compile.Diagnostics(Compile.Library(corrected)));
+    }
+
+    [Fact]
+    public async Task NothingIsOfferedWhereNoOneValueWorks() => Assert.Empty(
+        await FixRun.Open(new WriteArgumentFix(), Declarations.Model("[LinearMemory(Heads = 4, UnitLength = false)]")).Offered("MEMGEN204"));
+}
