@@ -30,6 +30,26 @@ public static class Initialize
             return step + (-(-step).expm1()).log();
         });
 
+    /// <summary>
+    /// Log decay rates <c>A_log = ln(n)</c> of a channel's states n = 1 to N, the same for every channel, as in Mamba (Gu and Dao,
+    /// arXiv 2312.00752): the log decay is <c>-exp(A_log)</c> times the step size.
+    /// </summary>
+    /// <param name="channels">C.</param>
+    /// <param name="states">N, states a channel.</param>
+    /// <param name="device">Null is the CPU.</param>
+    /// <param name="dtype">Null is float32.</param>
+    /// <returns><c>[C*N]</c>: a vector, so that weight decay, which is for matrices, leaves it alone.</returns>
+    public static TorchSharp.Modules.Parameter StateRates(long channels, long states, Device? device = null, ScalarType? dtype = null) =>
+        Draw([channels * states], device, dtype, _ => arange(1, states + 1, dtype: ScalarType.Float32, device: CPU).log().repeat(channels));
+
+    /// <summary>
+    /// The element type of what sets a recurrence's decay, whose rounding every token multiplies again: that of a memory's state,
+    /// float32 in a model of a narrower type.
+    /// </summary>
+    /// <param name="dtype">The model's; null is the default.</param>
+    public static ScalarType Wide(ScalarType? dtype) =>
+        (dtype ?? get_default_dtype()) == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+
     /// <summary>Uniform in [-bound, bound].</summary>
     /// <param name="shape">Sizes of the axes.</param>
     /// <param name="bound">Above 0.</param>

@@ -11,6 +11,7 @@ namespace Memory.Gen.Runtime.Modules;
 public sealed class RmsNorm : nn.Module<Tensor, Tensor>
 {
     private readonly double eps;
+    private readonly long groups;
     private readonly Parameter weight;
     private bool registered;
 
@@ -18,9 +19,14 @@ public sealed class RmsNorm : nn.Module<Tensor, Tensor>
     /// <param name="eps">Added to the mean of squares.</param>
     /// <param name="device">Where the weight lies; null is the CPU.</param>
     /// <param name="dtype">Its element type; null is float32.</param>
-    public RmsNorm(long features, double eps = 1e-6, Device? device = null, ScalarType? dtype = null) : base(nameof(RmsNorm))
+    /// <param name="groups">Parts of the last axis, each with a mean square of its own; divides <paramref name="features"/>.</param>
+    public RmsNorm(long features, double eps = 1e-6, Device? device = null, ScalarType? dtype = null, long groups = 1) : base(nameof(RmsNorm))
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(features, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(groups, 1);
+        if (features % groups != 0)
+            throw new ArgumentException($"RmsNorm: {groups} groups do not divide {features} features.", nameof(groups));
+        this.groups = groups;
         this.eps = eps;
         weight = Initialize.Parameter(ones([features], dtype: dtype, device: device));
         RegisterComponents();
@@ -28,12 +34,24 @@ public sealed class RmsNorm : nn.Module<Tensor, Tensor>
 
     /// <summary>Normalizes the last axis; shape and element type stay. Half types are normalized in float32.</summary>
     /// <param name="x"><c>[..., features]</c>.</param>
-    public override Tensor forward(Tensor x) => RootMeanSquareNorm.Apply(x, weight, eps);
+    public override Tensor forward(Tensor x) => groups == 1 ? RootMeanSquareNorm.Apply(x, weight, eps) : InGroups(x);
 
     /// <summary>The same, times silu(gate), in one pass.</summary>
     /// <param name="x"><c>[..., features]</c>.</param>
     /// <param name="gate">The shape of <paramref name="x"/>.</param>
-    public Tensor Gated(Tensor x, Tensor gate) => RootMeanSquareNorm.Gated(x, weight, gate, eps);
+    public Tensor Gated(Tensor x, Tensor gate) => groups == 1
+        ? RootMeanSquareNorm.Gated(x, weight, gate, eps)
+        : throw new InvalidOperationException("RmsNorm: a gate behind the norm needs groups = 1.");
+
+    // The operator has one weight for all rows: here every group is a row, and the weights follow it.
+    private Tensor InGroups(Tensor x)
+    {
+        using var scope = NewDisposeScope();
+        long features = weight.shape[0] / groups;
+        Tensor rows = x.reshape([.. x.shape[..^1], groups, features]);
+        Tensor normed = RootMeanSquareNorm.Apply(rows, ones([features], dtype: x.dtype, device: x.device), eps);
+        return (normed * weight.view(groups, features)).view(x.shape).MoveToOuterDisposeScope();
+    }
 
     /// <inheritdoc/>
     protected override void RegisterComponents()

@@ -5,22 +5,25 @@ using static TorchSharp.torch;
 namespace Memory.Gen.Runtime.Modules;
 
 /// <summary>
-/// Depthwise causal convolution over the tokens, then SiLU, without bias: each channel mixes its last <c>width</c> values.
+/// Depthwise causal convolution over the tokens, then SiLU: each channel mixes its last <c>width</c> values.
 /// </summary>
 public sealed class ShortConvolution : nn.Module<Tensor, StateTensor?, Tensor>
 {
     private readonly Parameter weight;
+    private readonly Parameter? bias;
     private bool registered;
 
     /// <param name="channels">C, size of the last axis.</param>
     /// <param name="width">W, tokens in the window, the current one included; at least 1.</param>
+    /// <param name="hasBias">Whether each channel adds a number of its own before SiLU.</param>
     /// <param name="device">Where the weight lies; null is the CPU.</param>
     /// <param name="dtype">Its element type; null is float32.</param>
-    public ShortConvolution(long channels, long width, Device? device = null, ScalarType? dtype = null) : base(nameof(ShortConvolution))
+    public ShortConvolution(long channels, long width, bool hasBias = false, Device? device = null, ScalarType? dtype = null) : base(nameof(ShortConvolution))
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(channels, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
         weight = Initialize.Uniform([channels, width], 1 / Math.Sqrt(width), device, dtype);
+        bias = hasBias ? Initialize.Uniform([channels], 1 / Math.Sqrt(width), device, dtype) : null;
         RegisterComponents();
     }
 
@@ -38,7 +41,7 @@ public sealed class ShortConvolution : nn.Module<Tensor, StateTensor?, Tensor>
     public Tensor Read(Tensor x, IStateSlot? tails, Segments? segments = null)
     {
         using var scope = NewDisposeScope();
-        var read = CausalConvolution.Apply(x, weight, initialState: tails?.Value, segments: segments);
+        var read = CausalConvolution.Apply(x, weight, bias, initialState: tails?.Value, segments: segments);
         tails?.Update(read.FinalState);
         return read.Output.MoveToOuterDisposeScope();
     }
@@ -54,7 +57,7 @@ public sealed class ShortConvolution : nn.Module<Tensor, StateTensor?, Tensor>
         long length = weight.shape[1] - 1, N = before.shape[1];
         Tensor nothing = zeros([1, length, before.shape[2]], dtype: before.dtype, device: before.device);
         Tensor first = cat(new[] { nothing, before }, 1).narrow(1, N, length);
-        var read = CausalConvolution.Apply(x, weight, initialState: tail?.ValueOr(first) ?? first.repeat(x.shape[0], 1, 1));
+        var read = CausalConvolution.Apply(x, weight, bias, initialState: tail?.ValueOr(first) ?? first.repeat(x.shape[0], 1, 1));
         tail?.Update(read.FinalState);
         return read.Output.MoveToOuterDisposeScope();
     }
@@ -66,5 +69,7 @@ public sealed class ShortConvolution : nn.Module<Tensor, StateTensor?, Tensor>
             return;
         registered = true;
         register_parameter(nameof(weight), weight);
+        if (bias is not null)
+            register_parameter(nameof(bias), bias);
     }
 }

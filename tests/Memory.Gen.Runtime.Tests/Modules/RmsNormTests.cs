@@ -28,6 +28,20 @@ public sealed class RmsNormTests : IDisposable
     }
 
     [Fact]
+    public void EachGroupHasItsOwnMeanSquare()
+    {
+        using var norm = new RmsNorm(4, eps: 0.5, dtype: ScalarType.Float64, groups: 2);
+        using (no_grad())
+            norm.get_parameter("weight")!.copy_(tensor(new[] { 1.0, 2.0, -1.0, 3.0 }));
+        double first = Math.Sqrt((9 + 16) / 2.0 + 0.5), second = Math.Sqrt((25 + 4) / 2.0 + 0.5);
+
+        double[] y = norm.call(tensor(new[] { 3.0, -4, 5, 2 }).view(1, 1, 4)).detach().data<double>().ToArray();
+
+        Assert.Equal([3 / first, -8 / first, -5 / second, 6 / second], y, (a, b) => Math.Abs(a - b) < 1e-12);
+        Assert.Throws<ArgumentException>(() => new RmsNorm(4, groups: 3));
+    }
+
+    [Fact]
     public void HalfTypesAreNormalizedInFloat32()
     {
         using var norm = new RmsNorm(512, dtype: ScalarType.BFloat16);

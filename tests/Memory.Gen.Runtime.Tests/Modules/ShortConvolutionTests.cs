@@ -12,15 +12,17 @@ public sealed class ShortConvolutionTests : IDisposable
     public void Dispose() => scope.Dispose();
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(4)]
-    public void MixesEachChannelsLastValues(int width)
+    [InlineData(1, false)]
+    [InlineData(2, true)]
+    [InlineData(4, false)]
+    [InlineData(4, true)]
+    public void MixesEachChannelsLastValues(int width, bool hasBias)
     {
         const int tokens = 6, channels = 3;
-        using var convolution = new ShortConvolution(channels, width, dtype: ScalarType.Float64);
+        using var convolution = new ShortConvolution(channels, width, hasBias, dtype: ScalarType.Float64);
         Tensor x = randn([1, tokens, channels], dtype: ScalarType.Float64);
         double[] weight = convolution.get_parameter("weight")!.detach().data<double>().ToArray();
+        double[] bias = convolution.get_parameter("bias")?.detach().data<double>().ToArray() ?? new double[channels];
         double[] input = x.data<double>().ToArray();
 
         double[] y = convolution.call(x, null).detach().contiguous().data<double>().ToArray();
@@ -28,7 +30,7 @@ public sealed class ShortConvolutionTests : IDisposable
         for (int t = 0; t < tokens; t++)
             for (int c = 0; c < channels; c++)
             {
-                double sum = 0;
+                double sum = bias[c];
                 for (int w = 0; w < width; w++)
                     if (t - (width - 1) + w is >= 0 and var from)
                         sum += weight[c * width + w] * input[from * channels + c];
