@@ -29,10 +29,16 @@ public sealed class LinearMemoryAttribute : MixerAttribute
     /// <summary>Number of heads, each with a memory of its own, 1 to 4,096. Required.</summary>
     public int Heads { get; set; }
 
-    /// <summary>Features of a head's keys and queries, 1 to 16,384. Absent: <c>Dim / Heads</c>, which must then divide.</summary>
+    /// <summary>
+    /// Features of a head's keys and queries, 1 to 16,384. Absent: <c>Dim / Heads</c>, which must then divide; 128 with
+    /// <see cref="StateSpace"/>.
+    /// </summary>
     public int KeyDim { get; set; }
 
-    /// <summary>Features of a head's values, 1 to 16,384. Absent: <c>Dim / Heads</c>, which must then divide.</summary>
+    /// <summary>
+    /// Features of a head's values, 1 to 16,384. Absent: <c>Dim / Heads</c>, which must then divide; twice that with
+    /// <see cref="StateSpace"/>.
+    /// </summary>
     public int ValueDim { get; set; }
 
     /// <summary>
@@ -64,4 +70,18 @@ public sealed class LinearMemoryAttribute : MixerAttribute
     /// is stored (Grazzi et al., arXiv 2411.12537). Absent: false.
     /// </summary>
     public bool NegativeEigenvalues { get; set; }
+
+    /// <summary>
+    /// Whether a memory with <see cref="MemoryRule.ScalarDecay"/> has the parametrisation of Mamba-2 (Dao and Gu,
+    /// arXiv 2405.21060): one step size a head, <c>delta = softplus(W x + b)</c>, sets both the decay, <c>delta A</c>, and
+    /// the weight of what is written, <c>delta u</c>; keys B and queries C are shared by the heads of a group and not scaled; one
+    /// convolution runs over u, B and C; <c>skip u</c> is added to what was read; the gate stands before the norm. Absent: false.
+    /// </summary>
+    public bool StateSpace { get; set; }
+
+    /// <summary>
+    /// Number of groups of heads, 1 to 4,096, each with keys, queries and a norm of its own; divides <see cref="Heads"/>; only with
+    /// <see cref="StateSpace"/>. Absent: 1.
+    /// </summary>
+    public int Groups { get; set; }
 }

@@ -2,6 +2,7 @@ using System.Collections.Generic;
 using System.Linq;
 using Memory.Gen.Generators.Memories.LinearMemory;
 using Memory.Gen.Generators.Memories.MixtureOfMemories;
+using Memory.Gen.Generators.Memories.SelectiveStateSpace;
 using Memory.Gen.Generators.Memories.SlidingAttention;
 using Memory.Gen.Generators.Memories.Titans;
 
@@ -13,8 +14,9 @@ internal static class MemoryKinds
     private static readonly Dictionary<string, MemoryKind> ByName = new MemoryKind[]
     {
         new MemoryKind<SlidingAttentionSpec>("SlidingAttention", SlidingAttentionSpec.Read, SlidingAttentionRules.Check, static (s, d) => new SlidingAttentionEmitter(s, d)),
-        new MemoryKind<LinearMemorySpec>("LinearMemory", LinearMemorySpec.Read, LinearMemoryRules.Check, static (s, d) => new LinearMemoryEmitter(s, d)),
+        new MemoryKind<LinearMemorySpec>("LinearMemory", LinearMemorySpec.Read, LinearMemoryRules.Check, static (s, d) => s.StateSpace ? new StateSpaceEmitter(s, d) : new LinearMemoryEmitter(s, d)),
         new MemoryKind<MixtureOfMemoriesSpec>("MixtureOfMemories", MixtureOfMemoriesSpec.Read, MixtureOfMemoriesRules.Check, static (s, d) => new MixtureOfMemoriesEmitter(s, d)),
+        new MemoryKind<SelectiveStateSpaceSpec>("SelectiveStateSpace", SelectiveStateSpaceSpec.Read, SelectiveStateSpaceRules.Check, static (s, d) => new SelectiveStateSpaceEmitter(s, d)),
         new MemoryKind<TitansSpec>("TitansMemory", TitansSpec.Read, TitansRules.Check, static (s, d) => new TitansEmitter(s, d)),
     }.ToDictionary(k => k.Name);
 

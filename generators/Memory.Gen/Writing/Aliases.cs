@@ -47,6 +47,7 @@ internal static class Aliases
         ("Routing", Runtime + ".Operators.Routing"),
         ("ScalarDecay", Runtime + ".Operators.ScalarDecay"),
         ("SegmentAttention", Runtime + ".Operators.SegmentAttention"),
+        ("SelectiveScan", Runtime + ".Operators.SelectiveScan"),
         ("SwiGlu", Runtime + ".Operators.SwiGlu"),
         ("TitansLinear", Runtime + ".Operators.TitansLinear"),
         ("TitansMlp", Runtime + ".Operators.TitansMlp"),

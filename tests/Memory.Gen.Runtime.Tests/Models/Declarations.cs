@@ -124,9 +124,34 @@ public sealed partial class OneBlockTitansContextModel;
     MaxStep = 0.5, AdaptiveStep = false, Momentum = false, UnitLength = false, PersistentTokens = 3, ConvWidth = 0)]
 public sealed partial class ClippedTitansModel;
 
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
+[SelectiveStateSpace]
+public sealed partial class SelectiveModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 1, FeedForward = 5)]
+[SelectiveStateSpace(Expansion = 3, StateDim = 5, ConvWidth = 2, StepRank = 4)]
+public sealed partial class UnusualSelectiveModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Pattern = "sd", FeedForward = 5)]
+[SelectiveStateSpace('s', Expansion = 1, StateDim = 1, StepRank = 1, FeedForward = 0)]
+[LinearMemory('d', Rule = MemoryRule.ScalarDecay, StateSpace = true, Heads = 3, KeyDim = 5)]
+public sealed partial class OneStateModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
+[LinearMemory(Rule = MemoryRule.ScalarDecay, StateSpace = true, Heads = 4, Groups = 2, KeyDim = 3, ValueDim = 5, ConvWidth = 3)]
+public sealed partial class StateSpaceModel;
+
 [MemoryLayer(Dim = 6)]
 [LinearMemory(Heads = 2)]
 public sealed partial class GatedDeltaLayer;
+
+[MemoryLayer(Dim = 8)]
+[SelectiveStateSpace(StateDim = 3)]
+public sealed partial class SelectiveLayer;
+
+[MemoryLayer(Dim = 8)]
+[LinearMemory(Rule = MemoryRule.ScalarDecay, StateSpace = true, Heads = 2, Groups = 2, KeyDim = 3)]
+public sealed partial class StateSpaceLayer;
 
 [MemoryLayer(Dim = 6)]
 [MixtureOfMemories(Heads = 2, Memories = 3, SharedProjections = true)]

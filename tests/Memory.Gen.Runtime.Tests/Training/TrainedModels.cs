@@ -11,6 +11,12 @@ namespace Memory.Gen.Runtime.Tests.Training;
 [SlidingAttention('A', Heads = 2, Window = 6)]
 public sealed partial class TinyHybrid;
 
+/// <summary>The state spaces of Mamba and Mamba-2 over bytes.</summary>
+[MemoryModel(VocabSize = 256, Dim = 16, Pattern = "SD", FeedForward = 0)]
+[SelectiveStateSpace('S')]
+[LinearMemory('D', Rule = MemoryRule.ScalarDecay, StateSpace = true, Heads = 2, KeyDim = 8)]
+public sealed partial class TinyStateSpaces;
+
 /// <summary>Another model over bytes.</summary>
 [MemoryModel(VocabSize = 256, Dim = 16, Layers = 1, FeedForward = 0)]
 [LinearMemory(Rule = MemoryRule.ScalarDecay, Heads = 2)]

@@ -171,6 +171,15 @@ public class TrainerTests
     }
 
     [Fact]
+    public void WhatSetsADecayIsNotDecayed()
+    {
+        using var model = new TinyStateSpaces();
+        var (_, plain) = Optimization.Groups(model);
+        string[] names = [.. from layer in new[] { 0, 1 } from part in new[] { "decay_rate", "step_bias", "skip" } select $"layers.{layer}.mixer.{part}"];
+        Assert.Empty(names.Except(plain.Select(p => p.Name)));
+    }
+
+    [Fact]
     public void GradientsPassThroughTheReduction()
     {
         using var reduced = NewModel();

@@ -50,7 +50,7 @@ public class RandomDeclarationTests
         if (random.Next(20) == 0)
             text.Append($"[MemoryLayer({Arguments(random, ("Dim", Numbers))})] ");
         for (int i = good ? 1 : random.Next(4); i > 0; i--)
-            text.Append(random.Next(4) switch { 0 => Attention(random, good), 1 => Linear(random, good), 2 => Mixture(random, good), _ => Titans(random, good) });
+            text.Append(random.Next(5) switch { 0 => Attention(random, good), 1 => Linear(random, good), 2 => Mixture(random, good), 3 => Selective(random, good), _ => Titans(random, good) });
         string modifiers = good ? "internal sealed partial class " : Pick(random, ["partial class ", "class ", "partial record ", "static partial class ", "internal partial class "]);
         return text.Append(modifiers).Append(name).Append(random.Next(8) == 0 && !good ? "<T>;" : ";").ToString();
     }
@@ -61,7 +61,12 @@ public class RandomDeclarationTests
 
     private static string Linear(Random random, bool good) => good
         ? $"[LinearMemory(Heads = {Pick(random, ["1", "4", "8"])}, Rule = (MemoryRule){random.Next(5)}{(random.Next(2) == 0 ? ", KeyDim = " + random.Next(1, 99) : "")}{(random.Next(2) == 0 ? ", ConvWidth = 0" : "")})] "
-        : $"[LinearMemory({Letter(random)}{Arguments(random, ("Heads", Numbers), ("Rule", [$"(MemoryRule)({random.Next(-1, 8)})"]), ("KeyDim", Numbers), ("ValueDim", Numbers), ("ConvWidth", Numbers), ("FeatureMap", [$"(FeatureMap)({random.Next(-1, 5)})"]), ("Normalized", ["true"]), ("UnitLength", ["true", "false"]), ("FeedForward", Numbers))})] ";
+        : random.Next(3) == 0 ? $"[LinearMemory(Heads = {Pick(random, ["4", "8", "16"])}, Rule = MemoryRule.ScalarDecay, StateSpace = true, Groups = {Pick(random, Numbers)})] "
+        : $"[LinearMemory({Letter(random)}{Arguments(random, ("Heads", Numbers), ("Rule", [$"(MemoryRule)({random.Next(-1, 8)})"]), ("KeyDim", Numbers), ("ValueDim", Numbers), ("ConvWidth", Numbers), ("FeatureMap", [$"(FeatureMap)({random.Next(-1, 5)})"]), ("Normalized", ["true"]), ("UnitLength", ["true", "false"]), ("StateSpace", ["true"]), ("Groups", Numbers), ("FeedForward", Numbers))})] ";
+
+    private static string Selective(Random random, bool good) => good
+        ? $"[SelectiveStateSpace(StateDim = {random.Next(1, 99)}{(random.Next(2) == 0 ? ", Expansion = " + random.Next(1, 9) : "")}{(random.Next(2) == 0 ? ", ConvWidth = " + random.Next(2, 9) : "")}{(random.Next(2) == 0 ? ", StepRank = " + random.Next(1, 99) : "")})] "
+        : $"[SelectiveStateSpace({Letter(random)}{Arguments(random, ("Expansion", Numbers), ("StateDim", Numbers), ("ConvWidth", Numbers), ("StepRank", Numbers), ("FeedForward", Numbers))})] ";
 
     private static string Mixture(Random random, bool good) => good
         ? $"[MixtureOfMemories(Heads = {Pick(random, ["1", "4", "8"])}, Memories = {random.Next(2, 9)}, Rule = (MemoryRule){random.Next(6)}{(random.Next(2) == 0 ? ", SharedMemory = false" : "")}{(random.Next(2) == 0 ? ", SharedProjections = true" : "")}{(random.Next(2) == 0 ? ", BalanceLoss = 0" : "")})] "

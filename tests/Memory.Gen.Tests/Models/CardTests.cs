@@ -20,6 +20,10 @@ public class CardTests
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay, ConvWidth = 3)]", Model)]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ChannelDecay)]", Model)]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.Delta, NegativeEigenvalues = true)]", Model)]
+    [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay, StateSpace = true)]", Model)]
+    [InlineData("[LinearMemory(Heads = 6, Rule = MemoryRule.ScalarDecay, StateSpace = true, Groups = 3, KeyDim = 7, ValueDim = 9, ConvWidth = 3)]", Model)]
+    [InlineData("[SelectiveStateSpace]", Model)]
+    [InlineData("[SelectiveStateSpace(Expansion = 3, StateDim = 5, ConvWidth = 2, StepRank = 7)]", Model)]
     [InlineData("[MixtureOfMemories(Heads = 3)]", Model)]
     [InlineData("[MixtureOfMemories(Heads = 3, Memories = 5, TopK = 5, KeyDim = 7, ValueDim = 9, ConvWidth = 0, OutputGate = false)]", Model)]
     [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.Linear, SharedMemory = false, SharedProjections = true, TopK = 1)]", Model)]
@@ -62,6 +66,8 @@ public class CardTests
     [InlineData("[SlidingAttention(Heads = 4)]", 2 * (4 * 48 * 48), 3 * 2 * 2 * 48L, null)]
     [InlineData("[LinearMemory(Heads = 3)]", 2 * (5 * 48 * 48 + 2 * 48 * 3 + 3 * 3 * 16 * 16), 0L, null)]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay)]", 2 * (5 * 48 * 48 + 48 * 3 + 2 * 3 * 16 * 16), 0L, null)]
+    [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay, StateSpace = true, KeyDim = 8)]", 2 * (6 * 48 * 48 + 2 * 48 * 8 + 48 * 3 + 2 * 3 * 8 * 32), 0L, null)]
+    [InlineData("[SelectiveStateSpace]", 2 * (3 * 48 * 96 + 96 * (2 * 3 + 2 * 16) + 2 * 96 * 16), 0L, null)]
     [InlineData("[MixtureOfMemories(Heads = 3)]", 2 * (48 * 4 + 3 * 48 * 48 + 3 * (2 * 48 * 48 + 2 * 48 * 3) + 3 * 3 * 3 * 16 * 16), 0L, null)]
     [InlineData("[MixtureOfMemories(Heads = 3, Memories = 7, Rule = MemoryRule.ScalarDecay, SharedProjections = true)]", 2 * (48 * 7 + 5 * 48 * 48 + 48 * 3 + 3 * 2 * 3 * 16 * 16), 0L, null)]
     [InlineData("[MixtureOfMemories(Heads = 3, TopK = 1, Rule = MemoryRule.Titans, SharedMemory = false)]", 2 * (48 * 4 + 5 * 48 * 48 + 3 * 48 * 3 + 3 * 3 * 16 * 16), 0L, null)]
@@ -79,8 +85,9 @@ public class CardTests
     [Fact]
     public Task CheckpointKeysAndShapes()
     {
-        string mixers = "[LinearMemory('D', Heads = 3)] [LinearMemory('C', Heads = 3, Rule = MemoryRule.ChannelDecay)] [SlidingAttention('A', Heads = 4, Window = 5)] [MixtureOfMemories('M', Heads = 3)]";
-        using nn.Module<Tensor, Tensor> built = BuiltModel.New(Declarations.Model(mixers, "VocabSize = 96, Dim = 48, Pattern = \"DCAM\""), META, ScalarType.Float32);
+        string mixers = "[LinearMemory('D', Heads = 3)] [LinearMemory('C', Heads = 3, Rule = MemoryRule.ChannelDecay)] [SlidingAttention('A', Heads = 4, Window = 5)] [MixtureOfMemories('M', Heads = 3)] "
+            + "[SelectiveStateSpace('S')] [LinearMemory('P', Heads = 3, Rule = MemoryRule.ScalarDecay, StateSpace = true)]";
+        using nn.Module<Tensor, Tensor> built = BuiltModel.New(Declarations.Model(mixers, "VocabSize = 96, Dim = 48, Pattern = \"DCAMSP\""), META, ScalarType.Float32);
         using MemoryState state = built.AsModel().NewState(1);
         IEnumerable<string> weights = built.state_dict().Select(p => $"{p.Key}: [{string.Join(", ", p.Value.shape)}]");
         IEnumerable<string> memory = state.Tensors.Select(t => $"state {t.Name}: [{string.Join(", ", t.Value.shape)}]");

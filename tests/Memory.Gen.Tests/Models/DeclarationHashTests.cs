@@ -12,6 +12,8 @@ public class DeclarationHashTests
     [InlineData("[LinearMemory(Heads = 3)]", Model, "[LinearMemory(Heads = 3, Rule = MemoryRule.GatedDelta, KeyDim = 16, ConvWidth = 4, UnitLength = true)]", Model)]
     [InlineData("[LinearMemory(Heads = 3)]", Model, "[LinearMemory('x', Heads = 3)]", "VocabSize = 96, Dim = 48, Pattern = \"x xx\"")]
     [InlineData("[SlidingAttention(Heads = 3)]", Model, "[SlidingAttention(Heads = 3, KeyValueHeads = 3, RotaryBase = 10000, FeedForward = 128)]", Model)]
+    [InlineData("[SelectiveStateSpace]", Model, "[SelectiveStateSpace(Expansion = 2, StateDim = 16, ConvWidth = 4, StepRank = 3)]", Model)]
+    [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay, StateSpace = true)]", Model, "[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay, StateSpace = true, Groups = 1, KeyDim = 128, ValueDim = 32)]", Model)]
     [InlineData("[MixtureOfMemories(Heads = 3)]", Model, "[MixtureOfMemories(Heads = 3, Memories = 4, TopK = 2, SharedMemory = true, BalanceLoss = 0)]", Model)]
     public void TheSameInOtherWords(string mixers, string model, string otherMixers, string otherModel) =>
         Assert.Equal(Hash(mixers, model), Hash(otherMixers, otherModel));
@@ -35,6 +37,21 @@ public class DeclarationHashTests
     [InlineData("Rule = MemoryRule.Titans")]
     public void AnotherMixture(string option) =>
         Assert.NotEqual(Hash("[MixtureOfMemories(Heads = 3)]", Model), Hash($"[MixtureOfMemories(Heads = 3, {option})]", Model));
+
+    [Theory]
+    [InlineData("Expansion = 3")]
+    [InlineData("StateDim = 8")]
+    [InlineData("ConvWidth = 3")]
+    [InlineData("StepRank = 4")]
+    public void AnotherStateSpace(string option) =>
+        Assert.NotEqual(Hash("[SelectiveStateSpace]", Model), Hash($"[SelectiveStateSpace({option})]", Model));
+
+    [Theory]
+    [InlineData("StateSpace = true, KeyDim = 16, ValueDim = 16", "KeyDim = 16, ValueDim = 16")]
+    [InlineData("StateSpace = true", "StateSpace = true, Groups = 3")]
+    public void AnotherFormOfALinearMemory(string options, string other) => Assert.NotEqual(
+        Hash($"[LinearMemory(Rule = MemoryRule.ScalarDecay, Heads = 3, {options})]", Model),
+        Hash($"[LinearMemory(Rule = MemoryRule.ScalarDecay, Heads = 3, {other})]", Model));
 
     /// <summary>A saved state refers to the hash, so it may not change from one release to the next.</summary>
     [Fact]

@@ -47,6 +47,16 @@ public class EmittedFileTests
         nameof(DeltaLayer));
 
     [Fact]
+    public Task SelectiveStateSpaceLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[SelectiveStateSpace]", name: "SelectiveLayer")),
+        nameof(SelectiveStateSpaceLayer));
+
+    [Fact]
+    public Task StateSpaceLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[LinearMemory(Rule = MemoryRule.ScalarDecay, StateSpace = true, Heads = 4, Groups = 2, KeyDim = 32)]", name: "StateSpaceLayer")),
+        nameof(StateSpaceLayer));
+
+    [Fact]
     public Task MixtureLayer() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Layer("[MixtureOfMemories(Heads = 4)]", name: "MixtureLayer")),
         nameof(MixtureLayer));

@@ -9,14 +9,17 @@ internal static class LinearMemoryRules
     {
         CheckSizes(spec, dim, errors, Limits.Heads, Limits.HeadFeatures);
         if (errors.CheckNamed("Rule", spec.Rule) & errors.CheckNamed("FeatureMap", spec.FeatureMap))
+        {
             CheckCombinations(spec, errors);
+            StateSpaceRules.Check(spec, errors);
+        }
     }
 
     /// <summary>Heads, their features and the width of the convolution.</summary>
     public static void CheckSizes(LinearMemorySpec spec, int dim, ErrorList errors, int mostHeads, int mostFeatures)
     {
         bool heads = errors.CheckPositive("Heads", spec.Heads, "heads", mostHeads, example: 8);
-        if (heads && !(errors.Spec.Has("KeyDim") && errors.Spec.Has("ValueDim")))
+        if (heads && !((spec.StateSpace || errors.Spec.Has("KeyDim")) && errors.Spec.Has("ValueDim")))
             errors.CheckDivides("Heads", spec.Heads, dim);
         foreach ((string name, int value) in new[] { ("KeyDim", spec.KeyDim), ("ValueDim", spec.ValueDim) })
             if (errors.Spec.Has(name))

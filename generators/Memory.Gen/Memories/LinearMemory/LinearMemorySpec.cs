@@ -16,6 +16,8 @@ namespace Memory.Gen.Generators.Memories.LinearMemory;
 /// <param name="UnitLength">Whether queries and keys have length one.</param>
 /// <param name="OutputGate">Whether reads are gated.</param>
 /// <param name="NegativeEigenvalues">Whether the write strength reaches 2.</param>
+/// <param name="StateSpace">Whether it has the form of Mamba-2.</param>
+/// <param name="Groups">Keys and queries of a token, each shared by several heads; only in that form.</param>
 public sealed record LinearMemorySpec(
     char Letter,
     int? FeedForward,
@@ -28,7 +30,9 @@ public sealed record LinearMemorySpec(
     bool Normalized,
     bool UnitLength,
     bool OutputGate,
-    bool NegativeEigenvalues)
+    bool NegativeEigenvalues,
+    bool StateSpace,
+    int Groups)
     : MixerSpec(Letter, FeedForward)
 {
     /// <summary>Rank of the projection that sets the decay of each key feature.</summary>
@@ -38,7 +42,8 @@ public sealed record LinearMemorySpec(
     public override string Canonical => string.Format(
         CultureInfo.InvariantCulture,
         "linear_memory rule={0} heads={1} key={2} value={3} convolution={4} map={5} normalized={6} unit_length={7} gate={8} negative_eigenvalues={9}",
-        Rule, Heads, KeyDim, ValueDim, ConvWidth, FeatureMap, Normalized, UnitLength, OutputGate, NegativeEigenvalues);
+        Rule, Heads, KeyDim, ValueDim, ConvWidth, FeatureMap, Normalized, UnitLength, OutputGate, NegativeEigenvalues)
+        + (StateSpace ? " state_space groups=" + Groups.ToString(CultureInfo.InvariantCulture) : "");
 
     internal bool IsDelta => Rule is MemoryRule.Delta or MemoryRule.GatedDelta;
 
@@ -50,18 +55,21 @@ public sealed record LinearMemorySpec(
         MemoryRule rule = attribute.Enum("Rule", absent: MemoryRule.GatedDelta);
         int heads = attribute.Int("Heads");
         int features = heads > 0 ? dim / heads : 0;
+        bool stateSpace = attribute.Bool("StateSpace", absent: false);
         return new LinearMemorySpec(
             attribute.Letter,
             attribute.FeedForward,
             rule,
             heads,
-            attribute.Int("KeyDim", absent: features),
-            attribute.Int("ValueDim", absent: features),
+            attribute.Int("KeyDim", absent: stateSpace ? 128 : features),
+            attribute.Int("ValueDim", absent: stateSpace ? 2 * features : features),
             attribute.Int("ConvWidth", absent: 4),
             attribute.Enum("FeatureMap", absent: FeatureMap.Identity),
             attribute.Bool("Normalized", absent: false),
             attribute.Bool("UnitLength", absent: rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.Titans),
             attribute.Bool("OutputGate", absent: true),
-            attribute.Bool("NegativeEigenvalues", absent: false));
+            attribute.Bool("NegativeEigenvalues", absent: false),
+            stateSpace,
+            attribute.Int("Groups", absent: 1));
     }
 }

@@ -1,0 +1,86 @@
+using System.Collections.Generic;
+using Memory.Gen.Generators.Writing;
+
+namespace Memory.Gen.Generators.Memories.SelectiveStateSpace;
+
+/// <summary>Writes a selective state space, a mixer of its own or a part of another one.</summary>
+internal sealed class SelectiveStateSpaceEmitter(SelectiveStateSpaceSpec spec, int dim) : MixerEmitter
+{
+    private readonly long channels = (long)spec.Expansion * dim;
+
+    public override string ModuleName => "SelectiveStateSpace";
+
+    public override string StateName => "SelectiveState";
+
+    public override string Phrase => SelectiveStateSpaceTexts.Phrase(spec, channels);
+
+    public override IEnumerable<string> Equations => SelectiveStateSpaceTexts.Equations;
+
+    public override string Source => SelectiveStateSpaceTexts.Source;
+
+    public override IEnumerable<string> Axes => ["E channels", "N states", "R rank of the step sizes"];
+
+    public override Size Size
+    {
+        get
+        {
+            long states = channels * spec.StateDim;
+            return Size.Product((3 * dim * channels) + (2 * states) + (2 * channels * spec.StepRank))
+                + new Size((spec.ConvWidth + 1) * channels, CacheElements: (spec.ConvWidth - 1) * channels)
+                + new Size(states + (2 * channels), MemoryElements: states, FlopsPerToken: 2 * 2 * states, Reach: null);
+        }
+    }
+
+    public override void WriteModule(CodeWriter writer, string module, string state)
+    {
+        ModulePart[] parts = [.. Parts()];
+        writer.Lines($"// {Prose.Capital(Phrase)}.");
+        using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, Tensor>");
+        writer.Lines($"private const long Channels = {channels}, StateDim = {spec.StateDim}, StepRank = {spec.StepRank};");
+        ModulePart.WriteFieldsAndConstructor(writer, module, parts);
+        writer.Blank();
+        using (writer.Block("public override Tensor forward(Tensor x, LayerState? layer)"))
+            writer.Lines(
+                "using var scope = torch.NewDisposeScope();",
+                $"var state = ({state}?)layer;",
+                "var (inputs, gates) = Projection.Apply(x, input, gate);",
+                "Tensor u = convolution.call(inputs, state?.Tail);  // [B, T, E]",
+                "var (steps, Bt, Ct) = Projection.Apply(u, step_down, write, read);  // [B, T, R], [B, T, N] twice",
+                "Tensor delta = functional.softplus(Projection.Apply(steps, step_up) + step_bias);  // [B, T, E], step size, > 0",
+                "Tensor A = -decay_rate.exp().view(Channels, StateDim);  // [E, N], log decay of a step of size 1, < 0",
+                "var scan = SelectiveScan.Apply(u, delta, A, Bt, Ct, skip, state?.H.Value);",
+                "state?.H.Update(scan.FinalState);  // [B, E, N]",
+                "Tensor y = SwiGlu.Apply(gates, scan.Output);  // [B, T, E]",
+                "return Projection.Apply(y, output).MoveToOuterDisposeScope();  // [B, T, D]");
+        writer.Blank();
+        ModulePart.WriteRegistration(writer, parts);
+    }
+
+    public override void WriteState(CodeWriter writer, string state)
+    {
+        using CodeWriter.Scope type = writer.Block($"private sealed class {state} : LayerState");
+        writer.Lines(
+            $"public readonly StateTensor Tail;  // [B, {spec.ConvWidth - 1}, E], what the convolution still needs",
+            "public readonly StateTensor H;  // [B, E, N]",
+            "");
+        using CodeWriter.Scope constructor = writer.Block($"public {state}(MemoryState owner, string prefix) : base(owner, prefix)");
+        writer.Lines(
+            $"Tail = Cache(\"tail\", {spec.ConvWidth - 1}, {channels});",
+            $"H = Memory(\"memory\", {channels}, {spec.StateDim});");
+    }
+
+    private IEnumerable<ModulePart> Parts()
+    {
+        yield return ModulePart.Linear("input", "Dim", "Channels", "D -> E");
+        yield return ModulePart.Linear("gate", "Dim", "Channels", "D -> E");
+        yield return new ModulePart("convolution", "ShortConvolution", $"new ShortConvolution(Channels, {spec.ConvWidth}, hasBias: true, device: device, dtype: dtype)");
+        yield return ModulePart.Linear("step_down", "Channels", "StepRank", "E -> R");
+        yield return ModulePart.Linear("step_up", "StepRank", "Channels", "R -> E");
+        yield return ModulePart.Linear("write", "Channels", "StateDim", "E -> N");
+        yield return ModulePart.Linear("read", "Channels", "StateDim", "E -> N");
+        yield return ModulePart.Linear("output", "Channels", "Dim", "E -> D", isPublic: true);
+        yield return ModulePart.Parameter("decay_rate", "Initialize.StateRates(Channels, StateDim, device, Initialize.Wide(dtype))", "[E*N], its logarithm");
+        yield return ModulePart.Parameter("step_bias", "Initialize.StepBias(Channels, device, Initialize.Wide(dtype))", "[E]");
+        yield return ModulePart.Parameter("skip", "Initialize.Constant(Channels, 1.0, device, Initialize.Wide(dtype))", "[E]");
+    }
+}
