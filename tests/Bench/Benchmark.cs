@@ -91,9 +91,10 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
     private void Models(PythonBaseline? python)
     {
         var table = new Table().AddColumns("model", "tokens/s", "torch tokens/s", "ratio");
-        // Python has no Titans and no mixture of memories: their rows are to be read beside that of one memory.
+        // Python has only the gated delta rule and attention: the other rows are to be read beside that of one memory.
         foreach (var (name, create, inPython) in new (string, Func<nn.Module<Tensor, Tensor>>, bool)[]
             { ("gated_delta", () => new GatedDeltaBench(), true), ("titans_gate", () => new TitansGateBench(), false),
+              ("selective", () => new SelectiveBench(), false), ("state_space", () => new StateSpaceBench(), false),
               ("mixture", () => new MixtureBench(), false), ("sliding", () => new SlidingBench(), true) })
         {
             if (!settings.Wants($"model/{name}")) continue;

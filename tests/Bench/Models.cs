@@ -12,6 +12,16 @@ public sealed partial class GatedDeltaBench;
 [MixtureOfMemories(Heads = 4, Memories = 4, TopK = 2)]
 public sealed partial class MixtureBench;
 
+/// <summary>Mamba at the width of <see cref="GatedDeltaBench"/>.</summary>
+[MemoryModel(VocabSize = 256, Dim = 256, Layers = 4)]
+[SelectiveStateSpace]
+public sealed partial class SelectiveBench;
+
+/// <summary>Mamba-2 at the width of <see cref="GatedDeltaBench"/>.</summary>
+[MemoryModel(VocabSize = 256, Dim = 256, Layers = 4)]
+[LinearMemory(Rule = MemoryRule.ScalarDecay, StateSpace = true, Heads = 8)]
+public sealed partial class StateSpaceBench;
+
 /// <summary>A Titans memory as gate, of the width of <see cref="GatedDeltaBench"/>.</summary>
 [MemoryModel(VocabSize = 256, Dim = 256, Layers = 4)]
 [TitansMemory(TitansVariant.Gate, Heads = 4, Window = 128)]

@@ -22,6 +22,7 @@ public static class Catalog
     [
         ("hybrid", typeof(HybridLM)),
         ("gated-delta", typeof(GatedDeltaLM)),
+        ("selective", typeof(SelectiveLM)),
         ("titans", typeof(TitansLM)),
         ("mixture", typeof(MixtureLM)),
         ("sliding", typeof(SlidingLM)),
@@ -48,7 +49,7 @@ public static class Catalog
     {
         var attributes = type.GetCustomAttributesData()
             .Where(a => a.AttributeType.Namespace == typeof(MemoryModelAttribute).Namespace)
-            .Select(a => Write(a, a.AttributeType == typeof(MemoryModelAttribute) ? ModelArguments(a, sizes) : MixerArguments(sizes)));
+            .Select(a => Write(a, a.AttributeType == typeof(MemoryModelAttribute) ? ModelArguments(a, sizes) : MixerArguments(a, sizes)));
         return $"""
             using Memory.Gen;
             namespace {type.Namespace};
@@ -74,8 +75,10 @@ public static class Catalog
         return result;
     }
 
-    private static Dictionary<string, string> MixerArguments(Sizes sizes)
+    private static Dictionary<string, string> MixerArguments(CustomAttributeData declared, Sizes sizes)
     {
+        if (sizes.Heads is not null && declared.AttributeType.GetProperty("Heads") is null)
+            throw new UserError($"--heads does not fit this model: [{Name(declared)}] has none.");
         var result = new Dictionary<string, string>();
         Set(result, "Heads", sizes.Heads);
         return result;
@@ -93,8 +96,10 @@ public static class Catalog
                 .Where(a => !replaced.ContainsKey(a.MemberName))
                 .Select(a => $"{a.MemberName} = {Literal(a.TypedValue)}"))
             .Concat(replaced.Select(r => $"{r.Key} = {r.Value}"));
-        return $"[{attribute.AttributeType.Name[..^"Attribute".Length]}({string.Join(", ", arguments)})]";
+        return $"[{Name(attribute)}({string.Join(", ", arguments)})]";
     }
+
+    private static string Name(CustomAttributeData attribute) => attribute.AttributeType.Name[..^"Attribute".Length];
 
     private static string Literal(CustomAttributeTypedArgument argument) => argument.Value switch
     {

@@ -13,6 +13,11 @@ public sealed partial class HybridLM;
 [LinearMemory(Rule = MemoryRule.GatedDelta, Heads = 3)]
 public sealed partial class GatedDeltaLM;
 
+/// <summary>Mamba: selective state spaces alone, a state of constant size.</summary>
+[MemoryModel(VocabSize = 2048, Dim = 192, Layers = 4)]
+[SelectiveStateSpace]
+public sealed partial class SelectiveLM;
+
 /// <summary>Softmax attention over a sliding window: the baseline that the memories are compared with.</summary>
 [MemoryModel(VocabSize = 2048, Dim = 192, Layers = 4)]
 [SlidingAttention(Heads = 3, Window = 128)]
