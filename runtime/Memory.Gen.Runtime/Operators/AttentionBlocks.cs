@@ -4,99 +4,111 @@ using Tensor = TorchSharp.torch.Tensor;
 
 namespace Memory.Gen.Runtime.Operators;
 
-/// <summary>Causal or banded softmax attention, block of queries by block of queries: T (window + block) scores, not T^2.</summary>
+/// <summary>What attention needs besides tensors.</summary>
+/// <param name="Scale">Factor on the scores.</param>
+/// <param name="Block">Queries of one block; null for the default.</param>
+/// <param name="Places">Where the queries stand.</param>
+/// <param name="Sources">The kinds of keys, in the order of their tensors.</param>
+internal sealed record AttentionOptions(double Scale, long? Block, QueryPlaces Places, KeySource[] Sources);
+
+/// <summary>Softmax attention over keys of several kinds, block of queries by block of queries: as many scores as keys are seen, not T^2.</summary>
 /// <remarks>
-/// A block of queries i .. i+c meets only the keys it can see, one contiguous range, and before them the keys of the prefix.
-/// Heads that share keys are stacked as rows of one matrix. Backward, with D = rowsum(dO * O): dS = P * (dO V^T - D).
+/// A block meets of every source one contiguous run. Heads that share keys are stacked as rows of one matrix. What backward
+/// keeps is the log-sum-exp L of every query's scores, not their weights P = exp(S - L); with D = rowsum(dO * O) it is
+/// dS = P * (dO V^T - D), source by source, and the gradients of the queries add up.
 /// </remarks>
 internal sealed class AttentionBlocks : OperatorFunction<AttentionBlocks, AttentionOptions>
 {
     /// <summary>Queries of one block, by measurement.</summary>
     private const long DefaultBlock = 64;
 
-    // Inputs: queries, keys, values; then for the prefix the same three, or nothing.
+    // Inputs: queries, then for every source its own queries, where it has some, keys and values.
     protected override List<Tensor> Forward(Tensor[] inputs, AttentionOptions options, List<Tensor>? saved)
     {
-        Shape shape = Shape.Of(inputs[0], inputs[1], inputs[2]);
+        Shape shape = Shape.Of(inputs);
         Tensor queries = shape.SplitQueries(inputs[0] * options.Scale);
-        Tensor keysT = inputs[1].permute(0, 2, 3, 1).reshape(shape.Memories, shape.K, -1);
-        Tensor values = shape.SplitKeys(inputs[2]);
+        Operand[] operands = Operand.Of(inputs, options, shape, queries);
         Tensor output = torch.empty([shape.Memories, shape.Repeat, shape.T, shape.V], dtype: queries.dtype, device: queries.device);
-        saved?.AddRange([queries, keysT, values, output]);
-        Tensor? prefixScores = null, prefixValues = null;
-        if (inputs.Length > 3)
-        {
-            Tensor prefixQueries = shape.SplitQueries(inputs[3] * options.Scale), prefixKeys = shape.SplitKeys(inputs[4]);
-            prefixScores = prefixQueries.matmul(prefixKeys.transpose(1, 2).unsqueeze(1));
-            prefixValues = shape.SplitKeys(inputs[5]);
-            saved?.AddRange([prefixQueries, prefixKeys, prefixValues]);
-        }
-
-        var masks = new Masks(options, shape, queries);
-        foreach (Block block in Blocks(shape, options))
+        Tensor logs = torch.empty([shape.Memories, shape.Repeat, shape.T, 1], dtype: queries.dtype, device: queries.device);
+        foreach (QueryBlock block in Blocks(shape.T, options))
         {
             using var scope = NewDisposeScope();
-            Tensor Rows(Tensor x) => x.narrow(2, block.Start, block.Length).reshape(shape.Memories, -1, x.shape[3]);
-            Tensor scores = Products.Add(masks.For(block), Rows(queries), keysT.narrow(2, block.FirstKey, block.Keys));
-            Tensor weights = (prefixScores is null ? scores : cat(new[] { Rows(prefixScores), scores }, 2)).softmax(-1);
-            Tensor read = weights.narrow(2, weights.shape[2] - block.Keys, block.Keys).bmm(values.narrow(1, block.FirstKey, block.Keys));
-            if (prefixValues is not null) read.add_(weights.narrow(2, 0, prefixValues.shape[1]).bmm(prefixValues));
-            output.narrow(2, block.Start, block.Length).copy_(read.view(shape.Memories, shape.Repeat, block.Length, shape.V));
-            saved?.Add(weights.MoveToOuterDisposeScope());
+            (Operand Operand, KeyRange Range)[] met = Met(operands, block);
+            Tensor[] scores = [.. met.Select(each => each.Operand.Scores(block, each.Range))];
+            Tensor all = scores.Length == 0 ? torch.empty([shape.Memories, shape.Repeat * block.Length, 0], dtype: queries.dtype, device: queries.device) : cat(scores, 2);
+            Tensor log = Finite(all.logsumexp(2, keepdim: true));
+            Tensor read = zeros([shape.Memories, shape.Repeat * block.Length, shape.V], dtype: queries.dtype, device: queries.device);
+            foreach (((Operand operand, KeyRange range), Tensor score) in met.Zip(scores)) read = Products.Add(read, (score - log).exp_(), operand.ValuesOf(range));
+            shape.SetRows(output, block, read);
+            shape.SetRows(logs, block, log);
         }
 
+        saved?.AddRange([queries, output, logs, .. operands.SelectMany(operand => operand.Saved)]);
         return [shape.MergeQueries(output)];
     }
 
     protected override List<Tensor> Backward(Tensor?[] gradients, List<Tensor> saved, AttentionOptions options)
     {
-        Tensor queries = saved[0], keysT = saved[1], values = saved[2], output = saved[3];
-        var shape = new Shape(queries.shape[0], queries.shape[1], queries.shape[2], gradients[0]!.shape[0], queries.shape[3], values.shape[2]);
-        int blocks = Blocks(shape, options).Count(), index = saved.Count - blocks;
-        Prefix? prefix = index > 4 ? new Prefix(saved[4], saved[5], saved[6]) : null;
-        Tensor dOutput = shape.SplitQueries(gradients[0]!);
-        Tensor sums = (dOutput * output).sum(3, keepdim: true);
-        Tensor keys = keysT.transpose(1, 2).contiguous(), valuesT = values.transpose(1, 2).contiguous();
-        Tensor dQueries = empty_like(queries), dKeys = zeros_like(keys), dValues = zeros_like(values);
-        foreach (Block block in Blocks(shape, options))
+        Tensor queries = saved[0], output = saved[1], logs = saved[2];
+        var shape = new Shape(queries.shape[0], queries.shape[1], queries.shape[2], gradients[0]!.shape[0], queries.shape[3], output.shape[3]);
+        Operand[] operands = Operand.OfSaved(saved[3..], options, shape, queries);
+        Tensor dOutput = shape.SplitQueries(gradients[0]!), sums = (dOutput * output).sum(3, keepdim: true), dQueries = zeros_like(queries);
+        Gradient[] results = Array.ConvertAll(operands, operand => new Gradient(operand, dQueries));
+        foreach (QueryBlock block in Blocks(shape.T, options))
         {
             using var scope = NewDisposeScope();
-            Tensor all = saved[index++], weights = all.narrow(2, all.shape[2] - block.Keys, block.Keys);
-            Tensor Rows(Tensor x) => x.narrow(2, block.Start, block.Length).reshape(shape.Memories, -1, x.shape[3]);
-            void SetRows(Tensor target, Tensor rows) =>
-                target.narrow(2, block.Start, block.Length).copy_(rows.view(shape.Memories, shape.Repeat, block.Length, shape.K));
-            Tensor dO = Rows(dOutput), D = Rows(sums);
-            dValues.narrow(1, block.FirstKey, block.Keys).add_(weights.transpose(1, 2).bmm(dO));
-            Tensor dScores = dO.bmm(valuesT.narrow(2, block.FirstKey, block.Keys)).sub_(D).mul_(weights);
-            SetRows(dQueries, dScores.bmm(keys.narrow(1, block.FirstKey, block.Keys)));
-            dKeys.narrow(1, block.FirstKey, block.Keys).add_(dScores.transpose(1, 2).bmm(Rows(queries)));
-            if (prefix is not null) SetRows(prefix.DQueries, prefix.Backward(all, dO, D, Rows(prefix.Queries)));
+            Tensor dO = shape.Rows(dOutput, block), D = shape.Rows(sums, block), log = shape.Rows(logs, block);
+            foreach (Gradient each in results)
+            {
+                KeyRange range = each.Operand.Source.Range(block);
+                if (range.Count == 0) continue;
+                Tensor weights = (each.Operand.Scores(block, range) - log).exp_();
+                each.DValues.narrow(1, range.First, range.Count).add_(weights.transpose(1, 2).bmm(dO));
+                Tensor dScores = dO.bmm(each.Operand.ValuesOf(range).transpose(1, 2)).sub_(D).mul_(weights);
+                each.DKeys.narrow(1, range.First, range.Count).add_(dScores.transpose(1, 2).bmm(shape.Rows(each.Operand.Queries, block)));
+                each.DQueries.narrow(2, block.Start, block.Length).add_(dScores.bmm(each.Operand.KeysOf(range)).view(shape.Memories, shape.Repeat, block.Length, shape.K));
+            }
         }
 
-        List<Tensor> results = [shape.MergeQueries(dQueries.mul_(options.Scale)), shape.MergeKeys(dKeys), shape.MergeKeys(dValues)];
-        if (prefix is not null)
-            results.AddRange([shape.MergeQueries(prefix.DQueries.mul_(options.Scale)), shape.MergeKeys(prefix.DKeys), shape.MergeKeys(prefix.DValues)]);
-        return results;
-    }
-
-    private static IEnumerable<Block> Blocks(Shape shape, AttentionOptions options)
-    {
-        long size = options.Chunk ?? DefaultBlock;
-        for (long start = 0; start < shape.T; start += size)
+        List<Tensor> all = [shape.MergeQueries(dQueries.mul_(options.Scale))];
+        foreach (Gradient each in results)
         {
-            long length = Math.Min(size, shape.T - start), first = Math.Max(0, options.Past + start - options.Window + 1), each = options.KeysPerToken;
-            yield return new Block(start, length, each * first, each * (options.Past + start + length - first));
+            if (each.Operand.Source.OwnQueries) all.Add(shape.MergeQueries(each.DQueries.mul_(options.Scale)));
+            all.AddRange([shape.MergeKeys(each.DKeys), shape.MergeKeys(each.DValues)]);
+        }
+
+        return all;
+    }
+
+    // A block ends with the chunk of the first row, so that where all rows agree it meets the slots of one.
+    private static IEnumerable<QueryBlock> Blocks(long T, AttentionOptions options)
+    {
+        QueryPlaces places = options.Places;
+        bool cut = Array.Exists(options.Sources, source => source is ChunkSlots);
+        for (long start = 0; start < T;)
+        {
+            long length = Math.Min(options.Block ?? DefaultBlock, T - start);
+            if (cut) length = Math.Min(length, places.Chunk - ((places.Read[0] + start) % places.Chunk));
+            yield return new QueryBlock(start, length);
+            start += length;
         }
     }
 
-    /// <summary>A run of queries and the run of keys that any of them sees.</summary>
-    private readonly record struct Block(long Start, long Length, long FirstKey, long Keys);
+    private static (Operand Operand, KeyRange Range)[] Met(Operand[] operands, QueryBlock block) =>
+        [.. operands.Select(operand => (operand, operand.Source.Range(block))).Where(each => each.Item2.Count > 0)];
+
+    // A query that sees nothing has no scores: with 0 in the place of -inf its weights are exp(-inf - 0) = 0.
+    private static Tensor Finite(Tensor logs) => logs.masked_fill(logs.eq(double.NegativeInfinity), 0);
 
     /// <summary>Sizes: one memory per batch row and key head, read by <c>Repeat</c> query heads.</summary>
     private readonly record struct Shape(long Memories, long Repeat, long T, long B, long K, long V)
     {
-        public static Shape Of(Tensor q, Tensor keys, Tensor values) =>
-            new(q.shape[0] * keys.shape[2], q.shape[2] / keys.shape[2], q.shape[1], q.shape[0], q.shape[3], values.shape[3]);
+        public static Shape Of(Tensor[] inputs)
+        {
+            Tensor q = inputs[0], values = inputs[^1];
+            long G = values.shape[2];
+            return new(q.shape[0] * G, q.shape[2] / G, q.shape[1], q.shape[0], q.shape[3], values.shape[3]);
+        }
 
         /// <summary><c>[B, T, H, X]</c> to <c>[Memories, Repeat, T, X]</c>.</summary>
         public Tensor SplitQueries(Tensor x) => x.transpose(1, 2).reshape(Memories, Repeat, T, x.shape[3]);
@@ -109,60 +121,64 @@ internal sealed class AttentionBlocks : OperatorFunction<AttentionBlocks, Attent
 
         /// <summary><c>[Memories, S, X]</c> to <c>[B, S, G, X]</c>.</summary>
         public Tensor MergeKeys(Tensor x) => x.view(B, Memories / B, x.shape[1], x.shape[2]).transpose(1, 2).contiguous();
+
+        /// <summary>A block of <c>[Memories, Repeat, T, X]</c> as <c>[Memories, Repeat * length, X]</c>.</summary>
+        public Tensor Rows(Tensor x, QueryBlock block) => x.narrow(2, block.Start, block.Length).reshape(Memories, -1, x.shape[3]);
+
+        public void SetRows(Tensor target, QueryBlock block, Tensor rows) =>
+            target.narrow(2, block.Start, block.Length).copy_(rows.view(Memories, Repeat, block.Length, rows.shape[2]));
     }
 
-    /// <summary>What is added to the scores of a block: 0 where a query sees a key, -inf where it does not.</summary>
-    private sealed class Masks(AttentionOptions options, Shape shape, Tensor like)
+    /// <summary>Queries <c>[Memories, Repeat, T, K]</c>, keys <c>[Memories, S, K]</c> and values <c>[Memories, S, V]</c> of one source.</summary>
+    private sealed record Operand(KeySource Source, Shape Shape, Tensor Queries, Tensor Keys, Tensor Values)
     {
-        private Block last;
-        private Tensor? band;
+        public Tensor[] Saved => Source.OwnQueries ? [Queries, Keys, Values] : [Keys, Values];
 
-        public Tensor For(Block block)
+        public static Operand[] Of(Tensor[] inputs, AttentionOptions options, Shape shape, Tensor queries)
         {
-            long Distance(Block of) => options.Past + of.Start - (of.FirstKey / options.KeysPerToken);
-            if (band is null || block.Length != last.Length || block.Keys != last.Keys || Distance(block) != Distance(last))
+            int next = 1;
+            return Array.ConvertAll(options.Sources, source =>
             {
-                band = Band(block.Length, block.Keys / options.KeysPerToken, Distance(block)).MoveToOuterDisposeScope();
-            }
-
-            last = block;
-            Tensor mask = band.expand(shape.Memories, -1, -1);
-            long past = (options.Past * options.KeysPerToken) - block.FirstKey;
-            if (options.Forgotten is not { } forgotten || past <= 0) return mask;
-
-            Tensor known = forgotten.narrow(1, block.FirstKey, past).repeat_interleave(shape.Memories / shape.B, 0).unsqueeze(1);
-            Tensor both = mask.clone();
-            both.narrow(2, 0, past).add_(known);
-            return both;
+                Tensor own = source.OwnQueries ? shape.SplitQueries(inputs[next++] * options.Scale) : queries;
+                return new Operand(source, shape, own, shape.SplitKeys(inputs[next++]), shape.SplitKeys(inputs[next++]));
+            });
         }
 
-        private Tensor Band(long queries, long tokens, long distance)
+        public static Operand[] OfSaved(List<Tensor> saved, AttentionOptions options, Shape shape, Tensor queries)
         {
-            Tensor hidden = full([queries, tokens], double.NegativeInfinity, dtype: like.dtype, device: like.device);
-            Tensor later = hidden.triu(distance + 1), earlier = hidden.tril(distance - options.Window);
-            return (later + earlier).repeat_interleave(options.KeysPerToken, 1).repeat(shape.Repeat, 1).unsqueeze(0);
+            int next = 0;
+            return Array.ConvertAll(options.Sources, source =>
+            {
+                Tensor own = source.OwnQueries ? saved[next++] : queries;
+                return new Operand(source, shape, own, saved[next++], saved[next++]);
+            });
+        }
+
+        public Tensor KeysOf(KeyRange range) => Keys.narrow(1, range.First, range.Count);
+
+        public Tensor ValuesOf(KeyRange range) => Values.narrow(1, range.First, range.Count);
+
+        /// <summary>What a block's queries score, -inf where they do not see: <c>[Memories, Repeat * length, keys]</c>.</summary>
+        public Tensor Scores(QueryBlock block, KeyRange range)
+        {
+            Tensor rows = Shape.Rows(Queries, block), keysT = KeysOf(range).transpose(1, 2);
+            if (Source.Hidden(block, range, Keys.device) is not { } hidden) return rows.bmm(keysT);
+            Tensor mask = zeros(hidden.shape, dtype: Keys.dtype, device: Keys.device).masked_fill_(hidden, double.NegativeInfinity);
+            if (Shape.Repeat > 1) mask = mask.repeat(1, Shape.Repeat, 1);
+            mask = mask.shape[0] == 1 ? mask.expand(Shape.Memories, -1, -1) : mask.repeat_interleave(Shape.Memories / Shape.B, 0);
+            return Products.Add(mask, rows, keysT);
         }
     }
 
-    /// <summary>What backward gathers for the keys that every query sees.</summary>
-    private sealed class Prefix(Tensor queries, Tensor keys, Tensor values)
+    /// <summary>What backward gathers for one source.</summary>
+    private sealed class Gradient(Operand operand, Tensor dQueries)
     {
-        public Tensor Queries => queries;
+        public Operand Operand => operand;
 
-        public Tensor DQueries { get; } = empty_like(queries);
+        public Tensor DQueries { get; } = operand.Source.OwnQueries ? zeros_like(dQueries) : dQueries;
 
-        public Tensor DKeys { get; } = zeros_like(keys);
+        public Tensor DKeys { get; } = zeros_like(operand.Keys);
 
-        public Tensor DValues { get; } = zeros_like(values);
-
-        /// <summary>Adds a block's share to the gradients of keys and values, and returns that of its query rows.</summary>
-        public Tensor Backward(Tensor weights, Tensor dO, Tensor D, Tensor rows)
-        {
-            Tensor own = weights.narrow(2, 0, keys.shape[1]);
-            DValues.add_(own.transpose(1, 2).bmm(dO));
-            Tensor dScores = dO.bmm(values.transpose(1, 2)).sub_(D).mul_(own);
-            DKeys.add_(dScores.transpose(1, 2).bmm(rows));
-            return dScores.bmm(keys);
-        }
+        public Tensor DValues { get; } = zeros_like(operand.Values);
     }
 }

@@ -55,17 +55,11 @@ internal sealed class FrontDoor(string name)
         }
     }
 
-    /// <summary>A tensor of any dtype that stands on the same device, such as lengths.</summary>
-    public void Integers(string argument, Tensor tensor, string axes)
-    {
-        if (tensor.dtype != ScalarType.Int64)
-        {
-            throw new ArgumentException($"{name}: {argument} is {tensor.dtype}; expected Int64.", argument);
-        }
+    /// <summary>Numbers on the same device, such as lengths.</summary>
+    public void Integers(string argument, Tensor tensor, string axes) => Typed(argument, tensor, ScalarType.Int64, axes);
 
-        CheckDevice(argument, tensor.device_type, tensor.device_index);
-        CheckShape(argument, tensor.shape, axes);
-    }
+    /// <summary>True or false on the same device.</summary>
+    public void Flags(string argument, Tensor tensor, string axes) => Typed(argument, tensor, ScalarType.Bool, axes);
 
     /// <summary>Segments of the tokens <c>[B, T, ...]</c> that were checked before; states are checked after it.</summary>
     /// <returns>Null where every row is one sequence.</returns>
@@ -99,11 +93,13 @@ internal sealed class FrontDoor(string name)
     /// <summary>The axes of a tensor whose axis B counts sequences.</summary>
     public string PerSequence(string axes) => packed ? axes.Replace('B', 'S') : axes;
 
-    public void Positive(string argument, long? value)
+    public void Positive(string argument, long? value) => AtLeast(argument, value, 1);
+
+    public void AtLeast(string argument, long? value, long least)
     {
-        if (value is <= 0)
+        if (value < least)
         {
-            throw new ArgumentOutOfRangeException(argument, value, $"{name}: {argument} is {value}; expected at least 1.");
+            throw new ArgumentOutOfRangeException(argument, value, $"{name}: {argument} is {value}; expected at least {least}.");
         }
     }
 
@@ -149,6 +145,13 @@ internal sealed class FrontDoor(string name)
             throw new ArgumentException($"{name}: {argument} is {tensor.dtype}; expected {dtype}, as {first} is.", argument);
         }
 
+        CheckDevice(argument, tensor.device_type, tensor.device_index);
+        CheckShape(argument, tensor.shape, axes);
+    }
+
+    private void Typed(string argument, Tensor tensor, ScalarType expected, string axes)
+    {
+        if (tensor.dtype != expected) throw new ArgumentException($"{name}: {argument} is {tensor.dtype}; expected {expected}.", argument);
         CheckDevice(argument, tensor.device_type, tensor.device_index);
         CheckShape(argument, tensor.shape, axes);
     }

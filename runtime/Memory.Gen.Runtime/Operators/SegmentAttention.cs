@@ -4,10 +4,12 @@ using Tensor = TorchSharp.torch.Tensor;
 
 namespace Memory.Gen.Runtime.Operators;
 
-/// <summary>Softmax attention of every token over itself and the tokens before it, all of them or a window.</summary>
+/// <summary>Softmax attention of every token over itself and the tokens before it, all of them or a window, and over what is remembered of the others.</summary>
 /// <remarks>
 /// Key and value heads may be fewer than query heads: query head h reads key head h G / H. A token may have several keys,
-/// one after another, which are seen and forgotten together; a prefix of keys is seen by every query.
+/// one after another, which are seen and forgotten together. One softmax reads up to four kinds of keys: the window, a
+/// prefix that every query sees, the slots of the query's chunk (eidetic memory), and fading tokens. A query that sees no
+/// key at all reads 0.
 /// </remarks>
 public static class SegmentAttention
 {
@@ -17,26 +19,30 @@ public static class SegmentAttention
     /// <param name="q">Queries <c>[B, T, H, K]</c>; T may be 0.</param>
     /// <param name="k">Keys <c>[B, nT, G, K]</c>, n a token, mostly 1; H is a multiple of G.</param>
     /// <param name="v">Values <c>[B, nT, G, V]</c>.</param>
-    /// <param name="window">A query sees itself and the <c>window - 1</c> tokens before it; null for all.</param>
+    /// <param name="window">A query sees itself and the <c>window - 1</c> tokens before it; null for all. 0, for none, where there are other keys.</param>
     /// <param name="pastKeys">Keys of the tokens before the first, oldest first, <c>[B, nL, G, K]</c>; null for none.</param>
     /// <param name="pastValues">Values of the same tokens, <c>[B, nL, G, V]</c>.</param>
-    /// <param name="pastLengths">How many of the last past tokens count in each row, int64 <c>[B]</c>; null for all.</param>
+    /// <param name="pastLengths">How many tokens each row has before the first, int64 <c>[B]</c>: the last so many of what is past count; null for all.</param>
     /// <param name="scale">Factor on the scores; null for K^-1/2.</param>
     /// <param name="form">Null for the fastest that serves the call.</param>
-    /// <param name="chunk">Queries a block; null for the default. Changes rounding only.</param>
+    /// <param name="chunk">Queries a block of the computation; null for the default. Changes rounding only.</param>
     /// <param name="prefixKeys">Keys that every query sees, <c>[B, P, G, K]</c>; null for none.</param>
     /// <param name="prefixValues">Their values, <c>[B, P, G, V]</c>.</param>
     /// <param name="prefixQueries">What meets them in place of q, <c>[B, T, H, K]</c>: queries without a position, for example; null for q.</param>
     /// <param name="segments">
     /// Which tokens make up which sequence, each with a past and a prefix of its own; null where every row is one. Tokens that
-    /// do not count have keys that nobody sees, and take no place in a window.
+    /// do not count have keys that nobody sees, and take no place in a window. Not beside the three that follow.
     /// </param>
+    /// <param name="chunks">How queries are cut into chunks; null where nothing depends on it.</param>
+    /// <param name="slots">Keys of whole chunks; null for none.</param>
+    /// <param name="fading">Keys of a second stream; null for none.</param>
     /// <returns>Outputs <c>[B, T, H, V]</c>.</returns>
-    /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
+    /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device, or does not go with another.</exception>
     public static Tensor Apply(
         Tensor q, Tensor k, Tensor v, long? window = null, Tensor? pastKeys = null, Tensor? pastValues = null, Tensor? pastLengths = null,
         double? scale = null, OperatorForm? form = null, int? chunk = null,
-        Tensor? prefixKeys = null, Tensor? prefixValues = null, Tensor? prefixQueries = null, Segments? segments = null)
+        Tensor? prefixKeys = null, Tensor? prefixValues = null, Tensor? prefixQueries = null, Segments? segments = null,
+        QueryChunks? chunks = null, ChunkKeys? slots = null, FadingKeys? fading = null)
     {
         var door = new FrontDoor(Name);
         door.Value(nameof(q), q, "BTHK");
@@ -59,7 +65,8 @@ public static class SegmentAttention
 
         door.AtLeastOne('K');
         door.AtLeastOne('G');
-        door.Positive(nameof(window), window);
+        bool hasPrefix = prefixKeys is not null && door['P'] > 0;
+        door.AtLeast(nameof(window), window, hasPrefix || slots is not null || fading is not null ? 0 : 1);
         door.Positive(nameof(chunk), chunk);
         door.Finite(nameof(scale), scale);
         long B = door['B'], T = door['T'], H = door['H'], G = door['G'], V = door['V'], past = pastKeys is null ? 0 : door['L'];
@@ -69,6 +76,9 @@ public static class SegmentAttention
             throw new ArgumentException($"{Name}: k has {door['N']} keys for {T} tokens; expected the same number for each.", nameof(k));
         if (past != each * L)
             throw new ArgumentException($"{Name}: pastKeys has {past} keys, and k has {each} a token; expected as many for each token before.", nameof(pastKeys));
+        if (segments is not null && (chunks is not null || slots is not null || fading is not null))
+            throw new ArgumentException($"{Name}: segments do not go with chunks, slots or fading; give every sequence a row of its own.", nameof(segments));
+        long[] read = RememberedKeys.Check(door, window, chunks, slots, fading);
         OperatorForm chosen = OperatorForms.Choose(Name, form, null);
 
         using var scope = NewDisposeScope();
@@ -89,61 +99,15 @@ public static class SegmentAttention
             var given = new Queue<Tensor>(states);
             Tensor keys = pastKeys is null ? k : cat(new[] { given.Dequeue(), k }, 1), values = pastKeys is null ? v : cat(new[] { given.Dequeue(), v }, 1);
             Tensor? counted = pastLengths is null ? null : given.Dequeue();
-            Tensor? forgotten = counted is null || L == 0 ? null : PastMask(counted, L, door.Accumulation).repeat_interleave(each, 1);
-            var options = new AttentionOptions(Math.Min(window ?? long.MaxValue, L + T), L, each, scale ?? 1 / Math.Sqrt(door['K']), chunk, forgotten);
-            bool hasPrefix = prefixKeys is not null && door['P'] > 0;
-            Tensor[] inputs = [.. (hasPrefix ? [q, keys, values, x[3] ?? q, given.Dequeue(), given.Dequeue()] : new[] { q, keys, values }).Select(y => y.to(door.Accumulation))];
-            return [T == 1 || chosen == OperatorForm.Reference ? Loop(inputs, options) : AttentionBlocks.Run(options, inputs)[0]];
+            var places = new QueryPlaces(Math.Min(window ?? long.MaxValue, L + T), chunks?.Length ?? 0, chunks is { Blocked: true }, read, counted);
+            var kinds = new List<(KeySource Source, Tensor[] Tensors)>();
+            if (hasPrefix) kinds.Add((new PrefixKeys(door['P'], prefixQueries is not null), [.. new[] { x[3], given.Dequeue(), given.Dequeue() }.OfType<Tensor>()]));
+            if (slots is not null && door['M'] > 0) kinds.Add((new ChunkSlots(places, door['M'], slots.Present), [slots.Keys.flatten(1, 2), slots.Values.flatten(1, 2)]));
+            if (fading is not null) kinds.Add(RememberedKeys.Of(fading, places, T));
+            if (window != 0) kinds.Add((new WindowKeys(places, L, each), [keys, values]));
+            var options = new AttentionOptions(scale ?? 1 / Math.Sqrt(door['K']), chunk, places, [.. kinds.Select(kind => kind.Source)]);
+            Tensor[] inputs = [.. kinds.SelectMany(kind => kind.Tensors).Prepend(q).Select(y => y.to(door.Accumulation))];
+            return [chosen == OperatorForm.Reference ? AttentionLoop.Run(options, inputs) : AttentionBlocks.Run(options, inputs)[0]];
         }
-    }
-
-    /// <summary>What is added to the scores of past entries, <c>[B, L]</c>: -inf where a row has no such entry.</summary>
-    private static Tensor PastMask(Tensor lengths, long L, ScalarType dtype)
-    {
-        Tensor first = L - lengths.unsqueeze(1);
-        Tensor missing = arange(L, dtype: ScalarType.Int64, device: lengths.device).unsqueeze(0).lt(first);
-        return zeros(missing.shape, dtype: dtype, device: lengths.device).masked_fill_(missing, double.NegativeInfinity);
-    }
-
-    private static Tensor Loop(Tensor[] inputs, AttentionOptions options)
-    {
-        Tensor q = inputs[0], keys = inputs[1], values = inputs[2];
-        long B = q.shape[0], T = q.shape[1], H = q.shape[2], K = q.shape[3], G = keys.shape[2], V = values.shape[3], n = options.KeysPerToken;
-        Tensor Queries(Tensor x) => (x * options.Scale).view(B, T, G, H / G, K);
-        Tensor queries = Queries(q), keysT = keys.permute(0, 2, 3, 1), valuesT = values.permute(0, 2, 1, 3);
-        Tensor? prefixScores = inputs.Length > 3 ? Queries(inputs[3]).matmul(inputs[4].permute(0, 2, 3, 1).unsqueeze(1)) : null;
-        Tensor? prefixValues = inputs.Length > 3 ? inputs[5].permute(0, 2, 1, 3) : null;
-        var outputs = new Tensor[T];
-        for (long t = 0; t < T; t++)
-        {
-            long end = options.Past + t + 1, start = Math.Max(0, end - options.Window);
-            Tensor scores = queries.select(1, t).matmul(keysT.narrow(3, n * start, n * (end - start)));
-            if (options.Forgotten is { } mask && start < options.Past)
-            {
-                Tensor known = mask.narrow(1, n * start, n * (options.Past - start));
-                Tensor present = zeros([B, n * (end - options.Past)], dtype: q.dtype, device: q.device);
-                scores = scores + cat(new[] { known, present }, 1).view(B, 1, 1, -1);
-            }
-
-            Tensor seen = valuesT.narrow(2, n * start, n * (end - start));
-            if (prefixScores is not null)
-            {
-                scores = cat(new[] { prefixScores.select(1, t), scores }, -1);
-                seen = cat(new[] { prefixValues!, seen }, 2);
-            }
-
-            outputs[t] = scores.softmax(-1).matmul(seen).view(B, H, V);
-        }
-
-        return stack(outputs, 1);
     }
 }
-
-/// <summary>Options of attention over a segment.</summary>
-/// <param name="Window">Tokens a query sees, itself included.</param>
-/// <param name="Past">Tokens that stand before the first query.</param>
-/// <param name="KeysPerToken">Keys that a token has.</param>
-/// <param name="Scale">Factor on the scores.</param>
-/// <param name="Chunk">Queries of one block; null for the default.</param>
-/// <param name="Forgotten">Added to the scores of the past's keys; null where all of it counts.</param>
-internal sealed record AttentionOptions(long Window, long Past, long KeysPerToken, double Scale, long? Chunk, Tensor? Forgotten);
