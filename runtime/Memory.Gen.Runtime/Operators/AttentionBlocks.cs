@@ -13,9 +13,9 @@ internal sealed record AttentionOptions(double Scale, long? Block, QueryPlaces P
 
 /// <summary>Softmax attention over keys of several kinds, block of queries by block of queries: as many scores as keys are seen, not T^2.</summary>
 /// <remarks>
-/// A block meets of every source one contiguous run. Heads that share keys are stacked as rows of one matrix. What backward
-/// keeps is the log-sum-exp L of every query's scores, not their weights P = exp(S - L); with D = rowsum(dO * O) it is
-/// dS = P * (dO V^T - D), source by source, and the gradients of the queries add up.
+/// A block meets of every source one contiguous run. Heads that share keys are stacked as rows of one matrix. Backward forms
+/// the weights P of a block again rather than keep them; with D = rowsum(dO * O), dS = P * (dO V^T - D), source by source,
+/// and the gradients of the queries add up.
 /// </remarks>
 internal sealed class AttentionBlocks : OperatorFunction<AttentionBlocks, AttentionOptions>
 {
@@ -29,44 +29,36 @@ internal sealed class AttentionBlocks : OperatorFunction<AttentionBlocks, Attent
         Tensor queries = shape.SplitQueries(inputs[0] * options.Scale);
         Operand[] operands = Operand.Of(inputs, options, shape, queries);
         Tensor output = torch.empty([shape.Memories, shape.Repeat, shape.T, shape.V], dtype: queries.dtype, device: queries.device);
-        Tensor logs = torch.empty([shape.Memories, shape.Repeat, shape.T, 1], dtype: queries.dtype, device: queries.device);
         foreach (QueryBlock block in Blocks(shape.T, options))
         {
             using var scope = NewDisposeScope();
-            (Operand Operand, KeyRange Range)[] met = Met(operands, block);
-            Tensor[] scores = [.. met.Select(each => each.Operand.Scores(block, each.Range))];
-            Tensor all = scores.Length == 0 ? torch.empty([shape.Memories, shape.Repeat * block.Length, 0], dtype: queries.dtype, device: queries.device) : cat(scores, 2);
-            Tensor log = Finite(all.logsumexp(2, keepdim: true));
             Tensor read = zeros([shape.Memories, shape.Repeat * block.Length, shape.V], dtype: queries.dtype, device: queries.device);
-            foreach (((Operand operand, KeyRange range), Tensor score) in met.Zip(scores)) read = Products.Add(read, (score - log).exp_(), operand.ValuesOf(range));
+            foreach (Met each in Meet(operands, block)) read = Products.Add(read, each.Weights, each.Operand.ValuesOf(each.Range));
             shape.SetRows(output, block, read);
-            shape.SetRows(logs, block, log);
         }
 
-        saved?.AddRange([queries, output, logs, .. operands.SelectMany(operand => operand.Saved)]);
+        saved?.AddRange([queries, output, .. operands.SelectMany(operand => operand.Saved)]);
         return [shape.MergeQueries(output)];
     }
 
     protected override List<Tensor> Backward(Tensor?[] gradients, List<Tensor> saved, AttentionOptions options)
     {
-        Tensor queries = saved[0], output = saved[1], logs = saved[2];
+        Tensor queries = saved[0], output = saved[1];
         var shape = new Shape(queries.shape[0], queries.shape[1], queries.shape[2], gradients[0]!.shape[0], queries.shape[3], output.shape[3]);
-        Operand[] operands = Operand.OfSaved(saved[3..], options, shape, queries);
-        Tensor dOutput = shape.SplitQueries(gradients[0]!), sums = (dOutput * output).sum(3, keepdim: true), dQueries = zeros_like(queries);
+        Operand[] operands = Operand.OfSaved(saved[2..], options, shape, queries);
+        Tensor dOutput = shape.SplitQueries(gradients[0]!), inner = (dOutput * output).sum(3, keepdim: true), dQueries = zeros_like(queries);
         Gradient[] results = Array.ConvertAll(operands, operand => new Gradient(operand, dQueries));
         foreach (QueryBlock block in Blocks(shape.T, options))
         {
             using var scope = NewDisposeScope();
-            Tensor dO = shape.Rows(dOutput, block), D = shape.Rows(sums, block), log = shape.Rows(logs, block);
-            foreach (Gradient each in results)
+            Tensor dO = shape.Rows(dOutput, block), D = shape.Rows(inner, block);
+            foreach ((Operand operand, KeyRange range, Tensor weights) in Meet(operands, block))
             {
-                KeyRange range = each.Operand.Source.Range(block);
-                if (range.Count == 0) continue;
-                Tensor weights = (each.Operand.Scores(block, range) - log).exp_();
+                Gradient each = Array.Find(results, result => ReferenceEquals(result.Operand, operand))!;
                 each.DValues.narrow(1, range.First, range.Count).add_(weights.transpose(1, 2).bmm(dO));
-                Tensor dScores = dO.bmm(each.Operand.ValuesOf(range).transpose(1, 2)).sub_(D).mul_(weights);
-                each.DKeys.narrow(1, range.First, range.Count).add_(dScores.transpose(1, 2).bmm(shape.Rows(each.Operand.Queries, block)));
-                each.DQueries.narrow(2, block.Start, block.Length).add_(dScores.bmm(each.Operand.KeysOf(range)).view(shape.Memories, shape.Repeat, block.Length, shape.K));
+                Tensor dScores = dO.bmm(operand.ValuesOf(range).transpose(1, 2)).sub_(D).mul_(weights);
+                each.DKeys.narrow(1, range.First, range.Count).add_(dScores.transpose(1, 2).bmm(shape.Rows(operand.Queries, block)));
+                each.DQueries.narrow(2, block.Start, block.Length).add_(dScores.bmm(operand.KeysOf(range)).view(shape.Memories, shape.Repeat, block.Length, shape.K));
             }
         }
 
@@ -94,11 +86,26 @@ internal sealed class AttentionBlocks : OperatorFunction<AttentionBlocks, Attent
         }
     }
 
-    private static (Operand Operand, KeyRange Range)[] Met(Operand[] operands, QueryBlock block) =>
-        [.. operands.Select(operand => (operand, operand.Source.Range(block))).Where(each => each.Item2.Count > 0)];
+    /// <summary>The sources of which a block sees something, with the weights of what it sees.</summary>
+    private static IEnumerable<Met> Meet(Operand[] operands, QueryBlock block)
+    {
+        (Operand Operand, KeyRange Range)[] seen = [.. operands.Select(operand => (operand, operand.Source.Range(block))).Where(each => each.Item2.Count > 0)];
+        if (seen.Length == 0) yield break;
+        Tensor scores = cat([.. seen.Select(each => each.Operand.Scores(block, each.Range))], 2), weights = scores.softmax(2);
 
-    // A query that sees nothing has no scores: with 0 in the place of -inf its weights are exp(-inf - 0) = 0.
-    private static Tensor Finite(Tensor logs) => logs.masked_fill(logs.eq(double.NegativeInfinity), 0);
+        // The softmax of a query that sees none of the keys is 0 / 0.
+        if (!Array.Exists(seen, each => each.Operand.Source.SeesSomething))
+            weights.masked_fill_(scores.amax(new long[] { 2 }, keepdim: true).eq(double.NegativeInfinity), 0);
+        long first = 0;
+        foreach ((Operand operand, KeyRange range) in seen)
+        {
+            yield return new Met(operand, range, weights.narrow(2, first, range.Count));
+            first += range.Count;
+        }
+    }
+
+    /// <summary>A run of keys of one source and a block's weights of them, <c>[Memories, Repeat * length, keys]</c>.</summary>
+    private readonly record struct Met(Operand Operand, KeyRange Range, Tensor Weights);
 
     /// <summary>Sizes: one memory per batch row and key head, read by <c>Repeat</c> query heads.</summary>
     private readonly record struct Shape(long Memories, long Repeat, long T, long B, long K, long V)

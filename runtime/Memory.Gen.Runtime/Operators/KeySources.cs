@@ -52,6 +52,9 @@ internal readonly record struct KeyRange(long First, long Count);
 /// <param name="OwnQueries">Whether something meets them in place of the queries.</param>
 internal abstract record KeySource(bool OwnQueries = false)
 {
+    /// <summary>Whether every query sees at least one.</summary>
+    public virtual bool SeesSomething => false;
+
     /// <summary>The keys that query t of a row sees.</summary>
     public abstract IEnumerable<long> Seen(int row, long t);
 
@@ -74,6 +77,8 @@ internal abstract record KeySource(bool OwnQueries = false)
 /// <param name="Each">Keys that a token has.</param>
 internal sealed record WindowKeys(QueryPlaces Places, long Past, long Each) : KeySource
 {
+    public override bool SeesSomething => true;
+
     public override IEnumerable<long> Seen(int row, long t)
     {
         long first = Math.Max(Places.First(Places.ReadOf(row), t), -Math.Min(Past, Places.Known(row)));
@@ -160,6 +165,8 @@ internal sealed record ChunkSlots(QueryPlaces Places, long Slots, Tensor Present
 /// <summary>Keys that every query sees.</summary>
 internal sealed record PrefixKeys(long Count, bool OwnQueries) : KeySource(OwnQueries)
 {
+    public override bool SeesSomething => true;
+
     public override IEnumerable<long> Seen(int row, long t)
     {
         for (long key = 0; key < Count; key++) yield return key;
