@@ -30,6 +30,8 @@ struct ScanBackwardScratch {
     float *rates, *carry, *d_rates; // [ScanGroup / W, N, W]: A, gradient of the state, gradient of A
     float *states, *decays;         // [segment + 1, N, W], [segment, N, W]
     float *d_b, *d_c;               // [segment, N, W] sums over the group, lane by lane
+    float *delta, *input, *d_y;     // [segment, W]: of one vector of channels
+    float *by_input, *by_decay;     // [segment, W]: its sums over the states
 
     ScanBackwardScratch(Arena& arena, const memgen_selective_scan_args& a) {
         int64_t tokens = scan_segment(a), n = a.state_dim;
@@ -40,6 +42,7 @@ struct ScanBackwardScratch {
         decays = arena.floats(tokens * n * WidestVector);
         d_b = arena.floats(tokens * n * WidestVector);
         d_c = arena.floats(tokens * n * WidestVector);
+        for (float** row : {&delta, &input, &d_y, &by_input, &by_decay}) *row = arena.floats(tokens * WidestVector);
     }
 };
 

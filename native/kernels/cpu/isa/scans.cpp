@@ -102,41 +102,76 @@ void selective_forward(const Selective& a, int64_t group, char* slice) {
     if (a.final_state.data) turn_out(s.state, channels, N, a.final_state.data + c0 * a.final_state.stride[1], a.final_state.stride[1]);
 }
 
-// One segment of one vector of channels: states again, then back through them.
-template <class Extent>
-void selective_segment(const Selective& a, const ScanBackwardScratch& s, int64_t t0, int64_t end, int64_t c0, int64_t c, Extent extent, Vector& d_skip) {
-    const int64_t N = a.state_dim, width = N * W;
-    const float* rates = s.rates + c * N;
-    float *carry = s.carry + c * N, *d_rates = s.d_rates + c * N;
-    for (int64_t t = t0; t < end; t++) {
-        Token x(a, t, c0);
-        Vector delta = load(x.delta + c, extent), input = delta * load(x.u + c, extent);
-        const float* before = s.states + (t - t0) * width;
-        for (int64_t n = 0; n < N; n++) {
-            Vector decay = decay_of(delta * load(rates + n * W));
-            store(s.decays + (t - t0) * width + n * W, decay);
-            store(s.states + (t - t0 + 1) * width + n * W, decay * load(before + n * W) + input * splat(x.B[n]));
+constexpr int64_t StateBlock = 4; // states whose rates, carries and sums stay in registers
+
+// States n to n + M of one vector of channels in one segment: forward again, then back through them.
+template <int64_t M>
+void selective_states(const Selective& a, const ScanBackwardScratch& s, int64_t t0, int64_t tokens, int64_t c, int64_t n) {
+    const int64_t width = a.state_dim * W, own = c * a.state_dim + n * W;
+    Vector rates[M], h[M], carry[M], d_rates[M];
+    for (int64_t i = 0; i < M; i++) {
+        rates[i] = load(s.rates + own + i * W);
+        carry[i] = load(s.carry + own + i * W);
+        d_rates[i] = load(s.d_rates + own + i * W);
+        h[i] = load(s.states + (n + i) * W);
+    }
+    for (int64_t t = 0; t < tokens; t++) {
+        const float* B = at(a.B, t0 + t) + n;
+        float *decays = s.decays + t * width + n * W, *after = s.states + (t + 1) * width + n * W;
+        Vector delta = load(s.delta + t * W), input = load(s.input + t * W);
+        for (int64_t i = 0; i < M; i++) {
+            Vector decay = decay_of(delta * rates[i]);
+            h[i] = decay * h[i] + input * splat(B[i]);
+            store(decays + i * W, decay);
+            store(after + i * W, h[i]);
         }
     }
+    for (int64_t t = tokens - 1; t >= 0; t--) {
+        const float *B = at(a.B, t0 + t) + n, *C = at(a.C, t0 + t) + n, *before = s.states + t * width + n * W, *decays = s.decays + t * width + n * W;
+        float *d_b = s.d_b + t * width + n * W, *d_c = s.d_c + t * width + n * W;
+        Vector delta = load(s.delta + t * W), input = load(s.input + t * W), dy = load(s.d_y + t * W);
+        Vector by_input = load(s.by_input + t * W), by_decay = load(s.by_decay + t * W);
+        for (int64_t i = 0; i < M; i++) {
+            Vector decay = load(decays + i * W), earlier = load(before + i * W);
+            Vector g = carry[i] + dy * splat(C[i]), through = g * (decay * earlier);
+            store(d_c + i * W, load(d_c + i * W) + dy * h[i]);
+            store(d_b + i * W, load(d_b + i * W) + g * input);
+            d_rates[i] += through * delta;
+            carry[i] = decay * g;
+            by_input += g * splat(B[i]);
+            by_decay += through * rates[i];
+            h[i] = earlier;
+        }
+        store(s.by_input + t * W, by_input);
+        store(s.by_decay + t * W, by_decay);
+    }
+    for (int64_t i = 0; i < M; i++) {
+        store(s.carry + own + i * W, carry[i]);
+        store(s.d_rates + own + i * W, d_rates[i]);
+    }
+}
+
+// One segment of one vector of channels, a few states at a time.
+template <class Extent>
+void selective_segment(const Selective& a, const ScanBackwardScratch& s, int64_t t0, int64_t end, int64_t c0, int64_t c, Extent extent, Vector& d_skip) {
+    for (int64_t t = t0; t < end; t++) {
+        Token x(a, t, c0);
+        Vector delta = load(x.delta + c, extent);
+        store(s.delta + (t - t0) * W, delta);
+        store(s.input + (t - t0) * W, delta * load(x.u + c, extent));
+        store(s.d_y + (t - t0) * W, x.d_y ? load(x.d_y + c, extent) : Vector{});
+        store(s.by_input + (t - t0) * W, Vector{});
+        store(s.by_decay + (t - t0) * W, Vector{});
+    }
+    int64_t n = 0;
+    for (; n + StateBlock <= a.state_dim; n += StateBlock) selective_states<StateBlock>(a, s, t0, end - t0, c, n);
+    for (; n < a.state_dim; n++) selective_states<1>(a, s, t0, end - t0, c, n);
     for (int64_t t = end - 1; t >= t0; t--) {
         Token x(a, t, c0);
-        Vector delta = load(x.delta + c, extent), u = load(x.u + c, extent), input = delta * u, dy = x.d_y ? load(x.d_y + c, extent) : Vector{};
-        const float *before = s.states + (t - t0) * width, *decays = s.decays + (t - t0) * width;
-        float *d_b = s.d_b + (t - t0) * width, *d_c = s.d_c + (t - t0) * width;
-        Vector by_input = {}, by_decay = {};
-        for (int64_t n = 0; n < N; n++) {
-            Vector decay = load(decays + n * W), kept = decay * load(before + n * W);
-            Vector g = load(carry + n * W) + dy * splat(x.C[n]), through = g * kept;
-            store(d_c + n * W, load(d_c + n * W) + dy * load(before + width + n * W));
-            store(d_b + n * W, load(d_b + n * W) + g * input);
-            store(d_rates + n * W, load(d_rates + n * W) + through * delta);
-            store(carry + n * W, decay * g);
-            by_input += g * splat(x.B[n]);
-            by_decay += through * load(rates + n * W);
-        }
+        Vector delta = load(s.delta + (t - t0) * W), u = load(x.u + c, extent), dy = load(s.d_y + (t - t0) * W), by_input = load(s.by_input + (t - t0) * W);
         d_skip += dy * u;
         if (x.d_u) store(x.d_u + c, delta * by_input + (a.D.data ? load(a.D.data + c0 + c, extent) * dy : Vector{}), extent);
-        if (x.d_delta) store(x.d_delta + c, u * by_input + by_decay, extent);
+        if (x.d_delta) store(x.d_delta + c, u * by_input + load(s.by_decay + (t - t0) * W), extent);
     }
 }
 
