@@ -74,6 +74,37 @@ public sealed class StateSpaceOracleTests : IDisposable
         Assert.Equal(ScalarType.BFloat16, layer.call(ones([1, 3, 6], dtype: ScalarType.BFloat16)).dtype);
     }
 
+    [Theory, MemberData(nameof(All))]
+    public void ALayerOfAnotherTypeIsItsEquations(string name)
+    {
+        using var layer = new StateSpaceCase(name, ScalarType.Float32);
+        layer.Layer.to(ScalarType.Float64);
+        Check(layer, layer.Normal(Rows, Tokens, 6).to(ScalarType.Float64), 1e-10);
+        layer.Layer.to(ScalarType.BFloat16);
+        Assert.Equal(ScalarType.BFloat16, layer.Layer.call(ones([1, 3, 6], dtype: ScalarType.BFloat16)).dtype);
+    }
+
+    // To the limit of a single operator in float32: what the kernels compute, against float64, which central differences check elsewhere.
+    [Theory, MemberData(nameof(All))]
+    public void GradientsInFloat32AreThoseInFloat64(string name)
+    {
+        using StateSpaceCase narrow = new(name, ScalarType.Float32), wide = new(name);
+        using (no_grad())
+            foreach (var (a, b) in narrow.Layer.parameters().Zip(wide.Layer.parameters()))
+                b.copy_(a);
+        Tensor x = narrow.Normal(Rows, 70, 6), upstream = narrow.Normal(Rows, 70, 6);
+        Tensor[] expected = Gradients(wide, x.to(ScalarType.Float64), upstream.to(ScalarType.Float64)), actual = Gradients(narrow, x, upstream);
+        for (int i = 0; i < expected.Length; i++)
+            Numbers.Near(expected[i], actual[i], 1e-4, $"gradient {i}");
+
+        static Tensor[] Gradients(StateSpaceCase layer, Tensor x, Tensor upstream)
+        {
+            x.requires_grad_();
+            (layer.Layer.call(x) * upstream).sum().backward();
+            return [x.grad!, .. layer.Layer.parameters().Select(p => p.grad!)];
+        }
+    }
+
     [Fact]
     public void ASelectiveLayerBeginsAsInThePaper()
     {
