@@ -14,6 +14,7 @@ public class RecallTaskTests
     [
         new AssociativeRecall(),
         new AssociativeRecall { Lead = 16 },
+        new AssociativeRecall { Spread = 12, Lead = 4 },
         new AssociativeRecall { Vocabulary = 32, KeyValuePairs = 15, Length = 60 },
         new AssociativeRecall { RandomFiller = true },
         new ForgettingRecall(),
@@ -102,6 +103,22 @@ public class RecallTaskTests
         Assert.Equal(16 + lead, nearest);
     }
 
+    [Fact]
+    public void SpreadPairsStandAnywhereAmongTheFillers()
+    {
+        var task = new AssociativeRecall { KeyValuePairs = 4, Spread = 6, Length = 40 };
+        var firsts = new HashSet<int>();
+        foreach (var (tokens, _) in Sequences(Draw(task)))
+        {
+            int[] keys = [.. Enumerable.Range(0, task.Context).Where(at => tokens[at] is > 0 and < 128)];
+            Assert.Equal(4, keys.Length);
+            Assert.All(keys, at => Assert.InRange(tokens[at + 1], 128, 255));
+            Assert.Equal(6, tokens[..task.Context].Count(token => token == 0));
+            firsts.Add(keys[0]);
+        }
+        Assert.Superset(Enumerable.Range(0, 4).ToHashSet(), firsts);
+    }
+
     // The first key draws first, so its place has the power law itself: for 24 places, place i with weight (i + 1)^-0.99.
     [Fact]
     public void AssociativeRecallsGapsFollowThePowerLaw()
@@ -164,6 +181,8 @@ public class RecallTaskTests
     {
         Refused(new AssociativeRecall { Length = 31 }, "length", "32");
         Refused(new AssociativeRecall { Length = 47, Lead = 16 }, "length", "48");
+        Refused(new AssociativeRecall { Length = 47, Spread = 16 }, "length", "48");
+        Refused(new AssociativeRecall { Spread = -1 }, "spread", "0 or more");
         Refused(new AssociativeRecall { KeyValuePairs = 8, Vocabulary = 16 }, "pairs", "1 to 7");
         Refused(new AssociativeRecall { GapPower = 0 }, "gap power", "above 0");
         Refused(new ForgettingRecall { Rounds = 22, Length = 1000 }, "rounds", "1 to 21");
@@ -192,7 +211,7 @@ public class RecallTaskTests
         switch (task)
         {
             case AssociativeRecall or ForgettingRecall:
-                int last = Array.LastIndexOf(tokens, tokens[place], 2 * task.Pairs!.Value - 1);
+                int last = Array.LastIndexOf(tokens, tokens[place], task.Context - 1);
                 return tokens[last + 1];
             case InductionHeads heads:
                 return tokens[Array.IndexOf(tokens, heads.Vocabulary - 1L) + 1];
