@@ -28,6 +28,7 @@ internal static class Catalog
         new("delta", () => new DeltaLM(), "#3d8f5f"),
         new("gated-delta", () => new GatedDeltaLM(), "#3b6fb6"),
         new("mixture", () => new MixtureLM(), "#8a4fa3") { Slow = true },
+        new("mixture-equal", () => new MixtureOfEqualSizeLM(), "#b98bd0") { Slow = true },
         new("titans", () => new TitansLM(), "#c2456b"),
         new("titans-gate", () => new TitansGateLM(), "#1f9aa3") { MemoryOff = MemoryUse.Exchanged },
         new("titans-gate-wide", () => new TitansGateWideLM(), "#0b5c66") { MemoryOff = MemoryUse.Exchanged },

@@ -20,7 +20,7 @@ internal sealed record Contest(string Name, IReadOnlyList<RecallTask> Training, 
     /// <summary>Most steps of a training; most end earlier, but a start that is slow by its seed needs them.</summary>
     public int Steps { get; init; } = 800;
 
-    /// <summary>Most steps in the quick form.</summary>
+    /// <summary>Most steps in the quick form; 0 leaves the task out of it.</summary>
     public int QuickSteps { get; init; } = 150;
 
     /// <summary>Whether slow models take part in the quick form too.</summary>
@@ -47,6 +47,11 @@ internal static class Contests
                 Each([4, 8, 12], pairs => new AssociativeRecall { KeyValuePairs = pairs, Lead = 16 }), task => $"{task.Pairs}")],
             ["sliding", "gated-delta", "titans", "titans-gate", "mixture"])
         { Steps = 600, QuickSteps = 300 },
+        new("capacity", [new AssociativeRecall { KeyValuePairs = 16, Length = 128 }],
+            [new("capacity", "Associative recall with states of equal size (16 pairs in training)", "key-value pairs in 128 tokens",
+                Each([8, 16, 24, 32], pairs => new AssociativeRecall { KeyValuePairs = pairs, Length = 128 }), task => $"{task.Pairs}")],
+            ["gated-delta", "mixture-equal"])
+        { Steps = 600, QuickSteps = 0 },
         new("forgetting", [new ForgettingRecall()],
             [new("forgetting", "Recall of the last value of 6 keys (3 rounds in training)", "rounds that give every key a new value",
                 Each([1, 2, 3, 4], rounds => new ForgettingRecall { Rounds = rounds }), task => $"{((ForgettingRecall)task).Rounds}")],

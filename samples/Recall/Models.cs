@@ -39,6 +39,11 @@ public sealed partial class GatedDeltaLM;
 [MixtureOfMemories(Heads = 1, Memories = 4, TopK = 2, SharedMemory = true)]
 public sealed partial class MixtureLM;
 
+/// <summary>Three memories and one for every token, together as large as the one of gated-delta.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[MixtureOfMemories(Heads = 1, KeyDim = 32, ValueDim = 32, Memories = 3, TopK = 2, SharedMemory = true)]
+public sealed partial class MixtureOfEqualSizeLM;
+
 /// <summary>A memory that learns while it reads, alone.</summary>
 [MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
 [TitansMemory(TitansVariant.MemoryOnly, Heads = 1)]

@@ -33,8 +33,8 @@ internal static class RecallCommand
         if (task is not null && !Contests.All.Any(c => c.Name == task)) throw new UserError($"There is no task '{task}'. Choose one of: {Names(Contests.All.Select(c => c.Name))}.");
         if (model is not null && !Catalog.Models.Any(m => m.Name == model)) throw new UserError($"There is no model '{model}'. Choose one of: {Names(Catalog.Models.Select(m => m.Name))}.");
         if (seeds is < 1) throw new UserError($"--seeds is {seeds}; it must be at least 1.");
-        var contests = Contests.All.Where(c => task is null || c.Name == task)
-            .Select(c => c with { Models = [.. c.Models.Where(m => TakesPart(c, m))], Steps = quick ? c.QuickSteps : c.Steps })
+        var contests = Contests.All.Where(c => task is null ? !quick || c.QuickSteps > 0 : c.Name == task)
+            .Select(c => c with { Models = [.. c.Models.Where(m => TakesPart(c, m))], Steps = quick && c.QuickSteps > 0 ? c.QuickSteps : c.Steps })
             .Where(c => c.Models.Count > 0).ToList();
         if (contests.Count == 0) throw new UserError($"The model '{model}' does not take part in '{task}'. Leave one of the two out.");
         return quick
