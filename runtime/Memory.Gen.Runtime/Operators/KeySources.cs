@@ -5,22 +5,21 @@ using Tensor = TorchSharp.torch.Tensor;
 namespace Memory.Gen.Runtime.Operators;
 
 /// <summary>Where the queries of a call stand. Tokens are counted from its first; those of the past are negative.</summary>
+/// <remarks>All of it on the host: backward asks again when the tensors of the call are gone.</remarks>
 /// <param name="Window">Tokens that a query sees, itself included; not used where <paramref name="Blocked"/>.</param>
 /// <param name="Chunk">Tokens of a chunk.</param>
 /// <param name="Blocked">Whether the window begins with the chunk before the query's.</param>
 /// <param name="Read">Tokens of its chunk that each row has read before; one number where the rows agree.</param>
-/// <param name="Lengths">Tokens that each row has before the first, int64 <c>[B]</c>; null where all of the past counts.</param>
-internal sealed record QueryPlaces(long Window, long Chunk, bool Blocked, long[] Read, Tensor? Lengths)
+/// <param name="Lengths">Tokens that each row has before the first; null where all of the past counts.</param>
+internal sealed record QueryPlaces(long Window, long Chunk, bool Blocked, long[] Read, long[]? Lengths)
 {
-    private readonly Lazy<long[]?> known = new(() => Lengths?.cpu().data<long>().ToArray());
-
     /// <summary>Whether all rows see the same.</summary>
     public bool RowsAgree => Read.Length == 1 && Lengths is null;
 
     public long ReadOf(int row) => Read[Math.Min(row, Read.Length - 1)];
 
     /// <summary>Tokens that a row has before the first.</summary>
-    public long Known(int row) => known.Value?[row] ?? long.MaxValue;
+    public long Known(int row) => Lengths?[row] ?? long.MaxValue;
 
     /// <summary>The chunk of query t of a row that has read so many tokens of its first.</summary>
     public long ChunkOf(long read, long t) => (read + t) / Chunk;
@@ -36,7 +35,8 @@ internal sealed record QueryPlaces(long Window, long Chunk, bool Blocked, long[]
     }
 
     /// <summary>True where a key stands before the text of its row: tokens <c>[1, 1, n]</c> to <c>[B, 1, n]</c>.</summary>
-    public Tensor? BeforeText(Tensor tokens) => Lengths is null ? null : tokens.lt(Lengths.neg().view(-1, 1, 1));
+    public Tensor? BeforeText(Tensor tokens) =>
+        Lengths is null ? null : tokens.lt(tensor(Array.ConvertAll(Lengths, length => -length), [Lengths.Length, 1, 1], device: tokens.device));
 }
 
 /// <summary>A run of queries.</summary>
@@ -133,17 +133,16 @@ internal sealed record FadingTokens(QueryPlaces Places, long Past, long Count, l
 /// <summary>Slots of the query's chunk.</summary>
 /// <param name="Places">Where the queries stand.</param>
 /// <param name="Slots">Slots of a chunk.</param>
-/// <param name="Present">Which of them hold a key, bool <c>[B, C, slots]</c>.</param>
-internal sealed record ChunkSlots(QueryPlaces Places, long Slots, Tensor Present) : KeySource
+/// <param name="Chunks">Chunks that there are slots for.</param>
+/// <param name="Present">Which slots hold a key: row by row, chunk by chunk.</param>
+internal sealed record ChunkSlots(QueryPlaces Places, long Slots, long Chunks, bool[] Present) : KeySource
 {
-    private readonly Lazy<bool[]> present = new(() => Present.cpu().contiguous().view(-1).data<bool>().ToArray());
-
     public override IEnumerable<long> Seen(int row, long t)
     {
-        long chunk = Places.ChunkOf(Places.ReadOf(row), t), chunks = Present.shape[1];
+        long chunk = Places.ChunkOf(Places.ReadOf(row), t);
         for (long key = chunk * Slots; key < (chunk + 1) * Slots; key++)
         {
-            if (present.Value[(row * chunks * Slots) + key]) yield return key;
+            if (Present[(row * Chunks * Slots) + key]) yield return key;
         }
     }
 
@@ -155,7 +154,7 @@ internal sealed record ChunkSlots(QueryPlaces Places, long Slots, Tensor Present
 
     public override Tensor Hidden(QueryBlock block, KeyRange range, Device device)
     {
-        Tensor missing = Present.view(Present.shape[0], 1, -1).narrow(2, range.First, range.Count).logical_not();
+        Tensor missing = tensor(Present, device: device).view(-1, 1, Chunks * Slots).narrow(2, range.First, range.Count).logical_not();
         if (range.Count == Slots) return missing.expand(-1, block.Length, -1);
         Tensor chunk = Numbers(range.First / Slots, range.Count / Slots, device).repeat_interleave(Slots, 2);
         return missing.logical_or(chunk.ne(Places.Table(block, Places.ChunkOf, device)));

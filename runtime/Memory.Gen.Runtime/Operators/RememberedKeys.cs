@@ -69,9 +69,17 @@ internal static class RememberedKeys
             throw new ArgumentException($"{Name}: fading tokens stand before the window, which has no beginning; expected a window, chunks.Blocked or fading.Offset.", nameof(fading));
     }
 
-    private static long[] OnHost(Tensor numbers)
+    /// <summary>Whole numbers, row by row.</summary>
+    public static long[] OnHost(Tensor numbers)
     {
         using var scope = NewDisposeScope();
         return numbers.cpu().contiguous().data<long>().ToArray();
+    }
+
+    /// <summary>Which slots hold a key, row by row, chunk by chunk.</summary>
+    public static bool[] OnHost(ChunkKeys slots)
+    {
+        using var scope = NewDisposeScope();
+        return slots.Present.cpu().contiguous().data<bool>().ToArray();
     }
 }

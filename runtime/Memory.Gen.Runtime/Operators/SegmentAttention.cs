@@ -98,11 +98,11 @@ public static class SegmentAttention
             if (q.numel() == 0) return [zeros([q.shape[0], T, H, V], dtype: door.Accumulation, device: q.device)];
             var given = new Queue<Tensor>(states);
             Tensor keys = pastKeys is null ? k : cat(new[] { given.Dequeue(), k }, 1), values = pastKeys is null ? v : cat(new[] { given.Dequeue(), v }, 1);
-            Tensor? counted = pastLengths is null ? null : given.Dequeue();
+            long[]? counted = pastLengths is null ? null : RememberedKeys.OnHost(given.Dequeue());
             var places = new QueryPlaces(Math.Min(window ?? long.MaxValue, L + T), chunks?.Length ?? 0, chunks is { Blocked: true }, read, counted);
             var kinds = new List<(KeySource Source, Tensor[] Tensors)>();
             if (hasPrefix) kinds.Add((new PrefixKeys(door['P'], prefixQueries is not null), [.. new[] { x[3], given.Dequeue(), given.Dequeue() }.OfType<Tensor>()]));
-            if (slots is not null && door['M'] > 0) kinds.Add((new ChunkSlots(places, door['M'], slots.Present), [slots.Keys.flatten(1, 2), slots.Values.flatten(1, 2)]));
+            if (slots is not null && door['M'] > 0) kinds.Add((new ChunkSlots(places, door['M'], door['C'], RememberedKeys.OnHost(slots)), [slots.Keys.flatten(1, 2), slots.Values.flatten(1, 2)]));
             if (fading is not null) kinds.Add(RememberedKeys.Of(fading, places, T));
             if (window != 0) kinds.Add((new WindowKeys(places, L, each), [keys, values]));
             var options = new AttentionOptions(scale ?? 1 / Math.Sqrt(door['K']), chunk, places, [.. kinds.Select(kind => kind.Source)]);
