@@ -126,6 +126,23 @@ Task("build").IsDependentOn("native").Does(() => BuildManaged("Memory.Gen.sln"))
 Task("LanguageModel").IsDependentOn("native").Does(() => BuildManaged("samples/LanguageModel"));
 Task("Recall").IsDependentOn("native").Does(() => BuildManaged("samples/Recall"));
 Task("Bench").IsDependentOn("native").Does(() => BuildManaged("tests/Bench"));
+// In folders of its own, because the paths in what is packed are not this machine's.
+Task("pack").IsDependentOn("native").Does(() =>
+{
+    DirectoryPath packages = artifacts.Combine("packages");
+    EnsureDirectoryExists(packages);
+    CleanDirectory(packages);
+    Console.WriteLine("Packing");
+    Require(StartProcess("dotnet", new ProcessSettings
+    {
+        Arguments = new ProcessArgumentBuilder()
+            .Append("pack Memory.Gen.Packages.slnf -c Release --nologo -v quiet -p:ContinuousIntegrationBuild=true -p:UseArtifactsOutput=true")
+            .AppendQuoted($"-p:PackageOutputPath={packages.FullPath}").AppendQuoted($"-p:ArtifactsPath={artifacts.Combine("pack").FullPath}"),
+    }), "The packages cannot be made; the errors stand above.");
+    foreach (FilePath package in GetFiles(packages.FullPath + "/*.nupkg").OrderBy(package => package.FullPath))
+        Console.WriteLine($"  {root.GetRelativePath(package)}");
+});
+
 Task("test").IsDependentOn("build").Does(() => RunEverything(soak: false));
 Task("soak").IsDependentOn("build").Does(() => RunEverything(soak: true));
 

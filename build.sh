@@ -21,7 +21,7 @@ Usage: ./build.sh COMMAND
   soak              build, then run the long tests (category Soak, up to an hour)
   bench [OPTIONS]   build, then measure speed against PyTorch
   recall [OPTIONS]  build, then compare the memories on recall tasks
-  pack              make the NuGet packages
+  pack              make the NuGet packages of the chosen provider, in artifacts/packages
   cuda              compile the CUDA kernels
   provider ask|package|system
                     choose where TorchSharp comes from: ask the NuGet feed, its package,
@@ -264,7 +264,14 @@ case $command in
         require_dotnet
         choose_provider "$2"
         ;;
-    pack | cuda)
+    pack)
+        (($# == 1)) || wrong_usage "pack takes no arguments, not '${*:2}'."
+        set_up
+        # The files in a package carry this time, so that the same commit makes the same bytes.
+        export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 315532800)}
+        cake pack
+        ;;
+    cuda)
         printf 'build.sh: the command %s comes with a later part of this project.\n' "$command" >&2
         exit 2
         ;;

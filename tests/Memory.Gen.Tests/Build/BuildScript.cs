@@ -1,6 +1,3 @@
-using System.Diagnostics;
-using System.Text;
-
 namespace Memory.Gen.Tests.Build;
 
 /// <summary>A copy of <c>build.sh</c> in an empty folder whose path has a space, with stand-ins for the tools it calls.</summary>
@@ -73,7 +70,7 @@ internal sealed class BuildScript : IDisposable
         {{otherwise}}
         """);
 
-    public Result Run(params string[] arguments) => Start("bash", [InFolder("build.sh"), .. arguments]);
+    public Command.Result Run(params string[] arguments) => Start("bash", [InFolder("build.sh"), .. arguments]);
 
     /// <summary>What MSBuild makes of <c>Directory.Build.props</c> and the torch.props beside it.</summary>
     public string Property(string name, params string[] arguments)
@@ -83,35 +80,8 @@ internal sealed class BuildScript : IDisposable
         return result.Output.Trim();
     }
 
-    private Result Start(string program, IEnumerable<string> arguments)
-    {
-        var start = new ProcessStartInfo(program, arguments)
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            RedirectStandardInput = true,
-            WorkingDirectory = Path.GetTempPath(),
-        };
-        foreach ((string name, string? value) in environment)
-            start.Environment[name] = value;
-
-        using var process = Process.Start(start)!;
-        process.StandardInput.Close();
-        var output = new StringBuilder();
-        var errors = new StringBuilder();
-        process.OutputDataReceived += (_, line) => Append(output, line.Data);
-        process.ErrorDataReceived += (_, line) => Append(errors, line.Data);
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
-        process.WaitForExit();
-        return new(process.ExitCode, output.ToString(), errors.ToString());
-    }
-
-    private static void Append(StringBuilder text, string? line)
-    {
-        if (line is not null)
-            text.Append(line).Append('\n');
-    }
+    private Command.Result Start(string program, IEnumerable<string> arguments) =>
+        Command.Run(program, arguments, Path.GetTempPath(), environment);
 
     private static string FindRoot()
     {
@@ -119,10 +89,5 @@ internal sealed class BuildScript : IDisposable
         while (folder is not null && !File.Exists(Path.Combine(folder, "Memory.Gen.sln")))
             folder = Path.GetDirectoryName(folder);
         return folder ?? throw new InvalidOperationException($"Memory.Gen.sln was not found above {AppContext.BaseDirectory}.");
-    }
-
-    internal sealed record Result(int ExitCode, string Output, string Errors)
-    {
-        public string LastLine => Output.TrimEnd('\n').Split('\n')[^1];
     }
 }

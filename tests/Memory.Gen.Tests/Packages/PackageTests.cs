@@ -1,0 +1,116 @@
+using System.Xml.Linq;
+using Memory.Gen.Tests.Build;
+
+namespace Memory.Gen.Tests.Packages;
+
+/// <summary>The packages hold what they should, and a project outside the repository builds and trains with them.</summary>
+public class PackageTests(PackedFeed feed) : IClassFixture<PackedFeed>
+{
+    private static readonly string[] Everywhere = ["LICENSE", "README.md", "THIRD-PARTY-NOTICES.md"];
+
+    private string Flavour => feed.Packages.ContainsKey("Memory.Gen.System") ? ".System" : "";
+
+    [Fact]
+    public void EachHasItsFilesAndNoOther()
+    {
+        Assert.Equal(
+            new HashSet<string>(["Memory.Gen" + Flavour, "Memory.Gen.Kernels.linux-x64", "Memory.Gen.Runtime" + Flavour, "Memory.Gen.Templates" + Flavour, "Memory.Gen.Training" + Flavour]),
+            feed.Packages.Keys.ToHashSet());
+        Holds("Memory.Gen" + Flavour,
+            "analyzers/dotnet/cs/Memory.Gen.CodeFixes.dll", "analyzers/dotnet/cs/Memory.Gen.dll");
+        Holds("Memory.Gen.Training" + Flavour, "lib/net10.0/Memory.Gen.Training.dll", "lib/net10.0/Memory.Gen.Training.xml");
+        Holds("Memory.Gen.Kernels.linux-x64", "runtimes/linux-x64/native/libMemoryGenKernels.so");
+        Holds("Memory.Gen.Templates" + Flavour,
+            "content/memory-lm/.template.config/template.json", "content/memory-lm/JournalLM.cs", "content/memory-lm/MemoryLM.csproj", "content/memory-lm/Program.cs");
+        if (Flavour == "")
+            Holds("Memory.Gen.Runtime",
+                "lib/net10.0/Memory.Gen.Abstractions.dll", "lib/net10.0/Memory.Gen.Abstractions.xml", "lib/net10.0/Memory.Gen.Runtime.dll", "lib/net10.0/Memory.Gen.Runtime.xml");
+        else
+            Holds("Memory.Gen.Runtime.System",
+                "buildTransitive/Memory.Gen.Runtime.System.targets",
+                "lib/net10.0/Memory.Gen.Abstractions.dll", "lib/net10.0/Memory.Gen.Abstractions.xml",
+                "lib/net10.0/Memory.Gen.Runtime.dll", "lib/net10.0/Memory.Gen.Runtime.xml", "lib/net10.0/TorchSharp.dll", "lib/net10.0/TorchSharp.xml",
+                "runtimes/linux-x64/native/libLibTorchSharp.so");
+
+        void Holds(string id, params string[] files) => Assert.Equal(
+            [.. files.Concat(Everywhere).Append(id + ".nuspec").Order(StringComparer.Ordinal)], feed.Files(id));
+    }
+
+    [Fact]
+    public void EachSaysWhereItComesFromAndWhatItNeeds()
+    {
+        foreach (string id in feed.Packages.Keys)
+        {
+            XElement metadata = XDocument.Parse(feed.Text(id, id + ".nuspec")).Root!.Elements().Single();
+            Assert.Equal("MIT", Value("license"));
+            Assert.Equal("README.md", Value("readme"));
+            Assert.NotEmpty(Value("description"));
+            Assert.Equal("git", metadata.Elements().Single(e => e.Name.LocalName == "repository").Attribute("type")!.Value);
+
+            string Value(string name) => metadata.Elements().Single(e => e.Name.LocalName == name).Value;
+        }
+
+        Assert.Equal(["Memory.Gen.Kernels.linux-x64", "Memory.Gen.Runtime" + Flavour], Dependencies("Memory.Gen" + Flavour));
+        Assert.Equal(Flavour == "" ? ["CommunityToolkit.HighPerformance", "TorchSharp"] : ["CommunityToolkit.HighPerformance"], Dependencies("Memory.Gen.Runtime" + Flavour));
+        Assert.Contains("Memory.Gen.Runtime" + Flavour, Dependencies("Memory.Gen.Training" + Flavour));
+        Assert.Empty(Dependencies("Memory.Gen.Kernels.linux-x64"));
+
+        IEnumerable<string> Dependencies(string id) => XDocument.Parse(feed.Text(id, id + ".nuspec")).Descendants()
+            .Where(e => e.Name.LocalName == "dependency").Select(e => e.Attribute("id")!.Value).Order(StringComparer.Ordinal);
+    }
+
+    [Fact]
+    public void PackedAgainTheyAreTheSameBytes()
+    {
+        feed.Pack("again");
+        Assert.All(feed.Packages, p => Assert.Equal(File.ReadAllBytes(p.Value), File.ReadAllBytes(feed.InFolder($"again/{p.Key}.0.1.0.nupkg"))));
+    }
+
+    [Fact]
+    public void ANewProjectFromTheTemplateBuildsTrainsAndWrites()
+    {
+        Succeed(".", "new", "install", feed.Packages["Memory.Gen.Templates" + Flavour], "--debug:custom-hive", feed.InFolder("hive"));
+        Succeed(".", "new", "memory-lm", "-o", "Diary", "--debug:custom-hive", feed.InFolder("hive"));
+        Directory.CreateDirectory(feed.InFolder("text"));
+        for (int i = 0; i < 20; i++)
+            File.WriteAllText(feed.InFolder($"text/{i}.txt"), string.Concat(Enumerable.Repeat($"Page {i}: returns the value that was written on page {i - 1}.\n", 60)));
+        Succeed("Diary", "build", "-c", "Release", "--nologo", "-v", "quiet", "-warnaserror");
+        Assert.Contains("namespace Diary;", File.ReadAllText(Directory.GetFiles(feed.InFolder("Diary/obj/emitted"), "*JournalLM.g.cs", SearchOption.AllDirectories).Single()));
+
+        string output = Succeed("Diary", "run", "-c", "Release", "--no-build", "--", "10", feed.InFolder("text"));
+        Assert.Contains("step 10,", output);
+        Assert.Contains("bits a byte", output);
+        Assert.True(File.Exists(feed.InFolder("Diary/memory.safetensors")));
+        Assert.True(File.Exists(feed.InFolder("Diary/bin/Release/net10.0/runtimes/linux-x64/native/libMemoryGenKernels.so")));
+    }
+
+    [Fact]
+    public void TheSystemPackagesRefuseToBuildBesideTorchSharp()
+    {
+        if (Flavour == "")
+            return; // These packages bring no assembly of that name.
+        Succeed("TorchSharp", "new", "classlib", "--no-restore");
+        Succeed("TorchSharp", "pack", "--nologo", "-v", "quiet", "-p:Version=99.0.0", "-p:PackageOutputPath=" + feed.InFolder("feed"));
+        Directory.CreateDirectory(feed.InFolder("Both"));
+        File.WriteAllText(feed.InFolder("Both/Both.csproj"), """
+            <Project Sdk="Microsoft.NET.Sdk">
+              <PropertyGroup><TargetFramework>net10.0</TargetFramework></PropertyGroup>
+              <ItemGroup>
+                <PackageReference Include="Memory.Gen.System" Version="0.1.0" />
+                <PackageReference Include="TorchSharp" Version="99.0.0" />
+              </ItemGroup>
+            </Project>
+            """);
+        Command.Result result = feed.Dotnet("Both", "build", "--nologo", "-v", "quiet");
+        File.Delete(feed.InFolder("feed/TorchSharp.99.0.0.nupkg"));
+        Assert.NotEqual(0, result.ExitCode);
+        Assert.Contains("use the packages without .System", result.Output);
+    }
+
+    private string Succeed(string path, params string[] arguments)
+    {
+        Command.Result result = feed.Dotnet(path, arguments);
+        Assert.True(result.ExitCode == 0, $"dotnet {string.Join(' ', arguments)}\n{result.Output}{result.Errors}");
+        return result.Output;
+    }
+}
