@@ -37,6 +37,8 @@ internal sealed class AnyDeclaration(Random random)
     public string Whole(string name)
     {
         var text = new StringBuilder("using Memory.Gen;\n").Append(random.Next(8) == 0 ? "" : $"namespace {name};\n");
+        if (random.Next(2) == 0)
+            return text.Append(Ordinary()).Append("partial class C" + name + ";\n").ToString();
         int depth = random.Next(3) == 0 ? random.Next(1, 4) : 0;
         var closings = new StringBuilder();
         for (int i = 0; i < depth; i++)
@@ -75,6 +77,20 @@ internal sealed class AnyDeclaration(Random random)
         }
 
         return text;
+    }
+
+    // A model or layer that is right more often than not: one mixer, what it needs, and one option more.
+    private string Ordinary()
+    {
+        bool model = random.Next(2) == 0;
+        Type mixer = Pick(Mixers);
+        ConstructorInfo constructor = mixer.GetConstructors().First(c => c.GetParameters().All(p => p.ParameterType != typeof(char)));
+        IEnumerable<string> required = constructor.GetParameters().Select(p => p.ParameterType.IsEnum ? $"{p.ParameterType.Name}.{Pick(Enum.GetNames(p.ParameterType))}" : "1");
+        string[] options = [.. mixer.GetProperties().Where(p => p.CanWrite).Select(p => p.Name).Where(n => n is "Heads" || (n is "Window" && random.Next(2) == 0))];
+        PropertyInfo more = Pick(mixer.GetProperties().Where(p => p.CanWrite && !options.Contains(p.Name)).ToArray());
+        IEnumerable<string> named = options.Select(n => n + (n == "Heads" ? " = 4" : " = 32")).Concat(random.Next(2) == 0 ? [] : [$"{more.Name} = {Value(more.PropertyType, more.Name)}"]);
+        return (model ? $"[MemoryModel(VocabSize = 256, Dim = 64, Layers = {random.Next(1, 4)})] " : "[MemoryLayer(Dim = 64)] ")
+            + $"[{mixer.Name.Replace("Attribute", "")}({string.Join(", ", required.Concat(named))})] ";
     }
 
     private void AppendAttributes(StringBuilder text)
