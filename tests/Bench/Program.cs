@@ -22,4 +22,7 @@ root.SetAction(parsed =>
     var settings = new BenchSettings(parsed.GetValue(threads), parsed.GetValue(repeats), parsed.GetValue(steps), parsed.GetValue(only)!);
     return new Benchmark(settings, AnsiConsole.Console).Run(parsed.GetValue(output)!.FullName);
 });
+var typing = new Command("typing", "Times the source generator itself while somebody types.");
+typing.SetAction(_ => TypingSession.Run(AnsiConsole.Console));
+root.Add(typing);
 return root.Parse(args).Invoke();
