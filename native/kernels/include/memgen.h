@@ -508,4 +508,7 @@ MEMGEN_API memgen_status memgen_squared_norm(const memgen_squared_norm_args* arg
 #ifdef __cplusplus
 }
 #endif
+
+#include "memgen_attention.h"
+
 #endif

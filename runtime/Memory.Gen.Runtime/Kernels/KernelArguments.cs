@@ -157,6 +157,26 @@ internal unsafe struct SelectiveScanArguments
     public KernelTensor GradU, GradDelta, GradA, GradB, GradC, GradD, GradInitialState;
 }
 
+/// <summary>memgen_segment_attention_args.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct AttentionArguments
+{
+    public KernelHeader Header;
+    public long Batch, Tokens, Heads, KeyHeads, KeyDim, ValueDim;
+    public long KeysPerToken, Past, Window, Blocked;
+    public long Chunk, Chunks, Slots;
+    public long FadingCount, FadingStride, FadingOffset, FadingPast;
+    public long Prefix;
+    public double Scale;
+    public long* Read, Lengths;
+    public byte* Present;
+    public KernelTensor Q, PrefixQ, K, V, SlotK, SlotV, FadingK, FadingV, PrefixK, PrefixV;
+    public KernelTensor O;
+    public float* Logs;
+    public KernelTensor GradO;
+    public KernelTensor GradQ, GradPrefixQ, GradK, GradV, GradSlotK, GradSlotV, GradFadingK, GradFadingV, GradPrefixK, GradPrefixV;
+}
+
 /// <summary>memgen_causal_conv_args.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct ConvolutionArguments

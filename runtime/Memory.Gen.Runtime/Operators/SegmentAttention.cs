@@ -15,6 +15,9 @@ public static class SegmentAttention
 {
     private const string Name = "segment_attention";
 
+    /// <summary>The window of all tokens that there may be.</summary>
+    private const long Unbounded = 1L << 40;
+
     /// <summary>Reads a whole sequence, or continues one.</summary>
     /// <param name="q">Queries <c>[B, T, H, K]</c>; T may be 0.</param>
     /// <param name="k">Keys <c>[B, nT, G, K]</c>, n a token, mostly 1; H is a multiple of G.</param>
@@ -79,7 +82,7 @@ public static class SegmentAttention
         if (segments is not null && (chunks is not null || slots is not null || fading is not null))
             throw new ArgumentException($"{Name}: segments do not go with chunks, slots or fading; give every sequence a row of its own.", nameof(segments));
         long[] read = RememberedKeys.Check(door, window, chunks, slots, fading);
-        OperatorForm chosen = OperatorForms.Choose(Name, form, null);
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => layout is null ? AttentionKernel.Refusal(door) : "it has no kernel for segments");
 
         using var scope = NewDisposeScope();
         if (B * T * H * V == 0) return zeros([B, T, H, V], dtype: q.dtype, device: q.device).MoveToOuterDisposeScope();
@@ -99,7 +102,7 @@ public static class SegmentAttention
             var given = new Queue<Tensor>(states);
             Tensor keys = pastKeys is null ? k : cat(new[] { given.Dequeue(), k }, 1), values = pastKeys is null ? v : cat(new[] { given.Dequeue(), v }, 1);
             long[]? counted = pastLengths is null ? null : RememberedKeys.OnHost(given.Dequeue());
-            var places = new QueryPlaces(Math.Min(window ?? long.MaxValue, L + T), chunks?.Length ?? 0, chunks is { Blocked: true }, read, counted);
+            var places = new QueryPlaces(Math.Min(window ?? long.MaxValue, Unbounded), chunks?.Length ?? 0, chunks is { Blocked: true }, read, counted);
             var kinds = new List<(KeySource Source, Tensor[] Tensors)>();
             if (hasPrefix) kinds.Add((new PrefixKeys(door['P'], prefixQueries is not null), [.. new[] { x[3], given.Dequeue(), given.Dequeue() }.OfType<Tensor>()]));
             if (slots is not null && door['M'] > 0) kinds.Add((new ChunkSlots(places, door['M'], door['C'], RememberedKeys.OnHost(slots)), [slots.Keys.flatten(1, 2), slots.Values.flatten(1, 2)]));
@@ -107,7 +110,12 @@ public static class SegmentAttention
             if (window != 0) kinds.Add((new WindowKeys(places, L, each), [keys, values]));
             var options = new AttentionOptions(scale ?? 1 / Math.Sqrt(door['K']), chunk, places, [.. kinds.Select(kind => kind.Source)]);
             Tensor[] inputs = [.. kinds.SelectMany(kind => kind.Tensors).Prepend(q).Select(y => y.to(door.Accumulation))];
-            return [chosen == OperatorForm.Reference ? AttentionLoop.Run(options, inputs) : AttentionBlocks.Run(options, inputs)[0]];
+            return [chosen switch
+            {
+                OperatorForm.Reference => AttentionLoop.Run(options, inputs),
+                OperatorForm.Native => AttentionKernel.Run(options, inputs),
+                _ => AttentionBlocks.Run(options, inputs)[0],
+            }];
         }
     }
 }

@@ -19,6 +19,7 @@ public sealed class KernelFormTests
         "linear_attention", "linear_attention_normalized", "scalar_decay", "channel_decay", "delta_rule", "gated_delta_rule", "causal_conv",
         "linear_scan", "selective_scan", "titans_linear", "titans_linear in blocks", "titans_mlp", "titans_mlp in blocks", "titans_mlp of three layers",
         "titans of matrix without gates", "titans of two layers, gelu, without momentum", "titans of two layers without forgetting, read at the block's start", "titans of two layers, clipped",
+        "segment_attention", "segment_attention of a window", "segment_attention with two keys a token",
     ];
 
     public static TheoryData<string> Names => [.. Operators];
@@ -66,6 +67,7 @@ public sealed class KernelFormTests
             using var scope = NewDisposeScope();
             var random = new Randoms(40);
             (Tensor[] sequences, Tensor[] others, Tensor[] states) = (each.Sequences(random, T), each.Others(random), each.States(random));
+            if (T == 0 && states.Length == 0) continue; // nothing has a gradient
             (Tensor[] expected, Tensor[] expectedGradients) = Numbers.ForwardBackward(each, sequences, others, states, OperatorForm.Reference, null);
             (Tensor[] actual, Tensor[] gradients) = Numbers.ForwardBackward(each, Single(sequences), Single(others), Single(states), OperatorForm.Native, null);
             foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, OutputLimit, $"{name} output, T {T}");
@@ -74,7 +76,7 @@ public sealed class KernelFormTests
     }
 
     /// <summary>Operators that a call may leave at any token.</summary>
-    public static TheoryData<string> Continuable => [.. Operators.Where(each => !each.Contains(' '))];
+    public static TheoryData<string> Continuable => [.. Operators.Where(each => !each.Contains(' ') && each != "segment_attention")];
 
     /// <summary>Operators whose states may be absent.</summary>
     public static TheoryData<string> Empty => [.. Operators.Where(each => !each.StartsWith("titans", StringComparison.Ordinal) || each.StartsWith("titans_linear", StringComparison.Ordinal))];

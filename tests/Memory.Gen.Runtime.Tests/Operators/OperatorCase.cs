@@ -18,7 +18,7 @@ public sealed record OperatorCase(
 {
     private const long B = 2, H = 2, K = 5, V = 3, C = 6, W = 4;
 
-    /// <summary>Whether the kernel library serves it.</summary>
+    /// <summary>Whether the kernel library serves it, with segments too.</summary>
     public bool HasKernels { get; init; } = true;
 
     /// <summary>Chunks to try, and lengths around them.</summary>
@@ -72,7 +72,7 @@ public sealed record OperatorCase(
     /// <summary>Operators that a call may leave at any token; a block of gradients ends with its call.</summary>
     public static TheoryData<string> Continuable => [.. All.Where(each => !each.Name.Contains(' ')).Select(each => each.Name)];
 
-    /// <summary>Attention as an operator on tokens alone: it has no state to hand on, and no kernel.</summary>
+    /// <summary>Attention as an operator on tokens alone: it has no state to hand on, and no kernel for segments.</summary>
     public static IReadOnlyList<OperatorCase> Attention { get; } =
     [
         Attends("segment_attention", H, 1, null),

@@ -68,20 +68,54 @@ public sealed class RememberedKeysTests
         }
     }
 
+    public static TheoryData<string, OperatorForm> SingleShapes()
+    {
+        var data = new TheoryData<string, OperatorForm>();
+        foreach (string name in Cases.Keys)
+        {
+            foreach (OperatorForm form in Enum.GetValues<OperatorForm>()) data.Add(name, form);
+        }
+
+        return data;
+    }
+
     [Theory]
-    [InlineData(OperatorForm.Reference)]
-    [InlineData(OperatorForm.Chunked)]
-    public void Float32_is_near_float64(OperatorForm form)
+    [MemberData(nameof(SingleShapes))]
+    public void Float32_is_near_float64(string name, OperatorForm form)
     {
         using var scope = NewDisposeScope();
         var r = new Randoms(32);
-        RememberedKeysCase each = new() { T = 70, Chunk = 16, Window = 16, Fading = 16, Slots = 8, K = 16, V = 16 };
+        RememberedKeysCase each = Cases[name];
         Tensor[] inputs = [.. each.Inputs(r).Select(x => x.to(ScalarType.Float32))];
         Tensor present = each.Present(r);
         (Tensor expected, Tensor[] expectedGradients) = Differentiate([.. inputs.Select(x => x.to(ScalarType.Float64))], x => each.Dense(x, present));
         (Tensor actual, Tensor[] gradients) = Differentiate(inputs, x => each.Call(x, present, form));
         Numbers.Close(expected, actual, 1e-5, "output");
         foreach ((Tensor e, Tensor a) in expectedGradients.Zip(gradients)) Numbers.Close(e, a, 5e-5, "gradient");
+    }
+
+    [Fact]
+    public void Random_shapes_in_the_kernels_are_near_float64()
+    {
+        var random = new Random(6);
+        for (int i = 0; i < 60; i++)
+        {
+            using var scope = NewDisposeScope();
+            long chunk = random.Next(1, 40), past = random.Next(2) * random.Next(1, 90), G = random.Next(1, 3);
+            var each = new RememberedKeysCase
+            {
+                T = random.Next(1, 120), G = G, H = G * random.Next(1, 7), K = random.Next(1, 70), V = random.Next(1, 70), Chunk = chunk, Window = random.Next(2) == 0 ? null : random.Next(0, 90),
+                Past = past, Read = [random.Next((int)chunk), random.Next((int)chunk)], Lengths = random.Next(2) == 0 ? null : [random.Next(99), random.Next(99)],
+                Slots = random.Next(0, 20), Fading = random.Next(1, 70), Stride = random.Next(1, 4), Offset = random.Next(3) == 0 ? random.Next(9) : null,
+            };
+            var r = new Randoms((ulong)i);
+            Tensor[] inputs = [.. each.Inputs(r).Select(x => x.to(ScalarType.Float32))];
+            Tensor present = each.Present(r);
+            (Tensor expected, Tensor[] expectedGradients) = Differentiate([.. inputs.Select(x => x.to(ScalarType.Float64))], x => each.Dense(x, present));
+            (Tensor actual, Tensor[] gradients) = Differentiate(inputs, x => each.Call(x, present, OperatorForm.Native));
+            Numbers.Close(expected, actual, 1e-5, $"{each}, output");
+            for (int n = 0; n < gradients.Length; n++) Numbers.Close(expectedGradients[n], gradients[n], 5e-5, $"{each}, gradient {n}");
+        }
     }
 
     [Theory]
@@ -191,18 +225,47 @@ public sealed class RememberedKeysTests
         }
     }
 
-    [Fact]
-    public void A_step_leaves_nothing()
+    /// <summary>Past lengths, places and flags may go, with the scope that the call was made in, before backward comes.</summary>
+    [Theory]
+    [InlineData(OperatorForm.Chunked)]
+    [InlineData(OperatorForm.Native)]
+    public void Backward_needs_no_tensor_of_numbers(OperatorForm form)
+    {
+        using var scope = NewDisposeScope();
+        RememberedKeysCase each = new() { Past = 3, Read = [1, 2], Lengths = [3, 1] };
+        Tensor[] Gradients(bool dispose)
+        {
+            var r = new Randoms(40);
+            Tensor[] leaves = [.. each.Inputs(r).Select(x => x.to(ScalarType.Float32).requires_grad_())];
+            Tensor present = each.Present(r), output;
+            using (var inner = dispose ? NewDisposeScope() : null)
+            {
+                output = each.Call(leaves, present, form);
+                if (dispose) output.MoveToOuterDisposeScope();
+            }
+
+            if (dispose) present.Dispose();
+            output.sum().backward();
+            return [.. leaves.Select(x => x.grad!)];
+        }
+
+        foreach ((Tensor e, Tensor a) in Gradients(false).Zip(Gradients(true))) Numbers.Close(e, a, 0, "gradient");
+    }
+
+    [Theory]
+    [InlineData(OperatorForm.Chunked)]
+    [InlineData(OperatorForm.Native)]
+    public void A_step_leaves_nothing(OperatorForm form)
     {
         using var scope = NewDisposeScope();
         var r = new Randoms(39);
         RememberedKeysCase each = new() { Past = 3, Read = [1, 2], Lengths = [3, 1] };
-        Tensor[] inputs = each.Inputs(r);
+        Tensor[] inputs = [.. each.Inputs(r).Select(x => x.to(ScalarType.Float32))];
         Tensor present = each.Present(r);
         void Step()
         {
             using var inner = NewDisposeScope();
-            Differentiate(inputs, x => each.Call(x, present, OperatorForm.Chunked));
+            Differentiate(inputs, x => each.Call(x, present, form));
         }
 
         Step();
