@@ -1,6 +1,7 @@
 using System.Globalization;
 using Memory.Gen.Runtime.Operators;
 using TorchSharp;
+using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
 
 namespace Conformance;
@@ -48,6 +49,7 @@ internal static class OperatorCalls
         ["linear_scan"] = c => Read(LinearScan.Apply(c["a"], c["b"], c.Optional("initial_state"), c.Form), "h"),
         ["selective_scan"] = c => Read(SelectiveScan.Apply(
             c["u"], c["delta"], c["A"], c["Bm"], c["C"], c["D"], c.Optional("initial_state"), c.Form, c.Chunk), "y"),
+        ["segment_attention"] = Attention,
         ["titans_linear"] = TitansLinearCall,
         ["titans_mlp"] = TitansMlpCall,
     };
@@ -68,6 +70,23 @@ internal static class OperatorCalls
         (Tensor output, Tensor state, Tensor normalizer) = LinearAttention.Normalized(
             c["q"], c["k"], c["v"], c.Optional("initial_state"), c.Optional("initial_normalizer"), c.Scalar("scale"), c.Scalar("eps"), c.Form, c.Chunk);
         return new() { ["o"] = output, ["final_state"] = state, ["final_normalizer"] = normalizer };
+    }
+
+    // Flags and counts are numbers in the file, as everything there is.
+    private static Dictionary<string, Tensor> Attention(OperatorCall c)
+    {
+        bool blocked = c.Integer("blocked") != 0;
+        int offset = c.Integer("fading_offset");
+        Tensor Counts(string name) => c[name].detach().to(ScalarType.Int64);
+        return new()
+        {
+            ["o"] = SegmentAttention.Apply(
+                c["q"], c["k"], c["v"], blocked ? null : c.Integer("window"), c["past_k"], c["past_v"], Counts("lengths"), c.Scalar("scale"), c.Form, c.Chunk,
+                chunks: new QueryChunks(c.Integer("chunk_length"), Counts("read"), blocked),
+                slots: new ChunkKeys(c["slot_k"], c["slot_v"], c["present"].detach().gt(0)),
+                fading: new FadingKeys(
+                    c["fading_k"], c["fading_v"], c.Integer("fading_count"), c.Integer("fading_stride"), offset < 0 ? null : offset, c["fading_past_k"], c["fading_past_v"])),
+        };
     }
 
     private static Dictionary<string, Tensor> TitansLinearCall(OperatorCall c)
