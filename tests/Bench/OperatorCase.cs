@@ -53,6 +53,24 @@ internal sealed record OperatorCase(
         yield return new("sliding_attention", [("B", Rows), ("T", Length), ("H", Heads), ("K", Features), ("window", Window)],
             [randn(Rows, Length, Heads, Features), randn(Rows, Length, Heads, Features), randn(Rows, Length, Heads, Features)],
             (x, f) => SegmentAttention.Apply(x[0], x[1], x[2], Window, form: f), 4.0 * Rows * Length * Heads * Features * Window);
+        foreach (OperatorCase each in Attention()) yield return each;
+    }
+
+    // A long window, then the same beside the slots and fading tokens of B'MOJO.
+    private static IEnumerable<OperatorCase> Attention()
+    {
+        const long B = 1, H = 8, K = 64, Window = 256, Slots = 64, Long = 4096, T = 2048;
+        static Tensor[] Sequences(long tokens, int count) => [.. Enumerable.Range(0, count).Select(_ => randn(B, tokens, H, K))];
+
+        yield return new("segment_attention", [("B", B), ("T", Long), ("H", H), ("K", K), ("window", Window)], Sequences(Long, 3),
+            (x, f) => SegmentAttention.Apply(x[0], x[1], x[2], Window, form: f), 4.0 * B * Long * H * K * Window);
+        Tensor present = ones([B, T / Window, Slots], dtype: ScalarType.Bool);
+        yield return new(
+            "segment_attention", [("B", B), ("T", T), ("H", H), ("K", K), ("window", Window), ("eidetic", Slots), ("fading", Window)],
+            [.. Sequences(T, 5), randn([B, T / Window, Slots, H, K]), randn([B, T / Window, Slots, H, K])],
+            (x, f) => SegmentAttention.Apply(
+                x[0], x[1], x[2], Window, form: f, chunks: new(Window), slots: new(x[5], x[6], present), fading: new(x[3], x[4], Window)),
+            4.0 * B * T * H * K * (Window + Slots + Window));
     }
 
     private static IEnumerable<OperatorCase> LearnedAndScanned()
