@@ -108,6 +108,7 @@ public static class SegmentAttention
             if (slots is not null && door['M'] > 0) kinds.Add((new ChunkSlots(places, door['M'], door['C'], RememberedKeys.OnHost(slots)), [slots.Keys.flatten(1, 2), slots.Values.flatten(1, 2)]));
             if (fading is not null) kinds.Add(RememberedKeys.Of(fading, places, T));
             if (window != 0) kinds.Add((new WindowKeys(places, L, each), [keys, values]));
+            if (kinds.Count == 0) return [zeros([q.shape[0], T, H, V], dtype: door.Accumulation, device: q.device)];
             var options = new AttentionOptions(scale ?? 1 / Math.Sqrt(door['K']), chunk, places, [.. kinds.Select(kind => kind.Source)]);
             Tensor[] inputs = [.. kinds.SelectMany(kind => kind.Tensors).Prepend(q).Select(y => y.to(door.Accumulation))];
             return [chosen switch

@@ -136,6 +136,16 @@ public sealed class RememberedKeysTests
     }
 
     [Fact]
+    public void Without_a_window_and_without_slots_nothing_is_read()
+    {
+        using var scope = NewDisposeScope();
+        Tensor q = ones(2, 3, 4, 5), v = ones(2, 3, 2, 7), slots = zeros([2, 1, 0, 2, 5]);
+        var none = new ChunkKeys(slots, zeros([2, 1, 0, 2, 7]), zeros([2, 1, 0], dtype: ScalarType.Bool));
+        foreach (OperatorForm form in Enum.GetValues<OperatorForm>())
+            Numbers.Close(zeros(2, 3, 4, 7), SegmentAttention.Apply(q, q.narrow(2, 0, 2), v, 0, form: form, chunks: new(4), slots: none), 0, $"{form}");
+    }
+
+    [Fact]
     public void The_order_of_slots_does_not_matter()
     {
         using var scope = NewDisposeScope();
