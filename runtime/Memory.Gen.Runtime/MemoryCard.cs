@@ -13,9 +13,10 @@ namespace Memory.Gen.Runtime;
 /// <param name="flopsPerToken">Twice the multiply-adds of the recurrent form's matrix products for one token.</param>
 /// <param name="flopsPerTokenOfContext">What every token of context adds to that; 0 when cost does not grow with the text.</param>
 /// <param name="receptiveField">Tokens an output can depend on; null when unbounded.</param>
+/// <param name="countElements">State values of one sequence that are whole numbers of 8 bytes.</param>
 public sealed class MemoryCard(
     string model, long parameters, long memoryElements, long cacheElements, long cacheElementsPerToken,
-    long flopsPerToken, long flopsPerTokenOfContext, long? receptiveField)
+    long flopsPerToken, long flopsPerTokenOfContext, long? receptiveField, long countElements = 0)
 {
     /// <summary>Name of the model's class.</summary>
     public string Model { get; } = model;
@@ -39,7 +40,7 @@ public sealed class MemoryCard(
     {
         ArgumentOutOfRangeException.ThrowIfNegative(tokens);
         return checked(memoryElements * MemoryState.MemoryDtype(dtype).Size()
-            + (cacheElements + cacheElementsPerToken * tokens) * dtype.Size() + sizeof(long));
+            + (cacheElements + cacheElementsPerToken * tokens) * dtype.Size() + (countElements + 1) * sizeof(long));
     }
 
     /// <summary>The most bytes that one sequence's state can reach, or null where it grows with the text.</summary>

@@ -1,5 +1,6 @@
 using System.Collections.Generic;
 using System.Linq;
+using Memory.Gen.Generators.Memories.BMojo;
 using Memory.Gen.Generators.Memories.LinearMemory;
 using Memory.Gen.Generators.Memories.MixtureOfMemories;
 using Memory.Gen.Generators.Memories.SelectiveStateSpace;
@@ -17,6 +18,7 @@ internal static class MemoryKinds
         new MemoryKind<LinearMemorySpec>("LinearMemory", LinearMemorySpec.Read, LinearMemoryRules.Check, static (s, d) => s.StateSpace ? new StateSpaceEmitter(s, d) : new LinearMemoryEmitter(s, d)),
         new MemoryKind<MixtureOfMemoriesSpec>("MixtureOfMemories", MixtureOfMemoriesSpec.Read, MixtureOfMemoriesRules.Check, static (s, d) => new MixtureOfMemoriesEmitter(s, d)),
         new MemoryKind<SelectiveStateSpaceSpec>("SelectiveStateSpace", SelectiveStateSpaceSpec.Read, SelectiveStateSpaceRules.Check, static (s, d) => new SelectiveStateSpaceEmitter(s, d)),
+        new MemoryKind<BMojoSpec>("BMojoMemory", BMojoSpec.Read, BMojoRules.Check, static (s, d) => new BMojoEmitter(s, d)),
         new MemoryKind<TitansSpec>("TitansMemory", TitansSpec.Read, TitansRules.Check, static (s, d) => new TitansEmitter(s, d)),
     }.ToDictionary(k => k.Name);
 

@@ -31,7 +31,7 @@ internal static class ModelHeader
     /// <summary>Parameters and state, as header and summary state them.</summary>
     public static string Sizes(Size size)
     {
-        long bytes = (4 * (size.MemoryElements + size.CacheElements)) + 8;
+        long bytes = (4 * (size.MemoryElements + size.CacheElements)) + (8 * size.CountElements) + 8;
         string state = size.CacheElementsPerToken > 0
             ? $"State: {Prose.Count(bytes)} bytes a sequence in float32, and {Prose.Count(4 * size.CacheElementsPerToken)} more for each token read."
             : $"State: {Prose.Count(bytes)} bytes a sequence in float32, whatever the length.";

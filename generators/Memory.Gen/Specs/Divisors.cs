@@ -38,6 +38,22 @@ internal static class Divisors
         return false;
     }
 
+    /// <summary>A number of key and value heads, where it is given: MEMGEN101 or MEMGEN108 outside its range, MEMGEN121 where it does not divide the heads.</summary>
+    /// <param name="errors">Where to.</param>
+    /// <param name="keyValueHeads">The number.</param>
+    /// <param name="heads">Query heads.</param>
+    /// <param name="headsAreGood">Whether those are as they should be.</param>
+    public static void CheckKeyValueHeads(this ErrorList errors, int keyValueHeads, int heads, bool headsAreGood)
+    {
+        if (!errors.Spec.Has("KeyValueHeads") || !errors.CheckPositive("KeyValueHeads", keyValueHeads, "heads", Limits.Heads, example: 1) || !headsAreGood)
+            return;
+        if (keyValueHeads <= heads && heads % keyValueHeads == 0)
+            return;
+        string divisor = Limits.Text(Below(heads, keyValueHeads));
+        errors.Add("MEMGEN121", "KeyValueHeads", Limits.Text(keyValueHeads), Limits.Text(heads), divisor);
+        errors.Offer("KeyValueHeads = " + divisor);
+    }
+
     /// <summary>The base of rotary positions, 0 for none: MEMGEN108 outside its range, MEMGEN122 for heads of an odd size.</summary>
     /// <param name="errors">Where to.</param>
     /// <param name="rotaryBase">The base.</param>

@@ -26,6 +26,8 @@ internal static class Limits
     public const int PersistentTokens = 1 << 12;
     public const int StateDim = 1 << 10;
     public const int StepRank = 1 << 16;
+    public const int EideticTokens = 1 << 16;
+    public const int FadingStride = 1 << 16;
 
     /// <summary>A number that is required and positive: MEMGEN101 below one or not given, MEMGEN108 above the limit.</summary>
     /// <returns>Whether the value is good.</returns>

@@ -8,6 +8,7 @@ namespace Memory.Gen.Generators.Writing;
 /// <param name="FlopsPerToken">Twice the multiply-adds of the recurrent form's matrix products, for one token.</param>
 /// <param name="FlopsPerTokenOfContext">The same, for one token and each token before it.</param>
 /// <param name="Reach">Tokens before the present one that its output can depend on; null for all of them.</param>
+/// <param name="CountElements">State of one sequence kept as whole numbers of 8 bytes.</param>
 internal sealed record Size(
     long Parameters,
     long MemoryElements = 0,
@@ -15,7 +16,8 @@ internal sealed record Size(
     long CacheElementsPerToken = 0,
     long FlopsPerToken = 0,
     long FlopsPerTokenOfContext = 0,
-    long? Reach = 0)
+    long? Reach = 0,
+    long CountElements = 0)
 {
     /// <summary>A matrix product with a weight of so many numbers.</summary>
     public static Size Product(long weights) => new(weights, FlopsPerToken: 2 * weights);
@@ -28,7 +30,8 @@ internal sealed record Size(
         count * CacheElementsPerToken,
         count * FlopsPerToken,
         count * FlopsPerTokenOfContext,
-        count * Reach);
+        count * Reach,
+        count * CountElements);
 
     public static Size operator +(Size a, Size b) => new(
         a.Parameters + b.Parameters,
@@ -37,5 +40,6 @@ internal sealed record Size(
         a.CacheElementsPerToken + b.CacheElementsPerToken,
         a.FlopsPerToken + b.FlopsPerToken,
         a.FlopsPerTokenOfContext + b.FlopsPerTokenOfContext,
-        a.Reach + b.Reach);
+        a.Reach + b.Reach,
+        a.CountElements + b.CountElements);
 }

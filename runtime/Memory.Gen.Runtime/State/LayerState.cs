@@ -33,6 +33,12 @@ public abstract class LayerState(MemoryState owner, string prefix)
     protected internal StateTensor Cache(string name, params long[] shape) =>
         owner.Add($"{prefix}.{name}", shape, owner.Dtype, grows: false);
 
+    /// <summary>Whole numbers <c>[B, shape...]</c>, int64, zeros at first: places in a text, counts.</summary>
+    /// <param name="name">Its name within the layer.</param>
+    /// <param name="shape">Sizes after the batch axis.</param>
+    protected internal StateTensor Counts(string name, params long[] shape) =>
+        owner.Add($"{prefix}.{name}", shape, ScalarType.Int64, grows: false);
+
     /// <summary>A cache <c>[B, L, shape...]</c> whose L, 0 at first, grows with the text; entries are right-aligned.</summary>
     /// <param name="name">Its name within the layer.</param>
     /// <param name="shape">Sizes after the first two axes.</param>

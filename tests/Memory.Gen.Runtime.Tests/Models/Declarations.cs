@@ -141,6 +141,35 @@ public sealed partial class OneStateModel;
 [LinearMemory(Rule = MemoryRule.ScalarDecay, StateSpace = true, Heads = 4, Groups = 2, KeyDim = 3, ValueDim = 5, ConvWidth = 3)]
 public sealed partial class StateSpaceModel;
 
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
+[BMojoMemory(Heads = 2, Window = 4, EideticTokens = 3, FadingTokens = 2)]
+public sealed partial class BMojoModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
+[BMojoMemory(Heads = 2, Window = 5, FadingTokens = 5)]
+public sealed partial class FadingBMojoModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 1, FeedForward = 5)]
+[BMojoMemory(
+    Heads = 2, Window = 3, EideticTokens = 4, FadingTokens = 2, FadingStride = 2, Fading = FadingState.GatedDelta, Score = BMojoScore.DeltaResidual,
+    Positions = BMojoPositions.Absolute)]
+public sealed partial class ResidualBMojoModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 1, FeedForward = 5)]
+[BMojoMemory(Heads = 2, Window = 4, EideticTokens = 3, Score = BMojoScore.Norm, Threshold = 0.8, Eviction = BMojoEviction.Fifo, RotaryBase = 0)]
+public sealed partial class RingBMojoModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 1, FeedForward = 5)]
+[BMojoMemory(
+    Heads = 4, KeyValueHeads = 2, Window = 5, WindowMode = BMojoWindow.Sliding, RefreshTokens = 3, EideticTokens = 4, FadingTokens = 2, FadingStride = 3,
+    Fading = FadingState.ScalarDecay, TiedProjections = false, ScoreDecay = 0.75, PredictionLoss = 0, QueryKeyNorm = true)]
+public sealed partial class SlidingBMojoModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Pattern = "fb", FeedForward = 5)]
+[BMojoMemory('f', Heads = 2, Window = 0, FadingTokens = 1, FadingOffset = 0)]
+[BMojoMemory('b', Heads = 2, KeyValueHeads = 1, Window = 4, EideticTokens = 2, Score = BMojoScore.Random)]
+public sealed partial class HybridBMojoModel;
+
 [MemoryLayer(Dim = 6)]
 [LinearMemory(Heads = 2)]
 public sealed partial class GatedDeltaLayer;
@@ -168,6 +197,10 @@ public sealed partial class CausalLayer;
 [MemoryLayer(Dim = 8)]
 [TitansMemory(TitansVariant.Gate, Heads = 2, Window = 3, Block = 4)]
 public sealed partial class TitansGateLayer;
+
+[MemoryLayer(Dim = 8)]
+[BMojoMemory(Heads = 2, Window = 3, EideticTokens = 2, FadingTokens = 2, Fading = FadingState.GatedDelta)]
+public sealed partial class BMojoLayer;
 
 /// <summary>About 70 billion parameters: only ever made on the meta device.</summary>
 [MemoryModel(VocabSize = 128_256, Dim = 8192, Pattern = "GGGGGGGGGAGGGGGGGGGAGGGGGGGGGAGGGGGGGGGAGGGGGGGGGAGGGGGGGGGAGGGGGGGGGA", FeedForward = 28_672)]

@@ -19,7 +19,7 @@ public sealed class GradientTests : IDisposable
         const double step = 1e-5;
         using var subject = new Subject(name);
         Tensor input = subject.Input(2, 7), weights = Weights(subject, input);
-        Parameter[] parameters = [.. subject.Module.parameters()];
+        Parameter[] parameters = subject.Trained;
         using var choices = new HeldChoices();
         var gradients = Gradients(Loss(), parameters);
         choices.Hold();
@@ -53,7 +53,7 @@ public sealed class GradientTests : IDisposable
     {
         using var subject = new Subject(name);
         Tensor input = subject.Input(2, 12), weights = Weights(subject, input);
-        Parameter[] parameters = [.. subject.Module.parameters()];
+        Parameter[] parameters = subject.Trained;
         var whole = Gradients((subject.Forward(input) * weights).sum(), parameters);
         using var state = subject.NewState(2);
         Tensor split = subject.Read(input, state, [5, 1, 6], () => true);

@@ -5,21 +5,23 @@ using static TorchSharp.torch;
 namespace Memory.Gen.Runtime.Tests.Models;
 
 /// <summary>
-/// Notes where the routers of this thread send the tokens of a first pass, and on <see cref="Hold"/> makes them send those of
-/// later passes, whole or in pieces, to the same memories. A choice is then no longer a matter of rounding.
+/// Notes where the routers of this thread send the tokens of a first pass, and what eidetic memories score them, and on
+/// <see cref="Hold"/> makes those of later passes, whole or in pieces, the same. A choice is then no longer a matter of rounding.
 /// </summary>
 internal sealed class HeldChoices : IDisposable
 {
     private readonly List<Tensor> held = [];
+    private readonly List<Tensor> scores = [];
     private readonly double tolerance;
-    private int router;
-    private long position;
+    private int router, scorer;
+    private long position, scored;
 
     /// <param name="tolerance">A choice that a later pass would not have made must have been a tie up to this.</param>
     public HeldChoices(double tolerance = double.PositiveInfinity)
     {
         this.tolerance = tolerance;
         Routing.Chooser = Note;
+        EideticSelection.Scorer = NoteScores;
     }
 
     /// <summary>Choices that a later pass would have made otherwise.</summary>
@@ -32,14 +34,19 @@ internal sealed class HeldChoices : IDisposable
     public void Hold()
     {
         (router, position) = (0, 0);
+        (scorer, scored) = (0, 0);
         Routing.Chooser = Repeat;
+        EideticSelection.Scorer = RepeatScores;
     }
 
     public void Dispose()
     {
         Routing.Chooser = null;
+        EideticSelection.Scorer = null;
         held.ForEach(choices => choices.Dispose());
         held.Clear();
+        scores.ForEach(each => each.Dispose());
+        scores.Clear();
     }
 
     private Tensor Note(Tensor logits, long count)
@@ -57,6 +64,25 @@ internal sealed class HeldChoices : IDisposable
         if (++router == held.Count)
             (router, position) = (0, (position + tokens) % held[0].shape[1]);
         return choices;
+    }
+
+    private Tensor NoteScores(Tensor e, Tensor? positions)
+    {
+        scores.Add(e.clone().DetachFromDisposeScope());
+        return e;
+    }
+
+    // What is stored follows from the scores alone, so where they agree a token that is stored in place of another was a tie.
+    private Tensor RepeatScores(Tensor e, Tensor? positions)
+    {
+        long tokens = e.shape[1];
+        Tensor noted = scores[scorer].narrow(1, scored, tokens).to(e.dtype);
+        Tensor apart = ((e - noted).abs() / noted.abs().clamp_min(1)).masked_fill(e.eq(noted), 0);
+        double worst = tokens == 0 ? 0 : apart.max().to(ScalarType.Float64).item<double>();
+        Assert.True(worst <= tolerance, $"a held score is {worst:g3} away from this pass's");
+        if (++scorer == scores.Count)
+            (scorer, scored) = (0, (scored + tokens) % scores[0].shape[1]);
+        return noted;
     }
 
     private void Check(Tensor logits, Tensor choices)

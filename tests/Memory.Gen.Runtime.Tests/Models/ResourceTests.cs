@@ -123,7 +123,7 @@ public sealed class ResourceTests
             try
             {
                 Tensor output = subject.Forward(input);
-                return (output, autograd.grad([output.square().mean()], [.. subject.Module.parameters()]));
+                return (output, autograd.grad([output.square().mean()], [.. subject.Trained]));
             }
             finally
             {

@@ -40,6 +40,12 @@ internal sealed class Subject : IDisposable
         [nameof(UnusualSelectiveModel)] = (device, dtype) => new UnusualSelectiveModel(device, dtype),
         [nameof(OneStateModel)] = (device, dtype) => new OneStateModel(device, dtype),
         [nameof(StateSpaceModel)] = (device, dtype) => new StateSpaceModel(device, dtype),
+        [nameof(BMojoModel)] = (device, dtype) => new BMojoModel(device, dtype),
+        [nameof(FadingBMojoModel)] = (device, dtype) => new FadingBMojoModel(device, dtype),
+        [nameof(ResidualBMojoModel)] = (device, dtype) => new ResidualBMojoModel(device, dtype),
+        [nameof(RingBMojoModel)] = (device, dtype) => new RingBMojoModel(device, dtype),
+        [nameof(SlidingBMojoModel)] = (device, dtype) => new SlidingBMojoModel(device, dtype),
+        [nameof(HybridBMojoModel)] = (device, dtype) => new HybridBMojoModel(device, dtype),
         [nameof(GatedDeltaLayer)] = (device, dtype) => new GatedDeltaLayer(device, dtype),
         [nameof(SelectiveLayer)] = (device, dtype) => new SelectiveLayer(device, dtype),
         [nameof(StateSpaceLayer)] = (device, dtype) => new StateSpaceLayer(device, dtype),
@@ -47,6 +53,7 @@ internal sealed class Subject : IDisposable
         [nameof(WindowLayer)] = (device, dtype) => new WindowLayer(device, dtype),
         [nameof(CausalLayer)] = (device, dtype) => new CausalLayer(device, dtype),
         [nameof(TitansGateLayer)] = (device, dtype) => new TitansGateLayer(device, dtype),
+        [nameof(BMojoLayer)] = (device, dtype) => new BMojoLayer(device, dtype),
         [nameof(HugeModel)] = (device, dtype) => new HugeModel(device, dtype),
     };
 
@@ -76,6 +83,9 @@ internal sealed class Subject : IDisposable
     public static TheoryData<string> Models => [.. Makers.Keys.Where(n => n.EndsWith("Model", StringComparison.Ordinal) && n != nameof(HugeModel))];
 
     public nn.Module<Tensor, Tensor> Module { get; }
+
+    /// <summary>The parameters that outputs depend on smoothly: a predictor of B'MOJO learns from a loss of its own.</summary>
+    public TorchSharp.Modules.Parameter[] Trained => [.. Module.named_parameters().Where(p => !p.name.EndsWith("predictor.weight", StringComparison.Ordinal)).Select(p => p.parameter)];
 
     public bool IsModel => Module is IMemoryModel;
 

@@ -103,6 +103,41 @@ public class ValueDiagnosticTests
     [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, InnerClip = -1)", "MEMGEN108", "InnerClip = -1")]
     [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Forgetting = false, DecayTo = TitansDecayTarget.Initial)", "MEMGEN204", "DecayTo = TitansDecayTarget.Initial")]
     [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, PersistentTokens = -1)", "MEMGEN108", "PersistentTokens = -1")]
+    [InlineData("BMojoMemory(Window = 8)", "MEMGEN101", "BMojoMemory")]
+    [InlineData("BMojoMemory(Heads = 4)", "MEMGEN101", "BMojoMemory")]
+    [InlineData("BMojoMemory(Heads = 12, Window = 8)", "MEMGEN102", "Heads = 12")]
+    [InlineData("BMojoMemory(Heads = 64, Window = 8)", "MEMGEN122", "Heads = 64")]
+    [InlineData("BMojoMemory(Heads = 4, KeyValueHeads = 3, Window = 8)", "MEMGEN121", "KeyValueHeads = 3")]
+    [InlineData("BMojoMemory(Heads = 4, Window = -1)", "MEMGEN108", "Window = -1")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 0)", "MEMGEN204", "Window = 0")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 0, EideticTokens = 4, FadingTokens = 1)", "MEMGEN109", "EideticTokens = 4")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 0, FadingTokens = 1, WindowMode = BMojoWindow.Blocked)", "MEMGEN204", "WindowMode = BMojoWindow.Blocked")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 0, FadingTokens = 1, TiedProjections = false)", "MEMGEN204", "TiedProjections = false")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, WindowMode = (BMojoWindow)7)", "MEMGEN108", "WindowMode = (BMojoWindow)7")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 70000, FadingTokens = 1)", "MEMGEN108", "EideticTokens = 70000")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4)", "MEMGEN204", "EideticTokens = 4")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2, Fading = FadingState.None)", "MEMGEN204", "EideticTokens = 4")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, Fading = FadingState.None, Score = BMojoScore.DeltaResidual)", "MEMGEN204", "Score = BMojoScore.DeltaResidual")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, FadingTokens = 2, Fading = FadingState.None)", "MEMGEN204", "FadingTokens = 2")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, Fading = FadingState.GatedDelta)", "MEMGEN204", "Fading = FadingState.GatedDelta")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, FadingTokens = 2, Fading = (FadingState)9)", "MEMGEN108", "Fading = (FadingState)9")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, FadingTokens = 2, FadingStride = 0)", "MEMGEN108", "FadingStride = 0")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, FadingTokens = 1000000, FadingStride = 1000)", "MEMGEN108", "FadingStride = 1000")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, FadingTokens = 1, FadingStride = 2)", "MEMGEN204", "FadingStride = 2")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, FadingStride = 2)", "MEMGEN204", "FadingStride = 2")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, FadingTokens = 2, FadingOffset = -1)", "MEMGEN108", "FadingOffset = -1")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, WindowMode = BMojoWindow.Blocked, FadingTokens = 2, FadingOffset = 3)", "MEMGEN204", "FadingOffset = 3")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2, RefreshTokens = 4)", "MEMGEN204", "RefreshTokens = 4")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, RefreshTokens = 4)", "MEMGEN204", "RefreshTokens = 4")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, Score = BMojoScore.Norm)", "MEMGEN204", "Score = BMojoScore.Norm")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, Score = (BMojoScore)9)", "MEMGEN108", "Score = (BMojoScore)9")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, Score = BMojoScore.Norm, PredictionLoss = 1)", "MEMGEN204", "PredictionLoss = 1")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2, PredictionLoss = -1)", "MEMGEN108", "PredictionLoss = -1")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2, Threshold = double.NaN)", "MEMGEN108", "Threshold = double.NaN")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2, ScoreDecay = 1.5)", "MEMGEN108", "ScoreDecay = 1.5")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2, ScoreDecay = 0.5, Eviction = BMojoEviction.Fifo)", "MEMGEN204", "ScoreDecay = 0.5")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, Score = BMojoScore.Recency, Threshold = 1)", "MEMGEN204", "Threshold = 1")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2, RotaryBase = 0, Positions = BMojoPositions.Absolute)", "MEMGEN204", "Positions = BMojoPositions.Absolute")]
     public async Task AMixersNumbers(string mixer, string id, string at) =>
         await DiagnosticAssert.One(Declarations.Model($"[{mixer}]"), id, at);
 
@@ -126,6 +161,14 @@ public class ValueDiagnosticTests
         Assert.Equal(
             "Window 40 is not a multiple of Block 16; Block = 10 divides it",
             await DiagnosticAssert.One(Declarations.Model("[TitansMemory(TitansVariant.Context, Heads = 4, Window = 40)]"), "MEMGEN105", "Window = 40"));
+        Assert.Equal(
+            "EideticTokens = 4 is not supported with FadingTokens = 0: the score is how badly a recurrence predicts a token, and only what is read of it trains it; supported: "
+                + "Fading = FadingState.SelectiveScan with FadingTokens = 16, or Score = BMojoScore.Norm, Random or Recency",
+            await DiagnosticAssert.One(Declarations.Model("[BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4)]"), "MEMGEN204", "EideticTokens = 4"));
+        Assert.Equal(
+            "RefreshTokens = 4 is not supported with WindowMode = BMojoWindow.Blocked: its slots are chosen where a chunk of 8 tokens begins; supported: "
+                + "RefreshTokens = 8, or WindowMode = BMojoWindow.Sliding",
+            await DiagnosticAssert.One(Declarations.Model("[BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2, RefreshTokens = 4)]"), "MEMGEN204", "RefreshTokens = 4"));
         Assert.Equal(
             "ConvWidth = 1 is outside 2 to 256; 2 works",
             await DiagnosticAssert.One(Declarations.Model("[LinearMemory(Heads = 4, ConvWidth = 1)]"), "MEMGEN108", "ConvWidth = 1"));

@@ -50,7 +50,7 @@ public class RandomDeclarationTests
         if (random.Next(20) == 0)
             text.Append($"[MemoryLayer({Arguments(random, ("Dim", Numbers))})] ");
         for (int i = good ? 1 : random.Next(4); i > 0; i--)
-            text.Append(random.Next(5) switch { 0 => Attention(random, good), 1 => Linear(random, good), 2 => Mixture(random, good), 3 => Selective(random, good), _ => Titans(random, good) });
+            text.Append(random.Next(6) switch { 0 => Attention(random, good), 1 => Linear(random, good), 2 => Mixture(random, good), 3 => Selective(random, good), 4 => BMojo(random, good), _ => Titans(random, good) });
         string modifiers = good ? "internal sealed partial class " : Pick(random, ["partial class ", "class ", "partial record ", "static partial class ", "internal partial class "]);
         return text.Append(modifiers).Append(name).Append(random.Next(8) == 0 && !good ? "<T>;" : ";").ToString();
     }
@@ -71,6 +71,25 @@ public class RandomDeclarationTests
     private static string Mixture(Random random, bool good) => good
         ? $"[MixtureOfMemories(Heads = {Pick(random, ["1", "4", "8"])}, Memories = {random.Next(2, 9)}, Rule = (MemoryRule){random.Next(6)}{(random.Next(2) == 0 ? ", SharedMemory = false" : "")}{(random.Next(2) == 0 ? ", SharedProjections = true" : "")}{(random.Next(2) == 0 ? ", BalanceLoss = 0" : "")})] "
         : $"[MixtureOfMemories({Letter(random)}{Arguments(random, ("Heads", Numbers), ("Memories", Numbers), ("TopK", Numbers), ("Rule", [$"(MemoryRule)({random.Next(-1, 8)})"]), ("KeyDim", Numbers), ("ValueDim", Numbers), ("ConvWidth", Numbers), ("SharedMemory", ["false"]), ("SharedProjections", ["true"]), ("UnitLength", ["true", "false"]), ("BalanceLoss", RealNumbers), ("FeedForward", Numbers))})] ";
+
+    private static string BMojo(Random random, bool good)
+    {
+        if (!good)
+            return $"[BMojoMemory({Letter(random)}{Arguments(random, ("Heads", Numbers), ("KeyValueHeads", Numbers), ("Window", Numbers), ("WindowMode", [$"(BMojoWindow)({random.Next(-1, 3)})"]), ("EideticTokens", Numbers), ("FadingTokens", Numbers), ("FadingStride", Numbers), ("FadingOffset", Numbers), ("Fading", [$"(FadingState)({random.Next(-1, 5)})"]), ("TiedProjections", ["false"]), ("RefreshTokens", Numbers), ("Score", [$"(BMojoScore)({random.Next(-1, 6)})"]), ("PredictionLoss", RealNumbers), ("Threshold", RealNumbers), ("ScoreDecay", RealNumbers), ("Eviction", [$"(BMojoEviction)({random.Next(-1, 3)})"]), ("Positions", [$"(BMojoPositions)({random.Next(-1, 3)})"]), ("QueryKeyNorm", ["true"]), ("RotaryBase", RealNumbers), ("FeedForward", Numbers))})] ";
+
+        // Every option that is written differently, alone and together.
+        string Maybe(string option) => random.Next(2) == 0 ? ", " + option : "";
+        int score = random.Next(5);
+        bool sliding = random.Next(2) == 0, rotary = random.Next(3) > 0;
+        string fading = score < 2 || random.Next(2) == 0
+            ? $", FadingTokens = 3, Fading = (FadingState){random.Next(3)}" + Maybe("FadingStride = 2") + Maybe("TiedProjections = false") + (sliding ? Maybe("FadingOffset = 1") : "")
+            : "";
+        string eidetic = random.Next(4) == 0 ? "" : $", EideticTokens = 5, Score = (BMojoScore){score}"
+            + (score == 4 ? "" : Maybe("Threshold = 0.5") + (random.Next(3) == 0 ? ", Eviction = BMojoEviction.Fifo" : Maybe("ScoreDecay = 0.5")))
+            + (rotary ? Maybe("Positions = BMojoPositions.Absolute") : "") + (sliding ? Maybe("RefreshTokens = 3") : "");
+        return $"[BMojoMemory(Heads = {Pick(random, ["1", "4", "8"])}, Window = 8{fading}{eidetic}, WindowMode = BMojoWindow.{(sliding ? "Sliding" : "Blocked")}"
+            + $"{(rotary ? "" : ", RotaryBase = 0")}{Maybe("KeyValueHeads = 1")}{Maybe("QueryKeyNorm = true")})] ";
+    }
 
     private static string Titans(Random random, bool good)
     {

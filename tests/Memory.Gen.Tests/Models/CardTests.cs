@@ -37,6 +37,11 @@ public class CardTests
     [InlineData("[TitansMemory(TitansVariant.Layer, Heads = 4, Window = 8, Forgetting = false, PersistentTokens = 5, Persistent = TitansPersistent.KeyValue)]", Model)]
     [InlineData("[TitansMemory(TitansVariant.Context, Heads = 4, Window = 8, Block = 4, MemoryDepth = 2, PersistentTokens = 5)]", Model)]
     [InlineData("[TitansMemory(TitansVariant.Context, Heads = 4, Window = 8, Block = 8, Momentum = false, ConvWidth = 0)]", Model)]
+    [InlineData("[BMojoMemory(Heads = 4, Window = 8, EideticTokens = 3, FadingTokens = 2)]", Model)]
+    [InlineData("[BMojoMemory(Heads = 4, KeyValueHeads = 2, Window = 8, WindowMode = BMojoWindow.Sliding, RefreshTokens = 5, EideticTokens = 3, FadingTokens = 2, FadingStride = 3, Fading = FadingState.ScalarDecay, Score = BMojoScore.DeltaResidual, TiedProjections = false, QueryKeyNorm = true)]", Model)]
+    [InlineData("[BMojoMemory(Heads = 4, Window = 8, FadingTokens = 8, Fading = FadingState.GatedDelta)]", Model)]
+    [InlineData("[BMojoMemory(Heads = 4, Window = 0, FadingTokens = 1, FadingOffset = 0)]", Model)]
+    [InlineData("[BMojoMemory(Heads = 4, Window = 8, WindowMode = BMojoWindow.Blocked)]", Model)]
     [InlineData("[SlidingAttention(Heads = 64, KeyValueHeads = 8)]", "VocabSize = 128_256, Dim = 8192, Layers = 80, FeedForward = 28_672")]
     [InlineData("[LinearMemory('D', Heads = 64, KeyDim = 128, ValueDim = 256)] [SlidingAttention('A', Heads = 64, Window = 4096)]", "VocabSize = 128_256, Dim = 8192, Pattern = \"DDDADDDADDDADDDADDDADDDA DDDADDDADDDADDDADDDADDDA\"")]
     public void ParametersAndStateBytesAreThoseOfTheModel(string mixers, string model)
@@ -74,6 +79,10 @@ public class CardTests
     [InlineData("[TitansMemory(TitansVariant.MemoryOnly, Heads = 3)]", 2 * (5 * 48 * 48 + 3 * 48 * 3 + 3 * 3 * 16 * 16), 0L, null)]
     [InlineData("[TitansMemory(TitansVariant.Gate, Heads = 3, Window = 8, Momentum = false)]", 2 * (7 * 48 * 48 + 2 * 48 * 3 + 3 * 3 * 16 * 16 + 2 * 48 * 8), 0L, null)]
     [InlineData("[TitansMemory(TitansVariant.Context, Heads = 3, Window = 8, Block = 8, MemoryDepth = 2)]", 2 * (10 * 48 * 48 + 3 * 48 * 3 + 3 * 18 * 16 * 16 + 2 * 48 * 16), 0L, null)]
+    [InlineData("[BMojoMemory(Heads = 4, Window = 0, FadingTokens = 1, FadingOffset = 0, Fading = FadingState.GatedDelta)]", 2 * (9 * 48 * 48 + 2 * 48 * 4 + 3 * 4 * 12 * 12 + 2 * 48), 0L, null)]
+    [InlineData("[BMojoMemory(Heads = 4, Window = 8)]", 2 * (4 * 48 * 48 + 2 * 48 * 8), 0L, 3 * 7 + 1L)]
+    [InlineData("[BMojoMemory(Heads = 4, Window = 8, WindowMode = BMojoWindow.Blocked)]", 2 * (4 * 48 * 48 + 2 * 48 * 12), 0L, 3 * 15 + 1L)]
+    [InlineData("[BMojoMemory(Heads = 3, Window = 8, EideticTokens = 3, FadingTokens = 2, Fading = FadingState.GatedDelta)]", 2 * (12 * 48 * 48 + 2 * 48 * 3 + 3 * 3 * 16 * 16 + 2 * 48 * (12 + 3 + 2)), 0L, null)]
     public void CostAndReceptiveFieldAreThoseOfTheEquations(string mixer, long mixerFlops, long flopsPerTokenOfContext, long? receptiveField)
     {
         using nn.Module<Tensor, Tensor> built = BuiltModel.New(Declarations.Model(mixer, Model), META, ScalarType.Float32);

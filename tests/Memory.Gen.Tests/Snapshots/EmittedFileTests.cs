@@ -98,6 +98,33 @@ public class EmittedFileTests
         nameof(TitansContextLayer));
 
     [Fact]
+    public Task BMojoModel() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Model(
+            "[BMojoMemory(Heads = 8, Window = 256, EideticTokens = 64, FadingTokens = 16, Fading = FadingState.SelectiveScan)]",
+            "VocabSize = 32_000, Dim = 512, Layers = 8",
+            "ArchiveLM")),
+        nameof(BMojoModel));
+
+    [Fact]
+    public Task BMojoFadingLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[BMojoMemory(Heads = 4, Window = 64, FadingTokens = 64)]", name: "FadingLayer")),
+        nameof(BMojoFadingLayer));
+
+    [Fact]
+    public Task BMojoResidualLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer(
+            "[BMojoMemory(Heads = 4, KeyValueHeads = 2, Window = 64, WindowMode = BMojoWindow.Sliding, RefreshTokens = 32, EideticTokens = 16, FadingTokens = 8, "
+                + "FadingStride = 4, Fading = FadingState.GatedDelta, TiedProjections = false, Score = BMojoScore.DeltaResidual, Threshold = 0.5, ScoreDecay = 0.9, "
+                + "Positions = BMojoPositions.Absolute, QueryKeyNorm = true)]",
+            name: "ResidualLayer")),
+        nameof(BMojoResidualLayer));
+
+    [Fact]
+    public Task BMojoRecencyLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[BMojoMemory(Heads = 4, Window = 32, EideticTokens = 16, Score = BMojoScore.Recency, RotaryBase = 0)]", name: "RecencyLayer")),
+        nameof(BMojoRecencyLayer));
+
+    [Fact]
     public Task DeclarationWithAMistake() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Model("[SlidingAttention(Heads = 7, Window = 0)]", name: "MistakenLM")),
         nameof(DeclarationWithAMistake));

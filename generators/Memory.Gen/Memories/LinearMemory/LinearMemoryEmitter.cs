@@ -6,7 +6,10 @@ using Memory.Gen.Generators.Writing;
 namespace Memory.Gen.Generators.Memories.LinearMemory;
 
 /// <summary>Writes a linear memory.</summary>
-internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim) : MixerEmitter
+/// <param name="spec">What was declared.</param>
+/// <param name="dim">The width.</param>
+/// <param name="residual">Whether it also tells, for a layer around it, how far what is written is from what was recalled.</param>
+internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool residual = false) : MixerEmitter
 {
     private bool HasConvolution => spec.ConvWidth > 0;
 
@@ -51,13 +54,13 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim) : Mixe
     public override void WriteModule(CodeWriter writer, string module, string state)
     {
         writer.Lines($"// {Prose.Capital(Phrase)}.");
-        using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, Tensor>");
+        using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, {Residual.Result(residual)}>");
         writer.Lines($"private const long Heads = {spec.Heads}, KeyDim = {spec.KeyDim}, ValueDim = {spec.ValueDim};");
         writer.Lines(Fields().Append("private bool registered;").Append("").ToArray());
         using (writer.Block($"public {module}(Device? device, ScalarType? dtype) : base(nameof({module}))"))
             writer.Lines(Assignments().Append("RegisterComponents();").ToArray());
         writer.Blank();
-        using (writer.Block("public override Tensor forward(Tensor x, LayerState? layer)"))
+        using (writer.Block($"public override {Residual.Result(residual)} forward(Tensor x, LayerState? layer)"))
             writer.Lines(Forward(state).ToArray());
         writer.Blank();
         Registration.Write(writer, Submodules().ToArray(), HasHeadDecay ? ["decay_rate", "decay_bias"] : []);
@@ -188,13 +191,15 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim) : Mixe
         yield return spec.Normalized
             ? "var read = LinearAttention.Normalized(q, k, v, state?.S.Value, state?.Z.Value);"
             : $"var read = {LinearMemoryTexts.Operator(spec.Rule)}, state?.S.Value);";
+        if (residual)
+            yield return Residual.Line("v", "k", "S", LinearMemoryTexts.Operator(spec.Rule).Replace("(q,", "(next,") + ", state?.S.Value, scale: 1)");
         yield return "state?.S.Update(read.FinalState);  // [B, H, K, V]";
         if (spec.Normalized)
             yield return "state?.Z.Update(read.FinalNormalizer);  // [B, H, K]";
         yield return spec.OutputGate
             ? "Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));  // [B, T, H, V]"
             : "Tensor y = norm.call(read.Output);  // [B, T, H, V]";
-        yield return "return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]";
+        yield return Residual.Return("y.reshape(B, T, Heads * ValueDim)", residual);
     }
 
     private string Heads(string name, string projected, string features)

@@ -5,7 +5,10 @@ using Memory.Gen.Generators.Writing;
 namespace Memory.Gen.Generators.Memories.LinearMemory;
 
 /// <summary>Writes a linear memory in the form of a state space, as in Mamba-2.</summary>
-internal sealed class StateSpaceEmitter(LinearMemorySpec spec, int dim) : MixerEmitter
+/// <param name="spec">What was declared.</param>
+/// <param name="dim">The width.</param>
+/// <param name="residual">Whether it also tells, for a layer around it, how far what is written is from what was recalled.</param>
+internal sealed class StateSpaceEmitter(LinearMemorySpec spec, int dim, bool residual = false) : MixerEmitter
 {
     private readonly long values = (long)spec.Heads * spec.ValueDim, keys = (long)spec.Groups * spec.KeyDim;
 
@@ -45,13 +48,13 @@ internal sealed class StateSpaceEmitter(LinearMemorySpec spec, int dim) : MixerE
     {
         ModulePart[] parts = [.. Parts()];
         writer.Lines($"// {Prose.Capital(Phrase)}.");
-        using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, Tensor>");
+        using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, {Residual.Result(residual)}>");
         writer.Lines(
             $"private const long Heads = {spec.Heads}, KeyDim = {spec.KeyDim}, ValueDim = {spec.ValueDim}, Groups = {spec.Groups};",
             "private const long Values = Heads * ValueDim, Keys = Groups * KeyDim;");
         ModulePart.WriteFieldsAndConstructor(writer, module, parts);
         writer.Blank();
-        using (writer.Block("public override Tensor forward(Tensor x, LayerState? layer)"))
+        using (writer.Block($"public override {Residual.Result(residual)} forward(Tensor x, LayerState? layer)"))
             writer.Lines(
                 "using var scope = torch.NewDisposeScope();",
                 $"var state = ({state}?)layer;",
@@ -65,10 +68,11 @@ internal sealed class StateSpaceEmitter(LinearMemorySpec spec, int dim) : MixerE
                 "Tensor g = -decay_rate.exp() * delta;  // [B, T, H], log decay, < 0",
                 "Tensor v = (delta.unsqueeze(3) * u).to(u.dtype);  // [B, T, H, V]",
                 "var read = ScalarDecay.Apply(q, k, v, g, state?.S.Value, scale: 1);",
+                residual ? Residual.Line("v", "k", "S", "ScalarDecay.Apply(next, k, v, g, state?.S.Value, scale: 1)") : null,
                 "state?.S.Update(read.FinalState);  // [B, H, K, V]",
                 "Tensor o = (read.Output + skip.unsqueeze(1) * u).to(u.dtype);  // [B, T, H, V]",
                 "Tensor y = norm.call(SwiGlu.Apply(gates, o.reshape(B, T, Values)));  // [B, T, H*V]",
-                "return Projection.Apply(y, output).MoveToOuterDisposeScope();  // [B, T, D]");
+                Residual.Return("y", residual));
         writer.Blank();
         if (IsShared)
             WriteForHeads(writer);

@@ -4,7 +4,10 @@ using Memory.Gen.Generators.Writing;
 namespace Memory.Gen.Generators.Memories.SelectiveStateSpace;
 
 /// <summary>Writes a selective state space, a mixer of its own or a part of another one.</summary>
-internal sealed class SelectiveStateSpaceEmitter(SelectiveStateSpaceSpec spec, int dim) : MixerEmitter
+/// <param name="spec">What was declared.</param>
+/// <param name="dim">The width.</param>
+/// <param name="residual">Whether it also tells, for a layer around it, how far what is written is from what was recalled.</param>
+internal sealed class SelectiveStateSpaceEmitter(SelectiveStateSpaceSpec spec, int dim, bool residual = false) : MixerEmitter
 {
     private readonly long channels = (long)spec.Expansion * dim;
 
@@ -35,11 +38,11 @@ internal sealed class SelectiveStateSpaceEmitter(SelectiveStateSpaceSpec spec, i
     {
         ModulePart[] parts = [.. Parts()];
         writer.Lines($"// {Prose.Capital(Phrase)}.");
-        using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, Tensor>");
+        using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, {Residual.Result(residual)}>");
         writer.Lines($"private const long Channels = {channels}, StateDim = {spec.StateDim}, StepRank = {spec.StepRank};");
         ModulePart.WriteFieldsAndConstructor(writer, module, parts);
         writer.Blank();
-        using (writer.Block("public override Tensor forward(Tensor x, LayerState? layer)"))
+        using (writer.Block($"public override {Residual.Result(residual)} forward(Tensor x, LayerState? layer)"))
             writer.Lines(
                 "using var scope = torch.NewDisposeScope();",
                 $"var state = ({state}?)layer;",
@@ -49,9 +52,10 @@ internal sealed class SelectiveStateSpaceEmitter(SelectiveStateSpaceSpec spec, i
                 "Tensor delta = functional.softplus(Projection.Apply(steps, step_up) + step_bias);  // [B, T, E], step size, > 0",
                 "Tensor A = -decay_rate.exp().view(Channels, StateDim);  // [E, N], log decay of a step of size 1, < 0",
                 "var scan = SelectiveScan.Apply(u, delta, A, Bt, Ct, skip, state?.H.Value);",
+                residual ? Residual.Line("u", "Bt", "H", "SelectiveScan.Apply(u, delta, A, Bt, next, torch.zeros_like(skip), state?.H.Value)", "1 - cos(u_t, h_{t-1} B_t)") : null,
                 "state?.H.Update(scan.FinalState);  // [B, E, N]",
                 "Tensor y = SwiGlu.Apply(gates, scan.Output);  // [B, T, E]",
-                "return Projection.Apply(y, output).MoveToOuterDisposeScope();  // [B, T, D]");
+                Residual.Return("y", residual));
         writer.Blank();
         ModulePart.WriteRegistration(writer, parts);
     }

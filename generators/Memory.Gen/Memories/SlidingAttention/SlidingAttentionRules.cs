@@ -9,8 +9,7 @@ internal static class SlidingAttentionRules
     {
         bool heads = errors.CheckPositive("Heads", spec.Heads, "heads", Limits.Heads, example: 8)
             && errors.CheckDivides("Heads", spec.Heads, dim);
-        if (errors.Spec.Has("KeyValueHeads"))
-            CheckKeyValueHeads(spec, heads, errors);
+        errors.CheckKeyValueHeads(spec.KeyValueHeads, spec.Heads, heads);
         CheckWindow(spec.Window, errors);
         errors.CheckRotary(spec.RotaryBase, heads ? spec.Heads : 0, dim);
     }
@@ -24,16 +23,5 @@ internal static class SlidingAttentionRules
             errors.Add("MEMGEN103", "Window", Limits.Text(tokens));
             errors.Offer("Window = 1");
         }
-    }
-
-    private static void CheckKeyValueHeads(SlidingAttentionSpec spec, bool headsAreGood, ErrorList errors)
-    {
-        if (!errors.CheckPositive("KeyValueHeads", spec.KeyValueHeads, "heads", Limits.Heads, example: 1) || !headsAreGood)
-            return;
-        if (spec.KeyValueHeads <= spec.Heads && spec.Heads % spec.KeyValueHeads == 0)
-            return;
-        string divisor = Limits.Text(Divisors.Below(spec.Heads, spec.KeyValueHeads));
-        errors.Add("MEMGEN121", "KeyValueHeads", Limits.Text(spec.KeyValueHeads), Limits.Text(spec.Heads), divisor);
-        errors.Offer("KeyValueHeads = " + divisor);
     }
 }
