@@ -95,7 +95,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
         foreach (var (name, create, inPython) in new (string, Func<nn.Module<Tensor, Tensor>>, bool)[]
             { ("gated_delta", () => new GatedDeltaBench(), true), ("titans_gate", () => new TitansGateBench(), false),
               ("selective", () => new SelectiveBench(), false), ("state_space", () => new StateSpaceBench(), false),
-              ("mixture", () => new MixtureBench(), false), ("sliding", () => new SlidingBench(), true) })
+              ("mixture", () => new MixtureBench(), false), ("bmojo", () => new BMojoBench(), false), ("sliding", () => new SlidingBench(), true) })
         {
             if (!settings.Wants($"model/{name}")) continue;
             using var model = create();

@@ -27,6 +27,11 @@ public sealed partial class StateSpaceBench;
 [TitansMemory(TitansVariant.Gate, Heads = 4, Window = 128)]
 public sealed partial class TitansGateBench;
 
+/// <summary>B'MOJO at the width of <see cref="SlidingBench"/>: chunks of 64 tokens, of which a token sees one and a half, slots and fading tokens beside them.</summary>
+[MemoryModel(VocabSize = 256, Dim = 256, Layers = 4)]
+[BMojoMemory(Heads = 4, Window = 64, EideticTokens = 32, FadingTokens = 16)]
+public sealed partial class BMojoBench;
+
 /// <summary>The model of python/torch_lm.py --mixer sliding at its default sizes.</summary>
 [MemoryModel(VocabSize = 256, Dim = 256, Layers = 4)]
 [SlidingAttention(Heads = 4, Window = 128)]

@@ -25,6 +25,7 @@ public static class Catalog
         ("selective", typeof(SelectiveLM)),
         ("titans", typeof(TitansLM)),
         ("mixture", typeof(MixtureLM)),
+        ("bmojo", typeof(BMojoLM)),
         ("sliding", typeof(SlidingLM)),
     ];
 

@@ -28,6 +28,11 @@ public sealed partial class SlidingLM;
 [TitansMemory(TitansVariant.Gate, Heads = 3, Window = 64)]
 public sealed partial class TitansLM;
 
+/// <summary>B'MOJO: the last 32 to 64 tokens, 32 older ones that were not foreseen, and what Mamba made of the past.</summary>
+[MemoryModel(VocabSize = 2048, Dim = 192, Layers = 4)]
+[BMojoMemory(Heads = 3, Window = 32, EideticTokens = 32, FadingTokens = 8)]
+public sealed partial class BMojoLM;
+
 /// <summary>Mixture-of-Memories: each token in two of four gated delta memories, and in a shared one.</summary>
 [MemoryModel(VocabSize = 2048, Dim = 192, Layers = 4)]
 [MixtureOfMemories(Heads = 3, Memories = 4, TopK = 2)]

@@ -1,0 +1,132 @@
+using Memory.Gen.Runtime.Modules;
+using Memory.Gen.Runtime.Operators;
+using TorchSharp;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Tests.Models.BMojo;
+
+[MemoryLayer(Dim = 8)]
+[BMojoMemory(Heads = 2, Window = 4, EideticTokens = 100, FadingTokens = 2, Threshold = 1e-3)]
+public sealed partial class PredictingBMojo;
+
+/// <summary>Which tokens a B'MOJO layer finds worth keeping, and how it learns to.</summary>
+public sealed class InnovationTests : IDisposable
+{
+    private const ScalarType Wide = ScalarType.Float64;
+    private readonly DisposeScope scope = NewDisposeScope();
+    private readonly Generator random = new(21, CPU);
+
+    public void Dispose()
+    {
+        random.Dispose();
+        scope.Dispose();
+    }
+
+    [Fact]
+    public void TheScaleOfWhatComesInDoesNotMatter()
+    {
+        using var layer = New();
+        using var quiet = no_grad();
+        using var norm = new RmsNorm(8, dtype: Wide);
+        Tensor x = Normal(1, 30, 8) + 2;
+        Numbers.Near(Scores(layer, norm.call(x)), Scores(layer, norm.call(1e3 * x)), 1e-5, "scores");
+    }
+
+    /// <summary>No token changes what is kept for the chunks before it, and it is not kept before it has left the window.</summary>
+    [Fact]
+    public void TheFutureChangesNoSlots()
+    {
+        using var layer = new BMojoCase(nameof(ReadoutBMojo));
+        using var quiet = no_grad();
+        Tensor x = layer.Normal(1, 40, 8), other = x.clone();
+        other.narrow(1, 22, 18).copy_(layer.Normal(1, 18, 8) * 3);
+        using MemoryState one = layer.Memory.NewState(1), two = layer.Memory.NewState(1);
+        bool differed = false;
+        for (int t = 0; t < 40; t++)
+        {
+            layer.Memory.Step(x.select(1, t), one);
+            layer.Memory.Step(other.select(1, t), two);
+            bool same = Places(one).SequenceEqual(Places(two));
+            Assert.True(same || t >= 28, $"slots differ at token {t}");
+            differed |= !same;
+        }
+        Assert.True(differed);
+    }
+
+    [Fact]
+    public void ThePredictionsLossIsTheMeanSquareAndReachesThePredictorAlone()
+    {
+        using var layer = new BMojoCase(nameof(ReadoutBMojo));
+        Tensor x = layer.Normal(2, 9, 8), predictor = layer.Weight("predictor.weight")!, padding = zeros([2, 9], dtype: ScalarType.Bool);
+        padding.narrow(1, 7, 2).fill_(true);
+        foreach (long counted in new[] { 9, 7 })
+        {
+            using MemoryState state = layer.Memory.NewState(2);
+            if (counted < 9)
+                state.MarkPadding(padding.clone());
+            layer.Memory.Prefill(x, state);
+            Tensor sum = 0.0;
+            foreach (Tensor row in x.unbind(0))
+            {
+                var memory = new FadingOracle(FadingState.SelectiveScan, 2, name => layer.Weight("fading." + name));
+                Tensor[] y = [.. row.unbind(0).Select(token => memory.Step(token).Output.detach())];
+                for (int t = 1; t < counted; t++)
+                    sum = sum + (row[t] - predictor.mv(y[t - 1])).square().mean();
+            }
+            Tensor expected = 0.1 * sum / (2 * (counted - 1));
+            Numbers.Near(expected, state.AuxiliaryLoss!, 1e-13, "loss");
+            Numbers.Near(autograd.grad([expected], [predictor])[0], autograd.grad([state.AuxiliaryLoss!], [predictor], retain_graph: true)[0], 1e-13, "gradient");
+            IList<Tensor?> others = autograd.grad([state.AuxiliaryLoss!], [.. layer.Layer.named_parameters().Where(p => !p.name.Contains("predictor")).Select(p => p.parameter)], allow_unused: true)!;
+            Assert.All(others, gradient => Assert.True(gradient is null || gradient.IsInvalid));
+        }
+    }
+
+    [Fact]
+    public void NothingIsAskedForWithoutGradientsOrWithoutTheOption()
+    {
+        using var subject = new Subject(nameof(BMojoModel));
+        using var state = subject.NewState(2);
+        using (no_grad())
+            subject.Prefill(subject.Input(2, 7), state);
+        Assert.Null(state.AuxiliaryLoss);
+
+        using var without = new Subject(nameof(SlidingBMojoModel));
+        using var other = without.NewState(2);
+        without.Prefill(without.Input(2, 7), other);
+        Assert.Null(other.AuxiliaryLoss);
+    }
+
+    private PredictingBMojo New()
+    {
+        using var quiet = no_grad();
+        var layer = new PredictingBMojo(dtype: Wide);
+        foreach (var parameter in layer.parameters())
+            parameter.copy_(Normal(parameter.shape) * 0.5);
+        return layer;
+    }
+
+    private Tensor Normal(params long[] shape) => randn(shape, dtype: Wide, generator: random);
+
+    private static long[] Places(MemoryState state) =>
+        [.. state.Tensors.Single(tensor => tensor.Name == "mixer.eidetic_places").Value.data<long>().ToArray().Where(place => place > 0).Select(place => place - 1)];
+
+    private static Tensor Scores(PredictingBMojo layer, Tensor x)
+    {
+        Tensor? scores = null;
+        EideticSelection.Scorer = (e, _) =>
+        {
+            scores = e.narrow(1, 1, e.shape[1] - 1).clone().DetachFromDisposeScope();
+            return e;
+        };
+        try
+        {
+            layer.call(x);
+        }
+        finally
+        {
+            EideticSelection.Scorer = null;
+        }
+        return scores!;
+    }
+}
