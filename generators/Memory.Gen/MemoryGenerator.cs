@@ -4,7 +4,6 @@ using System.Collections.Immutable;
 using System.Linq;
 using System.Text;
 using System.Threading;
-using Memory.Gen.Generators.Memories;
 using Memory.Gen.Generators.Models;
 using Memory.Gen.Generators.Specs;
 using Memory.Gen.Generators.Writing;
@@ -52,12 +51,12 @@ public sealed class MemoryGenerator : IIncrementalGenerator
         var type = (INamedTypeSymbol)context.TargetSymbol;
         EquatableArray<string> hidden = Surroundings.HiddenNames(
             type, context.SemanticModel, ((TypeDeclarationSyntax)context.TargetNode).Identifier.SpanStart, Aliases.Choices);
-        Declaration declaration = DeclarationReader.Read(type, MemoryKinds.IsMixer, hidden);
+        Declaration declaration = DeclarationReader.Read(type, AttributeKinds.RoleOf, hidden);
 
         // One file for each class: where both attributes stand, the model's branch writes it, and of two parts with the
         // same attribute (an error of its own) the first.
         bool isFirst = type.GetAttributes()
-            .First(a => DeclarationReader.KindOf(a, MemoryKinds.IsMixer) == kind)
+            .First(a => DeclarationReader.KindOf(a, AttributeKinds.RoleOf) == kind)
             .ApplicationSyntaxReference is { } first
             && first.SyntaxTree == context.TargetNode.SyntaxTree
             && context.TargetNode.Span.Contains(first.Span);

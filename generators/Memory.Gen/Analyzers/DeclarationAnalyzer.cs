@@ -1,7 +1,6 @@
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
-using Memory.Gen.Generators.Memories;
 using Memory.Gen.Generators.Models;
 using Memory.Gen.Generators.Specs;
 using Microsoft.CodeAnalysis;
@@ -33,11 +32,11 @@ public sealed class DeclarationAnalyzer : DiagnosticAnalyzer
     {
         var type = (INamedTypeSymbol)context.Symbol;
         AttributeData[] attributes = type.GetAttributes()
-            .Where(a => DeclarationReader.KindOf(a, MemoryKinds.IsMixer) is not null).ToArray();
+            .Where(a => DeclarationReader.KindOf(a, AttributeKinds.RoleOf) is not null).ToArray();
         if (attributes.Length == 0)
             return;
 
-        Declaration declaration = DeclarationReader.Read(type, MemoryKinds.IsMixer, hiddenNames: default);
+        Declaration declaration = DeclarationReader.Read(type, AttributeKinds.RoleOf, hiddenNames: default);
         if (!declaration.IsModel && !declaration.IsLayer)
         {
             for (int i = 0; i < attributes.Length; i++)

@@ -16,7 +16,14 @@ internal static class CallWriter
         string oneIn = model.IsModel ? "[B] int64" : "[B, Dim]", oneOut = model.IsModel ? "[B, VocabSize]" : "[B, Dim]";
         writer.Lines(
             $"/// <summary>Reads whole sequences that begin here: {inputs} to {outputs}.</summary>",
-            $"public override Tensor forward(Tensor {input}) => Read({input}, null);",
+            model.Wrapper is null ? $"public override Tensor forward(Tensor {input}) => Read({input}, null);" : null);
+        if (model.Wrapper is not null)
+        {
+            using CodeWriter.Scope method = writer.Block($"public override Tensor forward(Tensor {input})");
+            writer.Lines($"using State state = NewState({input}.shape[0]);", $"return Prefill({input}, state);");
+        }
+
+        writer.Lines(
             "",
             "/// <summary>A state that has read nothing.</summary>",
             "/// <param name=\"batch\">Number of sequences, at least 1.</param>",
@@ -64,6 +71,15 @@ internal static class CallWriter
             $"string {contract}.Declaration => DeclarationHash;");
     }
 
+    /// <summary>Writes what a trainer asks a model that cuts its text into segments.</summary>
+    public static void WriteSegments(CodeWriter writer, Specs.WrapperSpec wrapper) => writer.Lines(
+        "",
+        "long global::Memory.Gen.Runtime.ISegmentedModel.NewTokens => NewTokens;",
+        "",
+        $"global::Memory.Gen.LossScope global::Memory.Gen.Runtime.ISegmentedModel.LossScope => global::Memory.Gen.LossScope.{wrapper.LossScope};",
+        "",
+        $"long global::Memory.Gen.Runtime.ISegmentedModel.LossTokens => {(wrapper.LossScope == LossScope.LastNTokens ? wrapper.LossTokens : 0)};");
+
     /// <summary>Writes the summary and the line that opens the class.</summary>
     public static CodeWriter.Scope Open(CodeWriter writer, ModelSpec model, string sentence, string sizes)
     {
@@ -74,6 +90,7 @@ internal static class CallWriter
             "/// " + sizes,
             "/// </summary>",
             $"[global::System.CodeDom.Compiler.GeneratedCode(\"{SourceFile.Tool}\", \"{SourceFile.Version}\")]");
-        return writer.Block($"partial class {name} : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemory{(model.IsModel ? "Model" : "Layer")}<{name}.State>");
+        return writer.Block($"partial class {name} : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemory{(model.IsModel ? "Model" : "Layer")}<{name}.State>"
+            + (model.Wrapper is null ? "" : ", global::Memory.Gen.Runtime.ISegmentedModel"));
     }
 }

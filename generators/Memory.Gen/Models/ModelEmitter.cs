@@ -1,6 +1,7 @@
 using System.Collections.Generic;
 using System.Linq;
 using Memory.Gen.Generators.Specs;
+using Memory.Gen.Generators.Wrappers;
 using Memory.Gen.Generators.Writing;
 
 namespace Memory.Gen.Generators.Models;
@@ -11,17 +12,22 @@ internal static class ModelEmitter
     public static string Emit(ModelSpec model)
     {
         EmittedMixer[] mixers = EmittedMixer.Of(model);
-        Size size = SizeOf(model, mixers);
+        WrapperEmitter? wrapper = model.Wrapper is { } use ? WrapperKinds.Of(use.Kind).Emitter(use.Spec, model.Dim) : null;
+        Size size = SizeOf(model, mixers, wrapper);
         string[] nested = EmittedNames.Nested.Concat(EmittedMixer.Names(mixers)).ToArray();
         return SourceFile.Write(
-            model.Type, ModelHeader.Lines(model, mixers, size), nested, writer => WriteClass(writer, model, mixers, size));
+            model.Type,
+            ModelHeader.Lines(model, mixers, size, wrapper),
+            wrapper is null ? nested : [.. nested, wrapper.StateName],
+            writer => WriteClass(writer, model, mixers, size, wrapper));
     }
 
     /// <summary>The exact sizes of a model.</summary>
-    public static Size SizeOf(ModelSpec model, EmittedMixer[] mixers)
+    public static Size SizeOf(ModelSpec model, EmittedMixer[] mixers, WrapperEmitter? wrapper)
     {
         long dim = model.Dim, table = model.VocabSize * dim;
-        Size size = new Size(table + dim) + (model.TiedEmbeddings ? new Size(0, FlopsPerToken: 2 * table) : Size.Product(table));
+        Size ends = new Size(table + dim) + (model.TiedEmbeddings ? new Size(0, FlopsPerToken: 2 * table) : Size.Product(table));
+        Size size = new(0);
         foreach (IGrouping<MixerUse, MixerUse> layers in model.Order.GroupBy(m => m))
         {
             Size layer = new Size(dim) + mixers.First(m => m.Use == layers.Key).Emitter.Size;
@@ -30,33 +36,46 @@ internal static class ModelEmitter
             size += layer.Times(layers.Count());
         }
 
-        return size;
+        return wrapper is null ? size + ends : Around(size, wrapper) + ends;
     }
 
-    private static void WriteClass(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers, Size size)
+    // The layers read more rows than there are new tokens; what a segment costs is spread over these.
+    private static Size Around(Size layers, WrapperEmitter wrapper)
+    {
+        decimal segment = ((decimal)layers.FlopsPerToken * wrapper.RowsPerSegment) + wrapper.FlopsPerSegment;
+        return (layers with { FlopsPerToken = (long)System.Math.Min(segment / wrapper.Shared.NewTokens, long.MaxValue / 4) }) + wrapper.Size;
+    }
+
+    private static void WriteClass(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers, Size size, WrapperEmitter? wrapper)
     {
         using CodeWriter.Scope type = CallWriter.Open(writer, model, ModelHeader.Sentence(model, mixers), ModelHeader.Sizes(size));
         writer.Lines(
             $"private const long VocabSize = {model.VocabSize}, Dim = {model.Dim};",
             mixers.Length > 1 ? $"private const string Pattern = \"{model.Pattern}\";" : null,
-            $"private const int LayerCount = {model.Layers};",
+            $"private const int LayerCount = {model.Layers};");
+        writer.Lines(wrapper?.Constants.ToArray() ?? []);
+        writer.Lines(
             $"private const string DeclarationHash = \"{model.Hash}\";",
             "",
             "private readonly Embedding embedding;  // [VocabSize, D]",
             "private readonly global::TorchSharp.Modules.ModuleList<Layer> layers;",
             "private readonly RmsNorm norm;",
-            model.TiedEmbeddings ? null : "private readonly Linear head;  // D -> VocabSize",
-            "private bool registered;",
-            "");
-        WriteConstructor(writer, model, mixers);
+            model.TiedEmbeddings ? null : "private readonly Linear head;  // D -> VocabSize");
+        writer.Lines([.. wrapper is null ? [] : ModulePart.Fields(wrapper.Parts), "private bool registered;", ""]);
+        WriteConstructor(writer, model, mixers, wrapper);
         writer.Blank();
         CallWriter.Write(writer, model, "embedding.Weight");
         writer.Blank();
-        WriteRead(writer, model);
+        if (wrapper is null)
+            WriteRead(writer, model);
+        else
+            wrapper.WriteRead(writer, model.TiedEmbeddings ? "embedding.Weight" : "head", mixers.Any(m => m.Emitter.AddsLoss));
         writer.Blank();
-        Registration.Write(writer, model.TiedEmbeddings ? ["embedding", "layers", "norm"] : ["embedding", "layers", "norm", "head"]);
+        WriteRegistration(writer, model, wrapper);
         writer.Blank();
         CallWriter.WriteCard(writer, model, size);
+        if (wrapper is not null)
+            CallWriter.WriteSegments(writer, wrapper.Shared);
         writer.Blank();
         LayerWriter.Write(writer, mixers);
         foreach (EmittedMixer mixer in mixers)
@@ -68,10 +87,23 @@ internal static class ModelEmitter
         }
 
         writer.Blank();
-        StateWriter.Write(writer, model, mixers);
+        wrapper?.WriteState(writer);
+        if (wrapper is not null)
+            writer.Blank();
+        StateWriter.Write(writer, model, mixers, wrapper);
     }
 
-    private static void WriteConstructor(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers)
+    private static void WriteRegistration(CodeWriter writer, ModelSpec model, WrapperEmitter? wrapper)
+    {
+        string[] own = model.TiedEmbeddings ? ["embedding", "layers", "norm"] : ["embedding", "layers", "norm", "head"];
+        IEnumerable<ModulePart> parts = wrapper?.Parts ?? [];
+        Registration.Write(
+            writer,
+            [.. own, .. parts.Where(p => !p.IsParameter).Select(p => p.Name)],
+            parts.Where(p => p.IsParameter).Select(p => p.Name).ToArray());
+    }
+
+    private static void WriteConstructor(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers, WrapperEmitter? wrapper)
     {
         string name = TypeSpec.Escape(model.Type.Name);
         writer.Lines(
@@ -96,8 +128,8 @@ internal static class ModelEmitter
 
         writer.Lines(
             "norm = new RmsNorm(Dim, device: device, dtype: dtype);",
-            model.TiedEmbeddings ? null : "head = nn.Linear(Dim, VocabSize, hasBias: false, device: device, dtype: dtype);",
-            "RegisterComponents();");
+            model.TiedEmbeddings ? null : "head = nn.Linear(Dim, VocabSize, hasBias: false, device: device, dtype: dtype);");
+        writer.Lines([.. (wrapper?.Parts ?? []).Select(p => $"{p.Name} = {p.Value};"), "RegisterComponents();"]);
 
         string NewLayer(EmittedMixer mixer)
         {

@@ -9,7 +9,7 @@ internal static class ModelHeader
 {
     private const int ShownLayers = 24;
 
-    public static IEnumerable<string> Lines(ModelSpec model, EmittedMixer[] mixers, Size size)
+    public static IEnumerable<string> Lines(ModelSpec model, EmittedMixer[] mixers, Size size, WrapperEmitter? wrapper = null)
     {
         yield return $"{model.Type.Name}, written by {SourceFile.Tool} {SourceFile.Version} from the attributes on its declaration.";
         yield return "";
@@ -22,9 +22,11 @@ internal static class ModelHeader
                 yield return line;
         }
 
+        foreach (string line in wrapper is null ? [] : Around(wrapper))
+            yield return line;
         yield return "";
         yield return Sizes(size);
-        foreach (string line in Prose.Wrap("Axes: " + string.Join(", ", Axes(model, mixers)) + "."))
+        foreach (string line in Prose.Wrap("Axes: " + string.Join(", ", Axes(model, mixers, wrapper)) + "."))
             yield return line;
     }
 
@@ -71,9 +73,21 @@ internal static class ModelHeader
             yield return "   " + line;
     }
 
-    private static IEnumerable<string> Axes(ModelSpec model, EmittedMixer[] mixers)
+    private static IEnumerable<string> Around(WrapperEmitter wrapper)
     {
-        IEnumerable<string> axes = new[] { "B batch", "T tokens", "D width" }.Concat(mixers.SelectMany(m => m.Emitter.Axes)).Distinct();
+        yield return "";
+        foreach (string line in Prose.Wrap(Prose.Capital(wrapper.Phrase) + "."))
+            yield return line;
+        foreach (string equation in wrapper.Equations)
+            yield return "     " + equation;
+        foreach (string line in wrapper.Source.Split('\n').SelectMany(Prose.Wrap))
+            yield return "   " + line;
+    }
+
+    private static IEnumerable<string> Axes(ModelSpec model, EmittedMixer[] mixers, WrapperEmitter? wrapper)
+    {
+        IEnumerable<string> axes = new[] { "B batch", "T tokens", "D width" }
+            .Concat(mixers.SelectMany(m => m.Emitter.Axes)).Concat(wrapper?.Axes ?? []).Distinct();
         return mixers.Any(m => m.Use.FeedForward > 0) ? axes.Append("F feed-forward width") : axes;
     }
 }

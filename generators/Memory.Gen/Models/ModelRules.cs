@@ -2,6 +2,7 @@ using System.Collections.Generic;
 using System.Linq;
 using Memory.Gen.Generators.Memories;
 using Memory.Gen.Generators.Specs;
+using Memory.Gen.Generators.Wrappers;
 
 namespace Memory.Gen.Generators.Models;
 
@@ -26,6 +27,7 @@ internal static class ModelRules
             CheckModel(model, root, mixers);
         else
             CheckLayer(model, mixers);
+        CheckWrappers(declaration, model, errors, mixers);
         for (int i = 0; i < mixers.Length; i++)
             MemoryKinds.Of(model.Mixers[i].Kind).Check(model.Mixers[i].Spec, System.Math.Min(model.Dim, Limits.Dim), mixers[i]);
         return errors.ToEquatableArray();
@@ -38,6 +40,21 @@ internal static class ModelRules
             if (owner.Spec.FeedForward is { } width)
                 owner.CheckRange("FeedForward", width, 0, Limits.FeedForward);
         PatternRules.Check(model, root, mixers);
+    }
+
+    private static void CheckWrappers(Declaration declaration, ModelSpec model, List<SpecError> errors, ErrorList[] mixers)
+    {
+        ErrorList[] wrappers = declaration.Wrappers.Select(w => new ErrorList(errors, w.Index, w.Spec)).ToArray();
+        if (wrappers.Length == 0)
+            return;
+        if (!declaration.IsModel)
+            wrappers[0].Add("MEMGEN222", "", wrappers[0].Spec.Kind, model.Type.Name);
+        else if (wrappers.Length > 1)
+            wrappers[1].Add("MEMGEN221", "", model.Type.Name, wrappers[0].Spec.Kind, wrappers[1].Spec.Kind);
+        WrapperKinds.Of(model.Wrapper!.Kind).Check(model.Wrapper.Spec, wrappers[0]);
+        int window = model.Wrapper.Spec.SegmentTokens;
+        foreach (ErrorList mixer in mixers.Where(m => window > 0 && m.Spec.Has("Window") && m.Spec.Int("Window") is var own && own > window && own <= Limits.Window))
+            mixer.Add("MEMGEN111", "Window", Limits.Text(mixer.Spec.Int("Window")), model.Wrapper.Kind, Limits.Text(window));
     }
 
     private static void CheckLayer(ModelSpec model, ErrorList[] mixers)

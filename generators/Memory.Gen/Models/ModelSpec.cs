@@ -4,6 +4,7 @@ using System.Linq;
 using System.Text;
 using Memory.Gen.Generators.Memories;
 using Memory.Gen.Generators.Specs;
+using Memory.Gen.Generators.Wrappers;
 
 namespace Memory.Gen.Generators.Models;
 
@@ -12,6 +13,11 @@ namespace Memory.Gen.Generators.Models;
 /// <param name="Spec">What was declared, defaults filled in.</param>
 /// <param name="FeedForward">Hidden width after it in its layers; 0 for none.</param>
 public sealed record MixerUse(string Kind, MixerSpec Spec, int FeedForward);
+
+/// <summary>The memory around a model's layers.</summary>
+/// <param name="Kind">The name of its attribute.</param>
+/// <param name="Spec">What was declared, defaults filled in.</param>
+public sealed record WrapperUse(string Kind, WrapperSpec Spec);
 
 /// <summary>A whole declaration with its defaults filled in.</summary>
 /// <param name="Type">The class.</param>
@@ -22,6 +28,7 @@ public sealed record MixerUse(string Kind, MixerSpec Spec, int FeedForward);
 /// <param name="Mixers">The mixers, in the order of their attributes.</param>
 /// <param name="Pattern">One letter a layer; empty where one mixer serves all layers.</param>
 /// <param name="Layers">Number of layers.</param>
+/// <param name="Wrapper">The memory around them; null for none.</param>
 public sealed record ModelSpec(
     TypeSpec Type,
     bool IsModel,
@@ -30,7 +37,8 @@ public sealed record ModelSpec(
     bool TiedEmbeddings,
     EquatableArray<MixerUse> Mixers,
     string Pattern,
-    int Layers)
+    int Layers,
+    WrapperUse? Wrapper)
 {
     /// <summary>Fills in the defaults of a declaration, right or wrong.</summary>
     public static ModelSpec Fold(Declaration declaration)
@@ -38,6 +46,7 @@ public sealed record ModelSpec(
         AttributeSpec root = declaration.Root.Spec;
         int dim = root.Int("Dim");
         int feedForward = declaration.IsModel ? root.FeedForward ?? DefaultFeedForward(dim) : 0;
+        WrapperUse? wrapper = declaration.Wrappers.Select(w => new WrapperUse(w.Spec.Kind, WrapperKinds.Of(w.Spec.Kind).Read(w.Spec, dim))).FirstOrDefault();
         string pattern = new(root.String("Pattern")?.Where(c => !char.IsWhiteSpace(c)).ToArray() ?? []);
         return new ModelSpec(
             declaration.Type,
@@ -46,9 +55,10 @@ public sealed record ModelSpec(
             dim,
             root.Bool("TiedEmbeddings", absent: false),
             declaration.Mixers.Select(m => MemoryKinds.Of(m.Spec.Kind).Read(m.Spec, dim) is var spec
-                ? new MixerUse(m.Spec.Kind, spec, spec.FeedForward ?? feedForward) : null!).ToEquatableArray(),
+                ? new MixerUse(m.Spec.Kind, wrapper is null ? spec : spec.Within(wrapper.Spec.SegmentTokens), spec.FeedForward ?? feedForward) : null!).ToEquatableArray(),
             pattern,
-            root.Has("Pattern") ? pattern.Length : root.Int("Layers", absent: declaration.IsModel ? 0 : 1));
+            root.Has("Pattern") ? pattern.Length : root.Int("Layers", absent: declaration.IsModel ? 0 : 1),
+            wrapper);
     }
 
     /// <summary>The mixer of every layer.</summary>
@@ -66,6 +76,8 @@ public sealed record ModelSpec(
                 CultureInfo.InvariantCulture, "{0} vocabulary={1} width={2} tied={3}\n", IsModel ? "model" : "layer", VocabSize, Dim, TiedEmbeddings));
             foreach (MixerUse mixer in Order)
                 text.Append(mixer.Spec.Canonical).Append(" feed_forward=").Append(mixer.FeedForward.ToString(CultureInfo.InvariantCulture)).Append('\n');
+            if (Wrapper is not null)
+                text.Append(Wrapper.Spec.Canonical).Append('\n');
             return Fnv1a(text.ToString());
         }
     }

@@ -11,15 +11,25 @@ internal static class StateWriter
     /// <param name="writer">Where to.</param>
     /// <param name="model">The model or layer.</param>
     /// <param name="mixers">Its mixers.</param>
-    public static void Write(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers)
+    /// <param name="wrapper">The memory around its layers; null for none.</param>
+    public static void Write(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers, WrapperEmitter? wrapper = null)
     {
         string name = TypeSpec.Escape(model.Type.Name);
         writer.Lines($"/// <summary>What {model.Type.Name} remembers of the sequences it reads, one row each. The caller owns it.</summary>");
         using CodeWriter.Scope type = writer.Block("public sealed class State : MemoryState");
         using (writer.Block($"internal State(long batch, Device device, ScalarType dtype) : base(nameof({name}), DeclarationHash, batch, device, dtype)"))
-            WriteLayers(writer, model, mixers);
+        {
+            if (wrapper is not null)
+                writer.Lines($"Memory = new {wrapper.StateName}(this, \"memory\");", "Window = new WindowState(this);");
+            WriteLayers(writer, model, mixers, wrapper is null ? "this" : "Window");
+        }
+
         writer.Lines(
             "",
+            wrapper is null ? null : "internal LayerState Memory { get; }",
+            wrapper is null ? null : "",
+            wrapper is null ? null : "internal WindowState Window { get; }",
+            wrapper is null ? null : "",
             model.IsModel ? "internal LayerState[] Layers { get; }" : "internal LayerState Layer { get; }",
             "",
             "/// <summary>Loads a state that Save wrote.</summary>",
@@ -32,24 +42,24 @@ internal static class StateWriter
             writer.Lines("var copy = new State(this.Batch, this.Device, this.Dtype);", "copy.CopyFrom(this);", "return copy;");
     }
 
-    private static void WriteLayers(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers)
+    private static void WriteLayers(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers, string owner)
     {
         if (!model.IsModel)
         {
-            writer.Lines($"Layer = new {mixers[0].State}(this, \"mixer\");");
+            writer.Lines($"Layer = new {mixers[0].State}({owner}, \"mixer\");");
             return;
         }
 
         writer.Lines("Layers = new LayerState[LayerCount];", "for (int i = 0; i < LayerCount; i++)");
         if (mixers.Length == 1)
         {
-            writer.Lines($"    Layers[i] = new {mixers[0].State}(this, \"layers.\" + i);");
+            writer.Lines($"    Layers[i] = new {mixers[0].State}({owner}, \"layers.\" + i);");
             return;
         }
 
         writer.Lines("    Layers[i] = Pattern[i] switch", "    {");
         foreach (EmittedMixer mixer in mixers.Take(mixers.Length - 1))
-            writer.Lines($"        '{mixer.Letter}' => new {mixer.State}(this, \"layers.\" + i),");
-        writer.Lines($"        _ => new {mixers[mixers.Length - 1].State}(this, \"layers.\" + i),", "    };");
+            writer.Lines($"        '{mixer.Letter}' => new {mixer.State}({owner}, \"layers.\" + i),");
+        writer.Lines($"        _ => new {mixers[mixers.Length - 1].State}({owner}, \"layers.\" + i),", "    };");
     }
 }

@@ -20,9 +20,9 @@ internal static class TypeRules
             AddAt(container.Name, "MEMGEN002", container.Name, type.Name, container.Keyword);
         if (type.WrongBase is not null && type.Flaw is null)
             Add("MEMGEN005", type.Name, type.WrongBase);
-        foreach (string name in EmittedNames.Of(declaration.IsModel).Where(n => type.Members.Contains(n)))
+        foreach (string name in EmittedNames.Of(declaration).Where(n => type.Members.Contains(n)))
             AddAt(name, "MEMGEN006", type.Name, "'" + name + "'");
-        if (EmittedNames.Of(declaration.IsModel).Contains(type.Name))
+        if (EmittedNames.Of(declaration).Contains(type.Name))
             Add("MEMGEN006", type.Name, "its own name as that of a member");
         if (type.HasPrimaryConstructor && type.Flaw is null)
             Add("MEMGEN006", type.Name, "a primary constructor");

@@ -12,11 +12,12 @@ public sealed record ArgumentSpec(string Name, object? Value);
 
 /// <summary>One attribute of a declaration as it was written. What is not written is absent, not a default.</summary>
 /// <param name="Kind">The attribute's name without its suffix: <c>SlidingAttention</c>.</param>
+/// <param name="Role">What it does.</param>
 /// <param name="Arguments">Constructor arguments, then named ones.</param>
 /// <param name="IsReadable">False where the compiler itself reports an argument, so that nothing can be said about it.</param>
-public sealed record AttributeSpec(string Kind, EquatableArray<ArgumentSpec> Arguments, bool IsReadable)
+public sealed record AttributeSpec(string Kind, AttributeRole Role, EquatableArray<ArgumentSpec> Arguments, bool IsReadable)
 {
-    internal static AttributeSpec Read(string kind, AttributeData attribute)
+    internal static AttributeSpec Read(string kind, AttributeRole role, AttributeData attribute)
     {
         var arguments = new List<ArgumentSpec>();
         bool readable = attribute.AttributeConstructor is not null;
@@ -24,7 +25,7 @@ public sealed record AttributeSpec(string Kind, EquatableArray<ArgumentSpec> Arg
             Add(constructor.Parameters[i].Name, attribute.ConstructorArguments[i]);
         foreach (KeyValuePair<string, TypedConstant> argument in attribute.NamedArguments)
             Add(argument.Key, argument.Value);
-        return new AttributeSpec(kind, arguments.ToEquatableArray(), readable);
+        return new AttributeSpec(kind, role, arguments.ToEquatableArray(), readable);
 
         void Add(string name, TypedConstant constant)
         {
@@ -44,6 +45,9 @@ public sealed record AttributeSpec(string Kind, EquatableArray<ArgumentSpec> Arg
     internal bool Bool(string name, bool absent) => Value(name) is bool value ? value : absent;
 
     internal string? String(string name) => Value(name) as string;
+
+    /// <summary>The value of an argument as messages show it.</summary>
+    internal string Text(string name) => System.Convert.ToString(Value(name), System.Globalization.CultureInfo.InvariantCulture) ?? "null";
 
     internal int? FeedForward => Has("FeedForward") ? Int("FeedForward") : null;
 

@@ -25,7 +25,10 @@ public sealed record Declaration(TypeSpec Type, EquatableArray<AttributeSpec> At
     internal int LayerIndex => Attributes.ToList().FindIndex(a => a.Kind == LayerKind);
 
     /// <summary>The mixer attributes, with their positions.</summary>
-    internal IEnumerable<(int Index, AttributeSpec Spec)> Mixers => Indexed.Where(a => a.Spec.Kind is not (ModelKind or LayerKind));
+    internal IEnumerable<(int Index, AttributeSpec Spec)> Mixers => Indexed.Where(a => a.Spec.Role == AttributeRole.Mixer);
+
+    /// <summary>The attributes of memories around the stack, with their positions.</summary>
+    internal IEnumerable<(int Index, AttributeSpec Spec)> Wrappers => Indexed.Where(a => a.Spec.Role == AttributeRole.Wrapper);
 
     private IEnumerable<(int Index, AttributeSpec Spec)> Indexed => Attributes.Select((spec, index) => (index, spec));
 }

@@ -17,25 +17,24 @@ internal static class DeclarationReader
         .WithMiscellaneousOptions(SymbolDisplayMiscellaneousOptions.None);
 
     /// <summary>The kind of an attribute of ours; null for anybody else's.</summary>
-    public static string? KindOf(AttributeData attribute, Func<string, bool> isMixer)
+    public static string? KindOf(AttributeData attribute, Func<string, AttributeRole?> roleOf)
     {
         const string suffix = "Attribute";
         if (attribute.AttributeClass is not { ContainingType: null } type || !type.Name.EndsWith(suffix, StringComparison.Ordinal))
             return null;
         string kind = type.Name.Substring(0, type.Name.Length - suffix.Length);
-        return (kind is Declaration.ModelKind or Declaration.LayerKind || isMixer(kind))
-            && type.ContainingNamespace.ToDisplayString() == AttributeNamespace ? kind : null;
+        return roleOf(kind) is not null && type.ContainingNamespace.ToDisplayString() == AttributeNamespace ? kind : null;
     }
 
     /// <param name="type">The class.</param>
-    /// <param name="isMixer">Whether a name is that of a mixer attribute.</param>
+    /// <param name="roleOf">The role of the attribute with a name; null for a name that is none of ours.</param>
     /// <param name="hiddenNames">The names that already mean something else inside the class.</param>
-    public static Declaration Read(INamedTypeSymbol type, Func<string, bool> isMixer, EquatableArray<string> hiddenNames)
+    public static Declaration Read(INamedTypeSymbol type, Func<string, AttributeRole?> roleOf, EquatableArray<string> hiddenNames)
     {
         var attributes = new List<AttributeSpec>();
         foreach (AttributeData attribute in type.GetAttributes())
-            if (KindOf(attribute, isMixer) is { } kind)
-                attributes.Add(AttributeSpec.Read(kind, attribute));
+            if (KindOf(attribute, roleOf) is { } kind)
+                attributes.Add(AttributeSpec.Read(kind, roleOf(kind)!.Value, attribute));
         return new Declaration(ReadType(type, hiddenNames), attributes.ToEquatableArray());
     }
 

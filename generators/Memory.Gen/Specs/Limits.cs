@@ -28,6 +28,9 @@ internal static class Limits
     public const int StepRank = 1 << 16;
     public const int EideticTokens = 1 << 16;
     public const int FadingStride = 1 << 16;
+    public const int RecallSlots = 1 << 20;
+    public const int BackpropSegments = 1 << 20;
+    public const int MemoryTokens = 1 << 16;
 
     /// <summary>A number that is required and positive: MEMGEN101 below one or not given, MEMGEN108 above the limit.</summary>
     /// <returns>Whether the value is good.</returns>

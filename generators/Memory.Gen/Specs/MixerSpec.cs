@@ -7,4 +7,7 @@ public abstract record MixerSpec(char Letter, int? FeedForward)
 {
     /// <summary>Everything that decides its parameters, numbers and state, in one line that never changes its form.</summary>
     public abstract string Canonical { get; }
+
+    /// <summary>The same mixer where the text it reads is cut into windows of so many tokens.</summary>
+    internal virtual MixerSpec Within(int window) => this;
 }

@@ -26,6 +26,9 @@ internal abstract class MixerEmitter
     /// <summary>Its sizes for one layer.</summary>
     public abstract Size Size { get; }
 
+    /// <summary>Whether its layers ask for a loss of their own, which they can do in a state alone.</summary>
+    public virtual bool AddsLoss => false;
+
     /// <summary>Writes its module, <c>nn.Module&lt;Tensor, LayerState?, Tensor&gt;</c> with features [B, T, D] in and out,
     /// whose last projection is the public field <c>output</c>.</summary>
     public abstract void WriteModule(CodeWriter writer, string module, string state);

@@ -11,7 +11,8 @@ namespace Memory.Gen.Generators.Writing;
 /// <param name="IsPublic">Whether the class around it reads it.</param>
 internal sealed record ModulePart(string Name, string Type, string Value, string? Axes = null, bool IsPublic = false)
 {
-    private bool IsParameter => Type == "Parameter";
+    /// <summary>Whether it is registered as a parameter.</summary>
+    public bool IsParameter => Type == "Parameter";
 
     /// <summary>A linear map.</summary>
     public static ModulePart Linear(string name, string from, string to, string axes, bool isPublic = false) =>
@@ -39,7 +40,8 @@ internal sealed record ModulePart(string Name, string Type, string Value, string
     public static void WriteRegistration(CodeWriter writer, IReadOnlyList<ModulePart> parts) => Registration.Write(
         writer, parts.Where(p => !p.IsParameter).Select(p => p.Name).ToArray(), parts.Where(p => p.IsParameter).Select(p => p.Name).ToArray());
 
-    private static IEnumerable<string> Fields(IReadOnlyList<ModulePart> parts)
+    /// <summary>The fields, one line for those that are alike.</summary>
+    public static IEnumerable<string> Fields(IReadOnlyList<ModulePart> parts)
     {
         string remark = "; to() puts a new parameter in its place";
         for (int i = 0, next; i < parts.Count; i = next)

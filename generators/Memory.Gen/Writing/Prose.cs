@@ -15,6 +15,9 @@ internal static class Prose
     /// <summary><c>1 layer</c>, <c>2 layers</c>.</summary>
     public static string Count(long number, string noun) => Count(number) + " " + noun + (number == 1 ? "" : "s");
 
+    /// <summary>The same with a plural of its own.</summary>
+    public static string Count(long number, string one, string many) => Count(number) + " " + (number == 1 ? one : many);
+
     /// <summary>A double as C# reads it back.</summary>
     public static string Literal(double number)
     {

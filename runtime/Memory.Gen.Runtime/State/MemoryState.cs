@@ -49,7 +49,7 @@ public abstract class MemoryState : IDisposable
     public ScalarType Dtype { get; }
 
     /// <summary><c>[B]</c> int64: tokens read by each row since its last reset. The state owns it.</summary>
-    public Tensor Positions
+    public virtual Tensor Positions
     {
         get
         {
@@ -79,10 +79,10 @@ public abstract class MemoryState : IDisposable
     }
 
     /// <summary>Tokens of the present call that <see cref="MarkPadding"/> named, <c>[B, T]</c>; null where it named none.</summary>
-    internal Tensor? Padding => padding;
+    internal virtual Tensor? Padding => padding;
 
     /// <summary><see cref="Positions"/> as numbers.</summary>
-    internal IReadOnlyList<long> RowPositions
+    internal virtual IReadOnlyList<long> RowPositions
     {
         get
         {
@@ -92,7 +92,10 @@ public abstract class MemoryState : IDisposable
         }
     }
 
-    internal bool InTransaction { get; private set; }
+    internal virtual bool InTransaction { get; private protected set; }
+
+    /// <summary>Tokens that the present call reads in every row.</summary>
+    internal long CallTokens { get; private set; }
 
     /// <summary>A state that has read nothing and that layers may write to at once, for a call that keeps none.</summary>
     /// <param name="x">The call's features, <c>[B, ...]</c>: rows, device and element type.</param>
@@ -112,6 +115,7 @@ public abstract class MemoryState : IDisposable
         if (padding is not null && !padding.shape.SequenceEqual([batch, tokens]))
             throw new ArgumentException($"The padding marked is [{string.Join(", ", padding.shape)}], but the call reads [{batch}, {tokens}] tokens.", nameof(tokens));
         InTransaction = true;
+        CallTokens = tokens;
         return new StateTransaction(this, tokens);
     }
 
@@ -237,11 +241,14 @@ public abstract class MemoryState : IDisposable
 
     internal static ScalarType MemoryDtype(ScalarType dtype) => dtype == ScalarType.Float64 ? dtype : ScalarType.Float32;
 
-    internal StateTensor Add(string name, long[] shape, ScalarType dtype, bool grows)
+    internal virtual StateTensor Add(string name, long[] shape, ScalarType dtype, bool grows) => Add(this, name, shape, dtype, grows);
+
+    // The reader is this state, or a part of it that counts positions of its own.
+    internal StateTensor Add(MemoryState reader, string name, long[] shape, ScalarType dtype, bool grows)
     {
         if (tensors.Exists(t => t.Name == name))
             throw new ArgumentException($"The state of {Model} already has a tensor '{name}'.", nameof(name));
-        var tensor = new StateTensor(this, name, shape, dtype, grows);
+        var tensor = new StateTensor(reader, name, shape, dtype, grows);
         tensors.Add(tensor);
         return tensor;
     }
@@ -274,7 +281,7 @@ public abstract class MemoryState : IDisposable
         InTransaction = false;
     }
 
-    internal void AddLoss(Tensor loss)
+    internal virtual void AddLoss(Tensor loss)
     {
         if (!InTransaction)
             throw new InvalidOperationException($"A loss can only be added to a state of {Model} between Begin and Commit; use the model's Prefill or Step.");
@@ -285,6 +292,31 @@ public abstract class MemoryState : IDisposable
         pendingLoss = sum;
     }
 
+    /// <summary>Takes over some rows of a state in the middle of its call, and goes on with that call; gradients flow.</summary>
+    /// <param name="other">A state of the same model.</param>
+    /// <param name="rows"><c>[N]</c> int64, N being this state's batch.</param>
+    internal void TakeRows(MemoryState other, Tensor rows)
+    {
+        for (int i = 0; i < tensors.Count; i++)
+            tensors[i].Set(other.tensors[i].Value.index_select(0, rows));
+        SetPositions(other.Positions.index_select(0, rows));
+        SetPadding(other.padding?.index_select(0, rows));
+        CallTokens = other.CallTokens;
+        InTransaction = true;
+    }
+
+    /// <summary>Writes what parts of this state hold after a call, each with the losses of its share of the rows.</summary>
+    /// <param name="parts">States that took rows of this one.</param>
+    /// <param name="places"><c>[B]</c> int64: where each row stands among the rows of the parts.</param>
+    internal void PutRows(IReadOnlyList<MemoryState> parts, Tensor places)
+    {
+        for (int i = 0; i < tensors.Count; i++)
+            tensors[i].Update(cat([.. parts.Select(part => part.tensors[i].Value)], 0).index_select(0, places));
+        foreach (MemoryState part in parts)
+            if (part.pendingLoss is { } loss)
+                AddLoss(loss * ((double)part.Batch / Batch));
+    }
+
     internal void SetPositions(Tensor next)
     {
         positions?.Dispose();
@@ -292,7 +324,7 @@ public abstract class MemoryState : IDisposable
         rowPositions = null;
     }
 
-    internal void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(disposed, this);
+    internal virtual void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(disposed, this);
 
     private void SetAuxiliaryLoss(Tensor? next)
     {

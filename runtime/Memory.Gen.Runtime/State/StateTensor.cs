@@ -111,6 +111,17 @@ public sealed class StateTensor : IStateSlot
     /// <param name="route">Null for the whole tensor as it is.</param>
     public IStateSlot At(Routing? route) => route is null ? this : new RoutedSlot(this, route);
 
+    /// <summary>Writes zeros, where they are not there already.</summary>
+    internal void Zero()
+    {
+        RequireTransaction();
+        if (committed is null && pending is null && pendingRows is null)
+            return;
+        Discard();
+        pending = zeros(initialShape, dtype: Dtype, device: owner.Device).DetachFromDisposeScope();
+        pendingIsPrivate = !is_grad_enabled();
+    }
+
     internal bool Fits(IReadOnlyList<long> shape)
     {
         if (shape.Count != initialShape.Length)

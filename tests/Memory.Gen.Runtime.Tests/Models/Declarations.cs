@@ -170,6 +170,51 @@ public sealed partial class SlidingBMojoModel;
 [BMojoMemory('b', Heads = 2, KeyValueHeads = 1, Window = 4, EideticTokens = 2, Score = BMojoScore.Random)]
 public sealed partial class HybridBMojoModel;
 
+// Segments of three tokens: within the seven of a gradient check the third one recalls two memories.
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
+[SlidingAttention(Heads = 2)]
+[HierarchicalMemory(SegmentTokens = 7, SensoryTokens = 2, RecallSlots = 4, RecallDim = 5)]
+public sealed partial class HierarchicalModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Pattern = "dw", FeedForward = 5)]
+[LinearMemory('d', Heads = 2)]
+[SlidingAttention('w', Heads = 2, Window = 3, RotaryBase = 0)]
+[HierarchicalMemory(SegmentTokens = 5, RecallSlots = 6, RecallScale = 0.2, SummaryFraction = 1, BackpropSegments = 2)]
+public sealed partial class HierarchicalHybridModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 1, FeedForward = 5)]
+[TitansMemory(TitansVariant.Context, Heads = 2, Window = 4, Block = 2, PersistentTokens = 1)]
+[HierarchicalMemory(SegmentTokens = 8, SensoryTokens = 3, RecallSlots = 1, RecallDim = 3)]
+public sealed partial class HierarchicalTitansModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
+[SlidingAttention(Heads = 2)]
+[HierarchicalMemory(SegmentTokens = 7, SensoryTokens = 2, Recall = false)]
+public sealed partial class FirstStageModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
+[SlidingAttention(Heads = 2, KeyValueHeads = 1)]
+[RecurrentMemory(SegmentTokens = 7, MemoryTokens = 2)]
+public sealed partial class RecurrentModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
+[LinearMemory(Heads = 2, Rule = MemoryRule.ScalarDecay)]
+[RecurrentMemory(SegmentTokens = 6, MemoryTokens = 1, WriteInit = WriteInit.Learned, BackpropSegments = 1)]
+public sealed partial class LearnedRecurrentModel;
+
+/// <summary>Its router is asked window by window, so that choices cannot be held; its tests are its own.</summary>
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 1, FeedForward = 5)]
+[MixtureOfMemories(Heads = 2, Memories = 3, TopK = 1, BalanceLoss = 0.1)]
+[HierarchicalMemory(SegmentTokens = 6, SensoryTokens = 1, RecallSlots = 5)]
+public sealed partial class HierarchicalMixtureModel;
+
+/// <summary>Within a segment no token is hidden from those before it; its tests are its own.</summary>
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
+[SlidingAttention(Heads = 2)]
+[HierarchicalMemory(SegmentTokens = 10, SensoryTokens = 2, RecallSlots = 4, RecallDim = 5, CausalRecall = false)]
+public sealed partial class PaperHierarchicalModel;
+
 [MemoryLayer(Dim = 6)]
 [LinearMemory(Heads = 2)]
 public sealed partial class GatedDeltaLayer;

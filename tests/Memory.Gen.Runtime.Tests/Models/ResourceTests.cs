@@ -44,6 +44,7 @@ public sealed class ResourceTests
         using var state = subject.NewState(1);
         using var token = input.select(1, 0);
         subject.Prefill(input, state).Dispose();
+        subject.Step(token, state).Dispose();
         long before = Settled();
         subject.Prefill(input, state).Dispose();
         subject.Step(token, state).Dispose();

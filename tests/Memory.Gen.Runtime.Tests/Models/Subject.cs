@@ -46,6 +46,14 @@ internal sealed class Subject : IDisposable
         [nameof(RingBMojoModel)] = (device, dtype) => new RingBMojoModel(device, dtype),
         [nameof(SlidingBMojoModel)] = (device, dtype) => new SlidingBMojoModel(device, dtype),
         [nameof(HybridBMojoModel)] = (device, dtype) => new HybridBMojoModel(device, dtype),
+        [nameof(HierarchicalModel)] = (device, dtype) => new HierarchicalModel(device, dtype),
+        [nameof(HierarchicalHybridModel)] = (device, dtype) => new HierarchicalHybridModel(device, dtype),
+        [nameof(HierarchicalTitansModel)] = (device, dtype) => new HierarchicalTitansModel(device, dtype),
+        [nameof(HierarchicalMixtureModel)] = (device, dtype) => new HierarchicalMixtureModel(device, dtype),
+        [nameof(FirstStageModel)] = (device, dtype) => new FirstStageModel(device, dtype),
+        [nameof(RecurrentModel)] = (device, dtype) => new RecurrentModel(device, dtype),
+        [nameof(LearnedRecurrentModel)] = (device, dtype) => new LearnedRecurrentModel(device, dtype),
+        [nameof(PaperHierarchicalModel)] = (device, dtype) => new PaperHierarchicalModel(device, dtype),
         [nameof(GatedDeltaLayer)] = (device, dtype) => new GatedDeltaLayer(device, dtype),
         [nameof(SelectiveLayer)] = (device, dtype) => new SelectiveLayer(device, dtype),
         [nameof(StateSpaceLayer)] = (device, dtype) => new StateSpaceLayer(device, dtype),
@@ -78,9 +86,9 @@ internal sealed class Subject : IDisposable
             parameter.copy_(Normal(parameter.shape) * 0.4 + (key.EndsWith("norm.weight", StringComparison.Ordinal) ? 1.0 : 0.0));
     }
 
-    public static TheoryData<string> All => [.. Makers.Keys.Where(n => n != nameof(HugeModel))];
+    public static TheoryData<string> All => [.. Makers.Keys.Where(IsLikeOthers)];
 
-    public static TheoryData<string> Models => [.. Makers.Keys.Where(n => n.EndsWith("Model", StringComparison.Ordinal) && n != nameof(HugeModel))];
+    public static TheoryData<string> Models => [.. Makers.Keys.Where(n => n.EndsWith("Model", StringComparison.Ordinal) && IsLikeOthers(n))];
 
     public nn.Module<Tensor, Tensor> Module { get; }
 
@@ -132,6 +140,8 @@ internal sealed class Subject : IDisposable
         Module.Dispose();
         random.Dispose();
     }
+
+    private static bool IsLikeOthers(string name) => name is not (nameof(HugeModel) or nameof(HierarchicalMixtureModel) or nameof(PaperHierarchicalModel));
 
     private long Width => Module is GatedDeltaLayer or MixtureLayer ? 6 : 8;
 }

@@ -125,6 +125,42 @@ public class EmittedFileTests
         nameof(BMojoRecencyLayer));
 
     [Fact]
+    public Task HierarchicalModel() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Model(
+            "[SlidingAttention(Heads = 8)] [HierarchicalMemory(SegmentTokens = 256, SensoryTokens = 32, RecallSlots = 300, RecallDim = 512)]",
+            "VocabSize = 32_000, Dim = 512, Layers = 8",
+            "BookLM")),
+        nameof(HierarchicalModel));
+
+    [Fact]
+    public Task HierarchicalModelWithEveryOption() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Model(
+            "[MixtureOfMemories('M', Heads = 4)] [SlidingAttention('A', Heads = 4, Window = 32)] "
+                + "[HierarchicalMemory(SegmentTokens = 66, RecallSlots = 8, RecallScale = 0.5, SummaryFraction = 0.25, CausalRecall = false, "
+                + "BackpropSegments = 3, LossScope = LossScope.LastNTokens, LossTokens = 16)]",
+            "VocabSize = 256, Dim = 64, Pattern = \"MA\", TiedEmbeddings = true",
+            "PaperLM")),
+        nameof(HierarchicalModelWithEveryOption));
+
+    [Fact]
+    public Task HierarchicalModelOfTheFirstStage() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Model(
+            "[SlidingAttention(Heads = 4)] [HierarchicalMemory(SegmentTokens = 64, SensoryTokens = 16, Recall = false)]", name: "FirstStageLM")),
+        nameof(HierarchicalModelOfTheFirstStage));
+
+    [Fact]
+    public Task RecurrentModel() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Model("[LinearMemory(Heads = 4)] [RecurrentMemory(SegmentTokens = 64, MemoryTokens = 4)]", name: "RelayLM")),
+        nameof(RecurrentModel));
+
+    [Fact]
+    public Task RecurrentModelWithLearnedWrites() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Model(
+            "[SlidingAttention(Heads = 4)] [RecurrentMemory(SegmentTokens = 64, MemoryTokens = 4, WriteInit = WriteInit.Learned, BackpropSegments = 2, LossScope = LossScope.LastSegment)]",
+            name: "RelayLM")),
+        nameof(RecurrentModelWithLearnedWrites));
+
+    [Fact]
     public Task DeclarationWithAMistake() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Model("[SlidingAttention(Heads = 7, Window = 0)]", name: "MistakenLM")),
         nameof(DeclarationWithAMistake));

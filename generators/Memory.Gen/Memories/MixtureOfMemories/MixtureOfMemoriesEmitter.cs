@@ -17,6 +17,8 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
 
     public override string StateName => memory.Rule + "MixtureState";
 
+    public override bool AddsLoss => spec.BalanceLoss > 0;
+
     public override string Phrase => MixtureOfMemoriesTexts.Phrase(spec);
 
     public override IEnumerable<string> Equations => MixtureOfMemoriesTexts.Equations(spec);

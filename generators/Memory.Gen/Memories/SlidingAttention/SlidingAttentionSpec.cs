@@ -22,6 +22,9 @@ public sealed record SlidingAttentionSpec(
         "sliding_attention heads={0} key_value_heads={1} window={2} rotary_base={3:R}",
         Heads, KeyValueHeads, Window?.ToString(CultureInfo.InvariantCulture) ?? "all", RotaryBase);
 
+    // The whole past is a window's at most; a state of that size does not grow.
+    internal override MixerSpec Within(int window) => Window is null && window > 0 ? this with { Window = window } : this;
+
     internal static SlidingAttentionSpec Read(AttributeSpec attribute, int dim)
     {
         int heads = attribute.Int("Heads");

@@ -1,0 +1,223 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using Memory.Gen.Generators.Writing;
+
+namespace Memory.Gen.Generators.Wrappers.Hierarchical;
+
+/// <summary>Writes a hierarchical memory around a stack.</summary>
+internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int dim) : WrapperEmitter(spec)
+{
+    private readonly RecallSpec? recall = spec.Recall;
+
+    private bool HasSensory => spec.SensoryTokens > 0;
+
+    private bool HasDefaultScale => recall is null || recall.Scale == 1 / Math.Sqrt(recall.Dim);
+
+    public override string StateName => "HierarchicalState";
+
+    public override string Phrase => "a hierarchical memory around the layers: segments of " + Prose.Count(spec.NewTokens, "new token")
+        + (HasSensory ? $", {Prose.Count(spec.SensoryTokens, "sensory token")} in front" : "")
+        + (recall is null
+            ? ", the memory of the segment before passed on directly"
+            : $", a recall over the last {Prose.Count(recall.Slots, "memory", "memories")} asked by a summary of {Prose.Count(spec.SummaryTokens, "token")}")
+        + $"; the backbone reads windows of {Prose.Count(spec.SegmentTokens)} rows, each from a fresh state and with positions from 0";
+
+    public override IEnumerable<string> Equations
+    {
+        get
+        {
+            string sensory = HasSensory ? $"last {spec.SensoryTokens} of x_{{n-1}} ; " : "";
+            if (recall is not null)
+            {
+                yield return "S_n = last row of backbone([T ; " + (recall.IsCausal ? $"last {spec.SummaryTokens} of x_{{n-1}}" : $"first {spec.SummaryTokens} of x_n") + " ; T])";
+                yield return $"P_n = softmax({(HasDefaultScale ? "" : Prose.Literal(recall.Scale) + " ")}(S_n W_q) (Mem W_k)^T{(HasDefaultScale ? " / sqrt(R)" : "")}) Mem,   Mem = [Mem_{{n-{recall.Slots}}} ; ... ; Mem_{{n-1}}],   P_0 learned";
+            }
+            else
+            {
+                yield return "P_n = Mem_{n-1},   P_0 learned";
+            }
+
+            yield return $"[. ; y_n ; Mem_n] = backbone([P_n ; {sensory}x_n ; P_n])";
+        }
+    }
+
+    public override string Source =>
+        "He, Cao, Qin, Prakriya, Sun, Cong: HMT: Hierarchical Memory Transformer for Efficient Long Context Language Processing (arXiv 2405.06067)."
+        + (recall is { IsCausal: true } ? "\nThere the summary is of the segment's own first tokens; here of the segment before, so that no token sees a later one." : "");
+
+    public override IEnumerable<string> Axes => recall is null ? ["S rows of a window"] : ["S rows of a window", "N memories", "R recall features"];
+
+    public override IReadOnlyList<ModulePart> Parts => recall is null
+        ? [ModulePart.Parameter("initial_memory", "Initialize.Normal([1, Dim], 0.02, device, dtype)", "P_0, [1, D]")]
+        :
+        [
+            ModulePart.Parameter("initial_memory", "Initialize.Normal([1, Dim], 0.02, device, dtype)", "P_0, [1, D]"),
+            ModulePart.Parameter("summary_prompt", "Initialize.Normal([1, Dim], 0.02, device, dtype)", "T, [1, D]"),
+            ModulePart.Linear("recall_query", "Dim", "RecallDim", "W_q, D -> R"),
+            ModulePart.Linear("recall_key", "Dim", "RecallDim", "W_k, D -> R"),
+        ];
+
+    public override IEnumerable<string> Members =>
+        SegmentWriter.Members.Concat(["Recall", "RecallDim", "RecallScale", "RecallSlots", "RecentTokens", "SensoryTokens", "Stretch", "Summary", "SummaryTokens"]);
+
+    public override IEnumerable<string> Constants
+    {
+        get
+        {
+            string sensory = HasSensory ? $", SensoryTokens = {spec.SensoryTokens}" : "";
+            yield return $"private const long SegmentTokens = {spec.SegmentTokens}, NewTokens = {spec.NewTokens}{sensory};";
+            if (recall is not null)
+                yield return $"private const long RecallSlots = {recall.Slots}, RecallDim = {recall.Dim}, SummaryTokens = {spec.SummaryTokens};";
+            if (recall is not null && !HasDefaultScale)
+                yield return $"private const double RecallScale = {Prose.Literal(recall.Scale)};";
+            if (spec.RecentTokens > 0)
+                yield return $"private const long RecentTokens = {spec.RecentTokens};  // of the text, kept for the next segment";
+            if (spec.BackpropSegments is { } depth)
+                yield return $"private const long Stretch = {depth + 1};  // segments that a gradient stays within";
+        }
+    }
+
+    public override Size Size => recall is null
+        ? new Size(dim, CacheElements: dim, Reach: null, CountElements: spec.RecentTokens)
+        : new Size(
+            2L * dim * (recall.Dim + 1), CacheElements: dim + ((long)recall.Slots * (dim + recall.Dim)), Reach: null, CountElements: spec.RecentTokens);
+
+    public override long RowsPerSegment => spec.SegmentTokens + (recall is null ? 0 : spec.SummaryTokens + 2);
+
+    public override long FlopsPerSegment => recall is null ? 0 : (4L * dim * recall.Dim) + (2L * recall.Slots * (dim + recall.Dim));
+
+    public override void WriteRead(CodeWriter writer, string head, bool addsLoss)
+    {
+        string? apart = HasSensory ? "those that begin their text stand apart, for they have no sensory tokens"
+            : recall is not null ? "those that begin their text stand apart, for they have nothing to recall" : null;
+        SegmentWriter.WriteCalls(writer, head, apart);
+        writer.Blank();
+        WriteSegment(writer, addsLoss);
+        if (recall is not null)
+        {
+            writer.Blank();
+            WriteRecall(writer);
+            writer.Blank();
+            WriteSummary(writer);
+        }
+
+        writer.Blank();
+        SegmentWriter.WriteBackbone(writer);
+    }
+
+    public override void WriteState(CodeWriter writer)
+    {
+        writer.Lines("// What is kept of the segments before, and for the rest of the present one.");
+        using CodeWriter.Scope type = writer.Block($"private sealed class {StateName} : LayerState");
+        string? recent = spec.RecentTokens > 0 ? "public readonly StateTensor Recent;  // [B, RecentTokens], the last ones of the text" : null;
+        if (recall is null)
+            writer.Lines("public readonly StateTensor Mem;  // [B, 1, D]; of no use in the first segment, which has P_0", recent, "");
+        else
+            writer.Lines(
+                "public readonly StateTensor Memories;  // [B, N, D], the newest last",
+                "public readonly StateTensor Keys;  // [B, N, R], Mem W_k as it was when the memory came; without gradients",
+                "public readonly StateTensor Prompt;  // [B, 1, D], P of the present segment",
+                recent,
+                "");
+        using (writer.Block($"public {StateName}(MemoryState owner, string prefix) : base(owner, prefix)"))
+            writer.Lines(
+                recall is null ? "Mem = Cache(\"memory\", 1, Dim);" : "Memories = Cache(\"memories\", RecallSlots, Dim);",
+                recall is null ? null : "Keys = Cache(\"keys\", RecallSlots, RecallDim);",
+                recall is null ? null : "Prompt = Cache(\"prompt\", 1, Dim);",
+                recent is null ? null : "Recent = Counts(\"recent\", RecentTokens);");
+    }
+
+    private void WriteSegment(CodeWriter writer, bool addsLoss)
+    {
+        string sensory = HasSensory ? "sensory tokens ; " : "";
+        writer.Lines($"// A segment, or the part of one that this call reads: its rows of [P ; {sensory}x ; P] through the backbone.");
+        using CodeWriter.Scope method = writer.Block("private Tensor ReadSegment(Tensor tokens, SegmentPart part, State state)");
+        writer.Lines(
+            "using var scope = torch.NewDisposeScope();",
+            $"var memory = ({StateName})state.Memory;",
+            HasSensory ? "long T = tokens.shape[1], front = part.IsFirst ? 1 : 1 + SensoryTokens;" : "long T = tokens.shape[1], front = 1;");
+        WritePrompt(writer);
+        writer.Lines(
+            "Tensor x = embedding.call(tokens);  // [B, T, D]",
+            "var rows = new global::System.Collections.Generic.List<Tensor>();");
+        if (HasSensory)
+        {
+            writer.Lines("if (part.Begins) rows.Add(P);");
+            writer.Lines("if (part.Begins && !part.IsFirst) rows.Add(embedding.call(memory.Recent.Value.narrow(1, RecentTokens - SensoryTokens, SensoryTokens)));");
+        }
+        else
+        {
+            writer.Lines("if (part.Begins) rows.Add(P);");
+        }
+
+        writer.Lines(
+            "rows.Add(x);",
+            "if (part.Ends) rows.Add(P);",
+            "state.Window.Enter(part, front, 1);",
+            $"Tensor h = Backbone(torch.cat(rows, 1), {(addsLoss ? "state.Layers" : "part.IsWhole ? null : state.Layers")});  // [B, S, D]",
+            spec.RecentTokens > 0 ? "memory.Recent.Update(torch.cat(new[] { memory.Recent.Value, tokens }, 1).narrow(1, T, RecentTokens));" : null);
+        using (writer.Block("if (part.Ends)"))
+        {
+            writer.Lines("Tensor mem = h.narrow(1, h.shape[1] - 1, 1);  // [B, 1, D]");
+            if (recall is null)
+                writer.Lines("memory.Mem.Update(mem);");
+            else
+                writer.Lines(
+                    "memory.Memories.Update(torch.cat(new[] { memory.Memories.Value, mem }, 1).narrow(1, 1, RecallSlots));  // the oldest falls out",
+                    "memory.Keys.Update(torch.cat(new[] { memory.Keys.Value, recall_key.call(mem).detach() }, 1).narrow(1, 1, RecallSlots));");
+            writer.Lines(addsLoss ? "state.Window.Forget();" : "if (!part.IsWhole) state.Window.Forget();");
+        }
+
+        writer.Lines("", "return h.narrow(1, part.Begins ? front : 0, T).MoveToOuterDisposeScope();  // [B, T, D]");
+    }
+
+    private void WritePrompt(CodeWriter writer)
+    {
+        bool cuts = spec.BackpropSegments is not null;
+        if (recall is null)
+        {
+            writer.Lines(
+                cuts ? "if (part.Begins) memory.Mem.Update(part.Cut(memory.Mem.Value, Stretch));" : null,
+                "Tensor P = part.ValueOr(memory.Mem.Value, initial_memory);  // [B, 1, D]");
+            return;
+        }
+
+        writer.Lines(
+            cuts ? "if (part.Begins) memory.Memories.Update(part.Cut(memory.Memories.Value, Stretch));" : null,
+            $"if (part.Begins) memory.Prompt.Update(Recall({(recall.IsCausal ? "" : "tokens, ")}part, memory));",
+            "Tensor P = memory.Prompt.Value;  // [B, 1, D]");
+    }
+
+    private void WriteRecall(CodeWriter writer)
+    {
+        writer.Lines(
+            "// P = softmax(S W_q (Mem W_k)^T) Mem over the memories of each row; P_0 where there are none yet. Where gradients are on, keys",
+            "// are made again, for W_k learns from all memories.");
+        using CodeWriter.Scope method = writer.Block($"private Tensor Recall({(recall!.IsCausal ? "" : "Tensor tokens, ")}SegmentPart part, {StateName} memory)");
+        writer.Lines(
+            "using var scope = torch.NewDisposeScope();",
+            "if (part.IsFirst)",
+            "    return initial_memory.unsqueeze(0).repeat(part.Segments.Count, 1, 1).MoveToOuterDisposeScope();  // [B, 1, D]",
+            "long N = part.Most(RecallSlots);",
+            "Tensor memories = memory.Memories.Value.narrow(1, RecallSlots - N, N);  // [B, N, D]",
+            "Tensor keys = torch.is_grad_enabled() ? recall_key.call(memories) : memory.Keys.Value.narrow(1, RecallSlots - N, N);  // [B, N, R]",
+            recall.IsCausal
+                ? "Tensor S = Summary(memory.Recent.Value.narrow(1, RecentTokens - SummaryTokens, SummaryTokens));  // [B, 1, D]"
+                : "Tensor S = Summary(tokens.narrow(1, 0, global::System.Math.Min(SummaryTokens, tokens.shape[1])));  // [B, 1, D]",
+            "Tensor scores = recall_query.call(S).matmul(keys.transpose(1, 2))" + (HasDefaultScale ? " / global::System.Math.Sqrt(RecallDim)" : " * RecallScale") + ";  // [B, 1, N]",
+            "Tensor a = NewestSoftmax.Apply(scores, part.Segments);  // [B, 1, N]",
+            "return a.matmul(memories).MoveToOuterDisposeScope();  // [B, 1, D]");
+    }
+
+    private static void WriteSummary(CodeWriter writer)
+    {
+        writer.Lines("// S: what the backbone makes of the last row of [T ; tokens ; T].");
+        using CodeWriter.Scope method = writer.Block("private Tensor Summary(Tensor tokens)");
+        writer.Lines(
+            "using var scope = torch.NewDisposeScope();",
+            "Tensor prompt = summary_prompt.unsqueeze(0).expand(tokens.shape[0], 1, Dim);  // [B, 1, D]",
+            "Tensor h = Backbone(torch.cat(new[] { prompt, embedding.call(tokens), prompt }, 1), null);",
+            "return h.narrow(1, tokens.shape[1] + 1, 1).MoveToOuterDisposeScope();  // [B, 1, D]");
+    }
+}

@@ -1,0 +1,91 @@
+using System.Collections.Generic;
+using System.Linq;
+using Memory.Gen.Generators.Writing;
+
+namespace Memory.Gen.Generators.Wrappers.Recurrent;
+
+/// <summary>Writes a recurrent memory around a stack.</summary>
+internal sealed class RecurrentMemoryEmitter(RecurrentMemorySpec spec, int dim) : WrapperEmitter(spec)
+{
+    private bool IsLearned => spec.WriteInit == WriteInit.Learned;
+
+    public override string StateName => "RecurrentState";
+
+    public override string Phrase => "a recurrent memory around the layers: segments of " + Prose.Count(spec.NewTokens, "new token")
+        + $" between {Prose.Count(spec.MemoryTokens, "memory row")} that are read and as many that are written"
+        + $"; the backbone reads windows of {Prose.Count(spec.SegmentTokens)} rows, each from a fresh state and with positions from 0";
+
+    public override IEnumerable<string> Equations =>
+    [
+        $"[. ; y_n ; M_n] = backbone([M_{{n-1}} ; x_n ; {(IsLearned ? "W" : "M_{n-1}")}]),   M_0{(IsLearned ? " and W" : "")} learned",
+    ];
+
+    public override string Source => "Bulatov, Kuratov, Burtsev: Recurrent Memory Transformer (arXiv 2207.06881)."
+        + (IsLearned ? "\nThere the written rows begin as M_{n-1}; here as learned ones." : "");
+
+    public override IEnumerable<string> Axes => ["S rows of a window", "M memory rows"];
+
+    public override IReadOnlyList<ModulePart> Parts =>
+    [
+        ModulePart.Parameter("initial_memory", "Initialize.Normal([MemoryTokens, Dim], 0.02, device, dtype)", "M_0, [M, D]"),
+        .. IsLearned ? [ModulePart.Parameter("write_memory", "Initialize.Normal([MemoryTokens, Dim], 0.02, device, dtype)", "W, [M, D]")] : System.Array.Empty<ModulePart>(),
+    ];
+
+    public override IEnumerable<string> Members => SegmentWriter.Members.Concat(["MemoryTokens", "Stretch"]);
+
+    public override IEnumerable<string> Constants
+    {
+        get
+        {
+            yield return $"private const long SegmentTokens = {spec.SegmentTokens}, NewTokens = {spec.NewTokens}, MemoryTokens = {spec.MemoryTokens};";
+            if (spec.BackpropSegments is { } depth)
+                yield return $"private const long Stretch = {depth + 1};  // segments that a gradient stays within";
+        }
+    }
+
+    public override Size Size => new((IsLearned ? 2L : 1L) * spec.MemoryTokens * dim, CacheElements: (long)spec.MemoryTokens * dim, Reach: null);
+
+    public override long RowsPerSegment => spec.SegmentTokens;
+
+    public override long FlopsPerSegment => 0;
+
+    public override void WriteRead(CodeWriter writer, string head, bool addsLoss)
+    {
+        SegmentWriter.WriteCalls(writer, head, null);
+        writer.Blank();
+        writer.Lines($"// A segment, or the part of one that this call reads: its rows of [M ; x ; {(IsLearned ? "W" : "M")}] through the backbone.");
+        using (writer.Block("private Tensor ReadSegment(Tensor tokens, SegmentPart part, State state)"))
+        {
+            writer.Lines(
+                "using var scope = torch.NewDisposeScope();",
+                $"var memory = ({StateName})state.Memory;",
+                "long B = tokens.shape[0], T = tokens.shape[1];",
+                spec.BackpropSegments is null ? null : "if (part.Begins) memory.M.Update(part.Cut(memory.M.Value, Stretch));",
+                "Tensor M = part.ValueOr(memory.M.Value, initial_memory);  // [B, M, D]",
+                "Tensor x = embedding.call(tokens);  // [B, T, D]",
+                "var rows = new global::System.Collections.Generic.List<Tensor>();",
+                "if (part.Begins) rows.Add(M);",
+                "rows.Add(x);",
+                IsLearned ? "if (part.Ends) rows.Add(write_memory.unsqueeze(0).expand(B, MemoryTokens, Dim));" : "if (part.Ends) rows.Add(M);",
+                "state.Window.Enter(part, MemoryTokens, MemoryTokens);",
+                $"Tensor h = Backbone(torch.cat(rows, 1), {(addsLoss ? "state.Layers" : "part.IsWhole ? null : state.Layers")});  // [B, S, D]");
+            using (writer.Block("if (part.Ends)"))
+                writer.Lines(
+                    "memory.M.Update(h.narrow(1, h.shape[1] - MemoryTokens, MemoryTokens));",
+                    addsLoss ? "state.Window.Forget();" : "if (!part.IsWhole) state.Window.Forget();");
+            writer.Lines("", "return h.narrow(1, part.Begins ? MemoryTokens : 0, T).MoveToOuterDisposeScope();  // [B, T, D]");
+        }
+
+        writer.Blank();
+        SegmentWriter.WriteBackbone(writer);
+    }
+
+    public override void WriteState(CodeWriter writer)
+    {
+        writer.Lines("// What the segment before has left to the present one.");
+        using CodeWriter.Scope type = writer.Block($"private sealed class {StateName} : LayerState");
+        writer.Lines("public readonly StateTensor M;  // [B, M, D]; of no use in the first segment, which has M_0", "");
+        using (writer.Block($"public {StateName}(MemoryState owner, string prefix) : base(owner, prefix)"))
+            writer.Lines("M = Cache(\"memory\", MemoryTokens, Dim);");
+    }
+}
