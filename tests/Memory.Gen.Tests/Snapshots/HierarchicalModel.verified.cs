@@ -59,11 +59,11 @@ using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
 partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryModel<BookLM.State>, global::Memory.Gen.Runtime.ISegmentedModel
 {
+    private const long VocabSize = 32000, Dim = 512;
+    private const int LayerCount = 8;
     private const long SegmentTokens = 256, NewTokens = 222, SensoryTokens = 32;
     private const long RecallSlots = 300, RecallDim = 512, SummaryTokens = 111;
     private const long RecentTokens = 111;  // of the text, kept for the next segment
-    private const long VocabSize = 32000, Dim = 512;
-    private const int LayerCount = 8;
     private const string DeclarationHash = "221df812c6fb3bd1";
 
     private readonly Embedding embedding;  // [VocabSize, D]
@@ -143,7 +143,7 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
     private Tensor ReadSegment(Tensor tokens, SegmentPart part, State state)
     {
         using var scope = torch.NewDisposeScope();
-        HierarchicalState memory = state.Memory;
+        var memory = (HierarchicalState)state.Memory;
         long T = tokens.shape[1], front = part.IsFirst ? 1 : 1 + SensoryTokens;
         if (part.Begins) memory.Prompt.Update(Recall(part, memory));
         Tensor P = memory.Prompt.Value;  // [B, 1, D]
@@ -407,7 +407,7 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
                 Layers[i] = new SlidingAttentionState(Window, "layers." + i);
         }
 
-        internal HierarchicalState Memory { get; }
+        internal LayerState Memory { get; }
 
         internal WindowState Window { get; }
 

@@ -54,10 +54,10 @@ using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
 partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryModel<FirstStageLM.State>, global::Memory.Gen.Runtime.ISegmentedModel
 {
-    private const long SegmentTokens = 64, NewTokens = 46, SensoryTokens = 16;
-    private const long RecentTokens = 16;  // of the text, kept for the next segment
     private const long VocabSize = 256, Dim = 64;
     private const int LayerCount = 2;
+    private const long SegmentTokens = 64, NewTokens = 46, SensoryTokens = 16;
+    private const long RecentTokens = 16;  // of the text, kept for the next segment
     private const string DeclarationHash = "3674885143e7c561";
 
     private readonly Embedding embedding;  // [VocabSize, D]
@@ -131,9 +131,9 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     private Tensor ReadSegment(Tensor tokens, SegmentPart part, State state)
     {
         using var scope = torch.NewDisposeScope();
-        HierarchicalState memory = state.Memory;
+        var memory = (HierarchicalState)state.Memory;
         long T = tokens.shape[1], front = part.IsFirst ? 1 : 1 + SensoryTokens;
-        Tensor P = part.ValueOr(memory.Memory.Value, initial_memory);  // [B, 1, D]
+        Tensor P = part.ValueOr(memory.Mem.Value, initial_memory);  // [B, 1, D]
         Tensor x = embedding.call(tokens);  // [B, T, D]
         var rows = new global::System.Collections.Generic.List<Tensor>();
         if (part.Begins) rows.Add(P);
@@ -146,7 +146,7 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         if (part.Ends)
         {
             Tensor mem = h.narrow(1, h.shape[1] - 1, 1);  // [B, 1, D]
-            memory.Memory.Update(mem);
+            memory.Mem.Update(mem);
             if (!part.IsWhole) state.Window.Forget();
         }
 
@@ -339,12 +339,12 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     // What is kept of the segments before, and for the rest of the present one.
     private sealed class HierarchicalState : LayerState
     {
-        public readonly StateTensor Memory;  // [B, 1, D], P of the present segment, then Mem
+        public readonly StateTensor Mem;     // [B, 1, D]; of no use in the first segment, which has P_0
         public readonly StateTensor Recent;  // [B, RecentTokens], the last ones of the text
 
         public HierarchicalState(MemoryState owner, string prefix) : base(owner, prefix)
         {
-            Memory = Cache("memory", 1, Dim);
+            Mem = Cache("memory", 1, Dim);
             Recent = Counts("recent", RecentTokens);
         }
     }
@@ -361,7 +361,7 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
                 Layers[i] = new SlidingAttentionState(Window, "layers." + i);
         }
 
-        internal HierarchicalState Memory { get; }
+        internal LayerState Memory { get; }
 
         internal WindowState Window { get; }
 

@@ -79,13 +79,13 @@ using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
 partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryModel<PaperLM.State>, global::Memory.Gen.Runtime.ISegmentedModel
 {
+    private const long VocabSize = 256, Dim = 64;
+    private const string Pattern = "MA";
+    private const int LayerCount = 2;
     private const long SegmentTokens = 66, NewTokens = 64;
     private const long RecallSlots = 8, RecallDim = 64, SummaryTokens = 16;
     private const double RecallScale = 0.5;
     private const long Stretch = 4;  // segments that a gradient stays within
-    private const long VocabSize = 256, Dim = 64;
-    private const string Pattern = "MA";
-    private const int LayerCount = 2;
     private const string DeclarationHash = "c06f23667cb3516f";
 
     private readonly Embedding embedding;  // [VocabSize, D]
@@ -167,7 +167,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     private Tensor ReadSegment(Tensor tokens, SegmentPart part, State state)
     {
         using var scope = torch.NewDisposeScope();
-        HierarchicalState memory = state.Memory;
+        var memory = (HierarchicalState)state.Memory;
         long T = tokens.shape[1], front = 1;
         if (part.Begins) memory.Memories.Update(part.Cut(memory.Memories.Value, Stretch));
         if (part.Begins) memory.Prompt.Update(Recall(tokens, part, memory));
@@ -569,7 +569,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
                 };
         }
 
-        internal HierarchicalState Memory { get; }
+        internal LayerState Memory { get; }
 
         internal WindowState Window { get; }
 

@@ -58,9 +58,9 @@ using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
 partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryModel<RelayLM.State>, global::Memory.Gen.Runtime.ISegmentedModel
 {
-    private const long SegmentTokens = 64, NewTokens = 56, MemoryTokens = 4;
     private const long VocabSize = 256, Dim = 64;
     private const int LayerCount = 2;
+    private const long SegmentTokens = 64, NewTokens = 56, MemoryTokens = 4;
     private const string DeclarationHash = "26a7ca68bd026da3";
 
     private readonly Embedding embedding;  // [VocabSize, D]
@@ -134,9 +134,9 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     private Tensor ReadSegment(Tensor tokens, SegmentPart part, State state)
     {
         using var scope = torch.NewDisposeScope();
-        RecurrentState memory = state.Memory;
+        var memory = (RecurrentState)state.Memory;
         long B = tokens.shape[0], T = tokens.shape[1];
-        Tensor M = part.ValueOr(memory.Memory.Value, initial_memory);                 // [B, M, D]
+        Tensor M = part.ValueOr(memory.M.Value, initial_memory);                      // [B, M, D]
         Tensor x = embedding.call(tokens);                                            // [B, T, D]
         var rows = new global::System.Collections.Generic.List<Tensor>();
         if (part.Begins) rows.Add(M);
@@ -146,7 +146,7 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         Tensor h = Backbone(torch.cat(rows, 1), part.IsWhole ? null : state.Layers);  // [B, S, D]
         if (part.Ends)
         {
-            memory.Memory.Update(h.narrow(1, h.shape[1] - MemoryTokens, MemoryTokens));
+            memory.M.Update(h.narrow(1, h.shape[1] - MemoryTokens, MemoryTokens));
             if (!part.IsWhole) state.Window.Forget();
         }
 
@@ -360,11 +360,11 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     // What the segment before has left to the present one.
     private sealed class RecurrentState : LayerState
     {
-        public readonly StateTensor Memory;  // [B, M, D]; of no use in the first segment, which has M_0
+        public readonly StateTensor M;  // [B, M, D]; of no use in the first segment, which has M_0
 
         public RecurrentState(MemoryState owner, string prefix) : base(owner, prefix)
         {
-            Memory = Cache("memory", MemoryTokens, Dim);
+            M = Cache("memory", MemoryTokens, Dim);
         }
     }
 
@@ -380,7 +380,7 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
                 Layers[i] = new GatedDeltaState(Window, "layers." + i);
         }
 
-        internal RecurrentState Memory { get; }
+        internal LayerState Memory { get; }
 
         internal WindowState Window { get; }
 
