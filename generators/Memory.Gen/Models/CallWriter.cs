@@ -81,7 +81,7 @@ internal static class CallWriter
         $"long global::Memory.Gen.Runtime.ISegmentedModel.LossTokens => {(wrapper.LossScope == LossScope.LastNTokens ? wrapper.LossTokens : 0)};");
 
     /// <summary>Writes the summary and the line that opens the class.</summary>
-    public static CodeWriter.Scope Open(CodeWriter writer, ModelSpec model, string sentence, string sizes)
+    public static CodeWriter.Scope Open(CodeWriter writer, ModelSpec model, string sentence, string sizes, string furtherContract = "")
     {
         string name = Specs.TypeSpec.Escape(model.Type.Name);
         writer.Lines(
@@ -91,6 +91,6 @@ internal static class CallWriter
             "/// </summary>",
             $"[global::System.CodeDom.Compiler.GeneratedCode(\"{SourceFile.Tool}\", \"{SourceFile.Version}\")]");
         return writer.Block($"partial class {name} : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemory{(model.IsModel ? "Model" : "Layer")}<{name}.State>"
-            + (model.Wrapper is null ? "" : ", global::Memory.Gen.Runtime.ISegmentedModel"));
+            + furtherContract);
     }
 }

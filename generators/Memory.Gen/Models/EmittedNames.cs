@@ -18,15 +18,14 @@ internal static class EmittedNames
         ["LayerCount", "Pattern", "VocabSize", "embedding", "head", "layers", "norm"];
 
     /// <summary>The names for a model or for a layer.</summary>
-    public static IEnumerable<string> Of(Declaration declaration)
-    {
-        IEnumerable<string> names = declaration.IsModel ? [.. Shared, .. ModelOnly] : Shared;
-        return declaration.Wrappers
-            .Select(w => WrapperKinds.Of(w.Spec.Kind) is var kind ? kind.Emitter(kind.Read(w.Spec, dim: 1), dim: 1) : null!)
-            .SelectMany(w => w.Parts.Select(p => p.Name).Concat(w.Members).Append(w.StateName))
-            .Concat(names)
-            .Distinct();
-    }
+    public static IEnumerable<string> Of(bool isModel) => isModel ? [.. Shared, .. ModelOnly] : Shared;
+
+    /// <summary>The names for a declaration, with those of a memory around its layers.</summary>
+    public static IEnumerable<string> Of(Declaration declaration) => declaration.Wrappers
+        .Select(w => WrapperKinds.Of(w.Spec.Kind) is var kind ? kind.Emitter(kind.Read(w.Spec, dim: 1), dim: 1) : null!)
+        .SelectMany(w => w.Parts.Select(p => p.Name).Concat(w.Members).Append(w.StateName))
+        .Concat(Of(declaration.IsModel))
+        .Distinct();
 
     /// <summary>The private types of a model beside those of its mixers; they get other names where these are taken.</summary>
     public static readonly string[] Nested = ["Layer", "FeedForward"];

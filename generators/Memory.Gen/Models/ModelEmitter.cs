@@ -48,7 +48,8 @@ internal static class ModelEmitter
 
     private static void WriteClass(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers, Size size, WrapperEmitter? wrapper)
     {
-        using CodeWriter.Scope type = CallWriter.Open(writer, model, ModelHeader.Sentence(model, mixers), ModelHeader.Sizes(size));
+        using CodeWriter.Scope type = CallWriter.Open(
+            writer, model, ModelHeader.Sentence(model, mixers), ModelHeader.Sizes(size), wrapper is null ? "" : ", global::Memory.Gen.Runtime.ISegmentedModel");
         writer.Lines(
             $"private const long VocabSize = {model.VocabSize}, Dim = {model.Dim};",
             mixers.Length > 1 ? $"private const string Pattern = \"{model.Pattern}\";" : null,
