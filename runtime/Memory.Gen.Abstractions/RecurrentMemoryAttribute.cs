@@ -11,7 +11,7 @@ namespace Memory.Gen;
 [AttributeUsage(AttributeTargets.Class, AllowMultiple = false, Inherited = false)]
 public sealed class RecurrentMemoryAttribute : SegmentMemoryAttribute
 {
-    /// <summary>Rows of the memory, 1 to 65,536. Required.</summary>
+    /// <summary>Rows of the memory, 0 to 65,536; 0: segments alone, what the memories are compared with. Required.</summary>
     public int MemoryTokens { get; set; }
 
     /// <summary>What the rows behind a segment hold before the backbone reads them. Absent: the memory itself.</summary>

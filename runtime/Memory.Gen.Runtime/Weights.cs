@@ -29,12 +29,22 @@ public static class Weights
     /// <param name="strict">Whether the names must be the same on both sides; shapes always must.</param>
     /// <returns>Names that only the module has, and names that only the file has; both empty when strict.</returns>
     /// <exception cref="MemoryFileException">It cannot be read, is damaged, or does not fit; the message lists the names.</exception>
-    public static (IReadOnlyList<string> Missing, IReadOnlyList<string> Unexpected) LoadWeights(this nn.Module module, string path, bool strict = true)
+    public static (IReadOnlyList<string> Missing, IReadOnlyList<string> Unexpected) LoadWeights(this nn.Module module, string path, bool strict = true) =>
+        Load(module, path, strict, []);
+
+    /// <summary>The same for a module that has grown since the weights were saved.</summary>
+    /// <param name="module">Any module; left as it was when the file does not fit or is damaged.</param>
+    /// <param name="path">A safetensors file.</param>
+    /// <param name="added">Names that the module has and the file lacks; all others must be the same on both sides.</param>
+    /// <exception cref="MemoryFileException">It cannot be read, is damaged, or does not fit; the message lists the names.</exception>
+    public static void LoadWeights(this nn.Module module, string path, IReadOnlyCollection<string> added) => Load(module, path, true, added);
+
+    private static (IReadOnlyList<string> Missing, IReadOnlyList<string> Unexpected) Load(nn.Module module, string path, bool strict, IReadOnlyCollection<string> added)
     {
         using var file = SafetensorsFile.Open(path);
         var targets = module.state_dict();
-        var missing = targets.Keys.Where(n => !file.Entries.ContainsKey(n)).Order(StringComparer.Ordinal).ToList();
-        var unexpected = file.Names.Where(n => !targets.ContainsKey(n)).Order(StringComparer.Ordinal).ToList();
+        var missing = targets.Keys.Where(n => !file.Entries.ContainsKey(n) && !added.Contains(n)).Order(StringComparer.Ordinal).ToList();
+        var unexpected = file.Names.Where(n => !targets.ContainsKey(n) || added.Contains(n)).Order(StringComparer.Ordinal).ToList();
         var shared = targets.Where(t => file.Entries.ContainsKey(t.Key)).ToList();
         var mismatched = shared.Where(t => !t.Value.shape.SequenceEqual(file.Entries[t.Key].Shape))
             .Select(t => $"{t.Key} is [{string.Join(", ", file.Entries[t.Key].Shape)}] and should be [{string.Join(", ", t.Value.shape)}]").ToList();

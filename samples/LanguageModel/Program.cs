@@ -10,6 +10,7 @@ var root = new RootCommand("Trains language models that are declared with attrib
     TrainCommand.Create(),
     GenerateCommand.Create(),
     EvaluateCommand.Create(),
+    InterleaveCommand.Create(),
     InfoCommand.Create(),
 };
 ParseResult parsed = root.Parse(args);

@@ -23,7 +23,7 @@ internal static class EmittedNames
     /// <summary>The names for a declaration, with those of a memory around its layers.</summary>
     public static IEnumerable<string> Of(Declaration declaration) => declaration.Wrappers
         .Select(w => WrapperKinds.Of(w.Spec.Kind) is var kind ? kind.Emitter(kind.Read(w.Spec, dim: 1), dim: 1) : null!)
-        .SelectMany(w => w.Parts.Select(p => p.Name).Concat(w.Members).Append(w.StateName))
+        .SelectMany(w => w.Parts.Select(p => p.Name).Concat(w.Members).Concat(w.StateName is { } state ? [state] : []))
         .Concat(Of(declaration.IsModel))
         .Distinct();
 

@@ -18,7 +18,7 @@ internal static class ModelEmitter
         return SourceFile.Write(
             model.Type,
             ModelHeader.Lines(model, mixers, size, wrapper),
-            wrapper is null ? nested : [.. nested, wrapper.StateName],
+            wrapper?.StateName is { } state ? [.. nested, state] : nested,
             writer => WriteClass(writer, model, mixers, size, wrapper));
     }
 
@@ -43,7 +43,7 @@ internal static class ModelEmitter
     private static Size Around(Size layers, WrapperEmitter wrapper)
     {
         decimal segment = ((decimal)layers.FlopsPerToken * wrapper.RowsPerSegment) + wrapper.FlopsPerSegment;
-        return (layers with { FlopsPerToken = (long)System.Math.Min(segment / wrapper.Shared.NewTokens, long.MaxValue / 4) }) + wrapper.Size;
+        return (layers with { FlopsPerToken = (long)System.Math.Min(segment / wrapper.Shared.NewTokens, long.MaxValue / 4), Reach = 0 }) + wrapper.Size;
     }
 
     private static void WriteClass(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers, Size size, WrapperEmitter? wrapper)
@@ -88,9 +88,12 @@ internal static class ModelEmitter
         }
 
         writer.Blank();
-        wrapper?.WriteState(writer);
-        if (wrapper is not null)
+        if (wrapper?.StateName is not null)
+        {
+            wrapper.WriteState(writer);
             writer.Blank();
+        }
+
         StateWriter.Write(writer, model, mixers, wrapper);
     }
 

@@ -20,14 +20,14 @@ internal static class StateWriter
         using (writer.Block($"internal State(long batch, Device device, ScalarType dtype) : base(nameof({name}), DeclarationHash, batch, device, dtype)"))
         {
             if (wrapper is not null)
-                writer.Lines($"Memory = new {wrapper.StateName}(this, \"memory\");", "Window = new WindowState(this);");
+                writer.Lines(wrapper.StateName is { } own ? $"Memory = new {own}(this, \"memory\");" : null, "Window = new WindowState(this);");
             WriteLayers(writer, model, mixers, wrapper is null ? "this" : "Window");
         }
 
         writer.Lines(
             "",
-            wrapper is null ? null : "internal LayerState Memory { get; }",
-            wrapper is null ? null : "",
+            wrapper?.StateName is null ? null : "internal LayerState Memory { get; }",
+            wrapper?.StateName is null ? null : "",
             wrapper is null ? null : "internal WindowState Window { get; }",
             wrapper is null ? null : "",
             model.IsModel ? "internal LayerState[] Layers { get; }" : "internal LayerState Layer { get; }",

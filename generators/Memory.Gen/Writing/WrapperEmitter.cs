@@ -9,8 +9,8 @@ internal abstract class WrapperEmitter(WrapperSpec spec)
     /// <summary>What every wrapper declares.</summary>
     public WrapperSpec Shared { get; } = spec;
 
-    /// <summary>Name of its state in the file.</summary>
-    public abstract string StateName { get; }
+    /// <summary>Name of its state in the file; null where it keeps nothing.</summary>
+    public abstract string? StateName { get; }
 
     /// <summary>What it is, in one phrase without a full stop.</summary>
     public abstract string Phrase { get; }

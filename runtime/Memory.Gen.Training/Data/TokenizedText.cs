@@ -87,6 +87,27 @@ public sealed class TokenizedText
         return new TokenizedText([.. Documents.Select(d => d[..(int)Math.Ceiling(share * d.Length)])], StartToken, [.. ByteLengths]);
     }
 
+    /// <summary>
+    /// Documents two by two as one, a stretch of each by turns; where one ends, the rest of the other follows. What a stretch goes on
+    /// from was read before another document's: a model has to keep both apart, and find the right one again.
+    /// </summary>
+    /// <param name="stretch">Tokens of a document at a time; 0 returns the text as it is.</param>
+    public TokenizedText Interleaved(int stretch)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(stretch);
+        return stretch == 0 ? this : new TokenizedText([.. Documents.Chunk(2).Select(pair => ByTurns(pair, stretch))], StartToken, [.. ByteLengths]);
+    }
+
+    private static int[] ByTurns(int[][] documents, int stretch)
+    {
+        var tokens = new List<int>();
+        for (int start = 0; documents.Any(d => d.Length > start); start += stretch)
+            foreach (int[] document in documents)
+                if (document.Length > start)
+                    tokens.AddRange(document.AsSpan(start, Math.Min(stretch, document.Length - start)));
+        return [.. tokens];
+    }
+
     /// <summary>A hash of all documents, their borders included, in hexadecimal: the same tokens have the same one.</summary>
     public string Fingerprint()
     {

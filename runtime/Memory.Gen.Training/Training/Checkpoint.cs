@@ -48,5 +48,10 @@ public sealed class Checkpoint
             throw new MemoryFileException(Path, $"was saved when {name} was declared otherwise; restore that declaration or train again.");
     }
 
+    /// <summary>Gives a model with a recall the weights of this checkpoint, which its declaration with <c>Recall = false</c> has saved.</summary>
+    /// <param name="model">A model with <c>[HierarchicalMemory]</c>.</param>
+    /// <exception cref="MemoryFileException">The checkpoint is of another model, or damaged.</exception>
+    public void LoadFirstStage(IMemoryModel model) => ((nn.Module)model).LoadFirstStage(File(Weights));
+
     internal string File(string name) => System.IO.Path.Combine(Path, name);
 }

@@ -50,9 +50,9 @@ public sealed class Trainer : IDisposable
         this.tokenizer = tokenizer;
         this.options = options;
         module = model as nn.Module ?? throw new ArgumentException($"{model.GetType().Name} is no torch module.", nameof(model));
-        text = TokenizedText.Encode(corpus.Training, tokenizer, BundledWindows * options.Window, options.SectionTokens);
+        text = TokenizedText.Encode(corpus.Training, tokenizer, BundledWindows * options.Window, options.SectionTokens).Interleaved(options.InterleaveTokens);
         fingerprint = new Lazy<string>(text.Fingerprint);
-        validation = TokenizedText.Encode(corpus.Validation, tokenizer).Excerpt(options.ValidationTokens);
+        validation = TokenizedText.Encode(corpus.Validation, tokenizer).Interleaved(options.InterleaveTokens).Excerpt(options.ValidationTokens);
         batches = DocumentBatches.ForTraining(text, options.Batch, options.Window, options.Seed);
         RequireVocabulary();
         optimization = new Optimization(module, options);
@@ -65,7 +65,7 @@ public sealed class Trainer : IDisposable
     /// <param name="corpus">The text that was trained on.</param>
     /// <param name="checkpoint">The checkpoint.</param>
     /// <param name="folder">Where further checkpoints go, or null for none.</param>
-    /// <param name="options">Other options, to train longer for instance; null keeps those of the run. Batch, window, section length and seed must stay.</param>
+    /// <param name="options">Other options, to train longer for instance; null keeps those of the run. Batch, window, section length, interleaving and seed must stay.</param>
     /// <exception cref="MemoryFileException">The checkpoint is of another model.</exception>
     /// <exception cref="TrainingException">The text is another one, or the options do not fit.</exception>
     public static Trainer Resume(IMemoryModel model, Corpus corpus, Checkpoint checkpoint, string? folder = null, TrainingOptions? options = null)
@@ -74,8 +74,9 @@ public sealed class Trainer : IDisposable
         var saved = checkpoint.Snapshot;
         options ??= saved.Options;
         var own = saved.Options;
-        if ((options.Batch, options.Window, options.SectionTokens, options.Seed) != (own.Batch, own.Window, own.SectionTokens, own.Seed))
-            throw new TrainingException($"A run is resumed with its own batch ({own.Batch}), window ({own.Window}), section length ({own.SectionTokens}) and seed ({own.Seed}).");
+        if ((options.Batch, options.Window, options.SectionTokens, options.InterleaveTokens, options.Seed)
+            != (own.Batch, own.Window, own.SectionTokens, own.InterleaveTokens, own.Seed))
+            throw new TrainingException($"A run is resumed with its own batch ({own.Batch}), window ({own.Window}), section length ({own.SectionTokens}), interleaving ({own.InterleaveTokens}) and seed ({own.Seed}).");
         var trainer = new Trainer(model, corpus, checkpoint.LoadTokenizer(), options, folder);
         try
         {
@@ -148,7 +149,8 @@ public sealed class Trainer : IDisposable
     private TrainingProgress TakeStep()
     {
         long started = Clock.GetTimestamp();
-        var batch = batches.Next()!;
+        var dealt = batches.Next()!;
+        var batch = CountedPredictions.Of(dealt, model, options.Window, text.ByteLengths);
         double learningRate = Schedule.LearningRate(options, options.Steps is { } steps
             ? (Step + 1) / (double)steps
             : (seconds + lastStep) / options.Duration!.Value.TotalSeconds);
@@ -158,7 +160,7 @@ public sealed class Trainer : IDisposable
             if (batch.Starts.Length > 0) state.Reset(batch.Starts);
             Tensor inputs = tensor(batch.Inputs, device: state.Device).view(options.Batch, options.Window);
             Tensor targets = tensor(batch.Targets, device: state.Device);
-            state.MarkPadding(targets.eq(DocumentBatches.Ignored).view(inputs.shape));
+            state.MarkPadding(tensor(dealt.Targets, device: state.Device).eq(DocumentBatches.Ignored).view(inputs.shape));
             Tensor logits = model.Prefill(inputs, state);
             Tensor mean = CrossEntropy.Apply(logits.view(targets.shape[0], -1), targets, DocumentBatches.Ignored);
             loss = mean.to(ScalarType.Float64).item<double>();

@@ -13,6 +13,9 @@ public sealed record TrainingOptions
     /// would spend a short run in a single long document. 0 reads documents whole.</summary>
     public int SectionTokens { get; init; } = 2048;
 
+    /// <summary>Two documents are read by turns, so many tokens of each at a time (<see cref="Data.TokenizedText.Interleaved"/>); 0: one after the other.</summary>
+    public int InterleaveTokens { get; init; }
+
     /// <summary>Optimizer steps, or null where <see cref="Duration"/> is given.</summary>
     public long? Steps { get; init; }
 
@@ -59,6 +62,7 @@ public sealed record TrainingOptions
         Require(Batch >= 1, "batch", Batch, "at least 1 row");
         Require(Window >= 1, "window", Window, "at least 1 token");
         Require(SectionTokens >= 0, "section length", SectionTokens, "0 (whole documents) or more tokens");
+        Require(InterleaveTokens >= 0, "interleaving", InterleaveTokens, "0 (none) or more tokens");
         if (Steps is null == Duration is null) throw new TrainingException("A run has either a number of steps or a duration; give one of the two.");
         Require(Steps is null or >= 1, "number of steps", Steps, "at least 1");
         Require(Duration is null || Duration > TimeSpan.Zero, "duration", Duration, "more than no time");

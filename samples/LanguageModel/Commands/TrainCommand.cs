@@ -35,12 +35,13 @@ internal static class TrainCommand
         var rate = new Option<double?>("--lr") { Description = $"largest learning rate; {TrainingChoices.DefaultLearningRate} unless told otherwise" };
         var seed = new Option<long>("--seed") { Description = "of the initial weights and the order of the text", DefaultValueFactory = _ => 1 };
         var output = new Option<string>("--out") { Description = "folder of the run", DefaultValueFactory = _ => DefaultFolder };
+        var firstStage = new Option<string?>("--first-stage") { Description = "folder of a run of hmt-first, whose weights and tokens hmt begins with" };
         var resume = new Option<bool>("--resume") { Description = "go on where the run in --out stopped" };
         var device = Shared.Device();
         var threads = Shared.Threads();
         var command = new Command("train", "Trains a model, three minutes on the .NET documentation unless told otherwise.")
         {
-            model, data, minutes, steps, dim, layers, heads, pattern, tokenizer, vocabulary, batch, length, rate, seed, output, resume, device, threads,
+            model, data, minutes, steps, dim, layers, heads, pattern, tokenizer, vocabulary, batch, length, rate, seed, output, firstStage, resume, device, threads,
         };
         command.SetAction(Failure.Guard(parsed =>
         {
@@ -52,22 +53,32 @@ internal static class TrainCommand
             var sizes = new Sizes(parsed.GetValue(vocabulary), parsed.GetValue(dim), parsed.GetValue(layers), parsed.GetValue(heads), parsed.GetValue(pattern));
             var place = Shared.DeviceOf(parsed.GetValue(device)!);
             if (parsed.GetValue(resume)) Resume(folder, choices, sizes, parsed.GetValue(data), place);
-            else Begin(folder, new TrainedModel(parsed.GetValue(model)!, choices.Fit(sizes)), choices, parsed.GetValue(data), place);
+            else Begin(folder, new TrainedModel(parsed.GetValue(model)!, choices.Fit(sizes)), choices, parsed.GetValue(data), parsed.GetValue(firstStage), place);
         }));
         return command;
     }
 
-    private static void Begin(string folder, TrainedModel trained, TrainingChoices choices, string? data, torch.Device device)
+    private static void Begin(string folder, TrainedModel trained, TrainingChoices choices, string? data, string? firstStage, torch.Device device)
     {
         // Before the text is read: a size that does not fit should not cost a minute.
         torch.random.manual_seed(choices.Seed);
         var (_, model) = DeclarationCompiler.Create(trained.Name, trained.Sizes, device);
         var options = choices.Options();
         var corpus = Shared.Text(data);
-        var tokenizer = choices.Tokenizer(corpus, Catalog.Vocabulary(trained.Name, trained.Sizes));
+        var tokenizer = firstStage is null
+            ? choices.Tokenizer(corpus, Catalog.Vocabulary(trained.Name, trained.Sizes))
+            : BeginAt(firstStage, model);
         trained.Save(folder);
         using var trainer = new Trainer(model, corpus, tokenizer, options, TrainedModel.CheckpointsOf(folder));
         Run(folder, trained, model, tokenizer, corpus, trainer);
+    }
+
+    // The weights of the first stage are of its tokens, so these are taken over too.
+    private static ITokenizer BeginAt(string firstStage, IMemoryModel model)
+    {
+        var checkpoint = new Checkpoints(TrainedModel.CheckpointsOf(firstStage)).LoadLatest(refused => Terminal.Say($"Left aside: {refused}"));
+        checkpoint.LoadFirstStage(model);
+        return checkpoint.LoadTokenizer();
     }
 
     private static void Resume(string folder, TrainingChoices choices, Sizes sizes, string? data, torch.Device device)

@@ -26,6 +26,11 @@ public static class Catalog
         ("titans", typeof(TitansLM)),
         ("mixture", typeof(MixtureLM)),
         ("bmojo", typeof(BMojoLM)),
+        ("hmt", typeof(HierarchicalLM)),
+        ("hmt-first", typeof(FirstStageLM)),
+        ("rmt", typeof(RecurrentLM)),
+        ("rmt-one", typeof(OneRowLM)),
+        ("segments", typeof(SegmentsLM)),
         ("sliding", typeof(SlidingLM)),
     ];
 
@@ -50,7 +55,7 @@ public static class Catalog
     {
         var attributes = type.GetCustomAttributesData()
             .Where(a => a.AttributeType.Namespace == typeof(MemoryModelAttribute).Namespace)
-            .Select(a => Write(a, a.AttributeType == typeof(MemoryModelAttribute) ? ModelArguments(a, sizes) : MixerArguments(a, sizes)));
+            .Select(a => Write(a, Arguments(a, sizes)));
         return $"""
             using Memory.Gen;
             namespace {type.Namespace};
@@ -58,6 +63,11 @@ public static class Catalog
             public sealed partial class {type.Name};
             """;
     }
+
+    private static Dictionary<string, string> Arguments(CustomAttributeData declared, Sizes sizes) =>
+        declared.AttributeType == typeof(MemoryModelAttribute) ? ModelArguments(declared, sizes)
+        : declared.AttributeType.IsAssignableTo(typeof(MixerAttribute)) ? MixerArguments(declared, sizes)
+        : [];
 
     private static Dictionary<string, string> ModelArguments(CustomAttributeData declared, Sizes sizes)
     {

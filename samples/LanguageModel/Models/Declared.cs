@@ -37,3 +37,35 @@ public sealed partial class BMojoLM;
 [MemoryModel(VocabSize = 2048, Dim = 192, Layers = 4)]
 [MixtureOfMemories(Heads = 3, Memories = 4, TopK = 2)]
 public sealed partial class MixtureLM;
+
+// Memories around the same four layers of attention, 64 new tokens a segment in each.
+
+/// <summary>HMT: every segment recalls from the memories of those before, and reads the last 16 tokens again.</summary>
+[MemoryModel(VocabSize = 2048, Dim = 192, Layers = 4)]
+[SlidingAttention(Heads = 3)]
+[HierarchicalMemory(SegmentTokens = 82, SensoryTokens = 16, RecallSlots = 64)]
+public sealed partial class HierarchicalLM;
+
+/// <summary>The first stage of HMT's training: the last memory is passed on, and nothing recalled.</summary>
+[MemoryModel(VocabSize = 2048, Dim = 192, Layers = 4)]
+[SlidingAttention(Heads = 3)]
+[HierarchicalMemory(SegmentTokens = 82, SensoryTokens = 16, Recall = false)]
+public sealed partial class FirstStageLM;
+
+/// <summary>RMT: four rows are passed on from segment to segment.</summary>
+[MemoryModel(VocabSize = 2048, Dim = 192, Layers = 4)]
+[SlidingAttention(Heads = 3)]
+[RecurrentMemory(SegmentTokens = 72, MemoryTokens = 4)]
+public sealed partial class RecurrentLM;
+
+/// <summary>RMT with one row, as many as an HMT segment leaves.</summary>
+[MemoryModel(VocabSize = 2048, Dim = 192, Layers = 4)]
+[SlidingAttention(Heads = 3)]
+[RecurrentMemory(SegmentTokens = 66, MemoryTokens = 1)]
+public sealed partial class OneRowLM;
+
+/// <summary>The segments alone: what the memories are compared with.</summary>
+[MemoryModel(VocabSize = 2048, Dim = 192, Layers = 4)]
+[SlidingAttention(Heads = 3)]
+[RecurrentMemory(SegmentTokens = 64, MemoryTokens = 0)]
+public sealed partial class SegmentsLM;

@@ -161,6 +161,11 @@ public class EmittedFileTests
         nameof(RecurrentModelWithLearnedWrites));
 
     [Fact]
+    public Task SegmentsAlone() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Model("[SlidingAttention(Heads = 4)] [RecurrentMemory(SegmentTokens = 64, MemoryTokens = 0)]", name: "SegmentsLM")),
+        nameof(SegmentsAlone));
+
+    [Fact]
     public Task DeclarationWithAMistake() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Model("[SlidingAttention(Heads = 7, Window = 0)]", name: "MistakenLM")),
         nameof(DeclarationWithAMistake));

@@ -14,7 +14,7 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
 
     private bool HasDefaultScale => recall is null || recall.Scale == 1 / Math.Sqrt(recall.Dim);
 
-    public override string StateName => "HierarchicalState";
+    public override string? StateName => "HierarchicalState";
 
     public override string Phrase => "a hierarchical memory around the layers: segments of " + Prose.Count(spec.NewTokens, "new token")
         + (HasSensory ? $", {Prose.Count(spec.SensoryTokens, "sensory token")} in front" : "")

@@ -9,23 +9,29 @@ internal sealed class RecurrentMemoryEmitter(RecurrentMemorySpec spec, int dim) 
 {
     private bool IsLearned => spec.WriteInit == WriteInit.Learned;
 
-    public override string StateName => "RecurrentState";
+    private bool HasMemory => spec.MemoryTokens > 0;
 
-    public override string Phrase => "a recurrent memory around the layers: segments of " + Prose.Count(spec.NewTokens, "new token")
+    public override string? StateName => HasMemory ? "RecurrentState" : null;
+
+    public override string Phrase => !HasMemory
+        ? $"segments of {Prose.Count(spec.NewTokens, "token")}, each read from a fresh state and with positions from 0; nothing is passed on"
+        : "a recurrent memory around the layers: segments of " + Prose.Count(spec.NewTokens, "new token")
         + $" between {Prose.Count(spec.MemoryTokens, "memory row")} that are read and as many that are written"
         + $"; the backbone reads windows of {Prose.Count(spec.SegmentTokens)} rows, each from a fresh state and with positions from 0";
 
     public override IEnumerable<string> Equations =>
     [
+        !HasMemory ? "y_n = backbone(x_n)" :
         $"[. ; y_n ; M_n] = backbone([M_{{n-1}} ; x_n ; {(IsLearned ? "W" : "M_{n-1}")}]),   M_0{(IsLearned ? " and W" : "")} learned",
     ];
 
-    public override string Source => "Bulatov, Kuratov, Burtsev: Recurrent Memory Transformer (arXiv 2207.06881)."
+    public override string Source => !HasMemory ? "What the memories of HMT (arXiv 2405.06067) and RMT (arXiv 2207.06881) are compared with."
+        : "Bulatov, Kuratov, Burtsev: Recurrent Memory Transformer (arXiv 2207.06881)."
         + (IsLearned ? "\nThere the written rows begin as M_{n-1}; here as learned ones." : "");
 
-    public override IEnumerable<string> Axes => ["S rows of a window", "M memory rows"];
+    public override IEnumerable<string> Axes => HasMemory ? ["S rows of a window", "M memory rows"] : ["S rows of a window"];
 
-    public override IReadOnlyList<ModulePart> Parts =>
+    public override IReadOnlyList<ModulePart> Parts => !HasMemory ? [] :
     [
         ModulePart.Parameter("initial_memory", "Initialize.Normal([MemoryTokens, Dim], 0.02, device, dtype)", "M_0, [M, D]"),
         .. IsLearned ? [ModulePart.Parameter("write_memory", "Initialize.Normal([MemoryTokens, Dim], 0.02, device, dtype)", "W, [M, D]")] : System.Array.Empty<ModulePart>(),
@@ -37,13 +43,13 @@ internal sealed class RecurrentMemoryEmitter(RecurrentMemorySpec spec, int dim) 
     {
         get
         {
-            yield return $"private const long SegmentTokens = {spec.SegmentTokens}, NewTokens = {spec.NewTokens}, MemoryTokens = {spec.MemoryTokens};";
+            yield return $"private const long SegmentTokens = {spec.SegmentTokens}, NewTokens = {spec.NewTokens}{(HasMemory ? $", MemoryTokens = {spec.MemoryTokens}" : "")};";
             if (spec.BackpropSegments is { } depth)
                 yield return $"private const long Stretch = {depth + 1};  // segments that a gradient stays within";
         }
     }
 
-    public override Size Size => new((IsLearned ? 2L : 1L) * spec.MemoryTokens * dim, CacheElements: (long)spec.MemoryTokens * dim, Reach: null);
+    public override Size Size => new((IsLearned ? 2L : 1L) * spec.MemoryTokens * dim, CacheElements: (long)spec.MemoryTokens * dim, Reach: HasMemory ? null : spec.NewTokens - 1);
 
     public override long RowsPerSegment => spec.SegmentTokens;
 
@@ -53,6 +59,28 @@ internal sealed class RecurrentMemoryEmitter(RecurrentMemorySpec spec, int dim) 
     {
         SegmentWriter.WriteCalls(writer, head, null);
         writer.Blank();
+        if (HasMemory)
+            WriteSegment(writer, addsLoss);
+        else
+            WriteBareSegment(writer, addsLoss);
+        writer.Blank();
+        SegmentWriter.WriteBackbone(writer);
+    }
+
+    private static void WriteBareSegment(CodeWriter writer, bool addsLoss)
+    {
+        writer.Lines("// A segment, or the part of one that this call reads.");
+        using CodeWriter.Scope method = writer.Block("private Tensor ReadSegment(Tensor tokens, SegmentPart part, State state)");
+        writer.Lines(
+            "using var scope = torch.NewDisposeScope();",
+            "state.Window.Enter(part, 0, 0);",
+            $"Tensor h = Backbone(embedding.call(tokens), {(addsLoss ? "state.Layers" : "part.IsWhole ? null : state.Layers")});  // [B, T, D]",
+            addsLoss ? "if (part.Ends) state.Window.Forget();" : "if (part.Ends && !part.IsWhole) state.Window.Forget();",
+            "return h.MoveToOuterDisposeScope();");
+    }
+
+    private void WriteSegment(CodeWriter writer, bool addsLoss)
+    {
         writer.Lines($"// A segment, or the part of one that this call reads: its rows of [M ; x ; {(IsLearned ? "W" : "M")}] through the backbone.");
         using (writer.Block("private Tensor ReadSegment(Tensor tokens, SegmentPart part, State state)"))
         {
@@ -75,9 +103,6 @@ internal sealed class RecurrentMemoryEmitter(RecurrentMemorySpec spec, int dim) 
                     addsLoss ? "state.Window.Forget();" : "if (!part.IsWhole) state.Window.Forget();");
             writer.Lines("", "return h.narrow(1, part.Begins ? MemoryTokens : 0, T).MoveToOuterDisposeScope();  // [B, T, D]");
         }
-
-        writer.Blank();
-        SegmentWriter.WriteBackbone(writer);
     }
 
     public override void WriteState(CodeWriter writer)

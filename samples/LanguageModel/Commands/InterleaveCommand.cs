@@ -1,0 +1,78 @@
+using System.CommandLine;
+using System.Text.Json;
+using LanguageModel.Models;
+using Memory.Gen.Runtime;
+using Memory.Gen.Training;
+using Memory.Gen.Training.Data;
+using Memory.Gen.Training.Metrics;
+using Memory.Gen.Training.Tokenizers;
+using Spectre.Console;
+using TorchSharp;
+
+namespace LanguageModel.Commands;
+
+/// <summary>
+/// What memories around a stack are for: two documents by turns. Models with the same backbone and segments learn the same text in the
+/// same number of steps, and are compared on held-out documents.
+/// </summary>
+internal static class InterleaveCommand
+{
+    private static readonly string[] Names = ["hmt", "rmt-one", "segments"];
+
+    private sealed record Row(string Name, long Parameters, long StateBytes, double Seconds, double BitsPerByte, IReadOnlyList<ContextBucket> ByContext);
+
+    public static Command Create()
+    {
+        var data = Shared.Data();
+        var stretch = new Option<int>("--stretch") { Description = "tokens of a document at a time", DefaultValueFactory = _ => 100 };
+        var steps = new Option<long>("--steps") { Description = "optimizer steps of each model", DefaultValueFactory = _ => 600 };
+        var length = new Option<int>("--length") { Description = "tokens of each text in a step", DefaultValueFactory = _ => 256 };
+        var seed = new Option<long>("--seed") { Description = "of the initial weights and the order of the text", DefaultValueFactory = _ => 1 };
+        var output = new Option<string>("--out") { Description = "folder for result.json", DefaultValueFactory = _ => "artifacts/interleave" };
+        var device = Shared.Device();
+        var threads = Shared.Threads();
+        var command = new Command("interleave", $"Compares {string.Join(", ", Names)} on two documents by turns.") { data, stretch, steps, length, seed, output, device, threads };
+        command.SetAction(Failure.Guard(parsed =>
+        {
+            Shared.UseThreads(parsed.GetValue(threads));
+            var options = new TrainingOptions
+            {
+                Steps = parsed.GetValue(steps), Window = parsed.GetValue(length), InterleaveTokens = parsed.GetValue(stretch), Seed = parsed.GetValue(seed),
+                LearningRate = TrainingChoices.DefaultLearningRate,
+            };
+            options.Check();
+            var place = Shared.DeviceOf(parsed.GetValue(device)!);
+            var corpus = Shared.Text(parsed.GetValue(data));
+            var tokenizer = BytePairTrainer.Train(corpus.Training.Select(d => d.Text), Catalog.Vocabulary(Names[0], new Sizes()));
+            var text = TokenizedText.Encode(corpus.Validation, tokenizer).Interleaved(options.InterleaveTokens);
+            Row[] rows = [.. Names.Select(name => Learn(name, corpus, tokenizer, text, options, place))];
+            Show(rows);
+            string folder = parsed.GetValue(output)!;
+            Directory.CreateDirectory(folder);
+            File.WriteAllText(Path.Combine(folder, "result.json"), JsonSerializer.Serialize(rows, new JsonSerializerOptions { WriteIndented = true }));
+            Terminal.Say($"Saved in {folder}: result.json.");
+        }));
+        return command;
+    }
+
+    private static Row Learn(string name, Corpus corpus, ITokenizer tokenizer, TokenizedText text, TrainingOptions options, torch.Device device)
+    {
+        torch.random.manual_seed(options.Seed);
+        var (module, model) = DeclarationCompiler.Create(name, new Sizes(), device);
+        using var owned = module;
+        using var trainer = new Trainer(model, corpus, tokenizer, options);
+        using var interruption = new Interruption();
+        Terminal.Progress($"Training {name}", report => trainer.Run(p => report(p.Fraction, $"{p.BitsPerByte:F2} bits per byte, {p.TokensPerSecond:N0} tokens/s"), interruption.Token));
+        if (trainer.Fraction < 1) throw new UserError($"Stopped while training {name}; nothing was saved.");
+        var evaluation = EvaluateCommand.Measure(model, text);
+        return new Row(name, model.Card.Parameters, model.Card.StateBytes(0, torch.ScalarType.Float32), trainer.Elapsed.TotalSeconds, evaluation.BitsPerByte, evaluation.ByContext);
+    }
+
+    private static void Show(Row[] rows)
+    {
+        var table = new Table().Title("Two held-out documents by turns").AddColumns("", "parameters", "state, bytes", "seconds", "bits per byte");
+        foreach (Row row in rows)
+            table.AddRow(row.Name, $"{row.Parameters:N0}", $"{row.StateBytes:N0}", $"{row.Seconds:F0}", $"{row.BitsPerByte:F3}");
+        AnsiConsole.Write(table);
+    }
+}
