@@ -55,7 +55,7 @@ public sealed record ModelSpec(
             dim,
             root.Bool("TiedEmbeddings", absent: false),
             declaration.Mixers.Select(m => MemoryKinds.Of(m.Spec.Kind).Read(m.Spec, dim) is var spec
-                ? new MixerUse(m.Spec.Kind, wrapper is null ? spec : spec.Within(wrapper.Spec.SegmentTokens), spec.FeedForward ?? feedForward) : null!).ToEquatableArray(),
+                ? new MixerUse(m.Spec.Kind, wrapper is null ? spec : spec.Within(System.Math.Min(wrapper.Spec.SegmentTokens, Limits.Window)), spec.FeedForward ?? feedForward) : null!).ToEquatableArray(),
             pattern,
             root.Has("Pattern") ? pattern.Length : root.Int("Layers", absent: declaration.IsModel ? 0 : 1),
             wrapper);

@@ -51,6 +51,8 @@ public class RandomDeclarationTests
             text.Append($"[MemoryLayer({Arguments(random, ("Dim", Numbers))})] ");
         for (int i = good ? 1 : random.Next(4); i > 0; i--)
             text.Append(random.Next(6) switch { 0 => Attention(random, good), 1 => Linear(random, good), 2 => Mixture(random, good), 3 => Selective(random, good), 4 => BMojo(random, good), _ => Titans(random, good) });
+        if (random.Next(3) == 0)
+            text.Append(Wrapper(random, good));
         string modifiers = good ? "internal sealed partial class " : Pick(random, ["partial class ", "class ", "partial record ", "static partial class ", "internal partial class "]);
         return text.Append(modifiers).Append(name).Append(random.Next(8) == 0 && !good ? "<T>;" : ";").ToString();
     }
@@ -105,6 +107,19 @@ public class RandomDeclarationTests
         string attention = variant == 0 ? "" : ", Window = 32" + Maybe("RotaryBase = 0") + (variant > 1 ? Maybe("Attention = TitansAttention.Segmented") : "") + (variant < 3 ? Maybe("Squash = TitansSquash.Memory") : "");
         return $"[TitansMemory((TitansVariant){variant}, Heads = {Pick(random, ["1", "4", "8"])}{attention}{network}{forgetting}{persistent}, Block = {Pick(random, ["1", "8", "32"])}"
             + $"{Maybe("Residual = true")}{Maybe("Reads = TitansRead.BlockStart")}{Maybe("AdaptiveStep = false")}{Maybe("Momentum = false")}{Maybe("MaxStep = 0.5")}{Maybe("ConvWidth = 0")}{Maybe("UnitLength = false")})] ";
+    }
+
+    private static string Wrapper(Random random, bool good)
+    {
+        string Maybe(string option) => random.Next(2) == 0 ? ", " + option : "";
+        if (good)
+            return random.Next(2) == 0
+                ? $"[HierarchicalMemory(SegmentTokens = {random.Next(100, 200)}{Maybe("SensoryTokens = 9")}{Maybe("BackpropSegments = 1")}{Maybe("LossScope = LossScope.LastSegment")}"
+                    + (random.Next(3) == 0 ? ", Recall = false" : Maybe("RecallSlots = 3") + Maybe("RecallDim = 7") + Maybe("RecallScale = 2") + Maybe("CausalRecall = false")) + ")] "
+                : $"[RecurrentMemory(SegmentTokens = {random.Next(100, 200)}, MemoryTokens = {random.Next(1, 5)}{Maybe("WriteInit = WriteInit.Learned")}{Maybe("BackpropSegments = 2")})] ";
+        return random.Next(2) == 0
+            ? $"[HierarchicalMemory({Arguments(random, ("SegmentTokens", Numbers), ("SensoryTokens", Numbers), ("Recall", ["false"]), ("RecallSlots", Numbers), ("RecallDim", Numbers), ("RecallScale", RealNumbers), ("SummaryFraction", RealNumbers), ("CausalRecall", ["false"]), ("BackpropSegments", Numbers), ("LossScope", [$"(LossScope)({random.Next(-1, 4)})"]), ("LossTokens", Numbers))})] "
+            : $"[RecurrentMemory({Arguments(random, ("SegmentTokens", Numbers), ("MemoryTokens", Numbers), ("WriteInit", [$"(WriteInit)({random.Next(-1, 3)})"]), ("BackpropSegments", Numbers), ("LossScope", [$"(LossScope)({random.Next(-1, 4)})"]), ("LossTokens", Numbers))})] ";
     }
 
     private static string Letter(Random random) => Pick(random, ["", "'A', ", "'B', ", "'a', ", "'1', ", "'\\0', "]);

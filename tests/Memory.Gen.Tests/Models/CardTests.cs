@@ -42,6 +42,11 @@ public class CardTests
     [InlineData("[BMojoMemory(Heads = 4, Window = 8, FadingTokens = 8, Fading = FadingState.GatedDelta)]", Model)]
     [InlineData("[BMojoMemory(Heads = 4, Window = 0, FadingTokens = 1, FadingOffset = 0)]", Model)]
     [InlineData("[BMojoMemory(Heads = 4, Window = 8, WindowMode = BMojoWindow.Blocked)]", Model)]
+    [InlineData("[SlidingAttention(Heads = 4)] [HierarchicalMemory(SegmentTokens = 20, SensoryTokens = 5, RecallSlots = 7, RecallDim = 9)]", Model)]
+    [InlineData("[LinearMemory(Heads = 3)] [HierarchicalMemory(SegmentTokens = 20, CausalRecall = false)]", Model + ", TiedEmbeddings = true")]
+    [InlineData("[SlidingAttention(Heads = 4)] [HierarchicalMemory(SegmentTokens = 20, SensoryTokens = 5, Recall = false)]", Model)]
+    [InlineData("[MixtureOfMemories(Heads = 3)] [RecurrentMemory(SegmentTokens = 20, MemoryTokens = 3, WriteInit = WriteInit.Learned)]", Model)]
+    [InlineData("[SlidingAttention(Heads = 4)] [RecurrentMemory(SegmentTokens = 20, MemoryTokens = 0)]", Model)]
     [InlineData("[SlidingAttention(Heads = 64, KeyValueHeads = 8)]", "VocabSize = 128_256, Dim = 8192, Layers = 80, FeedForward = 28_672")]
     [InlineData("[LinearMemory('D', Heads = 64, KeyDim = 128, ValueDim = 256)] [SlidingAttention('A', Heads = 64, Window = 4096)]", "VocabSize = 128_256, Dim = 8192, Pattern = \"DDDADDDADDDADDDADDDADDDA DDDADDDADDDADDDADDDADDDA\"")]
     public void ParametersAndStateBytesAreThoseOfTheModel(string mixers, string model)
@@ -89,6 +94,21 @@ public class CardTests
         MemoryCard card = built.AsModel().Card;
         Assert.Equal(3 * (mixerFlops + 2 * 3 * 48 * 128) + 2 * 48 * 96, card.FlopsPerToken);
         Assert.Equal((flopsPerTokenOfContext, receptiveField), (card.FlopsPerTokenOfContext, card.ReceptiveField));
+    }
+
+    // What the layers read for a segment: the window, and for a recall the summary and the two rows around it.
+    [Theory]
+    [InlineData("HierarchicalMemory(SegmentTokens = 20, SensoryTokens = 5, RecallSlots = 7, RecallDim = 9)", 20 + 7 + 2, 13, 2 * (2 * 48 * 9 + 7 * (9 + 48)), null)]
+    [InlineData("HierarchicalMemory(SegmentTokens = 20, Recall = false)", 20, 18, 0, null)]
+    [InlineData("RecurrentMemory(SegmentTokens = 20, MemoryTokens = 3)", 20, 14, 0, null)]
+    [InlineData("RecurrentMemory(SegmentTokens = 20, MemoryTokens = 0)", 20, 20, 0, 20L)]
+    public void AWrapperCostsTheRowsOfItsWindows(string wrapper, long rows, long newTokens, long own, long? receptiveField)
+    {
+        using nn.Module<Tensor, Tensor> built = BuiltModel.New(Declarations.Model($"[SlidingAttention(Heads = 4)] [{wrapper}]", Model), META, ScalarType.Float32);
+        MemoryCard card = built.AsModel().Card;
+        long layers = 3 * (2 * (4 * 48 * 48 + 2 * 48 * 20) + 2 * 3 * 48 * 128);
+        Assert.Equal((layers * rows + own) / newTokens + 2 * 48 * 96, card.FlopsPerToken);
+        Assert.Equal((0L, receptiveField), (card.FlopsPerTokenOfContext, card.ReceptiveField));
     }
 
     [Fact]

@@ -15,6 +15,7 @@ public class DeclarationHashTests
     [InlineData("[SelectiveStateSpace]", Model, "[SelectiveStateSpace(Expansion = 2, StateDim = 16, ConvWidth = 4, StepRank = 3)]", Model)]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay, StateSpace = true)]", Model, "[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay, StateSpace = true, Groups = 1, KeyDim = 128, ValueDim = 32)]", Model)]
     [InlineData("[MixtureOfMemories(Heads = 3)]", Model, "[MixtureOfMemories(Heads = 3, Memories = 4, TopK = 2, SharedMemory = true, BalanceLoss = 0)]", Model)]
+    [InlineData("[SlidingAttention(Heads = 3)] [HierarchicalMemory(SegmentTokens = 20)]", Model, "[SlidingAttention(Heads = 3, Window = 20)] [HierarchicalMemory(SegmentTokens = 20, RecallDim = 48, CausalRecall = true, BackpropSegments = 2, LossScope = LossScope.LastSegment)]", Model)]
     public void TheSameInOtherWords(string mixers, string model, string otherMixers, string otherModel) =>
         Assert.Equal(Hash(mixers, model), Hash(otherMixers, otherModel));
 
@@ -28,6 +29,16 @@ public class DeclarationHashTests
     [InlineData("[LinearMemory(Heads = 3)]", "VocabSize = 96, Dim = 48, Layers = 4")]
     public void SomethingElse(string mixers, string model) =>
         Assert.NotEqual(Hash("[LinearMemory(Heads = 3)]", Model), Hash(mixers, model));
+
+    [Theory]
+    [InlineData("SensoryTokens = 2")]
+    [InlineData("RecallSlots = 7")]
+    [InlineData("RecallScale = 1")]
+    [InlineData("CausalRecall = false")]
+    [InlineData("Recall = false")]
+    public void AnotherHierarchicalMemory(string option) => Assert.NotEqual(
+        Hash("[LinearMemory(Heads = 3)] [HierarchicalMemory(SegmentTokens = 20)]", Model),
+        Hash($"[LinearMemory(Heads = 3)] [HierarchicalMemory(SegmentTokens = 20, {option})]", Model));
 
     [Theory]
     [InlineData("Memories = 5")]
