@@ -135,5 +135,5 @@ public sealed record BMojoSpec(
 
     // An attribute as it would be written, so that the memory has its own defaults.
     private static AttributeSpec Written(string kind, params (string Name, object Value)[] arguments) =>
-        new(kind, arguments.Select(argument => new ArgumentSpec(argument.Name, argument.Value)).ToEquatableArray(), IsReadable: true);
+        new(kind, AttributeRole.Mixer, arguments.Select(argument => new ArgumentSpec(argument.Name, argument.Value)).ToEquatableArray(), IsReadable: true);
 }
