@@ -138,6 +138,7 @@ public sealed class StreamingTests : IDisposable
     [InlineData(nameof(TitansGateModel))]
     [InlineData(nameof(TitansContextModel))]
     [InlineData(nameof(MixtureModel))]
+    [InlineData(nameof(BMojoModel))]
     public void AnotherProcessGoesOnFromTheFilesInMidBlock(string name)
     {
         using var folder = new TemporaryFolder();

@@ -23,6 +23,29 @@ public sealed class InnovationTests : IDisposable
         scope.Dispose();
     }
 
+    /// <summary>The same token over and over is foreseen once the memory has settled; one that breaks in is not.</summary>
+    [Fact]
+    public void WhatIsForeseenIsNotStoredAndWhatBreaksInIs()
+    {
+        const int Settled = 40, Planted = 71, Tokens = 140;
+        using var layer = New();
+        using var quiet = no_grad();
+        Tensor same = Normal(8);
+        layer.get_parameter("mixer.fading.step_bias")!.fill_(4);  // long steps: it settles soon
+        var memory = new FadingOracle(FadingState.SelectiveScan, 2, name => layer.get_parameter("mixer.fading." + name));
+        Tensor y = same;
+        for (int t = 0; t < 200; t++)
+            y = memory.Step(same).Output;
+        layer.get_parameter("mixer.predictor.weight")!.copy_(same.unsqueeze(1) * y / y.square().sum());
+
+        Tensor x = same.unsqueeze(0).repeat(Tokens, 1);
+        Assert.All(Stored(layer, x), place => Assert.InRange(place, 0, Settled));
+        x[Planted].copy_(Normal(8));
+        long[] stored = Stored(layer, x);
+        Assert.Contains(Planted, stored);
+        Assert.All(stored, place => Assert.True(place <= Settled || (place >= Planted && place <= Planted + Settled), $"token {place} was foreseen and is stored"));
+    }
+
     [Fact]
     public void TheScaleOfWhatComesInDoesNotMatter()
     {
@@ -52,6 +75,22 @@ public sealed class InnovationTests : IDisposable
             differed |= !same;
         }
         Assert.True(differed);
+    }
+
+    [Theory]
+    [InlineData(nameof(ReadoutBMojo))]
+    [InlineData(nameof(ResidualBMojo))]
+    [InlineData(nameof(StateSpaceResidualBMojo))]
+    public void NothingAndVeryMuchStayFinite(string name)
+    {
+        using var layer = new BMojoCase(name);
+        foreach (double size in new[] { 0, 1e-42, 1e6 })
+        {
+            Tensor x = (layer.Normal(1, 30, 8) * size).requires_grad_();
+            Tensor y = layer.Layer.call(x);
+            Assert.True(y.isfinite().all().item<bool>(), $"outputs at size {size}");
+            Assert.True(autograd.grad([y.sum()], [x])[0].isfinite().all().item<bool>(), $"gradients at size {size}");
+        }
     }
 
     [Fact]
@@ -107,6 +146,13 @@ public sealed class InnovationTests : IDisposable
     }
 
     private Tensor Normal(params long[] shape) => randn(shape, dtype: Wide, generator: random);
+
+    private static long[] Stored(PredictingBMojo layer, Tensor x)
+    {
+        using PredictingBMojo.State state = layer.NewState(1);
+        layer.Prefill(x.unsqueeze(0), state);
+        return Places(state);
+    }
 
     private static long[] Places(MemoryState state) =>
         [.. state.Tensors.Single(tensor => tensor.Name == "mixer.eidetic_places").Value.data<long>().ToArray().Where(place => place > 0).Select(place => place - 1)];
