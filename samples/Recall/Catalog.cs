@@ -32,6 +32,15 @@ internal static class Catalog
         new("titans", () => new TitansLM(), "#c2456b"),
         new("titans-gate", () => new TitansGateLM(), "#1f9aa3") { MemoryOff = MemoryUse.Exchanged },
         new("titans-gate-wide", () => new TitansGateWideLM(), "#0b5c66") { MemoryOff = MemoryUse.Exchanged },
+        new("bmojo", () => new BMojoLM(), "#3b6fb6"),
+        new("bmojo-8", () => new BMojoOf8LM(), "#7aa0d4"),
+        new("bmojo-32", () => new BMojoOf32LM(), "#1d3f73"),
+        new("bmojo-residual", () => new BMojoResidualLM(), "#1f9aa3"),
+        new("bmojo-random", () => new BMojoRandomLM(), "#c4722b"),
+        new("bmojo-recency", () => new BMojoRecencyLM(), "#b59b1f"),
+        new("bmojo-f", () => new BMojoFadingLM(), "#8a4fa3"),
+        new("selective", () => new SelectiveLM(), "#3d8f5f"),
+        new("sliding-equal", () => new SlidingOfEqualSizeLM(), "#7b8794") { MemoryOff = null },
     ];
 
     public static Contestant Find(string name) => Models.First(model => model.Name == name);

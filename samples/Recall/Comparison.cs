@@ -28,8 +28,11 @@ internal sealed record Plan
     public int? MostSteps { get; init; }
 }
 
-/// <summary>The answers to one examination: for each test the share of right ones, and the same without memory (null where there is none).</summary>
-internal sealed record Marks(IReadOnlyList<double> Accuracy, IReadOnlyList<double>? MemoryOff);
+/// <summary>The answers to one examination.</summary>
+/// <param name="Accuracy">For each test the share of right ones.</param>
+/// <param name="MemoryOff">The same without memory; null where there is none.</param>
+/// <param name="SlotPrecision">For each test the share of eidetic slots that hold no filler when the questions come; null where there are no slots.</param>
+internal sealed record Marks(IReadOnlyList<double> Accuracy, IReadOnlyList<double>? MemoryOff, IReadOnlyList<double>? SlotPrecision);
 
 /// <summary>One training and what was measured after it.</summary>
 /// <param name="Seed">Of the initial weights and the sequences.</param>
@@ -77,7 +80,9 @@ internal static class Comparison
 
     private static Marks Examine(IMemoryModel model, Contestant contestant, Examination examination, Plan plan)
     {
-        return new Marks(Answer(MemoryUse.Kept), contestant.MemoryOff is { } off ? Answer(off) : null);
+        double?[] precision = [.. examination.Tests.Select(test => SlotContents.Precision(model, test))];
+        return new Marks(
+            Answer(MemoryUse.Kept), contestant.MemoryOff is { } off ? Answer(off) : null, precision.Contains(null) ? null : [.. precision.Select(share => share!.Value)]);
 
         IReadOnlyList<double> Answer(MemoryUse memory) =>
             [.. examination.Tests.Select(test => RecallEvaluation.Measure(model, test, RecallSet.Test, Math.Clamp(plan.TestTokens / test.Length, 2, plan.TestRows), memory).Accuracy)];

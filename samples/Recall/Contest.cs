@@ -23,6 +23,9 @@ internal sealed record Contest(string Name, IReadOnlyList<RecallTask> Training, 
     /// <summary>Most steps in the quick form; 0 leaves the task out of it.</summary>
     public int QuickSteps { get; init; } = 150;
 
+    /// <summary>Whether it is run only when it is asked for by name: half an hour of its own.</summary>
+    public bool OnlyByName { get; init; }
+
     /// <summary>Whether slow models take part in the quick form too.</summary>
     public bool QuickWithSlow { get; init; }
 
@@ -52,6 +55,11 @@ internal static class Contests
                 Each([8, 16, 24, 32], pairs => new AssociativeRecall { KeyValuePairs = pairs, Length = 128 }), task => $"{task.Pairs}")],
             ["gated-delta", "mixture-equal"])
         { Steps = 600, QuickSteps = 0 },
+        new("eidetic", [Scattered(8)],
+            [new("eidetic", "Associative recall of pairs among fillers, states of equal size (8 pairs in training)", "key-value pairs among 64 fillers",
+                Each([4, 8, 12], Scattered), task => $"{task.Pairs}")],
+            ["bmojo", "bmojo-8", "bmojo-32", "bmojo-residual", "bmojo-random", "bmojo-recency", "bmojo-f", "selective", "sliding-equal"])
+        { QuickSteps = 0, OnlyByName = true },
         new("forgetting", [new ForgettingRecall()],
             [new("forgetting", "Recall of the last value of 6 keys (3 rounds in training)", "rounds that give every key a new value",
                 Each([1, 2, 3, 4], rounds => new ForgettingRecall { Rounds = rounds }), task => $"{((ForgettingRecall)task).Rounds}")],
@@ -77,6 +85,8 @@ internal static class Contests
             ["sliding-wide", .. Memories, "mixture", "titans-gate-wide"])
         { Steps = 400 },
     ];
+
+    private static AssociativeRecall Scattered(int pairs) => new() { KeyValuePairs = pairs, Spread = 64, Lead = 8, Length = 128 };
 
     private static IReadOnlyList<RecallTask> Each(int[] values, Func<int, RecallTask> task) => [.. values.Select(task)];
 }

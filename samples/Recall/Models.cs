@@ -58,3 +58,60 @@ public sealed partial class TitansGateLM;
 [MemoryModel(VocabSize = 256, Dim = 64, Layers = 2, FeedForward = 0)]
 [TitansMemory(TitansVariant.Gate, Heads = 1, Window = 32)]
 public sealed partial class TitansGateWideLM;
+
+// Equal bytes of state: window, fading tokens and slots of B'MOJO, and the same bytes in other hands. The first layer is the same for all, a state space of one
+// state a channel: its convolution joins a token with those before it, which an attention would need hundreds of steps more to learn.
+
+/// <summary>B'MOJO: a window of 4 to 8 tokens, the state space behind it, and 16 slots for what it did not foresee.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Pattern = "sm", FeedForward = 0)]
+[SelectiveStateSpace('s', StateDim = 1)]
+[BMojoMemory('m', Heads = 2, Window = 4, EideticTokens = 16, FadingTokens = 4)]
+public sealed partial class BMojoLM;
+
+/// <summary>The same with 8 slots.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Pattern = "sm", FeedForward = 0)]
+[SelectiveStateSpace('s', StateDim = 1)]
+[BMojoMemory('m', Heads = 2, Window = 4, EideticTokens = 8, FadingTokens = 4)]
+public sealed partial class BMojoOf8LM;
+
+/// <summary>The same with 32 slots.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Pattern = "sm", FeedForward = 0)]
+[SelectiveStateSpace('s', StateDim = 1)]
+[BMojoMemory('m', Heads = 2, Window = 4, EideticTokens = 32, FadingTokens = 4)]
+public sealed partial class BMojoOf32LM;
+
+/// <summary>Slots for what the state space recalled wrongly.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Pattern = "sm", FeedForward = 0)]
+[SelectiveStateSpace('s', StateDim = 1)]
+[BMojoMemory('m', Heads = 2, Window = 4, EideticTokens = 16, FadingTokens = 4, Score = BMojoScore.DeltaResidual)]
+public sealed partial class BMojoResidualLM;
+
+/// <summary>Slots for tokens taken at random.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Pattern = "sm", FeedForward = 0)]
+[SelectiveStateSpace('s', StateDim = 1)]
+[BMojoMemory('m', Heads = 2, Window = 4, EideticTokens = 16, FadingTokens = 4, Score = BMojoScore.Random)]
+public sealed partial class BMojoRandomLM;
+
+/// <summary>Slots for the last tokens before the window.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Pattern = "sm", FeedForward = 0)]
+[SelectiveStateSpace('s', StateDim = 1)]
+[BMojoMemory('m', Heads = 2, Window = 4, EideticTokens = 16, FadingTokens = 4, Score = BMojoScore.Recency)]
+public sealed partial class BMojoRecencyLM;
+
+/// <summary>B'MOJO without slots, its bytes in a longer window and more fading tokens.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Pattern = "sm", FeedForward = 0)]
+[SelectiveStateSpace('s', StateDim = 1)]
+[BMojoMemory('m', Heads = 2, Window = 12, FadingTokens = 12)]
+public sealed partial class BMojoFadingLM;
+
+/// <summary>The state space alone, its bytes in more states a channel.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Pattern = "sm", FeedForward = 0)]
+[SelectiveStateSpace('s', StateDim = 1)]
+[SelectiveStateSpace('m', StateDim = 48)]
+public sealed partial class SelectiveLM;
+
+/// <summary>Attention over a window of as many bytes.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Pattern = "sm", FeedForward = 0)]
+[SelectiveStateSpace('s', StateDim = 1)]
+[SlidingAttention('m', Heads = 2, Window = 56)]
+public sealed partial class SlidingOfEqualSizeLM;

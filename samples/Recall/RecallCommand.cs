@@ -11,7 +11,7 @@ internal static class RecallCommand
     public static RootCommand Create()
     {
         var quick = new Option<bool>("--quick") { Description = "a few minutes: one seed, fewer steps, shorter tests, slow models on the first task only" };
-        var task = new Option<string?>("--task") { Description = $"one of {Names(Contests.All.Select(c => c.Name))}; without it, all" };
+        var task = new Option<string?>("--task") { Description = $"one of {Names(Contests.All.Select(c => c.Name))}; without it, all but {Names(Contests.All.Where(c => c.OnlyByName).Select(c => c.Name))}" };
         var model = new Option<string?>("--model") { Description = $"one of {Names(Catalog.Models.Select(m => m.Name))}; without it, all" };
         var seeds = new Option<int?>("--seeds") { Description = $"trainings of every model on every task; {Seeds} unless told otherwise, 1 with --quick" };
         var output = new Option<string>("--out") { Description = "folder of tables and charts", DefaultValueFactory = _ => "artifacts/recall" };
@@ -33,7 +33,7 @@ internal static class RecallCommand
         if (task is not null && !Contests.All.Any(c => c.Name == task)) throw new UserError($"There is no task '{task}'. Choose one of: {Names(Contests.All.Select(c => c.Name))}.");
         if (model is not null && !Catalog.Models.Any(m => m.Name == model)) throw new UserError($"There is no model '{model}'. Choose one of: {Names(Catalog.Models.Select(m => m.Name))}.");
         if (seeds is < 1) throw new UserError($"--seeds is {seeds}; it must be at least 1.");
-        var contests = Contests.All.Where(c => task is null ? !quick || c.QuickSteps > 0 : c.Name == task)
+        var contests = Contests.All.Where(c => task is null ? !c.OnlyByName && (!quick || c.QuickSteps > 0) : c.Name == task)
             .Select(c => c with { Models = [.. c.Models.Where(m => TakesPart(c, m))], Steps = quick && c.QuickSteps > 0 ? c.QuickSteps : c.Steps })
             .Where(c => c.Models.Count > 0).ToList();
         if (contests.Count == 0) throw new UserError($"The model '{model}' does not take part in '{task}'. Leave one of the two out.");

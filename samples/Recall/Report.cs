@@ -21,11 +21,12 @@ namespace Recall;
 /// <param name="AccuracyMax">The best of them.</param>
 /// <param name="MemoryOffAccuracy">The mean with the memory cleared before the questions.</param>
 /// <param name="Chance">The share that guessing reaches.</param>
+/// <param name="SlotPrecision">The share of eidetic slots that hold no filler when the questions come, mean.</param>
 /// <param name="Steps">Steps of a training, mean.</param>
 /// <param name="Seconds">Seconds of a training, mean.</param>
 internal sealed record Row(
     string Task, string Model, int Length, int? Pairs, double? Depth, long Parameters, long StateBytes, int Seeds,
-    double AccuracyMean, double AccuracyMin, double AccuracyMax, double? MemoryOffAccuracy, double Chance, double Steps, double Seconds);
+    double AccuracyMean, double AccuracyMin, double AccuracyMax, double? MemoryOffAccuracy, double Chance, double? SlotPrecision, double Steps, double Seconds);
 
 /// <summary>What a person looks at: tables, charts, and everything also as JSON.</summary>
 internal static class Report
@@ -42,22 +43,24 @@ internal static class Report
             contest.Examinations[examination].Name, standing.Contestant.Name, test.Task.Length, test.Task.Pairs, (test.Task as NeedleInHaystack)?.Depth,
             standing.Card.Parameters, standing.Card.StateBytes(test.Task.Length, ScalarType.Float32), standing.Runs.Count,
             accuracies.Average(), accuracies.Min(), accuracies.Max(), marks.Average(each => each.MemoryOff?[test.Index]), test.Task.Chance,
-            standing.Runs.Average(run => run.Training.Steps), standing.Runs.Average(run => run.Training.Seconds));
+            marks.Average(each => each.SlotPrecision?[test.Index]), standing.Runs.Average(run => run.Training.Steps), standing.Runs.Average(run => run.Training.Seconds));
 
     /// <summary>A table on the console; accuracies with their range over the seeds.</summary>
     public static void Show(Examination examination, IReadOnlyList<Row> rows)
     {
         var table = new Table().Title(Markup.Escape($"{examination.Title}: right answers by {examination.Axis}")).AddColumns("model", "parameters", "state bytes");
         foreach (var test in examination.Tests) table.AddColumn(new TableColumn(examination.Place(test)).RightAligned());
-        table.AddColumns("memory off", "steps", "seconds");
+        bool hasSlots = rows.Any(row => row.SlotPrecision is not null);
+        table.AddColumns([.. hasSlots ? new[] { "memory off", "slots" } : ["memory off"], "steps", "seconds"]);
         foreach (var model in rows.GroupBy(row => row.Model))
         {
             var first = model.First();
             string[] accuracies = [.. model.Select(row => row.Seeds == 1 ? $"{row.AccuracyMean:F3}" : $"{row.AccuracyMean:F3} ({row.AccuracyMin:F2}-{row.AccuracyMax:F2})")];
             string off = model.Max(row => row.MemoryOffAccuracy) is { } most ? $"{most:F3}" : "";
-            table.AddRow([model.Key, $"{first.Parameters:N0}", $"{first.StateBytes:N0}", .. accuracies, off, $"{first.Steps:F0}", $"{first.Seconds:F1}"]);
+            string[] slots = hasSlots ? [model.Average(row => row.SlotPrecision) is { } share ? $"{share:F3}" : ""] : [];
+            table.AddRow([model.Key, $"{first.Parameters:N0}", $"{first.StateBytes:N0}", .. accuracies, off, .. slots, $"{first.Steps:F0}", $"{first.Seconds:F1}"]);
         }
-        table.Caption($"Guessing: {rows.Min(row => row.Chance):F3}. Memory off: the best of all columns. Steps and seconds are of one training.");
+        table.Caption($"Guessing: {rows.Min(row => row.Chance):F3}. Memory off: the best of all columns. {(hasSlots ? "Slots: the share that holds no filler when the questions come. " : "")}Steps and seconds are of one training.");
         AnsiConsole.Write(table);
     }
 

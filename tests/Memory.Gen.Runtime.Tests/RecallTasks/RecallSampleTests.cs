@@ -17,7 +17,7 @@ public class RecallSampleTests
     public void EveryModelIsTrainedAndReportedOnEveryTask()
     {
         using var folder = new TemporaryFolder();
-        var plan = RecallCommand.Plan(null, null, null, quick: false) with { Seeds = 1, MostSteps = 2, TestRows = 4, TestTokens = 1024, ValidationRows = 4 };
+        var plan = RecallCommand.Plan(null, null, null, quick: false) with { Contests = Contests.All, Seeds = 1, MostSteps = 2, TestRows = 4, TestTokens = 1024, ValidationRows = 4 };
 
         RecallCommand.Run(plan, folder.Path, CancellationToken.None);
 
