@@ -10,8 +10,6 @@ namespace Memory.Gen.Generators.Specs;
 /// <summary>From symbols to a <see cref="Declaration"/>: the one place where both meet.</summary>
 internal static class DeclarationReader
 {
-    private const string AttributeNamespace = "Memory.Gen";
-
     private static readonly SymbolDisplayFormat NamespaceFormat = SymbolDisplayFormat.FullyQualifiedFormat
         .WithGlobalNamespaceStyle(SymbolDisplayGlobalNamespaceStyle.Omitted)
         .WithMiscellaneousOptions(SymbolDisplayMiscellaneousOptions.None);
@@ -23,7 +21,8 @@ internal static class DeclarationReader
         if (attribute.AttributeClass is not { ContainingType: null } type || !type.Name.EndsWith(suffix, StringComparison.Ordinal))
             return null;
         string kind = type.Name.Substring(0, type.Name.Length - suffix.Length);
-        return roleOf(kind) is not null && type.ContainingNamespace.ToDisplayString() == AttributeNamespace ? kind : null;
+        return roleOf(kind) is not null
+            && type.ContainingNamespace is { Name: "Gen", ContainingNamespace: { Name: "Memory", ContainingNamespace.IsGlobalNamespace: true } } ? kind : null;
     }
 
     /// <param name="type">The class.</param>
