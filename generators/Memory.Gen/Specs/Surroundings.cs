@@ -29,8 +29,12 @@ internal static class Surroundings
 
         INamespaceSymbol? space = semantics.Compilation.GetCompilationNamespace(type.ContainingNamespace);
 
-        // Nearly always the first choice is free, and the others need no look.
-        return choices.SelectMany(names => names.TakeWhile(IsTaken)).ToEquatableArray();
+        // Nearly always the first choice is free, and the others need no look. This runs for every class at every edit.
+        var hidden = new List<string>();
+        foreach (string[] names in choices)
+            for (int i = 0; i < names.Length && IsTaken(names[i]); i++)
+                hidden.Add(names[i]);
+        return hidden.ToEquatableArray();
 
         bool IsTaken(string name) => taken.Contains(name) || space?.GetMembers(name).Any() == true || IsFileAlias(name);
 
