@@ -107,6 +107,23 @@ public class PackageTests(PackedFeed feed) : IClassFixture<PackedFeed>
         Assert.Contains("use the packages without .System", result.Output);
     }
 
+    [Theory]
+    [Trait("Category", "Soak")]
+    [InlineData("LanguageModel")]
+    [InlineData("Recall")]
+    public void TheSamplesBuildAgainstThem(string sample)
+    {
+        Command.Result result = Command.Run(
+            "dotnet",
+            [
+                "build", "samples/" + sample, "-c", "Release", "--nologo", "-v", "quiet", "-p:MemoryGenFrom=packages", "-p:PackagesFolder=" + feed.InFolder("feed"),
+                "-p:UseArtifactsOutput=true", "-p:ArtifactsPath=" + feed.InFolder("samples"),
+            ],
+            BuildScript.RepositoryRoot, new Dictionary<string, string?>());
+        Assert.True(result.ExitCode == 0, result.Output + result.Errors);
+        Assert.True(File.Exists(feed.InFolder($"samples/bin/{sample}/release/Memory.Gen.Runtime.dll")));
+    }
+
     private string Succeed(string path, params string[] arguments)
     {
         Command.Result result = feed.Dotnet(path, arguments);
