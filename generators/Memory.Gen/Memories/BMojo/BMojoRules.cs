@@ -37,7 +37,10 @@ internal static class BMojoRules
         if (spec.HasWindow)
             return;
         if (spec.HasEidetic)
+        {
             errors.Add("MEMGEN109", "EideticTokens", Limits.Text(spec.EideticTokens), Limits.Text(spec.Window));
+            errors.Offer("Window = 256", "EideticTokens = 0");
+        }
         else if (!spec.HasFading)
             Unsupported(errors, "Window", "0", "FadingTokens = 0", "a token would read nothing", "Window = 256, or FadingTokens = 16");
         else if (spec.IsBlocked)
