@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using LanguageModel.Models;
 using Memory.Gen.Runtime;
+using Memory.Gen.Runtime.Files;
 using Memory.Gen.Training;
 using Memory.Gen.Training.Data;
 using Memory.Gen.Training.Metrics;
@@ -49,7 +50,7 @@ internal static class InterleaveCommand
             Show(rows);
             string folder = parsed.GetValue(output)!;
             Directory.CreateDirectory(folder);
-            File.WriteAllText(Path.Combine(folder, "result.json"), JsonSerializer.Serialize(rows, new JsonSerializerOptions { WriteIndented = true }));
+            AtomicFile.Write(Path.Combine(folder, "result.json"), stream => JsonSerializer.Serialize(stream, rows, new JsonSerializerOptions { WriteIndented = true }));
             Terminal.Say($"Saved in {folder}: result.json.");
         }));
         return command;

@@ -15,8 +15,8 @@ public class ModuleListFixTests
     [InlineData("private List<Linear> layers; private void Fill() { layers = new(); this.layers = new List<Linear>(); }", "private ModuleList<Linear> layers; private void Fill() { layers = new ModuleList<Linear>(); this.layers = new ModuleList<Linear>(); }")]
     public async Task TheFieldAndItsValuesChangeTogether(string before, string after)
     {
-        Assert.Equal(Source(after), await FixRun.Open(new ModuleListFix(), Source(before)).One("MEMGEN303"));
-        Assert.DoesNotContain(await Compile.Diagnostics(Compile.Library(Source(after))), d => d.Id.StartsWith("CS0") || d.Id == "MEMGEN303");
+        Assert.Equal(ModuleClass.With(after), await FixRun.Open(new ModuleListFix(), ModuleClass.With(before)).One("MEMGEN303"));
+        Assert.DoesNotContain(await Compile.Diagnostics(Compile.Library(ModuleClass.With(after))), d => d.Id.StartsWith("CS0") || d.Id == "MEMGEN303");
     }
 
     [Theory]
@@ -26,30 +26,13 @@ public class ModuleListFixTests
     [InlineData("private readonly Dictionary<string, Linear> layers = new();")]
     public async Task WhatHasNoCounterpartIsOnlyReported(string field)
     {
-        FixRun run = FixRun.Open(new ModuleListFix(), Source(field));
+        FixRun run = FixRun.Open(new ModuleListFix(), ModuleClass.With(field));
         Assert.Empty(await run.Offered("MEMGEN303"));
-        Assert.Contains(await Compile.Diagnostics(Compile.Library(Source(field))), d => d.Id == "MEMGEN303");
+        Assert.Contains(await Compile.Diagnostics(Compile.Library(ModuleClass.With(field))), d => d.Id == "MEMGEN303");
     }
 
     [Fact]
     public async Task AllAtOnce() => Assert.Equal(
-        Source("private readonly ModuleList<Linear> a = new ModuleList<Linear>();\n    private readonly ModuleList<Linear> b = new ModuleList<Linear>();"),
-        await FixRun.Open(new ModuleListFix(), Source("private readonly List<Linear> a = [];\n    private readonly List<Linear> b = new();")).All("MEMGEN303"));
-
-    private static string Source(string members) => $$"""
-        using System.Collections.Generic;
-        using TorchSharp;
-        using TorchSharp.Modules;
-        using static TorchSharp.torch;
-
-        namespace Samples;
-
-        public sealed class Stack() : nn.Module<Tensor, Tensor>("Stack")
-        {
-            {{members}}
-
-            public override Tensor forward(Tensor x) => x;
-        }
-
-        """;
+        ModuleClass.With("private readonly ModuleList<Linear> a = new ModuleList<Linear>();\n    private readonly ModuleList<Linear> b = new ModuleList<Linear>();"),
+        await FixRun.Open(new ModuleListFix(), ModuleClass.With("private readonly List<Linear> a = [];\n    private readonly List<Linear> b = new();")).All("MEMGEN303"));
 }

@@ -40,14 +40,14 @@ public class UsageDiagnosticTests
     [InlineData("internal readonly Dictionary<string, Linear> named = new();", "named", "ModuleList or ModuleDict")]
     [InlineData("private readonly IReadOnlyList<nn.Module> any = [];", "any", "ModuleList or ModuleDict")]
     public async Task ModulesInAList(string field, string at, string advice) =>
-        Assert.EndsWith("use " + advice, await DiagnosticAssert.One(Module(field), "MEMGEN303", at));
+        Assert.EndsWith("use " + advice, await DiagnosticAssert.One(ModuleClass.With(field), "MEMGEN303", at));
 
     [Theory]
     [InlineData("internal readonly ModuleList<Linear> layers = new();")]
     [InlineData("internal static readonly List<Linear> All = new();")]
     [InlineData("internal readonly List<Tensor> tensors = new();")]
     [InlineData("private readonly List<Linear> layers = new(); internal void Add(Linear layer) { layers.Add(layer); register_module(\"l\", layer); }")]
-    public async Task FieldsThatAreFine(string field) => Assert.Empty(await Compile.Diagnostics(Compile.Library(Module(field))));
+    public async Task FieldsThatAreFine(string field) => Assert.Empty(await Compile.Diagnostics(Compile.Library(ModuleClass.With(field))));
 
     private const string Model = """
         [MemoryModel(VocabSize = 256, Dim = 64, Layers = 2), LinearMemory(Heads = 4)]
@@ -92,22 +92,6 @@ public class UsageDiagnosticTests
             internal static Tensor Run({{(declarations == Layers ? "Near near, Far far, " : "")}}Tensor x) { {{body}} }
 
             internal static void Begin(Memory.Gen.Runtime.MemoryState state) => state.Detach();
-        }
-        """;
-
-    private static string Module(string members) => $$"""
-        using System.Collections.Generic;
-        using TorchSharp;
-        using TorchSharp.Modules;
-        using static TorchSharp.torch;
-
-        namespace Samples;
-
-        public sealed class Stack() : nn.Module<Tensor, Tensor>("Stack")
-        {
-            {{members}}
-
-            public override Tensor forward(Tensor x) => x;
         }
         """;
 }

@@ -121,21 +121,6 @@ public sealed class InnovationTests : IDisposable
         }
     }
 
-    [Fact]
-    public void NothingIsAskedForWithoutGradientsOrWithoutTheOption()
-    {
-        using var subject = new Subject(nameof(BMojoModel));
-        using var state = subject.NewState(2);
-        using (no_grad())
-            subject.Prefill(subject.Input(2, 7), state);
-        Assert.Null(state.AuxiliaryLoss);
-
-        using var without = new Subject(nameof(SlidingBMojoModel));
-        using var other = without.NewState(2);
-        without.Prefill(without.Input(2, 7), other);
-        Assert.Null(other.AuxiliaryLoss);
-    }
-
     private PredictingBMojo New()
     {
         using var quiet = no_grad();

@@ -50,19 +50,4 @@ public sealed class BalanceLossTests : IDisposable
         Assert.Equal(logits.Sum(l => 1e-3 * Routing.TopK(l, 2).BalanceLoss().item<double>()), state.AuxiliaryLoss!.item<double>(), 14);
         logits.ForEach(l => l.Dispose());
     }
-
-    [Fact]
-    public void NothingIsAskedForWithoutGradientsOrWithoutTheOption()
-    {
-        using var subject = new Subject(nameof(MixtureModel));
-        using var state = subject.NewState(2);
-        using (no_grad())
-            subject.Prefill(subject.Input(2, 7), state);
-        Assert.Null(state.AuxiliaryLoss);
-
-        using var without = new Subject(nameof(LinearMixtureModel));
-        using var other = without.NewState(2);
-        without.Prefill(without.Input(2, 7), other);
-        Assert.Null(other.AuxiliaryLoss);
-    }
 }
