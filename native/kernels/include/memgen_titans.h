@@ -1,0 +1,68 @@
+/* The Titans memory, in the interface of memgen.h, which includes this. */
+#ifndef MEMGEN_TITANS_H
+#define MEMGEN_TITANS_H
+
+#include "memgen.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Titans memory: a linear map (layers = 1) or a perceptron (layers 2 to 4) ---------------------------
+ * f(x; W) = W_L^T phi(.. phi(W_1^T x)). Tokens come in blocks; for every token t of a block
+ *   G_t = gradient of 1/2 |f(k_t; W) - v_t|^2 at the weights W the block started with,
+ *   S_t = eta_t S_{t-1} - theta_t G_t,   W_t = (1 - alpha_t) W_{t-1} + S_t,   o_t = f(q_t; W_t).
+ * The block is part of the model, not of the computation; a last one may be shorter. Blocks below 16 are
+ * exact but no faster than 16. Error against float64: relative RMS below 5e-6 forward and 2e-5 for
+ * gradients, as long as the memory itself is stable. Backward needs nothing from forward: it forms the
+ * weights at the blocks' starts again, and holds some of them in its workspace.
+ */
+#define MEMGEN_TITANS_LAYERS 4
+#define MEMGEN_TITANS_SILU 0
+#define MEMGEN_TITANS_GELU 1 /* by the error function */
+
+typedef struct memgen_titans_args {
+    size_t struct_size;
+    memgen_dtype dtype;
+    int64_t batch, tokens, heads;           /* B, T, H: each >= 0 */
+    int64_t layers;                         /* L in 1 .. 4 */
+    int64_t block;                          /* 1 .. 128 tokens */
+    int64_t dims[MEMGEN_TITANS_LAYERS + 1]; /* d_0 .. d_L, each 1 .. 2048; layer l maps d_{l-1} to d_l */
+    memgen_segments segments;               /* states are [N, H, d_{l-1}, d_l] with it */
+    int64_t activation;                     /* phi: MEMGEN_TITANS_SILU or MEMGEN_TITANS_GELU */
+    int64_t reads_block_start;              /* not 0: o_t = f(q_t; W), the weights the block started with */
+    int64_t momentum;                       /* 0: none, and neither eta nor a momentum below is used */
+    double clip;                            /* the longest G_t, over all layers together, a longer one being scaled down to it; 0 for none */
+
+    memgen_tensor q;     /* [B, T, H, d_0] */
+    memgen_tensor k;     /* [B, T, H, d_0] */
+    memgen_tensor v;     /* [B, T, H, d_L] */
+    memgen_tensor theta; /* [B, T, H] step size */
+    memgen_tensor eta;   /* [B, T, H] momentum */
+    memgen_tensor alpha; /* [B, T, H] forgetting, nullable: none */
+    memgen_tensor initial_weights[MEMGEN_TITANS_LAYERS]; /* [B, H, d_{l-1}, d_l] nullable: zero */
+    memgen_tensor initial_momenta[MEMGEN_TITANS_LAYERS]; /* [B, H, d_{l-1}, d_l] nullable: zero */
+
+    memgen_tensor o;     /* [B, T, H, d_L] forward */
+    memgen_tensor final_weights[MEMGEN_TITANS_LAYERS];   /* [B, H, d_{l-1}, d_l] forward, nullable */
+    memgen_tensor final_momenta[MEMGEN_TITANS_LAYERS];   /* [B, H, d_{l-1}, d_l] forward, nullable */
+
+    memgen_tensor d_o;   /* [B, T, H, d_L] nullable: zero */
+    memgen_tensor d_final_weights[MEMGEN_TITANS_LAYERS]; /* nullable: zero */
+    memgen_tensor d_final_momenta[MEMGEN_TITANS_LAYERS]; /* nullable: zero */
+    memgen_tensor d_q;   /* [B, T, H, d_0] nullable, like all that follow: not written */
+    memgen_tensor d_k;   /* [B, T, H, d_0] */
+    memgen_tensor d_v;   /* [B, T, H, d_L] */
+    memgen_tensor d_theta, d_eta, d_alpha; /* [B, T, H] */
+    memgen_tensor d_initial_weights[MEMGEN_TITANS_LAYERS];
+    memgen_tensor d_initial_momenta[MEMGEN_TITANS_LAYERS];
+} memgen_titans_args;
+
+MEMGEN_API int64_t memgen_titans_workspace_size(const memgen_titans_args* args, int32_t backward);
+MEMGEN_API memgen_status memgen_titans_forward(const memgen_titans_args* args, void* workspace, size_t bytes, void* stream);
+MEMGEN_API memgen_status memgen_titans_backward(const memgen_titans_args* args, void* workspace, size_t bytes, void* stream);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
