@@ -85,8 +85,8 @@ void bench_fused(const char* only, double copy) {
     if (std::strstr("adamw squared_norm", only)) {
         int64_t n = 4 << 20;
         Array p({n}), g({n}), m({n}), v({n}, 0, 1);
-        float *ps[] = {p.tensor.data}, *ms[] = {m.tensor.data}, *vs[] = {v.tensor.data};
-        const float* gs[] = {g.tensor.data};
+        float *ps[] = {p.memory.data()}, *ms[] = {m.memory.data()}, *vs[] = {v.memory.data()};
+        const float* gs[] = {g.memory.data()};
         double decay = 0.1, result;
         memgen_adamw_args a{};
         a.struct_size = sizeof a, a.count = 1, a.sizes = &n, a.parameters = ps, a.gradients = gs, a.first_moments = ms, a.second_moments = vs, a.weight_decays = &decay;

@@ -10,6 +10,9 @@
 namespace memgen {
 namespace {
 
+// The first element of a tensor, or null: what this library computes with is float32.
+inline float* floats(const memgen_tensor& x) { return static_cast<float*>(x.data); }
+
 struct Arena {
     char* base;
     size_t used = 0;

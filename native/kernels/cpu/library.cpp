@@ -147,6 +147,7 @@ memgen_status Check::prepare(void* workspace, size_t bytes, ScratchSize size, Sc
 extern "C" {
 
 int32_t memgen_abi_version(void) { return MEMGEN_ABI_VERSION; }
+const char* memgen_device(void) { return "cpu"; }
 
 const char* memgen_status_string(memgen_status status) {
     switch (status) {

@@ -74,7 +74,7 @@ struct Axes<memgen_titans_args> {
 };
 
 inline void skip_rows(memgen_tensor& x, int64_t n) {
-    if (x.data) x.data += n * x.stride[0];
+    if (x.data) x.data = floats(x) + n * x.stride[0];
 }
 template <int Layers>
 void skip_rows(memgen_tensor (&x)[Layers], int64_t n) {
@@ -90,7 +90,7 @@ Args sequence(const Args& a, int64_t n) {
     s.segments = {};
     const int64_t start = sequence_start(a, n), row = a.segments.lengths ? (a.tokens > 0 ? start / a.tokens : 0) : n, token = start - row * a.tokens;
     for (auto field : Axes<Args>::tokens)
-        if ((s.*field).data) (s.*field).data += row * (s.*field).stride[0] + token * (s.*field).stride[1];
+        if (memgen_tensor& x = s.*field; x.data) x.data = floats(x) + row * x.stride[0] + token * x.stride[1];
     for (auto field : Axes<Args>::states) skip_rows(s.*field, n);
     return s;
 }

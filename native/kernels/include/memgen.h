@@ -1,4 +1,4 @@
-/* Memory.Gen kernels: C interface, version 2. The operators stand in memgen_*.h by family, all included below.
+/* Memory.Gen kernels: C interface, version 3. The operators stand in memgen_*.h by family, all included below.
  *
  * Conventions that hold for every function
  *   Arguments   One struct per operator for forward and backward. struct_size is sizeof of that struct.
@@ -7,17 +7,24 @@
  *               when that axis is longer than 1; any other stride is free (0 repeats an input; an output
  *               must not overlap itself). A null pointer means "absent" and is allowed only where the
  *               comment says nullable. Tensors without elements may be null.
- *   Numbers     MEMGEN_FLOAT32 in and out; sums and states are float32. Indices are 64 bit. Denormal
- *               numbers (below 1.2e-38) count as zero; the caller's floating-point mode is restored.
+ *   Numbers     What the comment of an operator says to be in dtype has that type; everything else is
+ *               float32, and so are all sums. Indices are 64 bit. The library for the CPU takes
+ *               MEMGEN_FLOAT32 alone. There, denormal numbers (below 1.2e-38) count as zero, and the
+ *               caller's floating-point mode is restored.
+ *   Device      One library serves one device, which memgen_device names. Every pointer inside a struct
+ *               of arguments is memory of that device, those in segments too; the struct is the host's.
  *   Aliasing    Inputs are only read. Outputs must not overlap inputs or each other unless said.
  *   Workspace   Scratch memory of the caller, at least 64-byte aligned, contents undefined before and
- *               after. memgen_<op>_workspace_size(args, backward) gives the size that lets every thread
- *               of the library work; a smaller one is used by fewer threads, and one that does not
- *               suffice for a single thread is MEMGEN_WORKSPACE_TOO_SMALL.
- *   Stream      Reserved for devices; null on the CPU. Calls return when the results are written.
+ *               after. memgen_<op>_workspace_size(args, backward) gives its size in bytes. On the CPU
+ *               that lets every thread of the library work; a smaller one is used by fewer threads, and
+ *               one that does not suffice for a single thread is MEMGEN_WORKSPACE_TOO_SMALL.
+ *   Stream      CPU: null, and a call returns when the results are written. CUDA: a cudaStream_t on which
+ *               the call queues its kernels and nothing else, so that it can be captured in a graph; null
+ *               is the legacy default stream. The current device is the caller's. Workspace and tensors
+ *               must live until the stream has passed.
  *   Bits        The same inputs give the same bits on every run and for every number of threads.
- *   Threads     Every function may be called from any thread. A call that finds the library's threads
- *               busy with another call runs on its own thread alone.
+ *   Threads     Every function may be called from any thread. On the CPU, a call that finds the library's
+ *               threads busy with another call runs on its own thread alone.
  *   Errors      No function throws, aborts or allocates tensor memory. Arguments are checked before
  *               anything is written; memgen_last_error() then says in words what was found and expected.
  *   Padding     Memory between the elements of a tensor is neither read as a number nor written.
@@ -40,7 +47,7 @@
 extern "C" {
 #endif
 
-#define MEMGEN_ABI_VERSION 2
+#define MEMGEN_ABI_VERSION 3
 
 typedef enum memgen_status {
     MEMGEN_OK = 0,
@@ -49,15 +56,15 @@ typedef enum memgen_status {
     MEMGEN_UNSUPPORTED_DTYPE = 3,
     MEMGEN_UNSUPPORTED_STRIDE = 4,   /* last axis is not contiguous */
     MEMGEN_UNSUPPORTED_SHAPE = 5,    /* valid mathematics, but no kernel for it */
-    MEMGEN_UNSUPPORTED_HARDWARE = 6, /* MEMORY_GEN_ISA names what this CPU lacks */
+    MEMGEN_UNSUPPORTED_HARDWARE = 6, /* no build for this processor, or MEMORY_GEN_ISA names what it lacks */
     MEMGEN_WORKSPACE_TOO_SMALL = 7,
-    MEMGEN_INTERNAL_ERROR = 8
+    MEMGEN_INTERNAL_ERROR = 8        /* of the device, in whose words memgen_last_error says it */
 } memgen_status;
 
-typedef enum memgen_dtype { MEMGEN_FLOAT32 = 0 } memgen_dtype;
+typedef enum memgen_dtype { MEMGEN_FLOAT32 = 0, MEMGEN_BFLOAT16 = 1 } memgen_dtype;
 
 typedef struct memgen_tensor {
-    float* data;       /* first element, or null */
+    void* data;        /* first element, or null */
     int64_t stride[4]; /* elements, one per axis */
 } memgen_tensor;
 
@@ -66,7 +73,8 @@ typedef struct memgen_tensor {
  * after row; it lies in one row, and no token is part of two. States of an operator that has segments are one
  * a sequence, [N, ..] in the place of [B, ..], and a sequence without tokens hands its state on. Tokens of no
  * sequence are not read, and their outputs and gradients not written. A sequence has the bits that it would
- * have in a call of its own. Host memory, read during the call. */
+ * have in a call of its own. Contradictory segments are an error on the CPU, and undefined behaviour on CUDA,
+ * where the call does not see them. */
 typedef struct memgen_segments {
     int64_t count;          /* N >= 0 */
     const int64_t* starts;  /* [N] */
@@ -75,17 +83,20 @@ typedef struct memgen_segments {
 
 /* Version of this interface in the loaded library; a caller built for another version must not go on. */
 MEMGEN_API int32_t memgen_abi_version(void);
+/* "cpu" or "cuda": where the pointers in arguments must point. */
+MEMGEN_API const char* memgen_device(void);
 /* Static text for a status, never null. */
 MEMGEN_API const char* memgen_status_string(memgen_status status);
 /* What was wrong in the last failing call of the calling thread; valid until its next call; "" if none. */
 MEMGEN_API const char* memgen_last_error(void);
-/* "baseline", "avx2" or "avx512": the build that ran the last call of the calling thread ("" before any). */
+/* The build that ran the last call of the calling thread ("" before any): "baseline", "avx2", "avx512"; "sm_80", "sm_90". */
 MEMGEN_API const char* memgen_last_impl(void);
-/* The build in use, chosen from the CPU once; MEMORY_GEN_ISA=baseline|avx2|avx512 forces one. A forced
- * build that the CPU lacks makes every operator return MEMGEN_UNSUPPORTED_HARDWARE. */
+/* The build in use. CPU: chosen once; MEMORY_GEN_ISA=baseline|avx2|avx512 forces one, and one that the CPU
+ * lacks makes every operator return MEMGEN_UNSUPPORTED_HARDWARE. CUDA: that for the current device. "none"
+ * where nothing serves. */
 MEMGEN_API const char* memgen_isa(void);
-/* Threads that one call may use, the calling thread included. Starts as MEMORY_GEN_THREADS, else as the
- * number of CPUs. set: 1 .. 1024. */
+/* Threads of the CPU that one call may use, the calling thread included. Starts as MEMORY_GEN_THREADS, else
+ * as the number of CPUs. set: 1 .. 1024. On CUDA there is 1, whatever is set. */
 MEMGEN_API int32_t memgen_get_threads(void);
 MEMGEN_API memgen_status memgen_set_threads(int32_t count);
 

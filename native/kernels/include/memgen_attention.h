@@ -21,6 +21,7 @@ extern "C" {
  * Keys that a query does not see must be finite numbers all the same. Error against float64: relative RMS
  * below 2e-6 forward and 1e-5 for gradients at scores below 100.
  *
+ * In dtype: queries, keys, values, o and their gradients.
  * Forward writes o and logs. Backward reads all inputs, o and logs, and writes every gradient that is not
  * null. One thread takes all queries of a key head in backward, so that more than B G threads do not help.
  */

@@ -12,7 +12,7 @@ extern "C" {
  * With g = gradient_scale * gradient and step counted from 1:
  *   p -= learning_rate weight_decay p;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
  *   p -= learning_rate (m / (1 - beta1^step)) / (sqrt(v / (1 - beta2^step)) + epsilon)
- * Error: 4 ulp of p's change.
+ * All float32; dtype must say so. The arrays themselves are the host's. Error: 4 ulp of p's change.
  */
 typedef struct memgen_adamw_args {
     size_t struct_size;

@@ -9,7 +9,8 @@ extern "C" {
 #endif
 
 /* ---- linear scan --------------------------------------------------------------------------------------------
- * h_t = a_t h_{t-1} + b_t, channel by channel. Error: 1 ulp a step. Backward also reads h.
+ * h_t = a_t h_{t-1} + b_t, channel by channel. In dtype: b, h and their gradients. Error: 1 ulp a step; a
+ * step never begins with the rounded h of the one before. Backward also reads h.
  */
 typedef struct memgen_linear_scan_args {
     size_t struct_size;
@@ -37,7 +38,8 @@ MEMGEN_API memgen_status memgen_linear_scan_backward(const memgen_linear_scan_ar
 
 /* ---- selective scan (Mamba-1) ---------------------------------------------------------------------------------
  * x_n = e^{delta A_n} x_n + delta u B_n;  y = sum_n C_n x_n + D u, for every channel c and state n.
- * delta A in (-inf, 88]; below -87 the decay is e^-87. Error against float64: relative RMS below 5e-6.
+ * In dtype: u, B, C, y and their gradients.
+ * delta A in (-inf, 88]; below -87 the decay is e^-87 or less. Error against float64: relative RMS below 5e-6.
  */
 typedef struct memgen_selective_scan_args {
     size_t struct_size;
@@ -76,6 +78,7 @@ MEMGEN_API memgen_status memgen_selective_scan_backward(const memgen_selective_s
 /* ---- causal convolution, depthwise --------------------------------------------------------------------
  * y[b, t, c] = silu(bias[c] + sum_j weight[c, j] x[b, t - W + 1 + j, c]); inputs before t = 0 come from
  * initial_state. final_state is the last W - 1 inputs, those of initial_state included when T < W - 1.
+ * In dtype: x, y, both states, which hold inputs, and the gradients of these.
  * Error: 4 ulp of the sum's terms.
  */
 typedef struct memgen_causal_conv_args {

@@ -2,6 +2,7 @@
 
 TEST(library_names_itself) {
     EXPECT(memgen_abi_version() == MEMGEN_ABI_VERSION);
+    EXPECT(!std::strcmp(memgen_device(), "cpu"));
     for (int s = 0; s <= MEMGEN_INTERNAL_ERROR; s++) EXPECT(std::strcmp(memgen_status_string((memgen_status)s), "unknown status") != 0);
     EXPECT(!std::strcmp(memgen_status_string((memgen_status)99), "unknown status"));
     const char* forced = std::getenv("MEMORY_GEN_ISA");

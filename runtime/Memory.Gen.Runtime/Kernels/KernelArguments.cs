@@ -10,7 +10,7 @@ namespace Memory.Gen.Runtime.Kernels;
 /// <summary>A tensor as the kernels see it: first element and strides. Whoever makes one keeps the tensor alive until the call returns.</summary>
 internal unsafe struct KernelTensor
 {
-    public float* Data;
+    public void* Data;
     public fixed long Stride[4];
 
     /// <summary>Absent when null.</summary>

@@ -13,7 +13,7 @@ namespace Memory.Gen.Runtime.Kernels;
 public static unsafe class KernelLibrary
 {
     /// <summary>The version of the C interface that this assembly speaks.</summary>
-    internal const int AbiVersion = 2;
+    internal const int AbiVersion = 3;
 
     private const string FileName = "libMemoryGenKernels.so";
     private static readonly Lazy<Opened> Library = new(() => Open(Folders(), AbiVersion));
@@ -60,7 +60,7 @@ public static unsafe class KernelLibrary
     }
 
     /// <summary>The address of a tensor's first element.</summary>
-    internal static float* Data(Tensor tensor) => (float*)THSTensor_data(tensor.Handle);
+    internal static void* Data(Tensor tensor) => THSTensor_data(tensor.Handle);
 
     /// <summary>Loads the library from the first folder that has it and checks that it can be used.</summary>
     internal static Opened Open(IEnumerable<string> folders, int version)

@@ -42,7 +42,7 @@ internal sealed unsafe class AttentionKernel : KernelFunction<AttentionKernel, A
         if (kept is not null)
         {
             Tensor logs = Fresh(null, args.Batch, args.Tokens, args.Heads);
-            args.Logs = KernelLibrary.Data(logs);
+            args.Logs = (float*)KernelLibrary.Data(logs);
             kept.AddRange([o, logs]);
         }
 
@@ -54,7 +54,7 @@ internal sealed unsafe class AttentionKernel : KernelFunction<AttentionKernel, A
     {
         AttentionArguments args = Arguments(inputs, options);
         args.O = KernelTensor.Of(kept[0]);
-        args.Logs = KernelLibrary.Data(kept[1]);
+        args.Logs = (float*)KernelLibrary.Data(kept[1]);
         args.GradO = KernelTensor.Of(upstream[0]);
         args.GradQ = KernelTensor.Of(gradients[Places.Queries]);
         args.GradPrefixQ = KernelTensor.Of(gradients[Places.PrefixQueries]);

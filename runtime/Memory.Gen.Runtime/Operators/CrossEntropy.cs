@@ -71,7 +71,7 @@ internal sealed unsafe class CrossEntropyKernel : KernelFunction<CrossEntropyKer
 
         // In order and in float64, so that the number of threads makes no difference.
         double sum = 0;
-        for (long row = 0; row < args.Rows; row++) sum += args.Losses.Data[row];
+        for (long row = 0; row < args.Rows; row++) sum += ((float*)args.Losses.Data)[row];
         GC.KeepAlive(losses);
         return [tensor((float)(sum / options.Counted), dtype: ScalarType.Float32)];
     }

@@ -32,7 +32,7 @@ internal sealed unsafe class NormalizedKernel : KernelFunction<NormalizedKernel,
         {
             Tensor divisors = torch.empty([args.Batch, args.Tokens, args.Heads], dtype: ScalarType.Float32);
             Tensor checkpoints = torch.empty([Kernel.CheckpointBytes(args) / sizeof(float)], dtype: ScalarType.Float32);
-            args.Divisors = KernelLibrary.Data(divisors);
+            args.Divisors = (float*)KernelLibrary.Data(divisors);
             args.Checkpoints = KernelLibrary.Data(checkpoints);
             kept.AddRange([o, divisors, checkpoints]);
         }
@@ -45,7 +45,7 @@ internal sealed unsafe class NormalizedKernel : KernelFunction<NormalizedKernel,
     {
         NormalizedArguments args = Arguments(inputs, options);
         args.O = KernelTensor.Of(kept[0]);
-        args.Divisors = KernelLibrary.Data(kept[1]);
+        args.Divisors = (float*)KernelLibrary.Data(kept[1]);
         args.Checkpoints = KernelLibrary.Data(kept[2]);
         args.GradO = KernelTensor.Of(upstream[0]);
         args.GradFinalState = KernelTensor.Of(upstream[1]);

@@ -36,7 +36,7 @@ struct QueryTile {
     int64_t b, key_head, head, heads, t, n, lanes;
 
     int64_t columns() const { return heads * lanes; }
-    float* row(const memgen_tensor& x, int64_t h, int64_t i) const { return x.data + b * x.stride[0] + (t + i) * x.stride[1] + (head + h) * x.stride[2]; }
+    float* row(const memgen_tensor& x, int64_t h, int64_t i) const { return floats(x) + b * x.stride[0] + (t + i) * x.stride[1] + (head + h) * x.stride[2]; }
     int64_t log_index(const AttentionArgs& a, int64_t h, int64_t i) const { return (b * a.tokens + t + i) * a.heads + head + h; }
 };
 
@@ -80,7 +80,7 @@ inline KeyRows key_rows(const AttentionArgs& a, Kind kind, int64_t b, int64_t g)
     case Fading: rows.count = a.fading_count > 0 ? a.fading_past + a.tokens : 0, k = &a.fading_k, v = &a.fading_v, d_k = &a.d_fading_k, d_v = &a.d_fading_v; break;
     default: rows.count = a.blocked || a.window > 0 ? a.keys_per_token * (a.past + a.tokens) : 0, k = &a.k, v = &a.v, d_k = &a.d_k, d_v = &a.d_v; break;
     }
-    auto first = [&](const memgen_tensor& x) { return x.data ? x.data + b * x.stride[0] + g * x.stride[2] : nullptr; };
+    auto first = [&](const memgen_tensor& x) { return x.data ? floats(x) + b * x.stride[0] + g * x.stride[2] : nullptr; };
     rows.k = first(*k), rows.v = first(*v), rows.d_k = first(*d_k), rows.d_v = first(*d_v);
     rows.k_row = k->stride[1], rows.v_row = v->stride[1], rows.d_k_row = d_k->stride[1], rows.d_v_row = d_v->stride[1];
     return rows;

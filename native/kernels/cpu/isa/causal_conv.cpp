@@ -13,13 +13,13 @@ void turn_weights(const Args& a, const ConvScratch& s) {
     int64_t c = padded(a.channels, 16);
     for (int64_t i = 0; i < c; i++) s.zero[i] = 0.0f;
     for (int64_t j = 0; j < a.width; j++)
-        for (int64_t i = 0; i < c; i++) s.weights[j * c + i] = i < a.channels ? a.weight.data[i * a.weight.stride[0] + j] : 0.0f;
+        for (int64_t i = 0; i < c; i++) s.weights[j * c + i] = i < a.channels ? floats(a.weight)[i * a.weight.stride[0] + j] : 0.0f;
 }
 
 // The input row of time t, which may lie before the sequence.
 const float* input(const Args& a, const ConvScratch& s, int64_t t) {
-    if (t >= 0) return a.x.data + t * a.x.stride[1];
-    return a.initial_state.data ? a.initial_state.data + (t + a.width - 1) * a.initial_state.stride[1] : s.zero;
+    if (t >= 0) return floats(a.x) + t * a.x.stride[1];
+    return a.initial_state.data ? floats(a.initial_state) + (t + a.width - 1) * a.initial_state.stride[1] : s.zero;
 }
 
 // Input rows of times first .. first + count - 1.
@@ -35,7 +35,7 @@ struct Inputs {
 template <int Fixed, class Extent>
 MEMGEN_INLINE Vector convolve(const Args& a, const ConvScratch& s, const float* const* rows, int64_t c, Extent extent) {
     const int64_t row = padded(a.channels, 16), width = Fixed ? Fixed : a.width;
-    Vector sum = a.bias.data ? load(a.bias.data + c, extent) : Vector{};
+    Vector sum = a.bias.data ? load(floats(a.bias) + c, extent) : Vector{};
 #pragma GCC unroll 4
     for (int64_t j = 0; j < width; j++) sum += load(s.weights + j * row + c) * load(rows[j] + c, extent);
     return sum;
@@ -46,7 +46,7 @@ void forward_item(const Args& a, const ConvScratch& s, int64_t t0) {
     const int64_t end = t0 + conv_tokens(a) < a.tokens ? t0 + conv_tokens(a) : a.tokens, W1 = a.width - 1;
     Inputs inputs(a, s, t0 - W1, end - t0 + W1);
     for (int64_t t = t0; t < end; t++) {
-        float* y = a.y.data + t * a.y.stride[1];
+        float* y = floats(a.y) + t * a.y.stride[1];
         for_vectors(a.channels, [&](int64_t c, auto extent) {
             Vector z = convolve<Fixed>(a, s, inputs.rows + t - t0, c, extent);
             store(y + c, z * sigmoid(z), extent);
@@ -54,7 +54,7 @@ void forward_item(const Args& a, const ConvScratch& s, int64_t t0) {
     }
     for (int64_t i = 0; a.final_state.data && end == a.tokens && i < W1; i++) {
         const float* from = input(a, s, end - W1 + i);
-        for (int64_t c = 0; c < a.channels; c++) a.final_state.data[i * a.final_state.stride[1] + c] = from[c];
+        for (int64_t c = 0; c < a.channels; c++) floats(a.final_state)[i * a.final_state.stride[1] + c] = from[c];
     }
 }
 
@@ -66,7 +66,7 @@ void backward_item(const Args& a, const ConvScratch& s, float* dz, int64_t t0, f
     const int64_t channels = a.channels, own = t0 + conv_tokens(a) < T ? t0 + conv_tokens(a) : T, end = own + W1 < T ? own + W1 : T;
     Inputs inputs(a, s, t0 - W1, end - t0 + W1);
     for (int64_t t = t0; t < end; t++) {
-        const float* dy = a.d_y.data ? a.d_y.data + t * a.d_y.stride[1] : s.zero;
+        const float* dy = a.d_y.data ? floats(a.d_y) + t * a.d_y.stride[1] : s.zero;
         for_vectors(channels, [&](int64_t c, auto extent) {
             Vector z = convolve<Fixed>(a, s, inputs.rows + t - t0, c, extent), gate = sigmoid(z);
             store(dz + (t - t0) * row + c, load(dy + c, extent) * gate * (splat(1.0f) + z * (splat(1.0f) - gate)));
@@ -75,7 +75,7 @@ void backward_item(const Args& a, const ConvScratch& s, float* dz, int64_t t0, f
     // d_x of time t, for t before the sequence d_initial_state: what every reader of x_t got
     auto input_gradient = [&](int64_t t, float* out) {
         if (!out) return;
-        const float* upstream = a.d_final_state.data && t >= T - W1 ? a.d_final_state.data + (t - (T - W1)) * a.d_final_state.stride[1] : s.zero;
+        const float* upstream = a.d_final_state.data && t >= T - W1 ? floats(a.d_final_state) + (t - (T - W1)) * a.d_final_state.stride[1] : s.zero;
         const float* readers = dz + (t - t0) * row;
         if (t >= t0 && t + W1 < end)
             for_vectors(channels, [&](int64_t c, auto extent) {
@@ -94,8 +94,8 @@ void backward_item(const Args& a, const ConvScratch& s, float* dz, int64_t t0, f
     };
     if (t0 == 0)
         for (int64_t i = 0; i < W1; i++)
-            input_gradient(i - W1, a.d_initial_state.data ? a.d_initial_state.data + i * a.d_initial_state.stride[1] : nullptr);
-    for (int64_t t = t0; t < own; t++) input_gradient(t, a.d_x.data ? a.d_x.data + t * a.d_x.stride[1] : nullptr);
+            input_gradient(i - W1, a.d_initial_state.data ? floats(a.d_initial_state) + i * a.d_initial_state.stride[1] : nullptr);
+    for (int64_t t = t0; t < own; t++) input_gradient(t, a.d_x.data ? floats(a.d_x) + t * a.d_x.stride[1] : nullptr);
 
     if (!a.d_weight.data && !a.d_bias.data) return;
     for_vectors(channels, [&](int64_t c, auto extent) {
@@ -148,8 +148,8 @@ void causal_conv_backward(const Args& a, const Scratch& scratch) {
     for (int64_t j = 0; j <= a.width; j++)
         for (int64_t c = 0; c < a.channels; c++) {
             float sum = items > 0 ? s.partials[j * row + c] : 0.0f;
-            if (j < a.width && a.d_weight.data) a.d_weight.data[c * a.d_weight.stride[0] + j] = sum;
-            if (j == a.width && a.d_bias.data) a.d_bias.data[c] = sum;
+            if (j < a.width && a.d_weight.data) floats(a.d_weight)[c * a.d_weight.stride[0] + j] = sum;
+            if (j == a.width && a.d_bias.data) floats(a.d_bias)[c] = sum;
         }
 }
 

@@ -185,7 +185,7 @@ void run_chain(const Args& a, int64_t h, char* slice) {
     Arena arena{slice};
     ChannelBackwardScratch s(arena, a);
     const int64_t K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V), saved = checkpoint_count(T, interval);
-    auto state_of = [&](const memgen_tensor& x) { return x.data ? x.data + h * x.stride[1] : nullptr; };
+    auto state_of = [&](const memgen_tensor& x) { return x.data ? floats(x) + h * x.stride[1] : nullptr; };
 
     copy_state_in(state_of(a.d_final_state), a.d_final_state.stride[2], K, V, s.d_state, s.kp, s.state_row);
     for (int64_t segment = saved; segment >= 0 && T > 0; segment--) {

@@ -22,7 +22,7 @@ void read_group(const Args& a, const ChannelForwardScratch& scratch, int64_t h, 
     const float *decay[Group], *k[Group], *q[Group];
     int64_t n = block.tokens - t < Group ? block.tokens - t : Group;
     for (int64_t g = 0; g < n; g++) {
-        auto row = [&](const memgen_tensor& x) { return x.data + (t0 + t + g) * x.stride[1] + h * x.stride[2]; };
+        auto row = [&](const memgen_tensor& x) { return floats(x) + (t0 + t + g) * x.stride[1] + h * x.stride[2]; };
         decay[g] = row(a.log_decay), k[g] = row(a.k), q[g] = row(a.q);
     }
     float *keys = scratch.keys + t * K, *queries = scratch.queries + t * K, *left = scratch.left + t / Group * K;

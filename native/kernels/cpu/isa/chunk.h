@@ -9,7 +9,7 @@ namespace {
 constexpr int C = static_cast<int>(Chunk);
 
 // Row t of head h in the first row of x, whose axes are [B, T, H, ..].
-MEMGEN_INLINE float* at(const memgen_tensor& x, int64_t t, int64_t h) { return x.data + t * x.stride[1] + h * x.stride[2]; }
+MEMGEN_INLINE float* at(const memgen_tensor& x, int64_t t, int64_t h) { return floats(x) + t * x.stride[1] + h * x.stride[2]; }
 
 // Asks for n rows that are needed soon: they are strided, which the hardware does not foresee.
 MEMGEN_INLINE void prefetch_rows(const memgen_tensor& x, int64_t t, int64_t h, int64_t n, int64_t width) {

@@ -247,13 +247,13 @@ void run_chain(const Args& a, int64_t h, const float* divisors, char* slice) {
     Chain chain{a, h, divisors};
     const int64_t K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V), saved = checkpoint_count(T, interval);
 
-    copy_state_in(a.d_final_state.data ? a.d_final_state.data + h * a.d_final_state.stride[1] : nullptr,
+    copy_state_in(a.d_final_state.data ? floats(a.d_final_state) + h * a.d_final_state.stride[1] : nullptr,
                   a.d_final_state.stride[2], K, V, s.d_state, s.kp, s.state_row);
     for (int64_t segment = saved; segment >= 0 && T > 0; segment--) {
         int64_t start = segment * interval, end = start + interval < T ? start + interval : T, chunks = padded(end - start, C) / C;
         if (segment > 0) copy_state_in(static_cast<const float*>(a.checkpoints) + (h * saved + segment - 1) * K * V, V, K, V, s.states, s.kp, s.state_row);
         else
-            copy_state_in(a.initial_state.data ? a.initial_state.data + h * a.initial_state.stride[1] : nullptr,
+            copy_state_in(a.initial_state.data ? floats(a.initial_state) + h * a.initial_state.stride[1] : nullptr,
                           a.initial_state.stride[2], K, V, s.states, s.kp, s.state_row);
         for (int64_t c = 0; c < chunks; c++) {
             int64_t t = start + c * C;
@@ -265,7 +265,7 @@ void run_chain(const Args& a, int64_t h, const float* divisors, char* slice) {
         }
     }
     if (!a.d_initial_state.data) return;
-    float* out = a.d_initial_state.data + h * a.d_initial_state.stride[1];
+    float* out = floats(a.d_initial_state) + h * a.d_initial_state.stride[1];
     copy_state_out(s.d_state, s.state_row, K, V, out, a.d_initial_state.stride[2]);
 }
 

@@ -31,10 +31,10 @@ void read_block(const Args& a, int64_t h, int64_t t0, const float* zero, TokenBl
     const float scale = static_cast<float>(a.scale);
     for (int64_t i = 0; i < n; i++) {
         int64_t t = t0 + i;
-        block.k[i] = a.k.data + t * a.k.stride[1] + h * a.k.stride[2];
-        block.q[i] = a.q.data + t * a.q.stride[1] + h * a.q.stride[2];
-        block.beta[i] = Delta ? a.beta.data[t * a.beta.stride[1] + h * a.beta.stride[2]] : 0.0f;
-        block.alpha[i] = a.log_decay.data ? a.log_decay.data[t * a.log_decay.stride[1] + h * a.log_decay.stride[2]] : 0.0f;
+        block.k[i] = floats(a.k) + t * a.k.stride[1] + h * a.k.stride[2];
+        block.q[i] = floats(a.q) + t * a.q.stride[1] + h * a.q.stride[2];
+        block.beta[i] = Delta ? floats(a.beta)[t * a.beta.stride[1] + h * a.beta.stride[2]] : 0.0f;
+        block.alpha[i] = a.log_decay.data ? floats(a.log_decay)[t * a.log_decay.stride[1] + h * a.log_decay.stride[2]] : 0.0f;
     }
     if (a.log_decay.data) exponentials(block.alpha, n);
     else

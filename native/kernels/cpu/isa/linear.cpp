@@ -81,13 +81,13 @@ void forward(const Args& a, const LinearScratch& s, int workers) {
         Piece p(a, index, Columns);
         float* to = s.weights + index * panel;
         if (p.width < Columns) __builtin_memset(to, 0, sizeof(float) * static_cast<size_t>(panel));
-        transpose(a.weights[p.map].data + p.first * a.weights[p.map].stride[0], a.weights[p.map].stride[0], p.width, I, to, Columns);
+        transpose(floats(a.weights[p.map]) + p.first * a.weights[p.map].stride[0], a.weights[p.map].stride[0], p.width, I, to, Columns);
     });
     for_row_blocks(a.rows, workers, [&](int64_t first, int64_t rows) {
-        Term term = {{a.x.data + first * a.x.stride[0], a.x.stride[0]}, I, s.weights};
+        Term term = {{floats(a.x) + first * a.x.stride[0], a.x.stride[0]}, I, s.weights};
         for (int64_t i = 0; i < a.count; i++)
             for (int64_t o = 0; o < a.out_features[i]; o += Columns, term.panel += panel)
-                sum_of_products(rows, &term, 1, a.y[i].data + first * a.y[i].stride[0] + o, a.y[i].stride[0], smaller(Columns, a.out_features[i] - o));
+                sum_of_products(rows, &term, 1, floats(a.y[i]) + first * a.y[i].stride[0] + o, a.y[i].stride[0], smaller(Columns, a.out_features[i] - o));
     });
 }
 
@@ -96,7 +96,7 @@ void input_gradient(const Args& a, const LinearScratch& s, int workers) {
     for_items(panels, workers, [&](int64_t p, int) {
         float* to = s.weights + p * depth * Columns;
         for (int64_t i = 0; i < a.count; to += a.out_features[i++] * Columns)
-            pack(a.weights[i].data + p * Columns, a.weights[i].stride[0], a.out_features[i], smaller(Columns, I - p * Columns), to);
+            pack(floats(a.weights[i]) + p * Columns, a.weights[i].stride[0], a.out_features[i], smaller(Columns, I - p * Columns), to);
     });
     for_row_blocks(a.rows, workers, [&](int64_t first, int64_t rows) {
         for (int64_t p = 0; p < panels; p++) {
@@ -104,8 +104,8 @@ void input_gradient(const Args& a, const LinearScratch& s, int workers) {
             int64_t count = 0;
             const float* from = s.weights + p * depth * Columns;
             for (int64_t i = 0; i < a.count; from += a.out_features[i++] * Columns)
-                if (a.d_y[i].data) terms[count++] = {{a.d_y[i].data + first * a.d_y[i].stride[0], a.d_y[i].stride[0]}, a.out_features[i], from};
-            sum_of_products(rows, terms, count, a.d_x.data + first * a.d_x.stride[0] + p * Columns, a.d_x.stride[0], smaller(Columns, I - p * Columns));
+                if (a.d_y[i].data) terms[count++] = {{floats(a.d_y[i]) + first * a.d_y[i].stride[0], a.d_y[i].stride[0]}, a.out_features[i], from};
+            sum_of_products(rows, terms, count, floats(a.d_x) + first * a.d_x.stride[0] + p * Columns, a.d_x.stride[0], smaller(Columns, I - p * Columns));
         }
     });
 }
@@ -117,10 +117,10 @@ void weight_gradient(const Args& a, const Piece& group, float* slice) {
     float *sums = slice, *inputs = sums + LargestGroup * sum_row, *turned = inputs + DepthBlock * sum_row;
     for (int64_t m = 0; m < a.rows; m += DepthBlock) {
         const int64_t depth = smaller(DepthBlock, a.rows - m);
-        for (int64_t p = 0; p < panels; p++) pack(a.x.data + m * a.x.stride[0] + p * Columns, a.x.stride[0], depth, smaller(Columns, I - p * Columns), inputs + p * depth * Columns);
+        for (int64_t p = 0; p < panels; p++) pack(floats(a.x) + m * a.x.stride[0] + p * Columns, a.x.stride[0], depth, smaller(Columns, I - p * Columns), inputs + p * depth * Columns);
         for (int64_t t = 0; t < tiles; t++) {
             const int64_t width = smaller(TileRows, group.width - t * TileRows);
-            const float* from = dy.data + m * dy.stride[0] + group.first + t * TileRows;
+            const float* from = floats(dy) + m * dy.stride[0] + group.first + t * TileRows;
             float* to = turned + t * DepthBlock * TileRows;
             for (int64_t d = 0; d < depth; d++) {
                 if (width == TileRows) __builtin_memcpy(to + d * TileRows, from + d * dy.stride[0], sizeof(float) * TileRows);
@@ -134,7 +134,7 @@ void weight_gradient(const Args& a, const Piece& group, float* slice) {
                 (m == 0 ? product_tile<TileRows, 2, false, Turned> : product_tile<TileRows, 2, true, Turned>)(depth, {turned + t * DepthBlock * TileRows, TileRows}, inputs + p * depth * Columns, Columns, c, 1.0f, c, sum_row);
             }
     }
-    for (int64_t r = 0; r < group.width; r++) __builtin_memcpy(out.data + (group.first + r) * out.stride[0], sums + r * sum_row, sizeof(float) * static_cast<size_t>(I));
+    for (int64_t r = 0; r < group.width; r++) __builtin_memcpy(floats(out) + (group.first + r) * out.stride[0], sums + r * sum_row, sizeof(float) * static_cast<size_t>(I));
 }
 
 void weight_gradients(const Args& a, const Scratch& scratch) {
@@ -156,16 +156,16 @@ void forward_few(const Args& a, int workers) {
         const int64_t end = share.first + share.width;
         for (; o + Together <= end; o += Together)
             for (int64_t r = 0; r < a.rows; r++) {
-                const float *x = a.x.data + r * a.x.stride[0], *row = w.data + o * w.stride[0];
+                const float *x = floats(a.x) + r * a.x.stride[0], *row = floats(w) + o * w.stride[0];
                 Vector sums[Together] = {};
                 for_vectors(I, [&](int64_t i, auto extent) {
 #pragma GCC unroll 4
                     for (int j = 0; j < Together; j++) sums[j] += load(x + i, extent) * load(row + j * w.stride[0] + i, extent);
                 });
-                for (int j = 0; j < Together; j++) y.data[r * y.stride[0] + o + j] = sum(sums[j]);
+                for (int j = 0; j < Together; j++) floats(y)[r * y.stride[0] + o + j] = sum(sums[j]);
             }
         for (; o < end; o++)
-            for (int64_t r = 0; r < a.rows; r++) y.data[r * y.stride[0] + o] = dot(a.x.data + r * a.x.stride[0], w.data + o * w.stride[0], I);
+            for (int64_t r = 0; r < a.rows; r++) floats(y)[r * y.stride[0] + o] = dot(floats(a.x) + r * a.x.stride[0], floats(w) + o * w.stride[0], I);
     });
 }
 
@@ -174,7 +174,7 @@ void add_scaled(float* to, float factor, const float* x, int64_t n) {
 }
 
 void clear(const memgen_tensor& x, int64_t rows, int64_t columns) {
-    for (int64_t r = 0; r < rows; r++) __builtin_memset(x.data + r * x.stride[0], 0, sizeof(float) * static_cast<size_t>(columns));
+    for (int64_t r = 0; r < rows; r++) __builtin_memset(floats(x) + r * x.stride[0], 0, sizeof(float) * static_cast<size_t>(columns));
 }
 
 void backward_few(const Args& a) {
@@ -185,9 +185,9 @@ void backward_few(const Args& a) {
         if (a.d_weights[i].data) clear(a.d_weights[i], a.out_features[i], I);
         for (int64_t r = 0; r < a.rows; r++)
             for (int64_t o = 0; o < a.out_features[i]; o++) {
-                float d = a.d_y[i].data[r * a.d_y[i].stride[0] + o];
-                if (a.d_x.data) add_scaled(a.d_x.data + r * a.d_x.stride[0], d, a.weights[i].data + o * a.weights[i].stride[0], I);
-                if (a.d_weights[i].data) add_scaled(a.d_weights[i].data + o * a.d_weights[i].stride[0], d, a.x.data + r * a.x.stride[0], I);
+                float d = floats(a.d_y[i])[r * a.d_y[i].stride[0] + o];
+                if (a.d_x.data) add_scaled(floats(a.d_x) + r * a.d_x.stride[0], d, floats(a.weights[i]) + o * a.weights[i].stride[0], I);
+                if (a.d_weights[i].data) add_scaled(floats(a.d_weights[i]) + o * a.d_weights[i].stride[0], d, floats(a.x) + r * a.x.stride[0], I);
             }
     }
 }

@@ -29,8 +29,8 @@ struct Chain {
     const Args& a;
     int64_t h;
 
-    float* row(const memgen_tensor& x, int64_t t) const { return x.data ? x.data + t * x.stride[1] + h * x.stride[2] : nullptr; }
-    float* normalizer(const memgen_tensor& x) const { return x.data ? x.data + h * x.stride[1] : nullptr; }
+    float* row(const memgen_tensor& x, int64_t t) const { return x.data ? floats(x) + t * x.stride[1] + h * x.stride[2] : nullptr; }
+    float* normalizer(const memgen_tensor& x) const { return x.data ? floats(x) + h * x.stride[1] : nullptr; }
     float& divisor(int64_t t) const { return a.divisors[t * a.heads + h]; }
 
     // d loss / d divisor of token t

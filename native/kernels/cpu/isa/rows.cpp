@@ -7,7 +7,7 @@
 namespace memgen {
 namespace {
 
-float* row(const memgen_tensor& x, int64_t r) { return x.data ? x.data + r * x.stride[0] : nullptr; }
+float* row(const memgen_tensor& x, int64_t r) { return x.data ? floats(x) + r * x.stride[0] : nullptr; }
 
 // body(first, last, item, worker) for every item's rows
 template <class Body>
@@ -34,7 +34,7 @@ MEMGEN_INLINE Silu silu(Vector x) {
 
 void rms_norm_row_backward(const memgen_rms_norm_args& a, int64_t r, float* d_weight) {
     const int64_t N = a.features;
-    const float *x = row(a.x, r), *gate = row(a.gate, r), *dy = row(a.d_y, r), *weight = a.weight.data;
+    const float *x = row(a.x, r), *gate = row(a.gate, r), *dy = row(a.d_y, r), *weight = floats(a.weight);
     float *dx = row(a.d_x, r), *d_gate = row(a.d_gate, r);
     float inverse = inverse_length(x, N, 1.0 / static_cast<double>(N), a.epsilon);
     Vector total = {}, scale = splat(inverse);
@@ -62,7 +62,7 @@ namespace MEMGEN_ISA {
 void rms_norm_forward(const memgen_rms_norm_args& a, const Scratch& scratch) {
     for_rows(a.rows, scratch, [&](int64_t first, int64_t last, int64_t) {
         for (int64_t r = first; r < last; r++) {
-            const float *x = row(a.x, r), *gate = row(a.gate, r), *weight = a.weight.data;
+            const float *x = row(a.x, r), *gate = row(a.gate, r), *weight = floats(a.weight);
             float* y = row(a.y, r);
             Vector scale = splat(inverse_length(x, a.features, 1.0 / static_cast<double>(a.features), a.epsilon));
             for_vectors(a.features, [&](int64_t i, auto extent) {
@@ -86,7 +86,7 @@ void rms_norm_backward(const memgen_rms_norm_args& a, const Scratch& scratch) {
     for (int64_t i = 0; a.d_weight.data && i < a.features; i++) {
         float sum = 0.0f;
         for (int64_t item = 0; item < items; item++) sum += partials[item * width + i];
-        a.d_weight.data[i] = sum;
+        floats(a.d_weight)[i] = sum;
     }
 }
 
@@ -185,7 +185,7 @@ void cross_entropy_forward(const memgen_cross_entropy_args& a, const Scratch& sc
             int64_t target = target_of(a, r, valid);
             const float* x = row(a.logits, r);
             float* dx = row(a.d_logits, r);
-            float* loss = a.losses.data + r * a.losses.stride[0];
+            float* loss = floats(a.losses) + r * a.losses.stride[0];
             if (!valid || target < 0) {
                 *loss = valid ? 0.0f : nan;
                 fill(dx, a.classes, *loss);
@@ -212,7 +212,7 @@ void cross_entropy_backward(const memgen_cross_entropy_args& a, const Scratch& s
                 fill(dx, a.classes, valid ? 0.0f : __builtin_nanf(""));
                 continue;
             }
-            float most, scale = a.d_losses.data[r * a.d_losses.stride[0]], total = exponential_sum(row(a.logits, r), a.classes, dx, most);
+            float most, scale = floats(a.d_losses)[r * a.d_losses.stride[0]], total = exponential_sum(row(a.logits, r), a.classes, dx, most);
             Vector factor = splat(scale / total);
             for_vectors(a.classes, [&](int64_t i, auto extent) { store(dx + i, factor * load(dx + i, extent), extent); });
             dx[target] -= scale;

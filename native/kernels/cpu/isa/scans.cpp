@@ -11,7 +11,7 @@ namespace {
 constexpr int64_t LinearGroup = 256; // channels of one item of the linear scan, at most
 
 // Row t of the one sequence that x holds: its axes are [1, T, ..].
-float* at(const memgen_tensor& x, int64_t t) { return x.data ? x.data + t * x.stride[1] : nullptr; }
+float* at(const memgen_tensor& x, int64_t t) { return x.data ? floats(x) + t * x.stride[1] : nullptr; }
 
 // body(sequence, first channel, channels): groups small enough that every worker has some
 template <class Body>
@@ -82,14 +82,14 @@ void selective_forward(const Selective& a, int64_t group, char* slice) {
     Arena arena{slice};
     ScanForwardScratch s(arena, a);
     const int64_t c0 = group * ScanGroup, channels = a.channels - c0 < ScanGroup ? a.channels - c0 : ScanGroup, N = a.state_dim, segment = scan_segment(a);
-    turn_in(a.A.data + c0 * a.A.stride[0], a.A.stride[0], channels, N, s.rates);
-    turn_in(a.initial_state.data ? a.initial_state.data + c0 * a.initial_state.stride[1] : nullptr, a.initial_state.stride[1], channels, N, s.state);
+    turn_in(floats(a.A) + c0 * a.A.stride[0], a.A.stride[0], channels, N, s.rates);
+    turn_in(a.initial_state.data ? floats(a.initial_state) + c0 * a.initial_state.stride[1] : nullptr, a.initial_state.stride[1], channels, N, s.state);
     for (int64_t t = 0; t < a.tokens; t++) {
         if (a.checkpoints && t > 0 && t % segment == 0) read(s.state, padded(channels, W) * N, checkpoint(a, group, t / segment - 1));
         Token x(a, t, c0);
         for_vectors(channels, [&](int64_t c, auto extent) {
             Vector delta = load(x.delta + c, extent), u = load(x.u + c, extent), input = delta * u;
-            Vector y = a.D.data ? load(a.D.data + c0 + c, extent) * u : Vector{};
+            Vector y = a.D.data ? load(floats(a.D) + c0 + c, extent) * u : Vector{};
             float *state = s.state + c * N, *rates = s.rates + c * N;
             for (int64_t n = 0; n < N; n++) {
                 Vector h = decay_of(delta * load(rates + n * W)) * load(state + n * W) + input * splat(x.B[n]);
@@ -99,7 +99,7 @@ void selective_forward(const Selective& a, int64_t group, char* slice) {
             store(x.y + c, y, extent);
         });
     }
-    if (a.final_state.data) turn_out(s.state, channels, N, a.final_state.data + c0 * a.final_state.stride[1], a.final_state.stride[1]);
+    if (a.final_state.data) turn_out(s.state, channels, N, floats(a.final_state) + c0 * a.final_state.stride[1], a.final_state.stride[1]);
 }
 
 constexpr int64_t StateBlock = 4; // states whose rates, carries and sums stay in registers
@@ -170,7 +170,7 @@ void selective_segment(const Selective& a, const ScanBackwardScratch& s, int64_t
         Token x(a, t, c0);
         Vector delta = load(s.delta + (t - t0) * W), u = load(x.u + c, extent), dy = load(s.d_y + (t - t0) * W), by_input = load(s.by_input + (t - t0) * W);
         d_skip += dy * u;
-        if (x.d_u) store(x.d_u + c, delta * by_input + (a.D.data ? load(a.D.data + c0 + c, extent) * dy : Vector{}), extent);
+        if (x.d_u) store(x.d_u + c, delta * by_input + (a.D.data ? load(floats(a.D) + c0 + c, extent) * dy : Vector{}), extent);
         if (x.d_delta) store(x.d_delta + c, u * by_input + load(s.by_decay + (t - t0) * W), extent);
     }
 }
@@ -184,8 +184,8 @@ void selective_backward(const Selective& a, const ScanSharedScratch& shared, con
     Arena arena{slice};
     ScanBackwardScratch s(arena, a);
     const int64_t c0 = group * ScanGroup, channels = a.channels - c0 < ScanGroup ? a.channels - c0 : ScanGroup, N = a.state_dim, T = a.tokens, segment = scan_segment(a);
-    turn_in(a.A.data + c0 * a.A.stride[0], a.A.stride[0], channels, N, s.rates);
-    turn_in(a.d_final_state.data ? a.d_final_state.data + c0 * a.d_final_state.stride[1] : nullptr, a.d_final_state.stride[1], channels, N, s.carry);
+    turn_in(floats(a.A) + c0 * a.A.stride[0], a.A.stride[0], channels, N, s.rates);
+    turn_in(a.d_final_state.data ? floats(a.d_final_state) + c0 * a.d_final_state.stride[1] : nullptr, a.d_final_state.stride[1], channels, N, s.carry);
     turn_in(nullptr, 0, channels, N, s.d_rates);
     Vector d_skip[ScanGroup / W] = {};
     for (int64_t index = scan_checkpoints(a); index >= 0 && T > 0; index--) {
@@ -193,7 +193,7 @@ void selective_backward(const Selective& a, const ScanSharedScratch& shared, con
         for (int64_t i = 0; i < (end - t0) * N * W; i += W) store(s.d_b + i, Vector{}), store(s.d_c + i, Vector{});
         for_vectors(channels, [&](int64_t c, auto extent) {
             if (index > 0) read(checkpoint(a, group, index - 1) + c * N, N * W, s.states);
-            else turn_in(a.initial_state.data ? a.initial_state.data + (c0 + c) * a.initial_state.stride[1] : nullptr, a.initial_state.stride[1], channels - c < W ? channels - c : W, N, s.states);
+            else turn_in(a.initial_state.data ? floats(a.initial_state) + (c0 + c) * a.initial_state.stride[1] : nullptr, a.initial_state.stride[1], channels - c < W ? channels - c : W, N, s.states);
             selective_segment(a, s, t0, end, c0, c, extent, d_skip[c / W]);
         });
         int64_t first = (group * place.tokens + place.start + t0) * N;
@@ -202,7 +202,7 @@ void selective_backward(const Selective& a, const ScanSharedScratch& shared, con
             shared.d_c[first + i] = sum(load(s.d_c + i * W));
         }
     }
-    if (a.d_initial_state.data) turn_out(s.carry, channels, N, a.d_initial_state.data + c0 * a.d_initial_state.stride[1], a.d_initial_state.stride[1]);
+    if (a.d_initial_state.data) turn_out(s.carry, channels, N, floats(a.d_initial_state) + c0 * a.d_initial_state.stride[1], a.d_initial_state.stride[1]);
     turn_out(s.d_rates, channels, N, shared.d_rates + (place.n * a.channels + c0) * N, N);
     for_vectors(channels, [&](int64_t c, auto extent) { store(shared.d_skip + place.n * a.channels + c0 + c, d_skip[c / W], extent); });
 }
@@ -231,7 +231,7 @@ namespace MEMGEN_ISA {
 void linear_scan_forward(const memgen_linear_scan_args& a, const Scratch& scratch) {
     for_channels(a, scratch, [](const memgen_linear_scan_args& a, int64_t c0, int64_t channels) {
         float h[LinearGroup + W];
-        read(a.initial_state.data ? a.initial_state.data + c0 : nullptr, channels, h);
+        read(a.initial_state.data ? floats(a.initial_state) + c0 : nullptr, channels, h);
         for (int64_t t = 0; t < a.tokens; t++) {
             const float *at_a = at(a.a, t) + c0, *at_b = at(a.b, t) + c0;
             float* out = at(a.h, t) + c0;
@@ -241,17 +241,17 @@ void linear_scan_forward(const memgen_linear_scan_args& a, const Scratch& scratc
                 store(out + c, x, extent);
             });
         }
-        if (a.final_state.data) read(h, channels, a.final_state.data + c0);
+        if (a.final_state.data) read(h, channels, floats(a.final_state) + c0);
     });
 }
 
 void linear_scan_backward(const memgen_linear_scan_args& a, const Scratch& scratch) {
     for_channels(a, scratch, [](const memgen_linear_scan_args& a, int64_t c0, int64_t channels) {
         float carry[LinearGroup + W], zero[LinearGroup] = {};
-        read(a.d_final_state.data ? a.d_final_state.data + c0 : nullptr, channels, carry);
+        read(a.d_final_state.data ? floats(a.d_final_state) + c0 : nullptr, channels, carry);
         for (int64_t t = a.tokens - 1; t >= 0; t--) {
             const float *at_a = at(a.a, t) + c0, *dh = a.d_h.data ? at(a.d_h, t) + c0 : zero;
-            const float* before = t > 0 ? at(a.h, t - 1) + c0 : a.initial_state.data ? a.initial_state.data + c0 : zero;
+            const float* before = t > 0 ? at(a.h, t - 1) + c0 : a.initial_state.data ? floats(a.initial_state) + c0 : zero;
             float *da = a.d_a.data ? at(a.d_a, t) + c0 : nullptr, *db = a.d_b.data ? at(a.d_b, t) + c0 : nullptr;
             for_vectors(channels, [&](int64_t c, auto extent) {
                 Vector g = load(dh + c, extent) + load(carry + c);
@@ -260,7 +260,7 @@ void linear_scan_backward(const memgen_linear_scan_args& a, const Scratch& scrat
                 store(carry + c, load(at_a + c, extent) * g);
             });
         }
-        if (a.d_initial_state.data) read(carry, channels, a.d_initial_state.data + c0);
+        if (a.d_initial_state.data) read(carry, channels, floats(a.d_initial_state) + c0);
     });
 }
 
@@ -289,11 +289,11 @@ void selective_scan_backward(const Selective& a, const Scratch& scratch) {
     for (int64_t c = 0; c < a.channels; c++) {
         float skip = 0.0f;
         for (int64_t i = 0; i < count; i++) skip += shared.d_skip[i * a.channels + c];
-        if (a.d_D.data) a.d_D.data[c] = skip;
+        if (a.d_D.data) floats(a.d_D)[c] = skip;
         for (int64_t n = 0; a.d_A.data && n < a.state_dim; n++) {
             float sum = 0.0f;
             for (int64_t i = 0; i < count; i++) sum += shared.d_rates[(i * a.channels + c) * a.state_dim + n];
-            a.d_A.data[c * a.d_A.stride[0] + n] = sum;
+            floats(a.d_A)[c * a.d_A.stride[0] + n] = sum;
         }
     }
 }

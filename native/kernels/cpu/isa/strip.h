@@ -76,14 +76,14 @@ template <class Recurrence>
 void advance_strips(const Args& a, const Share& share, const DeltaForwardScratch& scratch, int64_t h, int64_t t0, Recurrence&& recurrence) {
     const int64_t K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V);
     const int64_t tokens = T - t0 < Block ? T - t0 : Block, next = t0 + tokens;
-    const float* v = a.v.data + t0 * a.v.stride[1] + h * a.v.stride[2];
-    float* o = a.o.data + t0 * a.o.stride[1] + h * a.o.stride[2];
+    const float* v = floats(a.v) + t0 * a.v.stride[1] + h * a.v.stride[2];
+    float* o = floats(a.o) + t0 * a.o.stride[1] + h * a.o.stride[2];
     bool checkpoint = a.checkpoints && next < T && next % interval == 0;
     float* saved = checkpoint ? static_cast<float*>(a.checkpoints) + (h * checkpoint_count(T, interval) + next / interval - 1) * K * V : nullptr;
     const int64_t h2 = h + 1 < share.last_head ? h + 1 : share.first_head, t2 = h + 1 < share.last_head ? t0 : next;
     for_strips(a, share, scratch, h, [&](const StripView& strip) {
         int64_t column = strip.s * Strip;
-        Ahead ahead = {a.v.data + t2 * a.v.stride[1] + h2 * a.v.stride[2] + column, a.o.data + t2 * a.o.stride[1] + h2 * a.o.stride[2] + column,
+        Ahead ahead = {floats(a.v) + t2 * a.v.stride[1] + h2 * a.v.stride[2] + column, floats(a.o) + t2 * a.o.stride[1] + h2 * a.o.stride[2] + column,
                        a.v.stride[1], a.o.stride[1], T - t2 < Block ? T - t2 : Block};
         copy_strip_in(v + column, a.v.stride[1], tokens, strip.width, scratch.values);
         recurrence(ahead, strip.state);
@@ -100,7 +100,7 @@ void run_share(const Args& a, const Share& share, const DeltaForwardScratch& scr
     for (int64_t h = share.first_head; h < share.last_head; h++)
         for_strips(a, share, scratch, h, [&](const StripView& strip) {
             if (a.initial_state.data)
-                copy_strip_in(a.initial_state.data + h * a.initial_state.stride[1] + strip.s * Strip, a.initial_state.stride[2], K, strip.width, strip.state);
+                copy_strip_in(floats(a.initial_state) + h * a.initial_state.stride[1] + strip.s * Strip, a.initial_state.stride[2], K, strip.width, strip.state);
             else
                 for (int64_t i = 0; i < 2 * K; i++) store(strip.state + i * W, Vector{});
         });
@@ -109,7 +109,7 @@ void run_share(const Args& a, const Share& share, const DeltaForwardScratch& scr
     if (!a.final_state.data) return;
     for (int64_t h = share.first_head; h < share.last_head; h++)
         for_strips(a, share, scratch, h, [&](const StripView& strip) {
-            copy_strip_out(strip.state, K, strip.width, a.final_state.data + h * a.final_state.stride[1] + strip.s * Strip, a.final_state.stride[2]);
+            copy_strip_out(strip.state, K, strip.width, floats(a.final_state) + h * a.final_state.stride[1] + strip.s * Strip, a.final_state.stride[2]);
         });
 }
 
