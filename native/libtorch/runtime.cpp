@@ -6,6 +6,7 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/Stream.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
+#include <dlfcn.h>
 
 namespace {
 thread_local std::string last_error, last_error_full;
@@ -65,7 +66,16 @@ EXPORT int32_t lt_cxx11_abi() {
 #endif
 }
 
-EXPORT int lt_set_num_threads(int32_t n) { return status([&] { at::set_num_threads(n); }); }
+// libtorch tells OpenMP and MKL, but not an OpenBLAS with threads of its own: its products would go on with all cores.
+EXPORT int lt_set_num_threads(int32_t n) {
+  return status([&] {
+    at::set_num_threads(n);
+    if (void* blas = dlopen("libopenblas.so.0", RTLD_LAZY | RTLD_NOLOAD)) {
+      if (void* set = dlsym(blas, "openblas_set_num_threads")) reinterpret_cast<void (*)(int)>(set)(n);
+      dlclose(blas);
+    }
+  });
+}
 EXPORT int32_t lt_get_num_threads() { return at::get_num_threads(); }
 EXPORT int lt_set_num_interop_threads(int32_t n) { return status([&] { at::set_num_interop_threads(n); }); }
 EXPORT int32_t lt_get_num_interop_threads() { return static_cast<int32_t>(at::get_num_interop_threads()); }
