@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
 using Memory.Gen.Runtime;
 using Memory.Gen.Training;
 using Memory.Gen.Training.RecallTasks;
@@ -24,6 +26,9 @@ internal sealed record Plan
     /// <summary>Sequences on which it is decided whether a training may end.</summary>
     public int ValidationRows { get; init; } = 256;
 
+    /// <summary>Trainings that run at the same time, each on one core: at this size a second core speeds up a step by little.</summary>
+    public int Workers { get; init; } = Environment.ProcessorCount;
+
     /// <summary>Steps that a training has at most; null leaves it to the task.</summary>
     public int? MostSteps { get; init; }
 }
@@ -46,6 +51,8 @@ internal sealed record Standing(Contestant Contestant, MemoryCard Card, IReadOnl
 /// <summary>Trains every model on every task, side by side: the same sequences, steps and tests for all.</summary>
 internal static class Comparison
 {
+    private static readonly Lock Drawing = new();
+
     /// <summary>Runs a contest.</summary>
     /// <param name="contest">The task.</param>
     /// <param name="plan">How much is run.</param>
@@ -54,28 +61,55 @@ internal static class Comparison
     /// <returns>The models with at least one finished run, in order.</returns>
     public static IReadOnlyList<Standing> Hold(Contest contest, Plan plan, Action<double, string> progress, CancellationToken cancellation)
     {
-        var standings = new List<Standing>();
-        int steps = Math.Min(contest.Steps, plan.MostSteps ?? int.MaxValue), total = contest.Models.Count * plan.Seeds, ended = 0;
-        foreach (var contestant in contest.Models.Select(Catalog.Find))
+        int threads = get_num_threads(), steps = Math.Min(contest.Steps, plan.MostSteps ?? int.MaxValue), done = 0;
+        var entries = (from contestant in contest.Models.Select(Catalog.Find) from seed in Enumerable.Range(0, plan.Seeds) select new Entry(contestant, seed)).ToList();
+        var workers = new ParallelOptions { MaxDegreeOfParallelism = plan.Workers };
+        set_num_threads(plan.Workers == 1 ? Environment.ProcessorCount : 1);
+        try
         {
-            var runs = new List<Run>();
-            MemoryCard? card = null;
-            for (int seed = 0; seed < plan.Seeds && !cancellation.IsCancellationRequested; seed++, ended++)
+            Parallel.ForEach(Partitioner.Create(entries, EnumerablePartitionerOptions.NoBuffering), workers, entry =>
             {
-                random.manual_seed(seed);
-                var model = contestant.Create();
-                using var module = (nn.Module)model;
-                card = model.Card;
-                var options = new RecallTrainingOptions { Steps = steps, WarmUpSteps = Math.Min(50, steps / 4), LearningRate = contest.LearningRate, ValidationRows = plan.ValidationRows, Seed = seed };
-                var training = RecallTrainer.Train(model, contest.Training, options,
-                    at => progress((ended + 0.95 * at.Step / steps) / total, $"{contestant.Name}, seed {seed}: step {at.Step}, loss {at.Loss:F2}, accuracy {at.ValidationAccuracy:F3}"), cancellation);
-                if (training.Outcome == TrainingOutcome.Stopped) break;
-                runs.Add(new Run(seed, training, [.. contest.Examinations.Select(examination => Examine(model, contestant, examination, plan))]));
-            }
-            if (runs.Count > 0) standings.Add(new Standing(contestant, card!, runs));
+                if (cancellation.IsCancellationRequested) return;
+                Hold(entry, contest, plan, steps, at => Report(at.Step, $"{entry.Contestant.Name}, seed {entry.Seed}: step {at.Step}, loss {at.Loss:F2}, accuracy {at.ValidationAccuracy:F3}"), cancellation);
+                Interlocked.Add(ref done, steps);
+            });
+        }
+        catch (AggregateException several)
+        {
+            ExceptionDispatchInfo.Throw(several.InnerExceptions[0]);
+        }
+        finally
+        {
+            set_num_threads(threads);
         }
         if (!cancellation.IsCancellationRequested) progress(1, "");
-        return standings;
+        return [.. from entry in entries where entry.Run is not null group entry by entry.Contestant into runs select new Standing(runs.Key, runs.First().Card!, [.. runs.Select(entry => entry.Run!)])];
+
+        void Report(int step, string status)
+        {
+            lock (entries) progress((done + 0.95 * step) / ((double)steps * entries.Count), status);
+        }
+    }
+
+    // Weights are drawn from a generator that all trainings share.
+    private static IMemoryModel Create(Entry entry)
+    {
+        lock (Drawing)
+        {
+            random.manual_seed(entry.Seed);
+            return entry.Contestant.Create();
+        }
+    }
+
+    private static void Hold(Entry entry, Contest contest, Plan plan, int steps, Action<RecallProgress> progress, CancellationToken cancellation)
+    {
+        var model = Create(entry);
+        using var module = (nn.Module)model;
+        var options = new RecallTrainingOptions { Steps = steps, WarmUpSteps = Math.Min(50, steps / 4), LearningRate = contest.LearningRate, ValidationRows = plan.ValidationRows, Seed = entry.Seed };
+        var training = RecallTrainer.Train(model, contest.Training, options, progress, cancellation);
+        if (training.Outcome == TrainingOutcome.Stopped) return;
+        entry.Card = model.Card;
+        entry.Run = new Run(entry.Seed, training, [.. contest.Examinations.Select(examination => Examine(model, entry.Contestant, examination, plan))]);
     }
 
     private static Marks Examine(IMemoryModel model, Contestant contestant, Examination examination, Plan plan)
@@ -86,5 +120,17 @@ internal static class Comparison
 
         IReadOnlyList<double> Answer(MemoryUse memory) =>
             [.. examination.Tests.Select(test => RecallEvaluation.Measure(model, test, RecallSet.Test, Math.Clamp(plan.TestTokens / test.Length, 2, plan.TestRows), memory).Accuracy)];
+    }
+
+    /// <summary>A training that is to be run, and what came of it.</summary>
+    private sealed class Entry(Contestant contestant, int seed)
+    {
+        public Contestant Contestant { get; } = contestant;
+
+        public int Seed { get; } = seed;
+
+        public MemoryCard? Card { get; set; }
+
+        public Run? Run { get; set; }
     }
 }

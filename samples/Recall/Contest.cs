@@ -84,6 +84,21 @@ internal static class Contests
             ],
             ["sliding-wide", .. Memories, "mixture", "titans-gate-wide"])
         { Steps = 400 },
+        new("two-layers", [new AssociativeRecall()],
+            [new("two-layers", "Associative recall with two memory layers (8 pairs in training)", "key-value pairs in 64 tokens",
+                Each([4, 8, 12, 16], pairs => new AssociativeRecall { KeyValuePairs = pairs }), task => $"{task.Pairs}")],
+            ["two-linear", "two-gated-delta", "two-titans"])
+        { QuickSteps = 0, OnlyByName = true },
+        new("random-filler", [new AssociativeRecall { RandomFiller = true }],
+            [new("random-filler", "Associative recall among random tokens (8 pairs in training)", "key-value pairs in 64 tokens",
+                Each([4, 8, 12], pairs => new AssociativeRecall { KeyValuePairs = pairs, RandomFiller = true }), task => $"{task.Pairs}")],
+            ["linear", "delta", "gated-delta", "titans"])
+        { QuickSteps = 0, OnlyByName = true },
+        new("four-needles", Each([128, 256, 512], length => new NeedleInHaystack { Length = length, Needles = 4 }),
+            [new("four-needles", "One of four needles in a haystack (128 to 512 bytes in training)", "bytes of the text",
+                Each([128, 512, 2048], length => new NeedleInHaystack { Length = length, Needles = 4 }), task => $"{task.Length:N0}")],
+            ["sliding-wide", "gated-delta", "titans", "titans-gate-wide"])
+        { QuickSteps = 0, OnlyByName = true },
     ];
 
     private static AssociativeRecall Scattered(int pairs) => new() { KeyValuePairs = pairs, Spread = 64, Lead = 8, Length = 128 };

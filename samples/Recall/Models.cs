@@ -59,6 +59,23 @@ public sealed partial class TitansGateLM;
 [TitansMemory(TitansVariant.Gate, Heads = 1, Window = 32)]
 public sealed partial class TitansGateWideLM;
 
+// Two memory layers: one might find what the other then recalls, and both have to be learned at once.
+
+/// <summary>Two memories that add.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 2, FeedForward = 0)]
+[LinearMemory(Rule = MemoryRule.Linear, Heads = 1)]
+public sealed partial class TwoLinearLM;
+
+/// <summary>Two memories that fade and replace.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 2, FeedForward = 0)]
+[LinearMemory(Rule = MemoryRule.GatedDelta, Heads = 1)]
+public sealed partial class TwoGatedDeltaLM;
+
+/// <summary>Two memories that learn while they read.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 2, FeedForward = 0)]
+[TitansMemory(TitansVariant.MemoryOnly, Heads = 1)]
+public sealed partial class TwoTitansLM;
+
 // Equal bytes of state: window, fading tokens and slots of B'MOJO, and the same bytes in other hands. The first layer is the same for all, a state space of one
 // state a channel: its convolution joins a token with those before it, which an attention would need hundreds of steps more to learn.
 

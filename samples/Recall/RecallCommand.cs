@@ -1,5 +1,4 @@
 using System.CommandLine;
-using static TorchSharp.torch;
 
 namespace Recall;
 
@@ -18,7 +17,6 @@ internal static class RecallCommand
         var command = new RootCommand("Trains small models on recall tasks and compares what their memories hold.") { quick, task, model, seeds, output };
         command.SetAction(Failure.Guard(parsed =>
         {
-            set_num_threads(Environment.ProcessorCount);
             var plan = Plan(parsed.GetValue(task), parsed.GetValue(model), parsed.GetValue(seeds), parsed.GetValue(quick));
             using var interruption = new Interruption();
             Run(plan, parsed.GetValue(output)!, interruption.Token);

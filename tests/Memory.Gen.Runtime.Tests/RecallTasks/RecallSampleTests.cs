@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Xml.Linq;
 using Memory.Gen.Runtime.Tests.Training;
+using Memory.Gen.Training;
 using Recall;
 using Xunit;
 using static TorchSharp.torch;
@@ -87,12 +88,46 @@ public class RecallSampleTests
         Assert.Equal(JsonValueKind.Null, attention.GetProperty("memory_off_accuracy").ValueKind);
     }
 
+    // Weights come from one generator, sequences from each training's own.
+    [Fact]
+    public void TrainingsSideBySideComeOutAsOneAfterTheOther()
+    {
+        var plan = RecallCommand.Plan("mqar", null, 2, quick: false) with { MostSteps = 3, TestRows = 16, ValidationRows = 16 };
+        var contest = plan.Contests.Single() with { Models = ["linear", "gated-delta", "titans"] };
+        int threads = get_num_threads();
+
+        var (alone, together) = (Hold(1), Hold(3));
+
+        Assert.Equal(alone, together);
+        Assert.Equal(18, alone.Count);
+        Assert.Equal(threads, get_num_threads());
+
+        // Losses to two places: the last bits of libtorch's products follow the number of threads.
+        List<string> Hold(int workers)
+        {
+            var steps = new List<string>();
+            Comparison.Hold(contest, plan with { Workers = workers }, (_, status) => { if (status != "") steps.Add(status); }, CancellationToken.None);
+            return [.. steps.Order()];
+        }
+    }
+
+    [Fact]
+    public void ATrainingThatFailsSaysWhyAmongOthers()
+    {
+        var plan = RecallCommand.Plan("mqar", null, 1, quick: false) with { MostSteps = 3, TestRows = 4, ValidationRows = 4, Workers = 2 };
+        var contest = plan.Contests.Single() with { Models = ["linear", "gated-delta"], LearningRate = 1e30 };
+
+        var failure = Assert.Throws<TrainingException>(() => Comparison.Hold(contest, plan, (_, _) => { }, CancellationToken.None));
+
+        Assert.Contains("lower learning rate", failure.Message);
+    }
+
     [Fact]
     public void WhatWasNotFinishedIsLeftOut()
     {
         using var folder = new TemporaryFolder();
         using var stop = new CancellationTokenSource();
-        var plan = RecallCommand.Plan("mqar", null, 1, quick: true) with { MostSteps = 2, TestRows = 2, ValidationRows = 4 };
+        var plan = RecallCommand.Plan("mqar", null, 1, quick: true) with { MostSteps = 2, TestRows = 2, ValidationRows = 4, Workers = 1 };
 
         // Stopped in the third training.
         int ended = 0;
