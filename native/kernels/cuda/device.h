@@ -1,0 +1,36 @@
+// What a kernel's source needs from CUDA, from the toolkit's headers or from the emulator on the host.
+//
+// Kernels are written once. nvcc compiles them for the device; any C++17 compiler compiles them for the
+// emulator (host/emulator.h), where the tests run them.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#ifdef __CUDACC__
+#include <cuda_runtime.h>
+
+namespace memgen {
+
+// The block's dynamic shared memory.
+__device__ __forceinline__ unsigned char* shared_memory() {
+    extern __shared__ __align__(128) unsigned char memgen_shared_memory[];
+    return memgen_shared_memory;
+}
+
+// Kernel over a grid of blocks; more than 48 KiB of shared memory has to be asked for by name.
+template <class... P>
+cudaError_t launch(void (*kernel)(P...), int64_t blocks, int threads, size_t shared_bytes, cudaStream_t stream, P... parameters) {
+    if (blocks <= 0) return cudaSuccess;
+    if (blocks > 0x7fffffff) return cudaErrorInvalidConfiguration;
+    if (shared_bytes > 48 * 1024) {
+        cudaError_t set = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
+        if (set != cudaSuccess) return set;
+    }
+    void* pointers[] = {const_cast<void*>(static_cast<const void*>(&parameters))...};
+    return cudaLaunchKernel(reinterpret_cast<const void*>(kernel), dim3(static_cast<unsigned>(blocks)), dim3(static_cast<unsigned>(threads)), pointers, shared_bytes, stream);
+}
+
+} // namespace memgen
+#else
+#include "host/emulator.h"
+#endif

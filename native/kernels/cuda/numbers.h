@@ -1,0 +1,66 @@
+// The number formats of tensors: float and bfloat16, and how they are read into and rounded from float.
+#pragma once
+#include "device.h"
+
+namespace memgen {
+
+struct bfloat16 {
+    uint16_t bits; // the upper half of a float
+};
+
+__device__ __forceinline__ float float_of_bits(uint32_t bits) {
+#ifdef __CUDA_ARCH__
+    return __uint_as_float(bits);
+#else
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+#endif
+}
+
+__device__ __forceinline__ uint32_t bits_of_float(float x) {
+#ifdef __CUDA_ARCH__
+    return __float_as_uint(x);
+#else
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+#endif
+}
+
+// Two floats rounded to nearest even, the first in the lower half.
+__device__ __forceinline__ uint32_t pack_bfloat16(float low, float high) {
+#ifdef __CUDA_ARCH__
+    uint32_t packed;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
+    return packed;
+#else
+    auto round = [](float x) -> uint32_t {
+        uint32_t bits = bits_of_float(x);
+        if (x != x) return 0x7fff;
+        return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    };
+    return round(low) | round(high) << 16;
+#endif
+}
+
+__device__ __forceinline__ float to_float(float x) { return x; }
+__device__ __forceinline__ float to_float(bfloat16 x) { return float_of_bits(static_cast<uint32_t>(x.bits) << 16); }
+
+template <class T>
+__device__ __forceinline__ T rounded(float x);
+template <>
+__device__ __forceinline__ float rounded<float>(float x) { return x; }
+template <>
+__device__ __forceinline__ bfloat16 rounded<bfloat16>(float x) { return {static_cast<uint16_t>(pack_bfloat16(x, 0.0f) & 0xffff)}; }
+
+// Two neighbours at once: 8 bytes of floats, 4 of bfloat16; the address is aligned to as much.
+__device__ __forceinline__ void store_pair(float* to, float x, float y) { *reinterpret_cast<float2*>(to) = make_float2(x, y); }
+__device__ __forceinline__ void store_pair(bfloat16* to, float x, float y) { *reinterpret_cast<uint32_t*>(to) = pack_bfloat16(x, y); }
+__device__ __forceinline__ float2 load_pair(const float* from) { return *reinterpret_cast<const float2*>(from); }
+__device__ __forceinline__ float2 load_pair(const bfloat16* from) {
+    uint32_t packed = *reinterpret_cast<const uint32_t*>(from);
+    return make_float2(float_of_bits(packed << 16), float_of_bits(packed & 0xffff0000u));
+}
+
+} // namespace memgen

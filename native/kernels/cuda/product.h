@@ -1,0 +1,197 @@
+// Products of tiles by a block of 2 x 2 warps, each holding a quarter of the result in its registers.
+//
+// bfloat16 tiles are multiplied by the tensor cores, float tiles by plain multiply-adds in the same
+// layout, so that float results keep float's accuracy.
+#pragma once
+#include "tile.h"
+
+namespace memgen {
+
+// A tile read as its transpose.
+template <class TileType>
+struct Turned {
+    const TileType& tile;
+};
+
+template <class T, int R, int C>
+__device__ __forceinline__ Turned<Tile<T, R, C>> turned(const Tile<T, R, C>& tile) { return {tile}; }
+
+// [M, N] over the block: warp (m, n) has rows m M/2 .. and columns n N/2 .., in fragments C of ptx.h.
+template <int M, int N>
+struct Accumulator {
+    static_assert(M % 32 == 0 && N % 32 == 0, "a warp's part is a multiple of 16 x 16");
+    static constexpr int RowTiles = M / 32, ColumnTiles = N / 16;
+    float x[RowTiles][ColumnTiles][4];
+
+    static __device__ __forceinline__ int first_row() { return static_cast<int>(threadIdx.x) / 64 * (M / 2); }
+    static __device__ __forceinline__ int first_column() { return static_cast<int>(threadIdx.x) / 32 % 2 * (N / 2); }
+
+    __device__ __forceinline__ void zero() {
+        each_pair([](int, int, float& first, float& second) { first = second = 0.0f; });
+    }
+
+    // f(row, column, x[row, column], x[row, column + 1]) for every pair that this thread holds.
+    template <class F>
+    __device__ __forceinline__ void each_pair(F f) {
+        const int lane = static_cast<int>(threadIdx.x) % 32, row = first_row() + lane / 4, column = first_column() + lane % 4 * 2;
+        MEMGEN_UNROLL
+        for (int i = 0; i < RowTiles; i++)
+            MEMGEN_UNROLL
+            for (int j = 0; j < ColumnTiles; j++)
+                MEMGEN_UNROLL
+                for (int half = 0; half < 2; half++) f(row + 16 * i + 8 * half, column + 8 * j, x[i][j][2 * half], x[i][j][2 * half + 1]);
+    }
+
+    __device__ __forceinline__ void scale(float factor) {
+        each_pair([=](int, int, float& first, float& second) { first *= factor, second *= factor; });
+    }
+
+    // Every row by its factor.
+    __device__ __forceinline__ void scale_rows(const float* factors) {
+        each_pair([=](int row, int, float& first, float& second) { first *= factors[row], second *= factors[row]; });
+    }
+
+    template <class T>
+    __device__ __forceinline__ void store(Tile<T, M, N>& to) {
+        each_pair([&](int row, int column, float& first, float& second) { store_pair(to.at(row, column), first, second); });
+    }
+
+    // Into [rows, columns] of a tensor whose elements of a row follow each other.
+    template <class T>
+    __device__ __forceinline__ void store_rows(T* to, int64_t stride, int rows, int columns, float factor) {
+        const bool pairs = (reinterpret_cast<uintptr_t>(to) | static_cast<uintptr_t>(stride * static_cast<int64_t>(sizeof(T)))) % (2 * sizeof(T)) == 0;
+        each_pair([&](int row, int column, float& first, float& second) {
+            if (row >= rows) return;
+            T* p = to + row * stride + column;
+            if (pairs && column + 1 < columns) {
+                store_pair(p, first * factor, second * factor);
+            } else {
+                if (column < columns) p[0] = rounded<T>(first * factor);
+                if (column + 1 < columns) p[1] = rounded<T>(second * factor);
+            }
+        });
+    }
+
+    // From [rows, columns] of a tensor; zero outside.
+    template <class T>
+    __device__ __forceinline__ void load_rows(const T* from, int64_t stride, int rows, int columns) {
+        each_pair([&](int row, int column, float& first, float& second) {
+            const T* p = from + row * stride + column;
+            first = row < rows && column < columns ? to_float(p[0]) : 0.0f;
+            second = row < rows && column + 1 < columns ? to_float(p[1]) : 0.0f;
+        });
+    }
+
+    // sums[n][row] = sum of f(row, column, x[row, column], x[row, column + 1]) over the columns of the warps (., n).
+    template <class F>
+    __device__ __forceinline__ void sum_rows(float (&sums)[2][M], F f) {
+        const int lane = static_cast<int>(threadIdx.x) % 32, row = first_row() + lane / 4, column = first_column() + lane % 4 * 2;
+        MEMGEN_UNROLL
+        for (int i = 0; i < RowTiles; i++)
+            MEMGEN_UNROLL
+            for (int half = 0; half < 2; half++) {
+                float sum = 0.0f;
+                MEMGEN_UNROLL
+                for (int j = 0; j < ColumnTiles; j++) sum += f(row + 16 * i + 8 * half, column + 8 * j, x[i][j][2 * half], x[i][j][2 * half + 1]);
+                sum += shuffle_xor(sum, 1);
+                sum += shuffle_xor(sum, 2);
+                if (lane % 4 == 0) sums[static_cast<int>(threadIdx.x) / 32 % 2][row + 16 * i + 8 * half] = sum;
+            }
+    }
+};
+
+// Operands as [rows, depth] and [depth, columns], whichever way they are stored.
+template <class TileType>
+struct Operand {
+    typedef typename TileType::Number Number;
+    static constexpr bool IsTurned = false;
+    static constexpr int Rows = TileType::Rows, Columns = TileType::Columns;
+    static __device__ __forceinline__ const TileType& tile(const TileType& t) { return t; }
+};
+
+template <class TileType>
+struct Operand<Turned<TileType>> {
+    typedef typename TileType::Number Number;
+    static constexpr bool IsTurned = true;
+    static constexpr int Rows = TileType::Columns, Columns = TileType::Rows;
+    static __device__ __forceinline__ const TileType& tile(const Turned<TileType>& t) { return t.tile; }
+};
+
+// Fragments A of rows first .. + 16 and depth k .. + 16.
+template <bool IsTurned, class TileType>
+__device__ __forceinline__ void load_left(uint32_t (&a)[4], const TileType& t, int first, int k) {
+    const int lane = static_cast<int>(threadIdx.x) % 32;
+    if constexpr (IsTurned) load_matrices_turned(a, t.at(k + lane % 8 + lane / 16 * 8, first + lane / 8 % 2 * 8));
+    else load_matrices(a, t.at(first + lane % 16, k + lane / 16 * 8));
+}
+
+// Fragments B of columns first .. + 16, two of eight: b[0], b[1] and b[2], b[3].
+template <bool IsTurned, class TileType>
+__device__ __forceinline__ void load_right(uint32_t (&b)[4], const TileType& t, int first, int k) {
+    const int lane = static_cast<int>(threadIdx.x) % 32;
+    if constexpr (IsTurned) load_matrices(b, t.at(first + lane % 8 + lane / 16 * 8, k + lane / 8 % 2 * 8));
+    else load_matrices_turned(b, t.at(k + lane % 8 + lane / 8 % 2 * 8, first + lane / 16 * 8));
+}
+
+// c += left right. Reads what every thread of the block has stored before the last barrier.
+template <int M, int N, class Left, class Right>
+__device__ __forceinline__ void multiply(Accumulator<M, N>& c, const Left& left, const Right& right) {
+    typedef Operand<Left> L;
+    typedef Operand<Right> R;
+    static_assert(L::Rows == M && R::Columns == N && L::Columns == R::Rows, "sizes of a product");
+    typedef Accumulator<M, N> Result;
+    const auto& a = L::tile(left);
+    const auto& b = R::tile(right);
+    const int row = Result::first_row(), column = Result::first_column();
+    if constexpr (sizeof(typename L::Number) == 2) {
+        MEMGEN_UNROLL
+        for (int k = 0; k < L::Columns; k += 16) {
+            uint32_t rows[Result::RowTiles][4];
+            MEMGEN_UNROLL
+            for (int i = 0; i < Result::RowTiles; i++) load_left<L::IsTurned>(rows[i], a, row + 16 * i, k);
+            MEMGEN_UNROLL
+            for (int j = 0; j < Result::ColumnTiles; j += 2) {
+                uint32_t columns[4];
+                load_right<R::IsTurned>(columns, b, column + 8 * j, k);
+                MEMGEN_UNROLL
+                for (int i = 0; i < Result::RowTiles; i++) {
+                    multiply_accumulate(c.x[i][j], rows[i], columns[0], columns[1]);
+                    multiply_accumulate(c.x[i][j + 1], rows[i], columns[2], columns[3]);
+                }
+            }
+        }
+    } else {
+        const int lane = static_cast<int>(threadIdx.x) % 32, g = lane / 4, t = lane % 4;
+#ifdef __CUDACC__
+#pragma unroll 4
+#endif
+        for (int k = 0; k < L::Columns; k++) {
+            float rows[Result::RowTiles][2], columns[Result::ColumnTiles][2];
+            MEMGEN_UNROLL
+            for (int i = 0; i < Result::RowTiles; i++)
+                MEMGEN_UNROLL
+                for (int half = 0; half < 2; half++) {
+                    const int r = row + 16 * i + 8 * half + g;
+                    rows[i][half] = L::IsTurned ? *a.at(k, r) : *a.at(r, k);
+                }
+            MEMGEN_UNROLL
+            for (int j = 0; j < Result::ColumnTiles; j++) {
+                const int r = column + 8 * j + 2 * t;
+                if constexpr (R::IsTurned) {
+                    columns[j][0] = *b.at(r, k), columns[j][1] = *b.at(r + 1, k);
+                } else {
+                    const float2 pair = load_pair(b.at(k, r));
+                    columns[j][0] = pair.x, columns[j][1] = pair.y;
+                }
+            }
+            MEMGEN_UNROLL
+            for (int i = 0; i < Result::RowTiles; i++)
+                MEMGEN_UNROLL
+                for (int j = 0; j < Result::ColumnTiles; j++)
+                    MEMGEN_UNROLL
+                    for (int e = 0; e < 4; e++) c.x[i][j][e] = fmaf(rows[i][e / 2], columns[j][e % 2], c.x[i][j][e]);
+        }
+    }
+}
+
+} // namespace memgen
