@@ -1,8 +1,8 @@
 // Depthwise causal convolution with SiLU. Channels are lanes; a token's row is read in memory order.
 #include "fused_layout.h"
 #include "kernels.h"
+#include "streaming.h"
 #include "threads.h"
-#include "vector.h"
 
 namespace memgen {
 namespace {
@@ -42,14 +42,14 @@ MEMGEN_INLINE Vector convolve(const Args& a, const ConvScratch& s, const float* 
 }
 
 template <int Fixed>
-void forward_item(const Args& a, const ConvScratch& s, int64_t t0) {
+void forward_item(const Args& a, const ConvScratch& s, int64_t t0, bool past) {
     const int64_t end = t0 + conv_tokens(a) < a.tokens ? t0 + conv_tokens(a) : a.tokens, W1 = a.width - 1;
     Inputs inputs(a, s, t0 - W1, end - t0 + W1);
     for (int64_t t = t0; t < end; t++) {
         float* y = floats(a.y) + t * a.y.stride[1];
         for_vectors(a.channels, [&](int64_t c, auto extent) {
             Vector z = convolve<Fixed>(a, s, inputs.rows + t - t0, c, extent);
-            store(y + c, z * sigmoid(z), extent);
+            store(y + c, z * sigmoid(z), extent, past);
         });
     }
     for (int64_t i = 0; a.final_state.data && end == a.tokens && i < W1; i++) {
@@ -61,7 +61,7 @@ void forward_item(const Args& a, const ConvScratch& s, int64_t t0) {
 // d_z of tokens t0 .. end (a halo of W - 1 after the item's own) in scratch, then everything that follows
 // from it, in rows of all channels: memory is then read in its order.
 template <int Fixed>
-void backward_item(const Args& a, const ConvScratch& s, float* dz, int64_t t0, float* partial) {
+void backward_item(const Args& a, const ConvScratch& s, float* dz, int64_t t0, float* partial, bool past) {
     const int64_t width = Fixed ? Fixed : a.width, W1 = width - 1, row = padded(a.channels, 16), T = a.tokens;
     const int64_t channels = a.channels, own = t0 + conv_tokens(a) < T ? t0 + conv_tokens(a) : T, end = own + W1 < T ? own + W1 : T;
     Inputs inputs(a, s, t0 - W1, end - t0 + W1);
@@ -73,7 +73,7 @@ void backward_item(const Args& a, const ConvScratch& s, float* dz, int64_t t0, f
         });
     }
     // d_x of time t, for t before the sequence d_initial_state: what every reader of x_t got
-    auto input_gradient = [&](int64_t t, float* out) {
+    auto input_gradient = [&](int64_t t, float* out, bool past) {
         if (!out) return;
         const float* upstream = a.d_final_state.data && t >= T - W1 ? floats(a.d_final_state) + (t - (T - W1)) * a.d_final_state.stride[1] : s.zero;
         const float* readers = dz + (t - t0) * row;
@@ -82,20 +82,20 @@ void backward_item(const Args& a, const ConvScratch& s, float* dz, int64_t t0, f
                 Vector sum = load(upstream + c, extent);
 #pragma GCC unroll 4
                 for (int64_t j = 0; j < width; j++) sum += load(s.weights + (W1 - j) * row + c) * load(readers + j * row + c);
-                store(out + c, sum, extent);
+                store(out + c, sum, extent, past);
             });
         else
             for_vectors(channels, [&](int64_t c, auto extent) {
                 Vector sum = load(upstream + c, extent);
                 for (int64_t j = 0; j < width; j++)
                     if (t + j >= t0 && t + j < end) sum += load(s.weights + (W1 - j) * row + c) * load(readers + j * row + c);
-                store(out + c, sum, extent);
+                store(out + c, sum, extent, past);
             });
     };
     if (t0 == 0)
         for (int64_t i = 0; i < W1; i++)
-            input_gradient(i - W1, a.d_initial_state.data ? floats(a.d_initial_state) + i * a.d_initial_state.stride[1] : nullptr);
-    for (int64_t t = t0; t < own; t++) input_gradient(t, a.d_x.data ? floats(a.d_x) + t * a.d_x.stride[1] : nullptr);
+            input_gradient(i - W1, a.d_initial_state.data ? floats(a.d_initial_state) + i * a.d_initial_state.stride[1] : nullptr, false);
+    for (int64_t t = t0; t < own; t++) input_gradient(t, a.d_x.data ? floats(a.d_x) + t * a.d_x.stride[1] : nullptr, past);
 
     if (!a.d_weight.data && !a.d_bias.data) return;
     for_vectors(channels, [&](int64_t c, auto extent) {
@@ -118,6 +118,7 @@ void for_blocks(const Args& a, const SequencePlan& plan, const Scratch& scratch,
     for_items(plan.before[count], scratch.workers, [&](int64_t item, int worker) {
         int64_t n = plan.owner(item, count);
         body(sequence(a, n), (item - plan.before[n]) * conv_tokens(a), item, worker);
+        finish_streaming();
     });
 }
 
@@ -130,7 +131,8 @@ void causal_conv_forward(const Args& a, const Scratch& scratch) {
     const SequencePlan plan(arena, sequence_count(a));
     ConvScratch s(arena, a, false);
     turn_weights(a, s);
-    for_blocks(a, plan, scratch, [&](const Args& own, int64_t t0, int64_t, int) { (a.width == 4 ? forward_item<4> : forward_item<0>)(own, s, t0); });
+    const bool past = streamed(a.y, a.batch * a.tokens * a.channels, 2);
+    for_blocks(a, plan, scratch, [&](const Args& own, int64_t t0, int64_t, int) { (a.width == 4 ? forward_item<4> : forward_item<0>)(own, s, t0, past); });
 }
 
 void causal_conv_backward(const Args& a, const Scratch& scratch) {
@@ -139,8 +141,9 @@ void causal_conv_backward(const Args& a, const Scratch& scratch) {
     ConvScratch s(arena, a, true);
     turn_weights(a, s);
     const int64_t row = padded(a.channels, 16), items = plan.before[sequence_count(a)], sums = (a.width + 1) * row;
+    const bool past = streamed(a.d_x, a.batch * a.tokens * a.channels, 2);
     for_blocks(a, plan, scratch, [&](const Args& own, int64_t t0, int64_t item, int worker) {
-        (a.width == 4 ? backward_item<4> : backward_item<0>)(own, s, reinterpret_cast<float*>(scratch.of(worker)), t0, s.partials + item * sums);
+        (a.width == 4 ? backward_item<4> : backward_item<0>)(own, s, reinterpret_cast<float*>(scratch.of(worker)), t0, s.partials + item * sums, past);
     });
     if (!a.d_weight.data && !a.d_bias.data) return;
     for (int64_t item = 1; item < items; item++)

@@ -51,16 +51,20 @@ struct Term {
     const float* panel;
 };
 
-// C [rows, width] = sum of the terms; at least TileRows rows, at most Columns columns.
-void sum_of_products(int64_t rows, const Term* terms, int64_t count, float* c, int64_t c_row, int64_t width) {
+// C [rows, width] = sum of the terms; at least TileRows rows, at most Columns columns. Past: stored past the caches.
+void sum_of_products(int64_t rows, const Term* terms, int64_t count, float* c, int64_t c_row, int64_t width, bool past) {
     alignas(64) float edge[TileRows * Columns];
     const bool whole = width == Columns;
     for (int64_t m = 0; m < rows; m += TileRows) {
         int64_t r = smaller(m, rows - TileRows); // the last tile covers some rows once more
         float* out = whole ? c + r * c_row : edge;
         const int64_t out_row = whole ? c_row : Columns;
-        product_tile<TileRows, 2, false>(terms[0].depth, from_row(terms[0].a, r), terms[0].panel, Columns, out, 1.0f, out, out_row);
-        for (int64_t t = 1; t < count; t++) product_tile<TileRows, 2, true>(terms[t].depth, from_row(terms[t].a, r), terms[t].panel, Columns, out, 1.0f, out, out_row);
+        for (int64_t t = 0; t < count; t++) {
+            const bool last = past && whole && t + 1 == count;
+            auto tile = t == 0 ? (last ? product_tile<TileRows, 2, false, ByRows, true> : product_tile<TileRows, 2, false, ByRows>)
+                               : (last ? product_tile<TileRows, 2, true, ByRows, true> : product_tile<TileRows, 2, true, ByRows>);
+            tile(terms[t].depth, from_row(terms[t].a, r), terms[t].panel, Columns, out, 1.0f, out, out_row);
+        }
         for (int64_t i = 0; !whole && i < TileRows; i++) __builtin_memcpy(c + (r + i) * c_row, edge + i * Columns, sizeof(float) * static_cast<size_t>(width));
     }
 }
@@ -87,7 +91,9 @@ void forward(const Args& a, const LinearScratch& s, int workers) {
         Term term = {{floats(a.x) + first * a.x.stride[0], a.x.stride[0]}, I, s.weights};
         for (int64_t i = 0; i < a.count; i++)
             for (int64_t o = 0; o < a.out_features[i]; o += Columns, term.panel += panel)
-                sum_of_products(rows, &term, 1, floats(a.y[i]) + first * a.y[i].stride[0] + o, a.y[i].stride[0], smaller(Columns, a.out_features[i] - o));
+                sum_of_products(rows, &term, 1, floats(a.y[i]) + first * a.y[i].stride[0] + o, a.y[i].stride[0], smaller(Columns, a.out_features[i] - o),
+                                streamed(a.y[i], a.rows * a.out_features[i]));
+        finish_streaming();
     });
 }
 
@@ -105,8 +111,10 @@ void input_gradient(const Args& a, const LinearScratch& s, int workers) {
             const float* from = s.weights + p * depth * Columns;
             for (int64_t i = 0; i < a.count; from += a.out_features[i++] * Columns)
                 if (a.d_y[i].data) terms[count++] = {{floats(a.d_y[i]) + first * a.d_y[i].stride[0], a.d_y[i].stride[0]}, a.out_features[i], from};
-            sum_of_products(rows, terms, count, floats(a.d_x) + first * a.d_x.stride[0] + p * Columns, a.d_x.stride[0], smaller(Columns, I - p * Columns));
+            sum_of_products(rows, terms, count, floats(a.d_x) + first * a.d_x.stride[0] + p * Columns, a.d_x.stride[0], smaller(Columns, I - p * Columns),
+                            streamed(a.d_x, a.rows * I));
         }
+        finish_streaming();
     });
 }
 

@@ -1,6 +1,6 @@
 // Small matrix products on packed, padded operands: the work of every chunked backward pass.
 #pragma once
-#include "vector.h"
+#include "streaming.h"
 
 namespace memgen {
 namespace {
@@ -45,8 +45,8 @@ struct TurnedCursor {
 template <int Rows> MEMGEN_INLINE RowsCursor<Rows> cursor(ByRows a) { return a; }
 template <int Rows> MEMGEN_INLINE TurnedCursor cursor(Turned a) { return a; }
 
-// One register tile of C = gamma * initial + A B; without Initial, C = A B.
-template <int Rows, int Vectors, bool Initial, class Operand>
+// One register tile of C = gamma * initial + A B; without Initial, C = A B. Past: stored past the caches.
+template <int Rows, int Vectors, bool Initial, class Operand, bool Past = false>
 MEMGEN_INLINE void product_tile(int64_t depth, Operand operand, const float* b, int64_t b_row, const float* initial, float gamma, float* c, int64_t c_row) {
     Vector sum[Rows][Vectors], factor = splat(gamma);
     auto a = cursor<Rows>(operand);
@@ -73,7 +73,7 @@ MEMGEN_INLINE void product_tile(int64_t depth, Operand operand, const float* b, 
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; r++)
 #pragma GCC unroll 4
-        for (int n = 0; n < Vectors; n++) store(c + r * c_row + n * W, sum[r][n]);
+        for (int n = 0; n < Vectors; n++) store(c + r * c_row + n * W, sum[r][n], Whole{}, Past);
 }
 
 constexpr int TileRows = W == 16 ? 8 : 4;

@@ -1,8 +1,8 @@
 // Operators on rows: RMSNorm with its gate, unit length, SwiGLU, cross entropy.
 #include "fused_layout.h"
 #include "kernels.h"
+#include "streaming.h"
 #include "threads.h"
-#include "vector.h"
 
 namespace memgen {
 namespace {
@@ -16,6 +16,7 @@ void for_rows(int64_t rows, const Scratch& scratch, Body&& body) {
     for_items(row_items(rows), scratch.workers, [&](int64_t item, int) {
         int64_t first = item * step, last = first + step < rows ? first + step : rows;
         body(first, last, item);
+        finish_streaming();
     });
 }
 
@@ -38,6 +39,7 @@ void rms_norm_row_backward(const memgen_rms_norm_args& a, int64_t r, float* d_we
     float *dx = row(a.d_x, r), *d_gate = row(a.d_gate, r);
     float inverse = inverse_length(x, N, 1.0 / static_cast<double>(N), a.epsilon);
     Vector total = {}, scale = splat(inverse);
+    const bool past = streamed(a.d_x, a.rows * N), gate_past = streamed(a.d_gate, a.rows * N);
     // d is the gradient of x * inverse
     auto each = [&](auto&& body) {
         for_vectors(N, [&](int64_t i, auto extent) {
@@ -50,8 +52,8 @@ void rms_norm_row_backward(const memgen_rms_norm_args& a, int64_t r, float* d_we
     Vector mean = splat(sum(total) / static_cast<float>(N));
     each([&](int64_t i, auto extent, Vector w, Vector unit, Vector d, const Silu& g) {
         if (d_weight) store(d_weight + i, load(d_weight + i) + unit * d * g.value);
-        if (d_gate) store(d_gate + i, w * unit * d * g.slope, extent);
-        if (dx) store(dx + i, scale * (w * d * g.value - unit * mean), extent);
+        if (d_gate) store(d_gate + i, w * unit * d * g.slope, extent, gate_past);
+        if (dx) store(dx + i, scale * (w * d * g.value - unit * mean), extent, past);
     });
 }
 
@@ -60,6 +62,7 @@ void rms_norm_row_backward(const memgen_rms_norm_args& a, int64_t r, float* d_we
 namespace MEMGEN_ISA {
 
 void rms_norm_forward(const memgen_rms_norm_args& a, const Scratch& scratch) {
+    const bool past = streamed(a.y, a.rows * a.features);
     for_rows(a.rows, scratch, [&](int64_t first, int64_t last, int64_t) {
         for (int64_t r = first; r < last; r++) {
             const float *x = row(a.x, r), *gate = row(a.gate, r), *weight = floats(a.weight);
@@ -69,7 +72,7 @@ void rms_norm_forward(const memgen_rms_norm_args& a, const Scratch& scratch) {
                 Vector v = load(x + i, extent) * scale;
                 if (weight) v *= load(weight + i, extent);
                 if (gate) v *= silu(load(gate + i, extent)).value;
-                store(y + i, v, extent);
+                store(y + i, v, extent, past);
             });
         }
     });
@@ -91,38 +94,42 @@ void rms_norm_backward(const memgen_rms_norm_args& a, const Scratch& scratch) {
 }
 
 void unit_length_forward(const memgen_unit_length_args& a, const Scratch& scratch) {
+    const bool past = streamed(a.y, a.rows * a.features);
     for_rows(a.rows, scratch, [&](int64_t first, int64_t last, int64_t) {
         for (int64_t r = first; r < last; r++) {
             const float* x = row(a.x, r);
             float* y = row(a.y, r);
             Vector scale = splat(inverse_length(x, a.features, 1.0, a.epsilon));
-            for_vectors(a.features, [&](int64_t i, auto extent) { store(y + i, load(x + i, extent) * scale, extent); });
+            for_vectors(a.features, [&](int64_t i, auto extent) { store(y + i, load(x + i, extent) * scale, extent, past); });
         }
     });
 }
 
 void unit_length_backward(const memgen_unit_length_args& a, const Scratch& scratch) {
+    const bool past = streamed(a.d_x, a.rows * a.features);
     for_rows(a.rows, scratch, [&](int64_t first, int64_t last, int64_t) {
         for (int64_t r = first; r < last; r++) {
             const float *x = row(a.x, r), *dy = row(a.d_y, r);
             float *dx = row(a.d_x, r), inverse = inverse_length(x, a.features, 1.0, a.epsilon);
             Vector scale = splat(inverse), along = splat(inverse * inverse * dot(x, dy, a.features));
-            for_vectors(a.features, [&](int64_t i, auto extent) { store(dx + i, scale * (load(dy + i, extent) - along * load(x + i, extent)), extent); });
+            for_vectors(a.features, [&](int64_t i, auto extent) { store(dx + i, scale * (load(dy + i, extent) - along * load(x + i, extent)), extent, past); });
         }
     });
 }
 
 void swiglu_forward(const memgen_swiglu_args& a, const Scratch& scratch) {
+    const bool past = streamed(a.y, a.rows * a.features);
     for_rows(a.rows, scratch, [&](int64_t first, int64_t last, int64_t) {
         for (int64_t r = first; r < last; r++) {
             const float *gate = row(a.gate, r), *up = row(a.up, r);
             float* y = row(a.y, r);
-            for_vectors(a.features, [&](int64_t i, auto extent) { store(y + i, silu(load(gate + i, extent)).value * load(up + i, extent), extent); });
+            for_vectors(a.features, [&](int64_t i, auto extent) { store(y + i, silu(load(gate + i, extent)).value * load(up + i, extent), extent, past); });
         }
     });
 }
 
 void swiglu_backward(const memgen_swiglu_args& a, const Scratch& scratch) {
+    const bool gate_past = streamed(a.d_gate, a.rows * a.features), up_past = streamed(a.d_up, a.rows * a.features);
     for_rows(a.rows, scratch, [&](int64_t first, int64_t last, int64_t) {
         for (int64_t r = first; r < last; r++) {
             const float *gate = row(a.gate, r), *up = row(a.up, r), *dy = row(a.d_y, r);
@@ -130,8 +137,8 @@ void swiglu_backward(const memgen_swiglu_args& a, const Scratch& scratch) {
             for_vectors(a.features, [&](int64_t i, auto extent) {
                 Silu g = silu(load(gate + i, extent));
                 Vector d = load(dy + i, extent), u = load(up + i, extent);
-                if (d_gate) store(d_gate + i, d * u * g.slope, extent);
-                if (d_up) store(d_up + i, d * g.value, extent);
+                if (d_gate) store(d_gate + i, d * u * g.slope, extent, gate_past);
+                if (d_up) store(d_up + i, d * g.value, extent, up_past);
             });
         }
     });
