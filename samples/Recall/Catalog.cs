@@ -11,9 +11,6 @@ internal sealed record Contestant(string Name, Func<IMemoryModel> Create, string
 {
     /// <summary>How it is measured without its memory; null where it has none.</summary>
     public MemoryUse? MemoryOff { get; init; } = MemoryUse.Reset;
-
-    /// <summary>Whether a step takes several times as long as with one memory.</summary>
-    public bool Slow { get; init; }
 }
 
 /// <summary>The models that are compared, by name. A further one is a declaration in Models.cs and a line here.</summary>
@@ -27,11 +24,13 @@ internal static class Catalog
         new("scalar-decay", () => new ScalarDecayLM(), "#b59b1f"),
         new("delta", () => new DeltaLM(), "#3d8f5f"),
         new("gated-delta", () => new GatedDeltaLM(), "#3b6fb6"),
-        new("mixture", () => new MixtureLM(), "#8a4fa3") { Slow = true },
-        new("mixture-equal", () => new MixtureOfEqualSizeLM(), "#b98bd0") { Slow = true },
+        new("mixture", () => new MixtureLM(), "#8a4fa3"),
+        new("mixture-equal", () => new MixtureOfEqualSizeLM(), "#b98bd0"),
         new("titans", () => new TitansLM(), "#c2456b"),
         new("titans-gate", () => new TitansGateLM(), "#1f9aa3") { MemoryOff = MemoryUse.Exchanged },
         new("titans-gate-wide", () => new TitansGateWideLM(), "#0b5c66") { MemoryOff = MemoryUse.Exchanged },
+        new("hmt", () => new HierarchicalLM(), "#8a4fa3"),
+        new("rmt", () => new RecurrentLM(), "#b59b1f"),
         new("two-linear", () => new TwoLinearLM(), "#c4722b"),
         new("two-gated-delta", () => new TwoGatedDeltaLM(), "#3b6fb6"),
         new("two-titans", () => new TwoTitansLM(), "#c2456b"),

@@ -64,10 +64,12 @@ internal static class Comparison
         int threads = get_num_threads(), steps = Math.Min(contest.Steps, plan.MostSteps ?? int.MaxValue), done = 0;
         var entries = (from contestant in contest.Models.Select(Catalog.Find) from seed in Enumerable.Range(0, plan.Seeds) select new Entry(contestant, seed)).ToList();
         var workers = new ParallelOptions { MaxDegreeOfParallelism = plan.Workers };
+        // The heaviest models stand last in a contest. They start first, so that no core waits for one of them at the end.
+        var order = Partitioner.Create(Enumerable.Reverse(entries), EnumerablePartitionerOptions.NoBuffering);
         set_num_threads(plan.Workers == 1 ? Environment.ProcessorCount : 1);
         try
         {
-            Parallel.ForEach(Partitioner.Create(entries, EnumerablePartitionerOptions.NoBuffering), workers, entry =>
+            Parallel.ForEach(order, workers, entry =>
             {
                 if (cancellation.IsCancellationRequested) return;
                 Hold(entry, contest, plan, steps, at => Report(at.Step, $"{entry.Contestant.Name}, seed {entry.Seed}: step {at.Step}, loss {at.Loss:F2}, accuracy {at.ValidationAccuracy:F3}"), cancellation);

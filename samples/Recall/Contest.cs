@@ -20,14 +20,14 @@ internal sealed record Contest(string Name, IReadOnlyList<RecallTask> Training, 
     /// <summary>Most steps of a training; most end earlier, but a start that is slow by its seed needs them.</summary>
     public int Steps { get; init; } = 800;
 
-    /// <summary>Most steps in the quick form; 0 leaves the task out of it.</summary>
+    /// <summary>Most steps in the quick form.</summary>
     public int QuickSteps { get; init; } = 150;
+
+    /// <summary>Names of the models that take part in the quick form; where there are none, the task is left out of it.</summary>
+    public IReadOnlyList<string> QuickModels { get; init; } = [];
 
     /// <summary>Whether it is run only when it is asked for by name: half an hour of its own.</summary>
     public bool OnlyByName { get; init; }
-
-    /// <summary>Whether slow models take part in the quick form too.</summary>
-    public bool QuickWithSlow { get; init; }
 
     /// <summary>Highest learning rate.</summary>
     public double LearningRate { get; init; } = 5e-3;
@@ -44,37 +44,37 @@ internal static class Contests
             [new("mqar", "Associative recall (8 pairs in training)", "key-value pairs in 64 tokens",
                 Each([4, 8, 12, 16], pairs => new AssociativeRecall { KeyValuePairs = pairs }), task => $"{task.Pairs}")],
             ["sliding", .. Memories, "mixture"])
-        { QuickSteps = 400, QuickWithSlow = true },
+        { QuickSteps = 300, QuickModels = ["sliding", "linear", "delta", "gated-delta", "titans", "mixture"] },
         new("mqar-lead", [new AssociativeRecall { Lead = 16 }],
             [new("mqar-lead", "Associative recall, 16 tokens before the first question (8 pairs in training)", "key-value pairs in 64 tokens",
                 Each([4, 8, 12], pairs => new AssociativeRecall { KeyValuePairs = pairs, Lead = 16 }), task => $"{task.Pairs}")],
             ["sliding", "gated-delta", "titans", "titans-gate", "mixture"])
-        { Steps = 600, QuickSteps = 300 },
+        { Steps = 600, QuickSteps = 250, QuickModels = ["sliding", "gated-delta", "titans-gate"] },
         new("capacity", [new AssociativeRecall { KeyValuePairs = 16, Length = 128 }],
             [new("capacity", "Associative recall with states of equal size (16 pairs in training)", "key-value pairs in 128 tokens",
                 Each([8, 16, 24, 32], pairs => new AssociativeRecall { KeyValuePairs = pairs, Length = 128 }), task => $"{task.Pairs}")],
             ["gated-delta", "mixture-equal"])
-        { Steps = 600, QuickSteps = 0 },
+        { Steps = 600 },
         new("eidetic", [Scattered(8)],
             [new("eidetic", "Associative recall of pairs among fillers, states of equal size (8 pairs in training)", "key-value pairs among 64 fillers",
                 Each([4, 8, 12], Scattered), task => $"{task.Pairs}")],
             ["bmojo", "bmojo-8", "bmojo-32", "bmojo-residual", "bmojo-random", "bmojo-recency", "bmojo-f", "selective", "sliding-equal"])
-        { QuickSteps = 0, OnlyByName = true },
+        { OnlyByName = true },
         new("forgetting", [new ForgettingRecall()],
             [new("forgetting", "Recall of the last value of 6 keys (3 rounds in training)", "rounds that give every key a new value",
                 Each([1, 2, 3, 4], rounds => new ForgettingRecall { Rounds = rounds }), task => $"{((ForgettingRecall)task).Rounds}")],
             ["sliding", .. Memories, "mixture"])
-        { QuickSteps = 400 },
+        { QuickSteps = 300, QuickModels = ["linear", "delta", "gated-delta", "titans"] },
         new("induction", Each([64, 128, 256], length => new InductionHeads { Length = length }),
             [new("induction", "Induction heads (64 to 256 tokens in training)", "tokens of the text",
                 Each([64, 128, 256, 512, 1024], length => new InductionHeads { Length = length }), task => $"{task.Length:N0}")],
             ["sliding", .. Memories])
-        { Steps = 400 },
+        { Steps = 400, QuickModels = ["sliding", "gated-delta", "titans"] },
         new("copying", [new SelectiveCopying()],
             [new("copying", "Selective copying of 8 symbols (64 tokens in training)", "tokens of the text",
                 Each([32, 64, 128, 256], length => new SelectiveCopying { Length = length }), task => $"{task.Length:N0}")],
             ["sliding", .. Memories])
-        { Steps = 500 },
+        { Steps = 500, QuickModels = ["sliding", "gated-delta", "titans"] },
         new("needle", Each([64, 128, 256, 512], length => new NeedleInHaystack { Length = length }),
             [
                 new("needle", "A needle in a haystack (64 to 512 bytes in training)", "bytes of the text",
@@ -83,22 +83,27 @@ internal static class Contests
                     Each([0, 25, 50, 75, 100], depth => new NeedleInHaystack { Length = 2048, Depth = depth / 100.0 }), task => $"{((NeedleInHaystack)task).Depth:0.##}"),
             ],
             ["sliding-wide", .. Memories, "mixture", "titans-gate-wide"])
-        { Steps = 400 },
+        { Steps = 400, QuickModels = ["sliding-wide", "gated-delta", "titans-gate-wide"] },
+        new("segments", Each([64, 128, 256, 512], length => new NeedleInHaystack { Length = length }),
+            [new("segments", "A needle in a haystack, read in segments of 32 bytes (64 to 512 bytes in training)", "bytes of the text",
+                Each([128, 512, 2048], length => new NeedleInHaystack { Length = length }), task => $"{task.Length:N0}")],
+            ["sliding-wide", "rmt", "hmt"])
+        { OnlyByName = true },
         new("two-layers", [new AssociativeRecall()],
             [new("two-layers", "Associative recall with two memory layers (8 pairs in training)", "key-value pairs in 64 tokens",
                 Each([4, 8, 12, 16], pairs => new AssociativeRecall { KeyValuePairs = pairs }), task => $"{task.Pairs}")],
             ["two-linear", "two-gated-delta", "two-titans"])
-        { QuickSteps = 0, OnlyByName = true },
+        { OnlyByName = true },
         new("random-filler", [new AssociativeRecall { RandomFiller = true }],
             [new("random-filler", "Associative recall among random tokens (8 pairs in training)", "key-value pairs in 64 tokens",
                 Each([4, 8, 12], pairs => new AssociativeRecall { KeyValuePairs = pairs, RandomFiller = true }), task => $"{task.Pairs}")],
             ["linear", "delta", "gated-delta", "titans"])
-        { QuickSteps = 0, OnlyByName = true },
+        { OnlyByName = true },
         new("four-needles", Each([128, 256, 512], length => new NeedleInHaystack { Length = length, Needles = 4 }),
             [new("four-needles", "One of four needles in a haystack (128 to 512 bytes in training)", "bytes of the text",
                 Each([128, 512, 2048], length => new NeedleInHaystack { Length = length, Needles = 4 }), task => $"{task.Length:N0}")],
             ["sliding-wide", "gated-delta", "titans", "titans-gate-wide"])
-        { QuickSteps = 0, OnlyByName = true },
+        { OnlyByName = true },
     ];
 
     private static AssociativeRecall Scattered(int pairs) => new() { KeyValuePairs = pairs, Spread = 64, Lead = 8, Length = 128 };

@@ -59,6 +59,18 @@ public sealed partial class TitansGateLM;
 [TitansMemory(TitansVariant.Gate, Heads = 1, Window = 32)]
 public sealed partial class TitansGateWideLM;
 
+/// <summary>HMT around the wide sliding attention: segments of 32 new bytes, each of which recalls what those before left.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 2, FeedForward = 0)]
+[SlidingAttention(Heads = 2, KeyValueHeads = 1, Window = 32)]
+[HierarchicalMemory(SegmentTokens = 42, SensoryTokens = 8, RecallSlots = 64)]
+public sealed partial class HierarchicalLM;
+
+/// <summary>RMT around the same: 32 new bytes and four rows that are passed on.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 2, FeedForward = 0)]
+[SlidingAttention(Heads = 2, KeyValueHeads = 1, Window = 32)]
+[RecurrentMemory(SegmentTokens = 40, MemoryTokens = 4)]
+public sealed partial class RecurrentLM;
+
 // Two memory layers: one might find what the other then recalls, and both have to be learned at once.
 
 /// <summary>Two memories that add.</summary>

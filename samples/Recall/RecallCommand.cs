@@ -9,7 +9,7 @@ internal static class RecallCommand
 
     public static RootCommand Create()
     {
-        var quick = new Option<bool>("--quick") { Description = "a few minutes: one seed, fewer steps, shorter tests, slow models on the first task only" };
+        var quick = new Option<bool>("--quick") { Description = "a few minutes: one seed, fewer models, fewer steps, shorter tests" };
         var task = new Option<string?>("--task") { Description = $"one of {Names(Contests.All.Select(c => c.Name))}; without it, all but {Names(Contests.All.Where(c => c.OnlyByName).Select(c => c.Name))}" };
         var model = new Option<string?>("--model") { Description = $"one of {Names(Catalog.Models.Select(m => m.Name))}; without it, all" };
         var seeds = new Option<int?>("--seeds") { Description = $"trainings of every model on every task; {Seeds} unless told otherwise, 1 with --quick" };
@@ -31,16 +31,16 @@ internal static class RecallCommand
         if (task is not null && !Contests.All.Any(c => c.Name == task)) throw new UserError($"There is no task '{task}'. Choose one of: {Names(Contests.All.Select(c => c.Name))}.");
         if (model is not null && !Catalog.Models.Any(m => m.Name == model)) throw new UserError($"There is no model '{model}'. Choose one of: {Names(Catalog.Models.Select(m => m.Name))}.");
         if (seeds is < 1) throw new UserError($"--seeds is {seeds}; it must be at least 1.");
-        var contests = Contests.All.Where(c => task is null ? !c.OnlyByName && (!quick || c.QuickSteps > 0) : c.Name == task)
-            .Select(c => c with { Models = [.. c.Models.Where(m => TakesPart(c, m))], Steps = quick && c.QuickSteps > 0 ? c.QuickSteps : c.Steps })
+        var contests = Contests.All.Where(c => task is null ? !c.OnlyByName && (!quick || c.QuickModels.Count > 0) : c.Name == task)
+            .Select(c => c with { Models = [.. c.Models.Where(name => TakesPart(c, name))], Steps = quick && c.QuickModels.Count > 0 ? c.QuickSteps : c.Steps })
             .Where(c => c.Models.Count > 0).ToList();
         if (contests.Count == 0) throw new UserError($"The model '{model}' does not take part in '{task}'. Leave one of the two out.");
         return quick
             ? new Plan { Contests = contests, Seeds = seeds ?? 1, TestRows = 256, TestTokens = 1 << 16 }
             : new Plan { Contests = contests, Seeds = seeds ?? Seeds };
 
-        // Whoever asks for a slow model by its name gets it.
-        bool TakesPart(Contest contest, string name) => model is null ? !quick || contest.QuickWithSlow || !Catalog.Find(name).Slow : name == model;
+        // Whoever asks for a model by its name gets it, and so does who asks for a task that has no quick form.
+        bool TakesPart(Contest contest, string name) => model is not null ? name == model : !quick || contest.QuickModels.Count == 0 || contest.QuickModels.Contains(name);
     }
 
     /// <summary>Runs what is planned; each task's table, charts and results are there as soon as it is done.</summary>
