@@ -1,0 +1,116 @@
+// Forward pass of the gated delta rule and of scalar decay, a block for every head and value tile.
+//
+// The state stays in registers for the whole sequence. For a chunk with entering state S, g_i = e^{b_i} and
+// r_i = e^{b_C - b_i} (specification of the recurrence: memgen.h):
+//   P_ij = e^(b_i - b_j) q_i k_j for j <= i      O = scale (diag(g) Q S + P V')      S' = g_C S + K^T diag(r) V'
+#include "delta_chunk.h"
+
+namespace memgen {
+namespace {
+
+template <class T, int K, int V, bool Delta>
+struct ForwardMemory {
+    static constexpr int Stages = sizeof(T) * K > 512 ? 1 : 2; // of the tokens that are loaded ahead
+    struct {
+        Tile<T, Chunk, K> q, k;
+        Tile<T, Chunk, V> v;
+    } stages[Stages];
+    Tile<T, K, V> state;
+    Tile<T, Chunk, V> faded;
+    Tile<T, Chunk, Chunk> scores;
+    Decays decays;
+    DeltaChunk<V, Delta> delta;
+};
+
+template <class T, int K, int V, bool Delta>
+__global__ void __launch_bounds__(Threads) delta_forward(const MatrixMemoryParameters p) {
+    typedef ForwardMemory<T, K, V, Delta> Memory;
+    Memory& s = *reinterpret_cast<Memory*>(shared_memory());
+    const Chain c = chain_of_block(p, V);
+    const int keys = static_cast<int>(p.key_dim), lane = static_cast<int>(threadIdx.x) % 32;
+    const bool first_warp = threadIdx.x < 32;
+    const T *q = tokens_of<const T>(p.q, c), *k = tokens_of<const T>(p.k, c), *v = tokens_of<const T>(p.v, c) + c.first_value;
+    T* o = tokens_of<T>(p.o, c) + c.first_value;
+    const float *log_decay = tokens_of<const float>(p.log_decay, c), *beta = tokens_of<const float>(p.beta, c);
+
+    auto load = [&](int stage, int64_t t) {
+        const int n = c.tokens - t < Chunk ? static_cast<int>(c.tokens - t) : Chunk;
+        load_rows(s.stages[stage].q, q + t * p.q.stride[1], p.q.stride[1], n, keys);
+        load_rows(s.stages[stage].k, k + t * p.k.stride[1], p.k.stride[1], n, keys);
+        load_rows(s.stages[stage].v, v + t * p.v.stride[1], p.v.stride[1], n, c.values);
+        close_copies();
+    };
+    float gate = 0.0f, strength = 0.0f; // of this lane's token in the chunk to come
+    auto load_gates = [&](int64_t t) {
+        const bool inside = t + lane < c.tokens;
+        gate = inside && log_decay ? log_decay[(t + lane) * p.log_decay.stride[1]] : 0.0f;
+        if constexpr (Delta) strength = inside ? beta[(t + lane) * p.beta.stride[1]] : 0.0f;
+    };
+
+    Accumulator<K, V> state;
+    state.zero();
+    if (const float* initial = state_of(p.initial_state, c)) state.load_rows(initial, p.initial_state.stride[2], keys, c.values);
+    if (first_warp) load_gates(0);
+    if (Memory::Stages == 2 && c.tokens > 0) load(0, 0);
+
+    int stage = 0;
+    for (int64_t t = 0; t < c.tokens; t += Chunk) {
+        if (p.checkpoints && t > 0 && t % CheckpointTokens == 0) state.store_rows(checkpoint_of(p, c, t), p.value_dim, keys, c.values, 1.0f);
+        if (Memory::Stages == 1) {
+            __syncthreads(); // the last chunk is read
+            load(0, t);
+        }
+        wait_copies<0>();
+        __syncthreads();
+        if (Memory::Stages == 2 && t + Chunk < c.tokens) load(stage ^ 1, t + Chunk);
+        auto& x = s.stages[stage];
+        if (Memory::Stages == 2) stage ^= 1;
+        if (first_warp) {
+            s.decays.enter(gate);
+            if constexpr (Delta) s.delta.beta[lane] = strength;
+            load_gates(t + Chunk);
+        }
+        state.store(s.state);
+        __syncthreads();
+
+        {
+            Accumulator<Chunk, Chunk> scores;
+            scores.zero();
+            multiply(scores, x.q, turned(x.k));
+            scores.each_pair([&](int i, int j, float& first, float& second) {
+                store_pair(s.scores.at(i, j), j <= i ? first * s.decays.between(i, j) : 0.0f, j + 1 <= i ? second * s.decays.between(i, j + 1) : 0.0f);
+            });
+        }
+        Accumulator<Chunk, V> out;
+        out.zero();
+        multiply(out, x.q, s.state);
+        out.scale_rows(s.decays.since);
+        write_values<Delta>(s.delta, s.decays, x.k, x.v, s.state, s.faded, static_cast<Tile<T, Chunk, V>*>(nullptr));
+
+        multiply(out, s.scores, x.v);
+        const int n = c.tokens - t < Chunk ? static_cast<int>(c.tokens - t) : Chunk;
+        out.store_rows(o + t * p.o.stride[1], p.o.stride[1], n, c.values, p.scale);
+        state.scale(s.decays.whole);
+        multiply(state, turned(x.k), s.faded);
+    }
+    if (float* final = state_of(p.final_state, c)) state.store_rows(final, p.final_state.stride[2], keys, c.values, 1.0f);
+}
+
+template <bool Delta>
+struct Forward {
+    template <class T, int K>
+    struct Launch {
+        static cudaError_t run(const MatrixMemoryParameters& p, cudaStream_t stream) {
+            constexpr int V = forward_values<T, K>();
+            const int64_t blocks = sequence_count(p) * p.heads * tile_count(p, V);
+            return launch(delta_forward<T, K, V, Delta>, blocks, Threads, sizeof(ForwardMemory<T, K, V, Delta>), stream, p);
+        }
+    };
+};
+
+} // namespace
+
+cudaError_t launch_scalar_decay_forward(const MatrixMemoryParameters& p, cudaStream_t stream) { return by_number_and_keys<Forward<false>::Launch>(p, stream); }
+cudaError_t launch_gated_delta_rule_forward(const MatrixMemoryParameters& p, cudaStream_t stream) { return by_number_and_keys<Forward<true>::Launch>(p, stream); }
+
+} // namespace memgen

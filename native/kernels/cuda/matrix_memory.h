@@ -1,0 +1,128 @@
+// What the kernels of the matrix memories share: which block has what, where it lies, decays of a chunk.
+#pragma once
+#include "launch.h"
+#include "product.h"
+
+namespace memgen {
+
+constexpr int Chunk = 32;             // tokens that are taken together; a lane of a warp each
+constexpr int CheckpointTokens = 128; // between the states that forward keeps for backward
+
+// Value columns of a block by the padded K: what keeps its state in registers.
+template <class T, int K>
+constexpr int forward_values() { return K == 256 && sizeof(T) == 4 ? 32 : 64; }
+template <class T, int K>
+constexpr int backward_values() { return (K == 256 ? 64 : 128) / (sizeof(T) == 4 ? 2 : 1); }
+
+// Calls launch(T, K) with the types and sizes of a call.
+template <template <class, int> class Launch>
+cudaError_t by_number_and_keys(const MatrixMemoryParameters& p, cudaStream_t stream) {
+    if (p.key_dim > LargestKeyDim) return cudaErrorInvalidValue;
+    if (p.number == Number::BFloat16)
+        return p.key_dim <= 32 ? Launch<bfloat16, 32>::run(p, stream) : p.key_dim <= 64 ? Launch<bfloat16, 64>::run(p, stream) : p.key_dim <= 128 ? Launch<bfloat16, 128>::run(p, stream) : Launch<bfloat16, 256>::run(p, stream);
+    return p.key_dim <= 32 ? Launch<float, 32>::run(p, stream) : p.key_dim <= 64 ? Launch<float, 64>::run(p, stream) : p.key_dim <= 128 ? Launch<float, 128>::run(p, stream) : Launch<float, 256>::run(p, stream);
+}
+
+inline int64_t sequence_count(const MatrixMemoryParameters& p) { return p.segments.lengths ? p.segments.count : p.batch; }
+
+// At least one: without value columns there are still gradients to write.
+__host__ __device__ __forceinline__ int64_t tile_count(const MatrixMemoryParameters& p, int64_t tile_values) {
+    return p.value_dim > tile_values ? (p.value_dim + tile_values - 1) / tile_values : 1;
+}
+
+// One head of one sequence, and the value columns of it that this block has.
+struct Chain {
+    int64_t sequence, head, tokens;
+    int64_t row, token; // of its first token in [B, T]
+    int64_t tile;
+    int first_value, values;
+};
+
+// Block b has tile b % tiles of chain b / tiles.
+__device__ __forceinline__ Chain chain_of_block(const MatrixMemoryParameters& p, int64_t tile_values) {
+    const int64_t tiles = tile_count(p, tile_values), block = static_cast<int64_t>(blockIdx.x);
+    Chain c;
+    c.tile = block % tiles;
+    c.head = block / tiles % p.heads;
+    c.sequence = block / tiles / p.heads;
+    c.row = c.sequence, c.token = 0, c.tokens = p.tokens;
+    if (p.segments.lengths) {
+        c.tokens = p.segments.lengths[c.sequence];
+        const int64_t start = c.tokens > 0 ? p.segments.starts[c.sequence] : 0;
+        c.row = p.tokens > 0 ? start / p.tokens : 0;
+        c.token = start - c.row * p.tokens;
+    }
+    c.first_value = static_cast<int>(c.tile * tile_values);
+    c.values = p.value_dim - c.first_value < tile_values ? static_cast<int>(p.value_dim - c.first_value) : tile_values;
+    return c;
+}
+
+// First element of a chain in a tensor [B, T, H, ..]; null stays null.
+template <class T>
+__device__ __forceinline__ T* tokens_of(const TensorView& x, const Chain& c) {
+    T* data = static_cast<T*>(x.data);
+    return data ? data + c.row * x.stride[0] + c.token * x.stride[1] + c.head * x.stride[2] : nullptr;
+}
+
+// First element of the block's columns of its state in a tensor [N, H, K, V].
+__device__ __forceinline__ float* state_of(const TensorView& x, const Chain& c) {
+    float* data = static_cast<float*>(x.data);
+    return data ? data + c.sequence * x.stride[0] + c.head * x.stride[1] + c.first_value : nullptr;
+}
+
+// The state before token `t` of the chain, a multiple of CheckpointTokens above 0, contiguous rows of V.
+// Places are by token: those of two sequences differ because sequences do not overlap.
+__device__ __forceinline__ float* checkpoint_of(const MatrixMemoryParameters& p, const Chain& c, int64_t t) {
+    const int64_t place = (c.row * p.tokens + c.token + t) / CheckpointTokens;
+    return p.checkpoints + (place * p.heads + c.head) * p.key_dim * p.value_dim + c.first_value;
+}
+
+// Decays of a chunk. b_i is the sum of log_decay up to token i of the chunk, i included; e^(b_i - b_j) is
+// wanted to float's accuracy although b may be in the thousands, so b is a sum of multiples of 1/1024,
+// exact in float, and a small rest.
+struct Decays {
+    float coarse[Chunk], rest[Chunk];
+    float since[Chunk]; // e^{b_i}: from before the chunk to token i
+    float until[Chunk]; // from token i to the chunk's end
+    float whole;        // of all its tokens
+
+    // From token j to token i >= j.
+    __device__ __forceinline__ float between(int i, int j) const { return expf((coarse[i] - coarse[j]) + (rest[i] - rest[j])); }
+
+    // By the lanes of one warp, each with its token's log_decay; 0 beyond the last token.
+    __device__ __forceinline__ void enter(float log_decay) {
+        const int lane = static_cast<int>(threadIdx.x) % 32;
+        float a = log_decay < -128.0f ? -128.0f : log_decay; // e^-128 is 0 in float; a NaN stays
+        float sum = rintf(a * 1024.0f) * (1.0f / 1024.0f), small = a - sum;
+        for (int distance = 1; distance < 32; distance *= 2) {
+            const float below = shuffle_up(sum, distance), small_below = shuffle_up(small, distance);
+            if (lane >= distance) sum += below, small += small_below;
+        }
+        coarse[lane] = sum, rest[lane] = small;
+        since[lane] = expf(sum + small);
+        const float last = shuffle(sum, 31), small_last = shuffle(small, 31);
+        until[lane] = expf((last - sum) + (small_last - small));
+        if (lane == 31) whole = since[lane];
+    }
+};
+
+// Sums over the lanes of a warp from this lane to the last, and over the lanes before this one.
+__device__ __forceinline__ float sum_from(float x) {
+    const int lane = static_cast<int>(threadIdx.x) % 32;
+    for (int distance = 1; distance < 32; distance *= 2) {
+        const float above = shuffle_down(x, distance);
+        if (lane + distance < 32) x += above;
+    }
+    return x;
+}
+__device__ __forceinline__ float sum_before(float x) {
+    const int lane = static_cast<int>(threadIdx.x) % 32;
+    for (int distance = 1; distance < 32; distance *= 2) {
+        const float below = shuffle_up(x, distance);
+        if (lane >= distance) x += below;
+    }
+    const float before = shuffle_up(x, 1);
+    return lane ? before : 0.0f;
+}
+
+} // namespace memgen
