@@ -51,7 +51,8 @@ cudaError_t launch_gated_delta_rule_backward(const MatrixMemoryParameters& p, cu
 // beta is not null, log_decay by head or by channel.
 cudaError_t launch_matrix_memory_step(const MatrixMemoryParameters& p, bool channel_decay, cudaStream_t stream);
 
-// log_decay and d_log_decay are [B, T, H, K].
+// log_decay and d_log_decay are [B, T, H, K]. Of float there is no backward kernel above K = 128
+// (cudaErrorInvalidValue), and forward above K = 128, like backward of bfloat16, needs the shared memory of sm_90.
 cudaError_t launch_channel_decay_forward(const MatrixMemoryParameters& p, cudaStream_t stream);
 cudaError_t launch_channel_decay_backward(const MatrixMemoryParameters& p, cudaStream_t stream);
 

@@ -42,6 +42,18 @@ struct Accumulator {
                 for (int half = 0; half < 2; half++) f(row + 16 * i + 8 * half, column + 8 * j, x[i][j][2 * half], x[i][j][2 * half + 1]);
     }
 
+    // The same with the pair that `other` has there: f(row, column, x .., x .., other .., other ..).
+    template <class F>
+    __device__ __forceinline__ void each_pair_with(const Accumulator& other, F f) {
+        const int lane = static_cast<int>(threadIdx.x) % 32, row = first_row() + lane / 4, column = first_column() + lane % 4 * 2;
+        MEMGEN_UNROLL
+        for (int i = 0; i < RowTiles; i++)
+            MEMGEN_UNROLL
+            for (int j = 0; j < ColumnTiles; j++)
+                MEMGEN_UNROLL
+                for (int half = 0; half < 2; half++) f(row + 16 * i + 8 * half, column + 8 * j, x[i][j][2 * half], x[i][j][2 * half + 1], other.x[i][j][2 * half], other.x[i][j][2 * half + 1]);
+    }
+
     __device__ __forceinline__ void scale(float factor) {
         each_pair([=](int, int, float& first, float& second) { first *= factor, second *= factor; });
     }

@@ -1,0 +1,80 @@
+// Forward pass of channel decay, a block for every head and value tile. With the scores P of channel_chunk.h:
+//   O = scale ((Q e^b) S + P V)      S' = diag(e^{b_C}) S + (K e^(b_C - b))^T V
+#include "channel_chunk.h"
+
+namespace memgen {
+namespace {
+
+template <class T, int K, int V>
+struct ChannelMemory {
+    Tile<T, Chunk, K> q, k, x;
+    Tile<T, Chunk, V> v;
+    Tile<float, Chunk, K> decays;
+    Tile<T, K, V> state;
+    Tile<T, Chunk, Chunk> scores;
+    float whole[K];
+};
+
+template <class T, int K, int V>
+__global__ void __launch_bounds__(Threads) channel_forward(const MatrixMemoryParameters p) {
+    typedef ChannelMemory<T, K, V> Memory;
+    Memory& s = *reinterpret_cast<Memory*>(shared_memory());
+    const Chain c = chain_of_block(p, V);
+    const int keys = static_cast<int>(p.key_dim);
+    const T *q = tokens_of<const T>(p.q, c), *k = tokens_of<const T>(p.k, c), *v = tokens_of<const T>(p.v, c) + c.first_value;
+    const float* log_decay = tokens_of<const float>(p.log_decay, c);
+    T* o = tokens_of<T>(p.o, c) + c.first_value;
+
+    Accumulator<K, V> state;
+    state.zero();
+    if (const float* initial = state_of(p.initial_state, c)) state.load_rows(initial, p.initial_state.stride[2], keys, c.values);
+    for (int64_t t = 0; t < c.tokens; t += Chunk) {
+        const int n = c.tokens - t < Chunk ? static_cast<int>(c.tokens - t) : Chunk;
+        if (p.checkpoints && t > 0 && t % CheckpointTokens == 0) state.store_rows(checkpoint_of(p, c, t), p.value_dim, keys, c.values, 1.0f);
+        load_rows(s.q, q + t * p.q.stride[1], p.q.stride[1], n, keys);
+        load_rows(s.k, k + t * p.k.stride[1], p.k.stride[1], n, keys);
+        load_rows(s.v, v + t * p.v.stride[1], p.v.stride[1], n, c.values);
+        load_rows(s.decays, log_decay + t * p.log_decay.stride[1], p.log_decay.stride[1], n, keys);
+        close_copies();
+        state.store(s.state);
+        wait_copies<0>();
+        __syncthreads();
+        enter_decays(s.decays);
+        __syncthreads();
+
+        {
+            Accumulator<Chunk, Chunk> scores;
+            channel_scores(scores, s.decays, s.q, s.k, s.x);
+            scores.store(s.scores);
+        }
+        by_channel<K>([&](int d) {
+            enter_queries(d, s.decays, s.q);
+            leave_keys(d, s.decays, s.k, s.whole);
+        });
+        __syncthreads();
+
+        Accumulator<Chunk, V> out;
+        out.zero();
+        multiply(out, s.q, s.state);
+        multiply(out, s.scores, s.v);
+        out.store_rows(o + t * p.o.stride[1], p.o.stride[1], n, c.values, p.scale);
+        state.scale_rows(s.whole);
+        multiply(state, turned(s.k), s.v);
+        __syncthreads();
+    }
+    if (float* final = state_of(p.final_state, c)) state.store_rows(final, p.final_state.stride[2], keys, c.values, 1.0f);
+}
+
+template <class T, int K>
+struct Launch {
+    static cudaError_t run(const MatrixMemoryParameters& p, cudaStream_t stream) {
+        constexpr int V = forward_values<T, K>();
+        return launch(channel_forward<T, K, V>, sequence_count(p) * p.heads * tile_count(p, V), Threads, sizeof(ChannelMemory<T, K, V>), stream, p);
+    }
+};
+
+} // namespace
+
+cudaError_t launch_channel_decay_forward(const MatrixMemoryParameters& p, cudaStream_t stream) { return by_number_and_keys<Launch>(p, stream); }
+
+} // namespace memgen

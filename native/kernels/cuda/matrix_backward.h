@@ -1,0 +1,95 @@
+// What the backward passes of the matrix memories share: the walk from the last chunk to the first, states
+// computed again from checkpoints, and gradients that are sums over value tiles.
+#pragma once
+#include "matrix_memory.h"
+
+namespace memgen {
+
+constexpr int Places = CheckpointTokens / Chunk + 1; // states of a block's workspace: its chunks', and dS meanwhile
+
+// Of a token and head in the part of one value tile: d_q, d_k and d_beta, d_log_decay or, by channel, d_log_decay.
+__host__ __device__ __forceinline__ int64_t part_width(const MatrixMemoryParameters& p, bool channels) { return channels ? 3 * p.key_dim : 2 * p.key_dim + 2; }
+__host__ __device__ __forceinline__ int64_t part_floats(const MatrixMemoryParameters& p, bool channels) { return (p.batch * p.tokens * p.heads * part_width(p, channels) + 3) / 4 * 4; }
+
+// The workspace: a part [B T, H, width] for every value tile where there are several, then the places
+// [Places, K, V] of every block.
+struct Workspace {
+    float* part; // of this block's tile; null with one tile
+    float* places;
+    int64_t row; // elements between the parts' tokens
+    int64_t width;
+
+    __device__ __forceinline__ Workspace(const MatrixMemoryParameters& p, const Chain& c, int64_t tiles, bool channels, int state) {
+        part = tiles > 1 ? p.workspace + c.tile * part_floats(p, channels) : nullptr;
+        places = p.workspace + (tiles > 1 ? tiles * part_floats(p, channels) : 0) + static_cast<int64_t>(blockIdx.x) * Places * state;
+        width = part_width(p, channels);
+        row = p.heads * width;
+    }
+
+    __device__ __forceinline__ float* part_of(const MatrixMemoryParameters& p, const Chain& c, int64_t t) const {
+        return part + (c.row * p.tokens + c.token + t) * row + c.head * width;
+    }
+
+    // Rows t .. of d_q (first = 0) or d_k (first = K).
+    template <class T, int K>
+    __device__ __forceinline__ void write_rows(const MatrixMemoryParameters& p, const Chain& c, Accumulator<Chunk, K>& x, const TensorView& to, int64_t t, int rows, int64_t first) const {
+        if (!to.data) return;
+        const int keys = static_cast<int>(p.key_dim);
+        if (part) x.store_rows(part_of(p, c, t) + first, row, rows, keys, 1.0f);
+        else x.store_rows(tokens_of<T>(to, c) + t * to.stride[1], to.stride[1], rows, keys, 1.0f);
+    }
+};
+
+template <class T, int K, int V>
+__device__ __forceinline__ void load_state(Tile<T, K, V>& to, const float* from) {
+    for (int i = static_cast<int>(threadIdx.x) * 4; i < K * V; i += Threads * 4) {
+        const float4 x = *reinterpret_cast<const float4*>(from + i);
+        store_pair(to.at(i / V, i % V), x.x, x.y);
+        store_pair(to.at(i / V, i % V + 2), x.z, x.w);
+    }
+}
+
+// Calls replay(S, first, end) for the tokens between two checkpoints, last first: it stores the states before
+// their chunks in their places. Then leave(dS, t, place) for the chunks, last first.
+template <int K, int V, class Replay, class Leave>
+__device__ __forceinline__ void walk_back(const MatrixMemoryParameters& p, const Chain& c, float* places, Replay replay, Leave leave) {
+    const int keys = static_cast<int>(p.key_dim);
+    float* held = places + (Places - 1) * (K * V);
+    Accumulator<K, V> state; // S while states are computed again, else dS
+    state.zero();
+    if (const float* last = state_of(p.d_final_state, c)) state.load_rows(last, p.d_final_state.stride[2], keys, c.values);
+    for (int64_t first = (c.tokens - 1) / CheckpointTokens * CheckpointTokens; c.tokens > 0 && first >= 0; first -= CheckpointTokens) {
+        const int64_t end = first + CheckpointTokens < c.tokens ? first + CheckpointTokens : c.tokens;
+        state.store_rows(held, V, K, V, 1.0f);
+        state.zero();
+        if (first > 0) {
+            state.load_rows(checkpoint_of(p, c, first), p.value_dim, keys, c.values);
+        } else if (const float* initial = state_of(p.initial_state, c)) {
+            state.load_rows(initial, p.initial_state.stride[2], keys, c.values);
+        }
+        replay(state, first, end);
+        state.load_rows(held, V, K, V); // what this thread stored
+        __syncthreads();
+        for (int64_t t = first + (end - 1 - first) / Chunk * Chunk; t >= first; t -= Chunk) leave(state, t, places + (t - first) / Chunk * (K * V));
+    }
+    if (float* d_initial = state_of(p.d_initial_state, c)) state.store_rows(d_initial, p.d_initial_state.stride[2], keys, c.values, 1.0f);
+}
+
+// Sums over value tiles in their order, a block for every head of every sequence.
+template <class T>
+__global__ void __launch_bounds__(Threads) sum_tiles(const MatrixMemoryParameters p, int64_t tiles, bool channels) {
+    const Chain c = chain_of_block(p, p.value_dim);
+    const int64_t width = part_width(p, channels), part = part_floats(p, channels), K = p.key_dim;
+    for (int64_t i = static_cast<int64_t>(threadIdx.x); i < c.tokens * width; i += Threads) {
+        const int64_t t = i / width, column = i % width;
+        const TensorView& to = column < K ? p.d_q : column < 2 * K ? p.d_k : channels || column > 2 * K ? p.d_log_decay : p.d_beta;
+        if (!to.data) continue;
+        const float* from = p.workspace + ((c.row * p.tokens + c.token + t) * p.heads + c.head) * width + column;
+        float sum = 0.0f;
+        for (int64_t tile = 0; tile < tiles; tile++) sum += from[tile * part];
+        if (column < 2 * K) tokens_of<T>(to, c)[t * to.stride[1] + column % K] = rounded<T>(sum);
+        else tokens_of<float>(to, c)[t * to.stride[1] + (channels ? column - 2 * K : 0)] = sum;
+    }
+}
+
+} // namespace memgen

@@ -1,0 +1,125 @@
+// One token for every sequence: the state is read once and written once, 16 bytes at a time. With
+// a = e^log_decay, by head or by channel: w = beta (v - (a S)^T k), S' = a S + k w^T and
+// o = scale ((a S)^T q + (q k) w); without beta, w = v.
+//
+// A block has 32 value columns of a head's state: eight threads side by side with four columns each,
+// sixteen of them below each other, who share the rows.
+#include "matrix_memory.h"
+
+namespace memgen {
+namespace {
+
+constexpr int StepColumns = 32, StepGroups = 16;
+
+struct StepMemory {
+    float read[4][StepColumns], answer[4][StepColumns], overlap[4]; // by warp: (a S)^T k, (a S)^T q, q k
+};
+
+__device__ __forceinline__ float4 load_four(const float* from, bool vector, int count) {
+    if (vector && count >= 4) return *reinterpret_cast<const float4*>(from);
+    return make_float4(count > 0 ? from[0] : 0.0f, count > 1 ? from[1] : 0.0f, count > 2 ? from[2] : 0.0f, count > 3 ? from[3] : 0.0f);
+}
+
+__device__ __forceinline__ void store_four(float* to, float4 x, bool vector, int count) {
+    if (vector && count >= 4) {
+        *reinterpret_cast<float4*>(to) = x;
+        return;
+    }
+    if (count > 0) to[0] = x.x;
+    if (count > 1) to[1] = x.y;
+    if (count > 2) to[2] = x.z;
+    if (count > 3) to[3] = x.w;
+}
+
+__device__ __forceinline__ bool by_sixteen(const TensorView& x, const float* first) {
+    return (reinterpret_cast<uintptr_t>(first) | static_cast<uintptr_t>(x.stride[2] * static_cast<int64_t>(sizeof(float)))) % 16 == 0;
+}
+
+// Sum over the lanes of a warp that have the same columns.
+__device__ __forceinline__ float over_groups(float x) {
+    x += shuffle_xor(x, 8);
+    return x + shuffle_xor(x, 16);
+}
+
+template <class T, int K>
+__global__ void __launch_bounds__(Threads) matrix_step(const MatrixMemoryParameters p, bool channels) {
+    constexpr int Rows = K / StepGroups; // of a thread
+    StepMemory& s = *reinterpret_cast<StepMemory*>(shared_memory());
+    const Chain c = chain_of_block(p, StepColumns);
+    const int thread = static_cast<int>(threadIdx.x), warp = thread / 32, column = thread % 8 * 4, group = thread / 8, count = c.values - column;
+    const float* initial = state_of(p.initial_state, c);
+    float* final = state_of(p.final_state, c);
+    const bool reads_four = by_sixteen(p.initial_state, initial), writes_four = by_sixteen(p.final_state, final);
+    const bool token = c.tokens > 0;
+    const T *q = tokens_of<const T>(p.q, c), *k = tokens_of<const T>(p.k, c);
+    const float* log_decay = tokens_of<const float>(p.log_decay, c);
+
+    float4 state[Rows];
+    float keys[Rows];
+    float read[4] = {}, answer[4] = {}, overlap = 0.0f;
+    MEMGEN_UNROLL
+    for (int i = 0; i < Rows; i++) {
+        const int row = group + i * StepGroups;
+        const bool inside = row < p.key_dim;
+        float4 x = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        if (inside && initial) x = load_four(initial + row * p.initial_state.stride[2] + column, reads_four, count);
+        const float query = inside && token ? to_float(q[row]) : 0.0f;
+        keys[i] = inside && token ? to_float(k[row]) : 0.0f;
+        if (token && log_decay && inside) {
+            const float a = expf(log_decay[channels ? row : 0]);
+            x = make_float4(a * x.x, a * x.y, a * x.z, a * x.w);
+        }
+        read[0] += keys[i] * x.x, read[1] += keys[i] * x.y, read[2] += keys[i] * x.z, read[3] += keys[i] * x.w;
+        answer[0] += query * x.x, answer[1] += query * x.y, answer[2] += query * x.z, answer[3] += query * x.w;
+        overlap += query * keys[i];
+        state[i] = x;
+    }
+    overlap = over_groups(overlap);
+    MEMGEN_UNROLL
+    for (int e = 0; e < 4; e++) {
+        read[e] = over_groups(read[e]);
+        answer[e] = over_groups(answer[e]);
+        if (thread % 32 < 8) s.read[warp][column + e] = read[e], s.answer[warp][column + e] = answer[e];
+    }
+    if (thread % 32 == 0) s.overlap[warp] = overlap;
+    __syncthreads();
+
+    const T* v = tokens_of<const T>(p.v, c);
+    const float* beta = tokens_of<const float>(p.beta, c);
+    T* o = tokens_of<T>(p.o, c);
+    const float dot = (s.overlap[0] + s.overlap[1]) + (s.overlap[2] + s.overlap[3]);
+    float w[4];
+    MEMGEN_UNROLL
+    for (int e = 0; e < 4; e++) {
+        w[e] = token && e < count ? to_float(v[c.first_value + column + e]) : 0.0f;
+        if (token && beta) w[e] = beta[0] * (w[e] - ((s.read[0][column + e] + s.read[1][column + e]) + (s.read[2][column + e] + s.read[3][column + e])));
+        const float sum = (s.answer[0][column + e] + s.answer[1][column + e]) + (s.answer[2][column + e] + s.answer[3][column + e]);
+        if (token && group == 0 && e < count) o[c.first_value + column + e] = rounded<T>(p.scale * (sum + dot * w[e]));
+    }
+    if (!final) return;
+    MEMGEN_UNROLL
+    for (int i = 0; i < Rows; i++) {
+        const int row = group + i * StepGroups;
+        const float4 x = make_float4(state[i].x + keys[i] * w[0], state[i].y + keys[i] * w[1], state[i].z + keys[i] * w[2], state[i].w + keys[i] * w[3]);
+        if (row < p.key_dim) store_four(final + row * p.final_state.stride[2] + column, x, writes_four, count);
+    }
+}
+
+template <bool Channels>
+struct Step {
+    template <class T, int K>
+    struct Launch {
+        static cudaError_t run(const MatrixMemoryParameters& p, cudaStream_t stream) {
+            return launch(matrix_step<T, K>, sequence_count(p) * p.heads * tile_count(p, StepColumns), Threads, sizeof(StepMemory), stream, p, Channels);
+        }
+    };
+};
+
+} // namespace
+
+cudaError_t launch_matrix_memory_step(const MatrixMemoryParameters& p, bool channel_decay, cudaStream_t stream) {
+    if (p.tokens > 1) return cudaErrorInvalidValue;
+    return channel_decay ? by_number_and_keys<Step<true>::Launch>(p, stream) : by_number_and_keys<Step<false>::Launch>(p, stream);
+}
+
+} // namespace memgen
