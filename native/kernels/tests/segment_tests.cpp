@@ -5,9 +5,23 @@ namespace {
 
 enum Kind { Token, State, Parameter }; // axes [B, T, ..], [N, ..], [..]
 
+// A tensor among the arguments, or one of several.
+template <class Args>
+struct Place {
+    typedef memgen_tensor Layers[MEMGEN_TITANS_LAYERS];
+
+    Place(memgen_tensor Args::*one) : one(one) {}
+    Place(Layers Args::*many, int layer) : many(many), layer(layer) {}
+    memgen_tensor& of(Args& a) const { return one ? a.*one : (a.*many)[layer]; }
+
+    memgen_tensor Args::*one = nullptr;
+    Layers Args::*many = nullptr;
+    int layer = 0;
+};
+
 template <class Args>
 struct Entry {
-    memgen_tensor Args::*tensor;
+    Place<Args> tensor;
     Kind kind;
     bool input;
     std::vector<int64_t> rest;
@@ -30,6 +44,7 @@ void keep(Args& a, void* checkpoints, float*) { a.checkpoints = checkpoints; }
 void keep(memgen_linear_attention_normalized_args& a, void* checkpoints, float* divisors) { a.checkpoints = checkpoints, a.divisors = divisors; }
 void keep(memgen_linear_scan_args&, void*, float*) {}
 void keep(memgen_causal_conv_args&, void*, float*) {}
+void keep(memgen_titans_args&, void*, float*) {}
 
 struct Segment {
     int64_t start, length;
@@ -59,7 +74,7 @@ struct Call {
             shape.insert(shape.end(), e.rest.begin(), e.rest.end());
             fields.emplace_back(shape, padding, padding > 0 && shape.size() == 4 && e.kind == Token);
             if (e.input) fields.back().set(values[i]);
-            args.*e.tensor = fields.back().tensor;
+            e.tensor.of(args) = fields.back().tensor;
         }
     }
 
@@ -212,6 +227,28 @@ TEST(segments_of_causal_conv) {
                                {&A::final_state, State, false, {W - 1, C}}, {&A::d_y, Token, true, {C}}, {&A::d_final_state, State, true, {W - 1, C}}, {&A::d_x, Token, false, {C}},
                                {&A::d_weight, Parameter, false, {C, W}}, {&A::d_bias, Parameter, false, {C}}, {&A::d_initial_state, State, false, {W - 1, C}}},
                               [W](A& a) { a.channels = C, a.width = W; }, memgen_causal_conv_workspace_size, nullptr, memgen_causal_conv_forward, memgen_causal_conv_backward});
+}
+
+TEST(segments_of_titans) {
+    typedef memgen_titans_args A;
+    for (std::vector<int64_t> dims : {std::vector<int64_t>{5, 3}, std::vector<int64_t>{5, 7, 3}})
+        for (int64_t block : {4, 16}) {
+            const int64_t in = dims.front(), out = dims.back(), layers = static_cast<int64_t>(dims.size()) - 1;
+            std::vector<Entry<A>> entries = {
+                {&A::q, Token, true, {H, in}}, {&A::k, Token, true, {H, in}, -0.3, 0.3}, {&A::v, Token, true, {H, out}}, {&A::theta, Token, true, {H}, 0, 0.05}, {&A::eta, Token, true, {H}, 0, 0.9},
+                {&A::alpha, Token, true, {H}, 0, 0.1}, {&A::o, Token, false, {H, out}}, {&A::d_o, Token, true, {H, out}}, {&A::d_q, Token, false, {H, in}}, {&A::d_k, Token, false, {H, in}},
+                {&A::d_v, Token, false, {H, out}}, {&A::d_theta, Token, false, {H}}, {&A::d_eta, Token, false, {H}}, {&A::d_alpha, Token, false, {H}}};
+            for (int l = 0; l < layers; l++) {
+                const std::vector<int64_t> weights = {H, dims[l], dims[l + 1]};
+                for (auto states : {&A::initial_weights, &A::initial_momenta, &A::d_final_weights, &A::d_final_momenta}) entries.push_back({{states, l}, State, true, weights, -0.5, 0.5});
+                for (auto states : {&A::final_weights, &A::final_momenta, &A::d_initial_weights, &A::d_initial_momenta}) entries.push_back({{states, l}, State, false, weights});
+            }
+            auto sizes = [dims, block, layers](A& a) {
+                a.heads = H, a.layers = layers, a.block = block, a.momentum = 1, a.clip = 1;
+                for (size_t i = 0; i < dims.size(); i++) a.dims[i] = dims[i];
+            };
+            check_all(Operator<A>{"titans", entries, sizes, memgen_titans_workspace_size, nullptr, memgen_titans_forward, memgen_titans_backward});
+        }
 }
 
 TEST(segments_without_tokens_hand_states_on) {

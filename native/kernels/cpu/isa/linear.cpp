@@ -84,7 +84,7 @@ void forward(const Args& a, const LinearScratch& s, int workers) {
     for_items(panels, workers, [&](int64_t index, int) {
         Piece p(a, index, Columns);
         float* to = s.weights + index * panel;
-        if (p.width < Columns) __builtin_memset(to, 0, sizeof(float) * static_cast<size_t>(panel));
+        if (p.width < Columns && I > 0) __builtin_memset(to, 0, sizeof(float) * static_cast<size_t>(panel));
         transpose(floats(a.weights[p.map]) + p.first * a.weights[p.map].stride[0], a.weights[p.map].stride[0], p.width, I, to, Columns);
     });
     for_row_blocks(a.rows, workers, [&](int64_t first, int64_t rows) {
