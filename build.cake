@@ -9,6 +9,9 @@ DirectoryPath root = Context.Environment.WorkingDirectory;
 DirectoryPath artifacts = root.Combine("artifacts");
 DirectoryPath results = artifacts.Combine("tests");
 
+// What the kernels are built and tested with in the soak, one entry after the other.
+readonly string[] Sanitizers = ["address,undefined"];
+
 // Runs a tool in silence; when it fails, everything it said is shown.
 int Quietly(string tool, ProcessArgumentBuilder arguments)
 {
@@ -25,13 +28,15 @@ void Require(int code, string sentence)
         throw new CakeException(sentence);
 }
 
-DirectoryPath NativeFolder(string name) => artifacts.Combine("cmake").Combine(name);
+DirectoryPath NativeFolder(string name, string sanitizers = "") =>
+    artifacts.Combine("cmake").Combine(sanitizers == "" ? name : $"{name}-{sanitizers.Replace(',', '-')}");
 
-// One CMake project under native/; its library lands in artifacts/native/<rid>. Ninja rebuilds only what changed.
-void BuildNative(string name)
+// One CMake project under native/; its library lands in artifacts/native/<rid>, one with sanitizers in its own folder. Ninja
+// rebuilds only what changed.
+void BuildNative(string name, string sanitizers = "")
 {
-    Console.WriteLine($"Building native/{name}");
-    DirectoryPath folder = NativeFolder(name);
+    Console.WriteLine($"Building native/{name}{(sanitizers == "" ? "" : $" with the sanitizers {sanitizers}")}");
+    DirectoryPath folder = NativeFolder(name, sanitizers);
     string libtorch = EnvironmentVariable("LIBTORCH") ?? "";
 
     // CMake remembers where it found things, so another libtorch needs a fresh start.
@@ -44,7 +49,8 @@ void BuildNative(string name)
         .Append("-S").AppendQuoted(root.Combine("native").Combine(name).FullPath)
         .Append("-B").AppendQuoted(folder.FullPath)
         .Append("-G Ninja -DCMAKE_BUILD_TYPE=Release")
-        .AppendQuoted($"-DLIBTORCH={libtorch}")), failed);
+        .AppendQuoted($"-DLIBTORCH={libtorch}")
+        .AppendQuoted($"-DMEMGEN_SANITIZE={sanitizers}")), failed);
     Require(Quietly("cmake", new ProcessArgumentBuilder().Append("--build").AppendQuoted(folder.FullPath)), failed);
 }
 
@@ -87,14 +93,24 @@ void RunTests(TestSummary summary, FilePath project, bool soak)
     summary.AddTrx(name, code, results.CombineWithFilePath(name + ".trx").FullPath);
 }
 
-void RunKernelTests(TestSummary summary)
+void RunKernelTests(TestSummary summary, string sanitizers = "")
 {
-    Console.WriteLine("Testing native/kernels");
-    FilePath report = results.CombineWithFilePath("kernels.xml");
+    string name = sanitizers == "" ? "native/kernels" : $"native/kernels with {sanitizers}";
+    Console.WriteLine($"Testing {name}");
+    FilePath report = results.CombineWithFilePath($"{NativeFolder("kernels", sanitizers).GetDirectoryName()}.xml");
     int code = Quietly("ctest", new ProcessArgumentBuilder()
-        .Append("--test-dir").AppendQuoted(NativeFolder("kernels").FullPath)
+        .Append("--test-dir").AppendQuoted(NativeFolder("kernels", sanitizers).FullPath)
         .Append("--output-on-failure --output-junit").AppendQuoted(report.FullPath));
-    summary.AddJUnit("native/kernels", code, report.FullPath);
+    summary.AddJUnit(name, code, report.FullPath);
+}
+
+void RunSanitizedKernelTests(TestSummary summary)
+{
+    foreach (string sanitizers in DirectoryExists("native/kernels") ? Sanitizers : [])
+    {
+        BuildNative("kernels", sanitizers);
+        RunKernelTests(summary, sanitizers);
+    }
 }
 
 void RunEverything(bool soak)
@@ -104,7 +120,9 @@ void RunEverything(bool soak)
     var summary = new TestSummary();
     foreach (FilePath project in GetFiles("./tests/*.Tests/*.csproj").OrderBy(project => project.FullPath))
         RunTests(summary, project, soak);
-    if (!soak && DirectoryExists("native/kernels"))
+    if (soak)
+        RunSanitizedKernelTests(summary);
+    else if (DirectoryExists("native/kernels"))
         RunKernelTests(summary);
     if (!soak && summary.Passed == 0 && summary.Failures.Count == 0)
         summary.Fail("test", "not one test ran");
@@ -145,5 +163,17 @@ Task("pack").IsDependentOn("native").Does(() =>
 
 Task("test").IsDependentOn("build").Does(() => RunEverything(soak: false));
 Task("soak").IsDependentOn("build").Does(() => RunEverything(soak: true));
+
+// The kernels' part of the soak alone.
+Task("sanitize").Does(() =>
+{
+    EnsureDirectoryExists(results);
+    var summary = new TestSummary();
+    RunSanitizedKernelTests(summary);
+    foreach (string failure in summary.Failures)
+        Console.WriteLine($"FAILED {failure}");
+    Console.WriteLine(summary);
+    Require(summary.Failures.Count, "The sanitizers found something; it stands above.");
+});
 
 RunTarget(target);
