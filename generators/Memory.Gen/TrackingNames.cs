@@ -3,11 +3,11 @@ namespace Memory.Gen.Generators;
 /// <summary>The names of the generator's steps, for the tests that watch what an edit runs again.</summary>
 public static class TrackingNames
 {
-    /// <summary>One <see cref="Specs.Declaration"/> for each class with [MemoryModel].</summary>
-    public const string Models = nameof(Models);
+    /// <summary>Everything that decides what is written: one <see cref="Specs.ProjectSpec"/>.</summary>
+    public const string Project = nameof(Project);
 
-    /// <summary>One <see cref="Specs.Declaration"/> for each class with [MemoryLayer].</summary>
-    public const string Layers = nameof(Layers);
+    /// <summary>One <see cref="Specs.Declaration"/> for each declared class.</summary>
+    public const string Declarations = nameof(Declarations);
 
     /// <summary>What the emitted code needs of the compilation: one <see cref="Specs.BuildSpec"/>.</summary>
     public const string Build = nameof(Build);

@@ -21,7 +21,7 @@ public readonly struct EquatableArray<T>(T[] items) : IEquatable<EquatableArray<
     public T this[int index] => Items[index];
 
     /// <inheritdoc/>
-    public bool Equals(EquatableArray<T> other) => Items.AsSpan().SequenceEqual(other.Items.AsSpan());
+    public bool Equals(EquatableArray<T> other) => items == other.items || Items.AsSpan().SequenceEqual(other.Items.AsSpan());
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is EquatableArray<T> other && Equals(other);

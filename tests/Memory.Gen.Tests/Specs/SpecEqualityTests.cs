@@ -44,6 +44,6 @@ public class SpecEqualityTests
     {
         CSharpCompilation compilation = Compile.Library(source);
         GeneratorRunResult result = Compile.Driver(compilation).RunGenerators(compilation).GetRunResult().Results.Single();
-        return (Declaration)result.TrackedSteps[TrackingNames.Models].Single().Outputs.Single().Value;
+        return (Declaration)result.TrackedSteps[TrackingNames.Declarations].Single().Outputs.Single().Value;
     }
 }
