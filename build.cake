@@ -157,7 +157,7 @@ Task("pack").IsDependentOn("native").Does(() =>
             .Append("pack Memory.Gen.Packages.slnf -c Release --nologo -v quiet -p:ContinuousIntegrationBuild=true -p:UseArtifactsOutput=true")
             .AppendQuoted($"-p:PackageOutputPath={packages.FullPath}").AppendQuoted($"-p:ArtifactsPath={artifacts.Combine("pack").FullPath}"),
     }), "The packages cannot be made; the errors stand above.");
-    foreach (FilePath package in GetFiles(packages.FullPath + "/*.nupkg").OrderBy(package => package.FullPath))
+    foreach (FilePath package in GetFiles(packages.FullPath + "/*.*nupkg").OrderBy(package => package.FullPath))
         Console.WriteLine($"  {root.GetRelativePath(package)}");
 });
 

@@ -31,10 +31,12 @@ internal sealed class ProjectReader
         return project;
     }
 
-    // A class in several parts with such an attribute (an error of its own) is read at the first of them.
+    // A class in several parts with such an attribute (an error of its own) is read at the first of them, and of two types of
+    // one name (another error) the first is read: no two declarations have the same name.
     private static IEnumerable<Declaration> Declarations(Compilation compilation, CancellationToken token)
     {
         var seen = new HashSet<ISymbol>(SymbolEqualityComparer.Default);
+        var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (TypeDeclarationSyntax syntax in AttributedTypes.Find(compilation, Roots, token))
         {
             token.ThrowIfCancellationRequested();
@@ -43,7 +45,9 @@ internal sealed class ProjectReader
                 || !type.GetAttributes().Any(a => DeclarationReader.KindOf(a, AttributeKinds.RoleOf) is { } kind && Roots.Contains(kind)))
                 continue;
             EquatableArray<string> hidden = Surroundings.HiddenNames(type, semantics, syntax.Identifier.SpanStart, Aliases.Choices);
-            yield return DeclarationReader.Read(type, AttributeKinds.RoleOf, hidden);
+            Declaration declaration = DeclarationReader.Read(type, AttributeKinds.RoleOf, hidden);
+            if (names.Add(declaration.Type.FullName))
+                yield return declaration;
         }
     }
 

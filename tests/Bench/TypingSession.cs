@@ -11,7 +11,8 @@ namespace Memory.Gen.Bench;
 
 /// <summary>
 /// What the generator costs while somebody types: 200 edits in a project with 100 declared models, each a character or a line in
-/// a method elsewhere, in a file with a declaration, or in a declaration itself. Only the driver's run is timed.
+/// a method elsewhere, in a file with a declaration, in a signature, which every declaration could see, or in a declaration
+/// itself. Only the driver's run is timed.
 /// </summary>
 internal static class TypingSession
 {
@@ -35,11 +36,13 @@ internal static class TypingSession
         var times = new Dictionary<string, List<double>>();
         for (int edit = 0; edit < Edits; edit++)
         {
-            (string kind, string path, string mark, string text) = edit % 20 == 19
-                ? ("in a declaration", $"Model{edit % Models}.cs", "Heads = 4", edit % 40 == 19 ? "Heads = 8" : "Heads = 4")
-                : edit % 4 == 3
-                    ? ("beside a declaration", $"Model{edit % Models}.cs", "// notes", "// notes" + edit)
-                    : ("elsewhere", $"Other{edit % OtherFiles}.cs", "return ", "return 1 + ");
+            (string kind, string path, string mark, string text) = (edit % 20) switch
+            {
+                19 => ("in a declaration", $"Model{edit % Models}.cs", "Window = 64", "Window = " + edit),
+                9 => ("in a signature", $"Other{edit % OtherFiles}.cs", "(int x", $"(int x{edit}, int x"),
+                3 or 7 or 11 or 15 => ("beside a declaration", $"Model{edit % Models}.cs", "// notes", "// notes" + edit),
+                _ => ("in a method", $"Other{edit % OtherFiles}.cs", "return ", "return 1 + "),
+            };
             SyntaxTree before = compilation.SyntaxTrees.First(t => t.FilePath == path);
             SourceText written = before.GetText();
             int at = written.ToString().IndexOf(mark, StringComparison.Ordinal);

@@ -59,7 +59,9 @@ public sealed class DeclarationAnalyzer : DiagnosticAnalyzer
     private static IEnumerable<SpecError> Missing(Declaration declaration, BuildSpec build)
     {
         if (!build.HasRuntime || !build.HasTorch)
-            yield return Error("MEMGEN301", declaration.Type.Name, build.HasRuntime ? "TorchSharp" : "Memory.Gen.Runtime");
+            yield return build.HasRuntime
+                ? Error("MEMGEN301", declaration.Type.Name, "TorchSharp 0.106 or newer", "TorchSharp-cpu", "0.106.0")
+                : Error("MEMGEN301", declaration.Type.Name, "Memory.Gen.Runtime", "Memory.Gen", Models.SourceFile.Version);
         else if (!build.IsLanguageNewEnough)
             yield return Error(
                 "MEMGEN302", declaration.Type.Name, BuildSpec.LowestLanguage.ToDisplayString(), build.Language.ToDisplayString());

@@ -83,14 +83,16 @@ internal static class CallWriter
     /// <summary>Writes the summary and the line that opens the class.</summary>
     public static CodeWriter.Scope Open(CodeWriter writer, ModelSpec model, string sentence, string sizes, string furtherContract = "")
     {
-        string name = Specs.TypeSpec.Escape(model.Type.Name);
         writer.Lines(
             "/// <summary>",
             "/// " + sentence,
             "/// " + sizes,
             "/// </summary>",
             $"[global::System.CodeDom.Compiler.GeneratedCode(\"{SourceFile.Tool}\", \"{SourceFile.Version}\")]");
-        return writer.Block($"partial class {name} : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemory{(model.IsModel ? "Model" : "Layer")}<{name}.State>"
-            + furtherContract);
+        return writer.Block($"partial class {model.Type.Written} : nn.Module<Tensor, Tensor>, {Contract(model)}{furtherContract}");
     }
+
+    /// <summary>The interface of a model or layer with the type of its state.</summary>
+    public static string Contract(ModelSpec model) =>
+        $"global::Memory.Gen.Runtime.IMemory{(model.IsModel ? "Model" : "Layer")}<{model.Type.Written}.State>";
 }

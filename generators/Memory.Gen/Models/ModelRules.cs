@@ -54,7 +54,10 @@ internal static class ModelRules
         WrapperKinds.Of(model.Wrapper!.Kind).Check(model.Wrapper.Spec, wrappers[0]);
         int window = model.Wrapper.Spec.SegmentTokens;
         foreach (ErrorList mixer in mixers.Where(m => window > 0 && m.Spec.Has("Window") && m.Spec.Int("Window") is var own && own > window && own <= Limits.Window))
+        {
             mixer.Add("MEMGEN111", "Window", Limits.Text(mixer.Spec.Int("Window")), model.Wrapper.Kind, Limits.Text(window));
+            mixer.Offer("Window = " + Limits.Text(window));
+        }
     }
 
     private static void CheckLayer(ModelSpec model, ErrorList[] mixers)

@@ -10,9 +10,9 @@ internal static class ModelSource
     public static string? Write(Declaration declaration, BuildSpec build)
     {
         EquatableArray<SpecError> errors = ModelRules.Check(declaration).Where(e => !e.IsWarning).ToEquatableArray();
-        if (!build.HasTorch || !build.HasRuntime)
-            return null;
         ModelSpec model = ModelSpec.Fold(declaration);
+        if (!build.HasTorch || !build.HasRuntime)
+            return StubEmitter.CanStandFor(model.Type, build.Language) ? BareStubEmitter.Emit(model) : null;
         if (errors.Count > 0 || !declaration.IsReadable || !build.IsLanguageNewEnough)
             return StubEmitter.CanStandFor(model.Type, build.Language) ? StubEmitter.Emit(model, errors) : null;
         return model.IsModel ? ModelEmitter.Emit(model) : LayerEmitter.Emit(model);

@@ -24,7 +24,7 @@ internal static class SourceFile
         var classWriter = new CodeWriter();
         var scopes = new Stack<CodeWriter.Scope>();
         foreach (ContainerSpec container in type.Containers)
-            scopes.Push(classWriter.Block($"partial {container.Keyword} {TypeSpec.Escape(container.Name)}"));
+            scopes.Push(classWriter.Block($"partial {container.Keyword} {TypeSpec.Escape(container.Name)}{TypeSpec.Listed(container.TypeParameters)}"));
         writeClass(classWriter);
         foreach (CodeWriter.Scope scope in scopes)
             scope.Dispose();

@@ -20,8 +20,9 @@ internal static class StubEmitter
     /// Whether a part with that API fits the others. Where it does not, a file would only add the compiler's errors to ours.
     /// </summary>
     public static bool CanStandFor(TypeSpec type, LanguageVersion language) => language >= LanguageVersion.CSharp10
-        && type is { IsPartial: true, IsGeneric: false, Flaw: null or TypeSpec.AbstractClass, WrongBase: null, HasPrimaryConstructor: false }
-        && type.Containers.All(c => c is { IsPartial: true, IsGeneric: false })
+        && type is { IsPartial: true, HasPrimaryConstructor: false }
+        && (type is { Flaw: null or TypeSpec.AbstractClass, WrongBase: null or { Arguments: not null } } or { Flaw: TypeSpec.Record, WrongBase: null })
+        && type.Containers.All(c => c.IsPartial)
         && !type.Members.Intersect(Needed).Any()
         && !EmittedNames.Of(isModel: true).Contains(type.Name);
 
@@ -45,18 +46,32 @@ internal static class StubEmitter
         ("State", "LoadState", "string path, Device? device = null"),
     ];
 
+    // A class with another base, or a record, gets the members but not the base class, which would be an error of its own.
+    private static CodeWriter.Scope Open(CodeWriter writer, ModelSpec model, string reason, bool isModule)
+    {
+        if (isModule)
+            return CallWriter.Open(writer, model, "Not written yet: its declaration has an error.", reason + ".");
+        writer.Lines("#pragma warning disable CS0108, CS0114 // Members of the base class may have the same names.", "/// <summary>", $"/// Not written yet: its declaration has an error. {reason}.", "/// </summary>");
+        return writer.Block($"partial {(model.Type.Flaw == TypeSpec.Record ? "record" : "class")} {model.Type.Written} : {CallWriter.Contract(model)}");
+    }
+
+    private static string BaseArguments(TypeSpec type, bool isModule) => isModule
+        ? $"\"{type.Name}\""
+        : string.Join(", ", (type.WrongBase?.Arguments ?? default).Select(argument => $"default({argument})!"));
+
     private static void WriteClass(CodeWriter writer, ModelSpec model, string reason)
     {
         string name = TypeSpec.Escape(model.Type.Name);
         string input = model.IsModel ? "tokens" : "x", one = model.IsModel ? "token" : "x";
-        using CodeWriter.Scope type = CallWriter.Open(writer, model, "Not written yet: its declaration has an error.", reason + ".");
+        bool isModule = model.Type is { WrongBase: null, Flaw: not TypeSpec.Record };
+        using CodeWriter.Scope type = Open(writer, model, reason, isModule);
         string contract = "global::Memory.Gen.Runtime.IMemory" + (model.IsModel ? "Model" : "Layer");
         writer.Lines(
             Summary,
-            $"public {name}(Device? device = null, ScalarType? dtype = null) : base(nameof({name})) => throw Mistake();",
+            $"public {name}(Device? device = null, ScalarType? dtype = null) : base({BaseArguments(model.Type, isModule)}) => throw Mistake();",
             "",
             Summary,
-            $"public override Tensor forward(Tensor {input}) => throw Mistake();",
+            $"public {(isModule || model.Type.WrongBase is { HasForward: true } ? "override " : "")}Tensor forward(Tensor {input}) => throw Mistake();",
             "");
         foreach ((string result, string member, string parameters) in Calls(input, one))
             if (model.Type.Members.Contains(member))

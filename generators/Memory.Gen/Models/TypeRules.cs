@@ -19,7 +19,7 @@ internal static class TypeRules
         foreach (ContainerSpec container in type.Containers.Where(c => !c.IsPartial && !c.IsGeneric))
             AddAt(container.Name, "MEMGEN002", container.Name, type.Name, container.Keyword);
         if (type.WrongBase is not null && type.Flaw is null)
-            Add("MEMGEN005", type.Name, type.WrongBase);
+            Add("MEMGEN005", type.Name, type.WrongBase.Name);
         foreach (string name in EmittedNames.Of(declaration).Where(n => type.Members.Contains(n)))
             AddAt(name, "MEMGEN006", type.Name, "'" + name + "'");
         if (EmittedNames.Of(declaration).Contains(type.Name))

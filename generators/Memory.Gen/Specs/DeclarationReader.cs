@@ -44,10 +44,10 @@ internal static class DeclarationReader
 
     private static TypeSpec ReadType(INamedTypeSymbol type, EquatableArray<string> hiddenNames) => new(
         type.ContainingNamespace.IsGlobalNamespace ? "" : type.ContainingNamespace.ToDisplayString(NamespaceFormat),
-        Containers(type).Select(c => new ContainerSpec(Keyword(c), c.Name, IsPartial(c), c.Arity > 0)).ToEquatableArray(),
+        Containers(type).Select(c => new ContainerSpec(Keyword(c), c.Name, IsPartial(c), TypeParameters(c))).ToEquatableArray(),
         type.Name,
         IsPartial(type),
-        type.Arity > 0,
+        TypeParameters(type),
         Flaw(type),
         WrongBase(type),
         MemberNames(type).Distinct().OrderBy(n => n, StringComparer.Ordinal).ToEquatableArray(),
@@ -79,19 +79,41 @@ internal static class DeclarationReader
 
     private static string? Flaw(INamedTypeSymbol type) => type switch
     {
-        { IsRecord: true } => "a record",
         { TypeKind: not TypeKind.Class } => "a " + Keyword(type),
+        { IsRecord: true } => TypeSpec.Record,
         { IsStatic: true } => "a static class",
         { IsAbstract: true } => TypeSpec.AbstractClass,
         { IsFileLocal: true } => "a file-local class",
         _ => Containers(type).Any(c => c.IsFileLocal) ? "inside a file-local type" : null,
     };
 
-    private static string? WrongBase(INamedTypeSymbol type) =>
+    private static EquatableArray<string> TypeParameters(INamedTypeSymbol type) => type.TypeParameters
+        .Select(p => (p.Variance == VarianceKind.In ? "in " : p.Variance == VarianceKind.Out ? "out " : "") + TypeSpec.Escape(p.Name))
+        .ToEquatableArray();
+
+    private static BaseSpec? WrongBase(INamedTypeSymbol type) =>
         type.BaseType is not { } parent
         || type.TypeKind != TypeKind.Class
         || parent.SpecialType == SpecialType.System_Object
         || parent.ToDisplayString() == "TorchSharp.torch.nn.Module<TorchSharp.torch.Tensor, TorchSharp.torch.Tensor>"
             ? null
-            : parent.ToDisplayString(SymbolDisplayFormat.MinimallyQualifiedFormat);
+            : new BaseSpec(parent.ToDisplayString(SymbolDisplayFormat.MinimallyQualifiedFormat), Arguments(parent, type), HasForward(parent));
+
+    private static EquatableArray<string>? Arguments(INamedTypeSymbol parent, INamedTypeSymbol type) => parent.InstanceConstructors
+        .Where(c => c.DeclaredAccessibility is Accessibility.Public or Accessibility.Protected or Accessibility.ProtectedOrInternal
+            || (c.DeclaredAccessibility != Accessibility.Private && SymbolEqualityComparer.Default.Equals(parent.ContainingAssembly, type.ContainingAssembly)))
+        .Where(c => c.Parameters.All(p => p.RefKind == RefKind.None))
+        .OrderBy(c => c.Parameters.Length)
+        .Select(c => (EquatableArray<string>?)c.Parameters.Select(p => p.Type.ToDisplayString(SymbolDisplayFormat.FullyQualifiedFormat)).ToEquatableArray())
+        .FirstOrDefault();
+
+    private static bool HasForward(INamedTypeSymbol? parent)
+    {
+        for (; parent is not null; parent = parent.BaseType)
+            if (parent.GetMembers("forward").OfType<IMethodSymbol>().FirstOrDefault(m => m.Parameters.Length == 1 && IsTensor(m.Parameters[0].Type) && IsTensor(m.ReturnType)) is { } forward)
+                return !forward.IsSealed && (forward.IsAbstract || forward.IsVirtual || forward.IsOverride);
+        return false;
+
+        static bool IsTensor(ITypeSymbol type) => type.ToDisplayString() == "TorchSharp.torch.Tensor";
+    }
 }

@@ -21,6 +21,7 @@ internal static class SegmentRules
         if (spec.NewTokens >= 1)
             return true;
         errors.Add("MEMGEN110", "SegmentTokens", Limits.Text(spec.SegmentTokens), others, Limits.Text(spec.OtherRows + 1));
+        errors.Offer("SegmentTokens = " + Limits.Text(spec.OtherRows + 1));
         return false;
     }
 

@@ -46,6 +46,19 @@ public class WriteArgumentFixTests
         Assert.Empty(await Compile.Diagnostics(Compile.Library(corrected)));
     }
 
+    [Theory]
+    [InlineData("MEMGEN110", "HierarchicalMemory(SegmentTokens = 2)", "HierarchicalMemory(SegmentTokens = 3)")]
+    [InlineData("MEMGEN110", "RecurrentMemory(SegmentTokens = 8, MemoryTokens = 4)", "RecurrentMemory(SegmentTokens = 9, MemoryTokens = 4)")]
+    [InlineData("MEMGEN112", "HierarchicalMemory(SegmentTokens = 64, SensoryTokens = 32)", "HierarchicalMemory(SegmentTokens = 64, SensoryTokens = 31)")]
+    [InlineData("MEMGEN111", "SlidingAttention(Heads = 4, Window = 65), HierarchicalMemory(SegmentTokens = 64)", "SlidingAttention(Heads = 4, Window = 64), HierarchicalMemory(SegmentTokens = 64)")]
+    public async Task TheWrappersValueWorks(string id, string before, string after)
+    {
+        string mixer = before.Contains("SlidingAttention") ? "" : "[SlidingAttention(Heads = 4)] ";
+        string corrected = await FixRun.Open(new WriteArgumentFix(), Declarations.Model($"{mixer}[{before}]")).One(id);
+        Assert.Equal(Declarations.Model($"{mixer}[{after}]"), corrected);
+        Assert.Empty(await Compile.Diagnostics(Compile.Library(corrected)));
+    }
+
     [Fact]
     public async Task BothDivisorsAreOffered()
     {

@@ -15,6 +15,32 @@ public class ProjectDiagnosticTests
         [("MEMGEN301", "MemoryModel")],
         await DiagnosticAssert.All(Compile.Library(Source, references: Compile.References(without: missing))));
 
+    [Theory]
+    [InlineData("TorchSharp.")]
+    [InlineData("Memory.Gen.Runtime.")]
+    public async Task CodeThatUsesTheClassStillCompilesWithoutIt(string missing) => Assert.Equal(
+        [("MEMGEN301", "MemoryModel")],
+        await DiagnosticAssert.All(Compile.Library(
+            Source + """
+
+            internal static class Use
+            {
+                public static long Run(Model model, dynamic tokens)
+                {
+                    using Model.State state = model.NewState(2), copy = state.Clone(), loaded = Model.State.Load("state.safetensors");
+                    model.forward(model.Step(model.Prefill(tokens, model.LoadState("state.safetensors")), copy));
+                    state.Reset(0, 1);
+                    return Model.Card.Parameters + state.Bytes;
+                }
+            }
+            """,
+            references: Compile.References(without: missing))));
+
+    [Fact]
+    public async Task TheMessageGivesTheLineToWrite() => Assert.Contains(
+        "write <PackageReference Include=\"TorchSharp-cpu\" Version=\"0.106.0\" />",
+        Assert.Single(await Compile.Diagnostics(Compile.Library(Source, references: Compile.References(without: "TorchSharp.")))).GetMessage(null));
+
     [Fact]
     public async Task AnOldLanguageIsOneError()
     {

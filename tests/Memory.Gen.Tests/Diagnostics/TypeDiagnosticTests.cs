@@ -25,10 +25,26 @@ public class TypeDiagnosticTests
 
     [Theory]
     [InlineData("public abstract partial class Model;", "MEMGEN004", "Model")]
+    [InlineData("public sealed partial record Model;", "MEMGEN004", "Model")]
+    [InlineData("public sealed partial class Model : System.Collections.Generic.List<int>;", "MEMGEN005", "Model")]
+    [InlineData("public sealed partial class Model : Own; public class Own { protected Own(int a, System.Collections.Generic.List<string?> b) { } public int Dim; public virtual void Prefill() { } }", "MEMGEN005", "Model")]
+    [InlineData("public sealed partial class Model : Own; public abstract class Own() : TorchSharp.torch.nn.Module<TorchSharp.torch.Tensor, TorchSharp.torch.Tensor>(\"own\");", "MEMGEN005", "Model")]
+    [InlineData("public sealed partial class Model : TorchSharp.torch.nn.Module { public Model(string a) : base(a) { } }", "MEMGEN005", "Model")]
     [InlineData("public sealed partial class Model { public const int Dim = 3; }", "MEMGEN006", "Dim")]
     [InlineData("public sealed partial class Model { private readonly int layers = 3; public int Layers => layers; }", "MEMGEN006", "layers")]
     public async Task CodeThatUsesAClassThatCannotBeWrittenStillCompiles(string type, string id, string at) =>
         await DiagnosticAssert.One(Model + " " + type + Declarations.Use, id, at);
+
+    [Theory]
+    [InlineData("public sealed partial class Model<T>;")]
+    [InlineData("public sealed partial class Model<@class> where @class : struct;")]
+    public async Task CodeThatUsesAGenericClassStillCompiles(string type) => await DiagnosticAssert.One(
+        Model + " " + type + Declarations.Use.Replace("Model model", "Model<int> model").Replace("Model.", "Model<int>."), "MEMGEN003", "Model");
+
+    [Fact]
+    public async Task CodeThatUsesAClassInAGenericTypeStillCompiles() => await DiagnosticAssert.One(
+        "public partial interface IOuter<in T, out U> { } public partial class Outer<T, U> where T : class { " + Model + " public sealed partial class Model;"
+        + Declarations.Use + " }", "MEMGEN003", "Model");
 
     [Theory]
     [InlineData("NewState", "public int NewState(int batch) => batch;")]

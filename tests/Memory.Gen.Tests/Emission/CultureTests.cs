@@ -10,6 +10,8 @@ public class CultureTests
     private static readonly string Source = Declarations.Model(
         "[SlidingAttention(Heads = 4, Window = 64, RotaryBase = 12345.5)]", "VocabSize = 32_000, Dim = 64, Layers = 2");
 
+    private static readonly string[] Sources = [Source, .. Declarations.EveryKind.Select(attributes => Declarations.Model(attributes))];
+
     [Theory]
     [InlineData("fi-FI")]
     [InlineData("tr-TR")]
@@ -17,7 +19,7 @@ public class CultureTests
     public async Task FilesAndMessagesAreTheSameInEveryCulture(string name)
     {
         string wrong = Source.Replace("Heads = 4", "Heads = -4");
-        (string file, string message) = (Compile.EmittedFile(Source), await Message(wrong));
+        (string[] files, string message) = ([.. Sources.Select(Compile.EmittedFile)], await Message(wrong));
         CultureInfo before = CultureInfo.CurrentCulture;
         try
         {
@@ -27,7 +29,7 @@ public class CultureTests
             culture.NumberFormat.NumberGroupSeparator = "\u00A0";
             culture.NumberFormat.NumberDecimalSeparator = ",";
             CultureInfo.CurrentCulture = culture;
-            Assert.Equal(file, Compile.EmittedFile(Source));
+            Assert.Equal(files, Sources.Select(Compile.EmittedFile));
             Assert.Equal(message, await Message(wrong));
         }
         finally

@@ -21,9 +21,17 @@ public class HintNameTests
     }
 
     [Fact]
+    public void ClassesWithTypeParametersHaveFilesOfTheirOwn() => Assert.Equal(
+        ["L.g.cs", "L`1.g.cs", "L`2.g.cs", "Outer`1.L.g.cs"],
+        Names(Layer + "partial class L; " + Layer + "partial class L<T>; " + Layer + "partial class L<T, U>; partial class Outer<T> { " + Layer + "partial class L; }"));
+
+    [Fact]
     public void AClassInTwoPartsIsWrittenOnce() => Assert.Equal(
         ["L.g.cs"],
         Names("[Memory.Gen.MemoryLayer(Dim = 64)] partial class L; [Memory.Gen.MemoryLayer(Dim = 64), Memory.Gen.LinearMemory(Heads = 4)] partial class L;"));
+
+    [Fact]
+    public void OfTwoTypesOfOneNameTheFirstIsWritten() => Assert.Equal(["L.g.cs"], Names(Layer + "partial record L; " + Layer + "partial class L;"));
 
     [Fact]
     public void AModelThatIsALayerTooIsWrittenOnce() => Assert.Equal(

@@ -16,6 +16,27 @@ public class SurroundingsTests
         public sealed partial class Journal
         """;
 
+    // The same class with every kind of memory in one pattern, and with one around them all.
+    private static readonly string[] Others =
+    [
+        Declaration,
+        .. new[] { "HierarchicalMemory(SegmentTokens = 64, SensoryTokens = 4)", "RecurrentMemory(SegmentTokens = 64, MemoryTokens = 2)" }.Select(wrapper => $"""
+        /// <summary>A model.</summary>
+        [global::Memory.Gen.MemoryModel(VocabSize = 256, Dim = 64, Pattern = "SPMTCGLBA")]
+        [global::Memory.Gen.SelectiveStateSpace('S')]
+        [global::Memory.Gen.LinearMemory('P', Heads = 4, Rule = global::Memory.Gen.MemoryRule.ScalarDecay, StateSpace = true)]
+        [global::Memory.Gen.MixtureOfMemories('M', Heads = 4)]
+        [global::Memory.Gen.TitansMemory('T', global::Memory.Gen.TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 2)]
+        [global::Memory.Gen.TitansMemory('C', global::Memory.Gen.TitansVariant.Context, Heads = 4, Window = 8, Block = 4, PersistentTokens = 2)]
+        [global::Memory.Gen.TitansMemory('G', global::Memory.Gen.TitansVariant.Gate, Heads = 4, Window = 8)]
+        [global::Memory.Gen.TitansMemory('L', global::Memory.Gen.TitansVariant.Layer, Heads = 4, Window = 8)]
+        [global::Memory.Gen.BMojoMemory('B', Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2)]
+        [global::Memory.Gen.SlidingAttention('A', Heads = 4, Window = 8)]
+        [global::Memory.Gen.{wrapper}]
+        public sealed partial class Journal
+        """),
+    ];
+
     [Theory]
     [InlineData(LanguageVersion.CSharp12, NullableContextOptions.Enable)]
     [InlineData(LanguageVersion.CSharp12, NullableContextOptions.Disable)]
@@ -59,6 +80,7 @@ public class SurroundingsTests
     [InlineData("child namespaces called torch and Tensor", "namespace Samples.torch { internal class Anything; } namespace Samples.Tensor { internal class Anything; } namespace Samples { " + Declaration + "; }")]
     [InlineData("a class called Memory in its namespace", "namespace X; internal class Memory; internal class Gen; " + Declaration + ";")]
     [InlineData("aliases for the whole project", "global using Tensor = System.String; global using nn = System.Int32; " + Declaration + ";")]
+    [InlineData("implicit usings", "global using System; global using System.IO; global using System.Linq; global using System.Net.Http; global using System.Threading; global using System.Threading.Tasks; " + Declaration + ";")]
     [InlineData("aliases in the file", "using Tensor = System.String; namespace Samples; " + Declaration + " { internal static Tensor Name => \"\"; }")]
     [InlineData("usings of TorchSharp for the whole project", "global using TorchSharp; global using static TorchSharp.torch; global using TorchSharp.Modules; " + Declaration + ";")]
     public void EverySurrounding(string surrounding, string source)
@@ -101,6 +123,12 @@ public class SurroundingsTests
         AssertCompiles(Declarations.Layer("[LinearMemory(Heads = 4)]", name: name).Replace("public sealed", "internal sealed"), LanguageVersion.CSharp12, NullableContextOptions.Enable);
 
     private static void AssertCompiles(string source, LanguageVersion language, NullableContextOptions nullable)
+    {
+        foreach (string declaration in source.Contains(Declaration) ? Others : [source])
+            AssertOneCompiles(source.Replace(Declaration, declaration), language, nullable);
+    }
+
+    private static void AssertOneCompiles(string source, LanguageVersion language, NullableContextOptions nullable)
     {
         CSharpCompilation compilation = Compile.WithEmitted(Compile.Library(source, language, nullable, documented: true));
         Assert.Equal(2, compilation.SyntaxTrees.Length);

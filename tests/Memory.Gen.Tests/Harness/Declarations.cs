@@ -28,6 +28,24 @@ internal static class Declarations
 
         """;
 
+    /// <summary>The attributes of one model for every kind of mixer, each of its variants, and every memory around a stack.</summary>
+    public static readonly string[] EveryKind =
+    [
+        "[SlidingAttention(Heads = 4, Window = 8)]",
+        "[LinearMemory(Heads = 4)]",
+        "[LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true)]",
+        "[SelectiveStateSpace]",
+        "[MixtureOfMemories(Heads = 4)]",
+        "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.Titans)]",
+        "[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 2)]",
+        "[TitansMemory(TitansVariant.Context, Heads = 4, Window = 8, Block = 4, PersistentTokens = 2)]",
+        "[TitansMemory(TitansVariant.Gate, Heads = 4, Window = 8)]",
+        "[TitansMemory(TitansVariant.Layer, Heads = 4, Window = 8)]",
+        "[BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2)]",
+        "[SlidingAttention(Heads = 4)] [HierarchicalMemory(SegmentTokens = 32, SensoryTokens = 4)]",
+        "[SlidingAttention(Heads = 4)] [RecurrentMemory(SegmentTokens = 32, MemoryTokens = 2)]",
+    ];
+
     /// <summary>Code that uses everything that is written for the class Model.</summary>
     public const string Use = """
 

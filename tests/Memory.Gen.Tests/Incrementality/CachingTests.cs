@@ -16,38 +16,52 @@ public class CachingTests
         TrackingNames.Project, TrackingNames.Declarations, TrackingNames.Build, TrackingNames.Collisions, TrackingNames.Inputs,
     ];
 
-    private static readonly string Source = Declarations.Hybrid + """
+    public static TheoryData<string> Kinds => [.. Declarations.EveryKind];
 
-        [MemoryLayer(Dim = 64)]
-        [LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay)]
-        public sealed partial class DecayLayer;
-        """;
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void ACloneRunsNothingAgain(string attributes) => AssertCached(Rerun(attributes, compilation => compilation.Clone()));
 
-    [Fact]
-    public void ACloneRunsNothingAgain() => AssertCached(Rerun(compilation => compilation.Clone()));
-
-    [Fact]
-    public void AnEditElsewhereRunsNothingAgain() => AssertCached(Rerun(compilation =>
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void AnEditElsewhereRunsNothingAgain(string attributes) => AssertCached(Rerun(attributes, compilation =>
         Replace(compilation, 1, text => text.Replace("Number = 1", "Number = 2; public const string Text = \"\""))));
 
-    [Fact]
-    public void AMovedDeclarationRunsNothingAgain() => AssertCached(Rerun(compilation =>
-        Replace(compilation, 0, text => text.Replace("namespace Samples;", "namespace Samples;\n\n// moved down\n\n"))));
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void AMovedDeclarationRunsNothingAgain(string attributes) => AssertCached(Rerun(attributes, compilation =>
+        Replace(compilation, 0, text => text.Replace("[MemoryModel", "// moved down\n\n[MemoryModel"))));
 
     [Fact]
-    public void AnEditOfOneDeclarationWritesOnlyItsFile()
+    public void EveryAttributeIsAmongThem()
     {
-        GeneratorRunResult result = Rerun(compilation =>
-            Replace(compilation, 0, text => text.Replace("Window = 64", "Window = 32")));
+        string all = string.Join(" ", Declarations.EveryKind) + "[MemoryModel][MemoryLayer]";
+        Assert.All(
+            typeof(MemoryModelAttribute).Assembly.GetExportedTypes().Where(t => t.IsSubclassOf(typeof(Attribute)) && !t.IsAbstract),
+            t => Assert.Contains("[" + t.Name.Replace("Attribute", ""), all));
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void AnEditOfOneDeclarationWritesOnlyItsFile(string attributes)
+    {
+        GeneratorRunResult result = Rerun(attributes, compilation =>
+            Replace(compilation, 0, text => text.Replace("VocabSize = 256", "VocabSize = 512")));
         Assert.Equal([IncrementalStepRunReason.Modified, IncrementalStepRunReason.Unchanged], Reasons(result, TrackingNames.Declarations));
         Assert.Equal(
             [IncrementalStepRunReason.Modified, IncrementalStepRunReason.Cached],
             result.TrackedOutputSteps.SelectMany(s => s.Value).SelectMany(s => s.Outputs).Select(o => o.Reason).Order());
     }
 
-    private static GeneratorRunResult Rerun(Func<CSharpCompilation, CSharpCompilation> edit)
+    // A model with these attributes, and a layer beside it.
+    private static GeneratorRunResult Rerun(string attributes, Func<CSharpCompilation, CSharpCompilation> edit)
     {
-        CSharpCompilation compilation = Compile.Library(Source);
+        CSharpCompilation compilation = Compile.Library(Declarations.Model(attributes) + """
+
+            [MemoryLayer(Dim = 64)]
+            [LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay)]
+            public sealed partial class DecayLayer;
+            """);
         compilation = compilation.AddSyntaxTrees(CSharpSyntaxTree.ParseText(
             Elsewhere, (CSharpParseOptions)compilation.SyntaxTrees[0].Options, "Elsewhere.cs"));
         GeneratorDriver driver = Compile.Driver(compilation).RunGenerators(compilation);

@@ -13,7 +13,12 @@ public class PipelineValueTests
     [Fact]
     public void StepsHoldNoSymbolSyntaxLocationOrCompilation()
     {
-        CSharpCompilation compilation = Compile.Library(Declarations.Hybrid + """
+        CSharpCompilation compilation = Compile.Library(Declarations.Hybrid + string.Concat(Declarations.EveryKind.Select((attributes, i) => $"""
+
+            [MemoryModel(VocabSize = 256, Dim = 64, Layers = 2)]
+            {attributes}
+            public sealed partial class Kind{i};
+            """)) + """
 
             [MemoryLayer(Dim = 64)]
             [LinearMemory(Heads = 4)]

@@ -10,6 +10,9 @@ public class CardTests
 {
     private const string Model = "VocabSize = 96, Dim = 48, Layers = 3";
 
+    // 70 billion parameters and more.
+    private const string Large = "VocabSize = 128_256, Dim = 8192, Layers = 80, FeedForward = 28_672";
+
     [Theory]
     [InlineData("[SlidingAttention(Heads = 4, Window = 8)]", Model)]
     [InlineData("[SlidingAttention(Heads = 4, Window = 1, KeyValueHeads = 2, RotaryBase = 0)]", Model)]
@@ -47,8 +50,16 @@ public class CardTests
     [InlineData("[SlidingAttention(Heads = 4)] [HierarchicalMemory(SegmentTokens = 20, SensoryTokens = 5, Recall = false)]", Model)]
     [InlineData("[MixtureOfMemories(Heads = 3)] [RecurrentMemory(SegmentTokens = 20, MemoryTokens = 3, WriteInit = WriteInit.Learned)]", Model)]
     [InlineData("[SlidingAttention(Heads = 4)] [RecurrentMemory(SegmentTokens = 20, MemoryTokens = 0)]", Model)]
-    [InlineData("[SlidingAttention(Heads = 64, KeyValueHeads = 8)]", "VocabSize = 128_256, Dim = 8192, Layers = 80, FeedForward = 28_672")]
+    [InlineData("[SlidingAttention(Heads = 64, KeyValueHeads = 8)]", Large)]
     [InlineData("[LinearMemory('D', Heads = 64, KeyDim = 128, ValueDim = 256)] [SlidingAttention('A', Heads = 64, Window = 4096)]", "VocabSize = 128_256, Dim = 8192, Pattern = \"DDDADDDADDDADDDADDDADDDA DDDADDDADDDADDDADDDADDDA\"")]
+    [InlineData("[SelectiveStateSpace(StateDim = 128)]", Large)]
+    [InlineData("[LinearMemory(Heads = 128, Rule = MemoryRule.ScalarDecay, StateSpace = true, KeyDim = 128, Groups = 8)]", Large)]
+    [InlineData("[MixtureOfMemories(Heads = 64, Memories = 8, SharedProjections = true)]", Large)]
+    [InlineData("[TitansMemory(TitansVariant.Gate, Heads = 64, Window = 4096, MemoryDepth = 2, PersistentTokens = 128)]", Large)]
+    [InlineData("[TitansMemory(TitansVariant.Context, Heads = 64, Window = 4096, Block = 1024, PersistentTokens = 128)]", Large)]
+    [InlineData("[BMojoMemory(Heads = 64, KeyValueHeads = 8, Window = 4096, EideticTokens = 1024, FadingTokens = 256)]", Large)]
+    [InlineData("[SlidingAttention(Heads = 64, KeyValueHeads = 8)] [HierarchicalMemory(SegmentTokens = 4096, SensoryTokens = 32, RecallSlots = 300)]", Large)]
+    [InlineData("[SlidingAttention(Heads = 64, KeyValueHeads = 8)] [RecurrentMemory(SegmentTokens = 4096, MemoryTokens = 16, WriteInit = WriteInit.Learned)]", Large)]
     public void ParametersAndStateBytesAreThoseOfTheModel(string mixers, string model)
     {
         using nn.Module<Tensor, Tensor> built = BuiltModel.New(Declarations.Model(mixers, model), META, ScalarType.BFloat16);

@@ -37,6 +37,14 @@ public class PackageTests(PackedFeed feed) : IClassFixture<PackedFeed>
     }
 
     [Fact]
+    public void SymbolsOfTheLibrariesAreBesideThem()
+    {
+        Assert.Equal(["Memory.Gen.Runtime" + Flavour, "Memory.Gen.Training" + Flavour], feed.Symbols.Keys.Order(StringComparer.Ordinal));
+        Assert.Contains("lib/net10.0/Memory.Gen.Runtime.pdb", PackedFeed.Entries(feed.Symbols["Memory.Gen.Runtime" + Flavour]));
+        Assert.Contains("lib/net10.0/Memory.Gen.Training.pdb", PackedFeed.Entries(feed.Symbols["Memory.Gen.Training" + Flavour]));
+    }
+
+    [Fact]
     public void EachSaysWhereItComesFromAndWhatItNeeds()
     {
         foreach (string id in feed.Packages.Keys)

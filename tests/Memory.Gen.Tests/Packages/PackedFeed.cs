@@ -47,10 +47,17 @@ public sealed class PackedFeed : IDisposable
     public IReadOnlyDictionary<string, string> Packages => Directory.GetFiles(Path.Combine(folder, "feed"), "*.nupkg")
         .ToDictionary(f => Path.GetFileName(f).Replace(".0.1.0.nupkg", ""));
 
+    /// <summary>The symbol packages, by id.</summary>
+    public IReadOnlyDictionary<string, string> Symbols => Directory.GetFiles(Path.Combine(folder, "feed"), "*.snupkg")
+        .ToDictionary(f => Path.GetFileName(f).Replace(".0.1.0.snupkg", ""));
+
     /// <summary>The files of a package, without those that only the package format needs.</summary>
-    public IReadOnlyList<string> Files(string id)
+    public IReadOnlyList<string> Files(string id) => Entries(Packages[id]);
+
+    /// <summary>The files of a package or symbol package by its path.</summary>
+    public static IReadOnlyList<string> Entries(string package)
     {
-        using ZipArchive archive = ZipFile.OpenRead(Packages[id]);
+        using ZipArchive archive = ZipFile.OpenRead(package);
         return [.. archive.Entries.Select(e => e.FullName)
             .Where(n => !n.StartsWith("_rels/", StringComparison.Ordinal) && !n.StartsWith("package/", StringComparison.Ordinal) && n != "[Content_Types].xml")
             .Order(StringComparer.Ordinal)];

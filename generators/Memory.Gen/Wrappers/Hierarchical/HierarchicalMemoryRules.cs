@@ -13,9 +13,12 @@ internal static class HierarchicalMemoryRules
         bool sensory = errors.CheckRange("SensoryTokens", spec.SensoryTokens, 0, Limits.Window);
         if (sensory && SegmentRules.Check(spec, spec.SensoryTokens == 0 ? "the 2 rows of the memory" : $"{Limits.Text(spec.SensoryTokens)} sensory tokens and the 2 rows of the memory", errors)
             && spec.SensoryTokens > spec.NewTokens)
-            errors.Add(
-                "MEMGEN112", "SensoryTokens", Limits.Text(spec.SensoryTokens), Limits.Text(spec.NewTokens),
-                Limits.Text((spec.SegmentTokens - 2) / 2), Limits.Text(spec.SegmentTokens));
+        {
+            string most = Limits.Text((spec.SegmentTokens - 2) / 2);
+            errors.Add("MEMGEN112", "SensoryTokens", Limits.Text(spec.SensoryTokens), Limits.Text(spec.NewTokens), most, Limits.Text(spec.SegmentTokens));
+            errors.Offer("SensoryTokens = " + most);
+        }
+
         if (spec.Recall is { } recall)
         {
             errors.CheckPositive("RecallSlots", recall.Slots, "memories", Limits.RecallSlots, example: 300);
