@@ -60,7 +60,7 @@ public sealed class DeclarationAnalyzer : DiagnosticAnalyzer
     {
         if (!build.HasRuntime || !build.HasTorch)
             yield return build.HasRuntime
-                ? Error("MEMGEN301", declaration.Type.Name, "TorchSharp 0.106 or newer", "TorchSharp-cpu", "0.106.0")
+                ? Error("MEMGEN301", declaration.Type.Name, "TorchSharp", "TorchSharp-cpu", BuildSpec.LowestTorch)
                 : Error("MEMGEN301", declaration.Type.Name, "Memory.Gen.Runtime", "Memory.Gen", Models.SourceFile.Version);
         else if (!build.IsLanguageNewEnough)
             yield return Error(

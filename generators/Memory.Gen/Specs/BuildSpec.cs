@@ -13,6 +13,9 @@ public sealed record BuildSpec(bool HasTorch, bool HasRuntime, LanguageVersion L
     /// <summary>The lowest C# version of the emitted code.</summary>
     internal const LanguageVersion LowestLanguage = LanguageVersion.CSharp12;
 
+    /// <summary>The lowest TorchSharp that the packages run on: what they were compiled against.</summary>
+    internal const string LowestTorch = "0.107.0";
+
     internal bool IsLanguageNewEnough => Language >= LowestLanguage;
 
     internal static BuildSpec Read(Compilation compilation) => new(

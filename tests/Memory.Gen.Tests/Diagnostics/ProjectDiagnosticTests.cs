@@ -38,8 +38,12 @@ public class ProjectDiagnosticTests
 
     [Fact]
     public async Task TheMessageGivesTheLineToWrite() => Assert.Contains(
-        "write <PackageReference Include=\"TorchSharp-cpu\" Version=\"0.106.0\" />",
+        $"write <PackageReference Include=\"TorchSharp-cpu\" Version=\"{CompiledAgainst()}\" />",
         Assert.Single(await Compile.Diagnostics(Compile.Library(Source, references: Compile.References(without: "TorchSharp.")))).GetMessage(null));
+
+    private static string CompiledAgainst([System.Runtime.CompilerServices.CallerFilePath] string here = "") =>
+        System.Xml.Linq.XDocument.Load(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "..", "Directory.Packages.props"))
+            .Descendants("TorchSharpVersion").Single().Value;
 
     [Fact]
     public async Task AnOldLanguageIsOneError()
