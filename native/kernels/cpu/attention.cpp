@@ -65,7 +65,7 @@ int64_t memgen_segment_attention_workspace_size(const Args* a, int32_t backward)
 
 memgen_status memgen_segment_attention_forward(const Args* a, void* workspace, size_t bytes, void*) {
     Check check = inputs(__func__, a);
-    return check.ok() ? check.run(*a, workspace, bytes, scratch_size(*a, false), &Kernels::segment_attention_forward) : check.status();
+    return check.ok() ? run(check, a, workspace, bytes, scratch_size(*a, false), &Kernels::segment_attention_forward) : check.status();
 }
 
 memgen_status memgen_segment_attention_backward(const Args* a, void* workspace, size_t bytes, void*) {
@@ -79,6 +79,6 @@ memgen_status memgen_segment_attention_backward(const Args* a, void* workspace, 
         .nullable("d_slot_k", a->d_slot_k, {B, slots, G, K}).nullable("d_slot_v", a->d_slot_v, {B, slots, G, V})
         .nullable("d_fading_k", a->d_fading_k, {B, fading, G, K}).nullable("d_fading_v", a->d_fading_v, {B, fading, G, V})
         .nullable("d_prefix_k", a->d_prefix_k, {B, a->prefix, G, K}).nullable("d_prefix_v", a->d_prefix_v, {B, a->prefix, G, V});
-    return check.run(*a, workspace, bytes, scratch_size(*a, true), &Kernels::segment_attention_backward);
+    return run(check, a, workspace, bytes, scratch_size(*a, true), &Kernels::segment_attention_backward);
 }
 }

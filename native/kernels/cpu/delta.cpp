@@ -1,5 +1,6 @@
 // Front doors of the gated delta rule, scalar decay and channel decay.
 #include "delta_layout.h"
+#include "front/matrix.h"
 #include "library.h"
 
 namespace memgen {
@@ -7,27 +8,14 @@ namespace {
 
 typedef memgen_gated_delta_rule_args Args;
 
-Check sizes(const char* operation, const Args* a) {
-    Check check = open(operation, a);
-    if (check.ok())
-        check.dimension("batch", a->batch).dimension("tokens", a->tokens).dimension("heads", a->heads)
-            .dimension("key_dim", a->key_dim, 0, LargestWidth).dimension("value_dim", a->value_dim, 0, LargestWidth)
-            .product({a->batch, a->tokens, a->heads, a->key_dim + a->value_dim + 1})
-            .segments(a->segments, a->batch, a->tokens)
-            .product({sequence_count(*a), a->heads, a->key_dim, a->value_dim});
-    return check;
-}
-
-// The three operators that share a struct.
-struct Rule {
-    bool delta, channel;
+struct Rule : MatrixRule {
     void (*Kernels::*forward)(const Args&, const Scratch&);
     void (*Kernels::*backward)(const Args&, const Scratch&);
 };
 
-const Rule gated_delta_rule = {true, false, &Kernels::gated_delta_rule_forward, &Kernels::gated_delta_rule_backward};
-const Rule scalar_decay = {false, false, &Kernels::scalar_decay_forward, &Kernels::scalar_decay_backward};
-const Rule channel_decay = {false, true, &Kernels::channel_decay_forward, &Kernels::channel_decay_backward};
+const Rule gated_delta_rule = {{true, false}, &Kernels::gated_delta_rule_forward, &Kernels::gated_delta_rule_backward};
+const Rule scalar_decay = {{false, false}, &Kernels::scalar_decay_forward, &Kernels::scalar_decay_backward};
+const Rule channel_decay = {{false, true}, &Kernels::channel_decay_forward, &Kernels::channel_decay_backward};
 
 ScratchSize scratch_size(const Rule& rule, const Args& a, bool backward) {
     if (rule.channel) return {plan_size(a), backward ? measure<ChannelBackwardScratch>(a) : measure<ChannelForwardScratch>(a)};
@@ -35,43 +23,23 @@ ScratchSize scratch_size(const Rule& rule, const Args& a, bool backward) {
 }
 
 int64_t workspace_size(const char* operation, const Rule& rule, const Args* a, int32_t backward) {
-    return sizes(operation, a).ok() ? scratch_size(rule, *a, backward != 0).total() : -1;
+    return matrix_sizes(operation, a).ok() ? scratch_size(rule, *a, backward != 0).total() : -1;
 }
 
-int64_t checkpoint_size(const char* operation, const Args* a) {
-    if (!sizes(operation, a).ok()) return -1;
-    return over_sequences(*a, CheckpointsOf{*a}) * a->heads * a->key_dim * a->value_dim * static_cast<int64_t>(sizeof(float));
-}
+int64_t checkpoint_bytes(const Args& a) { return over_sequences(a, CheckpointsOf{a}) * a.heads * a.key_dim * a.value_dim * static_cast<int64_t>(sizeof(float)); }
 
-Check inputs(const char* operation, const Rule& rule, const Args* a) {
-    Check check = sizes(operation, a);
-    if (!check.ok()) return check;
-    const int64_t B = a->batch, T = a->tokens, H = a->heads, K = a->key_dim, V = a->value_dim;
-    check.required("q", a->q, {B, T, H, K}).required("k", a->k, {B, T, H, K}).required("v", a->v, {B, T, H, V});
-    if (rule.delta) check.required("beta", a->beta, {B, T, H, 1});
-    else check.condition(!a->beta.data && !a->d_beta.data, MEMGEN_INVALID_ARGUMENT, "beta and d_beta are not null, but this rule has no write strength");
-    if (rule.channel) check.required("log_decay", a->log_decay, {B, T, H, K}).nullable("d_log_decay", a->d_log_decay, {B, T, H, K});
-    return check.nullable("initial_state", a->initial_state, {sequence_count(*a), H, K, V});
-}
+int64_t checkpoint_size(const char* operation, const Args* a) { return matrix_sizes(operation, a).ok() ? checkpoint_bytes(*a) : -1; }
 
 memgen_status forward(const char* operation, const Args* a, void* workspace, size_t bytes, const Rule& rule) {
-    Check check = inputs(operation, rule, a);
-    if (!check.ok()) return check.status();
-    const int64_t B = a->batch, T = a->tokens, H = a->heads, K = a->key_dim, V = a->value_dim;
-    check.required("o", a->o, {B, T, H, V}).nullable("final_state", a->final_state, {sequence_count(*a), H, K, V});
-    return check.run(*a, workspace, bytes, scratch_size(rule, *a, false), rule.forward, CheckpointsOf{*a});
+    Check check = matrix_sizes(operation, a);
+    matrix_forward(check, rule, a);
+    return check.ok() ? run(check, a, workspace, bytes, scratch_size(rule, *a, false), rule.forward, CheckpointsOf{*a}) : check.status();
 }
 
 memgen_status backward(const char* operation, const Args* a, void* workspace, size_t bytes, const Rule& rule) {
-    Check check = inputs(operation, rule, a);
-    if (!check.ok()) return check.status();
-    const int64_t B = a->batch, T = a->tokens, H = a->heads, K = a->key_dim, V = a->value_dim, N = sequence_count(*a);
-    check.condition(a->checkpoints || checkpoint_size(operation, a) == 0, MEMGEN_INVALID_ARGUMENT, "checkpoints is null: backward needs what forward wrote there")
-        .condition(a->log_decay.data || !a->d_log_decay.data, MEMGEN_INVALID_ARGUMENT, "d_log_decay is not null, but log_decay is")
-        .nullable("d_o", a->d_o, {B, T, H, V}).nullable("d_final_state", a->d_final_state, {N, H, K, V})
-        .nullable("d_q", a->d_q, {B, T, H, K}).nullable("d_k", a->d_k, {B, T, H, K}).nullable("d_v", a->d_v, {B, T, H, V})
-        .nullable("d_initial_state", a->d_initial_state, {N, H, K, V});
-    return check.run(*a, workspace, bytes, scratch_size(rule, *a, true), rule.backward, CheckpointsOf{*a});
+    Check check = matrix_sizes(operation, a);
+    matrix_backward(check, rule, a, check.ok() ? checkpoint_bytes(*a) : 0);
+    return check.ok() ? run(check, a, workspace, bytes, scratch_size(rule, *a, true), rule.backward, CheckpointsOf{*a}) : check.status();
 }
 
 } // namespace

@@ -6,7 +6,6 @@ namespace memgen {
 namespace {
 
 constexpr int64_t Block = 64;      // tokens a forward strip takes before the next strip follows
-constexpr int64_t LargestWidth = 4096; // K and V: scratch grows with their product
 constexpr int64_t WidestStrip = 32;
 constexpr int64_t GroupBytes = 512 * 1024; // states that stay in the second-level cache together
 

@@ -1,17 +1,11 @@
 // Front doors of the convolution, the row-wise operators and the optimizer.
+#include "front/rows.h"
+#include "front/scans.h"
 #include "fused_layout.h"
 #include "library.h"
 
 namespace memgen {
 namespace {
-
-Check sizes(const char* operation, const memgen_causal_conv_args* a) {
-    Check check = open(operation, a);
-    if (check.ok())
-        check.dimension("batch", a->batch).dimension("tokens", a->tokens).dimension("channels", a->channels).dimension("width", a->width, 1, LargestConvWidth).product({a->batch, a->tokens + a->width, a->channels + a->width})
-            .segments(a->segments, a->batch, a->tokens).product({sequence_count(*a), a->width, a->channels + a->width});
-    return check;
-}
 
 ScratchSize scratch_size(const memgen_causal_conv_args& a, bool backward) {
     Arena measure{nullptr};
@@ -19,29 +13,8 @@ ScratchSize scratch_size(const memgen_causal_conv_args& a, bool backward) {
     return {plan_size(a) + measure.used, backward ? static_cast<size_t>(conv_slice_floats(a)) * sizeof(float) : 0};
 }
 
-Check inputs(const char* operation, const memgen_causal_conv_args* a) {
-    Check check = sizes(operation, a);
-    if (check.ok())
-        check.required("x", a->x, {a->batch, a->tokens, a->channels}).required("weight", a->weight, {a->channels, a->width}).nullable("bias", a->bias, {a->channels}).nullable("initial_state", a->initial_state, {sequence_count(*a), a->width - 1, a->channels});
-    return check;
-}
-
-// Rows and features, shared by the row-wise operators.
-template <class Args>
-Check row_sizes(const char* operation, const Args* a) {
-    Check check = open(operation, a);
-    if (check.ok()) check.dimension("rows", a->rows).dimension("features", a->features).product({a->rows, a->features + 16});
-    return check;
-}
-
 ScratchSize norm_scratch(const memgen_rms_norm_args& a, bool backward) {
     return {backward ? static_cast<size_t>(row_items(a.rows) * padded(a.features, 16)) * sizeof(float) : 0, 0};
-}
-
-Check sizes(const char* operation, const memgen_cross_entropy_args* a) {
-    Check check = open(operation, a);
-    if (check.ok()) check.dimension("rows", a->rows).dimension("classes", a->classes, 1).product({a->rows, a->classes});
-    return check;
 }
 
 // Chunk table and partial sums of the operators over many tensors.
@@ -68,88 +41,61 @@ extern "C" {
 int64_t memgen_causal_conv_workspace_size(const memgen_causal_conv_args* a, int32_t backward) { return sizes(__func__, a).ok() ? scratch_size(*a, backward != 0).total() : -1; }
 
 memgen_status memgen_causal_conv_forward(const memgen_causal_conv_args* a, void* workspace, size_t bytes, void*) {
-    Check check = inputs(__func__, a);
-    if (!check.ok()) return check.status();
-    check.required("y", a->y, {a->batch, a->tokens, a->channels}).nullable("final_state", a->final_state, {sequence_count(*a), a->width - 1, a->channels});
-    return check.run(*a, workspace, bytes, scratch_size(*a, false), &Kernels::causal_conv_forward, ConvItemsOf(*a));
+    Check check = forward_arguments(__func__, a);
+    return check.ok() ? run(check, a, workspace, bytes, scratch_size(*a, false), &Kernels::causal_conv_forward, ConvItemsOf(*a)) : check.status();
 }
 
 memgen_status memgen_causal_conv_backward(const memgen_causal_conv_args* a, void* workspace, size_t bytes, void*) {
-    Check check = inputs(__func__, a);
-    if (!check.ok()) return check.status();
-    check.nullable("d_y", a->d_y, {a->batch, a->tokens, a->channels}).nullable("d_final_state", a->d_final_state, {sequence_count(*a), a->width - 1, a->channels})
-        .nullable("d_x", a->d_x, {a->batch, a->tokens, a->channels}).nullable("d_weight", a->d_weight, {a->channels, a->width}).nullable("d_bias", a->d_bias, {a->channels})
-        .nullable("d_initial_state", a->d_initial_state, {sequence_count(*a), a->width - 1, a->channels});
-    return check.run(*a, workspace, bytes, scratch_size(*a, true), &Kernels::causal_conv_backward, ConvItemsOf(*a));
+    Check check = backward_arguments(__func__, a);
+    return check.ok() ? run(check, a, workspace, bytes, scratch_size(*a, true), &Kernels::causal_conv_backward, ConvItemsOf(*a)) : check.status();
 }
 
 int64_t memgen_rms_norm_workspace_size(const memgen_rms_norm_args* a, int32_t backward) { return row_sizes(__func__, a).ok() ? norm_scratch(*a, backward != 0).total() : -1; }
 
 memgen_status memgen_rms_norm_forward(const memgen_rms_norm_args* a, void* workspace, size_t bytes, void*) {
-    Check check = row_sizes(__func__, a);
-    if (!check.ok()) return check.status();
-    check.required("x", a->x, {a->rows, a->features}).nullable("weight", a->weight, {a->features}).nullable("gate", a->gate, {a->rows, a->features}).required("y", a->y, {a->rows, a->features});
-    return check.run(*a, workspace, bytes, norm_scratch(*a, false), &Kernels::rms_norm_forward);
+    Check check = forward_arguments(__func__, a);
+    return check.ok() ? run(check, a, workspace, bytes, norm_scratch(*a, false), &Kernels::rms_norm_forward) : check.status();
 }
 
 memgen_status memgen_rms_norm_backward(const memgen_rms_norm_args* a, void* workspace, size_t bytes, void*) {
-    Check check = row_sizes(__func__, a);
-    if (!check.ok()) return check.status();
-    check.required("x", a->x, {a->rows, a->features}).nullable("weight", a->weight, {a->features}).nullable("gate", a->gate, {a->rows, a->features}).required("d_y", a->d_y, {a->rows, a->features})
-        .condition(a->gate.data || !a->d_gate.data, MEMGEN_INVALID_ARGUMENT, "d_gate is not null, but gate is")
-        .nullable("d_x", a->d_x, {a->rows, a->features}).nullable("d_weight", a->d_weight, {a->features}).nullable("d_gate", a->d_gate, {a->rows, a->features});
-    return check.run(*a, workspace, bytes, norm_scratch(*a, true), &Kernels::rms_norm_backward);
+    Check check = backward_arguments(__func__, a);
+    return check.ok() ? run(check, a, workspace, bytes, norm_scratch(*a, true), &Kernels::rms_norm_backward) : check.status();
 }
 
 int64_t memgen_unit_length_workspace_size(const memgen_unit_length_args* a, int32_t) { return row_sizes(__func__, a).ok() ? 0 : -1; }
 
 memgen_status memgen_unit_length_forward(const memgen_unit_length_args* a, void* workspace, size_t bytes, void*) {
-    Check check = row_sizes(__func__, a);
-    if (!check.ok()) return check.status();
-    check.required("x", a->x, {a->rows, a->features}).required("y", a->y, {a->rows, a->features});
-    return check.run(*a, workspace, bytes, {0, 0}, &Kernels::unit_length_forward);
+    Check check = forward_arguments(__func__, a);
+    return check.ok() ? run(check, a, workspace, bytes, {0, 0}, &Kernels::unit_length_forward) : check.status();
 }
 
 memgen_status memgen_unit_length_backward(const memgen_unit_length_args* a, void* workspace, size_t bytes, void*) {
-    Check check = row_sizes(__func__, a);
-    if (!check.ok()) return check.status();
-    check.required("x", a->x, {a->rows, a->features}).required("d_y", a->d_y, {a->rows, a->features}).required("d_x", a->d_x, {a->rows, a->features});
-    return check.run(*a, workspace, bytes, {0, 0}, &Kernels::unit_length_backward);
+    Check check = backward_arguments(__func__, a);
+    return check.ok() ? run(check, a, workspace, bytes, {0, 0}, &Kernels::unit_length_backward) : check.status();
 }
 
 int64_t memgen_swiglu_workspace_size(const memgen_swiglu_args* a, int32_t) { return row_sizes(__func__, a).ok() ? 0 : -1; }
 
 memgen_status memgen_swiglu_forward(const memgen_swiglu_args* a, void* workspace, size_t bytes, void*) {
-    Check check = row_sizes(__func__, a);
-    if (!check.ok()) return check.status();
-    check.required("gate", a->gate, {a->rows, a->features}).required("up", a->up, {a->rows, a->features}).required("y", a->y, {a->rows, a->features});
-    return check.run(*a, workspace, bytes, {0, 0}, &Kernels::swiglu_forward);
+    Check check = forward_arguments(__func__, a);
+    return check.ok() ? run(check, a, workspace, bytes, {0, 0}, &Kernels::swiglu_forward) : check.status();
 }
 
 memgen_status memgen_swiglu_backward(const memgen_swiglu_args* a, void* workspace, size_t bytes, void*) {
-    Check check = row_sizes(__func__, a);
-    if (!check.ok()) return check.status();
-    check.required("gate", a->gate, {a->rows, a->features}).required("up", a->up, {a->rows, a->features}).required("d_y", a->d_y, {a->rows, a->features})
-        .nullable("d_gate", a->d_gate, {a->rows, a->features}).nullable("d_up", a->d_up, {a->rows, a->features});
-    return check.run(*a, workspace, bytes, {0, 0}, &Kernels::swiglu_backward);
+    Check check = backward_arguments(__func__, a);
+    return check.ok() ? run(check, a, workspace, bytes, {0, 0}, &Kernels::swiglu_backward) : check.status();
 }
 
 int64_t memgen_cross_entropy_workspace_size(const memgen_cross_entropy_args* a, int32_t) { return sizes(__func__, a).ok() ? 0 : -1; }
 
 memgen_status memgen_cross_entropy_forward(const memgen_cross_entropy_args* a, void* workspace, size_t bytes, void*) {
-    Check check = sizes(__func__, a);
-    if (!check.ok()) return check.status();
-    check.required("logits", a->logits, {a->rows, a->classes}).condition(a->targets || a->rows == 0, MEMGEN_INVALID_ARGUMENT, "targets is null")
-        .required("losses", a->losses, {a->rows, 1}).nullable("d_logits", a->d_logits, {a->rows, a->classes});
-    return check.run(*a, workspace, bytes, {0, 0}, &Kernels::cross_entropy_forward);
+    Check check = forward_arguments(__func__, a);
+    return check.ok() ? run(check, a, workspace, bytes, {0, 0}, &Kernels::cross_entropy_forward) : check.status();
 }
 
 memgen_status memgen_cross_entropy_backward(const memgen_cross_entropy_args* a, void* workspace, size_t bytes, void*) {
-    Check check = sizes(__func__, a);
-    if (!check.ok()) return check.status();
-    check.required("logits", a->logits, {a->rows, a->classes}).condition(a->targets || a->rows == 0, MEMGEN_INVALID_ARGUMENT, "targets is null")
-        .required("d_losses", a->d_losses, {a->rows, 1}).required("d_logits", a->d_logits, {a->rows, a->classes});
-    return check.run(*a, workspace, bytes, {0, 0}, &Kernels::cross_entropy_backward);
+    Check check = backward_arguments(__func__, a);
+    return check.ok() ? run(check, a, workspace, bytes, {0, 0}, &Kernels::cross_entropy_backward) : check.status();
 }
 
 int64_t memgen_adamw_workspace_size(const memgen_adamw_args* a) { return tensor_sizes(__func__, a).ok() ? tensor_scratch(*a).total() : -1; }
@@ -162,7 +108,7 @@ memgen_status memgen_adamw_step(const memgen_adamw_args* a, void* workspace, siz
     for (int64_t i = 0; check.ok() && i < a->count; i++)
         check.condition(a->sizes[i] == 0 || !a->gradients[i] || (a->parameters[i] && a->first_moments[i] && a->second_moments[i]), MEMGEN_INVALID_ARGUMENT, "a tensor with a gradient has a null parameter or moment");
     if (!check.ok()) return check.status();
-    return check.run(*a, workspace, bytes, tensor_scratch(*a), &Kernels::adamw_step);
+    return run(check, a, workspace, bytes, tensor_scratch(*a), &Kernels::adamw_step);
 }
 
 int64_t memgen_squared_norm_workspace_size(const memgen_squared_norm_args* a) { return tensor_sizes(__func__, a).ok() ? tensor_scratch(*a).total() : -1; }
@@ -171,6 +117,6 @@ memgen_status memgen_squared_norm(const memgen_squared_norm_args* a, void* works
     Check check = tensor_sizes(__func__, a);
     if (!check.ok()) return check.status();
     check.condition(a->count == 0 || a->data, MEMGEN_INVALID_ARGUMENT, "data is null").condition(a->result, MEMGEN_INVALID_ARGUMENT, "result is null");
-    return check.run(*a, workspace, bytes, tensor_scratch(*a), &Kernels::squared_norm);
+    return run(check, a, workspace, bytes, tensor_scratch(*a), &Kernels::squared_norm);
 }
 }

@@ -1,13 +1,13 @@
 // How the row-wise operators, the convolution and the optimizer are cut into items. The cut depends on
 // shapes alone, and sums over items are taken in their order: the same bits for any number of threads.
 #pragma once
+#include "front/limits.h"
 #include "sequences.h"
 
 namespace memgen {
 namespace {
 
 constexpr int64_t MostConvTokens = 128;
-constexpr int64_t LargestConvWidth = 16;
 constexpr int64_t OptimizerChunk = 16384; // elements of one item
 
 // Tokens of one item: what it keeps of them stays in the second-level cache.

@@ -42,7 +42,7 @@ int64_t memgen_linear_workspace_size(const memgen_linear_args* a, int32_t backwa
 memgen_status memgen_linear_forward(const memgen_linear_args* a, void* workspace, size_t bytes, void*) {
     Check check = inputs(__func__, a);
     for (int64_t i = 0; check.ok() && i < a->count; i++) check.required("an entry of y", a->y[i], {a->rows, a->out_features[i]});
-    return check.ok() ? check.run(*a, workspace, bytes, scratch_size(*a, false), &Kernels::linear_forward) : check.status();
+    return check.ok() ? run(check, a, workspace, bytes, scratch_size(*a, false), &Kernels::linear_forward) : check.status();
 }
 
 memgen_status memgen_linear_backward(const memgen_linear_args* a, void* workspace, size_t bytes, void*) {
@@ -51,7 +51,7 @@ memgen_status memgen_linear_backward(const memgen_linear_args* a, void* workspac
     check.nullable("d_x", a->d_x, {a->rows, a->in_features});
     for (int64_t i = 0; i < a->count; i++)
         check.nullable("an entry of d_y", a->d_y[i], {a->rows, a->out_features[i]}).nullable("an entry of d_weights", a->d_weights[i], {a->out_features[i], a->in_features});
-    return check.run(*a, workspace, bytes, scratch_size(*a, true), &Kernels::linear_backward);
+    return run(check, a, workspace, bytes, scratch_size(*a, true), &Kernels::linear_backward);
 }
 
 } // extern "C"

@@ -1,5 +1,6 @@
 // Front door of normalised linear attention.
 #include "delta_layout.h"
+#include "front/matrix.h"
 #include "library.h"
 
 namespace memgen {
@@ -52,7 +53,7 @@ memgen_status memgen_linear_attention_normalized_forward(const Args* a, void* wo
     if (!check.ok()) return check.status();
     const int64_t N = sequence_count(*a);
     check.nullable("final_state", a->final_state, {N, a->heads, a->key_dim, a->value_dim}).nullable("final_normalizer", a->final_normalizer, {N, a->heads, a->key_dim});
-    return check.run(*a, workspace, bytes, scratch_size(*a, false), &Kernels::linear_attention_normalized_forward, CheckpointsOf{*a});
+    return run(check, a, workspace, bytes, scratch_size(*a, false), &Kernels::linear_attention_normalized_forward, CheckpointsOf{*a});
 }
 
 memgen_status memgen_linear_attention_normalized_backward(const Args* a, void* workspace, size_t bytes, void*) {
@@ -64,6 +65,6 @@ memgen_status memgen_linear_attention_normalized_backward(const Args* a, void* w
         .nullable("d_o", a->d_o, {B, T, H, V}).nullable("d_final_state", a->d_final_state, {N, H, K, V}).nullable("d_final_normalizer", a->d_final_normalizer, {N, H, K})
         .nullable("d_q", a->d_q, {B, T, H, K}).nullable("d_k", a->d_k, {B, T, H, K}).nullable("d_v", a->d_v, {B, T, H, V})
         .nullable("d_initial_state", a->d_initial_state, {N, H, K, V}).nullable("d_initial_normalizer", a->d_initial_normalizer, {N, H, K});
-    return check.run(*a, workspace, bytes, scratch_size(*a, true), &Kernels::linear_attention_normalized_backward, CheckpointsOf{*a});
+    return run(check, a, workspace, bytes, scratch_size(*a, true), &Kernels::linear_attention_normalized_backward, CheckpointsOf{*a});
 }
 }

@@ -2,13 +2,12 @@
 // call of its own with one row, so its results cannot depend on what stands beside it.
 // No templates of the standard library here: the linker would keep the copy of any one build for all.
 #pragma once
+#include "front/check.h"
 #include "layout.h"
 
 namespace memgen {
 namespace {
 
-template <class Args>
-int64_t sequence_count(const Args& a) { return a.segments.lengths ? a.segments.count : a.batch; }
 template <class Args>
 int64_t sequence_tokens(const Args& a, int64_t n) { return a.segments.lengths ? a.segments.lengths[n] : a.tokens; }
 

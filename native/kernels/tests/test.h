@@ -12,6 +12,9 @@
 #include <vector>
 
 #include "memgen.h"
+#ifdef MEMGEN_EMULATED
+#include "host/emulator.h"
+#endif
 
 typedef std::vector<double> Values;
 
@@ -184,11 +187,16 @@ inline double inner(const Values& a, const Values& b) {
     return sum;
 }
 
-// Runs `call` with several thread counts and expects `results` to have the same bits every time.
+// Runs `call` with several thread counts, or on the emulator with the threads of a block in several orders, and
+// expects `results` to have the same bits every time.
 inline void expect_same_bits(const char* file, int line, const std::function<void()>& call, const std::vector<Field*>& results) {
     int32_t before = memgen_get_threads();
     std::vector<Values> first;
     for (int threads : {1, 2, 3, 2}) {
+#ifdef MEMGEN_EMULATED
+        using memgen::host::Order;
+        memgen::host::set_order(threads == 1 ? Order::Forward : threads == 2 ? Order::Reverse : Order::Shuffled, 1);
+#endif
         memgen_set_threads(threads);
         call();
         for (size_t i = 0; i < results.size(); i++) {
@@ -196,6 +204,9 @@ inline void expect_same_bits(const char* file, int line, const std::function<voi
             else if (first[i] != results[i]->values()) report_failure(file, line, "results differ with the number of threads");
         }
     }
+#ifdef MEMGEN_EMULATED
+    memgen::host::set_order(memgen::host::Order::Forward);
+#endif
     memgen_set_threads(before);
 }
 

@@ -1,0 +1,62 @@
+#include "library.h"
+
+#include <cstdint>
+
+namespace memgen {
+
+const Library library = {"cuda", true, false};
+
+namespace {
+
+thread_local const char* last_impl = "";
+
+// The build that the current device runs, or null.
+#ifdef __CUDACC__
+const char* build() {
+    int device = 0, major = 0;
+    if (cudaGetDevice(&device) != cudaSuccess || cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess) {
+        cudaGetLastError(); // or it would be the next launch's
+        return nullptr;
+    }
+    return major >= 9 ? "sm_90" : major == 8 ? "sm_80" : nullptr;
+}
+const char* words(cudaError_t error) { return cudaGetErrorString(error); }
+#else
+const char* build() { return "host"; }
+const char* words(cudaError_t) { return "the emulator refused the launch"; }
+#endif
+
+} // namespace
+
+bool ready(Check& check, const void* workspace, size_t bytes, int64_t needed) {
+    if (!check.ok()) return false;
+    const char* runs = build();
+    if (!runs) check.condition(false, MEMGEN_UNSUPPORTED_HARDWARE, "the current CUDA device, if there is one, is older than sm_80");
+    else if (needed > 0 && (!workspace || bytes < static_cast<size_t>(needed)))
+        check.status(fail(MEMGEN_WORKSPACE_TOO_SMALL, check.operation(), "workspace has %zu bytes, the call needs %lld", workspace ? bytes : 0, static_cast<long long>(needed)));
+    else check.condition(needed == 0 || reinterpret_cast<uintptr_t>(workspace) % 64 == 0, MEMGEN_INVALID_ARGUMENT, "workspace is not aligned to 64 bytes");
+    if (check.ok()) last_impl = runs;
+    return check.ok();
+}
+
+memgen_status launched(Check& check, cudaError_t found) {
+    return found == cudaSuccess ? MEMGEN_OK : check.status(fail(MEMGEN_INTERNAL_ERROR, check.operation(), "CUDA did not take the launch: %s", words(found))).status();
+}
+
+} // namespace memgen
+
+extern "C" {
+
+const char* memgen_last_impl(void) { return memgen::last_impl; }
+
+const char* memgen_isa(void) {
+    const char* runs = memgen::build();
+    return runs ? runs : "none";
+}
+
+int32_t memgen_get_threads(void) { return 1; }
+
+memgen_status memgen_set_threads(int32_t count) {
+    return count >= 1 && count <= 1024 ? MEMGEN_OK : memgen::fail(MEMGEN_INVALID_ARGUMENT, "memgen_set_threads", "count is %d, expected 1 to 1024", count);
+}
+}

@@ -1,0 +1,76 @@
+// Front doors of the memories with a matrix state.
+#include "front/matrix.h"
+#include "launch.h"
+#include "library.h"
+
+namespace memgen {
+namespace {
+
+typedef memgen_gated_delta_rule_args Args;
+
+struct Rule : MatrixRule {
+    cudaError_t (*forward)(const MatrixMemoryParameters&, cudaStream_t);
+    cudaError_t (*backward)(const MatrixMemoryParameters&, cudaStream_t);
+};
+
+const Rule gated_delta_rule = {{true, false}, launch_gated_delta_rule_forward, launch_gated_delta_rule_backward};
+const Rule scalar_decay = {{false, false}, launch_scalar_decay_forward, launch_scalar_decay_backward};
+const Rule channel_decay = {{false, true}, launch_channel_decay_forward, launch_channel_decay_backward};
+
+constexpr int64_t LargestChannelFloats = 128; // K of channel decay in float32: more does not fit in shared memory
+
+TensorView view(const memgen_tensor& x) { return {x.data, {x.stride[0], x.stride[1], x.stride[2], x.stride[3]}}; }
+
+MatrixMemoryParameters parameters(const Args& a, void* workspace) {
+    return {a.dtype == MEMGEN_BFLOAT16 ? Number::BFloat16 : Number::Float32,
+            a.batch, a.tokens, a.heads, a.key_dim, a.value_dim,
+            {a.segments.count, a.segments.starts, a.segments.lengths},
+            static_cast<float>(a.scale),
+            view(a.q), view(a.k), view(a.v), view(a.beta), view(a.log_decay), view(a.initial_state),
+            view(a.o), view(a.final_state),
+            view(a.d_o), view(a.d_final_state), view(a.d_q), view(a.d_k), view(a.d_v), view(a.d_beta), view(a.d_log_decay), view(a.d_initial_state),
+            static_cast<float*>(a.checkpoints), static_cast<float*>(workspace)};
+}
+
+Check sizes(const char* operation, const Rule& rule, const Args* a) {
+    Check check = matrix_sizes(operation, a);
+    return check.ok() ? check.dimension("key_dim", a->key_dim, 0, rule.channel && a->dtype == MEMGEN_FLOAT32 ? LargestChannelFloats : LargestKeyDim) : check;
+}
+
+int64_t workspace_bytes(const Rule& rule, const Args& a, bool backward) { return backward ? 4 * matrix_memory_workspace_floats(parameters(a, nullptr), rule.channel) : 0; }
+int64_t checkpoint_bytes(const Args& a) { return 4 * matrix_memory_checkpoint_floats(parameters(a, nullptr)); }
+
+int64_t workspace_size(const char* operation, const Rule& rule, const Args* a, int32_t backward) { return sizes(operation, rule, a).ok() ? workspace_bytes(rule, *a, backward != 0) : -1; }
+int64_t checkpoint_size(const char* operation, const Rule& rule, const Args* a) { return sizes(operation, rule, a).ok() ? checkpoint_bytes(*a) : -1; }
+
+memgen_status forward(const char* operation, const Rule& rule, const Args* a, void* workspace, size_t bytes, void* stream) {
+    Check check = sizes(operation, rule, a);
+    matrix_forward(check, rule, a);
+    if (!ready(check, workspace, bytes, 0)) return check.status();
+    const MatrixMemoryParameters p = parameters(*a, workspace);
+    const cudaStream_t queue = static_cast<cudaStream_t>(stream);
+    const bool step = a->tokens == 1 && !a->segments.lengths && !a->checkpoints;
+    return launched(check, step ? launch_matrix_memory_step(p, rule.channel, queue) : rule.forward(p, queue));
+}
+
+memgen_status backward(const char* operation, const Rule& rule, const Args* a, void* workspace, size_t bytes, void* stream) {
+    Check check = sizes(operation, rule, a);
+    matrix_backward(check, rule, a, check.ok() ? checkpoint_bytes(*a) : 0);
+    if (!ready(check, workspace, bytes, check.ok() ? workspace_bytes(rule, *a, true) : 0)) return check.status();
+    return launched(check, rule.backward(parameters(*a, workspace), static_cast<cudaStream_t>(stream)));
+}
+
+} // namespace
+} // namespace memgen
+
+#define MEMGEN_FRONT_DOOR(op)                                                                                                                                         \
+    int64_t memgen_##op##_workspace_size(const memgen_##op##_args* a, int32_t backward) { return memgen::workspace_size(__func__, memgen::op, a, backward); }          \
+    int64_t memgen_##op##_checkpoint_size(const memgen_##op##_args* a) { return memgen::checkpoint_size(__func__, memgen::op, a); }                                    \
+    memgen_status memgen_##op##_forward(const memgen_##op##_args* a, void* w, size_t bytes, void* stream) { return memgen::forward(__func__, memgen::op, a, w, bytes, stream); } \
+    memgen_status memgen_##op##_backward(const memgen_##op##_args* a, void* w, size_t bytes, void* stream) { return memgen::backward(__func__, memgen::op, a, w, bytes, stream); }
+
+extern "C" {
+MEMGEN_FRONT_DOOR(gated_delta_rule)
+MEMGEN_FRONT_DOOR(scalar_decay)
+MEMGEN_FRONT_DOOR(channel_decay)
+}

@@ -1,0 +1,54 @@
+// Arguments of the gated delta rule, scalar decay and channel decay.
+#pragma once
+#include "front/check.h"
+#include "front/limits.h"
+
+namespace memgen {
+namespace {
+
+// What the three operators that share a struct differ in.
+struct MatrixRule {
+    bool delta, channel;
+};
+
+inline Check matrix_sizes(const char* operation, const memgen_gated_delta_rule_args* a, int64_t largest = LargestWidth) {
+    Check check = open(operation, a);
+    if (check.ok())
+        check.dimension("batch", a->batch).dimension("tokens", a->tokens).dimension("heads", a->heads)
+            .dimension("key_dim", a->key_dim, 0, largest).dimension("value_dim", a->value_dim, 0, largest)
+            .product({a->batch, a->tokens, a->heads, a->key_dim + a->value_dim + 1})
+            .segments(a->segments, a->batch, a->tokens)
+            .product({sequence_count(*a), a->heads, a->key_dim, a->value_dim});
+    return check;
+}
+
+inline void matrix_inputs(Check& check, const MatrixRule& rule, const memgen_gated_delta_rule_args& a) {
+    const int64_t B = a.batch, T = a.tokens, H = a.heads, K = a.key_dim, V = a.value_dim;
+    if (!check.ok()) return;
+    check.required("q", a.q, {B, T, H, K}).required("k", a.k, {B, T, H, K}).required("v", a.v, {B, T, H, V});
+    if (rule.delta) check.required("beta", a.beta, {B, T, H, 1});
+    else check.condition(!a.beta.data && !a.d_beta.data, MEMGEN_INVALID_ARGUMENT, "beta and d_beta are not null, but this rule has no write strength");
+    if (rule.channel) check.required("log_decay", a.log_decay, {B, T, H, K}).nullable("d_log_decay", a.d_log_decay, {B, T, H, K});
+    check.nullable("initial_state", a.initial_state, {sequence_count(a), H, K, V});
+}
+
+inline void matrix_forward(Check& check, const MatrixRule& rule, const memgen_gated_delta_rule_args* a) {
+    if (!check.ok()) return;
+    matrix_inputs(check, rule, *a);
+    check.required("o", a->o, {a->batch, a->tokens, a->heads, a->value_dim}).nullable("final_state", a->final_state, {sequence_count(*a), a->heads, a->key_dim, a->value_dim});
+}
+
+// checkpoint_bytes: what the library keeps of this call.
+inline void matrix_backward(Check& check, const MatrixRule& rule, const memgen_gated_delta_rule_args* a, int64_t checkpoint_bytes) {
+    if (!check.ok()) return;
+    const int64_t B = a->batch, T = a->tokens, H = a->heads, K = a->key_dim, V = a->value_dim, N = sequence_count(*a);
+    matrix_inputs(check, rule, *a);
+    check.condition(a->checkpoints || checkpoint_bytes == 0, MEMGEN_INVALID_ARGUMENT, "checkpoints is null: backward needs what forward wrote there")
+        .condition(a->log_decay.data || !a->d_log_decay.data, MEMGEN_INVALID_ARGUMENT, "d_log_decay is not null, but log_decay is")
+        .nullable("d_o", a->d_o, {B, T, H, V}).nullable("d_final_state", a->d_final_state, {N, H, K, V})
+        .nullable("d_q", a->d_q, {B, T, H, K}).nullable("d_k", a->d_k, {B, T, H, K}).nullable("d_v", a->d_v, {B, T, H, V})
+        .nullable("d_initial_state", a->d_initial_state, {N, H, K, V});
+}
+
+} // namespace
+} // namespace memgen

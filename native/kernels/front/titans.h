@@ -1,0 +1,53 @@
+// Arguments of the Titans memory.
+#pragma once
+#include "front/check.h"
+
+namespace memgen {
+namespace {
+
+constexpr int64_t LargestBlock = 128, LargestLayerWidth = 2048;
+
+inline Check titans_sizes(const char* operation, const memgen_titans_args* a) {
+    Check check = open(operation, a);
+    if (check.ok())
+        check.dimension("batch", a->batch).dimension("tokens", a->tokens).dimension("heads", a->heads).dimension("layers", a->layers, 1, MEMGEN_TITANS_LAYERS).dimension("block", a->block, 1, LargestBlock)
+            .dimension("activation", a->activation, MEMGEN_TITANS_SILU, MEMGEN_TITANS_GELU).condition(a->clip >= 0, MEMGEN_INVALID_ARGUMENT, "clip is negative or not a number: expected a length, or 0 for none")
+            .segments(a->segments, a->batch, a->tokens);
+    for (int64_t l = 0; check.ok() && l <= a->layers; l++) check.dimension("a width", a->dims[l], 1, LargestLayerWidth);
+    return check.ok() ? check.product({a->batch, a->tokens + 1, a->heads, a->dims[0] + a->dims[a->layers]}) : check;
+}
+
+inline void titans_weights(Check& check, const memgen_titans_args& a, const char* name, const memgen_tensor* tensors) {
+    for (int64_t l = 0; l < a.layers; l++) check.nullable(name, tensors[l], {sequence_count(a), a.heads, a.dims[l], a.dims[l + 1]});
+}
+
+inline void titans_inputs(Check& check, const memgen_titans_args& a) {
+    const int64_t B = a.batch, T = a.tokens, H = a.heads, in = a.dims[0], out = a.dims[a.layers];
+    check.required("q", a.q, {B, T, H, in}).required("k", a.k, {B, T, H, in}).required("v", a.v, {B, T, H, out})
+        .required("theta", a.theta, {B, T, H, 1}).nullable("alpha", a.alpha, {B, T, H, 1});
+    if (a.momentum) check.required("eta", a.eta, {B, T, H, 1});
+    titans_weights(check, a, "initial_weights", a.initial_weights);
+    titans_weights(check, a, "initial_momenta", a.initial_momenta);
+}
+
+inline void titans_forward(Check& check, const memgen_titans_args* a) {
+    if (!check.ok()) return;
+    titans_inputs(check, *a);
+    check.required("o", a->o, {a->batch, a->tokens, a->heads, a->dims[a->layers]});
+    titans_weights(check, *a, "final_weights", a->final_weights);
+    titans_weights(check, *a, "final_momenta", a->final_momenta);
+}
+
+inline void titans_backward(Check& check, const memgen_titans_args* a) {
+    if (!check.ok()) return;
+    const int64_t B = a->batch, T = a->tokens, H = a->heads, in = a->dims[0], out = a->dims[a->layers];
+    titans_inputs(check, *a);
+    check.nullable("d_o", a->d_o, {B, T, H, out}).nullable("d_q", a->d_q, {B, T, H, in}).nullable("d_k", a->d_k, {B, T, H, in}).nullable("d_v", a->d_v, {B, T, H, out});
+    titans_weights(check, *a, "d_final_weights", a->d_final_weights);
+    titans_weights(check, *a, "d_final_momenta", a->d_final_momenta);
+    titans_weights(check, *a, "d_initial_weights", a->d_initial_weights);
+    titans_weights(check, *a, "d_initial_momenta", a->d_initial_momenta);
+}
+
+} // namespace
+} // namespace memgen
