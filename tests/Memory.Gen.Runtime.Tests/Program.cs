@@ -8,5 +8,6 @@ return args switch
     ["read", var folder, var model] => ReadingChild.Run(folder, model),
     ["train", var folder, var steps] => TrainingChild.Run(folder, long.Parse(steps)),
     ["kernels"] => KernelChild.Run(),
+    ["cuda-kernels", var dtype] => CudaKernelChild.Run(dtype),
     _ => 2,
 };

@@ -1,60 +1,92 @@
 using System.Runtime.InteropServices;
 using Memory.Gen.Runtime.Operators;
 using TorchSharp;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
 
 namespace Memory.Gen.Runtime.Kernels;
 
-/// <summary>One operator of the kernel library: its functions, which all take one struct of arguments, and their scratch memory.</summary>
+/// <summary>One operator of the kernel libraries: its functions, which all take one struct of arguments, and their scratch memory.</summary>
 /// <param name="name">As in <c>memgen_&lt;name&gt;_forward</c>.</param>
 internal sealed unsafe class Kernel(string name)
 {
-    private readonly delegate* unmanaged[Cdecl]<void*, int, long> workspaceSize =
-        (delegate* unmanaged[Cdecl]<void*, int, long>)KernelLibrary.Export($"memgen_{name}_workspace_size");
-    private readonly delegate* unmanaged[Cdecl]<void*, long> checkpointSize =
-        (delegate* unmanaged[Cdecl]<void*, long>)KernelLibrary.Export($"memgen_{name}_checkpoint_size");
-    private readonly delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int> forward =
-        (delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int>)KernelLibrary.Export($"memgen_{name}_forward");
-    private readonly delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int> backward =
-        (delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int>)KernelLibrary.Export($"memgen_{name}_backward");
+    private readonly Lazy<Functions> cpu = new(() => new(KernelLibrary.Cpu, name)), cuda = new(() => new(KernelLibrary.Cuda, name));
 
-    /// <summary>Why tensors of this kind cannot be given to this kernel; null when they can.</summary>
-    public string? Refusal(FrontDoor door) => Refusal(door.Dtype, door.Device.type);
-
-    /// <summary>The same for sizes, of which only those in <paramref name="args"/> are read.</summary>
+    /// <summary>Why tensors of this kind and such sizes cannot be given to this kernel; null when they can.</summary>
+    /// <param name="door">Dtype and device.</param>
+    /// <param name="args">Of which only the header and the sizes are read.</param>
     public string? Refusal<TArgs>(FrontDoor door, in TArgs args) where TArgs : unmanaged
     {
-        if (Refusal(door) is { } problem) return problem;
-        fixed (TArgs* pointer = &args) return workspaceSize(pointer, 0) < 0 ? KernelLibrary.LastError() : null;
+        if (KernelLibrary.Refusal(door.Dtype, door.Device) is { } problem) return problem;
+        Functions functions = On(door.Device.type);
+        if (!functions.AreThere) return $"{functions.Library.Path} has no memgen_{name}_forward and _backward. Run ./build.sh once to build it again";
+        fixed (TArgs* pointer = &args) return functions.WorkspaceSize(pointer, 0) < 0 ? functions.Library.LastError() : null;
     }
 
     /// <summary>Bytes that forward leaves for backward.</summary>
-    public long CheckpointBytes<TArgs>(in TArgs args) where TArgs : unmanaged
+    /// <param name="args">The sizes.</param>
+    /// <param name="on">A tensor on the device.</param>
+    public long CheckpointBytes<TArgs>(in TArgs args, Tensor on) where TArgs : unmanaged
     {
-        fixed (TArgs* pointer = &args) return checkpointSize(pointer);
+        fixed (TArgs* pointer = &args) return On(on.device_type).CheckpointSize(pointer);
     }
 
-    public void Forward<TArgs>(in TArgs args) where TArgs : unmanaged
+    /// <summary>Runs, or on CUDA queues on torch's default stream.</summary>
+    /// <param name="args">The call.</param>
+    /// <param name="on">A tensor on the device.</param>
+    public void Forward<TArgs>(in TArgs args, Tensor on) where TArgs : unmanaged
     {
-        fixed (TArgs* pointer = &args) Run(pointer, 0, forward);
+        fixed (TArgs* pointer = &args) Run(pointer, 0, on);
     }
 
-    public void Backward<TArgs>(in TArgs args) where TArgs : unmanaged
+    /// <inheritdoc cref="Forward"/>
+    public void Backward<TArgs>(in TArgs args, Tensor on) where TArgs : unmanaged
     {
-        fixed (TArgs* pointer = &args) Run(pointer, 1, backward);
+        fixed (TArgs* pointer = &args) Run(pointer, 1, on);
     }
 
-    private string? Refusal(torch.ScalarType dtype, DeviceType device) =>
-        KernelLibrary.Refusal(dtype, device)
-        ?? (forward == null || backward == null ? $"{KernelLibrary.Path} has no memgen_{name}_forward and _backward. Run ./build.sh once to build it again" : null);
+    private Functions On(DeviceType device) => device == DeviceType.CUDA ? cuda.Value : cpu.Value;
 
-    private void Run(void* args, int direction, delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int> function)
+    private void Run(void* args, int direction, Tensor on)
     {
-        KernelLibrary.FollowThreads();
-        using var scratch = Scratch.Rent(workspaceSize(args, direction));
-        if (function(args, scratch.Pointer, scratch.Bytes, null) != 0)
+        Functions functions = On(on.device_type);
+        var function = direction == 0 ? functions.Forward : functions.Backward;
+        long bytes = functions.WorkspaceSize(args, direction);
+        int status;
+        if (on.device_type == DeviceType.CUDA)
         {
-            throw new InvalidOperationException($"The kernel library refused a call: {KernelLibrary.LastError()}");
+            // Freed for calls that are queued later, and so run later.
+            using Tensor workspace = torch.empty([Math.Max(bytes, 0)], dtype: ScalarType.Byte, device: on.device);
+            status = function(args, bytes > 0 ? KernelLibrary.Data(workspace) : null, (nuint)Math.Max(bytes, 0), null);
         }
+        else
+        {
+            KernelLibrary.FollowThreads();
+            using var scratch = Scratch.Rent(bytes);
+            status = function(args, scratch.Pointer, scratch.Bytes, null);
+        }
+
+        if (status != 0) throw new InvalidOperationException($"The kernel library refused a call: {functions.Library.LastError()}");
+    }
+
+    /// <summary>The operator in one library.</summary>
+    private sealed class Functions(DeviceLibrary library, string name)
+    {
+        public readonly delegate* unmanaged[Cdecl]<void*, int, long> WorkspaceSize =
+            (delegate* unmanaged[Cdecl]<void*, int, long>)library.Export($"memgen_{name}_workspace_size");
+
+        public readonly delegate* unmanaged[Cdecl]<void*, long> CheckpointSize =
+            (delegate* unmanaged[Cdecl]<void*, long>)library.Export($"memgen_{name}_checkpoint_size");
+
+        public readonly delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int> Forward =
+            (delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int>)library.Export($"memgen_{name}_forward");
+
+        public readonly delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int> Backward =
+            (delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int>)library.Export($"memgen_{name}_backward");
+
+        public DeviceLibrary Library => library;
+
+        public bool AreThere => WorkspaceSize != null && Forward != null && Backward != null;
     }
 }
 

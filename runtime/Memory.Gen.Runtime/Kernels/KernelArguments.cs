@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Memory.Gen.Runtime.Operators;
+using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
 
 namespace Memory.Gen.Runtime.Kernels;
@@ -51,10 +52,14 @@ internal unsafe struct KernelSegments
     public long* Starts, Lengths;
 
     /// <summary>Absent when null: every row is one sequence.</summary>
-    public static KernelSegments Of(SegmentLayout? layout)
+    /// <param name="layout">The segments.</param>
+    /// <param name="on">A tensor on the device that reads them.</param>
+    public static KernelSegments Of(SegmentLayout? layout, Tensor on)
     {
         if (layout is null) return default;
-        long* runs = (long*)Marshal.UnsafeAddrOfPinnedArrayElement(layout.Pinned, 0);
+        long* runs = on.device_type == TorchSharp.DeviceType.CPU
+            ? (long*)Marshal.UnsafeAddrOfPinnedArrayElement(layout.Pinned, 0)
+            : (long*)KernelLibrary.Data(layout.On(on.device));
         return new() { Count = layout.Lengths.Length, Starts = runs, Lengths = runs + layout.Lengths.Length };
     }
 }
@@ -66,8 +71,9 @@ internal struct KernelHeader
     public nuint StructSize;
     public int Dtype;
 
-    /// <summary>Of a struct of type <typeparamref name="TArgs"/>, in float32.</summary>
-    public static KernelHeader Of<TArgs>() where TArgs : unmanaged => new() { StructSize = (nuint)Unsafe.SizeOf<TArgs>() };
+    /// <summary>Of a struct of type <typeparamref name="TArgs"/>.</summary>
+    public static KernelHeader Of<TArgs>(ScalarType dtype) where TArgs : unmanaged =>
+        new() { StructSize = (nuint)Unsafe.SizeOf<TArgs>(), Dtype = dtype == ScalarType.BFloat16 ? 1 : 0 };
 }
 
 /// <summary>memgen_gated_delta_rule_args, which scalar_decay and channel_decay share.</summary>

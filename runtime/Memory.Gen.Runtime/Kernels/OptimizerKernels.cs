@@ -26,13 +26,13 @@ public readonly record struct AdamWNumbers(double LearningRate, double Beta1, do
 public static unsafe class OptimizerKernels
 {
     private static readonly delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int> Step =
-        (delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int>)KernelLibrary.Export("memgen_adamw_step");
+        (delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int>)KernelLibrary.Cpu.Export("memgen_adamw_step");
     private static readonly delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int> SquaredNorm =
-        (delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int>)KernelLibrary.Export("memgen_squared_norm");
+        (delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int>)KernelLibrary.Cpu.Export("memgen_squared_norm");
     private static readonly delegate* unmanaged[Cdecl]<void*, long> StepWorkspace =
-        (delegate* unmanaged[Cdecl]<void*, long>)KernelLibrary.Export("memgen_adamw_workspace_size");
+        (delegate* unmanaged[Cdecl]<void*, long>)KernelLibrary.Cpu.Export("memgen_adamw_workspace_size");
     private static readonly delegate* unmanaged[Cdecl]<void*, long> SquaredNormWorkspace =
-        (delegate* unmanaged[Cdecl]<void*, long>)KernelLibrary.Export("memgen_squared_norm_workspace_size");
+        (delegate* unmanaged[Cdecl]<void*, long>)KernelLibrary.Cpu.Export("memgen_squared_norm_workspace_size");
 
     /// <summary>Whether these parameters are stepped here; <c>MEMORY_GEN_FORM</c> decides as for operators.</summary>
     /// <param name="parameters">Parameters, or tensors of their kind.</param>
@@ -52,7 +52,7 @@ public static unsafe class OptimizerKernels
         {
             var args = new SquaredNormArguments
             {
-                Header = KernelHeader.Of<SquaredNormArguments>(), Count = dense.Length, Sizes = sizes, Data = (float**)data, Result = &result,
+                Header = KernelHeader.Of<SquaredNormArguments>(ScalarType.Float32), Count = dense.Length, Sizes = sizes, Data = (float**)data, Result = &result,
             };
             Call(SquaredNorm, &args, SquaredNormWorkspace(&args));
         }
@@ -81,7 +81,7 @@ public static unsafe class OptimizerKernels
         {
             var args = new AdamWArguments
             {
-                Header = KernelHeader.Of<AdamWArguments>(), Count = values.Length, Sizes = sizes,
+                Header = KernelHeader.Of<AdamWArguments>(ScalarType.Float32), Count = values.Length, Sizes = sizes,
                 Parameters = (float**)value, Gradients = (float**)gradient, FirstMoments = (float**)mean, SecondMoments = (float**)square,
                 WeightDecays = decays, LearningRate = numbers.LearningRate, Beta1 = numbers.Beta1, Beta2 = numbers.Beta2,
                 Epsilon = numbers.Epsilon, GradientScale = numbers.GradientScale, Step = numbers.Step,
@@ -96,7 +96,8 @@ public static unsafe class OptimizerKernels
     {
         foreach (Tensor each in parameters)
         {
-            if (KernelLibrary.Refusal(each.dtype, each.device_type) is { } problem) return problem;
+            if (each.device_type != DeviceType.CPU) return $"this kernel runs on the CPU, and the tensors are on {each.device_type}";
+            if (KernelLibrary.Cpu.Refusal(each.dtype) is { } problem) return problem;
             if (!each.is_contiguous()) return "a parameter is not contiguous";
         }
 
@@ -121,7 +122,7 @@ public static unsafe class OptimizerKernels
         using var scratch = Scratch.Rent(bytes);
         if (function(args, scratch.Pointer, scratch.Bytes, null) != 0)
         {
-            throw new InvalidOperationException($"The kernel library refused a call: {KernelLibrary.LastError()}");
+            throw new InvalidOperationException($"The kernel library refused a call: {KernelLibrary.Cpu.LastError()}");
         }
     }
 

@@ -13,7 +13,7 @@ internal sealed unsafe class AttentionKernel : KernelFunction<AttentionKernel, A
 
     public static string? Refusal(FrontDoor door) => Kernel.Refusal(door, new AttentionArguments
     {
-        Header = KernelHeader.Of<AttentionArguments>(),
+        Header = KernelHeader.Of<AttentionArguments>(door.Dtype),
         Batch = door['B'], Tokens = door['T'], Heads = door['H'], KeyHeads = door['G'], KeyDim = door['K'], ValueDim = door['V'], KeysPerToken = 1,
     });
 
@@ -37,16 +37,16 @@ internal sealed unsafe class AttentionKernel : KernelFunction<AttentionKernel, A
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)
     {
         AttentionArguments args = Arguments(inputs, options);
-        Tensor o = Fresh(null, args.Batch, args.Tokens, args.Heads, args.ValueDim);
+        Tensor o = Fresh(null, inputs[Places.Queries]!, args.Batch, args.Tokens, args.Heads, args.ValueDim);
         args.O = KernelTensor.Of(o);
         if (kept is not null)
         {
-            Tensor logs = Fresh(null, args.Batch, args.Tokens, args.Heads);
+            Tensor logs = Single(o, args.Batch, args.Tokens, args.Heads);
             args.Logs = (float*)KernelLibrary.Data(logs);
             kept.AddRange([o, logs]);
         }
 
-        Kernel.Forward(args);
+        Kernel.Forward(args, o);
         return [o];
     }
 
@@ -62,7 +62,7 @@ internal sealed unsafe class AttentionKernel : KernelFunction<AttentionKernel, A
         (args.GradSlotK, args.GradSlotV) = Pair(gradients, Places.Slots);
         (args.GradFadingK, args.GradFadingV) = Pair(gradients, Places.Fading);
         (args.GradPrefixK, args.GradPrefixV) = Pair(gradients, Places.Prefix);
-        Kernel.Backward(args);
+        Kernel.Backward(args, inputs[Places.Queries]!);
     }
 
     private static AttentionArguments Arguments(Tensor?[] inputs, Options options)
@@ -71,7 +71,7 @@ internal sealed unsafe class AttentionKernel : KernelFunction<AttentionKernel, A
         QueryPlaces places = options.Attention.Places;
         AttentionArguments args = new()
         {
-            Header = KernelHeader.Of<AttentionArguments>(),
+            Header = KernelHeader.Of<AttentionArguments>(q.dtype),
             Batch = q.shape[0], Tokens = q.shape[1], Heads = q.shape[2], KeyDim = q.shape[3], KeyHeads = any.shape[2], ValueDim = any.shape[3], KeysPerToken = 1,
             Chunk = places.Chunk, Scale = options.Attention.Scale,
             Read = (long*)Address(options.Read), Lengths = (long*)Address(options.Lengths), Present = (byte*)Address(options.Present),

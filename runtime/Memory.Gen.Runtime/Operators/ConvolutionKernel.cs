@@ -12,24 +12,24 @@ internal sealed class ConvolutionKernel : KernelFunction<ConvolutionKernel, Sequ
 
     public static string? Refusal(FrontDoor door) => Kernel.Refusal(door, new ConvolutionArguments
     {
-        Header = KernelHeader.Of<ConvolutionArguments>(),
+        Header = KernelHeader.Of<ConvolutionArguments>(door.Dtype),
         Batch = door['B'], Tokens = door['T'], Channels = door['C'], Width = door['W'],
     });
 
     public static MemoryRead Run(SegmentLayout? segments, Tensor x, Tensor weight, Tensor? bias, Tensor? initialState)
     {
-        List<Tensor> outputs = SegmentLayout.RunKernel(segments, (tokens, runs) => Apply(new(runs), tokens[0], weight, bias, initialState), x);
+        List<Tensor> outputs = SegmentLayout.RunKernel(segments, (tokens, runs) => Apply(new(runs), tokens[0], Gates.Single(weight), Gates.Single(bias), initialState), x);
         return new MemoryRead(outputs[0], outputs[1]);
     }
 
     protected override List<Tensor> Forward(Tensor?[] inputs, SequenceOptions options, List<Tensor>? kept)
     {
         ConvolutionArguments args = Arguments(inputs, options);
-        Tensor y = Fresh(options.Segments, args.Batch, args.Tokens, args.Channels);
-        Tensor final = Fresh(null, SegmentLayout.Sequences(options.Segments, args.Batch), args.Width - 1, args.Channels);
+        Tensor y = Fresh(options.Segments, inputs[0]!, args.Batch, args.Tokens, args.Channels);
+        Tensor final = Fresh(null, y, SegmentLayout.Sequences(options.Segments, args.Batch), args.Width - 1, args.Channels);
         args.Y = KernelTensor.Of(y);
         args.FinalState = KernelTensor.Of(final);
-        Kernel.Forward(args);
+        Kernel.Forward(args, y);
         return [y, final];
     }
 
@@ -42,7 +42,7 @@ internal sealed class ConvolutionKernel : KernelFunction<ConvolutionKernel, Sequ
         args.GradWeight = KernelTensor.Of(gradients[1]);
         args.GradBias = KernelTensor.Of(gradients[2]);
         args.GradInitialState = KernelTensor.Of(gradients[3]);
-        Kernel.Backward(args);
+        Kernel.Backward(args, inputs[0]!);
     }
 
     protected override SegmentLayout? SegmentsOf(SequenceOptions options) => options.Segments;
@@ -52,9 +52,9 @@ internal sealed class ConvolutionKernel : KernelFunction<ConvolutionKernel, Sequ
         long[] shape = inputs[0]!.shape;
         return new()
         {
-            Header = KernelHeader.Of<ConvolutionArguments>(),
+            Header = KernelHeader.Of<ConvolutionArguments>(inputs[0]!.dtype),
             Batch = shape[0], Tokens = shape[1], Channels = shape[2], Width = inputs[1]!.shape[1],
-            Segments = KernelSegments.Of(options.Segments),
+            Segments = KernelSegments.Of(options.Segments, inputs[0]!),
             X = KernelTensor.Of(inputs[0]), Weight = KernelTensor.Of(inputs[1]),
             Bias = KernelTensor.Of(inputs[2]), InitialState = KernelTensor.Of(inputs[3]),
         };

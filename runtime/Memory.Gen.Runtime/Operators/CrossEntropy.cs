@@ -38,7 +38,10 @@ internal sealed unsafe class CrossEntropyKernel : KernelFunction<CrossEntropyKer
 {
     private static readonly Kernel Kernel = new("cross_entropy");
 
-    public static string? Refusal(FrontDoor door) => Kernel.Refusal(door);
+    // Which targets count is looked up here, and a device would have to be waited for.
+    public static string? Refusal(FrontDoor door) => door.Device.type != DeviceType.CPU
+        ? "its kernel is called for the CPU alone"
+        : Kernel.Refusal(door, new CrossEntropyArguments { Header = KernelHeader.Of<CrossEntropyArguments>(door.Dtype), Classes = 1 });
 
     /// <param name="logits"><c>[N, V]</c>.</param>
     /// <param name="targets"><c>[N]</c>, contiguous.</param>
@@ -67,7 +70,7 @@ internal sealed unsafe class CrossEntropyKernel : KernelFunction<CrossEntropyKer
         CrossEntropyArguments args = Arguments(inputs, options);
         using Tensor losses = torch.empty([args.Rows], dtype: ScalarType.Float32);
         args.Losses = KernelTensor.Of(losses);
-        Kernel.Forward(args);
+        Kernel.Forward(args, inputs[0]!);
 
         // In order and in float64, so that the number of threads makes no difference.
         double sum = 0;
@@ -83,7 +86,7 @@ internal sealed unsafe class CrossEntropyKernel : KernelFunction<CrossEntropyKer
         using Tensor shares = full([args.Rows], share, dtype: ScalarType.Float32);
         args.GradLosses = KernelTensor.Of(shares);
         args.GradLogits = KernelTensor.Of(gradients[0]);
-        Kernel.Backward(args);
+        Kernel.Backward(args, inputs[0]!);
         GC.KeepAlive(shares);
     }
 
@@ -92,7 +95,7 @@ internal sealed unsafe class CrossEntropyKernel : KernelFunction<CrossEntropyKer
         long[] shape = inputs[0]!.shape;
         return new()
         {
-            Header = KernelHeader.Of<CrossEntropyArguments>(),
+            Header = KernelHeader.Of<CrossEntropyArguments>(inputs[0]!.dtype),
             Rows = shape[0], Classes = shape[1], IgnoredTarget = options.Ignored, GradientScale = 1,
             Logits = KernelTensor.Of(inputs[0]), Targets = (long*)KernelLibrary.Data(inputs[1]!),
         };

@@ -38,9 +38,12 @@ internal abstract class KernelFunction<TSelf, TOptions> : OperatorFunction<TSelf
     /// <summary>The segments among the options; null where every row is one sequence.</summary>
     protected virtual SegmentLayout? SegmentsOf(TOptions options) => null;
 
-    /// <summary>A tensor for the operator to write, float32: zeros where it leaves tokens out.</summary>
-    protected static Tensor Fresh(SegmentLayout? segments, params long[] shape) =>
-        segments is null or { IsComplete: true } ? torch.empty(shape, dtype: ScalarType.Float32) : zeros(shape, dtype: ScalarType.Float32);
+    /// <summary>A tensor for the operator to write, of the dtype and on the device of <paramref name="like"/>: zeros where it leaves tokens out.</summary>
+    protected static Tensor Fresh(SegmentLayout? segments, Tensor like, params long[] shape) =>
+        segments is null or { IsComplete: true } ? torch.empty(shape, dtype: like.dtype, device: like.device) : zeros(shape, dtype: like.dtype, device: like.device);
+
+    /// <summary>The same for what is float32 whatever the inputs are: states, and what is kept for backward.</summary>
+    protected static Tensor Single(Tensor like, params long[] shape) => torch.empty(shape, dtype: ScalarType.Float32, device: like.device);
 
     protected sealed override List<Tensor> Forward(Tensor[] inputs, Call options, List<Tensor>? saved)
     {
@@ -61,7 +64,7 @@ internal abstract class KernelFunction<TSelf, TOptions> : OperatorFunction<TSelf
         var results = new Tensor?[inputs.Length];
         for (int i = 0; i < results.Length; i++)
         {
-            if (options.Wanted[i]) results[i] = Fresh(SegmentsOf(options.Options), inputs[i]!.shape);
+            if (options.Wanted[i]) results[i] = Fresh(SegmentsOf(options.Options), inputs[i]!, inputs[i]!.shape);
         }
 
         Backward(upstream, inputs, saved[count..], results, options.Options);

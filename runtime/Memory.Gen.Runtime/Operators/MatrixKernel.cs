@@ -16,25 +16,25 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
     public static MemoryRead Run(Options options, SegmentLayout? segments, Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, Tensor? state)
     {
         List<Tensor> outputs = SegmentLayout.RunKernel(
-            segments, (x, runs) => Apply(options with { Segments = runs }, [.. x, state]), q, k, v, beta, logDecay);
+            segments, (x, runs) => Apply(options with { Segments = runs }, [.. x, Gates.Single(state)]), q, k, v, Gates.Single(beta), Gates.Single(logDecay));
         return new MemoryRead(outputs[0], outputs[1]);
     }
 
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)
     {
         MatrixArguments args = Arguments(inputs, options);
-        Tensor o = Fresh(options.Segments, args.Batch, args.Tokens, args.Heads, args.ValueDim);
-        Tensor final = Fresh(null, SegmentLayout.Sequences(options.Segments, args.Batch), args.Heads, args.KeyDim, args.ValueDim);
+        Tensor o = Fresh(options.Segments, inputs[0]!, args.Batch, args.Tokens, args.Heads, args.ValueDim);
+        Tensor final = Single(o, SegmentLayout.Sequences(options.Segments, args.Batch), args.Heads, args.KeyDim, args.ValueDim);
         args.O = KernelTensor.Of(o);
         args.FinalState = KernelTensor.Of(final);
         if (kept is not null)
         {
-            Tensor checkpoints = torch.empty([options.Kernel.CheckpointBytes(args) / sizeof(float)], dtype: ScalarType.Float32);
+            Tensor checkpoints = Single(o, options.Kernel.CheckpointBytes(args, o) / sizeof(float));
             args.Checkpoints = KernelLibrary.Data(checkpoints);
             kept.Add(checkpoints);
         }
 
-        options.Kernel.Forward(args);
+        options.Kernel.Forward(args, o);
         return [o, final];
     }
 
@@ -50,7 +50,7 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
         args.GradBeta = KernelTensor.Of(gradients[3]);
         args.GradLogDecay = KernelTensor.Of(gradients[4]);
         args.GradInitialState = KernelTensor.Of(gradients[5]);
-        options.Kernel.Backward(args);
+        options.Kernel.Backward(args, inputs[0]!);
     }
 
     protected override SegmentLayout? SegmentsOf(Options options) => options.Segments;
@@ -60,9 +60,9 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
         long[] shape = inputs[0]!.shape;
         return new()
         {
-            Header = KernelHeader.Of<MatrixArguments>(),
+            Header = KernelHeader.Of<MatrixArguments>(inputs[0]!.dtype),
             Batch = shape[0], Tokens = shape[1], Heads = shape[2], KeyDim = shape[3], ValueDim = inputs[2]!.shape[3],
-            Segments = KernelSegments.Of(options.Segments), Scale = options.Scale,
+            Segments = KernelSegments.Of(options.Segments, inputs[0]!), Scale = options.Scale,
             Q = KernelTensor.Of(inputs[0]), K = KernelTensor.Of(inputs[1]), V = KernelTensor.Of(inputs[2]),
             Beta = KernelTensor.Of(inputs[3]), LogDecay = KernelTensor.Of(inputs[4]), InitialState = KernelTensor.Of(inputs[5]),
         };
@@ -75,7 +75,7 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
     {
         public string? Refusal(FrontDoor door) => Kernel.Refusal(door, new MatrixArguments
         {
-            Header = KernelHeader.Of<MatrixArguments>(),
+            Header = KernelHeader.Of<MatrixArguments>(door.Dtype),
             Batch = door['B'], Tokens = door['T'], Heads = door['H'], KeyDim = door['K'], ValueDim = door['V'],
         });
     }

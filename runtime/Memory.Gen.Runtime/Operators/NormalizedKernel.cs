@@ -12,32 +12,32 @@ internal sealed unsafe class NormalizedKernel : KernelFunction<NormalizedKernel,
 
     public static string? Refusal(FrontDoor door) => Kernel.Refusal(door, new NormalizedArguments
     {
-        Header = KernelHeader.Of<NormalizedArguments>(),
+        Header = KernelHeader.Of<NormalizedArguments>(door.Dtype),
         Batch = door['B'], Tokens = door['T'], Heads = door['H'], KeyDim = door['K'], ValueDim = door['V'],
     });
 
     public static List<Tensor> Run(Options options, SegmentLayout? segments, Tensor q, Tensor k, Tensor v, Tensor? state, Tensor? normalizer) =>
-        SegmentLayout.RunKernel(segments, (x, runs) => Apply(options with { Segments = runs }, [.. x, state, normalizer]), q, k, v);
+        SegmentLayout.RunKernel(segments, (x, runs) => Apply(options with { Segments = runs }, [.. x, Gates.Single(state), Gates.Single(normalizer)]), q, k, v);
 
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)
     {
         NormalizedArguments args = Arguments(inputs, options);
         long sequences = SegmentLayout.Sequences(options.Segments, args.Batch);
-        Tensor o = Fresh(options.Segments, args.Batch, args.Tokens, args.Heads, args.ValueDim);
-        Tensor final = Fresh(null, sequences, args.Heads, args.KeyDim, args.ValueDim), normalizer = Fresh(null, sequences, args.Heads, args.KeyDim);
+        Tensor o = Fresh(options.Segments, inputs[0]!, args.Batch, args.Tokens, args.Heads, args.ValueDim);
+        Tensor final = Single(o, sequences, args.Heads, args.KeyDim, args.ValueDim), normalizer = Single(o, sequences, args.Heads, args.KeyDim);
         args.O = KernelTensor.Of(o);
         args.FinalState = KernelTensor.Of(final);
         args.FinalNormalizer = KernelTensor.Of(normalizer);
         if (kept is not null)
         {
-            Tensor divisors = torch.empty([args.Batch, args.Tokens, args.Heads], dtype: ScalarType.Float32);
-            Tensor checkpoints = torch.empty([Kernel.CheckpointBytes(args) / sizeof(float)], dtype: ScalarType.Float32);
+            Tensor divisors = Single(o, args.Batch, args.Tokens, args.Heads);
+            Tensor checkpoints = Single(o, Kernel.CheckpointBytes(args, o) / sizeof(float));
             args.Divisors = (float*)KernelLibrary.Data(divisors);
             args.Checkpoints = KernelLibrary.Data(checkpoints);
             kept.AddRange([o, divisors, checkpoints]);
         }
 
-        Kernel.Forward(args);
+        Kernel.Forward(args, o);
         return [o, final, normalizer];
     }
 
@@ -55,7 +55,7 @@ internal sealed unsafe class NormalizedKernel : KernelFunction<NormalizedKernel,
         args.GradV = KernelTensor.Of(gradients[2]);
         args.GradInitialState = KernelTensor.Of(gradients[3]);
         args.GradInitialNormalizer = KernelTensor.Of(gradients[4]);
-        Kernel.Backward(args);
+        Kernel.Backward(args, inputs[0]!);
     }
 
     protected override SegmentLayout? SegmentsOf(Options options) => options.Segments;
@@ -65,9 +65,9 @@ internal sealed unsafe class NormalizedKernel : KernelFunction<NormalizedKernel,
         long[] shape = inputs[0]!.shape;
         return new()
         {
-            Header = KernelHeader.Of<NormalizedArguments>(),
+            Header = KernelHeader.Of<NormalizedArguments>(inputs[0]!.dtype),
             Batch = shape[0], Tokens = shape[1], Heads = shape[2], KeyDim = shape[3], ValueDim = inputs[2]!.shape[3],
-            Segments = KernelSegments.Of(options.Segments), Scale = options.Scale, Epsilon = options.Eps,
+            Segments = KernelSegments.Of(options.Segments, inputs[0]!), Scale = options.Scale, Epsilon = options.Eps,
             Q = KernelTensor.Of(inputs[0]), K = KernelTensor.Of(inputs[1]), V = KernelTensor.Of(inputs[2]),
             InitialState = KernelTensor.Of(inputs[3]), InitialNormalizer = KernelTensor.Of(inputs[4]),
         };

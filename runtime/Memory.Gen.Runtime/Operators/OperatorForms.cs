@@ -14,7 +14,7 @@ public enum OperatorForm
     /// <summary>Chunk-parallel tensor operations with a hand-written backward: every device and dtype.</summary>
     Chunked,
 
-    /// <summary>The kernel library: float32 on the CPU, any number of tokens.</summary>
+    /// <summary>The kernel library of the device: float32 on the CPU; on CUDA bfloat16 too, for the operators that have a kernel there.</summary>
     Native,
 }
 

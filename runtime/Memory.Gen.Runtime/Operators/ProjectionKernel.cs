@@ -11,7 +11,7 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
     private static readonly object None = new();
     private static readonly Kernel Kernel = new("linear");
 
-    public static string? Refusal(FrontDoor door) => Kernel.Refusal(door);
+    public static string? Refusal(FrontDoor door) => Kernel.Refusal(door, new LinearArguments { Header = KernelHeader.Of<LinearArguments>(door.Dtype), Count = 1 });
 
     public static Tensor[] Run(Tensor x, Tensor[] weights)
     {
@@ -29,11 +29,11 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
         for (int i = 0; i < args.Count; i++)
         {
             shape[^1] = args.OutFeatures[i];
-            outputs.Add(torch.empty(shape, dtype: ScalarType.Float32));
+            outputs.Add(Fresh(null, inputs[0]!, shape));
             args.Y[i] = KernelTensor.Rows(outputs[i]);
         }
 
-        Kernel.Forward(args);
+        Kernel.Forward(args, inputs[0]!);
         return outputs;
     }
 
@@ -48,7 +48,7 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
             args.GradWeights[i] = KernelTensor.Of(gradients[i + 1]);
         }
 
-        Kernel.Backward(args);
+        Kernel.Backward(args, inputs[0]!);
         GC.KeepAlive(dense);
     }
 
@@ -58,7 +58,7 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
         long features = x.shape[^1];
         LinearArguments args = new()
         {
-            Header = KernelHeader.Of<LinearArguments>(),
+            Header = KernelHeader.Of<LinearArguments>(x.dtype),
             Rows = Count(x.shape.AsSpan()[..^1]), InFeatures = features, Count = inputs.Length - 1, X = KernelTensor.Rows(x),
         };
         for (int i = 0; i < args.Count; i++)

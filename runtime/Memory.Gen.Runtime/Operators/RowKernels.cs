@@ -10,17 +10,17 @@ internal sealed class NormKernel : KernelFunction<NormKernel, NormKernel.Options
 {
     private static readonly Kernel Kernel = new("rms_norm");
 
-    public static string? Refusal(FrontDoor door) => Kernel.Refusal(door);
+    public static string? Refusal(FrontDoor door) => Kernel.Refusal(door, new NormArguments { Header = KernelHeader.Of<NormArguments>(door.Dtype) });
 
     public static Tensor Run(Tensor x, Tensor weight, Tensor? gate, double eps) =>
-        Apply(new Options(eps), LastAxis.Contiguous(x), weight, gate is null ? null : LastAxis.Contiguous(gate))[0];
+        Apply(new Options(eps), LastAxis.Contiguous(x), Gates.Single(weight), gate is null ? null : LastAxis.Contiguous(gate))[0];
 
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)
     {
         NormArguments args = Arguments(inputs, options);
-        Tensor y = torch.empty(inputs[0]!.shape, dtype: ScalarType.Float32);
+        Tensor y = Fresh(null, inputs[0]!, inputs[0]!.shape);
         args.Y = KernelTensor.Rows(y);
-        Kernel.Forward(args);
+        Kernel.Forward(args, y);
         return [y];
     }
 
@@ -32,7 +32,7 @@ internal sealed class NormKernel : KernelFunction<NormKernel, NormKernel.Options
         args.GradX = KernelTensor.Rows(gradients[0]);
         args.GradWeight = KernelTensor.Of(gradients[1]);
         args.GradGate = KernelTensor.Rows(gradients[2]);
-        Kernel.Backward(args);
+        Kernel.Backward(args, dY);
         GC.KeepAlive(dY);
     }
 
@@ -41,7 +41,7 @@ internal sealed class NormKernel : KernelFunction<NormKernel, NormKernel.Options
         Tensor x = inputs[0]!;
         return new()
         {
-            Header = KernelHeader.Of<NormArguments>(),
+            Header = KernelHeader.Of<NormArguments>(x.dtype),
             Rows = LastAxis.Count(x), Features = x.shape[^1], Epsilon = options.Eps,
             X = KernelTensor.Rows(x), Weight = KernelTensor.Of(inputs[1]), Gate = KernelTensor.Rows(inputs[2]),
         };
@@ -55,16 +55,16 @@ internal sealed class UnitLengthKernel : KernelFunction<UnitLengthKernel, UnitLe
 {
     private static readonly Kernel Kernel = new("unit_length");
 
-    public static string? Refusal(FrontDoor door) => Kernel.Refusal(door);
+    public static string? Refusal(FrontDoor door) => Kernel.Refusal(door, new UnitLengthArguments { Header = KernelHeader.Of<UnitLengthArguments>(door.Dtype) });
 
     public static Tensor Run(Tensor x, double eps) => Apply(new Options(eps), LastAxis.Contiguous(x))[0];
 
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)
     {
         UnitLengthArguments args = Arguments(inputs, options);
-        Tensor y = torch.empty(inputs[0]!.shape, dtype: ScalarType.Float32);
+        Tensor y = Fresh(null, inputs[0]!, inputs[0]!.shape);
         args.Y = KernelTensor.Rows(y);
-        Kernel.Forward(args);
+        Kernel.Forward(args, y);
         return [y];
     }
 
@@ -74,7 +74,7 @@ internal sealed class UnitLengthKernel : KernelFunction<UnitLengthKernel, UnitLe
         Tensor dY = LastAxis.Contiguous(upstream[0]!);
         args.GradY = KernelTensor.Rows(dY);
         args.GradX = KernelTensor.Rows(gradients[0]);
-        Kernel.Backward(args);
+        Kernel.Backward(args, dY);
         GC.KeepAlive(dY);
     }
 
@@ -83,7 +83,7 @@ internal sealed class UnitLengthKernel : KernelFunction<UnitLengthKernel, UnitLe
         Tensor x = inputs[0]!;
         return new()
         {
-            Header = KernelHeader.Of<UnitLengthArguments>(),
+            Header = KernelHeader.Of<UnitLengthArguments>(x.dtype),
             Rows = LastAxis.Count(x), Features = x.shape[^1], Epsilon = options.Eps, X = KernelTensor.Rows(x),
         };
     }
@@ -97,16 +97,16 @@ internal sealed class SwiGluKernel : KernelFunction<SwiGluKernel, object>
     private static readonly object None = new();
     private static readonly Kernel Kernel = new("swiglu");
 
-    public static string? Refusal(FrontDoor door) => Kernel.Refusal(door);
+    public static string? Refusal(FrontDoor door) => Kernel.Refusal(door, new SwiGluArguments { Header = KernelHeader.Of<SwiGluArguments>(door.Dtype) });
 
     public static Tensor Run(Tensor gate, Tensor up) => Apply(None, LastAxis.Contiguous(gate), LastAxis.Contiguous(up))[0];
 
     protected override List<Tensor> Forward(Tensor?[] inputs, object options, List<Tensor>? kept)
     {
         SwiGluArguments args = Arguments(inputs);
-        Tensor y = torch.empty(inputs[0]!.shape, dtype: ScalarType.Float32);
+        Tensor y = Fresh(null, inputs[0]!, inputs[0]!.shape);
         args.Y = KernelTensor.Rows(y);
-        Kernel.Forward(args);
+        Kernel.Forward(args, y);
         return [y];
     }
 
@@ -117,7 +117,7 @@ internal sealed class SwiGluKernel : KernelFunction<SwiGluKernel, object>
         args.GradY = KernelTensor.Rows(dY);
         args.GradGate = KernelTensor.Rows(gradients[0]);
         args.GradUp = KernelTensor.Rows(gradients[1]);
-        Kernel.Backward(args);
+        Kernel.Backward(args, dY);
         GC.KeepAlive(dY);
     }
 
@@ -126,7 +126,7 @@ internal sealed class SwiGluKernel : KernelFunction<SwiGluKernel, object>
         Tensor x = inputs[0]!;
         return new()
         {
-            Header = KernelHeader.Of<SwiGluArguments>(),
+            Header = KernelHeader.Of<SwiGluArguments>(x.dtype),
             Rows = LastAxis.Count(x), Features = x.shape[^1], Gate = KernelTensor.Rows(x), Up = KernelTensor.Rows(inputs[1]),
         };
     }

@@ -16,24 +16,24 @@ internal sealed class LinearScanKernel : KernelFunction<LinearScanKernel, Sequen
 
     public static string? Refusal(FrontDoor door) => Kernel.Refusal(door, new LinearScanArguments
     {
-        Header = KernelHeader.Of<LinearScanArguments>(), Batch = door['B'], Tokens = door['T'], Channels = door['C'],
+        Header = KernelHeader.Of<LinearScanArguments>(door.Dtype), Batch = door['B'], Tokens = door['T'], Channels = door['C'],
     });
 
     public static MemoryRead Run(SegmentLayout? segments, Tensor a, Tensor b, Tensor? initialState)
     {
-        List<Tensor> outputs = SegmentLayout.RunKernel(segments, (x, runs) => Apply(new(runs), [.. x, initialState]), a, b);
+        List<Tensor> outputs = SegmentLayout.RunKernel(segments, (x, runs) => Apply(new(runs), [.. x, Gates.Single(initialState)]), Gates.Single(a), b);
         return new MemoryRead(outputs[0], outputs[1]);
     }
 
     protected override List<Tensor> Forward(Tensor?[] inputs, SequenceOptions options, List<Tensor>? kept)
     {
         LinearScanArguments args = Arguments(inputs, options);
-        Tensor h = Fresh(options.Segments, args.Batch, args.Tokens, args.Channels);
-        Tensor final = Fresh(null, SegmentLayout.Sequences(options.Segments, args.Batch), args.Channels);
+        Tensor h = Fresh(options.Segments, inputs[1]!, args.Batch, args.Tokens, args.Channels);
+        Tensor final = Single(h, SegmentLayout.Sequences(options.Segments, args.Batch), args.Channels);
         args.H = KernelTensor.Of(h);
         args.FinalState = KernelTensor.Of(final);
         kept?.Add(h);
-        Kernel.Forward(args);
+        Kernel.Forward(args, h);
         return [h, final];
     }
 
@@ -46,7 +46,7 @@ internal sealed class LinearScanKernel : KernelFunction<LinearScanKernel, Sequen
         args.GradA = KernelTensor.Of(gradients[0]);
         args.GradB = KernelTensor.Of(gradients[1]);
         args.GradInitialState = KernelTensor.Of(gradients[2]);
-        Kernel.Backward(args);
+        Kernel.Backward(args, inputs[0]!);
     }
 
     protected override SegmentLayout? SegmentsOf(SequenceOptions options) => options.Segments;
@@ -56,9 +56,9 @@ internal sealed class LinearScanKernel : KernelFunction<LinearScanKernel, Sequen
         long[] shape = inputs[0]!.shape;
         return new()
         {
-            Header = KernelHeader.Of<LinearScanArguments>(),
+            Header = KernelHeader.Of<LinearScanArguments>(inputs[1]!.dtype),
             Batch = shape[0], Tokens = shape[1], Channels = shape[2],
-            Segments = KernelSegments.Of(options.Segments),
+            Segments = KernelSegments.Of(options.Segments, inputs[0]!),
             A = KernelTensor.Of(inputs[0]), B = KernelTensor.Of(inputs[1]), InitialState = KernelTensor.Of(inputs[2]),
         };
     }
@@ -71,31 +71,31 @@ internal sealed unsafe class SelectiveScanKernel : KernelFunction<SelectiveScanK
 
     public static string? Refusal(FrontDoor door) => Kernel.Refusal(door, new SelectiveScanArguments
     {
-        Header = KernelHeader.Of<SelectiveScanArguments>(), Batch = door['B'], Tokens = door['T'], Channels = door['C'], StateDim = door['N'],
+        Header = KernelHeader.Of<SelectiveScanArguments>(door.Dtype), Batch = door['B'], Tokens = door['T'], Channels = door['C'], StateDim = door['N'],
     });
 
     public static MemoryRead Run(SegmentLayout? segments, Tensor u, Tensor delta, Tensor A, Tensor Bm, Tensor Cm, Tensor D, Tensor? initialState)
     {
         List<Tensor> outputs = SegmentLayout.RunKernel(
-            segments, (x, runs) => Apply(new(runs), x[0], x[1], A, x[2], x[3], D, initialState), u, delta, Bm, Cm);
+            segments, (x, runs) => Apply(new(runs), x[0], x[1], Gates.Single(A), x[2], x[3], Gates.Single(D), Gates.Single(initialState)), u, Gates.Single(delta), Bm, Cm);
         return new MemoryRead(outputs[0], outputs[1]);
     }
 
     protected override List<Tensor> Forward(Tensor?[] inputs, SequenceOptions options, List<Tensor>? kept)
     {
         SelectiveScanArguments args = Arguments(inputs, options);
-        Tensor y = Fresh(options.Segments, args.Batch, args.Tokens, args.Channels);
-        Tensor final = Fresh(null, SegmentLayout.Sequences(options.Segments, args.Batch), args.Channels, args.StateDim);
+        Tensor y = Fresh(options.Segments, inputs[0]!, args.Batch, args.Tokens, args.Channels);
+        Tensor final = Single(y, SegmentLayout.Sequences(options.Segments, args.Batch), args.Channels, args.StateDim);
         args.Y = KernelTensor.Of(y);
         args.FinalState = KernelTensor.Of(final);
         if (kept is not null)
         {
-            Tensor checkpoints = torch.empty([Kernel.CheckpointBytes(args) / sizeof(float)], dtype: ScalarType.Float32);
+            Tensor checkpoints = Single(y, Kernel.CheckpointBytes(args, y) / sizeof(float));
             args.Checkpoints = KernelLibrary.Data(checkpoints);
             kept.Add(checkpoints);
         }
 
-        Kernel.Forward(args);
+        Kernel.Forward(args, y);
         return [y, final];
     }
 
@@ -112,7 +112,7 @@ internal sealed unsafe class SelectiveScanKernel : KernelFunction<SelectiveScanK
         args.GradC = KernelTensor.Of(gradients[4]);
         args.GradD = KernelTensor.Of(gradients[5]);
         args.GradInitialState = KernelTensor.Of(gradients[6]);
-        Kernel.Backward(args);
+        Kernel.Backward(args, inputs[0]!);
     }
 
     protected override SegmentLayout? SegmentsOf(SequenceOptions options) => options.Segments;
@@ -122,9 +122,9 @@ internal sealed unsafe class SelectiveScanKernel : KernelFunction<SelectiveScanK
         long[] shape = inputs[0]!.shape;
         return new()
         {
-            Header = KernelHeader.Of<SelectiveScanArguments>(),
+            Header = KernelHeader.Of<SelectiveScanArguments>(inputs[0]!.dtype),
             Batch = shape[0], Tokens = shape[1], Channels = shape[2], StateDim = inputs[2]!.shape[1],
-            Segments = KernelSegments.Of(options.Segments),
+            Segments = KernelSegments.Of(options.Segments, inputs[0]!),
             U = KernelTensor.Of(inputs[0]), Delta = KernelTensor.Of(inputs[1]), A = KernelTensor.Of(inputs[2]),
             B = KernelTensor.Of(inputs[3]), C = KernelTensor.Of(inputs[4]), D = KernelTensor.Of(inputs[5]), InitialState = KernelTensor.Of(inputs[6]),
         };

@@ -16,6 +16,7 @@ internal sealed class SegmentLayout
 {
     private readonly long B, T;
     private readonly Lazy<long[]> counting, places, pinned;
+    private Tensor? onDevice;
 
     /// <summary>Sequences that are runs of tokens.</summary>
     /// <param name="B">Rows.</param>
@@ -70,6 +71,9 @@ internal sealed class SegmentLayout
 
     /// <summary>The starts, then the lengths, of sequences without gaps, in memory that does not move.</summary>
     public long[] Pinned => pinned.Value;
+
+    /// <summary>The same on a device: made once, and kept as long as the layout.</summary>
+    public Tensor On(Device device) => onDevice ??= tensor(Pinned, device: device).DetachFromDisposeScope();
 
     /// <summary>Whether no token is left out.</summary>
     public bool IsComplete => Lengths.Sum() == B * T;

@@ -20,7 +20,7 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
         if (Variant(call) is { } variant) return $"the kernels have no {variant}";
         var args = new TitansArguments
         {
-            Header = KernelHeader.Of<TitansArguments>(),
+            Header = KernelHeader.Of<TitansArguments>(door.Dtype),
             Batch = door['B'], Tokens = door['T'], Heads = door['H'], Layers = call.Layers, Block = call.Options.Block,
         };
         for (int l = 0; l < widths.Length; l++) args.Dims[l] = widths[l];
@@ -30,8 +30,8 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
     public static TitansMlpRead Run(TitansCall call, SegmentLayout? segments)
     {
         List<Tensor> outputs = SegmentLayout.RunKernel(
-            segments, (x, runs) => Apply(new Options(call.Layers, call.Eta is not null, call.Options, runs), [.. x, .. call.Weights, .. call.Momenta]),
-            call.Q, call.K, call.V, call.Theta, call.Eta, call.Alpha);
+            segments, (x, runs) => Apply(new Options(call.Layers, call.Eta is not null, call.Options, runs), [.. x, .. call.Weights.Select(Gates.Single), .. call.Momenta.Select(Gates.Single)]),
+            call.Q, call.K, call.V, Gates.Single(call.Theta), Gates.Single(call.Eta), Gates.Single(call.Alpha));
         return new TitansMlpRead(outputs[0], outputs[1..(1 + call.Layers)], outputs[(1 + call.Layers)..]);
     }
 
@@ -39,18 +39,18 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
     {
         TitansArguments args = Arguments(inputs, options);
         int layers = options.Layers;
-        Tensor o = Fresh(options.Segments, args.Batch, args.Tokens, args.Heads, args.Dims[layers]);
+        Tensor o = Fresh(options.Segments, inputs[0]!, args.Batch, args.Tokens, args.Heads, args.Dims[layers]);
         args.O = KernelTensor.Of(o);
         var weights = new Tensor[layers];
         var momenta = new Tensor[options.Momentum ? layers : 0];
         for (int l = 0; l < layers; l++)
         {
             long[] shape = [SegmentLayout.Sequences(options.Segments, args.Batch), args.Heads, args.Dims[l], args.Dims[l + 1]];
-            args.FinalWeights[l] = KernelTensor.Of(weights[l] = Fresh(null, shape));
-            if (options.Momentum) args.FinalMomenta[l] = KernelTensor.Of(momenta[l] = Fresh(null, shape));
+            args.FinalWeights[l] = KernelTensor.Of(weights[l] = Single(o, shape));
+            if (options.Momentum) args.FinalMomenta[l] = KernelTensor.Of(momenta[l] = Single(o, shape));
         }
 
-        Kernel.Forward(args);
+        Kernel.Forward(args, o);
         return [o, .. weights, .. momenta];
     }
 
@@ -74,7 +74,7 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
             args.GradInitialMomenta[l] = KernelTensor.Of(gradients[6 + layers + l]);
         }
 
-        Kernel.Backward(args);
+        Kernel.Backward(args, inputs[0]!);
     }
 
     protected override SegmentLayout? SegmentsOf(Options options) => options.Segments;
@@ -92,10 +92,10 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
         int layers = options.Layers;
         var args = new TitansArguments
         {
-            Header = KernelHeader.Of<TitansArguments>(),
+            Header = KernelHeader.Of<TitansArguments>(inputs[0]!.dtype),
             Batch = shape[0], Tokens = shape[1], Heads = shape[2], Layers = layers, Block = options.Rule.Block,
             Activation = (long)options.Rule.Activation, ReadsBlockStart = options.Rule.ReadsBlockStart ? 1 : 0, Momentum = options.Momentum ? 1 : 0, Clip = options.Rule.Clip ?? 0,
-            Segments = KernelSegments.Of(options.Segments),
+            Segments = KernelSegments.Of(options.Segments, inputs[0]!),
             Q = KernelTensor.Of(inputs[0]), K = KernelTensor.Of(inputs[1]), V = KernelTensor.Of(inputs[2]),
             Theta = KernelTensor.Of(inputs[3]), Eta = KernelTensor.Of(inputs[4]), Alpha = KernelTensor.Of(inputs[5]),
         };

@@ -1,0 +1,108 @@
+using System.Runtime.InteropServices;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Kernels;
+
+/// <summary>The kernel library of one device: loaded when an operator first asks, or not there and then said why.</summary>
+/// <param name="device">What its <c>memgen_device</c> must say.</param>
+/// <param name="fileName">Its file.</param>
+/// <param name="folders">Where it is looked for, in order.</param>
+internal sealed unsafe class DeviceLibrary(string device, string fileName, Func<IEnumerable<string>> folders)
+{
+    private readonly Lazy<Opened> opened = new(() => Open(folders(), device, fileName, KernelLibrary.AbiVersion));
+    private int threads;
+
+    /// <summary>Why operators do without it, with what to do; null when it is loaded.</summary>
+    public string? Problem => opened.Value.Problem;
+
+    /// <summary>The file that was loaded; null when none was.</summary>
+    public string? Path => opened.Value.Path;
+
+    /// <summary>The build that runs; null without the library.</summary>
+    public string? Isa => opened.Value.Isa;
+
+    /// <summary>Why tensors of this dtype cannot be given to it; null when they can.</summary>
+    public string? Refusal(ScalarType dtype) =>
+        Problem
+        ?? (dtype == ScalarType.Float32 || (dtype == ScalarType.BFloat16 && device == "cuda") ? null
+            : device == "cuda" ? $"the CUDA kernels compute in Float32 and BFloat16, and the tensors are {dtype}"
+            : $"the kernels compute in Float32, and the tensors are {dtype}");
+
+    /// <summary>An exported function; 0 when the library is not loaded or has no such function.</summary>
+    public nint Export(string name) => Problem is null && NativeLibrary.TryGetExport(opened.Value.Handle, name, out nint address) ? address : 0;
+
+    /// <summary>What was wrong in the last failing call of this thread.</summary>
+    public string LastError() => Text(opened.Value.Handle, "memgen_last_error") ?? "";
+
+    /// <summary>Lets it use <paramref name="wanted"/> threads of the CPU; a device has its own.</summary>
+    public void UseThreads(int wanted)
+    {
+        if (device != "cpu" || wanted == threads) return;
+        ((delegate* unmanaged[Cdecl]<int, int>)Export("memgen_set_threads"))(Math.Clamp(wanted, 1, 1024));
+        threads = wanted;
+    }
+
+    /// <summary>Loads the library from the first folder that has it and checks that it can be used.</summary>
+    public static Opened Open(IEnumerable<string> folders, string device, string fileName, int version)
+    {
+        var tried = new List<string>();
+        foreach (string folder in folders)
+        {
+            string file = System.IO.Path.Combine(folder, fileName);
+            if (!File.Exists(file))
+            {
+                tried.Add($"{file} is not there");
+                continue;
+            }
+
+            try
+            {
+                return Check(file, NativeLibrary.Load(file), device, version);
+            }
+            catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
+            {
+                tried.Add($"{file} cannot be loaded: {e.Message.ReplaceLineEndings(" ")}");
+            }
+        }
+
+        return new(0, null, null, $"the {(device == "cuda" ? "CUDA " : "")}kernel library is missing ({string.Join("; ", tried)}). Run {Command(device)} once to build it, or set MEMORY_GEN_NATIVE to its folder");
+    }
+
+    private static Opened Check(string file, nint library, string device, int version)
+    {
+        if (!NativeLibrary.TryGetExport(library, "memgen_abi_version", out nint function))
+        {
+            return new(0, file, null, $"{file} is no kernel library: it has no memgen_abi_version. Run {Command(device)} once to build it");
+        }
+
+        int found = ((delegate* unmanaged[Cdecl]<int>)function)();
+        if (found != version)
+        {
+            return new(0, file, null, $"{file} speaks version {found} of the kernel interface, expected {version}. Run {Command(device)} once to build the one that belongs here");
+        }
+
+        string serves = Text(library, "memgen_device") ?? "";
+        if (serves != device)
+        {
+            return new(0, file, null, $"{file} is the kernel library for '{serves}', expected the one for '{device}'. Run {Command(device)} once to build it");
+        }
+
+        string isa = Text(library, "memgen_isa") ?? "none";
+        string asked = Environment.GetEnvironmentVariable("MEMORY_GEN_ISA") ?? "";
+        return isa != "none" ? new(library, file, isa, null)
+            : new(library, file, null, device == "cuda"
+                ? $"{file} finds no CUDA device that it has code for: it needs one of compute capability 8.0 or newer, and its driver"
+                : $"{file} has no build '{asked}' for this CPU. Set MEMORY_GEN_ISA to baseline, avx2 or avx512 as the CPU allows, or unset it");
+    }
+
+    private static string Command(string device) => device == "cuda" ? "./build.sh cuda" : "./build.sh";
+
+    private static string? Text(nint library, string function) =>
+        NativeLibrary.TryGetExport(library, function, out nint address)
+            ? Marshal.PtrToStringUTF8((nint)((delegate* unmanaged[Cdecl]<byte*>)address)())
+            : null;
+
+    /// <summary>What came of opening the library: <paramref name="Problem"/> is null when it can be used.</summary>
+    internal sealed record Opened(nint Handle, string? Path, string? Isa, string? Problem);
+}

@@ -1,0 +1,22 @@
+using Xunit;
+
+namespace Memory.Gen.Runtime.Tests.Kernels;
+
+/// <summary>The managed side of the CUDA kernels without a device: the emulated library behind the operators, forward and backward.</summary>
+public sealed class CudaKernelTests
+{
+    /// <summary>Operators that have a CUDA kernel, by the names of their vector files.</summary>
+    internal static readonly string[] Operators = ["causal_conv", "delta_rule", "gated_delta_rule", "linear_attention", "linear_scan", "scalar_decay", "selective_scan"];
+
+    [Theory]
+    [InlineData("f32")]
+    [InlineData("bf16")]
+    public void Vectors_are_within_the_limits(string dtype)
+    {
+        (int code, string output, string errors) = ChildProcess.Run(typeof(CudaKernelTests).Assembly, [("MEMORY_GEN_FORM", null), ("MEMORY_GEN_NATIVE", null)], "cuda-kernels", dtype);
+        Assert.True(code == 0, errors);
+        string[] lines = output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.All(lines, line => Assert.StartsWith("ok ", line, StringComparison.Ordinal));
+        Assert.All(Operators, name => Assert.Contains(lines, line => line.StartsWith($"ok {name}@", StringComparison.Ordinal)));
+    }
+}
