@@ -33,7 +33,7 @@ DirectoryPath NativeFolder(string name, string sanitizers = "") =>
 
 // One CMake project under native/; its library lands in artifacts/native/<rid>, one with sanitizers in its own folder. Ninja
 // rebuilds only what changed.
-void BuildNative(string name, string sanitizers = "")
+void BuildNative(string name, string sanitizers = "", string cuda = "OFF")
 {
     Console.WriteLine($"Building native/{name}{(sanitizers == "" ? "" : $" with the sanitizers {sanitizers}")}");
     DirectoryPath folder = NativeFolder(name, sanitizers);
@@ -49,7 +49,7 @@ void BuildNative(string name, string sanitizers = "")
         .Append("-S").AppendQuoted(root.Combine("native").Combine(name).FullPath)
         .Append("-B").AppendQuoted(folder.FullPath)
         .Append("-G Ninja -DCMAKE_BUILD_TYPE=Release")
-        .AppendQuoted($"-DLIBTORCH={libtorch}")
+        .AppendQuoted($"-DLIBTORCH={libtorch}").Append($"-DMEMGEN_CUDA={cuda}")
         .AppendQuoted($"-DMEMGEN_SANITIZE={sanitizers}")), failed);
     Require(Quietly("cmake", new ProcessArgumentBuilder().Append("--build").AppendQuoted(folder.FullPath)), failed);
 }
@@ -137,7 +137,7 @@ Task("native").Does(() =>
     if (provider == "system")
         BuildNative("libtorch");
     if (DirectoryExists("native/kernels"))
-        BuildNative("kernels");
+        BuildNative("kernels", cuda: target == "test" ? "AUTO" : "OFF");
 });
 
 Task("build").IsDependentOn("native").Does(() => BuildManaged("Memory.Gen.sln"));
@@ -159,6 +159,33 @@ Task("pack").IsDependentOn("native").Does(() =>
     }), "The packages cannot be made; the errors stand above.");
     foreach (FilePath package in GetFiles(packages.FullPath + "/*.*nupkg").OrderBy(package => package.FullPath))
         Console.WriteLine($"  {root.GetRelativePath(package)}");
+});
+
+// The CUDA library for its devices, and its kernels as the emulator runs them.
+Task("cuda").Does(() =>
+{
+    BuildNative("kernels", cuda: "ON");
+    Console.WriteLine("Testing the CUDA kernels without a GPU");
+    Require(Quietly("ctest", new ProcessArgumentBuilder()
+        .Append("--test-dir").AppendQuoted(NativeFolder("kernels").FullPath).Append("--output-on-failure -R cuda_on_host")), "The CUDA kernels are wrong; what failed stands above.");
+    Console.WriteLine($"  {root.GetRelativePath(GetFiles(artifacts.FullPath + "/native/*/libMemoryGenKernelsCuda.so").Single())}");
+});
+
+// Programs, the .NET runtime that they need, native sources and vectors for a machine that has a GPU and neither .NET nor a network.
+Task("cuda-pack").Does(() =>
+{
+    DirectoryPath gpu = artifacts.Combine("gpu");
+    EnsureDirectoryExists(gpu);
+    CleanDirectory(gpu);
+    foreach (string project in new[] { "tests/Conformance", "tests/Bench", "samples/LanguageModel" })
+    {
+        string name = DirectoryPath.FromString(project).GetDirectoryName();
+        Console.WriteLine($"Publishing {project}");
+        Require(Quietly("dotnet", new ProcessArgumentBuilder().Append("publish").AppendQuoted(project).Append("-c Release --nologo -v quiet -o").AppendQuoted(gpu.Combine("bin").Combine(name).FullPath)),
+            $"{project} cannot be published; the errors stand above.");
+    }
+    Require(Quietly("bash", new ProcessArgumentBuilder().AppendQuoted(root.CombineWithFilePath("tests/gpu/pack.sh").FullPath).AppendQuoted(gpu.FullPath)), "artifacts/gpu.tar.gz cannot be made; the errors stand above.");
+    Console.WriteLine($"  artifacts/gpu.tar.gz, {new System.IO.FileInfo(artifacts.CombineWithFilePath("gpu.tar.gz").FullPath).Length >> 20} MB. On the other machine: tar xf gpu.tar.gz && gpu/check.sh");
 });
 
 Task("test").IsDependentOn("build").Does(() => RunEverything(soak: false));

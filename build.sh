@@ -22,7 +22,8 @@ Usage: ./build.sh COMMAND
   bench [OPTIONS]   build, then measure speed against PyTorch
   recall [OPTIONS]  build, then compare the memories on recall tasks
   pack              make the NuGet packages of the chosen provider, in artifacts/packages
-  cuda              compile the CUDA kernels
+  cuda [--pack]     build the CUDA kernels, and test them without a GPU; --pack makes
+                    artifacts/gpu.tar.gz, which checks itself on a machine that has one
   provider ask|package|system
                     choose where TorchSharp comes from: ask the NuGet feed, its package,
                     or runtime/TorchSharp.Lite over the libtorch of this machine
@@ -182,9 +183,10 @@ missing_packages() {
     fi
 }
 
+# The packages that this machine lacks, by the name of a function that lists them.
 install_packages() {
     local missing as_root=() log=artifacts/logs/apt.log
-    mapfile -t missing < <(missing_packages)
+    mapfile -t missing < <("$1")
     ((${#missing[@]} > 0)) || return 0
 
     local line="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
@@ -197,6 +199,7 @@ install_packages() {
 
     say "Installing ${missing[*]}"
     mkdir -p artifacts/logs
+    [[ " ${missing[*]} " != *" nvidia-cuda-toolkit "* ]] || add_non_free
     # Stale package lists may still do, so only the installation decides.
     "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 update >"$log" 2>&1 </dev/null || true
     if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 \
@@ -206,11 +209,30 @@ install_packages() {
     fi
 }
 
+# nvcc, from a toolkit that is here or from Debian, whose nvcc 11.8 takes clang 14 beside it.
+missing_nvcc() {
+    local home
+    for home in "${CUDA_HOME:-}" "${CUDA_PATH:-}" /usr/local/cuda; do
+        [[ -z $home || ! -x $home/bin/nvcc ]] || return 0
+    done
+    command -v nvcc >/dev/null || { say nvidia-cuda-toolkit; say clang-14; }
+}
+
+# Debian keeps it in the component non-free; a file of its own adds that for the release that runs here.
+add_non_free() {
+    local release
+    release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+    grep -qi '^ID=debian' /etc/os-release && [[ -n $release ]] ||
+        stop "no nvcc was found, and this is not Debian: install the CUDA toolkit, 11.8 or newer, put its bin folder on the PATH, and run this again."
+    printf 'Types: deb\nURIs: http://deb.debian.org/debian\nSuites: %s\nComponents: non-free\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' "$release" |
+        "${as_root[@]}" tee /etc/apt/sources.list.d/memory-gen-non-free.sources >/dev/null
+}
+
 set_up() {
     require_dotnet
     find_libtorch
     decide_provider
-    install_packages
+    install_packages missing_packages
     local log=artifacts/logs/tools.log
     mkdir -p artifacts/logs
     dotnet tool restore >"$log" 2>&1 </dev/null || {
@@ -272,8 +294,16 @@ case $command in
         cake pack
         ;;
     cuda)
-        printf 'build.sh: the command %s comes with a later part of this project.\n' "$command" >&2
-        exit 2
+        [[ $# == 1 || ($# == 2 && $2 == --pack) ]] || wrong_usage "cuda takes --pack or nothing, not '${*:2}'."
+        set_up
+        if (($# == 2)); then
+            [[ $provider == system ]] || stop "a machine without a package feed needs the system provider: TorchProvider=system ./build.sh cuda --pack"
+            cake cuda-pack
+        else
+            [[ -d /usr/local/cuda/bin ]] && PATH=$PATH:/usr/local/cuda/bin
+            install_packages missing_nvcc
+            cake cuda
+        fi
         ;;
     "") wrong_usage ;;
     *) wrong_usage "there is no command '$command'." ;;

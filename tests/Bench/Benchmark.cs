@@ -150,7 +150,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
         console.WriteLine($"One addition of 16 numbers: {best:F0} ns here, {Show(torch, "F0")} ns in Python.");
     }
 
-    private static (double Error, Tensor Output) Check(OperatorCase one)
+    internal static (double Error, Tensor Output) Check(OperatorCase one)
     {
         using var quiet = no_grad();
         Tensor produced = one.Run(one.Inputs, null);
@@ -160,14 +160,14 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
         return ((produced.to(float64) - expected).abs().max().item<double>() / scale, produced);
     }
 
-    private static void Forward(OperatorCase one)
+    internal static void Forward(OperatorCase one)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         one.Run(one.Inputs, null);
     }
 
-    private static void ForwardAndBackward(OperatorCase one)
+    internal static void ForwardAndBackward(OperatorCase one)
     {
         using var scope = NewDisposeScope();
         var leaves = one.Inputs.Select(t => t.detach().requires_grad_(true)).ToArray();
@@ -178,7 +178,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
     private static string Settings(PythonBaseline? python) =>
         python is null || python.Environment.Count == 0 ? "its own choice" : string.Join(' ', python.Environment.Select(e => $"{e.Key}={e.Value}"));
 
-    private static string TorchKey(JsonElement row) =>
+    internal static string TorchKey(JsonElement row) =>
         $"{row.GetProperty("op").GetString()!.Split('/')[0]} {string.Join(' ', row.GetProperty("shape").EnumerateObject().Select(p => $"{p.Name}={p.Value}"))}";
 
     private static string Show(double? value, string format = "F2") => value is { } v ? v.ToString(format) : "-";

@@ -7,7 +7,7 @@ namespace Memory.Gen.Bench;
 /// <summary>One operator at one shape: its inputs, how it is called, and the least work that any implementation must do.</summary>
 /// <param name="Op">Name of the operator, as in the vector files.</param>
 /// <param name="Shape">Sizes by axis letter, in the order in which they are printed.</param>
-/// <param name="Inputs">Float32 tensors in call order.</param>
+/// <param name="Inputs">Float32 or bfloat16 tensors in call order.</param>
 /// <param name="Run">Calls the operator in a form and returns its output.</param>
 /// <param name="ForwardFlops">Arithmetic of the token recurrence, two operations a multiply-add; of the Titans memories the products alone, which blocks do not save.</param>
 internal sealed record OperatorCase(
@@ -18,10 +18,12 @@ internal sealed record OperatorCase(
     // Backward visits the recurrence once more and once in reverse with two products a step.
     public double BothFlops => 3 * ForwardFlops;
 
-    public double ForwardBytes(Tensor output) => sizeof(float) * (Inputs.Sum(t => t.numel()) + output.numel());
+    public double ForwardBytes(Tensor output) => Inputs.Sum(Bytes) + Bytes(output);
 
     // Inputs are read twice (forward, backward), their gradients written once; the output is written, its gradient read.
-    public double BothBytes(Tensor output) => sizeof(float) * (3 * Inputs.Sum(t => t.numel()) + 2 * output.numel());
+    public double BothBytes(Tensor output) => (3 * Inputs.Sum(Bytes)) + (2 * Bytes(output));
+
+    private static double Bytes(Tensor x) => (double)x.numel() * (x.dtype == ScalarType.BFloat16 ? sizeof(short) : sizeof(float));
 
     /// <summary>The shapes of python/torch_ops.py, so that a ratio can be taken row by row.</summary>
     public static IEnumerable<OperatorCase> All()

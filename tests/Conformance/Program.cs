@@ -46,6 +46,29 @@ root.SetAction(parsed =>
     Console.WriteLine($"{passed} passed, {failed} failed");
     return failed == 0 ? 0 : 1;
 });
+var count = new Option<int>("--count") { Description = "Operator calls.", DefaultValueFactory = _ => 100 };
+var seed = new Option<int>("--seed") { Description = "Of shapes and numbers.", DefaultValueFactory = _ => 1 };
+var stress = new Command("stress", "Runs kernels at random shapes against the token loop in float64, and prints what is wrong.") { count, seed, dtype, device };
+stress.SetAction(parsed =>
+{
+    var place = new Device(parsed.GetRequiredValue(device));
+    var run = new StressRun(Precision.Of(parsed.GetRequiredValue(dtype)), place, parsed.GetValue(seed));
+    int passed = 0, refused = 0, failed = 0;
+    for (int call = 0; call < parsed.GetValue(count); call++)
+    {
+        foreach (Comparison line in run.Next())
+        {
+            if (line.Reason is not null) refused++;
+            else if (line.Passed) passed++;
+            else failed++;
+            if (!line.Passed) Console.WriteLine($"{line.Tensor} {line.Error.ToString("0.0e+00", CultureInfo.InvariantCulture)} FAIL {line.Reason}");
+        }
+    }
+
+    Console.WriteLine($"{passed} passed, {failed} failed; {refused} calls have no kernel");
+    return failed == 0 ? 0 : 1;
+});
+root.Add(stress);
 const int WrongUsage = 2;
 ParseResult usage = root.Parse(args);
 int code = usage.Invoke();

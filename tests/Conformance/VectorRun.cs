@@ -77,7 +77,7 @@ internal static class VectorRun
     private static IEnumerable<string> Named(SafetensorsFile file, string prefix) =>
         file.Names.Where(key => key.StartsWith(prefix, StringComparison.Ordinal)).Select(key => key[prefix.Length..]).Order(StringComparer.Ordinal);
 
-    private static Comparison Measure(string tensor, Tensor actual, Tensor expected, double limit)
+    internal static Comparison Measure(string tensor, Tensor actual, Tensor expected, double limit)
     {
         if (!actual.shape.SequenceEqual(expected.shape))
         {

@@ -46,6 +46,7 @@ internal static class InfoCommand
         AnsiConsole.Write(table);
 
         Terminal.Say($"Operators: {KernelLibrary.Description}");
+        if (cuda.is_available()) Terminal.Say($"Operators on CUDA: {KernelLibrary.CudaDescription}");
         Terminal.Say($"Matrix products: OPENBLAS_CORETYPE was {BlasCore.Inherited ?? "not set"}; OpenBLAS runs its {BlasCore.Running ?? "own choice of"} kernels.");
         Terminal.Say($"TorchSharp: {Shared.Provider} provider, {typeof(torch).Assembly.GetName().Version}; {get_num_threads()} threads; CUDA {(cuda.is_available() ? "available" : "not available")}.");
     }

@@ -1,0 +1,46 @@
+using Memory.Gen.Runtime.Operators;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Bench;
+
+/// <summary>The operators at the sizes of a large model, on the GPU: activations in bfloat16, gates in float32.</summary>
+internal static class CudaCase
+{
+    private static readonly Device Gpu = new(DeviceType.CUDA);
+
+    /// <summary>Made one after the other: all at once would not fit.</summary>
+    public static IEnumerable<OperatorCase> All()
+    {
+        foreach (var (B, T, H, K, V) in new[] { (8L, 8192L, 16L, 128L, 128L), (8, 1024, 8, 64, 64) })
+        {
+            (string, long)[] shape = [("B", B), ("T", T), ("H", H), ("K", K), ("V", V)];
+            Tensor q = Values(B, T, H, K), k = Unit(Values(B, T, H, K)), v = Values(B, T, H, V);
+            Tensor beta = Gates(1, B, T, H), g = Gates(-0.1, B, T, H), channels = Gates(-0.1, B, T, H, K);
+            double state = (double)B * T * H * K * V;
+            yield return new("linear_attention", shape, [q, k, v], (x, f) => LinearAttention.Apply(x[0], x[1], x[2], form: f).Output, 4 * state);
+            yield return new("scalar_decay", shape, [q, k, v, g], (x, f) => ScalarDecay.Apply(x[0], x[1], x[2], x[3], form: f).Output, 5 * state);
+            yield return new("channel_decay", shape, [q, k, v, channels], (x, f) => ChannelDecay.Apply(x[0], x[1], x[2], x[3], form: f).Output, 5 * state);
+            yield return new("delta_rule", shape, [q, k, v, beta], (x, f) => DeltaRule.Apply(x[0], x[1], x[2], x[3], form: f).Output, 6 * state);
+            yield return new("gated_delta_rule", shape, [q, k, v, beta, g], (x, f) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], form: f).Output, 7 * state);
+            yield return new("titans_linear", shape, [q, k, v, Gates(0.01, B, T, H), Gates(0.9, B, T, H), Gates(0.1, B, T, H)],
+                (x, f) => TitansLinear.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 64, form: f).Output, 6 * state);
+        }
+
+        const long Rows = 8, Tokens = 8192, Channels = 2048, N = 16, Width = 4;
+        yield return new("selective_scan", [("B", Rows), ("T", Tokens), ("C", Channels), ("N", N)],
+            [Values(Rows, Tokens, Channels), Gates(0.1, Rows, Tokens, Channels), -randn(Channels, N, device: Gpu).exp(), Values(Rows, Tokens, N), Values(Rows, Tokens, N), Gates(1, Channels)],
+            (x, f) => SelectiveScan.Apply(x[0], x[1], x[2], x[3], x[4], x[5], form: f).Output, 7.0 * Rows * Tokens * Channels * N);
+        yield return new("causal_conv", [("B", Rows), ("T", Tokens), ("C", Channels), ("W", Width)], [Values(Rows, Tokens, Channels), Values(Channels, Width), Values(Channels)],
+            (x, f) => CausalConvolution.Apply(x[0], x[1], x[2], form: f).Output, 2.0 * Rows * Tokens * Channels * Width);
+        yield return new("linear_scan", [("B", Rows), ("T", Tokens), ("C", Channels)], [Gates(1, Rows, Tokens, Channels).to(ScalarType.BFloat16), Values(Rows, Tokens, Channels)],
+            (x, f) => LinearScan.Apply(x[0], x[1], form: f).Output, 2.0 * Rows * Tokens * Channels);
+    }
+
+    private static Tensor Values(params long[] shape) => randn(shape, dtype: ScalarType.BFloat16, device: Gpu);
+
+    // From 0 to `most`.
+    private static Tensor Gates(double most, params long[] shape) => rand(shape, dtype: ScalarType.Float32, device: Gpu) * most;
+
+    private static Tensor Unit(Tensor x) => x / x.norm(-1, keepdim: true);
+}

@@ -1,0 +1,108 @@
+using Memory.Gen.Runtime.Operators;
+using TorchSharp;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Conformance;
+
+/// <summary>The kernels at random shapes, with gates that leave everything or nothing, with and without segments, against the token loop in float64 on the same rounded inputs.</summary>
+/// <param name="Precision">What inputs are rounded to, and the limits.</param>
+/// <param name="Device">Where the kernels run.</param>
+/// <param name="Seed">Of shapes and numbers.</param>
+internal sealed record StressRun(Precision Precision, Device Device, int Seed)
+{
+    // Exponents of a decay: from all is kept to all is forgotten.
+    private static readonly double[] Extremes = [0, -1e-8, -1, -50, -1e4, double.NegativeInfinity];
+
+    private readonly Random random = new(Seed);
+
+    /// <summary>One operator call, as a line for every tensor.</summary>
+    public IEnumerable<Comparison> Next()
+    {
+        using var scope = NewDisposeScope();
+        manual_seed(random.Next());
+        long B = random.Next(1, 4), T = random.Next(0, 4) == 0 ? random.Next(0, 3) : random.Next(3, 300), H = random.Next(1, 5);
+        long K = random.Next(1, 130), V = random.Next(1, 130), C = random.Next(1, 300), N = random.Next(1, 17), W = random.Next(1, 9);
+        Segments? segments = random.Next(2) == 0 ? null : Cut(T);
+        if (segments is not null) B = 1;
+        long S = sequences ?? B;
+        Drawn[] keys = [Activation(B, T, H, K), Unit(B, T, H, K), Activation(B, T, H, V)], state = [Wide(S, H, K, V)];
+        Drawn beta = Gate(rand(B, T, H, dtype: ScalarType.Float64)), decay = Gate(Decay(B, T, H)), channels = Gate(Decay(B, T, H, K));
+        (string Name, Drawn[] Inputs, Func<Tensor[], OperatorForm, MemoryRead> Call)[] calls =
+        [
+            ("linear_attention", [.. keys, .. state], (x, f) => LinearAttention.Apply(x[0], x[1], x[2], x[3], 1, f, segments: segments)),
+            ("scalar_decay", [.. keys, decay, .. state], (x, f) => ScalarDecay.Apply(x[0], x[1], x[2], x[3], x[4], 1, f, segments: segments)),
+            ("channel_decay", [.. keys, channels, .. state], (x, f) => ChannelDecay.Apply(x[0], x[1], x[2], x[3], x[4], 1, f, segments: segments)),
+            ("delta_rule", [.. keys, beta, .. state], (x, f) => DeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], 1, f, segments: segments)),
+            ("gated_delta_rule", [.. keys, beta, decay, .. state], (x, f) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 1, f, segments: segments)),
+            ("linear_scan", [Rounded(Decay(B, T, C).exp()), Activation(B, T, C), Wide(S, C)], (x, f) => LinearScan.Apply(x[0], x[1], x[2], f, segments)),
+            ("selective_scan",
+                [Activation(B, T, C), Gate(rand(B, T, C, dtype: ScalarType.Float64)), Gate(-rand(C, N, dtype: ScalarType.Float64) * 8), Activation(B, T, N), Activation(B, T, N), Wide(C), Wide(S, C, N)],
+                (x, f) => SelectiveScan.Apply(x[0], x[1], x[2], x[3], x[4], x[5], x[6], f, segments: segments)),
+            ("causal_conv", [Activation(B, T, C), Activation(C, W), Activation(C), Activation(S, W - 1, C)], (x, f) => CausalConvolution.Apply(x[0], x[1], x[2], x[3], f, segments)),
+        ];
+        (string name, Drawn[] inputs, Func<Tensor[], OperatorForm, MemoryRead> call) = calls[random.Next(calls.Length)];
+        string shape = $"{name} B{B} T{T} H{H} K{K} V{V} C{C} N{N} W{W}{(segments is null ? "" : $" of {S} segments")}";
+        return Compare(shape, inputs, call);
+    }
+
+    private long? sequences;
+
+    // Where documents of one row begin, some of them without tokens.
+    private Segments Cut(long T)
+    {
+        long[] offsets = [0, .. Enumerable.Range(0, random.Next(0, 6)).Select(_ => random.NextInt64(0, T + 1)).Order(), T];
+        sequences = offsets.Length - 1;
+        using Tensor places = tensor(offsets);
+        return Segments.Packed(places);
+    }
+
+    private List<Comparison> Compare(string shape, Drawn[] inputs, Func<Tensor[], OperatorForm, MemoryRead> call)
+    {
+        sequences = null;
+        Tensor[] exact = [.. inputs.Select(each => each.Value.detach().requires_grad_())];
+        Tensor[] given = [.. inputs.Select(each => each.Value.to(each.Dtype).to(Device).detach().requires_grad_())];
+        var lines = new List<Comparison>();
+        try
+        {
+            MemoryRead expected = call(exact, OperatorForm.Reference), actual = call(given, OperatorForm.Native);
+            Tensor outputs = randn_like(expected.Output), finals = randn_like(expected.FinalState);
+            ((expected.Output * outputs).sum() + (expected.FinalState * finals).sum()).backward();
+            ((actual.Output.to(ScalarType.Float64) * outputs.to(Device)).sum() + (actual.FinalState.to(ScalarType.Float64) * finals.to(Device)).sum()).backward();
+            lines.Add(VectorRun.Measure($"{shape} out", actual.Output, expected.Output.detach(), Precision.OutputLimit));
+            lines.Add(VectorRun.Measure($"{shape} final_state", actual.FinalState, expected.FinalState.detach(), Precision.OutputLimit));
+            for (int i = 0; i < inputs.Length; i++)
+            {
+                if (exact[i].grad is { } gradient) lines.Add(VectorRun.Measure($"{shape} gradient {i}", given[i].grad ?? zeros_like(given[i]), gradient, Precision.GradientLimit));
+            }
+        }
+        catch (NotSupportedException refused)
+        {
+            lines.Add(new Comparison(shape, 0, Precision.OutputLimit, refused.Message));
+        }
+
+        return lines;
+    }
+
+    private Drawn Rounded(Tensor x) => new(x.to(Precision.Inputs).to(ScalarType.Float64), Precision.Inputs);
+
+    private Drawn Activation(params long[] shape) => Rounded(randn(shape, dtype: ScalarType.Float64));
+
+    private Drawn Unit(params long[] shape)
+    {
+        Tensor x = randn(shape, dtype: ScalarType.Float64);
+        return Rounded(x / x.norm(-1, keepdim: true));
+    }
+
+    private Drawn Gate(Tensor x) => new(x.to(Precision.Accumulation).to(ScalarType.Float64), Precision.Accumulation);
+
+    private Drawn Wide(params long[] shape) => Gate(randn(shape, dtype: ScalarType.Float64));
+
+    private Tensor Decay(params long[] shape) => random.Next(3) == 0
+        ? full(shape, Extremes[random.Next(Extremes.Length)], dtype: ScalarType.Float64)
+        : rand(shape, dtype: ScalarType.Float64) * -random.NextDouble();
+
+    /// <param name="Value">In float64, but a number that <paramref name="Dtype"/> holds.</param>
+    /// <param name="Dtype">What the kernel gets.</param>
+    private sealed record Drawn(Tensor Value, ScalarType Dtype);
+}
