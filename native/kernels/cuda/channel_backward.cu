@@ -235,6 +235,7 @@ struct Launch {
             return cudaErrorInvalidValue; // does not fit in shared memory
         } else {
             constexpr int V = channel_backward_values<T, K>();
+            static_assert(sizeof(ChannelBackwardMemory<T, K, V>) <= LargestSharedMemory, "does not fit on any device");
             const int64_t chains = sequence_count(p) * p.heads, tiles = tile_count(p, V);
             cudaError_t status = launch(channel_backward<T, K, V>, chains * tiles, Threads, sizeof(ChannelBackwardMemory<T, K, V>), stream, p);
             return status != cudaSuccess || tiles < 2 ? status : launch(sum_tiles<T>, chains, Threads, 0, stream, p, tiles, true);

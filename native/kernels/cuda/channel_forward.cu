@@ -69,12 +69,15 @@ template <class T, int K>
 struct Launch {
     static cudaError_t run(const MatrixMemoryParameters& p, cudaStream_t stream) {
         constexpr int V = forward_values<T, K>();
+        static_assert(sizeof(ChannelMemory<T, K, V>) <= LargestSharedMemory, "does not fit on any device");
         return launch(channel_forward<T, K, V>, sequence_count(p) * p.heads * tile_count(p, V), Threads, sizeof(ChannelMemory<T, K, V>), stream, p);
     }
 };
 
 } // namespace
 
-cudaError_t launch_channel_decay_forward(const MatrixMemoryParameters& p, cudaStream_t stream) { return by_number_and_keys<Launch>(p, stream); }
+cudaError_t launch_channel_decay_forward(const MatrixMemoryParameters& p, cudaStream_t stream) {
+    return is_step(p) ? launch_matrix_memory_step(p, true, stream) : by_number_and_keys<Launch>(p, stream);
+}
 
 } // namespace memgen

@@ -270,6 +270,7 @@ struct BackwardOf {
     struct Launch {
         static cudaError_t run(const MatrixMemoryParameters& p, cudaStream_t stream) {
             constexpr int V = backward_values<T, K>();
+            static_assert(sizeof(BackwardMemory<T, K, V, Delta>) <= LargestSharedMemoryOfAmpere, "does not fit on sm_80");
             const int64_t chains = sequence_count(p) * p.heads, tiles = tile_count(p, V);
             cudaError_t status = launch(delta_backward<T, K, V, Delta>, chains * tiles, Threads, sizeof(BackwardMemory<T, K, V, Delta>), stream, p);
             return status != cudaSuccess || tiles < 2 ? status : launch(sum_tiles<T>, chains, Threads, 0, stream, p, tiles, false);

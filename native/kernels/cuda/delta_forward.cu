@@ -102,6 +102,7 @@ struct Forward {
     struct Launch {
         static cudaError_t run(const MatrixMemoryParameters& p, cudaStream_t stream) {
             constexpr int V = forward_values<T, K>();
+            static_assert(sizeof(ForwardMemory<T, K, V, Delta>) <= LargestSharedMemoryOfAmpere, "does not fit on sm_80");
             const int64_t blocks = sequence_count(p) * p.heads * tile_count(p, V);
             return launch(delta_forward<T, K, V, Delta>, blocks, Threads, sizeof(ForwardMemory<T, K, V, Delta>), stream, p);
         }
@@ -110,7 +111,11 @@ struct Forward {
 
 } // namespace
 
-cudaError_t launch_scalar_decay_forward(const MatrixMemoryParameters& p, cudaStream_t stream) { return by_number_and_keys<Forward<false>::Launch>(p, stream); }
-cudaError_t launch_gated_delta_rule_forward(const MatrixMemoryParameters& p, cudaStream_t stream) { return by_number_and_keys<Forward<true>::Launch>(p, stream); }
+cudaError_t launch_scalar_decay_forward(const MatrixMemoryParameters& p, cudaStream_t stream) {
+    return is_step(p) ? launch_matrix_memory_step(p, false, stream) : by_number_and_keys<Forward<false>::Launch>(p, stream);
+}
+cudaError_t launch_gated_delta_rule_forward(const MatrixMemoryParameters& p, cudaStream_t stream) {
+    return is_step(p) ? launch_matrix_memory_step(p, false, stream) : by_number_and_keys<Forward<true>::Launch>(p, stream);
+}
 
 } // namespace memgen

@@ -48,7 +48,7 @@ cudaError_t launch_gated_delta_rule_backward(const MatrixMemoryParameters& p, cu
 
 
 // A call of at most one token a sequence, forward without checkpoints, for any rule: the delta rule where
-// beta is not null, log_decay by head or by channel.
+// beta is not null, log_decay by head or by channel. The forward launches above and below take it themselves.
 cudaError_t launch_matrix_memory_step(const MatrixMemoryParameters& p, bool channel_decay, cudaStream_t stream);
 
 // log_decay and d_log_decay are [B, T, H, K]. Of float there is no backward kernel above K = 128

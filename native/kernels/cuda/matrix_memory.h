@@ -8,6 +8,12 @@ namespace memgen {
 constexpr int Chunk = 32;             // tokens that are taken together; a lane of a warp each
 constexpr int CheckpointTokens = 128; // between the states that forward keeps for backward
 
+// Bytes that a block may ask for, on sm_80 and on sm_90.
+constexpr size_t LargestSharedMemoryOfAmpere = 163 * 1024, LargestSharedMemory = 227 * 1024;
+
+// Whether a forward call takes the path of one token a sequence.
+inline bool is_step(const MatrixMemoryParameters& p) { return p.tokens <= 1 && !p.checkpoints; }
+
 // Value columns of a block by the padded K: what keeps its state in registers.
 template <class T, int K>
 constexpr int forward_values() { return K == 256 && sizeof(T) == 4 ? 32 : 64; }

@@ -23,6 +23,11 @@ void compare_step(const Shape& p, Numbers n, const Layout& layout = {}) {
     EXPECT_RMS("o", p.text(), o, n.o, Limits<T>::Forward);
     EXPECT_RMS("final_state", p.text(), c.s.values(), n.s, 2e-6);
     EXPECT(c.o.padding_untouched() && c.s.padding_untouched());
+    c.p.checkpoints = nullptr; // forward without a backward pass to come takes the same path
+    const Values before = c.results();
+    EXPECT((p.channel ? memgen::launch_channel_decay_forward : p.delta ? memgen::launch_gated_delta_rule_forward : memgen::launch_scalar_decay_forward)(c.p, nullptr) == cudaSuccess);
+    const Values after = c.results();
+    EXPECT(!std::memcmp(before.data(), after.data(), before.size() * sizeof(double)));
     if (!p.initial) return;
     c.p.final_state = c.p.initial_state; // in place
     EXPECT(launch(c.p, nullptr) == cudaSuccess);
