@@ -229,7 +229,7 @@ __global__ void __launch_bounds__(Threads) channel_backward(const MatrixMemoryPa
 }
 
 template <class T, int K>
-struct Launch {
+struct BackwardLaunch {
     static cudaError_t run(const MatrixMemoryParameters& p, cudaStream_t stream) {
         if constexpr (sizeof(T) == 4 && K == 256) {
             return cudaErrorInvalidValue; // does not fit in shared memory
@@ -245,6 +245,6 @@ struct Launch {
 
 } // namespace
 
-cudaError_t launch_channel_decay_backward(const MatrixMemoryParameters& p, cudaStream_t stream) { return by_number_and_keys<Launch>(p, stream); }
+cudaError_t launch_channel_decay_backward(const MatrixMemoryParameters& p, cudaStream_t stream) { return by_number_and_keys<BackwardLaunch>(p, stream); }
 
 } // namespace memgen

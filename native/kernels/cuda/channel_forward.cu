@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(Threads) channel_forward(const MatrixMemoryPar
 }
 
 template <class T, int K>
-struct Launch {
+struct ForwardLaunch {
     static cudaError_t run(const MatrixMemoryParameters& p, cudaStream_t stream) {
         constexpr int V = forward_values<T, K>();
         static_assert(sizeof(ChannelMemory<T, K, V>) <= LargestSharedMemory, "does not fit on any device");
@@ -77,7 +77,7 @@ struct Launch {
 } // namespace
 
 cudaError_t launch_channel_decay_forward(const MatrixMemoryParameters& p, cudaStream_t stream) {
-    return is_step(p) ? launch_matrix_memory_step(p, true, stream) : by_number_and_keys<Launch>(p, stream);
+    return is_step(p) ? launch_matrix_memory_step(p, true, stream) : by_number_and_keys<ForwardLaunch>(p, stream);
 }
 
 } // namespace memgen

@@ -20,7 +20,10 @@ constexpr int forward_values() { return K == 256 && sizeof(T) == 4 ? 32 : 64; }
 template <class T, int K>
 constexpr int backward_values() { return (K == 256 ? 64 : 128) / (sizeof(T) == 4 ? 2 : 1); }
 
-// Calls launch(T, K) with the types and sizes of a call.
+namespace {
+
+// Launch<T, K>::run with the number format and padded K of a call. Local to its file: gcc takes arguments from
+// the unnamed namespaces of two files for the same where they have the same name.
 template <template <class, int> class Launch>
 cudaError_t by_number_and_keys(const MatrixMemoryParameters& p, cudaStream_t stream) {
     if (p.key_dim > LargestKeyDim) return cudaErrorInvalidValue;
@@ -28,6 +31,8 @@ cudaError_t by_number_and_keys(const MatrixMemoryParameters& p, cudaStream_t str
         return p.key_dim <= 32 ? Launch<bfloat16, 32>::run(p, stream) : p.key_dim <= 64 ? Launch<bfloat16, 64>::run(p, stream) : p.key_dim <= 128 ? Launch<bfloat16, 128>::run(p, stream) : Launch<bfloat16, 256>::run(p, stream);
     return p.key_dim <= 32 ? Launch<float, 32>::run(p, stream) : p.key_dim <= 64 ? Launch<float, 64>::run(p, stream) : p.key_dim <= 128 ? Launch<float, 128>::run(p, stream) : Launch<float, 256>::run(p, stream);
 }
+
+} // namespace
 
 inline int64_t sequence_count(const MatrixMemoryParameters& p) { return p.segments.lengths ? p.segments.count : p.batch; }
 
