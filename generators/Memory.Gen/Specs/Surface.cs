@@ -43,9 +43,10 @@ internal static class Surface
         && SyntaxFactory.AreEquivalent(first.Usings, second.Usings)
         && SyntaxFactory.AreEquivalent(first.AttributeLists, second.AttributeLists)
         && first.Members.Any(SyntaxKind.GlobalStatement) == second.Members.Any(SyntaxKind.GlobalStatement)
+        && ProgramStatements.Names(first).SequenceEqual(ProgramStatements.Names(second))
         && AreSame(first.Members.Where(IsVisible), second.Members.Where(IsVisible));
 
-    // Statements of a program's own file declare nothing that an attribute could see.
+    // Of the statements of a program's own file only the names that they declare can matter.
     private static bool IsVisible(MemberDeclarationSyntax member) => member is not GlobalStatementSyntax;
 
     private static bool AreSame(IEnumerable<MemberDeclarationSyntax> before, IEnumerable<MemberDeclarationSyntax> after)

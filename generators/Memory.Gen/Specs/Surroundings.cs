@@ -2,12 +2,14 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Memory.Gen.Generators.Specs;
 
 /// <summary>
 /// Which of the short names that emitted code likes to use are taken where the class stands: by its own members, by those
-/// of the types around it, or by its namespace, where an alias of the same name would be an error.
+/// of the types around it, by its namespace, where an alias of the same name would be an error, or by the
+/// statements of the program's own file.
 /// </summary>
 internal static class Surroundings
 {
@@ -26,6 +28,9 @@ internal static class Surroundings
             for (INamedTypeSymbol? level = container; level is { SpecialType: not SpecialType.System_Object }; level = level.BaseType)
                 taken.UnionWith(level.GetMembers().Select(m => m.Name));
         }
+
+        if (type.ContainingNamespace.IsGlobalNamespace)
+            taken.UnionWith(semantics.Compilation.SyntaxTrees.Select(t => t.GetRoot()).OfType<CompilationUnitSyntax>().SelectMany(ProgramStatements.Names));
 
         INamespaceSymbol? space = semantics.Compilation.GetCompilationNamespace(type.ContainingNamespace);
 

@@ -89,6 +89,16 @@ public class SurroundingsTests
         AssertCompiles(source, LanguageVersion.CSharp12, NullableContextOptions.Enable);
     }
 
+    [Fact]
+    public void LocalsOfTheProgramsOwnStatements()
+    {
+        CSharpCompilation program = Compile.Library(
+            "int torch = 1, Rotary = 2; System.Console.WriteLine(torch + Rotary + Tensor()); if (int.TryParse(\"1\", out int nn)) System.Console.WriteLine(nn); static int Tensor() => 3;\n"
+            + Declaration + ";");
+        program = Compile.WithEmitted(program.WithOptions(program.Options.WithOutputKind(OutputKind.ConsoleApplication)));
+        Assert.Empty(program.GetDiagnostics().Where(d => d.Severity >= DiagnosticSeverity.Warning));
+    }
+
     [Theory]
     [InlineData("SlidingAttention(Heads = 4)")]
     [InlineData("SlidingAttention(Heads = 4, Window = 1, KeyValueHeads = 1, RotaryBase = 0)")]

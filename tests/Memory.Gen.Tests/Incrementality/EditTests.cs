@@ -94,6 +94,20 @@ public class EditTests
     }
 
     [Fact]
+    public void ALocalOfTheProgramsOwnStatements()
+    {
+        CSharpCompilation project = Compile.Library("[Memory.Gen.MemoryLayer(Dim = 64), Memory.Gen.LinearMemory(Heads = 4)] public partial class Layer;");
+        SyntaxTree before = Statements("int one = 1;"), after = Statements("int torch = 1;");
+        project = project.AddSyntaxTrees(before);
+        GeneratorDriver driver = Compile.Driver(project).RunGenerators(project);
+        CSharpCompilation edited = project.ReplaceSyntaxTree(before, after);
+        Assert.NotEqual(Files(project), Files(edited));
+        Assert.Equal(Files(edited), Files(driver.RunGenerators(edited)));
+
+        SyntaxTree Statements(string text) => CSharpSyntaxTree.ParseText(text, (CSharpParseOptions)project.SyntaxTrees[0].Options, "Program.cs");
+    }
+
+    [Fact]
     public void AnotherLanguageVersionOrReference()
     {
         CSharpCompilation project = Project();
