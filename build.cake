@@ -33,7 +33,7 @@ DirectoryPath NativeFolder(string name, string sanitizers = "") =>
 
 // One CMake project under native/; its library lands in artifacts/native/<rid>, one with sanitizers in its own folder. Ninja
 // rebuilds only what changed.
-void BuildNative(string name, string sanitizers = "", string cuda = "OFF")
+void BuildNative(string name, string sanitizers = "", bool cuda = false)
 {
     Console.WriteLine($"Building native/{name}{(sanitizers == "" ? "" : $" with the sanitizers {sanitizers}")}");
     DirectoryPath folder = NativeFolder(name, sanitizers);
@@ -49,7 +49,7 @@ void BuildNative(string name, string sanitizers = "", string cuda = "OFF")
         .Append("-S").AppendQuoted(root.Combine("native").Combine(name).FullPath)
         .Append("-B").AppendQuoted(folder.FullPath)
         .Append("-G Ninja -DCMAKE_BUILD_TYPE=Release")
-        .AppendQuoted($"-DLIBTORCH={libtorch}").Append($"-DMEMGEN_CUDA={cuda}")
+        .AppendQuoted($"-DLIBTORCH={libtorch}").Append($"-DMEMGEN_CUDA={(cuda ? "ON" : "OFF")}")
         .AppendQuoted($"-DMEMGEN_SANITIZE={sanitizers}")), failed);
     Require(Quietly("cmake", new ProcessArgumentBuilder().Append("--build").AppendQuoted(folder.FullPath)), failed);
 }
@@ -137,7 +137,7 @@ Task("native").Does(() =>
     if (provider == "system")
         BuildNative("libtorch");
     if (DirectoryExists("native/kernels"))
-        BuildNative("kernels", cuda: target == "test" ? "AUTO" : "OFF");
+        BuildNative("kernels");
 });
 
 Task("build").IsDependentOn("native").Does(() => BuildManaged("Memory.Gen.sln"));
@@ -164,7 +164,7 @@ Task("pack").IsDependentOn("native").Does(() =>
 // The CUDA library for its devices, and its kernels as the emulator runs them.
 Task("cuda").Does(() =>
 {
-    BuildNative("kernels", cuda: "ON");
+    BuildNative("kernels", cuda: true);
     Console.WriteLine("Testing the CUDA kernels without a GPU");
     Require(Quietly("ctest", new ProcessArgumentBuilder()
         .Append("--test-dir").AppendQuoted(NativeFolder("kernels").FullPath).Append("--output-on-failure -R cuda_on_host")), "The CUDA kernels are wrong; what failed stands above.");

@@ -50,7 +50,13 @@ wrong_usage() {
 # Where the packages come from
 
 package_version() {
-    sed -n "s/.*<PackageVersion Include=\"$1\" Version=\"\([^\"]*\)\".*/\1/p" Directory.Packages.props
+    local version property
+    version=$(sed -n "s/.*<PackageVersion Include=\"$1\" Version=\"\([^\"]*\)\".*/\1/p" Directory.Packages.props)
+    if [[ $version =~ ^\$\((.*)\)$ ]]; then # a property, which the environment may set as well
+        property=${BASH_REMATCH[1]}
+        version=${!property:-$(sed -n "s|.*<$property[^>]*>\(.*\)</$property>.*|\1|p" Directory.Packages.props)}
+    fi
+    printf '%s\n' "$version"
 }
 
 # Restores a one-line project outside the repository and prints there, missing, or the feed's own words.
