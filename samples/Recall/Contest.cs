@@ -44,7 +44,7 @@ internal static class Contests
             [new("mqar", "Associative recall (8 pairs in training)", "key-value pairs in 64 tokens",
                 Each([4, 8, 12, 16], pairs => new AssociativeRecall { KeyValuePairs = pairs }), task => $"{task.Pairs}")],
             ["sliding", .. Memories, "mixture"])
-        { QuickSteps = 300, QuickModels = ["sliding", "linear", "delta", "gated-delta", "titans", "mixture"] },
+        { QuickSteps = 400, QuickModels = ["sliding", "linear", "delta", "gated-delta", "titans", "mixture"] },
         new("mqar-lead", [new AssociativeRecall { Lead = 16 }],
             [new("mqar-lead", "Associative recall, 16 tokens before the first question (8 pairs in training)", "key-value pairs in 64 tokens",
                 Each([4, 8, 12], pairs => new AssociativeRecall { KeyValuePairs = pairs, Lead = 16 }), task => $"{task.Pairs}")],
@@ -64,7 +64,7 @@ internal static class Contests
             [new("forgetting", "Recall of the last value of 6 keys (3 rounds in training)", "rounds that give every key a new value",
                 Each([1, 2, 3, 4], rounds => new ForgettingRecall { Rounds = rounds }), task => $"{((ForgettingRecall)task).Rounds}")],
             ["sliding", .. Memories, "mixture"])
-        { QuickSteps = 300, QuickModels = ["linear", "delta", "gated-delta", "titans"] },
+        { QuickSteps = 400, QuickModels = ["linear", "delta", "gated-delta", "titans"] },
         new("induction", Each([64, 128, 256], length => new InductionHeads { Length = length }),
             [new("induction", "Induction heads (64 to 256 tokens in training)", "tokens of the text",
                 Each([64, 128, 256, 512, 1024], length => new InductionHeads { Length = length }), task => $"{task.Length:N0}")],
