@@ -25,6 +25,8 @@ struct Test {
 
 std::vector<Test>& tests();
 void report_failure(const char* file, int line, const std::string& message);
+// Runs those of the tests that are chosen, prints how they went under the title, and returns what main returns.
+int run_tests(const char* title, const std::function<bool(const Test&)>& chosen);
 
 struct Register {
     Register(const char* name, std::function<void()> body) { tests().push_back({name, std::move(body)}); }
