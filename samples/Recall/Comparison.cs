@@ -35,9 +35,10 @@ internal sealed record Plan
 
 /// <summary>The answers to one examination.</summary>
 /// <param name="Accuracy">For each test the share of right ones.</param>
+/// <param name="Exact">For each test the share of sequences whose answers are all right.</param>
 /// <param name="MemoryOff">The same without memory; null where there is none.</param>
 /// <param name="SlotPrecision">For each test the share of eidetic slots that hold no filler when the questions come; null where there are no slots.</param>
-internal sealed record Marks(IReadOnlyList<double> Accuracy, IReadOnlyList<double>? MemoryOff, IReadOnlyList<double>? SlotPrecision);
+internal sealed record Marks(IReadOnlyList<double> Accuracy, IReadOnlyList<double> Exact, IReadOnlyList<double>? MemoryOff, IReadOnlyList<double>? SlotPrecision);
 
 /// <summary>One training and what was measured after it.</summary>
 /// <param name="Seed">Of the initial weights and the sequences.</param>
@@ -117,11 +118,14 @@ internal static class Comparison
     private static Marks Examine(IMemoryModel model, Contestant contestant, Examination examination, Plan plan)
     {
         double?[] precision = [.. examination.Tests.Select(test => SlotContents.Precision(model, test))];
+        RecallScore[] answers = Answer(MemoryUse.Kept);
         return new Marks(
-            Answer(MemoryUse.Kept), contestant.MemoryOff is { } off ? Answer(off) : null, precision.Contains(null) ? null : [.. precision.Select(share => share!.Value)]);
+            [.. answers.Select(score => score.Accuracy)], [.. answers.Select(score => score.Exact)],
+            contestant.MemoryOff is { } off ? [.. Answer(off).Select(score => score.Accuracy)] : null,
+            precision.Contains(null) ? null : [.. precision.Select(share => share!.Value)]);
 
-        IReadOnlyList<double> Answer(MemoryUse memory) =>
-            [.. examination.Tests.Select(test => RecallEvaluation.Measure(model, test, RecallSet.Test, Math.Clamp(plan.TestTokens / test.Length, 2, plan.TestRows), memory).Accuracy)];
+        RecallScore[] Answer(MemoryUse memory) =>
+            [.. examination.Tests.Select(test => RecallEvaluation.Measure(model, test, RecallSet.Test, Math.Clamp(plan.TestTokens / test.Length, 2, plan.TestRows), memory))];
     }
 
     /// <summary>A training that is to be run, and what came of it.</summary>

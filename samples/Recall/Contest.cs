@@ -8,7 +8,11 @@ namespace Recall;
 /// <param name="Axis">What differs between the tests.</param>
 /// <param name="Tests">In the order of the chart.</param>
 /// <param name="Place">A test's name on the axis.</param>
-internal sealed record Examination(string Name, string Title, string Axis, IReadOnlyList<RecallTask> Tests, Func<RecallTask, string> Place);
+internal sealed record Examination(string Name, string Title, string Axis, IReadOnlyList<RecallTask> Tests, Func<RecallTask, string> Place)
+{
+    /// <summary>Whether it counts that all answers of a sequence are right, as with the digits of a number.</summary>
+    public bool ShowsExact => Tests[0] is NeedleInHaystack or SelectiveCopying;
+}
 
 /// <summary>A task: how models are trained on it, and what they are asked afterwards.</summary>
 /// <param name="Name">Name on the command line.</param>

@@ -19,6 +19,7 @@ namespace Recall;
 /// <param name="AccuracyMean">Share of right answers, mean over the trainings.</param>
 /// <param name="AccuracyMin">The worst of them.</param>
 /// <param name="AccuracyMax">The best of them.</param>
+/// <param name="ExactMean">Share of sequences whose answers are all right, mean over the trainings.</param>
 /// <param name="MemoryOffAccuracy">The mean with the memory cleared before the questions.</param>
 /// <param name="Chance">The share that guessing reaches.</param>
 /// <param name="SlotPrecision">The share of eidetic slots that hold no filler when the questions come, mean.</param>
@@ -26,7 +27,7 @@ namespace Recall;
 /// <param name="Seconds">Seconds of a training, mean.</param>
 internal sealed record Row(
     string Task, string Model, int Length, int? Pairs, double? Depth, long Parameters, long StateBytes, int Seeds,
-    double AccuracyMean, double AccuracyMin, double AccuracyMax, double? MemoryOffAccuracy, double Chance, double? SlotPrecision, double Steps, double Seconds);
+    double AccuracyMean, double AccuracyMin, double AccuracyMax, double ExactMean, double? MemoryOffAccuracy, double Chance, double? SlotPrecision, double Steps, double Seconds);
 
 /// <summary>What a person looks at: tables, charts, and everything also as JSON.</summary>
 internal static class Report
@@ -42,7 +43,7 @@ internal static class Report
         select new Row(
             contest.Examinations[examination].Name, standing.Contestant.Name, test.Task.Length, test.Task.Pairs, (test.Task as NeedleInHaystack)?.Depth,
             standing.Card.Parameters, standing.Card.StateBytes(test.Task.Length, ScalarType.Float32), standing.Runs.Count,
-            accuracies.Average(), accuracies.Min(), accuracies.Max(), marks.Average(each => each.MemoryOff?[test.Index]), test.Task.Chance,
+            accuracies.Average(), accuracies.Min(), accuracies.Max(), marks.Average(each => each.Exact[test.Index]), marks.Average(each => each.MemoryOff?[test.Index]), test.Task.Chance,
             marks.Average(each => each.SlotPrecision?[test.Index]), standing.Runs.Average(run => run.Training.Steps), standing.Runs.Average(run => run.Training.Seconds));
 
     /// <summary>A table on the console; accuracies with their range over the seeds.</summary>
@@ -55,13 +56,15 @@ internal static class Report
         foreach (var model in rows.GroupBy(row => row.Model))
         {
             var first = model.First();
-            string[] accuracies = [.. model.Select(row => row.Seeds == 1 ? $"{row.AccuracyMean:F3}" : $"{row.AccuracyMean:F3} ({row.AccuracyMin:F2}-{row.AccuracyMax:F2})")];
+            string[] accuracies = [.. model.Select(row => Accuracy(row) + (examination.ShowsExact ? $"\nexact {row.ExactMean:F3}" : ""))];
             string off = model.Max(row => row.MemoryOffAccuracy) is { } most ? $"{most:F3}" : "";
             string[] slots = hasSlots ? [model.Average(row => row.SlotPrecision) is { } share ? $"{share:F3}" : ""] : [];
             table.AddRow([model.Key, $"{first.Parameters:N0}", $"{first.StateBytes:N0}", .. accuracies, off, .. slots, $"{first.Steps:F0}", $"{first.Seconds:F1}"]);
         }
-        table.Caption($"Guessing: {rows.Min(row => row.Chance):F3}. Memory off: the best of all columns. {(hasSlots ? "Slots: the share that holds no filler when the questions come. " : "")}Steps and seconds are of one training.");
+        table.Caption($"Guessing: {rows.Min(row => row.Chance):F3}. Memory off: the best of all columns. {(examination.ShowsExact ? "Exact: the share of sequences with no wrong answer. " : "")}{(hasSlots ? "Slots: the share that holds no filler when the questions come. " : "")}Steps and seconds are of one training.");
         AnsiConsole.Write(table);
+
+        static string Accuracy(Row row) => row.Seeds == 1 ? $"{row.AccuracyMean:F3}" : $"{row.AccuracyMean:F3} ({row.AccuracyMin:F2}-{row.AccuracyMax:F2})";
     }
 
     /// <summary>Accuracy over the tests, a line for each model, the best one first in the legend.</summary>
