@@ -161,13 +161,10 @@ public abstract class MemoryState : IDisposable
             marks[row] = true;
         Tensor mask = tensor(marks, device: Device);
         SetPositions(Positions.masked_fill(mask, 0));
-        long longest = tensors.Exists(t => t.Grows) ? Positions.max().item<long>() : 0;
+        Trim();
         foreach (var tensor in tensors)
             tensor.Replace(value =>
             {
-                // Entries older than the longest row are of no row any more.
-                if (tensor.Grows && value.shape[1] > longest)
-                    value = value.narrow(1, value.shape[1] - longest, longest);
                 var broadcast = new long[value.dim()];
                 Array.Fill(broadcast, 1);
                 broadcast[0] = Batch;
@@ -253,16 +250,24 @@ public abstract class MemoryState : IDisposable
         return tensor;
     }
 
+    /// <summary>Ends the transaction; what was written is the state's.</summary>
+    /// <param name="tokens">Tokens that every row has read.</param>
     internal void Commit(long tokens)
     {
-        // Everything that can fail comes before the first change.
         using var scope = NewDisposeScope();
-        Tensor next = Positions + tokens;
+        Commit(Positions + tokens, rowPositions is null ? null : Array.ConvertAll(rowPositions, position => position + tokens));
+    }
+
+    /// <summary>Ends the transaction; what was written is the state's.</summary>
+    /// <param name="next"><c>[B]</c> int64, where the rows stand now.</param>
+    /// <param name="nextRows">The same as numbers; null where they are not known.</param>
+    internal void Commit(Tensor next, long[]? nextRows)
+    {
+        // Everything that can fail comes before the first change.
         foreach (var tensor in tensors)
             tensor.Prepare();
         foreach (var tensor in tensors)
             tensor.Commit();
-        long[]? nextRows = rowPositions is null ? null : Array.ConvertAll(rowPositions, position => position + tokens);
         SetPositions(next);
         rowPositions = nextRows;
         SetAuxiliaryLoss(pendingLoss);
@@ -292,26 +297,46 @@ public abstract class MemoryState : IDisposable
         pendingLoss = sum;
     }
 
+    /// <summary>Takes over what some rows of a state hold; gradients flow.</summary>
+    /// <param name="other">A state of the same model.</param>
+    /// <param name="rows"><c>[N]</c> int64, N being this state's batch.</param>
+    internal void CopyRows(MemoryState other, Tensor rows)
+    {
+        for (int i = 0; i < tensors.Count; i++)
+            tensors[i].Set(other.tensors[i].Value.index_select(0, rows));
+        SetPositions(other.Positions.index_select(0, rows));
+    }
+
+    /// <summary>Drops entries of growing caches that are older than the longest row.</summary>
+    internal void Trim()
+    {
+        if (!tensors.Exists(t => t.Grows))
+            return;
+        using var scope = NewDisposeScope();
+        long longest = Positions.max().item<long>();
+        foreach (var tensor in tensors)
+            if (tensor.Grows)
+                tensor.Replace(value => value.shape[1] > longest ? value.narrow(1, value.shape[1] - longest, longest).clone() : value.alias());
+    }
+
     /// <summary>Takes over some rows of a state in the middle of its call, and goes on with that call; gradients flow.</summary>
     /// <param name="other">A state of the same model.</param>
     /// <param name="rows"><c>[N]</c> int64, N being this state's batch.</param>
     internal void TakeRows(MemoryState other, Tensor rows)
     {
-        for (int i = 0; i < tensors.Count; i++)
-            tensors[i].Set(other.tensors[i].Value.index_select(0, rows));
-        SetPositions(other.Positions.index_select(0, rows));
+        CopyRows(other, rows);
         SetPadding(other.padding?.index_select(0, rows));
         CallTokens = other.CallTokens;
         InTransaction = true;
     }
 
-    /// <summary>Writes what parts of this state hold after a call, each with the losses of its share of the rows.</summary>
+    /// <summary>Writes what parts of this state hold; of parts in the middle of a call also the losses, by their share of the rows.</summary>
     /// <param name="parts">States that took rows of this one.</param>
     /// <param name="places"><c>[B]</c> int64: where each row stands among the rows of the parts.</param>
     internal void PutRows(IReadOnlyList<MemoryState> parts, Tensor places)
     {
         for (int i = 0; i < tensors.Count; i++)
-            tensors[i].Update(cat([.. parts.Select(part => part.tensors[i].Value)], 0).index_select(0, places));
+            tensors[i].Update(StateTensor.Joined([.. parts.Select(part => part.tensors[i])]).index_select(0, places));
         foreach (MemoryState part in parts)
             if (part.pendingLoss is { } loss)
                 AddLoss(loss * ((double)part.Batch / Batch));

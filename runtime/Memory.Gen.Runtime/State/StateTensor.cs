@@ -174,6 +174,15 @@ public sealed class StateTensor : IStateSlot
         committed = replaced;
     }
 
+    /// <summary>The rows of several states one after the other; entries that a shorter row of a growing cache lacks are zeros.</summary>
+    internal static Tensor Joined(IReadOnlyList<StateTensor> parts)
+    {
+        Tensor[] values = [.. parts.Select(part => part.Value)];
+        if (!parts[0].Grows) return cat(values, 0);
+        long longest = values.Max(value => value.shape[1]);
+        return cat([.. values.Select(value => cat([value.new_zeros([value.shape[0], longest - value.shape[1], .. value.shape[2..]]), value], 1))], 0);
+    }
+
     internal void Set(Tensor value)
     {
         Clear();

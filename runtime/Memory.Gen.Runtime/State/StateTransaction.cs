@@ -1,7 +1,9 @@
+using static TorchSharp.torch;
+
 namespace Memory.Gen.Runtime;
 
 /// <summary>
-/// One call that advances a state, all or nothing: what layers wrote becomes the state's at <see cref="Commit"/> and is
+/// One call that advances a state, all or nothing: what layers wrote becomes the state's at <see cref="Commit()"/> and is
 /// discarded when the transaction is disposed without it.
 /// </summary>
 public sealed class StateTransaction : IDisposable
@@ -21,6 +23,16 @@ public sealed class StateTransaction : IDisposable
     {
         ObjectDisposedException.ThrowIf(!open, this);
         state.Commit(tokens);
+        open = false;
+    }
+
+    /// <summary>Makes what was written the state's, and sets where its rows stand.</summary>
+    /// <param name="positions">As many as rows.</param>
+    internal void Commit(long[] positions)
+    {
+        ObjectDisposedException.ThrowIf(!open, this);
+        using var scope = NewDisposeScope();
+        state.Commit(tensor(positions, device: state.Device), positions);
         open = false;
     }
 

@@ -117,6 +117,9 @@ internal sealed class Subject : IDisposable
     public Tensor Prefill(Tensor input, MemoryState state) =>
         Module is IMemoryModel model ? model.Prefill(input, state) : ((IMemoryLayer)Module).Prefill(input, state);
 
+    public Tensor Prefill(Tensor input, MemoryState state, Tensor skip) =>
+        Module is IMemoryModel model ? model.Prefill(input, state, skip) : ((IMemoryLayer)Module).Prefill(input, state, skip);
+
     public Tensor Step(Tensor input, MemoryState state) =>
         Module is IMemoryModel model ? model.Step(input, state) : ((IMemoryLayer)Module).Step(input, state);
 

@@ -1,0 +1,112 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime;
+
+/// <summary>Reads rows in which some tokens only fill up, such as prompts of different lengths in one batch.</summary>
+public static class PaddedRows
+{
+    /// <summary>
+    /// Reads a batch and advances its state, all or nothing, as if the tokens to skip were not there: they change nothing in
+    /// their row's state and count in no position. Padding may stand before a row, behind it or within it.
+    /// </summary>
+    /// <remarks>Rows are read together as far as the shortest goes, then those that are left: the model is called once for each different number of tokens.</remarks>
+    /// <param name="model">The model.</param>
+    /// <param name="tokens"><c>[B, T]</c> int64.</param>
+    /// <param name="state">A state of this model with B rows; left as it was if the call throws.</param>
+    /// <param name="skip">bool <c>[B, T]</c>, true at tokens that are not there.</param>
+    /// <returns>Logits <c>[B, T, VocabSize]</c>, 0 at tokens that were skipped.</returns>
+    /// <exception cref="ArgumentException"><paramref name="skip"/> is no bool tensor of the tokens' shape, or the state has other rows.</exception>
+    public static Tensor Prefill(this IMemoryModel model, Tensor tokens, MemoryState state, Tensor skip) =>
+        Read(tokens, state, skip, model.NewState, model.Prefill);
+
+    /// <inheritdoc cref="Prefill(IMemoryModel, Tensor, MemoryState, Tensor)"/>
+    /// <param name="layer">The layer.</param>
+    /// <param name="features"><c>[B, T, Dim]</c>.</param>
+    /// <param name="state">A state of this layer with B rows; left as it was if the call throws.</param>
+    /// <param name="skip">bool <c>[B, T]</c>, true at tokens that are not there.</param>
+    /// <returns><c>[B, T, Dim]</c>, 0 at tokens that were skipped.</returns>
+    public static Tensor Prefill(this IMemoryLayer layer, Tensor features, MemoryState state, Tensor skip) =>
+        Read(features, state, skip, layer.NewState, layer.Prefill);
+
+    private static Tensor Read(Tensor input, MemoryState state, Tensor skip, Func<long, MemoryState> newState, Func<Tensor, MemoryState, Tensor> prefill)
+    {
+        long[] shape = input.shape;
+        if (shape.Length < 2) throw new ArgumentException($"The input is [{string.Join(", ", shape)}]; expected rows of tokens, [B, T, ...].", nameof(input));
+        long B = shape[0], T = shape[1];
+        Check(skip, B, T);
+        long[][] counting = Counting(skip, B, T);
+        // The shortest first: rows that have ended stand before those that go on.
+        int[] rows = [.. Enumerable.Range(0, (int)B).OrderBy(row => counting[row].Length)];
+        long total = counting.Sum(places => (long)places.Length);
+
+        using var scope = NewDisposeScope();
+        using var advance = state.Begin(B, T);
+        if (state.Padding is not null)
+            throw new ArgumentException("Tokens were marked as padding, and some are to be skipped: name all that are not there in skip.", nameof(skip));
+        Tensor flat = input.flatten(0, 1);
+        var outputs = new List<Tensor>();
+        var read = new List<long>();
+        var ended = new List<MemoryState>();
+        MemoryState? going = null;
+        try
+        {
+            for (int first = 0, done = 0; first < rows.Length;)
+            {
+                int length = counting[rows[first]].Length, beyond = first;
+                while (beyond < rows.Length && counting[rows[beyond]].Length == length) beyond++;
+                going = going is null ? Rows(state, [.. rows.Select(row => (long)row)]) : Last(going, rows.Length - first);
+                long[] places = [.. rows.Skip(first).SelectMany(row => counting[row][done..length])];
+                Tensor part = flat.index_select(0, Index(places)).view([going.Batch, length - done, .. shape[2..]]);
+                outputs.Add(prefill(part, going).flatten(0, 1));
+                read.AddRange(places);
+                if (going.AuxiliaryLoss is { } loss && places.Length > 0) state.AddLoss(loss * (places.Length / (double)total));
+                ended.Add(Rows(going, [.. Enumerable.Range(0, beyond - first).Select(row => (long)row)]));
+                ended[^1].Trim();
+                (first, done) = (beyond, length);
+            }
+
+            state.PutRows(ended, Index([.. Enumerable.Range(0, rows.Length).Select(row => (long)Array.IndexOf(rows, row))]));
+            Tensor output = cat(outputs, 0);
+            advance.Commit([.. state.RowPositions.Select((position, row) => position + counting[row].Length)]);
+            return output.new_zeros([B * T, .. output.shape[1..]]).index_copy(0, Index([.. read]), output)
+                .view([B, T, .. output.shape[1..]]).MoveToOuterDisposeScope();
+        }
+        finally
+        {
+            going?.Dispose();
+            ended.ForEach(part => part.Dispose());
+        }
+
+        Tensor Index(long[] places) => tensor(places, device: input.device);
+
+        MemoryState Rows(MemoryState of, long[] numbers)
+        {
+            MemoryState part = newState(numbers.Length);
+            part.CopyRows(of, Index(numbers));
+            return part;
+        }
+
+        // The rows of a part that have not ended, in place of the part.
+        MemoryState Last(MemoryState of, int count)
+        {
+            using (of)
+                return Rows(of, [.. Enumerable.Range((int)of.Batch - count, count).Select(row => (long)row)]);
+        }
+    }
+
+    private static void Check(Tensor skip, long B, long T)
+    {
+        ArgumentNullException.ThrowIfNull(skip);
+        if (skip.dtype != ScalarType.Bool || !skip.shape.SequenceEqual([B, T]))
+            throw new ArgumentException($"skip is {skip.dtype} [{string.Join(", ", skip.shape)}]; expected Bool [{B}, {T}], one for each token.", nameof(skip));
+    }
+
+    // Of every row the tokens that count, as places in the batch's tokens.
+    private static long[][] Counting(Tensor skip, long B, long T)
+    {
+        using var scope = NewDisposeScope();
+        bool[] skipped = skip.cpu().contiguous().view(-1).data<bool>().ToArray();
+        return [.. Enumerable.Range(0, (int)B).Select(row => Enumerable.Range(0, (int)T).Select(token => (row * T) + token).Where(place => !skipped[place]).ToArray())];
+    }
+}

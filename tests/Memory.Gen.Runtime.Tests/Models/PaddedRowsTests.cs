@@ -1,0 +1,125 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Tests.Models;
+
+/// <summary>Batches in which some tokens are as if they were not there.</summary>
+public sealed class PaddedRowsTests : IDisposable
+{
+    // X is skipped. Rows padded on the right, on the left, within, not at all, wholly, and one of the first's length.
+    private static readonly string[] Masks = [".........XXXXXXXX", "XXXXXX...........", "X..XX.....X...X..", ".................", "XXXXXXXXXXXXXXXXX", "XX.X.X.X.X.XX...."];
+
+    private readonly DisposeScope scope = NewDisposeScope();
+
+    public static TheoryData<string> All => Subject.All;
+
+    public void Dispose() => scope.Dispose();
+
+    [Theory, MemberData(nameof(All))]
+    public void PaddedRowsAreReadAsIfTheyWereAloneAndUnpadded(string name)
+    {
+        using var subject = new Subject(name);
+        using var quiet = no_grad();
+        long B = Masks.Length, T = Masks[0].Length;
+        Tensor before = subject.Input(B, 5), padded = subject.Input(B, T), after = subject.Input(B, 6);
+        using var state = subject.NewState(B);
+        subject.Prefill(before, state);
+        state.Reset(2, 5);
+        Tensor output = subject.Prefill(padded, state, Mask()), next = subject.Prefill(after, state);
+        for (int row = 0; row < B; row++)
+        {
+            using var alone = subject.NewState(1);
+            if (row is not (2 or 5)) subject.Prefill(before.narrow(0, row, 1), alone);
+            Tensor places = tensor(Places(row));
+            Numbers.Near(
+                subject.Prefill(padded.narrow(0, row, 1).index_select(1, places), alone), output.narrow(0, row, 1).index_select(1, places), 1e-10, $"row {row}");
+            Numbers.Near(subject.Prefill(after.narrow(0, row, 1), alone), next.narrow(0, row, 1), 1e-10, $"row {row}, read on");
+            Assert.Equal(alone.Positions.item<long>(), state.Positions[row].item<long>());
+        }
+
+        Assert.Equal(0, (output * Mask().unsqueeze(2)).abs().max().item<double>());
+        Assert.Equal(subject.Card.StateBytes(state.Positions.max().item<long>(), ScalarType.Float64) * B, state.Bytes);
+    }
+
+    [Theory]
+    [InlineData(nameof(CausalModel))]
+    [InlineData(nameof(TitansGateModel))]
+    [InlineData(nameof(HierarchicalModel))]
+    [InlineData(nameof(BMojoModel))]
+    [InlineData(nameof(GatedDeltaLayer))]
+    public void GradientsAreThoseOfTheRowsAlone(string name)
+    {
+        using var subject = new Subject(name);
+        long B = Masks.Length, T = Masks[0].Length;
+        Tensor before = subject.Input(B, 5), padded = subject.Input(B, T);
+        Parameter[] parameters = subject.Trained;
+        using var state = subject.NewState(B);
+        subject.Prefill(before, state);
+        Tensor output = subject.Prefill(padded, state, Mask()), weights = subject.Normal(output.shape);
+        IList<Tensor> together = autograd.grad([(output * weights).sum()], [.. parameters]);
+
+        Tensor loss = zeros([], dtype: ScalarType.Float64);
+        for (int row = 0; row < B; row++)
+        {
+            using var alone = subject.NewState(1);
+            subject.Prefill(before.narrow(0, row, 1), alone);
+            Tensor places = tensor(Places(row));
+            loss = loss + (subject.Prefill(padded.narrow(0, row, 1).index_select(1, places), alone) * weights.narrow(0, row, 1).index_select(1, places)).sum();
+        }
+        IList<Tensor> apart = autograd.grad([loss], [.. parameters]);
+        for (int i = 0; i < parameters.Length; i++) Numbers.Near(apart[i], together[i], 1e-10, $"parameter {i}");
+    }
+
+    [Fact]
+    public void WhatIsSkippedMayBeAnything()
+    {
+        using var subject = new Subject(nameof(GatedDeltaLayer));
+        using var quiet = no_grad();
+        Tensor input = subject.Input(1, 6), skip = tensor(new[] { false, false, true, true, false, false }).view(1, 6);
+        using var state = subject.NewState(1);
+        Tensor output = subject.Prefill(input.masked_fill(skip.unsqueeze(2), double.NaN), state, skip);
+        Assert.True(output.isfinite().all().item<bool>());
+    }
+
+    [Fact]
+    public void TheBalanceLossIsThatOfTheTokensThere()
+    {
+        using var subject = new Subject(nameof(MixtureModel));
+        Tensor input = subject.Input(2, 9);
+        using var padded = subject.NewState(2);
+        using var plain = subject.NewState(2);
+        subject.Prefill(cat([subject.Input(2, 3), input], 1), padded, cat([ones([2, 3], dtype: ScalarType.Bool), zeros([2, 9], dtype: ScalarType.Bool)], 1));
+        subject.Prefill(input, plain);
+        Numbers.Near(plain.AuxiliaryLoss!, padded.AuxiliaryLoss!, 1e-12, "balance loss");
+    }
+
+    [Fact]
+    public void AMaskThatDoesNotFitIsRefusedAndNothingHasChanged()
+    {
+        using var subject = new Subject(nameof(CausalModel));
+        using var quiet = no_grad();
+        using var state = subject.NewState(2);
+        subject.Prefill(subject.Input(2, 4), state);
+        using var before = subject.NewState(2);
+        before.CopyRows(state, arange(2, dtype: ScalarType.Int64));
+        string Refusal(Tensor input, Tensor skip) => Assert.Throws<ArgumentException>(() => subject.Prefill(input, state, skip)).Message;
+
+        Assert.Contains("skip is Int64 [2, 3]; expected Bool [2, 3]", Refusal(subject.Input(2, 3), zeros([2, 3], dtype: ScalarType.Int64)), StringComparison.Ordinal);
+        Assert.Contains("skip is Bool [2, 4]; expected Bool [2, 3]", Refusal(subject.Input(2, 3), zeros([2, 4], dtype: ScalarType.Bool)), StringComparison.Ordinal);
+        Assert.Contains("The input is [3]", Refusal(subject.Input(1, 3).view(3), zeros([3], dtype: ScalarType.Bool)), StringComparison.Ordinal);
+        Assert.Contains("has 3 rows but this state", Refusal(subject.Input(3, 3), zeros([3, 3], dtype: ScalarType.Bool)), StringComparison.Ordinal);
+        Assert.Throws<ArgumentNullException>(() => subject.Prefill(subject.Input(2, 3), state, null!));
+        state.MarkPadding(zeros([2, 3], dtype: ScalarType.Bool));
+        Assert.Contains("marked as padding", Refusal(subject.Input(2, 3), zeros([2, 3], dtype: ScalarType.Bool)), StringComparison.Ordinal);
+        // A token that the vocabulary lacks, met when other rows have been read.
+        Assert.ThrowsAny<Exception>(() => subject.Prefill(cat([subject.Input(2, 2), full([2, 1], 11, dtype: ScalarType.Int64)], 1), state, tensor(new[] { false, false, true, false, false, false }).view(2, 3)));
+        Numbers.Near(before, state, 0, "after refusals");
+        Assert.Equal<long>([2, 2, 11], subject.Prefill(subject.Input(2, 2), state).shape);
+    }
+
+    private static Tensor Mask() => tensor(Masks.SelectMany(mask => mask.Select(token => token == 'X')).ToArray()).view(Masks.Length, -1);
+
+    private static long[] Places(int row) => [.. Enumerable.Range(0, Masks[row].Length).Where(at => Masks[row][at] != 'X').Select(at => (long)at)];
+}
