@@ -78,8 +78,9 @@ public sealed class CarriedStateAnalyzer : DiagnosticAnalyzer
         return parent;
     }
 
-    // A call that reads on from the state.
-    private static bool Advances(IOperation use) => use.Parent is IArgumentOperation { Parent: IInvocationOperation call }
+    // A call that reads on from the state, as what it is or as any MemoryState.
+    private static bool Advances(IOperation use) =>
+        (use.Parent is IConversionOperation { IsImplicit: true } converted ? converted.Parent : use.Parent) is IArgumentOperation { Parent: IInvocationOperation call }
         && Advancing.Contains(call.TargetMethod.Name);
 
     // Anything but reading on and looking at it may begin anew or detach: Detach, Reset, an assignment, a call that gets it.
