@@ -28,6 +28,8 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
         long S = sequences ?? B;
         Drawn[] keys = [Activation(B, T, H, K), Unit(B, T, H, K), Activation(B, T, H, V)], state = [Wide(S, H, K, V)];
         Drawn beta = Gate(rand(B, T, H, dtype: ScalarType.Float64)), decay = Gate(Decay(B, T, H)), channels = Gate(Decay(B, T, H, K));
+        int block = random.Next(1, 70);
+        Drawn[] titans = [Gate(rand(B, T, H, dtype: ScalarType.Float64) * (0.2 / block)), Gate(rand(B, T, H, dtype: ScalarType.Float64) * 0.9), beta, .. state, Wide(S, H, K, V)]; // steps that a block survives
         (string Name, Drawn[] Inputs, Func<Tensor[], OperatorForm, MemoryRead> Call)[] calls =
         [
             ("linear_attention", [.. keys, .. state], (x, f) => LinearAttention.Apply(x[0], x[1], x[2], x[3], 1, f, segments: segments)),
@@ -35,6 +37,7 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
             ("channel_decay", [.. keys, channels, .. state], (x, f) => ChannelDecay.Apply(x[0], x[1], x[2], x[3], x[4], 1, f, segments: segments)),
             ("delta_rule", [.. keys, beta, .. state], (x, f) => DeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], 1, f, segments: segments)),
             ("gated_delta_rule", [.. keys, beta, decay, .. state], (x, f) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 1, f, segments: segments)),
+            ("titans_linear", [.. keys, .. titans], (x, f) => Memory(TitansLinear.Apply(x[0], x[1], x[2], x[3], x[4], x[5], block, x[6], x[7], f, segments: segments))),
             ("linear_scan", [Rounded(Decay(B, T, C).exp()), Activation(B, T, C), Wide(S, C)], (x, f) => LinearScan.Apply(x[0], x[1], x[2], f, segments)),
             ("selective_scan",
                 [Activation(B, T, C), Gate(rand(B, T, C, dtype: ScalarType.Float64)), Gate(-rand(C, N, dtype: ScalarType.Float64) * 8), Activation(B, T, N), Activation(B, T, N), Wide(C), Wide(S, C, N)],
@@ -45,6 +48,8 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
         string shape = $"{name} B{B} T{T} H{H} K{K} V{V} C{C} N{N} W{W}{(segments is null ? "" : $" of {S} segments")}";
         return Compare(shape, inputs, call);
     }
+
+    private static MemoryRead Memory(TitansLinearRead read) => new(read.Output, read.FinalState);
 
     private long? sequences;
 

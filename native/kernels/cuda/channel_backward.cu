@@ -11,14 +11,26 @@
 namespace memgen {
 namespace {
 
+// Gradients of the decays. Of each channel its thread alone sees them, so that those of the largest keys can do without
+// shared memory, which would not hold them on sm_80.
+template <int K>
+struct DecayGradients {
+    static constexpr int Floats = 0; // of the workspace
+    Tile<float, Chunk, K> sums;
+    __device__ __forceinline__ float& at(float*, int token, int d) { return *sums.at(token, d); }
+};
+template <>
+struct DecayGradients<256> {
+    static constexpr int Floats = Chunk * 256;
+    __device__ __forceinline__ float& at(float* workspace, int token, int d) { return workspace[token * 256 + d]; }
+};
+
 template <class T, int K, int V>
-struct ChannelBackwardMemory {
-    Tile<T, Chunk, K> q, k, x;
-    Tile<T, Chunk, V> v, d_o;
-    Tile<float, Chunk, K> decays;
-    Tile<float, Chunk, K> factors;  // D, then what the gradient of the decays is summed from
-    Tile<float, Chunk, K> d_decays;
-    Tile<T, K, V> state;            // S, then dS'
+struct ChannelBackwardMemory : ChannelTokens<T, K, V> {
+    DecayGradients<K> d_decays;
+    Tile<T, Chunk, V> d_o;
+    Tile<float, Chunk, K> factors; // D, then what the gradient of the decays is summed from
+    Tile<T, K, V> state;           // S, then dS'
     Tile<T, Chunk, Chunk> scores, d_scores, level; // level: dP where i and j part, and turned below
     float whole[K], state_sums[2][K];
 };
@@ -34,30 +46,13 @@ struct ChannelBackward {
     const Chain c;
     const Workspace workspace;
 
-    __device__ __forceinline__ int count(int64_t t) const { return c.tokens - t < Chunk ? static_cast<int>(c.tokens - t) : Chunk; }
-
-    template <class Number, int Width>
-    __device__ __forceinline__ void load(Tile<Number, Chunk, Width>& to, const TensorView& x, int64_t t, int first, int columns) const {
-        const Number* from = tokens_of<const Number>(x, c);
-        load_rows(to, from ? from + t * x.stride[1] + first : static_cast<const Number*>(p.k.data), x.stride[1], from ? count(t) : 0, columns);
-    }
-
-    __device__ __forceinline__ void load_keys(int64_t t) {
-        load(s.k, p.k, t, 0, static_cast<int>(p.key_dim));
-        load(s.v, p.v, t, c.first_value, c.values);
-        load(s.decays, p.log_decay, t, 0, static_cast<int>(p.key_dim));
-    }
+    __device__ __forceinline__ float& d_decay(int token, int d) { return s.d_decays.at(workspace.places + Places * K * V, token, d); }
 
     __device__ __forceinline__ void replay(Accumulator<K, V>& state, int64_t first, int64_t end) {
         for (int64_t t = first; t < end; t += Chunk) {
             state.store_rows(workspace.places + (t - first) / Chunk * (K * V), V, K, V, 1.0f);
             if (t + Chunk >= end) break;
-            load_keys(t);
-            close_copies();
-            wait_copies<0>();
-            __syncthreads();
-            enter_decays(s.decays);
-            __syncthreads();
+            open_chunk(s, p, c, t, false, [] {});
             by_channel<K>([&](int d) { leave_keys(d, s.decays, s.k, s.whole); });
             __syncthreads();
             state.scale_rows(s.whole);
@@ -81,10 +76,10 @@ struct ChannelBackward {
     __device__ __forceinline__ void sum_level(int d, int half) {
         for (int mid = half; mid < Chunk; mid += 2 * half) {
             float sum = 0.0f;
-            for (int i = mid + half - 1; i >= mid; i--) *s.d_decays.at(i, d) += sum += *s.factors.at(i, d);
+            for (int i = mid + half - 1; i >= mid; i--) d_decay(i, d) += sum += *s.factors.at(i, d);
             sum = 0.0f;
             for (int j = mid - half; j < mid; j++) {
-                *s.d_decays.at(j, d) += sum;
+                d_decay(j, d) += sum;
                 sum += *s.factors.at(j, d);
             }
         }
@@ -95,16 +90,11 @@ struct ChannelBackward {
 
 template <class T, int K, int V>
 __device__ __forceinline__ void ChannelBackward<T, K, V>::leave(Accumulator<K, V>& d_state, int64_t t, const float* place) {
-    const int n = count(t);
-    load(s.q, p.q, t, 0, static_cast<int>(p.key_dim));
-    load_keys(t);
-    load(s.d_o, p.d_o, t, c.first_value, c.values);
-    close_copies();
-    load_state(s.state, place);
-    wait_copies<0>();
-    __syncthreads();
-    enter_decays(s.decays);
-    __syncthreads();
+    const int n = c.count(t);
+    open_chunk(s, p, c, t, true, [&] {
+        load_tokens(s.d_o, p, p.d_o, c, t, n, c.first_value, c.values);
+        load_state(s.state, place);
+    });
 
     {
         Accumulator<Chunk, Chunk> scores;
@@ -137,7 +127,7 @@ __device__ __forceinline__ void ChannelBackward<T, K, V>::leave(Accumulator<K, V
 
     by_channel<K>([&](int d) {
         float sum = 0.0f;
-        for (int i = Chunk - 1; i >= 0; i--) *s.d_decays.at(i, d) = sum += *s.factors.at(i, d);
+        for (int i = Chunk - 1; i >= 0; i--) d_decay(i, d) = sum += *s.factors.at(i, d);
         float product = 1.0f; // from token j to the chunk's end
         for (int j = Chunk - 1; j >= 0; j--) {
             *s.factors.at(j, d) = product;
@@ -164,7 +154,7 @@ __device__ __forceinline__ void ChannelBackward<T, K, V>::leave(Accumulator<K, V
     by_channel<K>([&](int d) {
         float sum = s.whole[d] * (s.state_sums[0][d] + s.state_sums[1][d]);
         for (int j = 0; j < Chunk; j++) {
-            *s.d_decays.at(j, d) += sum;
+            d_decay(j, d) += sum;
             sum += *s.factors.at(j, d);
         }
     });
@@ -205,8 +195,8 @@ __device__ __forceinline__ void ChannelBackward<T, K, V>::leave(Accumulator<K, V
         enter_queries(d, s.decays, s.q);
         if (!p.d_log_decay.data || d >= p.key_dim) return;
         for (int i = 0; i < n; i++) {
-            if (workspace.part) workspace.part_of(p, c, t + i)[2 * p.key_dim + d] = *s.d_decays.at(i, d);
-            else tokens_of<float>(p.d_log_decay, c)[(t + i) * p.d_log_decay.stride[1] + d] = *s.d_decays.at(i, d);
+            if (workspace.part) workspace.part_of(p, c, t + i)[2 * p.key_dim + d] = d_decay(i, d);
+            else tokens_of<float>(p.d_log_decay, c)[(t + i) * p.d_log_decay.stride[1] + d] = d_decay(i, d);
         }
     });
     for (int i = static_cast<int>(threadIdx.x) * 2; i < Chunk * V; i += Threads * 2) {
@@ -222,7 +212,7 @@ __device__ __forceinline__ void ChannelBackward<T, K, V>::leave(Accumulator<K, V
 template <class T, int K, int V>
 __global__ void __launch_bounds__(Threads) channel_backward(const MatrixMemoryParameters p) {
     const Chain c = chain_of_block(p, V);
-    ChannelBackward<T, K, V> backward{p, *reinterpret_cast<ChannelBackwardMemory<T, K, V>*>(shared_memory()), c, Workspace(p, c, tile_count(p, V), true, K * V)};
+    ChannelBackward<T, K, V> backward{p, *reinterpret_cast<ChannelBackwardMemory<T, K, V>*>(shared_memory()), c, Workspace(p, c, tile_count(p, V), part_width(p, true), Places * K * V + DecayGradients<K>::Floats)};
     walk_back<K, V>(p, c, backward.workspace.places,
         [&](Accumulator<K, V>& state, int64_t first, int64_t end) { backward.replay(state, first, end); },
         [&](Accumulator<K, V>& d_state, int64_t t, const float* place) { backward.leave(d_state, t, place); });
@@ -231,11 +221,11 @@ __global__ void __launch_bounds__(Threads) channel_backward(const MatrixMemoryPa
 template <class T, int K>
 struct BackwardLaunch {
     static cudaError_t run(const MatrixMemoryParameters& p, cudaStream_t stream) {
-        if constexpr (sizeof(T) == 4 && K == 256) {
-            return cudaErrorInvalidValue; // does not fit in shared memory
+        if constexpr (sizeof(T) == 4 && K > LargestFloatKeyDim) {
+            return cudaErrorInvalidValue;
         } else {
             constexpr int V = channel_backward_values<T, K>();
-            static_assert(sizeof(ChannelBackwardMemory<T, K, V>) <= LargestSharedMemory, "does not fit on any device");
+            static_assert(sizeof(ChannelBackwardMemory<T, K, V>) <= LargestSharedMemory, "does not fit on sm_80");
             const int64_t chains = sequence_count(p) * p.heads, tiles = tile_count(p, V);
             cudaError_t status = launch(channel_backward<T, K, V>, chains * tiles, Threads, sizeof(ChannelBackwardMemory<T, K, V>), stream, p);
             return status != cudaSuccess || tiles < 2 ? status : launch(sum_tiles<T>, chains, Threads, 0, stream, p, tiles, true);

@@ -11,6 +11,14 @@ namespace memgen {
 
 constexpr int LastHalf = Chunk / 2;
 
+// What a chunk is opened with, and X below.
+template <class T, int K, int V>
+struct ChannelTokens {
+    Tile<T, Chunk, K> q, k, x;
+    Tile<T, Chunk, V> v;
+    Tile<float, Chunk, K> decays;
+};
+
 __device__ __forceinline__ bool on_right(int token, int half) { return (token & half) != 0; }
 // Whether tokens j < i part at this level.
 __device__ __forceinline__ bool part_here(int i, int j, int half) { return (i ^ j) < 2 * half && on_right(i, half) && !on_right(j, half); }
@@ -28,6 +36,23 @@ __device__ __forceinline__ void enter_decays(Tile<float, Chunk, K>& decays) {
         float& a = *decays.at(i / K, i % K);
         a = expf(a);
     }
+}
+
+// Keys, values, decays and, where asked for, queries of the chunk at t, behind a barrier. `meanwhile` runs while they come,
+// and may itself copy.
+template <class T, int K, int V, class Meanwhile>
+__device__ __forceinline__ void open_chunk(ChannelTokens<T, K, V>& s, const MatrixMemoryParameters& p, const Chain& c, int64_t t, bool queries, Meanwhile meanwhile) {
+    const int n = c.count(t), keys = static_cast<int>(p.key_dim);
+    if (queries) load_tokens(s.q, p, p.q, c, t, n, 0, keys);
+    load_tokens(s.k, p, p.k, c, t, n, 0, keys);
+    load_tokens(s.v, p, p.v, c, t, n, c.first_value, c.values);
+    load_tokens(s.decays, p, p.log_decay, c, t, n, 0, keys);
+    meanwhile();
+    close_copies();
+    wait_copies<0>();
+    __syncthreads();
+    enter_decays(s.decays);
+    __syncthreads();
 }
 
 // X of a level, and D where it is wanted.

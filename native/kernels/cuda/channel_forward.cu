@@ -6,10 +6,7 @@ namespace memgen {
 namespace {
 
 template <class T, int K, int V>
-struct ChannelMemory {
-    Tile<T, Chunk, K> q, k, x;
-    Tile<T, Chunk, V> v;
-    Tile<float, Chunk, K> decays;
+struct ChannelMemory : ChannelTokens<T, K, V> {
     Tile<T, K, V> state;
     Tile<T, Chunk, Chunk> scores;
     float whole[K];
@@ -21,26 +18,14 @@ __global__ void __launch_bounds__(Threads) channel_forward(const MatrixMemoryPar
     Memory& s = *reinterpret_cast<Memory*>(shared_memory());
     const Chain c = chain_of_block(p, V);
     const int keys = static_cast<int>(p.key_dim);
-    const T *q = tokens_of<const T>(p.q, c), *k = tokens_of<const T>(p.k, c), *v = tokens_of<const T>(p.v, c) + c.first_value;
-    const float* log_decay = tokens_of<const float>(p.log_decay, c);
     T* o = tokens_of<T>(p.o, c) + c.first_value;
 
     Accumulator<K, V> state;
     state.zero();
     if (const float* initial = state_of(p.initial_state, c)) state.load_rows(initial, p.initial_state.stride[2], keys, c.values);
     for (int64_t t = 0; t < c.tokens; t += Chunk) {
-        const int n = c.tokens - t < Chunk ? static_cast<int>(c.tokens - t) : Chunk;
         if (p.checkpoints && t > 0 && t % CheckpointTokens == 0) state.store_rows(checkpoint_of(p, c, t), p.value_dim, keys, c.values, 1.0f);
-        load_rows(s.q, q + t * p.q.stride[1], p.q.stride[1], n, keys);
-        load_rows(s.k, k + t * p.k.stride[1], p.k.stride[1], n, keys);
-        load_rows(s.v, v + t * p.v.stride[1], p.v.stride[1], n, c.values);
-        load_rows(s.decays, log_decay + t * p.log_decay.stride[1], p.log_decay.stride[1], n, keys);
-        close_copies();
-        state.store(s.state);
-        wait_copies<0>();
-        __syncthreads();
-        enter_decays(s.decays);
-        __syncthreads();
+        open_chunk(s, p, c, t, true, [&] { state.store(s.state); });
 
         {
             Accumulator<Chunk, Chunk> scores;
@@ -57,7 +42,7 @@ __global__ void __launch_bounds__(Threads) channel_forward(const MatrixMemoryPar
         out.zero();
         multiply(out, s.q, s.state);
         multiply(out, s.scores, s.v);
-        out.store_rows(o + t * p.o.stride[1], p.o.stride[1], n, c.values, p.scale);
+        out.store_rows(o + t * p.o.stride[1], p.o.stride[1], c.count(t), c.values, p.scale);
         state.scale_rows(s.whole);
         multiply(state, turned(s.k), s.v);
         __syncthreads();
@@ -68,9 +53,13 @@ __global__ void __launch_bounds__(Threads) channel_forward(const MatrixMemoryPar
 template <class T, int K>
 struct ForwardLaunch {
     static cudaError_t run(const MatrixMemoryParameters& p, cudaStream_t stream) {
-        constexpr int V = forward_values<T, K>();
-        static_assert(sizeof(ChannelMemory<T, K, V>) <= LargestSharedMemory, "does not fit on any device");
-        return launch(channel_forward<T, K, V>, sequence_count(p) * p.heads * tile_count(p, V), Threads, sizeof(ChannelMemory<T, K, V>), stream, p);
+        if constexpr (sizeof(T) == 4 && K > LargestFloatKeyDim) {
+            return cudaErrorInvalidValue;
+        } else {
+            constexpr int V = forward_values<T, K>();
+            static_assert(sizeof(ChannelMemory<T, K, V>) <= LargestSharedMemory, "does not fit on sm_80");
+            return launch(channel_forward<T, K, V>, sequence_count(p) * p.heads * tile_count(p, V), Threads, sizeof(ChannelMemory<T, K, V>), stream, p);
+        }
     }
 };
 

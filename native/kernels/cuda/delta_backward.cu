@@ -12,7 +12,8 @@ int64_t matrix_memory_checkpoint_floats(const MatrixMemoryParameters& p) {
 int64_t matrix_memory_workspace_floats(const MatrixMemoryParameters& p, bool channel_decay) {
     const int64_t K = p.key_dim <= 32 ? 32 : p.key_dim <= 64 ? 64 : p.key_dim <= 128 ? 128 : 256;
     const int64_t V = (K == 256 ? 64 : 128) / (p.number == Number::Float32 ? 2 : 1) / (channel_decay ? 2 : 1), tiles = tile_count(p, V);
-    return (tiles > 1 ? tiles * part_floats(p, channel_decay) : 0) + sequence_count(p) * p.heads * tiles * Places * K * V;
+    const int64_t own = channel_decay && K == 256 ? Chunk * K : 0; // DecayGradients
+    return Workspace::floats(p, tiles, part_width(p, channel_decay), Places * K * V + own);
 }
 
 } // namespace memgen

@@ -50,18 +50,10 @@ struct Backward {
     const Chain c;
     const Workspace workspace;
 
-    __device__ __forceinline__ int count(int64_t t) const { return c.tokens - t < Chunk ? static_cast<int>(c.tokens - t) : Chunk; }
-
-    template <int Width>
-    __device__ __forceinline__ void load(Tile<T, Chunk, Width>& to, const TensorView& x, int64_t t, int first, int columns) const {
-        const T* from = tokens_of<const T>(x, c);
-        load_rows(to, from ? from + t * x.stride[1] + first : static_cast<const T*>(p.k.data), x.stride[1], from ? count(t) : 0, columns);
-    }
-
     __device__ __forceinline__ void enter_gates(int64_t t) {
         if (threadIdx.x >= 32) return;
         const int lane = static_cast<int>(threadIdx.x);
-        const bool inside = lane < count(t);
+        const bool inside = lane < c.count(t);
         const float* log_decay = tokens_of<const float>(p.log_decay, c);
         s.decays.enter(inside && log_decay ? log_decay[(t + lane) * p.log_decay.stride[1]] : 0.0f);
         if constexpr (Delta) s.delta.beta[lane] = inside ? tokens_of<const float>(p.beta, c)[(t + lane) * p.beta.stride[1]] : 0.0f;
@@ -72,8 +64,8 @@ struct Backward {
         for (int64_t t = first; t < end; t += Chunk) {
             state.store_rows(workspace.places + (t - first) / Chunk * (K * V), V, K, V, 1.0f);
             if (t + Chunk >= end) break;
-            load(s.k, p.k, t, 0, static_cast<int>(p.key_dim));
-            load(s.v, p.v, t, c.first_value, c.values);
+            load_tokens(s.k, p, p.k, c, t, c.count(t), 0, static_cast<int>(p.key_dim));
+            load_tokens(s.v, p, p.v, c, t, c.count(t), c.first_value, c.values);
             close_copies();
             enter_gates(t);
             state.store(s.state);
@@ -93,11 +85,11 @@ struct Backward {
 // One chunk, whose state lies in `place`: d_state from behind it to before it, and the gradients of its tokens.
 template <class T, int K, int V, bool Delta>
 __device__ __forceinline__ void Backward<T, K, V, Delta>::leave(Accumulator<K, V>& d_state, int64_t t, const float* place) {
-    const int keys = static_cast<int>(p.key_dim), n = count(t);
-    load(s.q, p.q, t, 0, keys);
-    load(s.k, p.k, t, 0, keys);
-    load(s.v, p.v, t, c.first_value, c.values);
-    load(s.d_o, p.d_o, t, c.first_value, c.values);
+    const int keys = static_cast<int>(p.key_dim), n = c.count(t);
+    load_tokens(s.q, p, p.q, c, t, n, 0, keys);
+    load_tokens(s.k, p, p.k, c, t, n, 0, keys);
+    load_tokens(s.v, p, p.v, c, t, n, c.first_value, c.values);
+    load_tokens(s.d_o, p, p.d_o, c, t, n, c.first_value, c.values);
     close_copies();
     load_state(s.state, place);
     enter_gates(t);
@@ -250,7 +242,7 @@ __device__ __forceinline__ void Backward<T, K, V, Delta>::d_gates(int64_t t) {
     float whole = 0.0f;
     for (int w = 0; w < Threads / 32; w++) whole += s.state_sums[w];
     const float gradient = sum_from(since + (row - column)) + sum_before(until) + s.decays.whole * whole;
-    if (i >= count(t)) return;
+    if (i >= c.count(t)) return;
     if (workspace.part) workspace.part_of(p, c, t + i)[2 * p.key_dim + 1] = gradient;
     else tokens_of<float>(p.d_log_decay, c)[(t + i) * p.d_log_decay.stride[1]] = gradient;
 }
@@ -258,7 +250,7 @@ __device__ __forceinline__ void Backward<T, K, V, Delta>::d_gates(int64_t t) {
 template <class T, int K, int V, bool Delta>
 __global__ void __launch_bounds__(Threads) delta_backward(const MatrixMemoryParameters p) {
     const Chain c = chain_of_block(p, V);
-    Backward<T, K, V, Delta> backward{p, *reinterpret_cast<BackwardMemory<T, K, V, Delta>*>(shared_memory()), c, Workspace(p, c, tile_count(p, V), false, K * V)};
+    Backward<T, K, V, Delta> backward{p, *reinterpret_cast<BackwardMemory<T, K, V, Delta>*>(shared_memory()), c, Workspace(p, c, tile_count(p, V), part_width(p, false), Places * K * V)};
     walk_back<K, V>(p, c, backward.workspace.places,
         [&](Accumulator<K, V>& state, int64_t first, int64_t end) { backward.replay(state, first, end); },
         [&](Accumulator<K, V>& d_state, int64_t t, const float* place) { backward.leave(d_state, t, place); });
@@ -270,7 +262,7 @@ struct BackwardOf {
     struct Launch {
         static cudaError_t run(const MatrixMemoryParameters& p, cudaStream_t stream) {
             constexpr int V = backward_values<T, K>();
-            static_assert(sizeof(BackwardMemory<T, K, V, Delta>) <= LargestSharedMemoryOfAmpere, "does not fit on sm_80");
+            static_assert(sizeof(BackwardMemory<T, K, V, Delta>) <= LargestSharedMemory, "does not fit on sm_80");
             const int64_t chains = sequence_count(p) * p.heads, tiles = tile_count(p, V);
             cudaError_t status = launch(delta_backward<T, K, V, Delta>, chains * tiles, Threads, sizeof(BackwardMemory<T, K, V, Delta>), stream, p);
             return status != cudaSuccess || tiles < 2 ? status : launch(sum_tiles<T>, chains, Threads, 0, stream, p, tiles, false);

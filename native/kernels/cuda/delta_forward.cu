@@ -102,7 +102,7 @@ struct Forward {
     struct Launch {
         static cudaError_t run(const MatrixMemoryParameters& p, cudaStream_t stream) {
             constexpr int V = forward_values<T, K>();
-            static_assert(sizeof(ForwardMemory<T, K, V, Delta>) <= LargestSharedMemoryOfAmpere, "does not fit on sm_80");
+            static_assert(sizeof(ForwardMemory<T, K, V, Delta>) <= LargestSharedMemory, "does not fit on sm_80");
             const int64_t blocks = sequence_count(p) * p.heads * tile_count(p, V);
             return launch(delta_forward<T, K, V, Delta>, blocks, Threads, sizeof(ForwardMemory<T, K, V, Delta>), stream, p);
         }

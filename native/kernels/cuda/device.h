@@ -6,6 +6,14 @@
 #include <cstddef>
 #include <cstdint>
 
+namespace memgen {
+
+// Bytes of shared memory that a block may ask for on the smallest of the devices, sm_80. What a kernel needs is asserted
+// where it is launched.
+constexpr size_t LargestSharedMemory = 163 * 1024;
+
+} // namespace memgen
+
 #ifdef __CUDACC__
 #include <cuda_runtime.h>
 

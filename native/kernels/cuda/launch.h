@@ -2,6 +2,7 @@
 // The same functions run the grid on the emulator where the sources are compiled for the host.
 #pragma once
 #include "device.h"
+#include "memgen.h"
 
 namespace memgen {
 
@@ -13,6 +14,8 @@ struct TensorView {
     int64_t stride[4];
 };
 
+inline TensorView view(const memgen_tensor& x) { return {x.data, {x.stride[0], x.stride[1], x.stride[2], x.stride[3]}}; }
+
 // Which tokens make up which sequence: the rows of [B, T] where lengths is null, else as memgen_segments.
 struct SegmentsView {
     int64_t count;
@@ -20,21 +23,37 @@ struct SegmentsView {
     const int64_t* lengths;
 };
 
-// Linear attention, scalar decay, channel decay, delta rule and gated delta rule; shapes and meaning as in
-// memgen_gated_delta_rule_args. q, k, v, o and their gradients are of `number`, everything else float.
-struct MatrixMemoryParameters {
+// What every memory has whose state is a matrix. q, k, v, o and their gradients are of `number`, everything else float.
+struct MemoryParameters {
     Number number;
     int64_t batch, tokens, heads, key_dim, value_dim; // key_dim at most LargestKeyDim
     SegmentsView segments;
-    float scale;
-    TensorView q, k, v, beta, log_decay, initial_state;
+    TensorView q, k, v, initial_state;
     TensorView o, final_state;
-    TensorView d_o, d_final_state, d_q, d_k, d_v, d_beta, d_log_decay, d_initial_state;
+    TensorView d_o, d_final_state, d_q, d_k, d_v, d_initial_state;
     float* checkpoints; // forward writes it where it is not null, 16-byte aligned
     float* workspace;   // backward, 16-byte aligned
 };
 
+// Linear attention, scalar decay, channel decay, delta rule and gated delta rule; shapes and meaning as in
+// memgen_gated_delta_rule_args.
+struct MatrixMemoryParameters : MemoryParameters {
+    float scale;
+    TensorView beta, log_decay, d_beta, d_log_decay;
+};
+
+// The Titans memory of one matrix, whose state is the weights; meaning as in memgen_titans_args. Neither
+// checkpoints nor workspace are the caller's to fill.
+struct TitansParameters : MemoryParameters {
+    int64_t block;
+    bool reads_block_start, momentum;
+    float clip; // only where one value tile has all columns
+    TensorView theta, eta, alpha, initial_momentum, final_momentum;
+    TensorView d_theta, d_eta, d_alpha, d_final_momentum, d_initial_momentum;
+};
+
 constexpr int64_t LargestKeyDim = 256;
+constexpr int64_t LargestFloatKeyDim = 128; // in float32, of channel decay and Titans: more does not fit in shared memory
 
 // Elements of checkpoints, and of the workspace of backward. They depend on the sizes and on number alone,
 // not on where the segments lie.
@@ -46,14 +65,20 @@ cudaError_t launch_scalar_decay_backward(const MatrixMemoryParameters& p, cudaSt
 cudaError_t launch_gated_delta_rule_forward(const MatrixMemoryParameters& p, cudaStream_t stream);
 cudaError_t launch_gated_delta_rule_backward(const MatrixMemoryParameters& p, cudaStream_t stream);
 
-
 // A call of at most one token a sequence, forward without checkpoints, for any rule: the delta rule where
 // beta is not null, log_decay by head or by channel. The forward launches above and below take it themselves.
 cudaError_t launch_matrix_memory_step(const MatrixMemoryParameters& p, bool channel_decay, cudaStream_t stream);
 
-// log_decay and d_log_decay are [B, T, H, K]. Of float there is no backward kernel above K = 128
-// (cudaErrorInvalidValue), and forward above K = 128, like backward of bfloat16, needs the shared memory of sm_90.
+// log_decay and d_log_decay are [B, T, H, K]. Of float there is none above LargestFloatKeyDim (cudaErrorInvalidValue).
 cudaError_t launch_channel_decay_forward(const MatrixMemoryParameters& p, cudaStream_t stream);
 cudaError_t launch_channel_decay_backward(const MatrixMemoryParameters& p, cudaStream_t stream);
+
+// Value columns of a block, which a clip needs to have all in one.
+int64_t titans_tile_values(Number number, int64_t key_dim);
+// Elements of the workspace of backward. They depend on the sizes, block and number alone.
+int64_t titans_workspace_floats(const TitansParameters& p);
+
+cudaError_t launch_titans_forward(const TitansParameters& p, cudaStream_t stream);
+cudaError_t launch_titans_backward(const TitansParameters& p, cudaStream_t stream);
 
 } // namespace memgen

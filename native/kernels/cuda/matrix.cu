@@ -17,24 +17,21 @@ const Rule gated_delta_rule = {{true, false}, launch_gated_delta_rule_forward, l
 const Rule scalar_decay = {{false, false}, launch_scalar_decay_forward, launch_scalar_decay_backward};
 const Rule channel_decay = {{false, true}, launch_channel_decay_forward, launch_channel_decay_backward};
 
-constexpr int64_t LargestChannelFloats = 128; // K of channel decay in float32: more does not fit in shared memory
-
-TensorView view(const memgen_tensor& x) { return {x.data, {x.stride[0], x.stride[1], x.stride[2], x.stride[3]}}; }
-
 MatrixMemoryParameters parameters(const Args& a, void* workspace) {
-    return {a.dtype == MEMGEN_BFLOAT16 ? Number::BFloat16 : Number::Float32,
-            a.batch, a.tokens, a.heads, a.key_dim, a.value_dim,
-            {a.segments.count, a.segments.starts, a.segments.lengths},
+    return {{a.dtype == MEMGEN_BFLOAT16 ? Number::BFloat16 : Number::Float32,
+             a.batch, a.tokens, a.heads, a.key_dim, a.value_dim,
+             {a.segments.count, a.segments.starts, a.segments.lengths},
+             view(a.q), view(a.k), view(a.v), view(a.initial_state),
+             view(a.o), view(a.final_state),
+             view(a.d_o), view(a.d_final_state), view(a.d_q), view(a.d_k), view(a.d_v), view(a.d_initial_state),
+             static_cast<float*>(a.checkpoints), static_cast<float*>(workspace)},
             static_cast<float>(a.scale),
-            view(a.q), view(a.k), view(a.v), view(a.beta), view(a.log_decay), view(a.initial_state),
-            view(a.o), view(a.final_state),
-            view(a.d_o), view(a.d_final_state), view(a.d_q), view(a.d_k), view(a.d_v), view(a.d_beta), view(a.d_log_decay), view(a.d_initial_state),
-            static_cast<float*>(a.checkpoints), static_cast<float*>(workspace)};
+            view(a.beta), view(a.log_decay), view(a.d_beta), view(a.d_log_decay)};
 }
 
 Check sizes(const char* operation, const Rule& rule, const Args* a) {
     Check check = matrix_sizes(operation, a);
-    return check.ok() ? check.dimension("key_dim", a->key_dim, 0, rule.channel && a->dtype == MEMGEN_FLOAT32 ? LargestChannelFloats : LargestKeyDim) : check;
+    return check.ok() ? check.dimension("key_dim", a->key_dim, 0, rule.channel && a->dtype == MEMGEN_FLOAT32 ? LargestFloatKeyDim : LargestKeyDim) : check;
 }
 
 int64_t workspace_bytes(const Rule& rule, const Args& a, bool backward) { return backward ? 4 * matrix_memory_workspace_floats(parameters(a, nullptr), rule.channel) : 0; }

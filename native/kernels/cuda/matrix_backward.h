@@ -9,30 +9,33 @@ constexpr int Places = CheckpointTokens / Chunk + 1; // states of a block's work
 
 // Of a token and head in the part of one value tile: d_q, d_k and d_beta, d_log_decay or, by channel, d_log_decay.
 __host__ __device__ __forceinline__ int64_t part_width(const MatrixMemoryParameters& p, bool channels) { return channels ? 3 * p.key_dim : 2 * p.key_dim + 2; }
-__host__ __device__ __forceinline__ int64_t part_floats(const MatrixMemoryParameters& p, bool channels) { return (p.batch * p.tokens * p.heads * part_width(p, channels) + 3) / 4 * 4; }
+__host__ __device__ __forceinline__ int64_t part_floats(const MemoryParameters& p, int64_t width) { return (p.batch * p.tokens * p.heads * width + 3) / 4 * 4; }
 
-// The workspace: a part [B T, H, width] for every value tile where there are several, then the places
-// [Places, K, V] of every block.
+// The workspace: a part [B T, H, width] for every value tile where there are several, then block_floats for every block,
+// the states that it holds first.
 struct Workspace {
     float* part; // of this block's tile; null with one tile
     float* places;
     int64_t row; // elements between the parts' tokens
     int64_t width;
 
-    __device__ __forceinline__ Workspace(const MatrixMemoryParameters& p, const Chain& c, int64_t tiles, bool channels, int state) {
-        part = tiles > 1 ? p.workspace + c.tile * part_floats(p, channels) : nullptr;
-        places = p.workspace + (tiles > 1 ? tiles * part_floats(p, channels) : 0) + static_cast<int64_t>(blockIdx.x) * Places * state;
-        width = part_width(p, channels);
+    __device__ __forceinline__ Workspace(const MemoryParameters& p, const Chain& c, int64_t tiles, int64_t width, int64_t block_floats) : width(width) {
+        part = tiles > 1 ? p.workspace + c.tile * part_floats(p, width) : nullptr;
+        places = p.workspace + (tiles > 1 ? tiles * part_floats(p, width) : 0) + static_cast<int64_t>(blockIdx.x) * block_floats;
         row = p.heads * width;
     }
 
-    __device__ __forceinline__ float* part_of(const MatrixMemoryParameters& p, const Chain& c, int64_t t) const {
+    static int64_t floats(const MemoryParameters& p, int64_t tiles, int64_t width, int64_t block_floats) {
+        return (tiles > 1 ? tiles * part_floats(p, width) : 0) + sequence_count(p) * p.heads * tiles * block_floats;
+    }
+
+    __device__ __forceinline__ float* part_of(const MemoryParameters& p, const Chain& c, int64_t t) const {
         return part + (c.row * p.tokens + c.token + t) * row + c.head * width;
     }
 
     // Rows t .. of d_q (first = 0) or d_k (first = K).
     template <class T, int K>
-    __device__ __forceinline__ void write_rows(const MatrixMemoryParameters& p, const Chain& c, Accumulator<Chunk, K>& x, const TensorView& to, int64_t t, int rows, int64_t first) const {
+    __device__ __forceinline__ void write_rows(const MemoryParameters& p, const Chain& c, Accumulator<Chunk, K>& x, const TensorView& to, int64_t t, int rows, int64_t first) const {
         if (!to.data) return;
         const int keys = static_cast<int>(p.key_dim);
         if (part) x.store_rows(part_of(p, c, t) + first, row, rows, keys, 1.0f);
@@ -75,21 +78,34 @@ __device__ __forceinline__ void walk_back(const MatrixMemoryParameters& p, const
     if (float* d_initial = state_of(p.d_initial_state, c)) state.store_rows(d_initial, p.d_initial_state.stride[2], keys, c.values, 1.0f);
 }
 
-// Sums over value tiles in their order, a block for every head of every sequence.
-template <class T>
-__global__ void __launch_bounds__(Threads) sum_tiles(const MatrixMemoryParameters p, int64_t tiles, bool channels) {
-    const Chain c = chain_of_block(p, p.value_dim);
-    const int64_t width = part_width(p, channels), part = part_floats(p, channels), K = p.key_dim;
+// Sums over value tiles in their order, for the chain of a block. gate(i) is where the i-th number behind d_q and d_k of a
+// token and head goes: that of the first token, and the elements between tokens.
+template <class T, class Gate>
+__device__ __forceinline__ void sum_parts(const MemoryParameters& p, const Chain& c, int64_t tiles, int64_t width, Gate gate) {
+    const int64_t part = part_floats(p, width), K = p.key_dim;
     for (int64_t i = static_cast<int64_t>(threadIdx.x); i < c.tokens * width; i += Threads) {
         const int64_t t = i / width, column = i % width;
-        const TensorView& to = column < K ? p.d_q : column < 2 * K ? p.d_k : channels || column > 2 * K ? p.d_log_decay : p.d_beta;
-        if (!to.data) continue;
         const float* from = p.workspace + ((c.row * p.tokens + c.token + t) * p.heads + c.head) * width + column;
         float sum = 0.0f;
         for (int64_t tile = 0; tile < tiles; tile++) sum += from[tile * part];
-        if (column < 2 * K) tokens_of<T>(to, c)[t * to.stride[1] + column % K] = rounded<T>(sum);
-        else tokens_of<float>(to, c)[t * to.stride[1] + (channels ? column - 2 * K : 0)] = sum;
+        if (column < 2 * K) {
+            const TensorView& to = column < K ? p.d_q : p.d_k;
+            if (to.data) tokens_of<T>(to, c)[t * to.stride[1] + column % K] = rounded<T>(sum);
+        } else {
+            int64_t stride = 0;
+            if (float* to = gate(column - 2 * K, stride)) to[t * stride] = sum;
+        }
     }
+}
+
+template <class T>
+__global__ void __launch_bounds__(Threads) sum_tiles(const MatrixMemoryParameters p, int64_t tiles, bool channels) {
+    const Chain c = chain_of_block(p, p.value_dim);
+    sum_parts<T>(p, c, tiles, part_width(p, channels), [&](int64_t i, int64_t& stride) -> float* {
+        const TensorView& to = channels || i == 1 ? p.d_log_decay : p.d_beta;
+        stride = to.stride[1];
+        return to.data ? tokens_of<float>(to, c) + (channels ? i : 0) : nullptr;
+    });
 }
 
 } // namespace memgen

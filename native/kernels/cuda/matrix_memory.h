@@ -8,11 +8,8 @@ namespace memgen {
 constexpr int Chunk = 32;             // tokens that are taken together; a lane of a warp each
 constexpr int CheckpointTokens = 128; // between the states that forward keeps for backward
 
-// Bytes that a block may ask for, on sm_80 and on sm_90.
-constexpr size_t LargestSharedMemoryOfAmpere = 163 * 1024, LargestSharedMemory = 227 * 1024;
-
 // Whether a forward call takes the path of one token a sequence.
-inline bool is_step(const MatrixMemoryParameters& p) { return p.tokens <= 1 && !p.checkpoints; }
+inline bool is_step(const MemoryParameters& p) { return p.tokens <= 1 && !p.checkpoints; }
 
 // Value columns of a block by the padded K: what keeps its state in registers.
 template <class T, int K>
@@ -24,8 +21,8 @@ namespace {
 
 // Launch<T, K>::run with the number format and padded K of a call. Local to its file: gcc takes arguments from
 // the unnamed namespaces of two files for the same where they have the same name.
-template <template <class, int> class Launch>
-cudaError_t by_number_and_keys(const MatrixMemoryParameters& p, cudaStream_t stream) {
+template <template <class, int> class Launch, class Parameters>
+cudaError_t by_number_and_keys(const Parameters& p, cudaStream_t stream) {
     if (p.key_dim > LargestKeyDim) return cudaErrorInvalidValue;
     if (p.number == Number::BFloat16)
         return p.key_dim <= 32 ? Launch<bfloat16, 32>::run(p, stream) : p.key_dim <= 64 ? Launch<bfloat16, 64>::run(p, stream) : p.key_dim <= 128 ? Launch<bfloat16, 128>::run(p, stream) : Launch<bfloat16, 256>::run(p, stream);
@@ -34,10 +31,10 @@ cudaError_t by_number_and_keys(const MatrixMemoryParameters& p, cudaStream_t str
 
 } // namespace
 
-inline int64_t sequence_count(const MatrixMemoryParameters& p) { return p.segments.lengths ? p.segments.count : p.batch; }
+inline int64_t sequence_count(const MemoryParameters& p) { return p.segments.lengths ? p.segments.count : p.batch; }
 
 // At least one: without value columns there are still gradients to write.
-__host__ __device__ __forceinline__ int64_t tile_count(const MatrixMemoryParameters& p, int64_t tile_values) {
+__host__ __device__ __forceinline__ int64_t tile_count(const MemoryParameters& p, int64_t tile_values) {
     return p.value_dim > tile_values ? (p.value_dim + tile_values - 1) / tile_values : 1;
 }
 
@@ -47,10 +44,13 @@ struct Chain {
     int64_t row, token; // of its first token in [B, T]
     int64_t tile;
     int first_value, values;
+
+    // Tokens from t on, at most a chunk of them.
+    __device__ __forceinline__ int count(int64_t t) const { return tokens - t < Chunk ? static_cast<int>(tokens - t) : Chunk; }
 };
 
 // Block b has tile b % tiles of chain b / tiles.
-__device__ __forceinline__ Chain chain_of_block(const MatrixMemoryParameters& p, int64_t tile_values) {
+__device__ __forceinline__ Chain chain_of_block(const MemoryParameters& p, int64_t tile_values) {
     const int64_t tiles = tile_count(p, tile_values), block = static_cast<int64_t>(blockIdx.x);
     Chain c;
     c.tile = block % tiles;
@@ -73,6 +73,13 @@ template <class T>
 __device__ __forceinline__ T* tokens_of(const TensorView& x, const Chain& c) {
     T* data = static_cast<T*>(x.data);
     return data ? data + c.row * x.stride[0] + c.token * x.stride[1] + c.head * x.stride[2] : nullptr;
+}
+
+// `count` tokens from t on into a tile, `columns` of them from column `first` on; zeros where the tensor is absent.
+template <class T, int Width>
+__device__ __forceinline__ void load_tokens(Tile<T, Chunk, Width>& to, const MemoryParameters& p, const TensorView& x, const Chain& c, int64_t t, int count, int first, int columns) {
+    const T* from = tokens_of<const T>(x, c);
+    load_rows(to, from ? from + t * x.stride[1] + first : static_cast<const T*>(p.k.data), x.stride[1], from ? count : 0, columns);
 }
 
 // First element of the block's columns of its state in a tensor [N, H, K, V].

@@ -21,7 +21,7 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
         var args = new TitansArguments
         {
             Header = KernelHeader.Of<TitansArguments>(door.Dtype),
-            Batch = door['B'], Tokens = door['T'], Heads = door['H'], Layers = call.Layers, Block = call.Options.Block,
+            Batch = door['B'], Tokens = door['T'], Heads = door['H'], Layers = call.Layers, Block = call.Options.Block, Clip = call.Options.Clip ?? 0,
         };
         for (int l = 0; l < widths.Length; l++) args.Dims[l] = widths[l];
         return Kernel.Refusal(door, args);

@@ -15,6 +15,8 @@
 #include <cstring>
 #include <functional>
 
+#include "../device.h" // which includes this, and says how much shared memory there is
+
 #define __global__
 #define __device__
 #define __host__
@@ -79,6 +81,7 @@ template <class... P>
 cudaError_t launch(void (*kernel)(P...), int64_t blocks, int threads, size_t shared_bytes, cudaStream_t, P... parameters) {
     if (blocks <= 0) return cudaSuccess;
     if (blocks > 0x7fffffff) return cudaErrorInvalidConfiguration;
+    if (shared_bytes > LargestSharedMemory) return cudaErrorInvalidValue;
     host::run(dim3(static_cast<unsigned>(blocks)), dim3(static_cast<unsigned>(threads)), shared_bytes, [&] { kernel(parameters...); });
     return cudaSuccess;
 }

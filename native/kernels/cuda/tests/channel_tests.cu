@@ -67,3 +67,16 @@ TEST(channel_decay_shapes_bfloat16) { shapes<memgen::bfloat16>(); }
 TEST(channel_decay_segments) { segments<float>(), segments<memgen::bfloat16>(); }
 TEST(channel_decay_extreme_gates) { extreme_gates<float>(), extreme_gates<memgen::bfloat16>(); }
 TEST(channel_decay_same_bits_in_all_orders) { same_bits<float>(), same_bits<memgen::bfloat16>(); }
+
+TEST(channel_decay_says_how_large_keys_may_be) {
+    memgen_channel_decay_args a{};
+    a.struct_size = sizeof a, a.batch = a.tokens = a.heads = a.value_dim = 1, a.key_dim = 129;
+    EXPECT(memgen_channel_decay_workspace_size(&a, 1) == -1);
+    EXPECT(std::strstr(memgen_last_error(), "key_dim is 129, this kernel goes up to 128") != nullptr);
+    a.dtype = MEMGEN_BFLOAT16, a.key_dim = 256;
+    EXPECT(memgen_channel_decay_workspace_size(&a, 1) > 0);
+    Shape p = channel(Shape{1, 3, 1, 129, 1});
+    DeviceCall<float> c(p, draw(p, 38), 1.0, {});
+    EXPECT(memgen::launch_channel_decay_forward(c.p, nullptr) == cudaErrorInvalidValue);
+    EXPECT(memgen::launch_channel_decay_backward(c.p, nullptr) == cudaErrorInvalidValue);
+}

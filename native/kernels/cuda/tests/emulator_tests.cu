@@ -85,6 +85,11 @@ TEST(emulator_finds_a_missing_barrier) {
     EXPECT(found);
 }
 
+TEST(emulator_refuses_more_shared_memory_than_there_is) {
+    std::vector<float> x(64), y(64);
+    EXPECT(launch(reversed<true>, 1, 64, LargestSharedMemory + 16, nullptr, static_cast<const float*>(x.data()), y.data()) == cudaErrorInvalidValue);
+}
+
 TEST(emulator_finds_a_missing_wait) {
     std::vector<Aligned16> x(32), y(32);
     for (int i = 0; i < 128; i++) x[i / 4].x[i % 4] = static_cast<float>(i + 1);
