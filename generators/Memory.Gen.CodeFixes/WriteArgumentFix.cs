@@ -1,10 +1,9 @@
-using System;
 using System.Collections.Immutable;
 using System.Composition;
 using System.Linq;
 using System.Threading;
 using System.Threading.Tasks;
-using Memory.Gen.Generators.Analyzers;
+using Memory.Gen.Generators.Specs;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CodeActions;
 using Microsoft.CodeAnalysis.CodeFixes;
@@ -16,18 +15,16 @@ using Microsoft.CodeAnalysis.Simplification;
 namespace Memory.Gen.CodeFixes;
 
 /// <summary>
-/// Writes an argument of an attribute with a value that the diagnostic says works: one action for each of its values, so
-/// that fixing all takes the same choice everywhere.
+/// Writes or removes arguments of an attribute as the diagnostic says works: one action for each of its repairs, so that
+/// fixing all takes the same choice everywhere.
 /// </summary>
 [ExportCodeFixProvider(LanguageNames.CSharp, Name = nameof(WriteArgumentFix)), Shared]
 public sealed class WriteArgumentFix : CodeFixProvider
 {
-    private const string Qualifier = "global::Memory.Gen.";
-
     /// <inheritdoc/>
     public override ImmutableArray<string> FixableDiagnosticIds { get; } = ImmutableArray.Create(
         "MEMGEN101", "MEMGEN102", "MEMGEN103", "MEMGEN104", "MEMGEN105", "MEMGEN106", "MEMGEN107", "MEMGEN108", "MEMGEN109",
-        "MEMGEN110", "MEMGEN111", "MEMGEN112", "MEMGEN121", "MEMGEN122", "MEMGEN201", "MEMGEN215", "MEMGEN216");
+        "MEMGEN110", "MEMGEN111", "MEMGEN112", "MEMGEN121", "MEMGEN122", "MEMGEN201", "MEMGEN204", "MEMGEN215", "MEMGEN216");
 
     /// <inheritdoc/>
     public override FixAllProvider GetFixAllProvider() => WellKnownFixAllProviders.BatchFixer;
@@ -37,38 +34,56 @@ public sealed class WriteArgumentFix : CodeFixProvider
     {
         foreach (Diagnostic diagnostic in context.Diagnostics)
             foreach (string key in Repairs.Keys)
-                if (diagnostic.Properties.TryGetValue(key, out string? argument) && argument is not null)
+                if (diagnostic.Properties.TryGetValue(key, out string? repair) && repair is not null)
                     context.RegisterCodeFix(
                         CodeAction.Create(
-                            "Write " + argument.Replace(Qualifier, ""),
-                            token => Write(context.Document.Project.Solution, diagnostic, argument, token),
+                            repair.StartsWith("no ", System.StringComparison.Ordinal) ? "Remove " + repair.Substring(3) : "Write " + repair,
+                            token => Apply(context.Document.Project.Solution, diagnostic, repair, token),
                             equivalenceKey: diagnostic.Id + "." + key),
                         diagnostic);
         return Task.CompletedTask;
     }
 
     // The attribute is where the diagnostic is shown, or the place it refers to.
-    private static async Task<Solution> Write(Solution solution, Diagnostic diagnostic, string argument, CancellationToken token)
+    private static async Task<Solution> Apply(Solution solution, Diagnostic diagnostic, string repair, CancellationToken token)
     {
         Location place = diagnostic.AdditionalLocations.FirstOrDefault() ?? diagnostic.Location;
         if (solution.GetDocument(place.SourceTree) is not { } document)
             return solution;
         SyntaxNode root = (await document.GetSyntaxRootAsync(token).ConfigureAwait(false))!;
-        return root.FindNode(place.SourceSpan).FirstAncestorOrSelf<AttributeSyntax>() is { } attribute
-            ? solution.WithDocumentSyntaxRoot(document.Id, root.ReplaceNode(attribute, Write(attribute, argument)))
-            : solution;
+        if (root.FindNode(place.SourceSpan).FirstAncestorOrSelf<AttributeSyntax>() is not { } attribute)
+            return solution;
+        AttributeSyntax changed = attribute;
+        foreach ((string argument, string? value) in Repairs.Read(repair))
+            changed = value is null ? Remove(changed, argument) : Write(changed, argument, value);
+        return solution.WithDocumentSyntaxRoot(document.Id, root.ReplaceNode(attribute, changed));
     }
 
-    private static AttributeSyntax Write(AttributeSyntax attribute, string argument)
+    private static AttributeSyntax Write(AttributeSyntax attribute, string argument, string code)
     {
-        string[] sides = argument.Split([" = "], 2, StringSplitOptions.None);
-        ExpressionSyntax value = SyntaxFactory.ParseExpression(sides[1]).WithAdditionalAnnotations(Simplifier.Annotation);
-        AttributeArgumentSyntax? written = attribute.ArgumentList?.Arguments
-            .FirstOrDefault(a => (a.NameEquals?.Name ?? a.NameColon?.Name)?.Identifier.ValueText == sides[0]);
-        return written is not null
+        // An enum's value; the attributes' namespace goes again where the file has it in a using.
+        string qualified = char.IsUpper(code[0]) ? "global::Memory.Gen." + code : code;
+        ExpressionSyntax value = SyntaxFactory.ParseExpression(qualified).WithAdditionalAnnotations(Simplifier.Annotation);
+        return Find(attribute, argument) is { } written
             ? attribute.ReplaceNode(written.Expression, value.WithTriviaFrom(written.Expression))
             : attribute.AddArgumentListArguments(SyntaxFactory
-                .AttributeArgument(SyntaxFactory.NameEquals(sides[0]), nameColon: null, value)
+                .AttributeArgument(SyntaxFactory.NameEquals(argument), nameColon: null, value)
                 .WithAdditionalAnnotations(Formatter.Annotation));
+    }
+
+    private static AttributeSyntax Remove(AttributeSyntax attribute, string argument)
+    {
+        if (Find(attribute, argument) is not { } written)
+            return attribute;
+        SeparatedSyntaxList<AttributeArgumentSyntax> others = attribute.ArgumentList!.Arguments.Remove(written);
+        return attribute.WithArgumentList(others.Count == 0 ? null : attribute.ArgumentList.WithArguments(others));
+    }
+
+    // A constructor's argument mostly has no name in front of it: the one that a repair may name is the last of them.
+    private static AttributeArgumentSyntax? Find(AttributeSyntax attribute, string argument)
+    {
+        SeparatedSyntaxList<AttributeArgumentSyntax> arguments = attribute.ArgumentList?.Arguments ?? default;
+        return arguments.FirstOrDefault(a => (a.NameEquals?.Name ?? a.NameColon?.Name)?.Identifier.ValueText == argument)
+            ?? (char.IsLower(argument[0]) ? arguments.LastOrDefault(a => a.NameEquals is null && a.NameColon is null) : null);
     }
 }

@@ -1,6 +1,7 @@
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
+using Memory.Gen.Generators.Specs;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.Diagnostics;
 using Microsoft.CodeAnalysis.Operations;
@@ -45,10 +46,10 @@ public sealed class LayerWidthAnalyzer : DiagnosticAnalyzer
             ? [Location.Create(declaration.SyntaxTree, declaration.Span)]
             : [];
         ImmutableDictionary<string, string?> repair = attribute.Any()
-            ? ImmutableDictionary<string, string?>.Empty.Add(Repairs.Keys[0], "Dim = " + Specs.Limits.Text(written))
+            ? ImmutableDictionary<string, string?>.Empty.Add(Repairs.Keys[0], "Dim = " + Limits.Text(written))
             : ImmutableDictionary<string, string?>.Empty;
         context.ReportDiagnostic(Diagnostic.Create(
-            Descriptors.Of("MEMGEN201"), place.GetLocation(), attribute, repair, writer!.Name, Specs.Limits.Text(written), reader!.Name, Specs.Limits.Text(read)));
+            Descriptors.Of("MEMGEN201"), place.GetLocation(), attribute, repair, writer!.Name, Limits.Text(written), reader!.Name, Limits.Text(read)));
     }
 
     private static AttributeData? Declared(ITypeSymbol type) => type.GetAttributes().FirstOrDefault(a =>

@@ -20,7 +20,7 @@ internal static class ModelRules
         ErrorList[] mixers = declaration.Mixers.Select(m => new ErrorList(errors, m.Index, m.Spec)).ToArray();
         if (declaration.IsModel && declaration.IsLayer)
             errors.Add(new SpecError("MEMGEN009", declaration.LayerIndex, "", new[] { model.Type.Name }.ToEquatableArray()));
-        root.CheckPositive("Dim", model.Dim, "features", Limits.Dim, example: 256);
+        root.CheckPositive("Dim", model.Dim, "features", Limits.Dim, WidthFor(mixers));
         if (mixers.Length == 0)
             root.Add("MEMGEN007", "", model.Type.Name, "no mixer attribute", "add [SlidingAttention(Heads = 8)] or [LinearMemory(Heads = 8)]");
         if (declaration.IsModel)
@@ -31,6 +31,14 @@ internal static class ModelRules
         for (int i = 0; i < mixers.Length; i++)
             MemoryKinds.Of(model.Mixers[i].Kind).Check(model.Mixers[i].Spec, System.Math.Min(model.Dim, Limits.Dim), mixers[i]);
         return errors.ToEquatableArray();
+    }
+
+    // An example for messages: the least width from 256 on that all heads divide into heads of an even size.
+    private static int WidthFor(ErrorList[] mixers)
+    {
+        int[] heads = mixers.Select(m => m.Spec.Int("Heads")).Where(h => h >= 1).ToArray();
+        int width = Enumerable.Range(256, Limits.HeadFeatures).FirstOrDefault(w => heads.All(h => w % (2L * h) == 0));
+        return width > 0 ? width : 256;
     }
 
     private static void CheckModel(ModelSpec model, ErrorList root, ErrorList[] mixers)
@@ -69,7 +77,7 @@ internal static class ModelRules
             if (mixer.Spec.Has("letter"))
                 mixer.Add("MEMGEN219", "letter", mixer.Spec.Kind, mixer.Spec.Letter.ToString(), "leave the letter out of a [MemoryLayer]");
             if (mixer.Spec.FeedForward is { } width)
-                mixer.Add("MEMGEN204", "FeedForward", "FeedForward", Limits.Text(width), "[MemoryLayer]", "a layer is the mixer alone", "[MemoryModel], or no FeedForward");
+                mixer.Unused("FeedForward", Limits.Text(width), "[MemoryLayer]", "a layer is the mixer alone", "[MemoryModel]");
         }
     }
 }

@@ -23,13 +23,42 @@ internal static class Divisors
         return divisor;
     }
 
-    /// <summary>A number of heads that must divide the width: MEMGEN102 where it does not.</summary>
+    /// <summary>The number of heads, which divides the width: MEMGEN101, MEMGEN108 or MEMGEN102 otherwise.</summary>
+    /// <param name="errors">Where to.</param>
+    /// <param name="heads">The number.</param>
+    /// <param name="dim">The width; below 1 where it is wrong itself.</param>
+    /// <param name="turns">Whether heads turn to their positions, in pairs of features.</param>
+    /// <param name="mostFeatures">The most features of a head, MEMGEN108 above.</param>
     /// <returns>Whether it divides.</returns>
-    public static bool CheckDivides(this ErrorList errors, string name, int value, int dim)
+    public static bool CheckHeads(this ErrorList errors, int heads, int dim, bool turns, int mostFeatures = int.MaxValue)
+    {
+        int pairs = turns && dim % 2 == 0 ? dim / 2 : dim;
+        if (!errors.CheckPositive("Heads", heads, "heads", Limits.Heads, HeadsFor(pairs)) || !errors.CheckDivides("Heads", heads, dim, pairs))
+            return false;
+        if (dim / heads <= mostFeatures)
+            return true;
+        string least = "Heads = " + Limits.Text(Above(pairs, ((dim - 1) / mostFeatures) + 1));
+        errors.Add("MEMGEN108", "Heads", "Dim / Heads", Limits.Text(dim / heads), "1", Limits.Text(mostFeatures), least);
+        errors.Offer(least);
+        return true;
+    }
+
+    /// <summary>An example for messages: 8 heads, or fewer where that does not divide the width.</summary>
+    public static int HeadsFor(int dim) => dim >= 1 ? Below(dim, 8) : 8;
+
+    /// <summary>A number of heads that must divide the width: MEMGEN102 where it does not.</summary>
+    /// <param name="errors">Where to.</param>
+    /// <param name="name">The argument.</param>
+    /// <param name="value">The number.</param>
+    /// <param name="dim">The width.</param>
+    /// <param name="near">What the numbers divide that the message offers; the width where it is absent.</param>
+    /// <returns>Whether it divides.</returns>
+    public static bool CheckDivides(this ErrorList errors, string name, int value, int dim, int near = 0)
     {
         if (dim < 1 || (value <= dim && dim % value == 0))
             return true;
-        int low = Below(dim, value), high = Above(dim, value);
+        near = near > 0 ? near : dim;
+        int low = Below(near, value), high = Above(near, value);
         string advice = low == high
             ? $"{Limits.Text(low)} divides it (head size {Limits.Text(dim / low)})"
             : $"{Limits.Text(low)} or {Limits.Text(high)} divide it (head size {Limits.Text(dim / low)} or {Limits.Text(dim / high)})";

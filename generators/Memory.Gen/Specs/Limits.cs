@@ -61,16 +61,19 @@ internal static class Limits
     }
 
     /// <summary>An enum value that has a name: MEMGEN108 otherwise.</summary>
+    /// <param name="errors">Where to.</param>
+    /// <param name="name">The argument.</param>
+    /// <param name="value">Its value.</param>
+    /// <param name="works">What goes with the rest of the declaration.</param>
     /// <returns>Whether the value is good.</returns>
-    public static bool CheckNamed<T>(this ErrorList errors, string name, T value)
+    public static bool CheckNamed<T>(this ErrorList errors, string name, T value, T works = default)
         where T : struct, Enum
     {
         if (Enum.IsDefined(typeof(T), value))
             return true;
         string[] names = Enum.GetNames(typeof(T));
-        errors.Add("MEMGEN108", name, name, value.ToString(), names[0], names[names.Length - 1], typeof(T).Name + "." + names[0]);
-        if (char.IsUpper(name[0]))
-            errors.Offer($"{name} = global::{typeof(T).FullName}.{names[0]}");
+        errors.Add("MEMGEN108", name, name, value.ToString(), names[0], names[names.Length - 1], typeof(T).Name + "." + works);
+        errors.Offer($"{name} = {typeof(T).Name}.{works}");
         return false;
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Generic;
+using System.Linq;
 
 namespace Memory.Gen.Generators.Specs;
 
@@ -8,7 +9,7 @@ namespace Memory.Gen.Generators.Specs;
 /// <param name="Argument">The argument to point at, or the member or containing type of the class; empty for the attribute or class itself.</param>
 /// <param name="Args">What the diagnostic's message is filled with.</param>
 /// <param name="IsWarning">Whether the file can be written all the same.</param>
-/// <param name="Repairs">Arguments that would make it right, as they are written (<c>Heads = 8</c>): one of them is enough.</param>
+/// <param name="Repairs">What would make it right, each by itself, in the form that <see cref="Specs.Repairs"/> reads.</param>
 public sealed record SpecError(
     string Id, int Attribute, string Argument, EquatableArray<string> Args, bool IsWarning = false, EquatableArray<string> Repairs = default);
 
@@ -25,4 +26,28 @@ internal sealed class ErrorList(List<SpecError> errors, int attribute, Attribute
 
     /// <summary>Says what would make the error that was added last right, the value to prefer first.</summary>
     public void Offer(params string[] repairs) => errors[errors.Count - 1] = errors[errors.Count - 1] with { Repairs = repairs.ToEquatableArray() };
+
+    /// <summary>An option that does not go with the rest of the declaration: MEMGEN204.</summary>
+    /// <param name="option">Its name.</param>
+    /// <param name="value">Its value as it is written.</param>
+    /// <param name="with">What it does not go with.</param>
+    /// <param name="reason">Why not.</param>
+    /// <param name="supported">What works, each by itself: repairs, and words for what is more than a change of arguments.</param>
+    public void Unsupported(string option, string value, string with, string reason, params string[] supported)
+    {
+        Add("MEMGEN204", option, option, value, with, reason, string.Join(", or ", supported));
+        Offer(supported.Where(words => Specs.Repairs.Read(words).Count > 0).ToArray());
+    }
+
+    /// <summary>The same for an option that would change nothing, which is most likely a mistake; nothing where it is not written.</summary>
+    /// <param name="option">Its name.</param>
+    /// <param name="value">Its value as it is written.</param>
+    /// <param name="with">What makes it useless.</param>
+    /// <param name="reason">Why.</param>
+    /// <param name="supported">What works, each by itself, beside leaving it out.</param>
+    public void Unused(string option, string value, string with, string reason, params string[] supported)
+    {
+        if (Spec.Has(option))
+            Unsupported(option, value, with, reason, [.. supported, "no " + option]);
+    }
 }

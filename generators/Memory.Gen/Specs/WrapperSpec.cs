@@ -13,6 +13,9 @@ public abstract record WrapperSpec(int SegmentTokens, int? BackpropSegments, Los
     /// <summary>Rows of the window that are no new tokens.</summary>
     public abstract long OtherRows { get; }
 
+    /// <summary>The shortest window that has room for all of it.</summary>
+    public virtual long LeastSegmentTokens => OtherRows + 1;
+
     /// <summary>New tokens of a segment.</summary>
     public long NewTokens => SegmentTokens - OtherRows;
 

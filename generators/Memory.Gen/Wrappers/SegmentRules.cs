@@ -16,12 +16,13 @@ internal static class SegmentRules
             errors.CheckRange("BackpropSegments", spec.BackpropSegments!.Value, 0, Limits.BackpropSegments);
         if (errors.CheckNamed("LossScope", spec.LossScope))
             CheckLossTokens(spec, errors);
-        if (!errors.CheckPositive("SegmentTokens", spec.SegmentTokens, "rows", Limits.Window, example: 256))
+        if (!errors.CheckPositive("SegmentTokens", spec.SegmentTokens, "rows", Limits.Window, (int)System.Math.Max(256, spec.LeastSegmentTokens)))
             return false;
         if (spec.NewTokens >= 1)
             return true;
-        errors.Add("MEMGEN110", "SegmentTokens", Limits.Text(spec.SegmentTokens), others, Limits.Text(spec.OtherRows + 1));
-        errors.Offer("SegmentTokens = " + Limits.Text(spec.OtherRows + 1));
+        string least = Limits.Text(spec.LeastSegmentTokens);
+        errors.Add("MEMGEN110", "SegmentTokens", Limits.Text(spec.SegmentTokens), others, least);
+        errors.Offer("SegmentTokens = " + least);
         return false;
     }
 
@@ -29,9 +30,9 @@ internal static class SegmentRules
     {
         if (spec.LossScope == LossScope.LastNTokens)
             errors.CheckPositive("LossTokens", spec.LossTokens, "tokens", Limits.Window, example: 32);
-        else if (errors.Spec.Has("LossTokens"))
-            errors.Add(
-                "MEMGEN204", "LossTokens", "LossTokens", Limits.Text(spec.LossTokens), "LossScope = LossScope." + spec.LossScope,
+        else
+            errors.Unused(
+                "LossTokens", Limits.Text(spec.LossTokens), "LossScope = LossScope." + spec.LossScope,
                 "it is the number of predictions that LastNTokens counts", "LossScope = LossScope.LastNTokens");
     }
 }

@@ -113,5 +113,5 @@ public class WriteArgumentFixTests
 
     [Fact]
     public async Task NothingIsOfferedWhereNoOneValueWorks() => Assert.Empty(
-        await FixRun.Open(new WriteArgumentFix(), Declarations.Model("[LinearMemory(Heads = 4, UnitLength = false)]")).Offered("MEMGEN204"));
+        await FixRun.Open(new WriteArgumentFix(), Declarations.Model("[LinearMemory(Heads = 4, Rule = MemoryRule.Titans)]")).Offered("MEMGEN204"));
 }

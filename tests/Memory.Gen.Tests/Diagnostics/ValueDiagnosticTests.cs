@@ -163,7 +163,7 @@ public class ValueDiagnosticTests
             await DiagnosticAssert.One(Declarations.Model("[TitansMemory(TitansVariant.Context, Heads = 4, Window = 40)]"), "MEMGEN105", "Window = 40"));
         Assert.Equal(
             "EideticTokens = 4 is not supported with FadingTokens = 0: the score is how badly a recurrence predicts a token, and only what is read of it trains it; supported: "
-                + "Fading = FadingState.SelectiveScan with FadingTokens = 16, or Score = BMojoScore.Norm, Random or Recency",
+                + "Fading = FadingState.SelectiveScan with FadingTokens = 16, or Score = BMojoScore.Norm",
             await DiagnosticAssert.One(Declarations.Model("[BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4)]"), "MEMGEN204", "EideticTokens = 4"));
         Assert.Equal(
             "RefreshTokens = 4 is not supported with WindowMode = BMojoWindow.Blocked: its slots are chosen where a chunk of 8 tokens begins; supported: "

@@ -58,7 +58,7 @@ public class WrapperDiagnosticTests
     public async Task MessagesSayWhatWorks()
     {
         Assert.Equal(
-            "SegmentTokens = 34 leaves no room for new tokens beside 32 sensory tokens and the 2 rows of the memory; write SegmentTokens = 35 or more",
+            "SegmentTokens = 34 leaves no room for new tokens beside 32 sensory tokens and the 2 rows of the memory; write SegmentTokens = 66 or more",
             await DiagnosticAssert.One(Declarations.Model(Attention + "[HierarchicalMemory(SegmentTokens = 34, SensoryTokens = 32)]"), "MEMGEN110", "SegmentTokens = 34"));
         Assert.Equal(
             "SensoryTokens = 32 is more than the 30 new tokens of a segment, the last of which they are; with SegmentTokens = 64, SensoryTokens = 31 works",

@@ -18,7 +18,7 @@ internal static class LinearMemoryRules
     /// <summary>Heads, their features and the width of the convolution.</summary>
     public static void CheckSizes(LinearMemorySpec spec, int dim, ErrorList errors, int mostHeads, int mostFeatures)
     {
-        bool heads = errors.CheckPositive("Heads", spec.Heads, "heads", mostHeads, example: 8);
+        bool heads = errors.CheckPositive("Heads", spec.Heads, "heads", mostHeads, Divisors.HeadsFor(dim));
         if (heads && !((spec.StateSpace || errors.Spec.Has("KeyDim")) && errors.Spec.Has("ValueDim")))
             errors.CheckDivides("Heads", spec.Heads, dim);
         foreach ((string name, int value) in new[] { ("KeyDim", spec.KeyDim), ("ValueDim", spec.ValueDim) })
@@ -34,31 +34,31 @@ internal static class LinearMemoryRules
     public static void CheckUnitLength(LinearMemorySpec spec, ErrorList errors)
     {
         if (!spec.UnitLength && spec.Erases)
-            Unsupported(spec, errors, "UnitLength", "false", "erasing is only stable while beta |k|^2 <= 2", "no UnitLength");
+            errors.Unsupported("UnitLength", "false", RuleOf(spec), "erasing is only stable while beta |k|^2 <= 2", "no UnitLength");
     }
 
     private static void CheckCombinations(LinearMemorySpec spec, ErrorList errors)
     {
-        const string deltaRules = "Rule = MemoryRule.Delta or MemoryRule.GatedDelta";
         if (spec.Rule == MemoryRule.Titans)
         {
-            errors.Add("MEMGEN204", "Rule", "Rule", "MemoryRule.Titans", "[LinearMemory]", "a memory with momentum and steps of its own has its own attribute", "[TitansMemory(TitansVariant.MemoryOnly)], or Rule = MemoryRule.Titans in a [MixtureOfMemories]");
+            errors.Unsupported(
+                "Rule", "MemoryRule.Titans", "[LinearMemory]", "a memory with momentum and steps of its own has its own attribute",
+                "[TitansMemory(TitansVariant.MemoryOnly)]", "Rule = MemoryRule.Titans in a [MixtureOfMemories]");
             return;
         }
 
         if (spec.Rule != MemoryRule.Linear && spec.FeatureMap != FeatureMap.Identity)
-            Unsupported(spec, errors, "FeatureMap", "FeatureMap." + spec.FeatureMap, "a feature map belongs to a memory that only adds", "Rule = MemoryRule.Linear, or no FeatureMap");
+            errors.Unused("FeatureMap", "FeatureMap." + spec.FeatureMap, RuleOf(spec), "a feature map belongs to a memory that only adds", "Rule = MemoryRule.Linear");
         if (spec.Rule != MemoryRule.Linear && spec.Normalized)
-            Unsupported(spec, errors, "Normalized", "true", "a sum of keys does not follow a memory that fades or erases", "Rule = MemoryRule.Linear, or no Normalized");
+            errors.Unused("Normalized", "true", RuleOf(spec), "a sum of keys does not follow a memory that fades or erases", "Rule = MemoryRule.Linear with FeatureMap = FeatureMap.EluPlusOne");
         if (spec.Rule == MemoryRule.Linear && spec.Normalized && spec.FeatureMap == FeatureMap.Identity)
-            errors.Add("MEMGEN204", "Normalized", "Normalized", "true", "FeatureMap = FeatureMap.Identity", "the sum it divides by could be zero or negative", "FeatureMap = FeatureMap.EluPlusOne or FeatureMap.Relu");
+            errors.Unused("Normalized", "true", "FeatureMap = FeatureMap.Identity", "the sum it divides by could be zero or negative", "FeatureMap = FeatureMap.EluPlusOne");
         if (spec.Rule == MemoryRule.Linear && spec.UnitLength && spec.FeatureMap != FeatureMap.Identity)
-            errors.Add("MEMGEN204", "UnitLength", "UnitLength", "true", "FeatureMap = FeatureMap." + spec.FeatureMap, "a feature map sets the length itself", "one of the two");
+            errors.Unused("UnitLength", "true", "FeatureMap = FeatureMap." + spec.FeatureMap, "a feature map sets the length itself", "no FeatureMap");
         CheckUnitLength(spec, errors);
         if (spec.NegativeEigenvalues && !spec.IsDelta)
-            Unsupported(spec, errors, "NegativeEigenvalues", "true", "only a delta rule has a write strength", deltaRules);
+            errors.Unused("NegativeEigenvalues", "true", RuleOf(spec), "only a delta rule has a write strength", "Rule = MemoryRule.GatedDelta");
     }
 
-    private static void Unsupported(LinearMemorySpec spec, ErrorList errors, string argument, string value, string reason, string supported) =>
-        errors.Add("MEMGEN204", argument, argument, value, "Rule = MemoryRule." + spec.Rule, reason, supported);
+    private static string RuleOf(LinearMemorySpec spec) => "Rule = MemoryRule." + spec.Rule;
 }

@@ -7,8 +7,7 @@ internal static class SlidingAttentionRules
 {
     public static void Check(SlidingAttentionSpec spec, int dim, ErrorList errors)
     {
-        bool heads = errors.CheckPositive("Heads", spec.Heads, "heads", Limits.Heads, example: 8)
-            && errors.CheckDivides("Heads", spec.Heads, dim);
+        bool heads = errors.CheckHeads(spec.Heads, dim, spec.RotaryBase != 0);
         errors.CheckKeyValueHeads(spec.KeyValueHeads, spec.Heads, heads);
         CheckWindow(spec.Window, errors);
         errors.CheckRotary(spec.RotaryBase, heads ? spec.Heads : 0, dim);

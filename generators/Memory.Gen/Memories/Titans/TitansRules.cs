@@ -9,16 +9,15 @@ internal static class TitansRules
 
     public static void Check(TitansSpec spec, int dim, ErrorList errors)
     {
-        bool heads = errors.CheckPositive("Heads", spec.Heads, "heads", Limits.Heads, example: 8)
-            && errors.CheckDivides("Heads", spec.Heads, dim);
-        if (heads && dim / spec.Heads > Limits.HeadFeatures)
-            errors.Add("MEMGEN108", "Heads", "Dim / Heads", Limits.Text(dim / spec.Heads), "1", Limits.Text(Limits.HeadFeatures), Limits.Text(Limits.HeadFeatures));
+        bool heads = errors.CheckHeads(spec.Heads, dim, spec.HasAttention && spec.RotaryBase != 0, Limits.HeadFeatures);
         CheckNetwork(spec, errors);
         CheckWriting(spec, errors);
-        bool block = errors.CheckPositive("Block", spec.Block, "tokens", Limits.Block, TitansSpec.DefaultBlock);
+        bool divides = spec.Variant == TitansVariant.Context;
+        bool block = errors.CheckPositive(
+            "Block", spec.Block, "tokens", Limits.Block, divides && spec.Window >= 1 ? Divisors.Below(spec.Window, TitansSpec.DefaultBlock) : TitansSpec.DefaultBlock);
         bool persistent = errors.CheckRange("PersistentTokens", spec.PersistentTokens, 0, Limits.PersistentTokens);
         if (errors.CheckNamed("Persistent", spec.Persistent) && persistent && spec.PersistentTokens == 0)
-            Unused(errors, "Persistent", "TitansPersistent." + spec.Persistent, "PersistentTokens = 0", "nothing persists", "PersistentTokens = 8, or no Persistent");
+            errors.Unused("Persistent", "TitansPersistent." + spec.Persistent, "PersistentTokens = 0", "nothing persists", "PersistentTokens = 8");
         if (!errors.CheckNamed("variant", spec.Variant))
             return;
         if (!spec.HasAttention)
@@ -27,9 +26,10 @@ internal static class TitansRules
             return;
         }
 
-        bool window = errors.CheckPositive("Window", spec.Window, "tokens", Limits.Window, example: 64);
+        bool window = errors.CheckPositive(
+            "Window", spec.Window, "tokens", Limits.Window, divides && block ? (64 + spec.Block - 1) / spec.Block * spec.Block : 64);
         CheckAttention(spec, heads ? spec.Heads : 0, dim, errors);
-        if (spec.Variant == TitansVariant.Context && window && block && spec.Window % spec.Block != 0)
+        if (divides && window && block && spec.Window % spec.Block != 0)
         {
             string divisor = Limits.Text(Divisors.Below(spec.Window, spec.Block));
             errors.Add("MEMGEN105", errors.Spec.Has("Block") ? "Block" : "Window", Limits.Text(spec.Window), Limits.Text(spec.Block), divisor);
@@ -51,8 +51,8 @@ internal static class TitansRules
         if (!depth || spec.MemoryDepth > 1)
             return;
         const string with = "MemoryDepth = 1", reason = "a memory of one layer is a matrix";
-        Unused(errors, "Expansion", Limits.Text(spec.Expansion), with, reason, "MemoryDepth = 2, or no Expansion");
-        Unused(errors, "Activation", "TitansActivation." + spec.Activation, with, reason, "MemoryDepth = 2, or no Activation");
+        errors.Unused("Expansion", Limits.Text(spec.Expansion), with, reason, "MemoryDepth = 2");
+        errors.Unused("Activation", "TitansActivation." + spec.Activation, with, reason, "MemoryDepth = 2");
     }
 
     private static bool CheckDepth(int depth, ErrorList errors)
@@ -73,42 +73,35 @@ internal static class TitansRules
         if (spec.ConvWidth != 0)
             errors.CheckRange("ConvWidth", spec.ConvWidth, 2, Limits.ConvWidth);
         if (!spec.Momentum)
-            Unused(errors, "MaxMomentum", Limits.Text(spec.MaxMomentum), "Momentum = false", "there is no momentum to bound", "no MaxMomentum");
+            errors.Unused("MaxMomentum", Limits.Text(spec.MaxMomentum), "Momentum = false", "there is no momentum to bound");
         if (!(errors.CheckNamed("Decay", spec.Decay) & errors.CheckNamed("DecayTo", spec.DecayTo)) || spec.Forgetting)
             return;
         const string with = "Forgetting = false", reason = "nothing is forgotten";
-        Unused(errors, "Decay", "TitansDecay." + spec.Decay, with, reason, "no Decay");
-        Unused(errors, "DecayTo", "TitansDecayTarget." + spec.DecayTo, with, reason, "no DecayTo");
+        errors.Unused("Decay", "TitansDecay." + spec.Decay, with, reason);
+        errors.Unused("DecayTo", "TitansDecayTarget." + spec.DecayTo, with, reason);
     }
 
     private static void CheckMemoryAlone(TitansSpec spec, ErrorList errors)
     {
         const string with = "TitansVariant.MemoryOnly", reason = "a memory alone has no attention";
-        Unused(errors, "Window", Limits.Text(spec.Window), with, reason, WithAttention + ", or no Window");
-        Unused(errors, "Attention", "TitansAttention." + spec.Attention, with, reason, WithAttention + ", or no Attention");
-        Unused(errors, "RotaryBase", Limits.Text(spec.RotaryBase), with, reason, WithAttention + ", or no RotaryBase");
-        Unused(errors, "Squash", "TitansSquash." + spec.Squash, with, reason, "TitansVariant.Context or Gate, or no Squash");
+        errors.Unused("Window", Limits.Text(spec.Window), with, reason, WithAttention);
+        errors.Unused("Attention", "TitansAttention." + spec.Attention, with, reason, WithAttention);
+        errors.Unused("RotaryBase", Limits.Text(spec.RotaryBase), with, reason, WithAttention);
+        errors.Unused("Squash", "TitansSquash." + spec.Squash, with, reason, "TitansVariant.Context or Gate");
         if (spec.HasRows)
-            Unused(errors, "Persistent", "TitansPersistent.KeyValue", with, reason, "Persistent = TitansPersistent.Tokens");
+            errors.Unused("Persistent", "TitansPersistent.KeyValue", with, reason, "Persistent = TitansPersistent.Tokens");
     }
 
     private static void CheckAttention(TitansSpec spec, int heads, int dim, ErrorList errors)
     {
         if (errors.CheckNamed("Attention", spec.Attention) && spec.Variant == TitansVariant.Context && !spec.IsSegmented)
-            Unused(
-                errors, "Attention", "TitansAttention.Sliding", "TitansVariant.Context", "each segment is read with what the memory recalls for it",
-                "TitansAttention.Segmented");
+            errors.Unused(
+                "Attention", "TitansAttention.Sliding", "TitansVariant.Context", "each segment is read with what the memory recalls for it",
+                "Attention = TitansAttention.Segmented");
         if (errors.CheckNamed("Squash", spec.Squash) && !spec.IsGated)
-            Unused(
-                errors, "Squash", "TitansSquash." + spec.Squash, "TitansVariant." + spec.Variant, "memory and attention do not gate each other",
-                "TitansVariant.Context or Gate, or no Squash");
+            errors.Unused(
+                "Squash", "TitansSquash." + spec.Squash, "TitansVariant." + spec.Variant, "memory and attention do not gate each other",
+                "TitansVariant.Context or Gate");
         errors.CheckRotary(spec.RotaryBase, heads, dim);
-    }
-
-    // An option that would change nothing is most likely a mistake.
-    private static void Unused(ErrorList errors, string option, string value, string with, string reason, string supported)
-    {
-        if (errors.Spec.Has(option))
-            errors.Add("MEMGEN204", option, option, value, with, reason, supported);
     }
 }

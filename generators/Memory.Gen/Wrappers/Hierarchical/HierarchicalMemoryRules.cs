@@ -1,4 +1,3 @@
-using System.Linq;
 using Memory.Gen.Generators.Specs;
 
 namespace Memory.Gen.Generators.Wrappers.Hierarchical;
@@ -10,7 +9,7 @@ internal static class HierarchicalMemoryRules
 
     public static void Check(HierarchicalMemorySpec spec, ErrorList errors)
     {
-        bool sensory = errors.CheckRange("SensoryTokens", spec.SensoryTokens, 0, Limits.Window);
+        bool sensory = errors.CheckRange("SensoryTokens", spec.SensoryTokens, 0, (Limits.Window - 2) / 2);
         if (sensory && SegmentRules.Check(spec, spec.SensoryTokens == 0 ? "the 2 rows of the memory" : $"{Limits.Text(spec.SensoryTokens)} sensory tokens and the 2 rows of the memory", errors)
             && spec.SensoryTokens > spec.NewTokens)
         {
@@ -29,7 +28,7 @@ internal static class HierarchicalMemoryRules
             return;
         }
 
-        foreach (string option in OfRecall.Where(errors.Spec.Has))
-            errors.Add("MEMGEN204", option, option, errors.Spec.Text(option), "Recall = false", "the memory of the segment before is passed on directly", "Recall = true");
+        foreach (string option in OfRecall)
+            errors.Unused(option, errors.Spec.Text(option), "Recall = false", "the memory of the segment before is passed on directly", "Recall = true");
     }
 }

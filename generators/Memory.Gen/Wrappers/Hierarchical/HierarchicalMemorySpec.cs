@@ -22,6 +22,10 @@ public sealed record HierarchicalMemorySpec(
     /// <inheritdoc/>
     public override long OtherRows => SensoryTokens + 2L;
 
+    /// <inheritdoc/>
+    /// <remarks>Sensory tokens are new ones of the segment before.</remarks>
+    public override long LeastSegmentTokens => OtherRows + Math.Max(1, SensoryTokens);
+
     /// <summary>Tokens that a summary is made of.</summary>
     public long SummaryTokens => Recall is null ? 0 : Math.Max(1, (long)Math.Round(NewTokens * Recall.SummaryFraction, MidpointRounding.AwayFromZero));
 

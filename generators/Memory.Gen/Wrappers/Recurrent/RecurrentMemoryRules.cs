@@ -1,4 +1,3 @@
-using System.Linq;
 using Memory.Gen.Generators.Specs;
 
 namespace Memory.Gen.Generators.Wrappers.Recurrent;
@@ -13,7 +12,10 @@ internal static class RecurrentMemoryRules
             errors.CheckPositive("MemoryTokens", 0, "rows", Limits.MemoryTokens, example: 4);
         else if (errors.CheckRange("MemoryTokens", spec.MemoryTokens, 0, Limits.MemoryTokens))
             SegmentRules.Check(spec, $"the {Limits.Text(spec.OtherRows)} rows of the memory, MemoryTokens = {Limits.Text(spec.MemoryTokens)} in front and as many behind", errors);
-        foreach (string option in new[] { "WriteInit", "BackpropSegments" }.Where(o => errors.Spec.Has("MemoryTokens") && spec.MemoryTokens == 0 && errors.Spec.Has(o)))
-            errors.Add("MEMGEN204", option, option, errors.Spec.Text(option), "MemoryTokens = 0", "segments alone pass nothing on", "MemoryTokens = 1 or more");
+        if (!errors.Spec.Has("MemoryTokens") || spec.MemoryTokens != 0)
+            return;
+        const string with = "MemoryTokens = 0", reason = "segments alone pass nothing on", supported = "MemoryTokens = 1";
+        errors.Unused("WriteInit", "WriteInit." + spec.WriteInit, with, reason, supported);
+        errors.Unused("BackpropSegments", Limits.Text(spec.BackpropSegments ?? 0), with, reason, supported);
     }
 }
