@@ -96,7 +96,7 @@ public sealed class BMojoMemoryAttribute : MixerAttribute
     public double Threshold { get; set; }
 
     /// <summary>
-    /// Factor on the scores in the slots at every refresh, above 0 to 1: below 1 even what was unexpected is let go some day.
+    /// Factor on the scores in the slots at every refresh, 1e-6 to 1: below 1 even what was unexpected is let go some day.
     /// Absent: 1.
     /// </summary>
     public double ScoreDecay { get; set; }

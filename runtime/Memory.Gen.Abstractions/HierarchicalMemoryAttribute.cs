@@ -26,10 +26,10 @@ public sealed class HierarchicalMemoryAttribute : SegmentMemoryAttribute
     /// <summary>Features of the recall's queries and keys, 1 to 1,048,576. Absent: <c>Dim</c>.</summary>
     public int RecallDim { get; set; }
 
-    /// <summary>Factor on the recall's scores, above 0. Absent: <c>RecallDim^-1/2</c>.</summary>
+    /// <summary>Factor on the recall's scores, 1e-6 to 1e6. Absent: <c>RecallDim^-1/2</c>.</summary>
     public double RecallScale { get; set; }
 
-    /// <summary>Share of a segment's new tokens that its summary is made of, above 0, at most 1. Absent: 0.5.</summary>
+    /// <summary>Share of a segment's new tokens that its summary is made of, 1e-6 to 1. Absent: 0.5.</summary>
     public double SummaryFraction { get; set; }
 
     /// <summary>

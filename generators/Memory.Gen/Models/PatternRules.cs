@@ -30,17 +30,22 @@ internal static class PatternRules
             root.Offer("Layers = " + Limits.Text(model.Pattern.Length));
         }
 
+        // A letter that one side lacks and the other has too much of is one mistake, and said once.
+        bool missing = false, everyMixerHasItsOwn = declared.Length == mixers.Length;
         foreach (char letter in model.Pattern.Distinct())
             if (!IsLetter(letter))
                 root.Add("MEMGEN217", "Pattern", letter.ToString());
-            else if (mixers.Length > 0 && model.Mixers.All(m => m.Spec.Letter != letter))
-                root.Add("MEMGEN211", "Pattern", letter.ToString(), Advice(letter, declared));
+            else if (everyMixerHasItsOwn && declared.Length > 0 && declared.IndexOf(letter) < 0)
+            {
+                root.Add("MEMGEN211", "Pattern", letter.ToString(), "declared are " + string.Join(", ", declared.Select(c => "'" + c + "'")));
+                missing = true;
+            }
 
         for (int i = 0; i < mixers.Length; i++)
-            CheckLetter(model, i, mixers[i]);
+            CheckLetter(model, i, mixers[i], missing);
     }
 
-    private static void CheckLetter(ModelSpec model, int index, ErrorList mixer)
+    private static void CheckLetter(ModelSpec model, int index, ErrorList mixer, bool patternLacksOne)
     {
         MixerUse use = model.Mixers[index];
         char letter = use.Spec.Letter;
@@ -51,7 +56,7 @@ internal static class PatternRules
             mixer.Add("MEMGEN217", "letter", letter.ToString());
         else if (first < index)
             mixer.Add("MEMGEN213", "letter", letter.ToString(), model.Mixers[first].Kind, use.Kind);
-        else if (model.Pattern.Length > 0 && model.Pattern.IndexOf(letter) < 0)
+        else if (!patternLacksOne && model.Pattern.Length > 0 && model.Pattern.IndexOf(letter) < 0)
             mixer.Add("MEMGEN212", "letter", letter.ToString(), use.Kind, model.Pattern);
     }
 
@@ -78,10 +83,6 @@ internal static class PatternRules
         root.Add("MEMGEN216", "", model.Type.Name);
         root.Offer("Layers = 4");
     }
-
-    private static string Advice(char letter, string declared) => declared.Length == 0
-        ? "give a mixer the letter '" + letter + "'"
-        : "declared are " + string.Join(", ", declared.Select(c => "'" + c + "'"));
 
     private static char FreeLetter(ModelSpec model) =>
         model.Pattern.Concat("ABCDEFGHIJKLMNOPQRSTUVWXYZ").First(c => IsLetter(c) && model.Mixers.All(m => m.Spec.Letter != c));

@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Xml.Linq;
 using Memory.Gen.Runtime.Tests.Torch;
+using Memory.Gen.Tests.Shared;
 using Xunit;
 
 namespace Memory.Gen.Runtime.Tests.Api;

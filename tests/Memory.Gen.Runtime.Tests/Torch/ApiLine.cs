@@ -1,3 +1,5 @@
+using Memory.Gen.Tests.Shared;
+
 namespace Memory.Gen.Runtime.Tests.Torch;
 
 /// <summary>One line of the list of TorchSharp's API: <c>Type | kind | signature</c>.</summary>

@@ -1,4 +1,5 @@
 using System.Xml.Linq;
+using Memory.Gen.Tests.Shared;
 using Xunit;
 
 namespace Memory.Gen.Runtime.Tests.Torch;

@@ -1,3 +1,5 @@
+using Memory.Gen.Tests.Shared;
+
 namespace Memory.Gen.Tests.Build;
 
 /// <summary>A copy of <c>build.sh</c> in an empty folder whose path has a space, with stand-ins for the tools it calls.</summary>
@@ -16,12 +18,9 @@ internal sealed class BuildScript : IDisposable
     public BuildScript()
     {
         foreach (string file in (string[])["build.sh", "Directory.Packages.props", "Directory.Build.props"])
-            File.Copy(Path.Combine(RepositoryRoot, file), InFolder(file));
+            File.Copy(SourceTree.Path(file), InFolder(file));
         environment["PATH"] = InFolder("bin") + ":" + Environment.GetEnvironmentVariable("PATH");
     }
-
-    /// <summary>The folder that holds <c>Memory.Gen.sln</c>.</summary>
-    public static string RepositoryRoot { get; } = FindRoot();
 
     public string Log => File.Exists(InFolder("log")) ? File.ReadAllText(InFolder("log")) : "";
 
@@ -82,12 +81,4 @@ internal sealed class BuildScript : IDisposable
 
     private Command.Result Start(string program, IEnumerable<string> arguments) =>
         Command.Run(program, arguments, Path.GetTempPath(), environment);
-
-    private static string FindRoot()
-    {
-        string? folder = AppContext.BaseDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, "Memory.Gen.sln")))
-            folder = Path.GetDirectoryName(folder);
-        return folder ?? throw new InvalidOperationException($"Memory.Gen.sln was not found above {AppContext.BaseDirectory}.");
-    }
 }

@@ -1,14 +1,14 @@
-using System.Runtime.CompilerServices;
 using Memory.Gen.Generators.Analyzers;
+using Memory.Gen.Tests.Documentation;
+using Memory.Gen.Tests.Harness;
+using Memory.Gen.Tests.Shared;
 using Microsoft.CodeAnalysis;
 
 namespace Memory.Gen.Tests.Diagnostics;
 
-/// <summary>Descriptors, pages and release rows say the same.</summary>
+/// <summary>Descriptors, pages and release rows say the same, and the pages' examples are true.</summary>
 public class DocumentationTests
 {
-    private static readonly string Root = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(ThisFile())!, "..", "..", ".."));
-
     [Fact]
     public void EveryDescriptorIsFilledAndInOrder()
     {
@@ -27,12 +27,12 @@ public class DocumentationTests
     [Fact]
     public void EveryDescriptorHasAPageAndEveryPageADescriptor()
     {
-        string[] pages = [.. Directory.GetFiles(Path.Combine(Root, "docs", "diagnostics"), "MEMGEN*.md")
+        string[] pages = [.. Directory.GetFiles(SourceTree.Path("docs", "diagnostics"), "MEMGEN*.md")
             .Select(p => Path.GetFileNameWithoutExtension(p)).Order(StringComparer.Ordinal)];
         Assert.Equal(Descriptors.All.Select(d => d.Id), pages);
         Assert.All(Descriptors.All, d =>
         {
-            string page = File.ReadAllText(Path.Combine(Root, "docs", "diagnostics", d.Id + ".md"));
+            string page = File.ReadAllText(SourceTree.Path("docs", "diagnostics", d.Id + ".md"));
             Assert.StartsWith($"# {d.Id}: {d.Title}\n", page);
             Assert.Contains("## Wrong\n", page);
             Assert.Contains("## Right\n", page);
@@ -43,7 +43,7 @@ public class DocumentationTests
     public void EveryDescriptorHasAReleaseRowAndEveryRowADescriptor()
     {
         string[][] rows = [.. new[] { "AnalyzerReleases.Shipped.md", "AnalyzerReleases.Unshipped.md" }
-            .SelectMany(file => File.ReadAllLines(Path.Combine(Root, "generators", "Memory.Gen", file)))
+            .SelectMany(file => File.ReadAllLines(SourceTree.Path("generators", "Memory.Gen", file)))
             .Where(line => line.StartsWith("MEMGEN", StringComparison.Ordinal))
             .Select(line => line.Split('|', StringSplitOptions.TrimEntries))];
         Assert.Equal(
@@ -51,5 +51,15 @@ public class DocumentationTests
             rows.Select(r => (r[0], r[1], r[2], r[3])));
     }
 
-    private static string ThisFile([CallerFilePath] string path = "") => path;
+    public static TheoryData<string> Ids => [.. Descriptors.All.Select(d => d.Id).Except(["MEMGEN301", "MEMGEN302"])];
+
+    [Theory]
+    [MemberData(nameof(Ids))]
+    public async Task WhatAPageCallsWrongIsReportedAndWhatItCallsRightIsNot(string id)
+    {
+        Snippet[] snippets = [.. new Page($"docs/diagnostics/{id}.md").Snippets];
+        Assert.Equal(["Wrong", "Right"], snippets.Select(s => s.Heading));
+        Assert.Equal([id], (await Compile.Diagnostics(new SnippetCode().Compilation(snippets[0]))).Select(d => d.Id));
+        Assert.Equal([], (await Compile.Diagnostics(new SnippetCode().Compilation(snippets[1]))).Select(d => d.ToString()));
+    }
 }

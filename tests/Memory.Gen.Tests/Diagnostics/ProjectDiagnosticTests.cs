@@ -1,4 +1,5 @@
 using Memory.Gen.Tests.Harness;
+using Memory.Gen.Tests.Shared;
 using Microsoft.CodeAnalysis.CSharp;
 
 namespace Memory.Gen.Tests.Diagnostics;
@@ -41,8 +42,8 @@ public class ProjectDiagnosticTests
         $"write <PackageReference Include=\"TorchSharp-cpu\" Version=\"{CompiledAgainst()}\" />",
         Assert.Single(await Compile.Diagnostics(Compile.Library(Source, references: Compile.References(without: "TorchSharp.")))).GetMessage(null));
 
-    private static string CompiledAgainst([System.Runtime.CompilerServices.CallerFilePath] string here = "") =>
-        System.Xml.Linq.XDocument.Load(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "..", "Directory.Packages.props"))
+    private static string CompiledAgainst() =>
+        System.Xml.Linq.XDocument.Load(SourceTree.Path("Directory.Packages.props"))
             .Descendants("TorchSharpVersion").Single().Value;
 
     [Fact]

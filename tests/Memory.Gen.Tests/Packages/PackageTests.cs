@@ -1,5 +1,6 @@
 using System.Xml.Linq;
 using Memory.Gen.Tests.Build;
+using Memory.Gen.Tests.Shared;
 
 namespace Memory.Gen.Tests.Packages;
 
@@ -127,7 +128,7 @@ public class PackageTests(PackedFeed feed) : IClassFixture<PackedFeed>
                 "build", "samples/" + sample, "-c", "Release", "--nologo", "-v", "quiet", "-p:MemoryGenFrom=packages", "-p:PackagesFolder=" + feed.InFolder("feed"),
                 "-p:UseArtifactsOutput=true", "-p:ArtifactsPath=" + feed.InFolder("samples"),
             ],
-            BuildScript.RepositoryRoot, new Dictionary<string, string?>());
+            SourceTree.Root, new Dictionary<string, string?>());
         Assert.True(result.ExitCode == 0, result.Output + result.Errors);
         Assert.True(File.Exists(feed.InFolder($"samples/bin/{sample}/release/Memory.Gen.Runtime.dll")));
     }

@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using Memory.Gen.Tests.Build;
+using Memory.Gen.Tests.Shared;
 
 namespace Memory.Gen.Tests.Packages;
 
@@ -39,7 +40,7 @@ public sealed class PackedFeed : IDisposable
         Command.Result packed = Command.Run(
             "dotnet",
             ["pack", "Memory.Gen.Packages.slnf", "--no-build", "-c", Configuration, "--nologo", "-v", "quiet", "-p:PackageOutputPath=" + InFolder(path)],
-            BuildScript.RepositoryRoot, new Dictionary<string, string?> { ["MSBUILDDISABLENODEREUSE"] = "1", ["SOURCE_DATE_EPOCH"] = "1700000000" });
+            SourceTree.Root, new Dictionary<string, string?> { ["MSBUILDDISABLENODEREUSE"] = "1", ["SOURCE_DATE_EPOCH"] = "1700000000" });
         Assert.True(packed.ExitCode == 0, packed.Output + packed.Errors);
     }
 

@@ -1,3 +1,4 @@
+using Memory.Gen.Tests.Shared;
 using TorchSharp;
 using Xunit;
 

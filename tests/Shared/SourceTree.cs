@@ -1,11 +1,13 @@
-namespace Memory.Gen.Runtime.Tests.Torch;
+namespace Memory.Gen.Tests.Shared;
 
-/// <summary>The sources these tests were built from.</summary>
+/// <summary>The sources that the tests were built from.</summary>
 internal static class SourceTree
 {
-    internal static string Root { get; } = Find();
+    /// <summary>The folder that holds <c>Memory.Gen.sln</c>.</summary>
+    public static string Root { get; } = Find();
 
-    internal static string Path(params string[] parts) => System.IO.Path.Combine([Root, .. parts]);
+    /// <summary>A path below it.</summary>
+    public static string Path(params string[] parts) => System.IO.Path.Combine([Root, .. parts]);
 
     private static string Find()
     {
