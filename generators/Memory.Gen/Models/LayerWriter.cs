@@ -111,12 +111,7 @@ internal static class LayerWriter
                 $"down = nn.Linear({width}, Dim, hasBias: false, device: device, dtype: dtype);",
                 "RegisterComponents();");
         writer.Blank();
-        using (writer.Block("public override Tensor forward(Tensor x)"))
-            writer.Lines(
-                "using var scope = torch.NewDisposeScope();",
-                "var (gates, values) = Projection.Apply(x, gate, up);  // [B, T, F] each",
-                "Tensor hidden = SwiGlu.Apply(gates, values);  // [B, T, F]",
-                "return Projection.Apply(hidden, down).MoveToOuterDisposeScope();  // [B, T, D]");
+        writer.Lines("public override Tensor forward(Tensor x) => SwiGlu.Network(x, gate, up, down);  // [B, T, D]");
         writer.Blank();
         Registration.Write(writer, ["gate", "up", "down"]);
     }

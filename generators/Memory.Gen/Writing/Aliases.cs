@@ -50,6 +50,7 @@ internal static class Aliases
         ("GatedDeltaRule", Runtime + ".Operators.GatedDeltaRule"),
         ("Innovation", Runtime + ".Operators.Innovation"),
         ("LinearAttention", Runtime + ".Operators.LinearAttention"),
+        ("LogDecay", Runtime + ".Operators.LogDecay"),
         ("NewestSoftmax", Runtime + ".Operators.NewestSoftmax"),
         ("Projection", Runtime + ".Operators.Projection"),
         ("QueryChunks", Runtime + ".Operators.QueryChunks"),

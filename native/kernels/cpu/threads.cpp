@@ -61,12 +61,10 @@ public:
         }
         start_.notify_all();
         take(0);
-        for (int spin = 0; pending_.load(std::memory_order_acquire) > 0; spin++) {
-            if (spin < 2000) pause();
-            else {
-                std::unique_lock<std::mutex> lock(mutex_);
-                done_.wait(lock, [this] { return pending_.load(std::memory_order_acquire) == 0; });
-            }
+        auto done = [this] { return pending_.load(std::memory_order_acquire) == 0; };
+        if (!spin(done)) {
+            std::unique_lock<std::mutex> lock(mutex_);
+            done_.wait(lock, done);
         }
     }
 
@@ -75,6 +73,18 @@ private:
 #if defined(__x86_64__)
         __builtin_ia32_pause();
 #endif
+    }
+
+    // A wait of some 150 microseconds: as long as a model that decodes takes between two operators. After the first it makes
+    // room for whoever wants the core, such as torch's own threads.
+    template <class Ready>
+    static bool spin(Ready&& ready) {
+        for (int i = 0; i < 8000; i++) {
+            if (ready()) return true;
+            if (i < 2000 || i % 64 != 0) pause();
+            else std::this_thread::yield();
+        }
+        return false;
     }
 
     // Threads the machine refuses to start are done without.
@@ -97,7 +107,7 @@ private:
 
     void serve(int worker, uint64_t seen) {
         for (;;) {
-            for (int spin = 0; spin < 2000 && round_.load(std::memory_order_acquire) == seen; spin++) pause();
+            spin([&] { return round_.load(std::memory_order_acquire) != seen; });
             bool taking;
             {
                 std::unique_lock<std::mutex> lock(mutex_);

@@ -23,6 +23,12 @@ internal sealed unsafe class Kernel(string name)
         fixed (TArgs* pointer = &args) return functions.WorkspaceSize(pointer, 0) < 0 ? functions.Library.LastError() : null;
     }
 
+    /// <summary>Whether the library for the CPU, which is loaded, has this kernel for such sizes.</summary>
+    public bool Serves<TArgs>(in TArgs args) where TArgs : unmanaged
+    {
+        fixed (TArgs* pointer = &args) return cpu.Value.AreThere && cpu.Value.WorkspaceSize(pointer, 0) >= 0;
+    }
+
     /// <summary>Bytes that forward leaves for backward.</summary>
     /// <param name="args">The sizes.</param>
     /// <param name="on">A tensor on the device.</param>

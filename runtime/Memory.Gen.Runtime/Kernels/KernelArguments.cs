@@ -26,13 +26,26 @@ internal unsafe struct KernelTensor
     }
 
     /// <summary>A contiguous tensor <c>[..., D]</c> as rows <c>[N, D]</c>; absent when null.</summary>
-    public static KernelTensor Rows(Tensor? tensor)
+    public static KernelTensor Rows(Tensor? tensor) => tensor is null ? default : Rows(KernelLibrary.Data(tensor), tensor.shape[^1]);
+
+    /// <summary>Rows <c>[N, features]</c> that lie one behind the other.</summary>
+    public static KernelTensor Rows(void* data, long features)
     {
         KernelTensor view = default;
-        if (tensor is null) return view;
-        view.Data = KernelLibrary.Data(tensor);
-        view.Stride[0] = tensor.shape[^1];
+        view.Data = data;
+        view.Stride[0] = features;
         view.Stride[1] = 1;
+        return view;
+    }
+
+    /// <summary>A contiguous tensor as <c>[B, T, C]</c>, whatever axes C stands for.</summary>
+    public static KernelTensor Tokens(Tensor tensor, long tokens, long channels)
+    {
+        KernelTensor view = default;
+        view.Data = KernelLibrary.Data(tensor);
+        view.Stride[0] = tokens * channels;
+        view.Stride[1] = channels;
+        view.Stride[2] = 1;
         return view;
     }
 

@@ -58,6 +58,18 @@ public static unsafe class KernelLibrary
         : device is { type: DeviceType.CUDA, index: > 0 } ? $"the kernels run on the first CUDA device, and the tensors are on number {device.index}"
         : library.Refusal(dtype);
 
+    /// <summary>Whether kernels for the CPU can work on these as they are, with nothing to record for a gradient: contiguous, in float32.</summary>
+    internal static bool TakesDirectly(params ReadOnlySpan<Tensor> tensors)
+    {
+        if (is_grad_enabled() || !IsLoaded) return false;
+        foreach (Tensor tensor in tensors)
+        {
+            if (tensor.IsInvalid || tensor.dtype != ScalarType.Float32 || tensor.device_type != DeviceType.CPU || !tensor.is_contiguous()) return false;
+        }
+
+        return true;
+    }
+
     /// <summary>Lets the library for the CPU use as many threads as torch does now, unless MEMORY_GEN_THREADS decides.</summary>
     internal static void FollowThreads()
     {
@@ -75,7 +87,7 @@ public static unsafe class KernelLibrary
         return [AppContext.BaseDirectory, System.IO.Path.Combine(AppContext.BaseDirectory, "runtimes", rid, "native")];
     }
 
-    [DllImport("LibTorchSharp")]
+    [DllImport("LibTorchSharp"), SuppressGCTransition]
     private static extern void* THSTensor_data(nint tensor);
 
     private static class ResolveTorch

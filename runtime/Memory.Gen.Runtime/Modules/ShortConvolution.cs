@@ -33,6 +33,28 @@ public sealed class ShortConvolution : nn.Module<Tensor, StateTensor?, Tensor>
     /// <returns><c>[B, T, C]</c>.</returns>
     public override Tensor forward(Tensor x, StateTensor? tail) => Read(x, tail);
 
+    /// <summary>The same, its channels as heads of features.</summary>
+    /// <param name="x"><c>[B, T, C]</c>.</param>
+    /// <param name="heads">H, which divides C.</param>
+    /// <param name="tail"><c>[B, W-1, C]</c>, the inputs before these, replaced by the last W-1; null for none.</param>
+    /// <returns><c>[B, T, H, C/H]</c>.</returns>
+    public Tensor Heads(Tensor x, long heads, StateTensor? tail) => IntoHeads(x, heads, tail, unit: false);
+
+    /// <summary>The same, every head of every token brought to unit length.</summary>
+    /// <param name="x"><c>[B, T, C]</c>.</param>
+    /// <param name="heads">H, which divides C.</param>
+    /// <param name="tail"><c>[B, W-1, C]</c>, the inputs before these, replaced by the last W-1; null for none.</param>
+    /// <returns><c>[B, T, H, C/H]</c>.</returns>
+    public Tensor UnitHeads(Tensor x, long heads, StateTensor? tail) => IntoHeads(x, heads, tail, unit: true);
+
+    private Tensor IntoHeads(Tensor x, long heads, StateTensor? tail, bool unit)
+    {
+        var read = CausalConvolution.Heads(x, weight, bias, tail?.Value, heads, unit);
+        if (tail is null) read.FinalState.Dispose();
+        else tail.Update(read.FinalState);
+        return read.Output;
+    }
+
     /// <summary>Convolves several sequences in one call, each behind its own tail.</summary>
     /// <param name="x"><c>[B, T, C]</c>, or <c>[1, T, C]</c> for packed segments.</param>
     /// <param name="tails"><c>[B, W-1, C]</c>, or one for every segment; null for none.</param>

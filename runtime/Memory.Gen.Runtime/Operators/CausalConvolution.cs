@@ -53,6 +53,25 @@ public static class CausalConvolution
         }
     }
 
+    /// <summary>The same, its channels as heads of features.</summary>
+    /// <param name="x">Inputs <c>[B, T, C]</c>; T may be 0.</param>
+    /// <param name="weight">Weights <c>[C, W]</c>.</param>
+    /// <param name="bias"><c>[C]</c>; null for none.</param>
+    /// <param name="initialState"><c>[B, W - 1, C]</c>; null for zeros.</param>
+    /// <param name="heads">H, which divides C.</param>
+    /// <param name="unit">Whether every head of every token is then brought to unit length.</param>
+    /// <returns>Outputs <c>[B, T, H, C / H]</c> and the last W - 1 inputs.</returns>
+    internal static MemoryRead Heads(Tensor x, Tensor weight, Tensor? bias, Tensor? initialState, long heads, bool unit)
+    {
+        if (ConvolutionKernel.RunHeads(x, weight, bias, initialState, heads, unit) is { } direct) return direct;
+        using var scope = NewDisposeScope();
+        MemoryRead read = Apply(x, weight, bias, initialState);
+        long[] shape = read.Output.shape;
+        if (heads < 1 || shape[2] % heads != 0) throw new ArgumentException($"{Name}: {heads} heads do not divide {shape[2]} channels.", nameof(heads));
+        Tensor y = read.Output.view(shape[0], shape[1], heads, shape[2] / heads);
+        return new MemoryRead(unit ? UnitLength.Apply(y) : y, read.FinalState).ToOuterScope();
+    }
+
     private static Tensor Loop(Tensor all, Tensor weights, Tensor bias)
     {
         long W = weights.shape[0], T = all.shape[1] - W + 1;

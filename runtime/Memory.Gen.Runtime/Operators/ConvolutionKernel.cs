@@ -22,6 +22,30 @@ internal sealed class ConvolutionKernel : KernelFunction<ConvolutionKernel, Sequ
         return new MemoryRead(outputs[0], outputs[1]);
     }
 
+    /// <summary>The convolution into heads, with or without their unit length, where no gradient is wanted; null for a call of another kind, or one whose arguments do not fit.</summary>
+    public static MemoryRead? RunHeads(Tensor x, Tensor weight, Tensor? bias, Tensor? initialState, long heads, bool unit)
+    {
+        if (!KernelLibrary.TakesDirectly(x, weight, bias ?? weight, initialState ?? weight)) return null;
+        long[] shape = x.shape, weights = weight.shape;
+        if (shape.Length != 3 || weights.Length != 2 || weights[0] != shape[2] || heads < 1 || shape[2] == 0 || shape[2] % heads != 0) return null;
+        long B = shape[0], C = shape[2], past = weights[1] - 1;
+        if ((bias is not null && !bias.shape.AsSpan().SequenceEqual([C])) || (initialState is not null && !initialState.shape.AsSpan().SequenceEqual([B, past, C]))) return null;
+        ConvolutionArguments args = Arguments([x, weight, bias, initialState], new(null));
+        if (!Kernel.Serves(args) || !OperatorForms.TakesKernel("causal_conv")) return null;
+
+        Tensor y = torch.empty([B, shape[1], heads, C / heads], dtype: ScalarType.Float32, device: x.device);
+        Tensor final = torch.empty([B, past, C], dtype: ScalarType.Float32, device: x.device);
+        args.Y = KernelTensor.Tokens(y, shape[1], C);
+        args.FinalState = KernelTensor.Of(final);
+        Kernel.Forward(args, y);
+        if (unit) UnitLengthKernel.InPlace(y);
+        GC.KeepAlive(x);
+        GC.KeepAlive(weight);
+        GC.KeepAlive(bias);
+        GC.KeepAlive(initialState);
+        return new MemoryRead(y, final);
+    }
+
     protected override List<Tensor> Forward(Tensor?[] inputs, SequenceOptions options, List<Tensor>? kept)
     {
         ConvolutionArguments args = Arguments(inputs, options);

@@ -19,6 +19,7 @@ internal abstract class KernelFunction<TSelf, TOptions> : OperatorFunction<TSelf
     /// <summary>Runs the operator; an absent input is null.</summary>
     protected static List<Tensor> Apply(TOptions options, params Tensor?[] inputs)
     {
+        if (!IsRecorded(inputs)) return Shared.Compute(inputs, options);
         bool[] present = Array.ConvertAll(inputs, input => input is not null);
         bool[] wanted = Array.ConvertAll(inputs, input => input is { requires_grad: true });
         return Run(new Call(options, present, wanted), [.. inputs.OfType<Tensor>()]);
@@ -73,6 +74,20 @@ internal abstract class KernelFunction<TSelf, TOptions> : OperatorFunction<TSelf
         GC.KeepAlive(saved);
         GC.KeepAlive(results);
         return [.. results.Where((_, i) => options.Present[i]).Select(result => result!)];
+    }
+
+    // Without a node in the graph: nothing is kept but the outputs, and copies of inputs that the kernel cannot take are freed at once.
+    private List<Tensor> Compute(Tensor?[] inputs, TOptions options)
+    {
+        Tensor?[] dense = Array.ConvertAll(inputs, input => input is null ? null : KernelTensor.Dense(input));
+        List<Tensor> outputs = Forward(dense, options, null);
+        GC.KeepAlive(inputs);
+        for (int i = 0; i < inputs.Length; i++)
+        {
+            if (!ReferenceEquals(dense[i], inputs[i])) dense[i]!.Dispose();
+        }
+
+        return outputs;
     }
 
     /// <summary>One call: its options, the inputs that are there, and those whose gradient is wanted.</summary>

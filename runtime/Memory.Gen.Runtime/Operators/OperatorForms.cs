@@ -31,8 +31,8 @@ public readonly record struct OperatorUse(string Operator, OperatorForm Form);
 
 /// <summary>Which form runs, and which one ran.</summary>
 /// <remarks>
-/// A call that names a form gets it. Otherwise <c>MEMORY_GEN_FORM</c> (<c>reference</c>, <c>chunked</c> or <c>native</c>)
-/// decides, and otherwise the fastest form that serves the call. A form that was asked for never falls back to another.
+/// A call that names a form gets it. Otherwise <c>MEMORY_GEN_FORM</c> (<c>reference</c>, <c>chunked</c> or <c>native</c>), as it
+/// stands when the first operator runs, decides, and otherwise the fastest form that serves the call. A form that was asked for never falls back to another.
 /// </remarks>
 public static class OperatorForms
 {
@@ -42,6 +42,10 @@ public static class OperatorForms
 
     [ThreadStatic]
     private static OperatorUse? lastUsed;
+
+    // Reading the environment costs as much as a tenth of a small call.
+    private static bool environmentRead;
+    private static OperatorForm? fromEnvironment;
 
     /// <summary>The last operator call of this thread; null before the first.</summary>
     public static OperatorUse? LastUsed => lastUsed;
@@ -57,7 +61,8 @@ public static class OperatorForms
     /// <param name="refusal">Why the kernel library cannot serve this call, or null when it can; null itself when there is no kernel.</param>
     internal static OperatorForm Choose(string name, OperatorForm? asked, Func<string?>? refusal)
     {
-        OperatorForm? forced = asked ?? FromEnvironment();
+        if (!environmentRead) ReadEnvironment();
+        OperatorForm? forced = asked ?? fromEnvironment;
         if (forced is { } named && !Enum.IsDefined(named))
         {
             throw new ArgumentOutOfRangeException(nameof(asked), named, $"{name}: form must be Reference, Chunked or Native.");
@@ -79,6 +84,23 @@ public static class OperatorForms
         lastUsed = use;
         Used?.Invoke(use);
         return form;
+    }
+
+    /// <summary>Whether a call that the kernel library serves and that names no form takes it; if so, it is one more use of it.</summary>
+    internal static bool TakesKernel(string name)
+    {
+        if (!environmentRead) ReadEnvironment();
+        if (fromEnvironment is not (null or OperatorForm.Native)) return false;
+        Choose(name, OperatorForm.Native, static () => null);
+        return true;
+    }
+
+    /// <summary>Reads <c>MEMORY_GEN_FORM</c>, anew where it was read before.</summary>
+    internal static void ReadEnvironment()
+    {
+        environmentRead = false;
+        fromEnvironment = FromEnvironment();
+        environmentRead = true;
     }
 
     private static void Tell(string name, string reason)

@@ -19,22 +19,33 @@ internal abstract class OperatorFunction<TSelf, TOptions> : MultiTensorFunction<
     where TOptions : class
 {
     private const string OptionsKey = "options", KeepKey = "keep";
-    private static readonly TSelf Shared = new();
+
+    /// <summary>The one that runs where nothing is saved.</summary>
+    protected static readonly TSelf Shared = new();
 
     public override string Name => typeof(TSelf).Name;
 
     /// <summary>Runs the operator: with a node in the graph when a gradient is wanted, else without saving anything.</summary>
     public static List<Tensor> Run(TOptions options, params Tensor[] inputs)
     {
-        if (is_grad_enabled() && Array.Exists(inputs, input => input.requires_grad))
-        {
-            return apply([.. inputs, options]);
-        }
+        if (IsRecorded(inputs)) return apply([.. inputs, options]);
 
         using var scope = NewDisposeScope();
         List<Tensor> outputs = Shared.Forward(inputs, options, null);
         foreach (Tensor output in outputs) output.MoveToOuterDisposeScope();
         return outputs;
+    }
+
+    /// <summary>Whether a gradient is wanted: the call then becomes a node of the graph.</summary>
+    protected static bool IsRecorded(Tensor?[] inputs)
+    {
+        if (!is_grad_enabled()) return false;
+        foreach (Tensor? input in inputs)
+        {
+            if (input is { requires_grad: true }) return true;
+        }
+
+        return false;
     }
 
     /// <summary>Computes fresh outputs; adds to <paramref name="saved"/>, unless it is null, what backward needs.</summary>

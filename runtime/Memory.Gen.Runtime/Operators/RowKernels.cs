@@ -59,6 +59,15 @@ internal sealed class UnitLengthKernel : KernelFunction<UnitLengthKernel, UnitLe
 
     public static Tensor Run(Tensor x, double eps) => Apply(new Options(eps), LastAxis.Contiguous(x))[0];
 
+    /// <summary>Brings the rows of a fresh tensor, of which no gradient is wanted, to unit length.</summary>
+    public static void InPlace(Tensor x)
+    {
+        OperatorForms.TakesKernel("unit_length");
+        UnitLengthArguments args = Arguments([x], new(UnitLength.Eps));
+        args.Y = args.X;
+        Kernel.Forward(args, x);
+    }
+
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)
     {
         UnitLengthArguments args = Arguments(inputs, options);

@@ -1,4 +1,5 @@
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
 
@@ -26,5 +27,21 @@ public static class SwiGlu
             ? SwiGluKernel.Run(gate!, up)
             : gate!.silu() * up;
         return y.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>A whole feed-forward network: W_down (silu(W_gate x) * W_up x).</summary>
+    /// <param name="x"><c>[..., in]</c>, one axis to nine.</param>
+    /// <param name="gate">A layer from in to a hidden width.</param>
+    /// <param name="up">Another one.</param>
+    /// <param name="down">A layer from the hidden width to any number of features.</param>
+    /// <returns><c>[..., out]</c>.</returns>
+    /// <remarks>The layers are only read: forward hooks on them do not run.</remarks>
+    /// <exception cref="ArgumentException">Shapes, dtypes or devices differ.</exception>
+    public static Tensor Network(Tensor x, Linear gate, Linear up, Linear down)
+    {
+        if (NetworkKernel.Run(x, gate, up, down) is { } y) return y;
+        using var scope = NewDisposeScope();
+        var (gates, values) = Projection.Apply(x, gate, up);
+        return Projection.Apply(Apply(gates, values), down).MoveToOuterDisposeScope();
     }
 }

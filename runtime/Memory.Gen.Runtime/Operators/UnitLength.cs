@@ -8,7 +8,7 @@ namespace Memory.Gen.Runtime.Operators;
 public static class UnitLength
 {
     private const string Name = "unit_length";
-    private const double Eps = 1e-6;
+    internal const double Eps = 1e-6;
 
     /// <param name="x"><c>[..., D]</c>, D at least 1.</param>
     /// <param name="form">Null for the fastest that serves the call; Reference and Chunked are the same here.</param>

@@ -1,3 +1,4 @@
+using Memory.Gen.Runtime.Operators;
 using Memory.Gen.Runtime.Tests.Training;
 using TorchSharp;
 using Xunit;
@@ -121,6 +122,7 @@ public sealed class ResourceTests
         {
             string? before = Environment.GetEnvironmentVariable("MEMORY_GEN_FORM");
             Environment.SetEnvironmentVariable("MEMORY_GEN_FORM", form);
+            OperatorForms.ReadEnvironment();
             try
             {
                 Tensor output = subject.Forward(input);
@@ -129,6 +131,7 @@ public sealed class ResourceTests
             finally
             {
                 Environment.SetEnvironmentVariable("MEMORY_GEN_FORM", before);
+                OperatorForms.ReadEnvironment();
             }
         }
     }

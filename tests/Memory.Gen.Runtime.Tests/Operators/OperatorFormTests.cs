@@ -77,19 +77,25 @@ public sealed class OperatorFormTests
         string? before = Environment.GetEnvironmentVariable(Variable);
         try
         {
-            Environment.SetEnvironmentVariable(Variable, "chunked");
+            Set("chunked");
             Call(null);
             Assert.Equal(OperatorForm.Chunked, OperatorForms.LastUsed!.Value.Form);
-            Environment.SetEnvironmentVariable(Variable, "Native");
+            Set("Native");
             Call(null);
             Assert.Equal(OperatorForm.Native, OperatorForms.LastUsed!.Value.Form);
             Assert.Throws<NotSupportedException>(() => Call(null, ScalarType.Float64));
-            Environment.SetEnvironmentVariable(Variable, "quick");
+            Assert.Contains("'quick'", Assert.Throws<InvalidOperationException>(() => Set("quick")).Message);
             Assert.Contains("'quick'", Assert.Throws<InvalidOperationException>(() => Call(null)).Message);
         }
         finally
         {
-            Environment.SetEnvironmentVariable(Variable, before);
+            Set(before);
+        }
+
+        static void Set(string? form)
+        {
+            Environment.SetEnvironmentVariable(Variable, form);
+            OperatorForms.ReadEnvironment();
         }
     }
 

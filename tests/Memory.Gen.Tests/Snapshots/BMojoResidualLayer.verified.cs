@@ -38,7 +38,6 @@ namespace Samples;
 
 using torch = global::TorchSharp.torch;
 using nn = global::TorchSharp.torch.nn;
-using functional = global::TorchSharp.torch.nn.functional;
 using Device = global::TorchSharp.torch.Device;
 using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
@@ -57,9 +56,9 @@ using EideticOptions = global::Memory.Gen.Runtime.Operators.EideticOptions;
 using FadingKeys = global::Memory.Gen.Runtime.Operators.FadingKeys;
 using GatedDeltaRule = global::Memory.Gen.Runtime.Operators.GatedDeltaRule;
 using Innovation = global::Memory.Gen.Runtime.Operators.Innovation;
+using LogDecay = global::Memory.Gen.Runtime.Operators.LogDecay;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
-using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 
 /// <summary>
 /// A memory layer of width 64: B'MOJO, one softmax over the last 64 tokens, 16 older tokens that were least expected and 8 outputs of a fading memory 4 tokens apart, 4 heads of 16 features, 2 key and value heads, rotary positions.
@@ -260,15 +259,15 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
                 var state = (FadingBMojoState?)layer;
                 long B = x.shape[0], T = x.shape[1];
                 var (queries, keys, values, strengths, decays, gates) = Projection.Apply(x, query, key, value, write_strength, decay, gate);
-                Tensor q = UnitLength.Apply(query_convolution.call(queries, state?.QueryTail).view(B, T, Heads, KeyDim));  // [B, T, H, K]
-                Tensor k = UnitLength.Apply(key_convolution.call(keys, state?.KeyTail).view(B, T, Heads, KeyDim));  // [B, T, H, K]
-                Tensor v = value_convolution.call(values, state?.ValueTail).view(B, T, Heads, ValueDim);  // [B, T, H, V]
-                Tensor beta = strengths.sigmoid();                                                        // [B, T, H], write strength in (0, 1)
-                Tensor g = -decay_rate.exp() * functional.softplus(decays + decay_bias);                  // [B, T, H], log decay, <= 0
+                Tensor q = query_convolution.UnitHeads(queries, Heads, state?.QueryTail);  // [B, T, H, K]
+                Tensor k = key_convolution.UnitHeads(keys, Heads, state?.KeyTail);         // [B, T, H, K]
+                Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);       // [B, T, H, V]
+                Tensor beta = strengths.sigmoid();                                         // [B, T, H], write strength in (0, 1)
+                Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);                 // [B, T, H], log decay, <= 0: -e^a softplus(. + b)
                 var read = GatedDeltaRule.Apply(q, k, v, beta, g, state?.S.Value);
                 Tensor e = Innovation.Residual(k, v, state?.S.Value, next => GatedDeltaRule.Apply(next, k, v, beta, g, state?.S.Value, scale: 1).Output);  // [B, T], 1 - cos(v_t, S_{t-1}^T k_t)
-                state?.S.Update(read.FinalState);                                                         // [B, H, K, V]
-                Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));                    // [B, T, H, V]
+                state?.S.Update(read.FinalState);                                          // [B, H, K, V]
+                Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));     // [B, T, H, V]
                 return (Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope(), e.MoveToOuterDisposeScope());  // [B, T, D], [B, T]
             }
 

@@ -291,13 +291,7 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
             RegisterComponents();
         }
 
-        public override Tensor forward(Tensor x)
-        {
-            using var scope = torch.NewDisposeScope();
-            var (gates, values) = Projection.Apply(x, gate, up);              // [B, T, F] each
-            Tensor hidden = SwiGlu.Apply(gates, values);                      // [B, T, F]
-            return Projection.Apply(hidden, down).MoveToOuterDisposeScope();  // [B, T, D]
-        }
+        public override Tensor forward(Tensor x) => SwiGlu.Network(x, gate, up, down);  // [B, T, D]
 
         /// <inheritdoc/>
         protected override void RegisterComponents()

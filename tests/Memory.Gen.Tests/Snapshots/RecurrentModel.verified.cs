@@ -29,7 +29,6 @@ namespace Samples;
 
 using torch = global::TorchSharp.torch;
 using nn = global::TorchSharp.torch.nn;
-using functional = global::TorchSharp.torch.nn.functional;
 using Device = global::TorchSharp.torch.Device;
 using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
@@ -47,9 +46,9 @@ using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
 using GatedDeltaRule = global::Memory.Gen.Runtime.Operators.GatedDeltaRule;
+using LogDecay = global::Memory.Gen.Runtime.Operators.LogDecay;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
-using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 
 /// <summary>
 /// A language model over 256 symbols: 2 layers, width 64.
@@ -248,13 +247,7 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
             RegisterComponents();
         }
 
-        public override Tensor forward(Tensor x)
-        {
-            using var scope = torch.NewDisposeScope();
-            var (gates, values) = Projection.Apply(x, gate, up);              // [B, T, F] each
-            Tensor hidden = SwiGlu.Apply(gates, values);                      // [B, T, F]
-            return Projection.Apply(hidden, down).MoveToOuterDisposeScope();  // [B, T, D]
-        }
+        public override Tensor forward(Tensor x) => SwiGlu.Network(x, gate, up, down);  // [B, T, D]
 
         /// <inheritdoc/>
         protected override void RegisterComponents()
@@ -310,14 +303,14 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
             var state = (GatedDeltaState?)layer;
             long B = x.shape[0], T = x.shape[1];
             var (queries, keys, values, strengths, decays, gates) = Projection.Apply(x, query, key, value, write_strength, decay, gate);
-            Tensor q = UnitLength.Apply(query_convolution.call(queries, state?.QueryTail).view(B, T, Heads, KeyDim));  // [B, T, H, K]
-            Tensor k = UnitLength.Apply(key_convolution.call(keys, state?.KeyTail).view(B, T, Heads, KeyDim));  // [B, T, H, K]
-            Tensor v = value_convolution.call(values, state?.ValueTail).view(B, T, Heads, ValueDim);  // [B, T, H, V]
-            Tensor beta = strengths.sigmoid();                                                        // [B, T, H], write strength in (0, 1)
-            Tensor g = -decay_rate.exp() * functional.softplus(decays + decay_bias);                  // [B, T, H], log decay, <= 0
+            Tensor q = query_convolution.UnitHeads(queries, Heads, state?.QueryTail);  // [B, T, H, K]
+            Tensor k = key_convolution.UnitHeads(keys, Heads, state?.KeyTail);         // [B, T, H, K]
+            Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);       // [B, T, H, V]
+            Tensor beta = strengths.sigmoid();                                         // [B, T, H], write strength in (0, 1)
+            Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);                 // [B, T, H], log decay, <= 0: -e^a softplus(. + b)
             var read = GatedDeltaRule.Apply(q, k, v, beta, g, state?.S.Value);
-            state?.S.Update(read.FinalState);                                                         // [B, H, K, V]
-            Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));                    // [B, T, H, V]
+            state?.S.Update(read.FinalState);                                          // [B, H, K, V]
+            Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));     // [B, T, H, V]
             return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 

@@ -22,7 +22,6 @@ namespace Samples;
 
 using torch = global::TorchSharp.torch;
 using nn = global::TorchSharp.torch.nn;
-using functional = global::TorchSharp.torch.nn.functional;
 using Device = global::TorchSharp.torch.Device;
 using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
@@ -35,6 +34,7 @@ using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
+using LogDecay = global::Memory.Gen.Runtime.Operators.LogDecay;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using ScalarDecay = global::Memory.Gen.Runtime.Operators.ScalarDecay;
 
@@ -154,13 +154,13 @@ partial class ScalarDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.R
             var state = (ScalarDecayState?)layer;
             long B = x.shape[0], T = x.shape[1];
             var (queries, keys, values, decays, gates) = Projection.Apply(x, query, key, value, decay, gate);
-            Tensor q = query_convolution.call(queries, state?.QueryTail).view(B, T, Heads, KeyDim);   // [B, T, H, K]
-            Tensor k = key_convolution.call(keys, state?.KeyTail).view(B, T, Heads, KeyDim);          // [B, T, H, K]
-            Tensor v = value_convolution.call(values, state?.ValueTail).view(B, T, Heads, ValueDim);  // [B, T, H, V]
-            Tensor g = -decay_rate.exp() * functional.softplus(decays + decay_bias);                  // [B, T, H], log decay, <= 0
+            Tensor q = query_convolution.Heads(queries, Heads, state?.QueryTail);   // [B, T, H, K]
+            Tensor k = key_convolution.Heads(keys, Heads, state?.KeyTail);          // [B, T, H, K]
+            Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);    // [B, T, H, V]
+            Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);              // [B, T, H], log decay, <= 0: -e^a softplus(. + b)
             var read = ScalarDecay.Apply(q, k, v, g, state?.S.Value);
-            state?.S.Update(read.FinalState);                                                         // [B, H, K, V]
-            Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));                    // [B, T, H, V]
+            state?.S.Update(read.FinalState);                                       // [B, H, K, V]
+            Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));  // [B, T, H, V]
             return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 

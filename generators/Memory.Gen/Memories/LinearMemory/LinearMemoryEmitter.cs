@@ -177,15 +177,15 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         yield return $"var state = ({state}?)layer;";
         yield return "long B = x.shape[0], T = x.shape[1];";
         yield return $"var ({string.Join(", ", Projections().Select(p => p.Result))}) = Projection.Apply(x, {string.Join(", ", Projections().Select(p => p.Layer))});";
-        yield return $"Tensor q = {Mapped(Heads("query", "queries", "KeyDim"))};  // [B, T, H, K]";
-        yield return $"Tensor k = {Mapped(Heads("key", "keys", "KeyDim"))};  // [B, T, H, K]";
+        yield return $"Tensor q = {Mapped("query", "queries")};  // [B, T, H, K]";
+        yield return $"Tensor k = {Mapped("key", "keys")};  // [B, T, H, K]";
         yield return $"Tensor v = {Heads("value", "values", "ValueDim")};  // [B, T, H, V]";
         if (spec.IsDelta)
             yield return spec.NegativeEigenvalues
                 ? "Tensor beta = 2.0 * strengths.sigmoid();  // [B, T, H], write strength in (0, 2)"
                 : "Tensor beta = strengths.sigmoid();  // [B, T, H], write strength in (0, 1)";
         if (HasHeadDecay)
-            yield return "Tensor g = -decay_rate.exp() * functional.softplus(decays + decay_bias);  // [B, T, H], log decay, <= 0";
+            yield return "Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);  // [B, T, H], log decay, <= 0: -e^a softplus(. + b)";
         if (HasChannelDecay)
             yield return "Tensor g = Projection.Apply(decays, decay_up).log_sigmoid().view(B, T, Heads, KeyDim) / 16.0;  // [B, T, H, K], log decay, <= 0";
         yield return spec.Normalized
@@ -202,18 +202,22 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         yield return Residual.Return("y.reshape(B, T, Heads * ValueDim)", residual);
     }
 
-    private string Heads(string name, string projected, string features)
+    private string Heads(string name, string projected, string features) => HasConvolution
+        ? $"{name}_convolution.Heads({projected}, Heads, {Tail(name)})"
+        : $"{projected}.view(B, T, Heads, {features})";
+
+    private string Mapped(string name, string projected)
     {
-        if (HasConvolution)
-            projected = $"{name}_convolution.call({projected}, state?.{char.ToUpperInvariant(name[0])}{name.Substring(1)}Tail)";
-        return $"{projected}.view(B, T, Heads, {features})";
+        string heads = Heads(name, projected, "KeyDim");
+        return spec switch
+        {
+            { UnitLength: true } when HasConvolution => $"{name}_convolution.UnitHeads({projected}, Heads, {Tail(name)})",
+            { UnitLength: true } => $"UnitLength.Apply({heads})",
+            { FeatureMap: FeatureMap.EluPlusOne } => $"{heads}.elu() + 1.0",
+            { FeatureMap: FeatureMap.Relu } => $"{heads}.relu()",
+            _ => heads,
+        };
     }
 
-    private string Mapped(string projection) => spec switch
-    {
-        { UnitLength: true } => $"UnitLength.Apply({projection})",
-        { FeatureMap: FeatureMap.EluPlusOne } => $"{projection}.elu() + 1.0",
-        { FeatureMap: FeatureMap.Relu } => $"{projection}.relu()",
-        _ => projection,
-    };
+    private static string Tail(string name) => $"state?.{char.ToUpperInvariant(name[0])}{name.Substring(1)}Tail";
 }

@@ -1,0 +1,49 @@
+using Memory.Gen.Runtime.Kernels;
+using TorchSharp;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Operators;
+
+/// <summary>The log decay of every head, g = -e^a softplus(x + b): at most 0, and about -e^a e^(x + b) where that is small.</summary>
+/// <remarks>Gu, Dao: Mamba (arXiv 2312.00752), section 3.5: a step size softplus(x + b) at a rate e^a.</remarks>
+public static class LogDecay
+{
+    private const string Name = "log_decay";
+
+    // Numbers up to which one loop on the calling thread beats five tensor operations.
+    private const long FewNumbers = 256;
+
+    /// <param name="x"><c>[..., H]</c>, one axis to nine.</param>
+    /// <param name="rate">a, the logarithm of each head's rate, <c>[H]</c>.</param>
+    /// <param name="bias">b, <c>[H]</c>.</param>
+    /// <returns>The shape and dtype of <paramref name="x"/>.</returns>
+    /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
+    public static Tensor Apply(Tensor x, Tensor rate, Tensor bias)
+    {
+        var door = new FrontDoor(Name);
+        door.Value(nameof(x), x, LastAxis.Names(Name, x, 'H'));
+        door.Value(nameof(rate), rate, "H");
+        door.Value(nameof(bias), bias, "H");
+        if (x.numel() <= FewNumbers && KernelLibrary.TakesDirectly(x, rate, bias)) return Few(x, rate, bias);
+        using var scope = NewDisposeScope();
+        return (-rate.exp() * nn.functional.softplus(x + bias)).MoveToOuterDisposeScope();
+    }
+
+    private static unsafe Tensor Few(Tensor x, Tensor rate, Tensor bias)
+    {
+        Tensor y = torch.empty(x.shape, dtype: ScalarType.Float32, device: x.device);
+        float* from = (float*)KernelLibrary.Data(x), to = (float*)KernelLibrary.Data(y), a = (float*)KernelLibrary.Data(rate), b = (float*)KernelLibrary.Data(bias);
+        int heads = (int)rate.numel(), count = (int)x.numel();
+        for (int i = 0; i < count; i++)
+        {
+            double z = (double)from[i] + b[i % heads];
+            to[i] = (float)(-Math.Exp(a[i % heads]) * (Math.Max(z, 0) + Math.Log(1 + Math.Exp(-Math.Abs(z)))));
+        }
+
+        GC.KeepAlive(x);
+        GC.KeepAlive(rate);
+        GC.KeepAlive(bias);
+        return y;
+    }
+}

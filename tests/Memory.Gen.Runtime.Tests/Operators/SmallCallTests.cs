@@ -1,0 +1,134 @@
+using Memory.Gen.Runtime.Modules;
+using Memory.Gen.Runtime.Operators;
+using TorchSharp;
+using TorchSharp.Modules;
+using Xunit;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Tests.Operators;
+
+/// <summary>Operators that take several steps in one call where no gradient is wanted: the same numbers as the steps, and their gradients where one is.</summary>
+public sealed class SmallCallTests
+{
+    [Theory]
+    [InlineData(1, 16, 33, 5)]
+    [InlineData(3, 7, 40, 7)]
+    [InlineData(64, 24, 65, 17)]
+    [InlineData(400, 16, 200, 16)] // too many rows to lie in the cache
+    [InlineData(0, 16, 33, 5)]
+    public void A_network_equals_its_formula(long rows, long features, long hidden, long outputs)
+    {
+        using var scope = NewDisposeScope();
+        using Linear gate = nn.Linear(features, hidden, hasBias: false), up = nn.Linear(features, hidden, hasBias: false), down = nn.Linear(hidden, outputs, hasBias: false);
+        Tensor exact = new Randoms(91).Normal(rows, 1, features), x = exact.to(ScalarType.Float32);
+        Tensor[] wide = [.. new[] { gate, up, down }.Select(layer => layer.weight!.detach().to(ScalarType.Float64).requires_grad_(true))];
+        Tensor expected = nn.functional.linear(nn.functional.linear(exact, wide[0]).silu() * nn.functional.linear(exact, wide[1]), wide[2]);
+        using (no_grad())
+        {
+            Numbers.Close(expected, SwiGlu.Network(x, gate, up, down), 2e-5, "without gradients");
+            Tensor spread = cat(new[] { x, x }, -1).narrow(-1, 0, features);
+            Numbers.Close(expected, SwiGlu.Network(spread, gate, up, down), 2e-5, "from rows that do not lie together");
+        }
+
+        Tensor actual = SwiGlu.Network(x, gate, up, down);
+        Numbers.Close(expected, actual, 2e-5, "with gradients");
+        if (rows == 0) return;
+        IList<Tensor> gradients = autograd.grad([actual.square().sum()], [gate.weight!, up.weight!, down.weight!]);
+        foreach ((Tensor e, Tensor a) in autograd.grad([expected.square().sum()], wide).Zip(gradients)) Numbers.Close(e, a, 1e-4, "gradient");
+    }
+
+    [Fact]
+    public void A_network_with_biases_or_that_does_not_fit_is_left_to_its_operators()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using Linear gate = nn.Linear(6, 8), up = nn.Linear(6, 8), down = nn.Linear(8, 6), narrow = nn.Linear(5, 8, hasBias: false);
+        Tensor x = ones(2, 6);
+        Numbers.Close(down.call(gate.call(x).silu() * up.call(x)), SwiGlu.Network(x, gate, up, down), 1e-6, "with biases");
+        Assert.Throws<ArgumentException>(() => SwiGlu.Network(ones(5), narrow, up, down));
+        Assert.Throws<ArgumentException>(() => SwiGlu.Network(x, narrow, narrow, down));
+    }
+
+    [Fact]
+    public void A_network_counts_as_uses_of_its_kernels()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using Linear gate = nn.Linear(4, 8, hasBias: false), down = nn.Linear(8, 4, hasBias: false);
+        Tensor x = ones(1, 4);
+        var uses = new List<OperatorUse>();
+        int thread = Environment.CurrentManagedThreadId;
+        void Add(OperatorUse use)
+        {
+            if (Environment.CurrentManagedThreadId == thread) uses.Add(use);
+        }
+
+        OperatorForms.Used += Add;
+        SwiGlu.Network(x, gate, gate, down);
+        OperatorForms.Used -= Add;
+        Assert.Equal([new("linear", OperatorForm.Native), new("swiglu", OperatorForm.Native)], uses);
+    }
+
+    [Theory]
+    [InlineData(1, 4, 3, true, false)]
+    [InlineData(1, 4, 1, true, true)]
+    [InlineData(5, 4, 3, false, true)]
+    [InlineData(7, 1, 2, true, true)]
+    [InlineData(0, 4, 2, true, false)]
+    [InlineData(40, 3, 17, true, false)]
+    public void Convolution_into_heads_equals_its_steps(long tokens, long width, long features, bool unit, bool hasBias)
+    {
+        const long Batch = 2, Heads = 3;
+        using var scope = NewDisposeScope();
+        var r = new Randoms(92);
+        Tensor[] exact = [r.Normal(Batch, tokens, Heads * features), r.Normal(Heads * features, width), r.Normal(Heads * features), r.Normal(Batch, width - 1, Heads * features)];
+        var steps = CausalConvolution.Apply(exact[0], exact[1], hasBias ? exact[2] : null, exact[3], OperatorForm.Reference);
+        Tensor expected = steps.Output.view(Batch, tokens, Heads, features);
+        if (unit) expected = expected / (expected.square().sum(-1, keepdim: true) + 1e-6).sqrt();
+        foreach (bool gradients in new[] { false, true })
+        {
+            using var mode = set_grad_enabled(gradients);
+            Tensor[] x = [.. exact.Select(each => each.to(ScalarType.Float32))];
+            if (gradients) x[0].requires_grad_(true);
+            var read = CausalConvolution.Heads(x[0], x[1], hasBias ? x[2] : null, x[3], Heads, unit);
+            Numbers.Close(expected, read.Output, 2e-5, $"gradients {gradients}, output");
+            Numbers.Close(steps.FinalState, read.FinalState, 1e-6, $"gradients {gradients}, final state");
+            Assert.Equal(gradients, read.Output.requires_grad);
+        }
+    }
+
+    [Fact]
+    public void Convolution_into_heads_that_do_not_fit_says_so()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using var convolution = new ShortConvolution(6, 4);
+        Assert.Contains("4 heads do not divide 6 channels", Assert.Throws<ArgumentException>(() => convolution.Heads(ones(1, 1, 6), 4, null)).Message);
+        Assert.Contains("7", Assert.Throws<ArgumentException>(() => convolution.UnitHeads(ones(1, 1, 7), 7, null)).Message);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(300)]
+    public void Log_decay_equals_its_formula_with_gradients(long tokens)
+    {
+        const long Heads = 5;
+        using var scope = NewDisposeScope();
+        var r = new Randoms(93);
+        Tensor[] exact = [.. new[] { 20 * r.Normal(1, tokens, Heads), r.Normal(Heads), r.Normal(Heads) }.Select(x => x.detach().requires_grad_(true))];
+        Tensor expected = -exact[1].exp() * (1 + (exact[0] + exact[2]).exp()).log();
+        Tensor[] single = [.. exact.Select(x => x.detach().to(ScalarType.Float32).requires_grad_(true))];
+        using (no_grad())
+        {
+            Tensor small = LogDecay.Apply(single[0], single[1], single[2]);
+            Numbers.Close(expected, small, 1e-6, "without gradients");
+            Assert.True((small <= 0).all().item<bool>());
+        }
+
+        Tensor actual = LogDecay.Apply(single[0], single[1], single[2]);
+        Numbers.Close(expected, actual, 1e-6, "with gradients");
+        IList<Tensor> gradients = autograd.grad([actual.square().mean()], single);
+        foreach ((Tensor e, Tensor a) in autograd.grad([expected.square().mean()], exact).Zip(gradients)) Numbers.Close(e, a, 1e-5, "gradient");
+    }
+}
