@@ -25,7 +25,6 @@ memgen_status absent(const char* operation) { return memgen::fail(MEMGEN_UNSUPPO
 
 extern "C" {
 MEMGEN_ABSENT_WITH_CHECKPOINTS(linear_attention_normalized)
-MEMGEN_ABSENT(segment_attention)
 MEMGEN_ABSENT(linear)
 MEMGEN_ABSENT_SIZE(adamw_workspace_size, memgen_adamw_args)
 MEMGEN_ABSENT_FUNCTION(adamw_step, memgen_adamw_args)

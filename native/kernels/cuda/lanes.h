@@ -11,10 +11,7 @@ __device__ __forceinline__ float sum_of_lanes(float x) {
 }
 
 __device__ __forceinline__ float most_of_lanes(float x) {
-    for (int mask = 16; mask > 0; mask >>= 1) {
-        float other = shuffle_xor(x, mask);
-        x = other > x || other != other ? other : x;
-    }
+    for (int mask = 16; mask > 0; mask >>= 1) x = greater(x, shuffle_xor(x, mask));
     return x;
 }
 
@@ -63,10 +60,7 @@ __device__ __forceinline__ float most_of_block(float x, float* parts) {
     if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = x;
     __syncthreads();
     float most = parts[0];
-    for (unsigned w = 1; w < blockDim.x / 32; w++) {
-        float other = parts[w];
-        most = other > most || other != other ? other : most;
-    }
+    for (unsigned w = 1; w < blockDim.x / 32; w++) most = greater(most, parts[w]);
     __syncthreads();
     return most;
 }

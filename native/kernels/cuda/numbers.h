@@ -54,6 +54,9 @@ __device__ __forceinline__ float rounded<float>(float x) { return x; }
 template <>
 __device__ __forceinline__ bfloat16 rounded<bfloat16>(float x) { return {static_cast<uint16_t>(pack_bfloat16(x, 0.0f) & 0xffff)}; }
 
+// The greater one; NaN where one is.
+__device__ __forceinline__ float greater(float x, float y) { return y > x || y != y ? y : x; }
+
 // Two neighbours at once: 8 bytes of floats, 4 of bfloat16; the address is aligned to as much.
 __device__ __forceinline__ void store_pair(float* to, float x, float y) { *reinterpret_cast<float2*>(to) = make_float2(x, y); }
 __device__ __forceinline__ void store_pair(bfloat16* to, float x, float y) { *reinterpret_cast<uint32_t*>(to) = pack_bfloat16(x, y); }

@@ -110,6 +110,22 @@ struct Accumulator {
                 if (lane % 4 == 0) sums[static_cast<int>(threadIdx.x) / 32 % 2][row + 16 * i + 8 * half] = sum;
             }
     }
+
+    // most[n][row] = the largest x[row, column] in the columns of the warps (., n); NaN where one is.
+    __device__ __forceinline__ void most_rows(float (&most)[2][M]) {
+        const int lane = static_cast<int>(threadIdx.x) % 32, row = first_row() + lane / 4;
+        MEMGEN_UNROLL
+        for (int i = 0; i < RowTiles; i++)
+            MEMGEN_UNROLL
+            for (int half = 0; half < 2; half++) {
+                float found = x[i][0][2 * half];
+                MEMGEN_UNROLL
+                for (int j = 0; j < ColumnTiles; j++) found = greater(found, greater(x[i][j][2 * half], x[i][j][2 * half + 1]));
+                found = greater(found, shuffle_xor(found, 1));
+                found = greater(found, shuffle_xor(found, 2));
+                if (lane % 4 == 0) most[static_cast<int>(threadIdx.x) / 32 % 2][row + 16 * i + 8 * half] = found;
+            }
+    }
 };
 
 // Operands as [rows, depth] and [depth, columns], whichever way they are stored.

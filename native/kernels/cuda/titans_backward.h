@@ -18,7 +18,7 @@ namespace {
 
 // Floats that a block has to itself, in places of W and S: those before the chunks of an interval, and what is put aside.
 template <int K, int V>
-constexpr int64_t place_floats() { return 2 * K * V; }
+__host__ __device__ constexpr int64_t place_floats() { return 2 * K * V; }
 __host__ __device__ __forceinline__ int64_t titans_places(int64_t block) { return titans_interval(block) / block * titans_chunks(block); }
 
 constexpr int TitansSums = 3; // of a token and head behind d_q and d_k: d_theta, d_eta, d_alpha

@@ -58,7 +58,7 @@ Check& Check::segments(const memgen_segments& segments, int64_t batch, int64_t t
     if (!ok() || !segments.lengths) return *this;
     dimension("segments.count", segments.count).condition(segments.starts, MEMGEN_INVALID_ARGUMENT, "segments.starts is null, but segments.lengths is not");
     int64_t left = ok() ? batch * tokens : 0;
-    for (int64_t n = 0; library.reads_segments && ok() && n < segments.count; n++) {
+    for (int64_t n = 0; library.reads_arguments && ok() && n < segments.count; n++) {
         int64_t start = segments.starts[n], length = segments.lengths[n];
         bool fits = length == 0 || (length > 0 && length <= left && start >= 0 && start < batch * tokens && start % tokens + length <= tokens);
         if (!fits)

@@ -12,7 +12,7 @@ namespace memgen {
 struct Library {
     const char* device; // what memgen_device says
     bool bfloat16;      // beside float32
-    bool reads_segments; // whether a front door can look at what segments point to
+    bool reads_arguments; // whether a front door can look at what arguments point to
 };
 extern const Library library;
 
