@@ -19,12 +19,7 @@ memgen_status absent(const char* operation) { return memgen::fail(MEMGEN_UNSUPPO
     MEMGEN_ABSENT_FUNCTION(op##_forward, memgen_##op##_args)                  \
     MEMGEN_ABSENT_FUNCTION(op##_backward, memgen_##op##_args)
 
-#define MEMGEN_ABSENT_WITH_CHECKPOINTS(op) \
-    MEMGEN_ABSENT(op)                      \
-    MEMGEN_ABSENT_SIZE(op##_checkpoint_size, memgen_##op##_args)
-
 extern "C" {
-MEMGEN_ABSENT_WITH_CHECKPOINTS(linear_attention_normalized)
 MEMGEN_ABSENT(linear)
 MEMGEN_ABSENT_SIZE(adamw_workspace_size, memgen_adamw_args)
 MEMGEN_ABSENT_FUNCTION(adamw_step, memgen_adamw_args)

@@ -250,7 +250,7 @@ __device__ __forceinline__ void Backward<T, K, V, Delta>::d_gates(int64_t t) {
 template <class T, int K, int V, bool Delta>
 __global__ void __launch_bounds__(Threads) delta_backward(const MatrixMemoryParameters p) {
     const Chain c = chain_of_block(p, V);
-    Backward<T, K, V, Delta> backward{p, *reinterpret_cast<BackwardMemory<T, K, V, Delta>*>(shared_memory()), c, Workspace(p, c, tile_count(p, V), part_width(p, false), Places * K * V)};
+    Backward<T, K, V, Delta> backward{p, *reinterpret_cast<BackwardMemory<T, K, V, Delta>*>(shared_memory()), c, Workspace(p, c, tile_count(p, V) + p.further_parts, part_width(p, false), Places * K * V)};
     walk_back<K, V>(p, c, backward.workspace.places,
         [&](Accumulator<K, V>& state, int64_t first, int64_t end) { backward.replay(state, first, end); },
         [&](Accumulator<K, V>& d_state, int64_t t, const float* place) { backward.leave(d_state, t, place); });
@@ -263,9 +263,9 @@ struct BackwardOf {
         static cudaError_t run(const MatrixMemoryParameters& p, cudaStream_t stream) {
             constexpr int V = backward_values<T, K>();
             static_assert(sizeof(BackwardMemory<T, K, V, Delta>) <= LargestSharedMemory, "does not fit on sm_80");
-            const int64_t chains = sequence_count(p) * p.heads, tiles = tile_count(p, V);
+            const int64_t chains = sequence_count(p) * p.heads, tiles = tile_count(p, V), parts = tiles + p.further_parts;
             cudaError_t status = launch(delta_backward<T, K, V, Delta>, chains * tiles, Threads, sizeof(BackwardMemory<T, K, V, Delta>), stream, p);
-            return status != cudaSuccess || tiles < 2 ? status : launch(sum_tiles<T>, chains, Threads, 0, stream, p, tiles, false);
+            return status != cudaSuccess || parts < 2 ? status : launch(sum_tiles<T>, chains, Threads, 0, stream, p, parts, false);
         }
     };
 };

@@ -34,7 +34,7 @@ __global__ void __launch_bounds__(Threads) delta_forward(const MatrixMemoryParam
     const float *log_decay = tokens_of<const float>(p.log_decay, c), *beta = tokens_of<const float>(p.beta, c);
 
     auto load = [&](int stage, int64_t t) {
-        const int n = c.tokens - t < Chunk ? static_cast<int>(c.tokens - t) : Chunk;
+        const int n = c.count(t);
         load_rows(s.stages[stage].q, q + t * p.q.stride[1], p.q.stride[1], n, keys);
         load_rows(s.stages[stage].k, k + t * p.k.stride[1], p.k.stride[1], n, keys);
         load_rows(s.stages[stage].v, v + t * p.v.stride[1], p.v.stride[1], n, c.values);
@@ -88,7 +88,14 @@ __global__ void __launch_bounds__(Threads) delta_forward(const MatrixMemoryParam
         write_values<Delta>(s.delta, s.decays, x.k, x.v, s.state, s.faded, static_cast<Tile<T, Chunk, V>*>(nullptr));
 
         multiply(out, s.scores, x.v);
-        const int n = c.tokens - t < Chunk ? static_cast<int>(c.tokens - t) : Chunk;
+        const int n = c.count(t);
+        if (!Delta && p.divisors) {
+            const float* divisors = p.divisors + (c.row * p.tokens + c.token + t) * p.heads + c.head;
+            out.each_pair([&](int i, int, float& first, float& second) {
+                const float inverse = i < n ? 1.0f / divisors[i * p.heads] : 0.0f;
+                first *= inverse, second *= inverse;
+            });
+        }
         out.store_rows(o + t * p.o.stride[1], p.o.stride[1], n, c.values, p.scale);
         state.scale(s.decays.whole);
         multiply(state, turned(x.k), s.faded);
@@ -112,7 +119,7 @@ struct Forward {
 } // namespace
 
 cudaError_t launch_scalar_decay_forward(const MatrixMemoryParameters& p, cudaStream_t stream) {
-    return is_step(p) ? launch_matrix_memory_step(p, false, stream) : by_number_and_keys<Forward<false>::Launch>(p, stream);
+    return is_step(p) && !p.divisors ? launch_matrix_memory_step(p, false, stream) : by_number_and_keys<Forward<false>::Launch>(p, stream);
 }
 cudaError_t launch_gated_delta_rule_forward(const MatrixMemoryParameters& p, cudaStream_t stream) {
     return is_step(p) ? launch_matrix_memory_step(p, false, stream) : by_number_and_keys<Forward<true>::Launch>(p, stream);

@@ -40,10 +40,14 @@ struct MemoryParameters {
 struct MatrixMemoryParameters : MemoryParameters {
     float scale;
     TensorView beta, log_decay, d_beta, d_log_decay;
+    // Of normalised linear attention, which takes the kernels of scalar decay: what o is divided by, [B, T, H] or null; and
+    // the parts of d_q and d_k that lie beside those of value tiles.
+    const float* divisors;
+    int64_t further_parts;
 };
 
-// The Titans memory of one matrix, whose state is the weights; meaning as in memgen_titans_args. Neither
-// checkpoints nor workspace are the caller's to fill.
+// The Titans memory of one matrix, whose state is the weights; meaning as in memgen_titans_args. Backward makes its own
+// checkpoints, in the workspace.
 struct TitansParameters : MemoryParameters {
     int64_t block;
     bool reads_block_start, momentum;
@@ -59,6 +63,8 @@ constexpr int64_t LargestFloatKeyDim = 128; // in float32, of channel decay and 
 // not on where the segments lie.
 int64_t matrix_memory_checkpoint_floats(const MatrixMemoryParameters& p);
 int64_t matrix_memory_workspace_floats(const MatrixMemoryParameters& p, bool channel_decay);
+// Where in the workspace of scalar decay the part lies that is not a value tile's: 2 K + 2 floats for every token and head.
+float* further_part(const MatrixMemoryParameters& p);
 
 cudaError_t launch_scalar_decay_forward(const MatrixMemoryParameters& p, cudaStream_t stream);
 cudaError_t launch_scalar_decay_backward(const MatrixMemoryParameters& p, cudaStream_t stream);

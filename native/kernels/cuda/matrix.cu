@@ -26,7 +26,7 @@ MatrixMemoryParameters parameters(const Args& a, void* workspace) {
              view(a.d_o), view(a.d_final_state), view(a.d_q), view(a.d_k), view(a.d_v), view(a.d_initial_state),
              static_cast<float*>(a.checkpoints), static_cast<float*>(workspace)},
             static_cast<float>(a.scale),
-            view(a.beta), view(a.log_decay), view(a.d_beta), view(a.d_log_decay)};
+            view(a.beta), view(a.log_decay), view(a.d_beta), view(a.d_log_decay), nullptr, 0};
 }
 
 Check sizes(const char* operation, const Rule& rule, const Args* a) {

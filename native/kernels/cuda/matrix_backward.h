@@ -11,22 +11,22 @@ constexpr int Places = CheckpointTokens / Chunk + 1; // states of a block's work
 __host__ __device__ __forceinline__ int64_t part_width(const MatrixMemoryParameters& p, bool channels) { return channels ? 3 * p.key_dim : 2 * p.key_dim + 2; }
 __host__ __device__ __forceinline__ int64_t part_floats(const MemoryParameters& p, int64_t width) { return (p.batch * p.tokens * p.heads * width + 3) / 4 * 4; }
 
-// The workspace: a part [B T, H, width] for every value tile where there are several, then block_floats for every block,
-// the states that it holds first.
+// The workspace: `parts` times [B T, H, width], one for every value tile, where there are several, then block_floats for
+// every block, the states that it holds first.
 struct Workspace {
-    float* part; // of this block's tile; null with one tile
+    float* part; // of this block's tile; null where it is the only one
     float* places;
     int64_t row; // elements between the parts' tokens
     int64_t width;
 
-    __device__ __forceinline__ Workspace(const MemoryParameters& p, const Chain& c, int64_t tiles, int64_t width, int64_t block_floats) : width(width) {
-        part = tiles > 1 ? p.workspace + c.tile * part_floats(p, width) : nullptr;
-        places = p.workspace + (tiles > 1 ? tiles * part_floats(p, width) : 0) + static_cast<int64_t>(blockIdx.x) * block_floats;
+    __device__ __forceinline__ Workspace(const MemoryParameters& p, const Chain& c, int64_t parts, int64_t width, int64_t block_floats) : width(width) {
+        part = parts > 1 ? p.workspace + c.tile * part_floats(p, width) : nullptr;
+        places = p.workspace + (parts > 1 ? parts * part_floats(p, width) : 0) + static_cast<int64_t>(blockIdx.x) * block_floats;
         row = p.heads * width;
     }
 
-    static int64_t floats(const MemoryParameters& p, int64_t tiles, int64_t width, int64_t block_floats) {
-        return (tiles > 1 ? tiles * part_floats(p, width) : 0) + sequence_count(p) * p.heads * tiles * block_floats;
+    static int64_t floats(const MemoryParameters& p, int64_t tiles, int64_t parts, int64_t width, int64_t block_floats) {
+        return (parts > 1 ? parts * part_floats(p, width) : 0) + sequence_count(p) * p.heads * tiles * block_floats;
     }
 
     __device__ __forceinline__ float* part_of(const MemoryParameters& p, const Chain& c, int64_t t) const {
@@ -78,16 +78,16 @@ __device__ __forceinline__ void walk_back(const MatrixMemoryParameters& p, const
     if (float* d_initial = state_of(p.d_initial_state, c)) state.store_rows(d_initial, p.d_initial_state.stride[2], keys, c.values, 1.0f);
 }
 
-// Sums over value tiles in their order, for the chain of a block. gate(i) is where the i-th number behind d_q and d_k of a
+// Sums over parts in their order, for the chain of a block. gate(i) is where the i-th number behind d_q and d_k of a
 // token and head goes: that of the first token, and the elements between tokens.
 template <class T, class Gate>
-__device__ __forceinline__ void sum_parts(const MemoryParameters& p, const Chain& c, int64_t tiles, int64_t width, Gate gate) {
+__device__ __forceinline__ void sum_parts(const MemoryParameters& p, const Chain& c, int64_t parts, int64_t width, Gate gate) {
     const int64_t part = part_floats(p, width), K = p.key_dim;
     for (int64_t i = static_cast<int64_t>(threadIdx.x); i < c.tokens * width; i += Threads) {
         const int64_t t = i / width, column = i % width;
         const float* from = p.workspace + ((c.row * p.tokens + c.token + t) * p.heads + c.head) * width + column;
         float sum = 0.0f;
-        for (int64_t tile = 0; tile < tiles; tile++) sum += from[tile * part];
+        for (int64_t i = 0; i < parts; i++) sum += from[i * part];
         if (column < 2 * K) {
             const TensorView& to = column < K ? p.d_q : p.d_k;
             if (to.data) tokens_of<T>(to, c)[t * to.stride[1] + column % K] = rounded<T>(sum);
@@ -99,9 +99,9 @@ __device__ __forceinline__ void sum_parts(const MemoryParameters& p, const Chain
 }
 
 template <class T>
-__global__ void __launch_bounds__(Threads) sum_tiles(const MatrixMemoryParameters p, int64_t tiles, bool channels) {
+__global__ void __launch_bounds__(Threads) sum_tiles(const MatrixMemoryParameters p, int64_t parts, bool channels) {
     const Chain c = chain_of_block(p, p.value_dim);
-    sum_parts<T>(p, c, tiles, part_width(p, channels), [&](int64_t i, int64_t& stride) -> float* {
+    sum_parts<T>(p, c, parts, part_width(p, channels), [&](int64_t i, int64_t& stride) -> float* {
         const TensorView& to = channels || i == 1 ? p.d_log_decay : p.d_beta;
         stride = to.stride[1];
         return to.data ? tokens_of<float>(to, c) + (channels ? i : 0) : nullptr;

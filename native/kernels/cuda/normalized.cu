@@ -1,0 +1,82 @@
+// Front door of normalised linear attention: linear attention whose output is divided, and whose gradients have one part more.
+#include "front/normalized.h"
+#include "library.h"
+#include "normalizer.h"
+
+namespace memgen {
+namespace {
+
+NormalizerParameters parameters(const NormalizedArgs& a, void* workspace) {
+    return {{a.dtype == MEMGEN_BFLOAT16 ? Number::BFloat16 : Number::Float32,
+             a.batch, a.tokens, a.heads, a.key_dim, a.value_dim,
+             {a.segments.count, a.segments.starts, a.segments.lengths},
+             view(a.q), view(a.k), view(a.v), view(a.initial_state),
+             view(a.o), view(a.final_state),
+             view(a.d_o), view(a.d_final_state), view(a.d_q), view(a.d_k), view(a.d_v), view(a.d_initial_state),
+             static_cast<float*>(a.checkpoints), static_cast<float*>(workspace)},
+            static_cast<float>(a.scale), static_cast<float>(a.epsilon),
+            a.divisors, nullptr, nullptr,
+            view(a.initial_normalizer), view(a.final_normalizer), view(a.d_final_normalizer), view(a.d_initial_normalizer)};
+}
+
+MatrixMemoryParameters linear_attention(const NormalizerParameters& p, bool backward) {
+    MatrixMemoryParameters m{};
+    static_cast<MemoryParameters&>(m) = p;
+    m.scale = p.scale;
+    if (backward) m.further_parts = 1;
+    else m.divisors = p.divisors;
+    return m;
+}
+
+// Of the workspace: what linear attention needs, then d_divisors and d_o over them.
+struct Floats {
+    int64_t attention, rows, divided;
+
+    Floats(const NormalizerParameters& p, bool backward)
+        : attention(backward ? matrix_memory_workspace_floats(linear_attention(p, true), false) : 0), rows((p.batch * p.tokens * p.heads + 3) / 4 * 4), divided(backward ? rows * p.value_dim : 0) {}
+
+    int64_t bytes() const { return 4 * (attention + rows + divided); }
+};
+
+Check sizes(const char* operation, const NormalizedArgs* a) { return normalized_sizes(operation, a, LargestKeyDim); }
+int64_t checkpoint_bytes(const NormalizedArgs& a) { return 4 * matrix_memory_checkpoint_floats(linear_attention(parameters(a, nullptr), false)); }
+
+cudaError_t forward(NormalizerParameters p, cudaStream_t stream) {
+    if (!p.divisors) p.divisors = p.workspace;
+    const cudaError_t found = launch_divisors(p, stream);
+    return found != cudaSuccess ? found : launch_scalar_decay_forward(linear_attention(p, false), stream);
+}
+
+cudaError_t backward(NormalizerParameters p, cudaStream_t stream) {
+    const Floats floats(p, true);
+    p.d_divisors = p.workspace + floats.attention, p.divided = p.d_divisors + floats.rows;
+    MatrixMemoryParameters m = linear_attention(p, true);
+    if (p.d_o.data) m.d_o = {p.divided, {p.tokens * p.heads * p.value_dim, p.heads * p.value_dim, p.value_dim, 1}};
+    const cudaError_t found = launch_normalizer_backward(p, further_part(m), stream);
+    return found != cudaSuccess ? found : launch_scalar_decay_backward(m, stream);
+}
+
+} // namespace
+} // namespace memgen
+
+using namespace memgen;
+
+extern "C" {
+
+int64_t memgen_linear_attention_normalized_workspace_size(const NormalizedArgs* a, int32_t backward) { return sizes(__func__, a).ok() ? Floats(parameters(*a, nullptr), backward != 0).bytes() : -1; }
+int64_t memgen_linear_attention_normalized_checkpoint_size(const NormalizedArgs* a) { return sizes(__func__, a).ok() ? checkpoint_bytes(*a) : -1; }
+
+memgen_status memgen_linear_attention_normalized_forward(const NormalizedArgs* a, void* workspace, size_t bytes, void* stream) {
+    Check check = sizes(__func__, a);
+    normalized_forward(check, a);
+    if (!ready(check, workspace, bytes, check.ok() && !a->divisors ? Floats(parameters(*a, nullptr), false).bytes() : 0)) return check.status();
+    return launched(check, forward(parameters(*a, workspace), static_cast<cudaStream_t>(stream)));
+}
+
+memgen_status memgen_linear_attention_normalized_backward(const NormalizedArgs* a, void* workspace, size_t bytes, void* stream) {
+    Check check = sizes(__func__, a);
+    normalized_backward(check, a, check.ok() ? checkpoint_bytes(*a) : 0);
+    if (!ready(check, workspace, bytes, check.ok() ? Floats(parameters(*a, nullptr), true).bytes() : 0)) return check.status();
+    return launched(check, backward(parameters(*a, workspace), static_cast<cudaStream_t>(stream)));
+}
+}
