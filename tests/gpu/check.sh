@@ -61,7 +61,7 @@ vectors() { # OPERATOR...: their files
     local name
     for name in "$@"; do ls fixtures/"$name"@*.safetensors; done
 }
-mapfile -t kernels < <(vectors causal_conv channel_decay delta_rule gated_delta_rule linear_attention linear_scan scalar_decay selective_scan titans_linear)
+mapfile -t kernels < <(vectors causal_conv channel_decay delta_rule gated_delta_rule linear_attention linear_attention_normalized linear_scan scalar_decay segment_attention selective_scan titans_linear)
 step conformance-chunked-f64 run Conformance fixtures/*.safetensors --form chunked --dtype f64 --device cuda
 for dtype in f32 bf16; do
     step "conformance-native-$dtype" run Conformance "${kernels[@]}" --form native --dtype $dtype --device cuda
@@ -69,10 +69,13 @@ done
 for dtype in f32 bf16; do
     step "stress-$dtype" run Conformance stress --count 300 --dtype $dtype --device cuda
 done
+streams=build/kernels/cuda/device/stream_tests # two streams, and calls captured in a graph
+step streams "$streams"
 if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck initcheck synccheck; do
         step "sanitizer-$tool" compute-sanitizer --tool $tool --error-exitcode 1 --target-processes all \
             "$root/dotnet/dotnet" bin/Conformance/Conformance.dll "${kernels[@]}" --form native --dtype bf16 --device cuda
+        step "sanitizer-$tool-streams" compute-sanitizer --tool $tool --error-exitcode 1 "$streams" streams_do_not_meet
     done
 else
     echo "compute-sanitizer is not here: memory and races were not checked on the device"
