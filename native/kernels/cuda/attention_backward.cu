@@ -48,7 +48,7 @@ __device__ __forceinline__ void find_inner(AttentionBackwardMemory<T, D>& s, con
 }
 
 template <class T, int D>
-__global__ void __launch_bounds__(Threads) attention_query_gradients(const AttentionArgs a, float* inner) {
+__global__ void __launch_bounds__(Threads) attention_query_gradients(const __grid_constant__ AttentionArgs a, float* inner) {
     constexpr int Rows = attention_rows<T, D>();
     AttentionBackwardMemory<T, D>& s = *reinterpret_cast<AttentionBackwardMemory<T, D>*>(shared_memory());
     const QueryTile tile = query_tile<Rows>(a);
@@ -121,7 +121,7 @@ __device__ __forceinline__ KeyTile key_tile(const AttentionArgs& a) {
 }
 
 template <class T, int D>
-__global__ void __launch_bounds__(Threads) attention_key_gradients(const AttentionArgs a, const float* inner) {
+__global__ void __launch_bounds__(Threads) attention_key_gradients(const __grid_constant__ AttentionArgs a, const float* inner) {
     constexpr int Rows = attention_rows<T, D>();
     AttentionBackwardMemory<T, D>& s = *reinterpret_cast<AttentionBackwardMemory<T, D>*>(shared_memory());
     const KeyTile keys = key_tile<Rows>(a);

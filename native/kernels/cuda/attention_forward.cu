@@ -42,7 +42,7 @@ __device__ __forceinline__ void weigh(AttentionMemory<T, D>& s, Accumulator<atte
 }
 
 template <class T, int D>
-__global__ void __launch_bounds__(Threads) attention_forward(const AttentionArgs a) {
+__global__ void __launch_bounds__(Threads) attention_forward(const __grid_constant__ AttentionArgs a) {
     constexpr int Rows = attention_rows<T, D>();
     AttentionMemory<T, D>& s = *reinterpret_cast<AttentionMemory<T, D>*>(shared_memory());
     const QueryTile tile = query_tile<Rows>(a);

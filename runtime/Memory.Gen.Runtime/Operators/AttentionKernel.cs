@@ -36,6 +36,7 @@ internal sealed unsafe class AttentionKernel : KernelFunction<AttentionKernel, A
 
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)
     {
+        using var scope = NewDisposeScope();
         AttentionArguments args = Arguments(inputs, options);
         Tensor o = Fresh(null, inputs[Places.Queries]!, args.Batch, args.Tokens, args.Heads, args.ValueDim);
         args.O = KernelTensor.Of(o);
@@ -43,15 +44,16 @@ internal sealed unsafe class AttentionKernel : KernelFunction<AttentionKernel, A
         {
             Tensor logs = Single(o, args.Batch, args.Tokens, args.Heads);
             args.Logs = (float*)KernelLibrary.Data(logs);
-            kept.AddRange([o, logs]);
+            kept.AddRange([o, logs.MoveToOuterDisposeScope()]);
         }
 
         Kernel.Forward(args, o);
-        return [o];
+        return [o.MoveToOuterDisposeScope()];
     }
 
     protected override void Backward(Tensor?[] upstream, Tensor?[] inputs, List<Tensor> kept, Tensor?[] gradients, Options options)
     {
+        using var scope = NewDisposeScope();
         AttentionArguments args = Arguments(inputs, options);
         args.O = KernelTensor.Of(kept[0]);
         args.Logs = (float*)KernelLibrary.Data(kept[1]);
@@ -65,6 +67,7 @@ internal sealed unsafe class AttentionKernel : KernelFunction<AttentionKernel, A
         Kernel.Backward(args, inputs[Places.Queries]!);
     }
 
+    // What is known of rows and slots goes to where the tensors are; copies belong to the caller's scope.
     private static AttentionArguments Arguments(Tensor?[] inputs, Options options)
     {
         Tensor q = inputs[Places.Queries]!, any = Array.FindLast(inputs, input => input is not null)!;
@@ -74,7 +77,9 @@ internal sealed unsafe class AttentionKernel : KernelFunction<AttentionKernel, A
             Header = KernelHeader.Of<AttentionArguments>(q.dtype),
             Batch = q.shape[0], Tokens = q.shape[1], Heads = q.shape[2], KeyDim = q.shape[3], KeyHeads = any.shape[2], ValueDim = any.shape[3], KeysPerToken = 1,
             Chunk = places.Chunk, Scale = options.Attention.Scale,
-            Read = (long*)Address(options.Read), Lengths = (long*)Address(options.Lengths), Present = (byte*)Address(options.Present),
+            Read = (long*)Address(options.Read, q, numbers => tensor(numbers, device: q.device)),
+            Lengths = (long*)Address(options.Lengths, q, numbers => tensor(numbers, device: q.device)),
+            Present = (byte*)Address(options.Present, q, numbers => tensor(numbers, device: q.device)),
             Q = KernelTensor.Of(q), PrefixQ = KernelTensor.Of(inputs[Places.PrefixQueries]),
         };
         (args.K, args.V) = Pair(inputs, Places.Window);
@@ -105,7 +110,10 @@ internal sealed unsafe class AttentionKernel : KernelFunction<AttentionKernel, A
 
     private static (KernelTensor Keys, KernelTensor Values) Pair(Tensor?[] tensors, int keys) => (KernelTensor.Of(tensors[keys]), KernelTensor.Of(tensors[keys + 1]));
 
-    private static nint Address<T>(T[]? pinned) => pinned is null ? 0 : Marshal.UnsafeAddrOfPinnedArrayElement(pinned, 0);
+    private static void* Address<T>(T[]? pinned, Tensor on, Func<T[], Tensor> copy) =>
+        pinned is null ? null
+        : on.device_type == DeviceType.CPU ? (void*)Marshal.UnsafeAddrOfPinnedArrayElement(pinned, 0)
+        : KernelLibrary.Data(copy(pinned));
 
     /// <summary>Where each input stands.</summary>
     private static class Places

@@ -110,7 +110,8 @@ public static class SegmentAttention
             if (window != 0) kinds.Add((new WindowKeys(places, L, each), [keys, values]));
             if (kinds.Count == 0) return [zeros([q.shape[0], T, H, V], dtype: door.Accumulation, device: q.device)];
             var options = new AttentionOptions(scale ?? 1 / Math.Sqrt(door['K']), chunk, places, [.. kinds.Select(kind => kind.Source)]);
-            Tensor[] inputs = [.. kinds.SelectMany(kind => kind.Tensors).Prepend(q).Select(y => y.to(door.Accumulation))];
+            ScalarType numbers = chosen == OperatorForm.Native ? door.Dtype : door.Accumulation;
+            Tensor[] inputs = [.. kinds.SelectMany(kind => kind.Tensors).Prepend(q).Select(y => y.to(numbers))];
             return [chosen switch
             {
                 OperatorForm.Reference => AttentionLoop.Run(options, inputs),

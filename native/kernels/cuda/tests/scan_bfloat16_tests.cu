@@ -157,11 +157,11 @@ TEST(library_for_cuda_names_itself) {
 }
 
 TEST(operators_without_a_cuda_kernel_say_so) {
-    memgen_segment_attention_args a{};
+    memgen_linear_args a{};
     a.struct_size = sizeof a;
-    EXPECT(memgen_segment_attention_workspace_size(&a, 0) == -1);
+    EXPECT(memgen_linear_workspace_size(&a, 0) == -1);
     EXPECT(std::strstr(memgen_last_error(), "no CUDA kernel") != nullptr);
-    EXPECT_STATUS(MEMGEN_UNSUPPORTED_SHAPE, memgen_segment_attention_forward(&a, nullptr, 0, nullptr));
+    EXPECT_STATUS(MEMGEN_UNSUPPORTED_SHAPE, memgen_linear_forward(&a, nullptr, 0, nullptr));
 }
 
 } // namespace
