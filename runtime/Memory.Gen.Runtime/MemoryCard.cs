@@ -39,7 +39,7 @@ public sealed class MemoryCard(
     public long StateBytes(long tokens, ScalarType dtype)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(tokens);
-        return checked(memoryElements * MemoryState.MemoryDtype(dtype).Size()
+        return checked(memoryElements * dtype.Wide().Size()
             + (cacheElements + cacheElementsPerToken * tokens) * dtype.Size() + (countElements + 1) * sizeof(long));
     }
 

@@ -18,6 +18,10 @@ internal sealed record ModulePart(string Name, string Type, string Value, string
     public static ModulePart Linear(string name, string from, string to, string axes, bool isPublic = false) =>
         new(name, "Linear", $"nn.Linear({from}, {to}, hasBias: false, device: device, dtype: dtype)", axes, isPublic);
 
+    /// <summary>A short convolution.</summary>
+    public static ModulePart Convolution(string name, string channels, int width, bool hasBias = false) =>
+        new(name, "ShortConvolution", $"new ShortConvolution({channels}, width: {width}, {(hasBias ? "hasBias: true, " : "")}device: device, dtype: dtype)");
+
     /// <summary>An RMS norm.</summary>
     public static ModulePart Norm(string name, string features, string axes) =>
         new(name, "RmsNorm", $"new RmsNorm({features}, device: device, dtype: dtype)", axes);

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Memory.Gen.Runtime.Operators;
 using TorchSharp;
 using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
@@ -13,12 +12,13 @@ internal sealed unsafe class Kernel(string name)
     private readonly Lazy<Functions> cpu = new(() => new(KernelLibrary.Cpu, name)), cuda = new(() => new(KernelLibrary.Cuda, name));
 
     /// <summary>Why tensors of this kind and such sizes cannot be given to this kernel; null when they can.</summary>
-    /// <param name="door">Dtype and device.</param>
+    /// <param name="dtype">Of inputs and outputs.</param>
+    /// <param name="device">Where they lie.</param>
     /// <param name="args">Of which only the header and the sizes are read.</param>
-    public string? Refusal<TArgs>(FrontDoor door, in TArgs args) where TArgs : unmanaged
+    public string? Refusal<TArgs>(ScalarType dtype, Device device, in TArgs args) where TArgs : unmanaged
     {
-        if (KernelLibrary.Refusal(door.Dtype, door.Device) is { } problem) return problem;
-        Functions functions = On(door.Device.type);
+        if (KernelLibrary.Refusal(dtype, device) is { } problem) return problem;
+        Functions functions = On(device.type);
         if (!functions.AreThere) return $"{functions.Library.Path} has no memgen_{name}_forward and _backward. Run ./build.sh once to build it again";
         fixed (TArgs* pointer = &args) return functions.WorkspaceSize(pointer, 0) < 0 ? functions.Library.LastError() : null;
     }

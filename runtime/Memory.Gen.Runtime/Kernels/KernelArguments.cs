@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using Memory.Gen.Runtime.Operators;
 using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
 
@@ -63,18 +62,6 @@ internal unsafe struct KernelSegments
 {
     public long Count;
     public long* Starts, Lengths;
-
-    /// <summary>Absent when null: every row is one sequence.</summary>
-    /// <param name="layout">The segments.</param>
-    /// <param name="on">A tensor on the device that reads them.</param>
-    public static KernelSegments Of(SegmentLayout? layout, Tensor on)
-    {
-        if (layout is null) return default;
-        long* runs = on.device_type == TorchSharp.DeviceType.CPU
-            ? (long*)Marshal.UnsafeAddrOfPinnedArrayElement(layout.Pinned, 0)
-            : (long*)KernelLibrary.Data(layout.On(on.device));
-        return new() { Count = layout.Lengths.Length, Starts = runs, Lengths = runs + layout.Lengths.Length };
-    }
 }
 
 /// <summary>What every argument struct begins with.</summary>

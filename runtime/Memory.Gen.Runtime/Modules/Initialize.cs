@@ -48,7 +48,7 @@ public static class Initialize
     /// </summary>
     /// <param name="dtype">The model's; null is the default.</param>
     public static ScalarType Wide(ScalarType? dtype) =>
-        (dtype ?? get_default_dtype()) == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+        (dtype ?? get_default_dtype()).Wide();
 
     /// <summary>Uniform in [-bound, bound].</summary>
     /// <param name="shape">Sizes of the axes.</param>

@@ -78,7 +78,7 @@ internal sealed class ConvolutionKernel : KernelFunction<ConvolutionKernel, Sequ
         {
             Header = KernelHeader.Of<ConvolutionArguments>(inputs[0]!.dtype),
             Batch = shape[0], Tokens = shape[1], Channels = shape[2], Width = inputs[1]!.shape[1],
-            Segments = KernelSegments.Of(options.Segments, inputs[0]!),
+            Segments = KernelCalls.Segments(options.Segments, inputs[0]!),
             X = KernelTensor.Of(inputs[0]), Weight = KernelTensor.Of(inputs[1]),
             Bias = KernelTensor.Of(inputs[2]), InitialState = KernelTensor.Of(inputs[3]),
         };

@@ -20,7 +20,7 @@ internal sealed class FrontDoor(string name)
     private bool packed;
 
     /// <summary>The dtype of states and sums.</summary>
-    public ScalarType Accumulation => dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+    public ScalarType Accumulation => dtype.Wide();
 
     /// <summary>The dtype of the first argument, and of the output.</summary>
     public ScalarType Dtype => dtype;

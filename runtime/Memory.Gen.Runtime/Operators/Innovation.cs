@@ -24,13 +24,13 @@ public sealed class Innovation
     /// <param name="x">What the layer reads, <c>[B, T, D]</c>.</param>
     /// <param name="before">What the memory gave for the token before each, <c>[B, T, D]</c>.</param>
     /// <param name="predictor">W, without bias.</param>
-    /// <param name="state">Tells which rows begin their text here.</param>
-    public static Innovation Of(Tensor x, Tensor before, Linear predictor, LayerState state)
+    /// <param name="read">How many tokens each row has read before, <c>[B]</c> int64: the first of a text has nothing before it.</param>
+    public static Innovation Of(Tensor x, Tensor before, Linear predictor, Tensor read)
     {
         using var scope = NewDisposeScope();
         Tensor wide = Wide(x);
         Tensor errors = (wide - Projection.Apply(before.detach(), predictor).to(wide.dtype)).square().mean([-1]);
-        Tensor foreseen = (state.Positions.unsqueeze(1) + arange(x.shape[1], dtype: ScalarType.Int64, device: x.device)).gt(0);
+        Tensor foreseen = (read.unsqueeze(1) + arange(x.shape[1], dtype: ScalarType.Int64, device: x.device)).gt(0);
         Tensor scores = (errors.detach() / (wide.square().mean([-1]) + Epsilon)).masked_fill(foreseen.logical_not(), double.PositiveInfinity);
         return new Innovation(errors.MoveToOuterDisposeScope(), foreseen.MoveToOuterDisposeScope(), scores.MoveToOuterDisposeScope());
     }
@@ -57,7 +57,7 @@ public sealed class Innovation
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         long T = k.shape[1];
-        ScalarType wide = MemoryState.MemoryDtype(v.dtype);
+        ScalarType wide = v.dtype.Wide();
         if (T == 0) return zeros(k.shape[..2], dtype: wide, device: k.device).MoveToOuterDisposeScope();
 
         // Asked with the next token's key, a token reads what the memory holds before that one is written.
@@ -94,14 +94,14 @@ public sealed class Innovation
             number = number.square().remainder(Prime);
         }
 
-        return (number.to(MemoryState.MemoryDtype(dtype)) / (double)Prime).MoveToOuterDisposeScope();
+        return (number.to(dtype.Wide()) / (double)Prime).MoveToOuterDisposeScope();
     }
 
     /// <summary>A token's position: the newest have the largest.</summary>
     /// <param name="positions"><c>[B, T]</c> int64.</param>
     /// <param name="dtype">The model's element type.</param>
     /// <returns><c>[B, T]</c>, float32 or wider.</returns>
-    public static Tensor Recency(Tensor positions, ScalarType dtype) => positions.to(MemoryState.MemoryDtype(dtype));
+    public static Tensor Recency(Tensor positions, ScalarType dtype) => positions.to(dtype.Wide());
 
-    private static Tensor Wide(Tensor x) => x.detach().to(MemoryState.MemoryDtype(x.dtype));
+    private static Tensor Wide(Tensor x) => x.detach().to(x.dtype.Wide());
 }

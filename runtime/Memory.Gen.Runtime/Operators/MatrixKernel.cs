@@ -62,7 +62,7 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
         {
             Header = KernelHeader.Of<MatrixArguments>(inputs[0]!.dtype),
             Batch = shape[0], Tokens = shape[1], Heads = shape[2], KeyDim = shape[3], ValueDim = inputs[2]!.shape[3],
-            Segments = KernelSegments.Of(options.Segments, inputs[0]!), Scale = options.Scale,
+            Segments = KernelCalls.Segments(options.Segments, inputs[0]!), Scale = options.Scale,
             Q = KernelTensor.Of(inputs[0]), K = KernelTensor.Of(inputs[1]), V = KernelTensor.Of(inputs[2]),
             Beta = KernelTensor.Of(inputs[3]), LogDecay = KernelTensor.Of(inputs[4]), InitialState = KernelTensor.Of(inputs[5]),
         };

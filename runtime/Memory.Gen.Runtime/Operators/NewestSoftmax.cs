@@ -18,7 +18,7 @@ public static class NewestSoftmax
             throw new ArgumentException($"The scores have {rows} rows; expected as many counts of 1 or more, got [{string.Join(", ", counts)}].", nameof(counts));
 
         using var scope = NewDisposeScope();
-        Tensor wide = scores.to(MemoryState.MemoryDtype(scores.dtype));
+        Tensor wide = scores.to(scores.dtype.Wide());
         if (counts.Any(count => count < entries))
         {
             Tensor first = tensor(counts.Select(count => entries - count).ToArray(), device: scores.device).view(-1, 1, 1);

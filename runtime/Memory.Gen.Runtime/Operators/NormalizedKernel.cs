@@ -67,7 +67,7 @@ internal sealed unsafe class NormalizedKernel : KernelFunction<NormalizedKernel,
         {
             Header = KernelHeader.Of<NormalizedArguments>(inputs[0]!.dtype),
             Batch = shape[0], Tokens = shape[1], Heads = shape[2], KeyDim = shape[3], ValueDim = inputs[2]!.shape[3],
-            Segments = KernelSegments.Of(options.Segments, inputs[0]!), Scale = options.Scale, Epsilon = options.Eps,
+            Segments = KernelCalls.Segments(options.Segments, inputs[0]!), Scale = options.Scale, Epsilon = options.Eps,
             Q = KernelTensor.Of(inputs[0]), K = KernelTensor.Of(inputs[1]), V = KernelTensor.Of(inputs[2]),
             InitialState = KernelTensor.Of(inputs[3]), InitialNormalizer = KernelTensor.Of(inputs[4]),
         };

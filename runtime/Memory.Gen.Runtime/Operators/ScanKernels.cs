@@ -58,7 +58,7 @@ internal sealed class LinearScanKernel : KernelFunction<LinearScanKernel, Sequen
         {
             Header = KernelHeader.Of<LinearScanArguments>(inputs[1]!.dtype),
             Batch = shape[0], Tokens = shape[1], Channels = shape[2],
-            Segments = KernelSegments.Of(options.Segments, inputs[0]!),
+            Segments = KernelCalls.Segments(options.Segments, inputs[0]!),
             A = KernelTensor.Of(inputs[0]), B = KernelTensor.Of(inputs[1]), InitialState = KernelTensor.Of(inputs[2]),
         };
     }
@@ -124,7 +124,7 @@ internal sealed unsafe class SelectiveScanKernel : KernelFunction<SelectiveScanK
         {
             Header = KernelHeader.Of<SelectiveScanArguments>(inputs[0]!.dtype),
             Batch = shape[0], Tokens = shape[1], Channels = shape[2], StateDim = inputs[2]!.shape[1],
-            Segments = KernelSegments.Of(options.Segments, inputs[0]!),
+            Segments = KernelCalls.Segments(options.Segments, inputs[0]!),
             U = KernelTensor.Of(inputs[0]), Delta = KernelTensor.Of(inputs[1]), A = KernelTensor.Of(inputs[2]),
             B = KernelTensor.Of(inputs[3]), C = KernelTensor.Of(inputs[4]), D = KernelTensor.Of(inputs[5]), InitialState = KernelTensor.Of(inputs[6]),
         };

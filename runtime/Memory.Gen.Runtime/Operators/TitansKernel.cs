@@ -95,7 +95,7 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
             Header = KernelHeader.Of<TitansArguments>(inputs[0]!.dtype),
             Batch = shape[0], Tokens = shape[1], Heads = shape[2], Layers = layers, Block = options.Rule.Block,
             Activation = (long)options.Rule.Activation, ReadsBlockStart = options.Rule.ReadsBlockStart ? 1 : 0, Momentum = options.Momentum ? 1 : 0, Clip = options.Rule.Clip ?? 0,
-            Segments = KernelSegments.Of(options.Segments, inputs[0]!),
+            Segments = KernelCalls.Segments(options.Segments, inputs[0]!),
             Q = KernelTensor.Of(inputs[0]), K = KernelTensor.Of(inputs[1]), V = KernelTensor.Of(inputs[2]),
             Theta = KernelTensor.Of(inputs[3]), Eta = KernelTensor.Of(inputs[4]), Alpha = KernelTensor.Of(inputs[5]),
         };

@@ -1,4 +1,3 @@
-using Memory.Gen.Runtime.Modules;
 using Memory.Gen.Runtime.Operators;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -25,7 +25,7 @@ public abstract class LayerState(MemoryState owner, string prefix)
     /// <param name="name">Its name within the layer.</param>
     /// <param name="shape">Sizes after the batch axis.</param>
     protected internal StateTensor Memory(string name, params long[] shape) =>
-        owner.Add($"{prefix}.{name}", shape, MemoryState.MemoryDtype(owner.Dtype), grows: false);
+        owner.Add($"{prefix}.{name}", shape, owner.Dtype.Wide(), grows: false);
 
     /// <summary>A cache of activations <c>[B, shape...]</c>, zeros at first, kept in the model's element type.</summary>
     /// <param name="name">Its name within the layer.</param>

@@ -236,8 +236,6 @@ public abstract class MemoryState : IDisposable
     /// <exception cref="Files.MemoryFileException">It is no saved state.</exception>
     protected static ScalarType DtypeOf(string path) => StateFile.HeaderOf(path).Dtype;
 
-    internal static ScalarType MemoryDtype(ScalarType dtype) => dtype == ScalarType.Float64 ? dtype : ScalarType.Float32;
-
     internal virtual StateTensor Add(string name, long[] shape, ScalarType dtype, bool grows) => Add(this, name, shape, dtype, grows);
 
     // The reader is this state, or a part of it that counts positions of its own.

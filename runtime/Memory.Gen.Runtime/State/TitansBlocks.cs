@@ -72,7 +72,7 @@ public sealed class TitansBlocks
     /// <param name="matrices"><c>[H, d, d']</c> or <c>[1, H, d, d']</c> a layer.</param>
     /// <returns><c>[B, H, d, d']</c> a layer, float32 or wider; gradients are summed over the rows.</returns>
     public static Tensor[] ForRows(long rows, IReadOnlyList<Tensor> matrices) =>
-        [.. matrices.Select(each => each.to(MemoryState.MemoryDtype(each.dtype)).expand([rows, .. each.shape[^3..]]))];
+        [.. matrices.Select(each => each.to(each.dtype.Wide()).expand([rows, .. each.shape[^3..]]))];
 
     /// <summary>The weights that every row's current block began with, <c>[B, H, d, d']</c> a layer.</summary>
     /// <param name="initialWeights">What a memory begins with, of the same shapes; not needed where no row begins.</param>

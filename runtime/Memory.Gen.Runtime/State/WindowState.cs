@@ -11,7 +11,7 @@ public sealed class WindowState : MemoryState
 {
     private readonly MemoryState text;
     private readonly List<StateTensor> tensors = [];
-    private SegmentPart? part;
+    private AlignedSegment? part;
     private long place, front, back;
 
     /// <param name="text">The state that this is a part of.</param>
@@ -33,7 +33,7 @@ public sealed class WindowState : MemoryState
     /// <param name="next">The part of the segment.</param>
     /// <param name="rows">Rows of the window in front of the segment.</param>
     /// <param name="behind">Rows of the window behind it.</param>
-    public void Enter(SegmentPart next, long rows, long behind)
+    public void Enter(AlignedSegment next, long rows, long behind)
     {
         part = next;
         place = next.Begins ? 0 : rows + next.Place;

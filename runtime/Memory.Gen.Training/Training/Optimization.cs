@@ -1,5 +1,5 @@
 using Memory.Gen.Runtime.Files;
-using Memory.Gen.Runtime.Kernels;
+using Memory.Gen.Runtime.Operators;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using Memory.Gen.Runtime.Files;
+using Memory.Gen.Runtime.Tests.Harness;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;

@@ -1,5 +1,6 @@
 using Memory.Gen.Runtime.Files;
 using Memory.Gen.Runtime.Modules;
+using Memory.Gen.Runtime.Tests.Harness;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;

@@ -1,3 +1,4 @@
+using Memory.Gen.Runtime.Tests.Harness;
 using Xunit;
 
 namespace Memory.Gen.Runtime.Tests.Kernels;

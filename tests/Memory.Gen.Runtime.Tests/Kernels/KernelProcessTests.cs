@@ -1,5 +1,5 @@
 using System.Runtime.Intrinsics.X86;
-using Memory.Gen.Runtime.Tests.Files;
+using Memory.Gen.Runtime.Tests.Harness;
 using Xunit;
 
 namespace Memory.Gen.Runtime.Tests.Kernels;

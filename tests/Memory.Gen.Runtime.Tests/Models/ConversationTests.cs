@@ -1,4 +1,4 @@
-using Memory.Gen.Runtime.Tests.Files;
+using Memory.Gen.Runtime.Tests.Harness;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;

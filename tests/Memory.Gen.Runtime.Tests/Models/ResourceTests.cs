@@ -1,5 +1,5 @@
 using Memory.Gen.Runtime.Operators;
-using Memory.Gen.Runtime.Tests.Training;
+using Memory.Gen.Runtime.Tests.Harness;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;

@@ -1,4 +1,4 @@
-using Memory.Gen.Runtime.Tests.Files;
+using Memory.Gen.Runtime.Tests.Harness;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
@@ -155,7 +155,7 @@ public sealed class StreamingTests : IDisposable
         using var state = subject.NewState(2);
         subject.Prefill(first, state);
 
-        var (output, after) = ReadingChild.ReadOn(folder.Root, subject, state, second);
+        var (output, after) = ReadingChild.ReadOn(folder.Path, subject, state, second);
         Numbers.Near(subject.Prefill(second, state), output, 0, "read on");
         Numbers.Near(state, after, 0, "after reading on");
         after.Dispose();

@@ -1,4 +1,5 @@
 using Conformance;
+using Memory.Gen.Runtime.Tests.Harness;
 using Xunit;
 
 namespace Memory.Gen.Runtime.Tests.Operators;

@@ -1,5 +1,5 @@
 using Memory.Gen.Runtime.Operators;
-using Memory.Gen.Runtime.Tests.Kernels;
+using Memory.Gen.Runtime.Tests.Harness;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
@@ -41,7 +41,7 @@ public sealed class OperatorLeakTests
         using var scope = NewDisposeScope();
         var random = new Randoms(6);
         Tensor[] sequences = each.Sequences(random, 21), others = each.Others(random), states = each.States(random);
-        AssertFlat(() => Numbers.ForwardBackward(each, sequences, others, states, OperatorForm.Chunked, 8));
+        LiveTensors.AssertUnchanged(() => Numbers.ForwardBackward(each, sequences, others, states, OperatorForm.Chunked, 8));
     }
 
     [Theory]
@@ -56,26 +56,9 @@ public sealed class OperatorLeakTests
             int held = scope.DisposablesCount;
             (Tensor output, Tensor[] finals) = pack.Case.Call(pack.Tokens, pack.Others, pack.States, form, 8, packed);
             Assert.Equal(1 + pack.States.Length, scope.DisposablesCount - held);
-            AssertFlat(() => pack.Run(form));
-            AssertFlat(() => Numbers.ForwardBackward(pack.Case, pack.Tokens, pack.Others, [.. pack.States.Select(x => x.narrow(0, 0, 1))], form, 8, gaps));
+            LiveTensors.AssertUnchanged(() => pack.Run(form));
+            LiveTensors.AssertUnchanged(() => Numbers.ForwardBackward(pack.Case, pack.Tokens, pack.Others, [.. pack.States.Select(x => x.narrow(0, 0, 1))], form, 8, gaps));
         }
-    }
-
-    [Theory]
-    [MemberData(nameof(KernelFormTests.Names), MemberType = typeof(KernelFormTests))]
-    public void A_step_of_the_kernels_leaves_nothing(string name)
-    {
-        OperatorCase each = OperatorCase.Of(name);
-        using var scope = NewDisposeScope();
-        var random = new Randoms(6);
-        Tensor[] Single(Tensor[] tensors) => [.. tensors.Select(x => x.to(ScalarType.Float32))];
-        Tensor[] sequences = Single(each.Sequences(random, 21)), others = Single(each.Others(random)), states = Single(each.States(random));
-        int held = scope.DisposablesCount;
-        (Tensor output, Tensor[] finals) = each.Call(sequences, others, states, OperatorForm.Native, null);
-        Assert.Equal(1 + states.Length, scope.DisposablesCount - held);
-        output.Dispose();
-        foreach (Tensor final in finals) final.Dispose();
-        AssertFlat(() => Numbers.ForwardBackward(each, sequences, others, states, OperatorForm.Native, null));
     }
 
     [Fact]
@@ -84,31 +67,10 @@ public sealed class OperatorLeakTests
         using var scope = NewDisposeScope();
         var r = new Randoms(24);
         Tensor q = r.Normal(2, 40, 4, 5), k = r.Normal(2, 40, 2, 5), v = r.Normal(2, 40, 2, 3);
-        AssertFlat(() =>
+        LiveTensors.AssertUnchanged(() =>
         {
             Tensor[] leaves = [.. new[] { q, k, v }.Select(x => x.detach().requires_grad_())];
             SegmentAttention.Apply(leaves[0], leaves[1], leaves[2], 8, chunk: 16).sum().backward();
         });
-    }
-
-    private static void AssertFlat(Action step)
-    {
-        long Live()
-        {
-            GC.Collect();
-            GC.WaitForPendingFinalizers();
-            return Tensor.TotalCount;
-        }
-
-        void Scoped()
-        {
-            using var inner = NewDisposeScope();
-            step();
-        }
-
-        Scoped();
-        long live = Live();
-        for (int i = 0; i < 3; i++) Scoped();
-        Assert.Equal(live, Tensor.TotalCount);
     }
 }

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Xml.Linq;
-using Memory.Gen.Runtime.Tests.Training;
+using Memory.Gen.Runtime.Tests.Harness;
 using Memory.Gen.Training;
 using Recall;
 using Xunit;

@@ -1,5 +1,5 @@
+using Memory.Gen.Runtime.Tests.Harness;
 using Memory.Gen;
-using Memory.Gen.Runtime.Tests.Training;
 using Memory.Gen.Training;
 using Memory.Gen.Training.RecallTasks;
 using Xunit;

@@ -1,5 +1,5 @@
 using Memory.Gen.Runtime.Files;
-using Memory.Gen.Runtime.Tests.Files;
+using Memory.Gen.Runtime.Tests.Harness;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;

@@ -1,5 +1,5 @@
 using Memory.Gen.Runtime.Operators;
-using Memory.Gen.Runtime.Tests.Files;
+using Memory.Gen.Runtime.Tests.Harness;
 using Memory.Gen.Runtime.Tests.Operators;
 using TorchSharp;
 using Xunit;

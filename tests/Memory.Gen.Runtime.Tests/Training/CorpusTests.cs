@@ -1,4 +1,5 @@
 using System.Text;
+using Memory.Gen.Runtime.Tests.Harness;
 using Memory.Gen.Training.Data;
 using Xunit;
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Memory.Gen.Runtime.Tests.Harness;
 using Memory.Gen.Training;
 using Xunit;
 

@@ -1,6 +1,7 @@
 using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
+using Memory.Gen.Runtime.Tests.Harness;
 using Memory.Gen.Training.Tokenizers;
 using Xunit;
 

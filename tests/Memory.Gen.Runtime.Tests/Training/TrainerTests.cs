@@ -1,4 +1,5 @@
 using Memory.Gen.Runtime.Files;
+using Memory.Gen.Runtime.Tests.Harness;
 using Memory.Gen.Training;
 using Memory.Gen.Training.Data;
 using Memory.Gen.Training.Tokenizers;

@@ -8,7 +8,7 @@
 //        o_t = sum_s softmax_s((R_t q_t)^T (R_s k_s) / sqrt(K)) v_s   over all of these together:
 //           k_s, v_s for t - W < s <= t
 //           k'_s, v'_s for s = t - W - i,   0 <= i < P
-//        q_t, k_t = W x_t,   v_t = W x_t
+//        q_t, k_t, v_t = W x_t
 //        k'_t, v'_t = W y_t,   W those of k_t, v_t
 //        R_t the rotation at position t
 //        y_t the fading memory:
@@ -43,10 +43,10 @@ using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
 using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
-using Rotary = global::Memory.Gen.Runtime.Modules.Rotary;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
 using FadingKeys = global::Memory.Gen.Runtime.Operators.FadingKeys;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
+using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SelectiveScan = global::Memory.Gen.Runtime.Operators.SelectiveScan;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
@@ -154,7 +154,7 @@ partial class FadingLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
             using MemoryState? own = layer is null ? MemoryState.ForOneCall(x) : null;
             var state = (BMojoState)(layer ?? new BMojoState(own!, "mixer"));
             long B = x.shape[0], T = x.shape[1];
-            Tensor positions = Rotary.Positions(x, state);  // [B, T]
+            Tensor positions = Rotary.Positions(x, state.Positions);  // [B, T]
             var (queries, keys, values) = Projection.Apply(x, query, key, value);
             Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
             Tensor k = Rotary.Apply(keys.view(B, T, Heads, HeadDim), positions, RotaryBase);     // [B, T, H, K]
@@ -211,7 +211,7 @@ partial class FadingLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
             {
                 input = nn.Linear(Dim, Channels, hasBias: false, device: device, dtype: dtype);
                 gate = nn.Linear(Dim, Channels, hasBias: false, device: device, dtype: dtype);
-                convolution = new ShortConvolution(Channels, 4, hasBias: true, device: device, dtype: dtype);
+                convolution = new ShortConvolution(Channels, width: 4, hasBias: true, device: device, dtype: dtype);
                 step_down = nn.Linear(Channels, StepRank, hasBias: false, device: device, dtype: dtype);
                 step_up = nn.Linear(StepRank, Channels, hasBias: false, device: device, dtype: dtype);
                 write = nn.Linear(Channels, StateDim, hasBias: false, device: device, dtype: dtype);

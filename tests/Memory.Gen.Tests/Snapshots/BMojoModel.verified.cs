@@ -10,7 +10,7 @@
 //           k_s, v_s for (c - 1) W <= s <= t,   c = floor(t / W) the chunk of t
 //           k_s, v_s for s in E_c
 //           k'_s, v'_s for s = (c - 1) W - 1 - i,   0 <= i < P
-//        q_t, k_t = W x_t,   v_t = W x_t
+//        q_t, k_t, v_t = W x_t
 //        k'_t, v'_t = W y_t,   W those of k_t, v_t
 //        E_c: the M largest e of E_(c-1) and of the tokens s < (c - 1) W not judged before
 //           e_t = |x_t - W y_{t-1}|^2 / |x_t|^2,   that of a text's first token infinite
@@ -53,12 +53,12 @@ using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using Embedding = global::Memory.Gen.Runtime.Modules.Embedding;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
-using Rotary = global::Memory.Gen.Runtime.Modules.Rotary;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
 using EideticOptions = global::Memory.Gen.Runtime.Operators.EideticOptions;
 using FadingKeys = global::Memory.Gen.Runtime.Operators.FadingKeys;
 using Innovation = global::Memory.Gen.Runtime.Operators.Innovation;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
+using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SelectiveScan = global::Memory.Gen.Runtime.Operators.SelectiveScan;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
@@ -255,7 +255,7 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
             using MemoryState? own = layer is null ? MemoryState.ForOneCall(x) : null;
             var state = (BMojoState)(layer ?? new BMojoState(own!, "mixer"));
             long B = x.shape[0], T = x.shape[1];
-            Tensor positions = Rotary.Positions(x, state);  // [B, T]
+            Tensor positions = Rotary.Positions(x, state.Positions);  // [B, T]
             var (queries, keys, values) = Projection.Apply(x, query, key, value);
             Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
             Tensor k = Rotary.Apply(keys.view(B, T, Heads, HeadDim), positions, RotaryBase);     // [B, T, H, K]
@@ -270,7 +270,7 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
 
             // The eidetic memory: exactly, the older tokens with the largest scores.
             Tensor seen = torch.cat(new[] { state.Before.Value, y }, 1);  // [B, 1+T, D], y_{t-1} and the last y_t
-            var innovation = Innovation.Of(x, seen.narrow(1, 0, T), predictor, state);
+            var innovation = Innovation.Of(x, seen.narrow(1, 0, T), predictor, state.Positions);
             Tensor e = innovation.Scores;                                 // [B, T]
             if (layer is not null && torch.is_grad_enabled())
                 state.AddLoss(PredictionLoss * innovation.Loss(state.Padding));
@@ -279,7 +279,7 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
 
             // One softmax reads all three.
             Tensor o = SegmentAttention.Apply(
-                q, k, v, null, state.Keys.Value, state.Values.Value, state.Positions, chunks: state.Slots.Chunks, slots: slots, fading: faded);  // [B, T, H, K]
+                q, k, v, window: null, state.Keys.Value, state.Values.Value, state.Positions, chunks: state.Slots.Chunks, slots: slots, fading: faded);  // [B, T, H, K]
             state.Keys.Update(Latest(state.Keys.Value, k));
             state.Values.Update(Latest(state.Values.Value, v));
             state.FadedKeys.Update(Latest(state.FadedKeys.Value, fk));
@@ -322,7 +322,7 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
             {
                 input = nn.Linear(Dim, Channels, hasBias: false, device: device, dtype: dtype);
                 gate = nn.Linear(Dim, Channels, hasBias: false, device: device, dtype: dtype);
-                convolution = new ShortConvolution(Channels, 4, hasBias: true, device: device, dtype: dtype);
+                convolution = new ShortConvolution(Channels, width: 4, hasBias: true, device: device, dtype: dtype);
                 step_down = nn.Linear(Channels, StepRank, hasBias: false, device: device, dtype: dtype);
                 step_up = nn.Linear(StepRank, Channels, hasBias: false, device: device, dtype: dtype);
                 write = nn.Linear(Channels, StateDim, hasBias: false, device: device, dtype: dtype);

@@ -8,7 +8,7 @@
 //        o_t = sum_s softmax_s(q_t^T k_s / sqrt(K)) v_s   over all of these together:
 //           k_s, v_s for (c - 1) W <= s <= t,   c = floor(t / W) the chunk of t
 //           k_s, v_s for s in E_c
-//        q_t, k_t = W x_t,   v_t = W x_t
+//        q_t, k_t, v_t = W x_t
 //        E_c: the newest M of E_(c-1) and of the tokens s < (c - 1) W not judged before
 //      Zancato et al.: B'MOJO: Hybrid State Space Realizations of Foundation Models with Eidetic and Fading Memory
 //      (arXiv 2407.06324). Ours: how e_t is measured, when slots are chosen, what is let go.
@@ -33,10 +33,10 @@ using LayerState = global::Memory.Gen.Runtime.LayerState;
 using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
 using StateTensor = global::Memory.Gen.Runtime.StateTensor;
-using Rotary = global::Memory.Gen.Runtime.Modules.Rotary;
 using EideticOptions = global::Memory.Gen.Runtime.Operators.EideticOptions;
 using Innovation = global::Memory.Gen.Runtime.Operators.Innovation;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
+using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SlotEviction = global::Memory.Gen.Runtime.Operators.SlotEviction;
 
@@ -141,7 +141,7 @@ partial class RecencyLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             using MemoryState? own = layer is null ? MemoryState.ForOneCall(x) : null;
             var state = (BMojoState)(layer ?? new BMojoState(own!, "mixer"));
             long B = x.shape[0], T = x.shape[1];
-            Tensor positions = Rotary.Positions(x, state);  // [B, T]
+            Tensor positions = Rotary.Positions(x, state.Positions);  // [B, T]
             var (queries, keys, values) = Projection.Apply(x, query, key, value);
             Tensor q = queries.view(B, T, Heads, HeadDim);  // [B, T, H, K]
             Tensor k = keys.view(B, T, Heads, HeadDim);     // [B, T, H, K]
@@ -153,7 +153,7 @@ partial class RecencyLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
 
             // One softmax reads both.
             Tensor o = SegmentAttention.Apply(
-                q, k, v, null, state.Keys.Value, state.Values.Value, state.Positions, chunks: state.Slots.Chunks, slots: slots);  // [B, T, H, K]
+                q, k, v, window: null, state.Keys.Value, state.Values.Value, state.Positions, chunks: state.Slots.Chunks, slots: slots);  // [B, T, H, K]
             state.Keys.Update(Latest(state.Keys.Value, k));
             state.Values.Update(Latest(state.Values.Value, v));
 

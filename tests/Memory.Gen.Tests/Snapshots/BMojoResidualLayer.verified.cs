@@ -50,7 +50,6 @@ using MemoryState = global::Memory.Gen.Runtime.MemoryState;
 using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
-using Rotary = global::Memory.Gen.Runtime.Modules.Rotary;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
 using EideticOptions = global::Memory.Gen.Runtime.Operators.EideticOptions;
 using FadingKeys = global::Memory.Gen.Runtime.Operators.FadingKeys;
@@ -58,6 +57,7 @@ using GatedDeltaRule = global::Memory.Gen.Runtime.Operators.GatedDeltaRule;
 using Innovation = global::Memory.Gen.Runtime.Operators.Innovation;
 using LogDecay = global::Memory.Gen.Runtime.Operators.LogDecay;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
+using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 
 /// <summary>
@@ -170,7 +170,7 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
             using MemoryState? own = layer is null ? MemoryState.ForOneCall(x) : null;
             var state = (BMojoState)(layer ?? new BMojoState(own!, "mixer"));
             long B = x.shape[0], T = x.shape[1];
-            Tensor positions = Rotary.Positions(x, state);  // [B, T]
+            Tensor positions = Rotary.Positions(x, state.Positions);  // [B, T]
             var (queries, keys, values) = Projection.Apply(x, query, key, value);
             Tensor q = Rotary.Apply(query_norm.call(queries.view(B, T, Heads, HeadDim)), positions, RotaryBase);  // [B, T, H, K]
             Tensor k = Rotary.Apply(key_norm.call(keys.view(B, T, KeyValueHeads, HeadDim)), positions, RotaryBase);  // [B, T, G, K]
@@ -240,9 +240,9 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
                 query = nn.Linear(Dim, Heads * KeyDim, hasBias: false, device: device, dtype: dtype);
                 key = nn.Linear(Dim, Heads * KeyDim, hasBias: false, device: device, dtype: dtype);
                 value = nn.Linear(Dim, Heads * ValueDim, hasBias: false, device: device, dtype: dtype);
-                query_convolution = new ShortConvolution(Heads * KeyDim, 4, device: device, dtype: dtype);
-                key_convolution = new ShortConvolution(Heads * KeyDim, 4, device: device, dtype: dtype);
-                value_convolution = new ShortConvolution(Heads * ValueDim, 4, device: device, dtype: dtype);
+                query_convolution = new ShortConvolution(Heads * KeyDim, width: 4, device: device, dtype: dtype);
+                key_convolution = new ShortConvolution(Heads * KeyDim, width: 4, device: device, dtype: dtype);
+                value_convolution = new ShortConvolution(Heads * ValueDim, width: 4, device: device, dtype: dtype);
                 write_strength = nn.Linear(Dim, Heads, hasBias: false, device: device, dtype: dtype);
                 decay = nn.Linear(Dim, Heads, hasBias: false, device: device, dtype: dtype);
                 gate = nn.Linear(Dim, Heads * ValueDim, hasBias: false, device: device, dtype: dtype);

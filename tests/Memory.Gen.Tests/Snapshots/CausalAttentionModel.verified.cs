@@ -31,8 +31,8 @@ using MemoryState = global::Memory.Gen.Runtime.MemoryState;
 using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using Embedding = global::Memory.Gen.Runtime.Modules.Embedding;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
-using Rotary = global::Memory.Gen.Runtime.Modules.Rotary;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
+using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
@@ -218,12 +218,12 @@ partial class AttentionLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
             using var scope = torch.NewDisposeScope();
             var state = (CausalAttentionState?)layer;
             long B = x.shape[0], T = x.shape[1];
-            Tensor positions = Rotary.Positions(x, state);                                            // [T] or [B, T]
+            Tensor positions = Rotary.Positions(x, state?.Positions);                                 // [T] or [B, T]
             var (queries, keys, values) = Projection.Apply(x, query, key, value);
             Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);       // [B, T, H, K]
             Tensor k = Rotary.Apply(keys.view(B, T, KeyValueHeads, HeadDim), positions, RotaryBase);  // [B, T, G, K]
             Tensor v = values.view(B, T, KeyValueHeads, HeadDim);                                     // [B, T, G, K]
-            Tensor y = SegmentAttention.Apply(q, k, v, null, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
+            Tensor y = SegmentAttention.Apply(q, k, v, window: null, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
             if (state is not null)
             {
                 state.Keys.Update(torch.cat(new[] { state.Keys.Value, k }, 1));  // [B, L+T, G, K]

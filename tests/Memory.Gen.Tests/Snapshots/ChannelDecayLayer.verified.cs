@@ -132,9 +132,9 @@ partial class ChannelDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.
             query = nn.Linear(Dim, Heads * KeyDim, hasBias: false, device: device, dtype: dtype);
             key = nn.Linear(Dim, Heads * KeyDim, hasBias: false, device: device, dtype: dtype);
             value = nn.Linear(Dim, Heads * ValueDim, hasBias: false, device: device, dtype: dtype);
-            query_convolution = new ShortConvolution(Heads * KeyDim, 4, device: device, dtype: dtype);
-            key_convolution = new ShortConvolution(Heads * KeyDim, 4, device: device, dtype: dtype);
-            value_convolution = new ShortConvolution(Heads * ValueDim, 4, device: device, dtype: dtype);
+            query_convolution = new ShortConvolution(Heads * KeyDim, width: 4, device: device, dtype: dtype);
+            key_convolution = new ShortConvolution(Heads * KeyDim, width: 4, device: device, dtype: dtype);
+            value_convolution = new ShortConvolution(Heads * ValueDim, width: 4, device: device, dtype: dtype);
             decay_down = nn.Linear(Dim, 16, hasBias: false, device: device, dtype: dtype);
             decay_up = nn.Linear(16, Heads * KeyDim, hasBias: true, device: device, dtype: dtype);
             gate = nn.Linear(Dim, Heads * ValueDim, hasBias: false, device: device, dtype: dtype);

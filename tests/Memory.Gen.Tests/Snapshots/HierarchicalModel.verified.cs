@@ -36,19 +36,19 @@ using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
 using Linear = global::TorchSharp.Modules.Linear;
 using Parameter = global::TorchSharp.Modules.Parameter;
+using AlignedSegment = global::Memory.Gen.Runtime.AlignedSegment;
 using LayerState = global::Memory.Gen.Runtime.LayerState;
 using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
-using SegmentPart = global::Memory.Gen.Runtime.SegmentPart;
 using SegmentRows = global::Memory.Gen.Runtime.SegmentRows;
 using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using WindowState = global::Memory.Gen.Runtime.WindowState;
 using Embedding = global::Memory.Gen.Runtime.Modules.Embedding;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
-using Rotary = global::Memory.Gen.Runtime.Modules.Rotary;
 using NewestSoftmax = global::Memory.Gen.Runtime.Operators.NewestSoftmax;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
+using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
@@ -134,13 +134,13 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
     {
         using var scope = torch.NewDisposeScope();
         var hidden = new global::System.Collections.Generic.List<Tensor> { embedding.call(tokens.narrow(1, 0, 0)) };  // [B, 0, D], for a call without tokens
-        foreach (SegmentPart part in SegmentPart.Of(tokens.shape[1], NewTokens, state))
+        foreach (AlignedSegment part in AlignedSegment.Of(tokens.shape[1], NewTokens, state))
             hidden.Add(ReadSegment(part.Of(tokens), part, state));
         return Projection.Apply(torch.cat(hidden, 1), head).MoveToOuterDisposeScope();  // [B, T, VocabSize]
     }
 
     // A segment, or the part of one that this call reads: its rows of [P ; sensory tokens ; x ; P] through the backbone.
-    private Tensor ReadSegment(Tensor tokens, SegmentPart part, State state)
+    private Tensor ReadSegment(Tensor tokens, AlignedSegment part, State state)
     {
         using var scope = torch.NewDisposeScope();
         var memory = (HierarchicalState)state.Memory;
@@ -169,7 +169,7 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
 
     // P = softmax(S W_q (Mem W_k)^T) Mem over the memories of each row; P_0 where there are none yet. Where gradients are on, keys
     // are made again, for W_k learns from all memories.
-    private Tensor Recall(SegmentPart part, HierarchicalState memory)
+    private Tensor Recall(AlignedSegment part, HierarchicalState memory)
     {
         using var scope = torch.NewDisposeScope();
         if (part.IsFirst)
@@ -329,7 +329,7 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
             using var scope = torch.NewDisposeScope();
             var state = (SlidingAttentionState?)layer;
             long B = x.shape[0], T = x.shape[1];
-            Tensor positions = Rotary.Positions(x, state);                                       // [T] or [B, T]
+            Tensor positions = Rotary.Positions(x, state?.Positions);                            // [T] or [B, T]
             var (queries, keys, values) = Projection.Apply(x, query, key, value);
             Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
             Tensor k = Rotary.Apply(keys.view(B, T, Heads, HeadDim), positions, RotaryBase);     // [B, T, H, K]

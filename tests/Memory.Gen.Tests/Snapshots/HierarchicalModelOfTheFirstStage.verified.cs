@@ -32,18 +32,18 @@ using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
 using Linear = global::TorchSharp.Modules.Linear;
 using Parameter = global::TorchSharp.Modules.Parameter;
+using AlignedSegment = global::Memory.Gen.Runtime.AlignedSegment;
 using LayerState = global::Memory.Gen.Runtime.LayerState;
 using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
-using SegmentPart = global::Memory.Gen.Runtime.SegmentPart;
 using SegmentRows = global::Memory.Gen.Runtime.SegmentRows;
 using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using WindowState = global::Memory.Gen.Runtime.WindowState;
 using Embedding = global::Memory.Gen.Runtime.Modules.Embedding;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
-using Rotary = global::Memory.Gen.Runtime.Modules.Rotary;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
+using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
@@ -122,13 +122,13 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     {
         using var scope = torch.NewDisposeScope();
         var hidden = new global::System.Collections.Generic.List<Tensor> { embedding.call(tokens.narrow(1, 0, 0)) };  // [B, 0, D], for a call without tokens
-        foreach (SegmentPart part in SegmentPart.Of(tokens.shape[1], NewTokens, state))
+        foreach (AlignedSegment part in AlignedSegment.Of(tokens.shape[1], NewTokens, state))
             hidden.Add(ReadSegment(part.Of(tokens), part, state));
         return Projection.Apply(torch.cat(hidden, 1), head).MoveToOuterDisposeScope();  // [B, T, VocabSize]
     }
 
     // A segment, or the part of one that this call reads: its rows of [P ; sensory tokens ; x ; P] through the backbone.
-    private Tensor ReadSegment(Tensor tokens, SegmentPart part, State state)
+    private Tensor ReadSegment(Tensor tokens, AlignedSegment part, State state)
     {
         using var scope = torch.NewDisposeScope();
         var memory = (HierarchicalState)state.Memory;
@@ -287,7 +287,7 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             using var scope = torch.NewDisposeScope();
             var state = (SlidingAttentionState?)layer;
             long B = x.shape[0], T = x.shape[1];
-            Tensor positions = Rotary.Positions(x, state);                                       // [T] or [B, T]
+            Tensor positions = Rotary.Positions(x, state?.Positions);                            // [T] or [B, T]
             var (queries, keys, values) = Projection.Apply(x, query, key, value);
             Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
             Tensor k = Rotary.Apply(keys.view(B, T, Heads, HeadDim), positions, RotaryBase);     // [B, T, H, K]

@@ -51,22 +51,22 @@ using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
 using Linear = global::TorchSharp.Modules.Linear;
 using Parameter = global::TorchSharp.Modules.Parameter;
+using AlignedSegment = global::Memory.Gen.Runtime.AlignedSegment;
 using LayerState = global::Memory.Gen.Runtime.LayerState;
 using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
-using SegmentPart = global::Memory.Gen.Runtime.SegmentPart;
 using SegmentRows = global::Memory.Gen.Runtime.SegmentRows;
 using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using WindowState = global::Memory.Gen.Runtime.WindowState;
 using Embedding = global::Memory.Gen.Runtime.Modules.Embedding;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
-using Rotary = global::Memory.Gen.Runtime.Modules.Rotary;
 using RoutedLinear = global::Memory.Gen.Runtime.Modules.RoutedLinear;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
 using GatedDeltaRule = global::Memory.Gen.Runtime.Operators.GatedDeltaRule;
 using NewestSoftmax = global::Memory.Gen.Runtime.Operators.NewestSoftmax;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
+using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
 using Routing = global::Memory.Gen.Runtime.Operators.Routing;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
@@ -158,17 +158,17 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     {
         using var scope = torch.NewDisposeScope();
         var hidden = new global::System.Collections.Generic.List<Tensor> { embedding.call(tokens.narrow(1, 0, 0)) };  // [B, 0, D], for a call without tokens
-        foreach (SegmentPart part in SegmentPart.Of(tokens.shape[1], NewTokens, state))
+        foreach (AlignedSegment part in AlignedSegment.Of(tokens.shape[1], NewTokens, state))
             hidden.Add(ReadSegment(part.Of(tokens), part, state));
         return Projection.Apply(torch.cat(hidden, 1), embedding.Weight).MoveToOuterDisposeScope();  // [B, T, VocabSize]
     }
 
     // A segment, or the part of one that this call reads: its rows of [P ; x ; P] through the backbone.
-    private Tensor ReadSegment(Tensor tokens, SegmentPart part, State state)
+    private Tensor ReadSegment(Tensor tokens, AlignedSegment part, State state)
     {
         using var scope = torch.NewDisposeScope();
         var memory = (HierarchicalState)state.Memory;
-        long T = tokens.shape[1], front = 1;
+        long T = tokens.shape[1];
         if (part.Begins) memory.Memories.Update(part.Cut(memory.Memories.Value, Stretch));
         if (part.Begins) memory.Prompt.Update(Recall(tokens, part, memory));
         Tensor P = memory.Prompt.Value;  // [B, 1, D]
@@ -177,7 +177,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         if (part.Begins) rows.Add(P);
         rows.Add(x);
         if (part.Ends) rows.Add(P);
-        state.Window.Enter(part, front, 1);
+        state.Window.Enter(part, 1, 1);
         Tensor h = Backbone(torch.cat(rows, 1), state.Layers);  // [B, S, D]
         if (part.Ends)
         {
@@ -187,12 +187,12 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
             state.Window.Forget();
         }
 
-        return h.narrow(1, part.Begins ? front : 0, T).MoveToOuterDisposeScope();  // [B, T, D]
+        return h.narrow(1, part.Begins ? 1 : 0, T).MoveToOuterDisposeScope();  // [B, T, D]
     }
 
     // P = softmax(S W_q (Mem W_k)^T) Mem over the memories of each row; P_0 where there are none yet. Where gradients are on, keys
     // are made again, for W_k learns from all memories.
-    private Tensor Recall(Tensor tokens, SegmentPart part, HierarchicalState memory)
+    private Tensor Recall(Tensor tokens, AlignedSegment part, HierarchicalState memory)
     {
         using var scope = torch.NewDisposeScope();
         if (part.IsFirst)
@@ -363,9 +363,9 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
             shared_value = nn.Linear(Dim, Heads * ValueDim, hasBias: false, device: device, dtype: dtype);
             shared_write_strength = nn.Linear(Dim, Heads, hasBias: false, device: device, dtype: dtype);
             shared_decay = nn.Linear(Dim, Heads, hasBias: false, device: device, dtype: dtype);
-            query_convolution = new ShortConvolution(Heads * KeyDim, 4, device: device, dtype: dtype);
-            key_convolution = new ShortConvolution(Heads * KeyDim, 4, device: device, dtype: dtype);
-            value_convolution = new ShortConvolution(Heads * ValueDim, 4, device: device, dtype: dtype);
+            query_convolution = new ShortConvolution(Heads * KeyDim, width: 4, device: device, dtype: dtype);
+            key_convolution = new ShortConvolution(Heads * KeyDim, width: 4, device: device, dtype: dtype);
+            value_convolution = new ShortConvolution(Heads * ValueDim, width: 4, device: device, dtype: dtype);
             gate = nn.Linear(Dim, Heads * ValueDim, hasBias: false, device: device, dtype: dtype);
             norm = new RmsNorm(ValueDim, device: device, dtype: dtype);
             output = nn.Linear(Heads * ValueDim, Dim, hasBias: false, device: device, dtype: dtype);
@@ -489,7 +489,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
             using var scope = torch.NewDisposeScope();
             var state = (SlidingAttentionState?)layer;
             long B = x.shape[0], T = x.shape[1];
-            Tensor positions = Rotary.Positions(x, state);                                       // [T] or [B, T]
+            Tensor positions = Rotary.Positions(x, state?.Positions);                            // [T] or [B, T]
             var (queries, keys, values) = Projection.Apply(x, query, key, value);
             Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
             Tensor k = Rotary.Apply(keys.view(B, T, Heads, HeadDim), positions, RotaryBase);     // [B, T, H, K]

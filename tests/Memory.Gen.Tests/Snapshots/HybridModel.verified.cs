@@ -41,11 +41,11 @@ using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using Embedding = global::Memory.Gen.Runtime.Modules.Embedding;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
-using Rotary = global::Memory.Gen.Runtime.Modules.Rotary;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
 using GatedDeltaRule = global::Memory.Gen.Runtime.Operators.GatedDeltaRule;
 using LogDecay = global::Memory.Gen.Runtime.Operators.LogDecay;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
+using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
@@ -238,9 +238,9 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
             query = nn.Linear(Dim, Heads * KeyDim, hasBias: false, device: device, dtype: dtype);
             key = nn.Linear(Dim, Heads * KeyDim, hasBias: false, device: device, dtype: dtype);
             value = nn.Linear(Dim, Heads * ValueDim, hasBias: false, device: device, dtype: dtype);
-            query_convolution = new ShortConvolution(Heads * KeyDim, 4, device: device, dtype: dtype);
-            key_convolution = new ShortConvolution(Heads * KeyDim, 4, device: device, dtype: dtype);
-            value_convolution = new ShortConvolution(Heads * ValueDim, 4, device: device, dtype: dtype);
+            query_convolution = new ShortConvolution(Heads * KeyDim, width: 4, device: device, dtype: dtype);
+            key_convolution = new ShortConvolution(Heads * KeyDim, width: 4, device: device, dtype: dtype);
+            value_convolution = new ShortConvolution(Heads * ValueDim, width: 4, device: device, dtype: dtype);
             write_strength = nn.Linear(Dim, Heads, hasBias: false, device: device, dtype: dtype);
             decay = nn.Linear(Dim, Heads, hasBias: false, device: device, dtype: dtype);
             gate = nn.Linear(Dim, Heads * ValueDim, hasBias: false, device: device, dtype: dtype);
@@ -329,7 +329,7 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
             using var scope = torch.NewDisposeScope();
             var state = (SlidingAttentionState?)layer;
             long B = x.shape[0], T = x.shape[1];
-            Tensor positions = Rotary.Positions(x, state);                                       // [T] or [B, T]
+            Tensor positions = Rotary.Positions(x, state?.Positions);                            // [T] or [B, T]
             var (queries, keys, values) = Projection.Apply(x, query, key, value);
             Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
             Tensor k = Rotary.Apply(keys.view(B, T, Heads, HeadDim), positions, RotaryBase);     // [B, T, H, K]

@@ -161,9 +161,9 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             shared_value = nn.Linear(Dim, Heads * ValueDim, hasBias: false, device: device, dtype: dtype);
             shared_write_strength = nn.Linear(Dim, Heads, hasBias: false, device: device, dtype: dtype);
             shared_decay = nn.Linear(Dim, Heads, hasBias: false, device: device, dtype: dtype);
-            query_convolution = new ShortConvolution(Heads * KeyDim, 4, device: device, dtype: dtype);
-            key_convolution = new ShortConvolution(Heads * KeyDim, 4, device: device, dtype: dtype);
-            value_convolution = new ShortConvolution(Heads * ValueDim, 4, device: device, dtype: dtype);
+            query_convolution = new ShortConvolution(Heads * KeyDim, width: 4, device: device, dtype: dtype);
+            key_convolution = new ShortConvolution(Heads * KeyDim, width: 4, device: device, dtype: dtype);
+            value_convolution = new ShortConvolution(Heads * ValueDim, width: 4, device: device, dtype: dtype);
             gate = nn.Linear(Dim, Heads * ValueDim, hasBias: false, device: device, dtype: dtype);
             norm = new RmsNorm(ValueDim, device: device, dtype: dtype);
             output = nn.Linear(Heads * ValueDim, Dim, hasBias: false, device: device, dtype: dtype);

@@ -35,8 +35,8 @@ using MemoryState = global::Memory.Gen.Runtime.MemoryState;
 using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using Embedding = global::Memory.Gen.Runtime.Modules.Embedding;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
-using Rotary = global::Memory.Gen.Runtime.Modules.Rotary;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
+using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
@@ -301,7 +301,7 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             using var scope = torch.NewDisposeScope();
             var state = (SlidingAttentionStateW?)layer;
             long B = x.shape[0], T = x.shape[1];
-            Tensor positions = Rotary.Positions(x, state);                                       // [T] or [B, T]
+            Tensor positions = Rotary.Positions(x, state?.Positions);                            // [T] or [B, T]
             var (queries, keys, values) = Projection.Apply(x, query, key, value);
             Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
             Tensor k = Rotary.Apply(keys.view(B, T, Heads, HeadDim), positions, RotaryBase);     // [B, T, H, K]

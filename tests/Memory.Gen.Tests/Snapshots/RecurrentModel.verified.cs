@@ -34,10 +34,10 @@ using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
 using Linear = global::TorchSharp.Modules.Linear;
 using Parameter = global::TorchSharp.Modules.Parameter;
+using AlignedSegment = global::Memory.Gen.Runtime.AlignedSegment;
 using LayerState = global::Memory.Gen.Runtime.LayerState;
 using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
-using SegmentPart = global::Memory.Gen.Runtime.SegmentPart;
 using SegmentRows = global::Memory.Gen.Runtime.SegmentRows;
 using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using WindowState = global::Memory.Gen.Runtime.WindowState;
@@ -124,13 +124,13 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     {
         using var scope = torch.NewDisposeScope();
         var hidden = new global::System.Collections.Generic.List<Tensor> { embedding.call(tokens.narrow(1, 0, 0)) };  // [B, 0, D], for a call without tokens
-        foreach (SegmentPart part in SegmentPart.Of(tokens.shape[1], NewTokens, state))
+        foreach (AlignedSegment part in AlignedSegment.Of(tokens.shape[1], NewTokens, state))
             hidden.Add(ReadSegment(part.Of(tokens), part, state));
         return Projection.Apply(torch.cat(hidden, 1), head).MoveToOuterDisposeScope();  // [B, T, VocabSize]
     }
 
     // A segment, or the part of one that this call reads: its rows of [M ; x ; M] through the backbone.
-    private Tensor ReadSegment(Tensor tokens, SegmentPart part, State state)
+    private Tensor ReadSegment(Tensor tokens, AlignedSegment part, State state)
     {
         using var scope = torch.NewDisposeScope();
         var memory = (RecurrentState)state.Memory;
@@ -284,9 +284,9 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
             query = nn.Linear(Dim, Heads * KeyDim, hasBias: false, device: device, dtype: dtype);
             key = nn.Linear(Dim, Heads * KeyDim, hasBias: false, device: device, dtype: dtype);
             value = nn.Linear(Dim, Heads * ValueDim, hasBias: false, device: device, dtype: dtype);
-            query_convolution = new ShortConvolution(Heads * KeyDim, 4, device: device, dtype: dtype);
-            key_convolution = new ShortConvolution(Heads * KeyDim, 4, device: device, dtype: dtype);
-            value_convolution = new ShortConvolution(Heads * ValueDim, 4, device: device, dtype: dtype);
+            query_convolution = new ShortConvolution(Heads * KeyDim, width: 4, device: device, dtype: dtype);
+            key_convolution = new ShortConvolution(Heads * KeyDim, width: 4, device: device, dtype: dtype);
+            value_convolution = new ShortConvolution(Heads * ValueDim, width: 4, device: device, dtype: dtype);
             write_strength = nn.Linear(Dim, Heads, hasBias: false, device: device, dtype: dtype);
             decay = nn.Linear(Dim, Heads, hasBias: false, device: device, dtype: dtype);
             gate = nn.Linear(Dim, Heads * ValueDim, hasBias: false, device: device, dtype: dtype);

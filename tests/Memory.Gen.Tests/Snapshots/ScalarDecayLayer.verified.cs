@@ -136,9 +136,9 @@ partial class ScalarDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.R
             query = nn.Linear(Dim, Heads * KeyDim, hasBias: false, device: device, dtype: dtype);
             key = nn.Linear(Dim, Heads * KeyDim, hasBias: false, device: device, dtype: dtype);
             value = nn.Linear(Dim, Heads * ValueDim, hasBias: false, device: device, dtype: dtype);
-            query_convolution = new ShortConvolution(Heads * KeyDim, 4, device: device, dtype: dtype);
-            key_convolution = new ShortConvolution(Heads * KeyDim, 4, device: device, dtype: dtype);
-            value_convolution = new ShortConvolution(Heads * ValueDim, 4, device: device, dtype: dtype);
+            query_convolution = new ShortConvolution(Heads * KeyDim, width: 4, device: device, dtype: dtype);
+            key_convolution = new ShortConvolution(Heads * KeyDim, width: 4, device: device, dtype: dtype);
+            value_convolution = new ShortConvolution(Heads * ValueDim, width: 4, device: device, dtype: dtype);
             decay = nn.Linear(Dim, Heads, hasBias: false, device: device, dtype: dtype);
             gate = nn.Linear(Dim, Heads * ValueDim, hasBias: false, device: device, dtype: dtype);
             norm = new RmsNorm(ValueDim, device: device, dtype: dtype);

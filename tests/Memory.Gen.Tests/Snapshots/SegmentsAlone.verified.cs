@@ -27,17 +27,17 @@ using Device = global::TorchSharp.torch.Device;
 using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
 using Linear = global::TorchSharp.Modules.Linear;
+using AlignedSegment = global::Memory.Gen.Runtime.AlignedSegment;
 using LayerState = global::Memory.Gen.Runtime.LayerState;
 using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
-using SegmentPart = global::Memory.Gen.Runtime.SegmentPart;
 using SegmentRows = global::Memory.Gen.Runtime.SegmentRows;
 using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using WindowState = global::Memory.Gen.Runtime.WindowState;
 using Embedding = global::Memory.Gen.Runtime.Modules.Embedding;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
-using Rotary = global::Memory.Gen.Runtime.Modules.Rotary;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
+using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
@@ -113,13 +113,13 @@ partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
     {
         using var scope = torch.NewDisposeScope();
         var hidden = new global::System.Collections.Generic.List<Tensor> { embedding.call(tokens.narrow(1, 0, 0)) };  // [B, 0, D], for a call without tokens
-        foreach (SegmentPart part in SegmentPart.Of(tokens.shape[1], NewTokens, state))
+        foreach (AlignedSegment part in AlignedSegment.Of(tokens.shape[1], NewTokens, state))
             hidden.Add(ReadSegment(part.Of(tokens), part, state));
         return Projection.Apply(torch.cat(hidden, 1), head).MoveToOuterDisposeScope();  // [B, T, VocabSize]
     }
 
     // A segment, or the part of one that this call reads.
-    private Tensor ReadSegment(Tensor tokens, SegmentPart part, State state)
+    private Tensor ReadSegment(Tensor tokens, AlignedSegment part, State state)
     {
         using var scope = torch.NewDisposeScope();
         state.Window.Enter(part, 0, 0);
@@ -260,7 +260,7 @@ partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
             using var scope = torch.NewDisposeScope();
             var state = (SlidingAttentionState?)layer;
             long B = x.shape[0], T = x.shape[1];
-            Tensor positions = Rotary.Positions(x, state);                                       // [T] or [B, T]
+            Tensor positions = Rotary.Positions(x, state?.Positions);                            // [T] or [B, T]
             var (queries, keys, values) = Projection.Apply(x, query, key, value);
             Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
             Tensor k = Rotary.Apply(keys.view(B, T, Heads, HeadDim), positions, RotaryBase);     // [B, T, H, K]

@@ -130,7 +130,7 @@ partial class SelectiveLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Run
         {
             input = nn.Linear(Dim, Channels, hasBias: false, device: device, dtype: dtype);
             gate = nn.Linear(Dim, Channels, hasBias: false, device: device, dtype: dtype);
-            convolution = new ShortConvolution(Channels, 4, hasBias: true, device: device, dtype: dtype);
+            convolution = new ShortConvolution(Channels, width: 4, hasBias: true, device: device, dtype: dtype);
             step_down = nn.Linear(Channels, StepRank, hasBias: false, device: device, dtype: dtype);
             step_up = nn.Linear(StepRank, Channels, hasBias: false, device: device, dtype: dtype);
             write = nn.Linear(Channels, StateDim, hasBias: false, device: device, dtype: dtype);

@@ -132,7 +132,7 @@ partial class StateSpaceLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Ru
             input = nn.Linear(Dim, Values + 2 * Keys, hasBias: false, device: device, dtype: dtype);
             gate = nn.Linear(Dim, Values, hasBias: false, device: device, dtype: dtype);
             step = nn.Linear(Dim, Heads, hasBias: false, device: device, dtype: dtype);
-            convolution = new ShortConvolution(Values + 2 * Keys, 4, hasBias: true, device: device, dtype: dtype);
+            convolution = new ShortConvolution(Values + 2 * Keys, width: 4, hasBias: true, device: device, dtype: dtype);
             norm = new RmsNorm(Values, device: device, dtype: dtype, groups: Groups);
             output = nn.Linear(Values, Dim, hasBias: false, device: device, dtype: dtype);
             decay_rate = Initialize.DecayRate(Heads, device, Initialize.Wide(dtype));

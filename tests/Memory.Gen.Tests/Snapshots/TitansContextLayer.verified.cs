@@ -41,13 +41,13 @@ using LayerState = global::Memory.Gen.Runtime.LayerState;
 using TitansActivation = global::Memory.Gen.TitansActivation;
 using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
-using SegmentSpan = global::Memory.Gen.Runtime.SegmentSpan;
+using RaggedSegment = global::Memory.Gen.Runtime.RaggedSegment;
 using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using TitansBlocks = global::Memory.Gen.Runtime.TitansBlocks;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
-using Rotary = global::Memory.Gen.Runtime.Modules.Rotary;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
+using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using TitansMlp = global::Memory.Gen.Runtime.Operators.TitansMlp;
 using TitansOptions = global::Memory.Gen.Runtime.Operators.TitansOptions;
@@ -161,13 +161,13 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             var state = (MemoryAsContextState)(layer ?? new MemoryAsContextState(own!, "mixer"));
             Tensor tokens = persistent.unsqueeze(0);                              // [1, P, D]
             var outputs = new global::System.Collections.Generic.List<Tensor>();
-            foreach (SegmentSpan span in SegmentSpan.Of(x.shape[1], Window, state))
+            foreach (RaggedSegment span in RaggedSegment.Of(x.shape[1], Window, state))
                 outputs.Add(Read(span.Of(x), tokens, span, state));
             return output.call(torch.cat(outputs, 1)).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         // What a call brings of one segment; segments run one after another, for each recalls what those before it have written.
-        private Tensor Read(Tensor x, Tensor tokens, SegmentSpan span, MemoryAsContextState state)
+        private Tensor Read(Tensor x, Tensor tokens, RaggedSegment span, MemoryAsContextState state)
         {
             Tensor h = recall_norm.call(memory.Recall(x, span, state)).flatten(2);       // [B, T, H*K]
             Tensor y = attention.Read(x, h, tokens, span, state);                        // [B, T, H, K]
@@ -194,7 +194,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         {
             private const long HiddenDim = 32;
             private const double MaxStep = 0.25, MaxMomentum = 0.95;
-            private static readonly TitansOptions Options = new TitansOptions(16) { Activation = TitansActivation.Gelu, Clip = 1.0 };
+            private static readonly TitansOptions Options = new TitansOptions(Block: 16) { Activation = TitansActivation.Gelu, Clip = 1.0 };
             private readonly Linear recall, query, key, value;   // D -> H*K
             private readonly ShortConvolution recall_convolution, query_convolution, key_convolution, value_convolution;
             private readonly Linear step, momentum, forgetting;  // D -> H
@@ -209,10 +209,10 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
                 query = nn.Linear(Dim, Heads * HeadDim, hasBias: false, device: device, dtype: dtype);
                 key = nn.Linear(Dim, Heads * HeadDim, hasBias: false, device: device, dtype: dtype);
                 value = nn.Linear(Dim, Heads * HeadDim, hasBias: false, device: device, dtype: dtype);
-                recall_convolution = new ShortConvolution(Heads * HeadDim, 4, device: device, dtype: dtype);
-                query_convolution = new ShortConvolution(Heads * HeadDim, 4, device: device, dtype: dtype);
-                key_convolution = new ShortConvolution(Heads * HeadDim, 4, device: device, dtype: dtype);
-                value_convolution = new ShortConvolution(Heads * HeadDim, 4, device: device, dtype: dtype);
+                recall_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
+                query_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
+                key_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
+                value_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
                 step = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.5);
                 momentum = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.5);
                 forgetting = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.01);
@@ -223,7 +223,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             }
 
             // What the memory holds for the tokens of a segment, as it stood when the segment began.
-            public Tensor Recall(Tensor x, SegmentSpan span, MemoryAsContextState state)  // [B, T, D] -> [B, T, H, K]
+            public Tensor Recall(Tensor x, RaggedSegment span, MemoryAsContextState state)  // [B, T, D] -> [B, T, H, K]
             {
                 long B = x.shape[0], T = x.shape[1];
                 Tensor q = UnitLength.Apply(recall_convolution.call(recall.call(x), state.RecallTail).view(B, T, Heads, HeadDim));  // [B, T, H, K]
@@ -231,7 +231,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             }
 
             // Rows that begin a segment here keep what the memory is by now.
-            private global::System.Collections.Generic.IReadOnlyList<Tensor> SegmentStart(SegmentSpan span, MemoryAsContextState state)
+            private global::System.Collections.Generic.IReadOnlyList<Tensor> SegmentStart(RaggedSegment span, MemoryAsContextState state)
             {
                 var now = state.Blocks.BlockStart(TitansBlocks.ForRows(state.Positions.shape[0], [weights_1, weights_2]), span.Start);
                 state.SegmentWeights1.Update(span.Begins(now[0], state.SegmentWeights1.Value));  // [B, H, K, E]
@@ -240,7 +240,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             }
 
             // Every token writes, then recalls.
-            public Tensor Read(Tensor y, SegmentSpan span, MemoryAsContextState state)  // [B, T, D] -> [B, T, H, K]
+            public Tensor Read(Tensor y, RaggedSegment span, MemoryAsContextState state)  // [B, T, D] -> [B, T, H, K]
             {
                 long B = y.shape[0], T = y.shape[1];
                 Tensor q = UnitLength.Apply(query_convolution.call(query.call(y), state.QueryTail).view(B, T, Heads, HeadDim));  // [B, T, H, K]
@@ -250,7 +250,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
                 Tensor theta = MaxStep * (1.0 - eta) * step.call(y).sigmoid();  // [B, T, H], step size
                 Tensor alpha = forgetting.call(y).sigmoid();                    // [B, T, H], how much is forgotten
                 Tensor[] W = TitansBlocks.ForRows(B, [weights_1, weights_2]);
-                return state.Blocks.Read(q, k, v, theta, eta, alpha, W, null, Options, residual: gamma, read: span.Start);
+                return state.Blocks.Read(q, k, v, theta, eta, alpha, W, initialMomenta: null, Options, residual: gamma, read: span.Start);
             }
 
             /// <inheritdoc/>
@@ -290,7 +290,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
                 RegisterComponents();
             }
 
-            public Tensor Read(Tensor x, Tensor h, Tensor tokens, SegmentSpan span, MemoryAsContextState state)  // [B, T, D] -> [B, T, H, K]
+            public Tensor Read(Tensor x, Tensor h, Tensor tokens, RaggedSegment span, MemoryAsContextState state)  // [B, T, D] -> [B, T, H, K]
             {
                 long B = x.shape[0], T = x.shape[1];
                 Tensor positions = span.Positions(x);                                                  // [T] or [B, T]
@@ -304,7 +304,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
                 Tensor keys = key.call(tokens).view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);      // [B, P, H, K]
                 Tensor values = value.call(tokens).view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);  // [B, P, H, K]
                 Tensor y = SegmentAttention.Apply(
-                    q, k, v, null, span.Past(state.Keys), span.Past(state.Values), span.Read, prefixKeys: keys, prefixValues: values, prefixQueries: still);  // [B, T, H, K]
+                    q, k, v, window: null, span.Past(state.Keys), span.Past(state.Values), span.Read, prefixKeys: keys, prefixValues: values, prefixQueries: still);  // [B, T, H, K]
                 state.Keys.Update(Latest(state.Keys.Value, k));
                 state.Values.Update(Latest(state.Values.Value, v));
                 return y;
@@ -342,7 +342,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             QueryTail = Cache("query_tail", 3, 64);
             KeyTail = Cache("key_tail", 3, 64);
             ValueTail = Cache("value_tail", 3, 64);
-            Blocks = new TitansBlocks(this, "memory", 4, [16, 32, 16], 16);
+            Blocks = new TitansBlocks(this, "memory", heads: 4, widths: [16, 32, 16], block: 16);
             SegmentWeights1 = Memory("segment_weights_1", 4, 16, 32);
             SegmentWeights2 = Memory("segment_weights_2", 4, 32, 16);
             Keys = Cache("keys", 126, 4, 16);

@@ -43,9 +43,9 @@ using TitansBlocks = global::Memory.Gen.Runtime.TitansBlocks;
 using Embedding = global::Memory.Gen.Runtime.Modules.Embedding;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
-using Rotary = global::Memory.Gen.Runtime.Modules.Rotary;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
+using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 using TitansMlp = global::Memory.Gen.Runtime.Operators.TitansMlp;
@@ -265,7 +265,7 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
         {
             private const long HiddenDim = 128;
             private const double MaxStep = 0.25, MaxMomentum = 0.95;
-            private static readonly TitansOptions Options = new TitansOptions(16) { Clip = 1.0 };
+            private static readonly TitansOptions Options = new TitansOptions(Block: 16) { Clip = 1.0 };
             private readonly Linear query, key, value;           // D -> H*K
             private readonly ShortConvolution query_convolution, key_convolution, value_convolution;
             private readonly Linear step, momentum, forgetting;  // D -> H
@@ -278,9 +278,9 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
                 query = nn.Linear(Dim, Heads * HeadDim, hasBias: false, device: device, dtype: dtype);
                 key = nn.Linear(Dim, Heads * HeadDim, hasBias: false, device: device, dtype: dtype);
                 value = nn.Linear(Dim, Heads * HeadDim, hasBias: false, device: device, dtype: dtype);
-                query_convolution = new ShortConvolution(Heads * HeadDim, 4, device: device, dtype: dtype);
-                key_convolution = new ShortConvolution(Heads * HeadDim, 4, device: device, dtype: dtype);
-                value_convolution = new ShortConvolution(Heads * HeadDim, 4, device: device, dtype: dtype);
+                query_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
+                key_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
+                value_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
                 step = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.5);
                 momentum = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.5);
                 forgetting = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.01);
@@ -369,7 +369,7 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
             public Tensor Read(Tensor x, Tensor tokens, MemoryAsGateState? state)  // [B, T, D] -> [B, T, H, K]
             {
                 long B = x.shape[0], T = x.shape[1];
-                Tensor positions = Rotary.Positions(x, state);                                           // [T] or [B, T]
+                Tensor positions = Rotary.Positions(x, state?.Positions);                                // [T] or [B, T]
                 Tensor still = query.call(x).view(B, T, Heads, HeadDim);                                 // [B, T, H, K], for keys without a position
                 Tensor q = Rotary.Apply(still, positions, RotaryBase);                                   // [B, T, H, K]
                 Tensor k = Rotary.Apply(key.call(x).view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
@@ -410,7 +410,7 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
             QueryTail = Cache("query_tail", 3, 256);
             KeyTail = Cache("key_tail", 3, 256);
             ValueTail = Cache("value_tail", 3, 256);
-            Blocks = new TitansBlocks(this, "memory", 4, [64, 128, 64], 16);
+            Blocks = new TitansBlocks(this, "memory", heads: 4, widths: [64, 128, 64], block: 16);
             Keys = Cache("keys", 63, 4, 64);
             Values = Cache("values", 63, 4, 64);
         }

@@ -34,7 +34,7 @@ using Parameter = global::TorchSharp.Modules.Parameter;
 using LayerState = global::Memory.Gen.Runtime.LayerState;
 using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
-using SegmentSpan = global::Memory.Gen.Runtime.SegmentSpan;
+using RaggedSegment = global::Memory.Gen.Runtime.RaggedSegment;
 using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using TitansBlocks = global::Memory.Gen.Runtime.TitansBlocks;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
@@ -180,7 +180,7 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
         private sealed class NeuralMemory : nn.Module
         {
             private const double MaxStep = 0.5;
-            private static readonly TitansOptions Options = new TitansOptions(16) { Clip = 1.0 };
+            private static readonly TitansOptions Options = new TitansOptions(Block: 16) { Clip = 1.0 };
             private readonly Linear query, key, value;  // D -> H*K
             private readonly ShortConvolution query_convolution, key_convolution, value_convolution;
             private readonly Linear forgetting;         // D -> H
@@ -193,9 +193,9 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
                 query = nn.Linear(Dim, Heads * HeadDim, hasBias: false, device: device, dtype: dtype);
                 key = nn.Linear(Dim, Heads * HeadDim, hasBias: false, device: device, dtype: dtype);
                 value = nn.Linear(Dim, Heads * HeadDim, hasBias: false, device: device, dtype: dtype);
-                query_convolution = new ShortConvolution(Heads * HeadDim, 4, device: device, dtype: dtype);
-                key_convolution = new ShortConvolution(Heads * HeadDim, 4, device: device, dtype: dtype);
-                value_convolution = new ShortConvolution(Heads * HeadDim, 4, device: device, dtype: dtype);
+                query_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
+                key_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
+                value_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
                 forgetting = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.01);
                 step = Initialize.Constant(Heads, 0.0, device, dtype);
                 weights = Initialize.Xavier([Heads, HeadDim, HeadDim], device, dtype);
@@ -213,8 +213,8 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
                 Tensor alpha = forgetting.call(x).sigmoid();                    // [B, T, H], how much is forgotten
                 Tensor[] W = TitansBlocks.ForRows(B, [weights]);
                 return state is null
-                    ? TitansMlp.Apply(q, k, v, theta, null, alpha, W, Options, target: W).Output
-                    : state.Blocks.Read(q, k, v, theta, null, alpha, W, null, Options, target: W);
+                    ? TitansMlp.Apply(q, k, v, theta, eta: null, alpha, W, Options, target: W).Output
+                    : state.Blocks.Read(q, k, v, theta, eta: null, alpha, W, initialMomenta: null, Options, target: W);
             }
 
             /// <inheritdoc/>
@@ -259,10 +259,10 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
                 Tensor v = value.call(x).view(B, T, Heads, HeadDim);  // [B, T, H, K]
                 Tensor keys = persistent_keys.expand(B, -1, -1, -1), values = persistent_values.expand(B, -1, -1, -1);  // [B, P, H, K]
                 var outputs = new global::System.Collections.Generic.List<Tensor>();
-                foreach (SegmentSpan span in SegmentSpan.Of(T, Window, state))
+                foreach (RaggedSegment span in RaggedSegment.Of(T, Window, state))
                 {
                     outputs.Add(SegmentAttention.Apply(
-                        span.Of(q), span.Of(k), span.Of(v), null, span.Past(state?.Keys), span.Past(state?.Values), span.Read, prefixKeys: keys, prefixValues: values));
+                        span.Of(q), span.Of(k), span.Of(v), window: null, span.Past(state?.Keys), span.Past(state?.Values), span.Read, prefixKeys: keys, prefixValues: values));
                     state?.Keys.Update(Latest(state.Keys.Value, span.Of(k)));
                     state?.Values.Update(Latest(state.Values.Value, span.Of(v)));
                 }
@@ -299,7 +299,7 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
             QueryTail = Cache("query_tail", 3, 64);
             KeyTail = Cache("key_tail", 3, 64);
             ValueTail = Cache("value_tail", 3, 64);
-            Blocks = new TitansBlocks(this, "memory", 4, [16, 16], 16, momentum: false);
+            Blocks = new TitansBlocks(this, "memory", heads: 4, widths: [16, 16], block: 16, momentum: false);
             Keys = Cache("keys", 31, 4, 16);
             Values = Cache("values", 31, 4, 16);
         }

@@ -160,7 +160,7 @@ partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
         private sealed class NeuralMemory : nn.Module
         {
             private const double MaxMomentum = 0.95;
-            private static readonly TitansOptions Options = new TitansOptions(16) { Clip = 1.0 };
+            private static readonly TitansOptions Options = new TitansOptions(Block: 16) { Clip = 1.0 };
             private readonly Linear query, key, value;           // D -> H*K
             private readonly ShortConvolution query_convolution, key_convolution, value_convolution;
             private readonly Linear step, momentum, forgetting;  // D -> H
@@ -172,9 +172,9 @@ partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
                 query = nn.Linear(Dim, Heads * HeadDim, hasBias: false, device: device, dtype: dtype);
                 key = nn.Linear(Dim, Heads * HeadDim, hasBias: false, device: device, dtype: dtype);
                 value = nn.Linear(Dim, Heads * HeadDim, hasBias: false, device: device, dtype: dtype);
-                query_convolution = new ShortConvolution(Heads * HeadDim, 4, device: device, dtype: dtype);
-                key_convolution = new ShortConvolution(Heads * HeadDim, 4, device: device, dtype: dtype);
-                value_convolution = new ShortConvolution(Heads * HeadDim, 4, device: device, dtype: dtype);
+                query_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
+                key_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
+                value_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
                 step = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.5);
                 momentum = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.5);
                 forgetting = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.01);
@@ -195,7 +195,7 @@ partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
                 Tensor[] W = TitansBlocks.ForRows(B, [weights]);
                 return state is null
                     ? TitansMlp.Apply(q, k, v, theta, eta, alpha, W, Options).Output
-                    : state.Blocks.Read(q, k, v, theta, eta, alpha, W, null, Options);
+                    : state.Blocks.Read(q, k, v, theta, eta, alpha, W, initialMomenta: null, Options);
             }
 
             /// <inheritdoc/>
@@ -227,7 +227,7 @@ partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
             QueryTail = Cache("query_tail", 3, 64);
             KeyTail = Cache("key_tail", 3, 64);
             ValueTail = Cache("value_tail", 3, 64);
-            Blocks = new TitansBlocks(this, "memory", 4, [16, 16], 16);
+            Blocks = new TitansBlocks(this, "memory", heads: 4, widths: [16, 16], block: 16);
         }
     }
 

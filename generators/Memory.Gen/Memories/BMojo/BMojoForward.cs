@@ -47,7 +47,7 @@ internal sealed class BMojoForward(BMojoSpec spec)
         yield return $"var state = ({state})(layer ?? new {state}(own!, \"mixer\"));";
         yield return "long B = x.shape[0], T = x.shape[1];";
         if (spec.HasPositions || (spec.HasEidetic && spec.Score is BMojoScore.Random or BMojoScore.Recency))
-            yield return "Tensor positions = Rotary.Positions(x, state);  // [B, T]";
+            yield return "Tensor positions = Rotary.Positions(x, state.Positions);  // [B, T]";
     }
 
     private IEnumerable<string> Window()
@@ -85,7 +85,7 @@ internal sealed class BMojoForward(BMojoSpec spec)
         {
             writer.Lines(
                 "Tensor seen = torch.cat(new[] { state.Before.Value, y }, 1);  // [B, 1+T, D], y_{t-1} and the last y_t",
-                "var innovation = Innovation.Of(x, seen.narrow(1, 0, T), predictor, state);",
+                "var innovation = Innovation.Of(x, seen.narrow(1, 0, T), predictor, state.Positions);",
                 "Tensor e = innovation.Scores;  // [B, T]",
                 spec.PredictionLoss > 0 ? "if (layer is not null && torch.is_grad_enabled())" : null,
                 spec.PredictionLoss > 0 ? "    state.AddLoss(PredictionLoss * innovation.Loss(state.Padding));" : null,
@@ -119,7 +119,7 @@ internal sealed class BMojoForward(BMojoSpec spec)
         string remembered = (HasChunks ? ", chunks: " + chunks : "") + (spec.HasEidetic ? ", slots: slots" : "") + (spec.HasFading ? ", fading: faded" : "");
         string past = spec.KeptTokens > 0 ? ", state.Keys.Value, state.Values.Value, state.Positions" : ", pastLengths: state.Positions";
         yield return spec.HasWindow
-            ? $"    q, k, v, {(spec.IsBlocked ? "null" : "Window")}{past}{remembered});  // [B, T, H, K]"
+            ? $"    q, k, v, {(spec.IsBlocked ? "window: null" : "Window")}{past}{remembered});  // [B, T, H, K]"
             : $"    q, fk, fv, Window, pastLengths: state.Positions{remembered});  // [B, T, H, K]";
     }
 

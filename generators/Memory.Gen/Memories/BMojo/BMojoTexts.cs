@@ -33,7 +33,7 @@ internal static class BMojoTexts
             yield return $"   k_s, v_s for s in E_c{(spec.IsBlocked ? "" : ",   c = floor(t / R)")}";
         if (spec.HasFading)
             yield return $"   k'_s, v'_s for s = {Newest(spec)}{(spec.FadingTokens > 1 ? $" - {(spec.FadingStride > 1 ? Prose.Count(spec.FadingStride) + " " : "")}i,   0 <= i < P" : "")}";
-        yield return spec.HasWindow ? $"q_t, k_t = {turned},   v_t = W x_t" : $"q_t = {turned}";
+        yield return !spec.HasWindow ? $"q_t = {turned}" : spec.QueryKeyNorm ? $"q_t, k_t = {turned},   v_t = W x_t" : "q_t, k_t, v_t = W x_t";
         if (spec.HasFading)
             yield return $"k'_t, v'_t = {(spec.QueryKeyNorm ? "RMSNorm(W y_t), W y_t" : "W y_t")}{(spec.TiedProjections && spec.HasWindow ? ",   W those of k_t, v_t" : "")}";
         if (spec.HasEidetic)

@@ -142,8 +142,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 "decay_up" => Linear(name, $"{LinearMemorySpec.DecayRank}", "Heads * KeyDim", bias: true),
                 "output" => Linear(name, "Heads * ValueDim", "Dim"),
                 "norm" => "norm = new RmsNorm(ValueDim, device: device, dtype: dtype);",
-                "value_convolution" => $"{name} = new ShortConvolution(Heads * ValueDim, {spec.ConvWidth}, device: device, dtype: dtype);",
-                _ => $"{name} = new ShortConvolution(Heads * KeyDim, {spec.ConvWidth}, device: device, dtype: dtype);",
+                _ => $"{name} = {ModulePart.Convolution(name, name == "value_convolution" ? "Heads * ValueDim" : "Heads * KeyDim", spec.ConvWidth).Value};",
             };
         if (HasHeadDecay)
         {

@@ -120,7 +120,7 @@ internal sealed class StateSpaceEmitter(LinearMemorySpec spec, int dim, bool res
         yield return ModulePart.Linear("input", "Dim", "Values + 2 * Keys", "D -> C");
         yield return ModulePart.Linear("gate", "Dim", "Values", "D -> H*V");
         yield return ModulePart.Linear("step", "Dim", "Heads", "D -> H");
-        yield return new ModulePart("convolution", "ShortConvolution", $"new ShortConvolution(Values + 2 * Keys, {spec.ConvWidth}, hasBias: true, device: device, dtype: dtype)");
+        yield return ModulePart.Convolution("convolution", "Values + 2 * Keys", spec.ConvWidth, hasBias: true);
         yield return new ModulePart("norm", "RmsNorm", $"new RmsNorm(Values, device: device, dtype: dtype{groups})", spec.Groups > 1 ? "over H*V/G" : "over H*V");
         yield return ModulePart.Linear("output", "Values", "Dim", "H*V -> D", isPublic: true);
         yield return ModulePart.Parameter("decay_rate", "Initialize.DecayRate(Heads, device, Initialize.Wide(dtype))", "[H], its logarithm");

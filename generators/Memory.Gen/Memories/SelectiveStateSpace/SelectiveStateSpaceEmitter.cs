@@ -77,7 +77,7 @@ internal sealed class SelectiveStateSpaceEmitter(SelectiveStateSpaceSpec spec, i
     {
         yield return ModulePart.Linear("input", "Dim", "Channels", "D -> E");
         yield return ModulePart.Linear("gate", "Dim", "Channels", "D -> E");
-        yield return new ModulePart("convolution", "ShortConvolution", $"new ShortConvolution(Channels, {spec.ConvWidth}, hasBias: true, device: device, dtype: dtype)");
+        yield return ModulePart.Convolution("convolution", "Channels", spec.ConvWidth, hasBias: true);
         yield return ModulePart.Linear("step_down", "Channels", "StepRank", "E -> R");
         yield return ModulePart.Linear("step_up", "StepRank", "Channels", "R -> E");
         yield return ModulePart.Linear("write", "Channels", "StateDim", "E -> N");

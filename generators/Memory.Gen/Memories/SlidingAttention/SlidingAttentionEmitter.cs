@@ -121,12 +121,12 @@ internal sealed class SlidingAttentionEmitter(SlidingAttentionSpec spec, int dim
     private void WriteForward(CodeWriter writer, string state)
     {
         using CodeWriter.Scope method = writer.Block("public override Tensor forward(Tensor x, LayerState? layer)");
-        string window = spec.Window is null ? "null" : "Window";
+        string window = spec.Window is null ? "window: null" : "Window";
         writer.Lines(
             "using var scope = torch.NewDisposeScope();",
             $"var state = ({state}?)layer;",
             "long B = x.shape[0], T = x.shape[1];",
-            HasPositions ? "Tensor positions = Rotary.Positions(x, state);  // [T] or [B, T]" : null,
+            HasPositions ? "Tensor positions = Rotary.Positions(x, state?.Positions);  // [T] or [B, T]" : null,
             "var (queries, keys, values) = Projection.Apply(x, query, key, value);",
             $"Tensor q = {Rotated("queries.view(B, T, Heads, HeadDim)")};  // [B, T, H, K]",
             $"Tensor k = {Rotated($"keys.view(B, T, {KeyValueHeads}, HeadDim)")};  // [B, T, {KeyAxis}, K]",

@@ -63,7 +63,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
             spec.Forgetting && spec.Decay == TitansDecay.BeforeGradient ? "DecaysFirst = true" : null,
             spec.InnerClip > 0 ? "Clip = " + Prose.Literal(spec.InnerClip) : null,
         }.OfType<string>().ToArray();
-        yield return $"private static readonly TitansOptions Options = new TitansOptions({spec.Block})"
+        yield return $"private static readonly TitansOptions Options = new TitansOptions(Block: {spec.Block})"
             + (options.Length > 0 ? $" {{ {string.Join(", ", options)} }};" : ";");
     }
 
@@ -74,7 +74,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
             yield return ModulePart.Linear(name, "Dim", "Heads * HeadDim", "D -> H*K");
         if (spec.HasConvolution)
             foreach (string name in projections)
-                yield return new ModulePart(name + "_convolution", "ShortConvolution", $"new ShortConvolution(Heads * HeadDim, {spec.ConvWidth}, device: device, dtype: dtype)");
+                yield return ModulePart.Convolution(name + "_convolution", "Heads * HeadDim", spec.ConvWidth);
         if (spec.AdaptiveStep)
             yield return Gate("step", "0.5");
         if (spec.Momentum)
@@ -101,14 +101,14 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
     private void WriteRecall(CodeWriter writer)
     {
         writer.Lines("// What the memory holds for the tokens of a segment, as it stood when the segment began.");
-        using (writer.Block($"public Tensor Recall(Tensor x, SegmentSpan span, {state} state)  // [B, T, D] -> [B, T, H, K]"))
+        using (writer.Block($"public Tensor Recall(Tensor x, RaggedSegment span, {state} state)  // [B, T, D] -> [B, T, H, K]"))
             writer.Lines(
                 "long B = x.shape[0], T = x.shape[1];",
                 $"Tensor q = {Unit(Projected("recall", "state.RecallTail"))};  // [B, T, H, K]",
                 $"return TitansMlp.Retrieve(q, SegmentStart(span, state){(HasActivation ? ", Options.Activation" : "")}{Residual});");
         writer.Blank();
         writer.Lines(spec.Block == spec.Window ? "// A segment is one block." : "// Rows that begin a segment here keep what the memory is by now.");
-        using (writer.Block($"private global::System.Collections.Generic.IReadOnlyList<Tensor> SegmentStart(SegmentSpan span, {state} state)"))
+        using (writer.Block($"private global::System.Collections.Generic.IReadOnlyList<Tensor> SegmentStart(RaggedSegment span, {state} state)"))
             WriteSegmentStart(writer);
         writer.Blank();
     }
@@ -134,7 +134,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
         writer.Lines(spec.Reads == TitansRead.AfterWrite
             ? "// Every token writes, then recalls."
             : "// Every token writes, and recalls from the memory that its block began with.");
-        string source = IsContext ? "Tensor y, SegmentSpan span, " + state + " state" : $"Tensor x, {state}? state";
+        string source = IsContext ? "Tensor y, RaggedSegment span, " + state + " state" : $"Tensor x, {state}? state";
         using CodeWriter.Scope method = writer.Block($"public Tensor Read({source})  // [B, T, D] -> [B, T, H, K]");
         string x = IsContext ? "y" : "x";
         writer.Lines(
@@ -145,7 +145,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
         ]);
         string target = Target.Length > 0 ? Target + "W" : "";
         writer.Lines(IsContext
-            ? [$"return state.Blocks.Read({Inputs}, W, null, Options{target}{Residual}, read: span.Start);"]
+            ? [$"return state.Blocks.Read({Inputs}, W, initialMomenta: null, Options{target}{Residual}, read: span.Start);"]
             : Returned("W", null, target, "").ToArray());
     }
 
@@ -154,7 +154,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
     {
         yield return ReturnsPrefix ? "Tensor m = state is null" : "return state is null";
         yield return $"    ? TitansMlp.Apply({Inputs}, {weights}{bang}, Options{(momenta is null ? "" : ", " + momenta)}{target}{Residual}).Output";
-        yield return $"    : state.Blocks.Read({Inputs}, {weights}, {momenta ?? "null"}, Options{target}{Residual});";
+        yield return $"    : state.Blocks.Read({Inputs}, {weights}, {momenta ?? "initialMomenta: null"}, Options{target}{Residual});";
         if (ReturnsPrefix)
             yield return "return (recalled, m);";
     }
@@ -234,7 +234,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
     private string Names(string type) => string.Join(
         ", ", new[] { "q", "k", "v", "theta", spec.Momentum ? "eta" : null, spec.Forgetting ? "alpha" : null }.OfType<string>().Select(name => type + name));
 
-    private string Inputs => "q, k, v, theta, " + (spec.Momentum ? "eta" : "null") + ", " + (spec.Forgetting ? "alpha" : "null");
+    private string Inputs => "q, k, v, theta, " + (spec.Momentum ? "eta" : "eta: null") + ", " + (spec.Forgetting ? "alpha" : "alpha: null");
 
     private IEnumerable<string> Projections(System.Func<string, string> project, string x)
     {

@@ -46,7 +46,7 @@ internal sealed class TitansAttentionWriter(TitansSpec spec, string state)
     private string Parameters()
     {
         string tokens = spec.HasTokens ? ", Tensor tokens" : "";
-        return IsContext ? $"Tensor x, Tensor h{tokens}, SegmentSpan span, {state} state" : $"Tensor x{tokens}, {state}? state";
+        return IsContext ? $"Tensor x, Tensor h{tokens}, RaggedSegment span, {state} state" : $"Tensor x{tokens}, {state}? state";
     }
 
     private IEnumerable<string> Body()
@@ -55,7 +55,7 @@ internal sealed class TitansAttentionWriter(TitansSpec spec, string state)
         if (spec.HasPositions)
             yield return IsContext
                 ? "Tensor positions = span.Positions(x);  // [T] or [B, T]"
-                : "Tensor positions = Rotary.Positions(x, state);  // [T] or [B, T]";
+                : "Tensor positions = Rotary.Positions(x, state?.Positions);  // [T] or [B, T]";
         bool split = spec.PersistentTokens > 0 && spec.HasPositions;
         if (split)
             yield return "Tensor still = query.call(x).view(B, T, Heads, HeadDim);  // [B, T, H, K], for keys without a position";
@@ -98,10 +98,10 @@ internal sealed class TitansAttentionWriter(TitansSpec spec, string state)
     private IEnumerable<string> SegmentedRead()
     {
         yield return "var outputs = new global::System.Collections.Generic.List<Tensor>();";
-        yield return "foreach (SegmentSpan span in SegmentSpan.Of(T, Window, state))";
+        yield return "foreach (RaggedSegment span in RaggedSegment.Of(T, Window, state))";
         yield return "{";
         yield return "    outputs.Add(SegmentAttention.Apply(";
-        yield return $"        span.Of(q), span.Of(k), span.Of(v), null, span.Past(state?.Keys), span.Past(state?.Values), span.Read{Prefix("span.Of(still)")}));";
+        yield return $"        span.Of(q), span.Of(k), span.Of(v), window: null, span.Past(state?.Keys), span.Past(state?.Values), span.Read{Prefix("span.Of(still)")}));";
         yield return "    state?.Keys.Update(Latest(state.Keys.Value, span.Of(k)));";
         yield return "    state?.Values.Update(Latest(state.Values.Value, span.Of(v)));";
         yield return "}";
@@ -112,7 +112,7 @@ internal sealed class TitansAttentionWriter(TitansSpec spec, string state)
     private IEnumerable<string> ContextRead()
     {
         yield return "Tensor y = SegmentAttention.Apply(";
-        yield return $"    q, k, v, null, span.Past(state.Keys), span.Past(state.Values), span.Read{Prefix("still")});  // [B, T, H, K]";
+        yield return $"    q, k, v, window: null, span.Past(state.Keys), span.Past(state.Values), span.Read{Prefix("still")});  // [B, T, H, K]";
         yield return "state.Keys.Update(Latest(state.Keys.Value, k));";
         yield return "state.Values.Update(Latest(state.Values.Value, v));";
         yield return "return y;";

@@ -162,12 +162,12 @@ internal sealed class TitansEmitter(TitansSpec spec, int dim) : MixerEmitter
                 $"var state = ({state})(layer ?? new {state}(own!, \"mixer\"));",
                 spec.HasTokens ? Tokens : null,
                 "var outputs = new global::System.Collections.Generic.List<Tensor>();",
-                "foreach (SegmentSpan span in SegmentSpan.Of(x.shape[1], Window, state))",
+                "foreach (RaggedSegment span in RaggedSegment.Of(x.shape[1], Window, state))",
                 $"    outputs.Add(Read(span.Of(x){Persistent}, span, state));",
                 "return output.call(torch.cat(outputs, 1)).MoveToOuterDisposeScope();  // [B, T, D]");
         writer.Lines("", "// What a call brings of one segment; segments run one after another, for each recalls what those before it have written.");
         string tokens = spec.HasTokens ? ", Tensor tokens" : "";
-        using (writer.Block($"private Tensor Read(Tensor x{tokens}, SegmentSpan span, {state} state)"))
+        using (writer.Block($"private Tensor Read(Tensor x{tokens}, RaggedSegment span, {state} state)"))
             writer.Lines(
                 "Tensor h = recall_norm.call(memory.Recall(x, span, state)).flatten(2);  // [B, T, H*K]",
                 $"Tensor y = attention.Read(x, h{Persistent}, span, state);  // [B, T, H, K]",

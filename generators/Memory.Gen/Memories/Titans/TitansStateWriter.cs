@@ -33,7 +33,7 @@ internal static class TitansStateWriter
             foreach (string tail in tails)
                 writer.Lines($"{TailField(tail)} = Cache(\"{tail}_tail\", {spec.ConvWidth - 1}, {features});");
             writer.Lines(
-                $"Blocks = new TitansBlocks(this, \"memory\", {spec.Heads}, [{string.Join(", ", widths)}], {spec.Block}"
+                $"Blocks = new TitansBlocks(this, \"memory\", heads: {spec.Heads}, widths: [{string.Join(", ", widths)}], block: {spec.Block}"
                 + $"{(spec.Momentum ? "" : ", momentum: false")}{(spec.Forgetting ? "" : ", forgetting: false")});");
             for (int l = 0; l < segments.Length; l++)
                 writer.Lines($"{segments[l]} = Memory(\"segment_{NeuralMemoryWriter.WeightNames(spec)[l]}\", {spec.Heads}, {widths[l]}, {widths[l + 1]});");

@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
+using Memory.Gen.Generators.Wrappers.Segments;
 using Memory.Gen.Generators.Writing;
 
 namespace Memory.Gen.Generators.Wrappers.Hierarchical;
@@ -132,29 +133,22 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
     {
         string sensory = HasSensory ? "sensory tokens ; " : "";
         writer.Lines($"// A segment, or the part of one that this call reads: its rows of [P ; {sensory}x ; P] through the backbone.");
-        using CodeWriter.Scope method = writer.Block("private Tensor ReadSegment(Tensor tokens, SegmentPart part, State state)");
+        using CodeWriter.Scope method = writer.Block("private Tensor ReadSegment(Tensor tokens, AlignedSegment part, State state)");
         writer.Lines(
             "using var scope = torch.NewDisposeScope();",
             $"var memory = ({StateName})state.Memory;",
-            HasSensory ? "long T = tokens.shape[1], front = part.IsFirst ? 1 : 1 + SensoryTokens;" : "long T = tokens.shape[1], front = 1;");
+            HasSensory ? "long T = tokens.shape[1], front = part.IsFirst ? 1 : 1 + SensoryTokens;" : "long T = tokens.shape[1];");
+        string front = HasSensory ? "front" : "1";
         WritePrompt(writer);
         writer.Lines(
             "Tensor x = embedding.call(tokens);  // [B, T, D]",
             "var rows = new global::System.Collections.Generic.List<Tensor>();");
-        if (HasSensory)
-        {
-            writer.Lines("if (part.Begins) rows.Add(P);");
-            writer.Lines("if (part.Begins && !part.IsFirst) rows.Add(embedding.call(memory.Recent.Value.narrow(1, RecentTokens - SensoryTokens, SensoryTokens)));");
-        }
-        else
-        {
-            writer.Lines("if (part.Begins) rows.Add(P);");
-        }
-
         writer.Lines(
+            "if (part.Begins) rows.Add(P);",
+            HasSensory ? "if (part.Begins && !part.IsFirst) rows.Add(embedding.call(memory.Recent.Value.narrow(1, RecentTokens - SensoryTokens, SensoryTokens)));" : null,
             "rows.Add(x);",
             "if (part.Ends) rows.Add(P);",
-            "state.Window.Enter(part, front, 1);",
+            $"state.Window.Enter(part, {front}, 1);",
             $"Tensor h = Backbone(torch.cat(rows, 1), {(addsLoss ? "state.Layers" : "part.IsWhole ? null : state.Layers")});  // [B, S, D]",
             spec.RecentTokens > 0 ? "memory.Recent.Update(torch.cat(new[] { memory.Recent.Value, tokens }, 1).narrow(1, T, RecentTokens));" : null);
         using (writer.Block("if (part.Ends)"))
@@ -169,7 +163,7 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
             writer.Lines(addsLoss ? "state.Window.Forget();" : "if (!part.IsWhole) state.Window.Forget();");
         }
 
-        writer.Lines("", "return h.narrow(1, part.Begins ? front : 0, T).MoveToOuterDisposeScope();  // [B, T, D]");
+        writer.Lines("", $"return h.narrow(1, part.Begins ? {front} : 0, T).MoveToOuterDisposeScope();  // [B, T, D]");
     }
 
     private void WritePrompt(CodeWriter writer)
@@ -194,7 +188,7 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
         writer.Lines(
             "// P = softmax(S W_q (Mem W_k)^T) Mem over the memories of each row; P_0 where there are none yet. Where gradients are on, keys",
             "// are made again, for W_k learns from all memories.");
-        using CodeWriter.Scope method = writer.Block($"private Tensor Recall({(recall!.IsCausal ? "" : "Tensor tokens, ")}SegmentPart part, {StateName} memory)");
+        using CodeWriter.Scope method = writer.Block($"private Tensor Recall({(recall!.IsCausal ? "" : "Tensor tokens, ")}AlignedSegment part, {StateName} memory)");
         writer.Lines(
             "using var scope = torch.NewDisposeScope();",
             "if (part.IsFirst)",

@@ -1,4 +1,5 @@
 using Memory.Gen.Generators.Specs;
+using Memory.Gen.Generators.Wrappers.Segments;
 
 namespace Memory.Gen.Generators.Wrappers.Hierarchical;
 

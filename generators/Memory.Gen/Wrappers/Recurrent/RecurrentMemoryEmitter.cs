@@ -1,5 +1,6 @@
 using System.Collections.Generic;
 using System.Linq;
+using Memory.Gen.Generators.Wrappers.Segments;
 using Memory.Gen.Generators.Writing;
 
 namespace Memory.Gen.Generators.Wrappers.Recurrent;
@@ -70,7 +71,7 @@ internal sealed class RecurrentMemoryEmitter(RecurrentMemorySpec spec, int dim) 
     private static void WriteBareSegment(CodeWriter writer, bool addsLoss)
     {
         writer.Lines("// A segment, or the part of one that this call reads.");
-        using CodeWriter.Scope method = writer.Block("private Tensor ReadSegment(Tensor tokens, SegmentPart part, State state)");
+        using CodeWriter.Scope method = writer.Block("private Tensor ReadSegment(Tensor tokens, AlignedSegment part, State state)");
         writer.Lines(
             "using var scope = torch.NewDisposeScope();",
             "state.Window.Enter(part, 0, 0);",
@@ -82,7 +83,7 @@ internal sealed class RecurrentMemoryEmitter(RecurrentMemorySpec spec, int dim) 
     private void WriteSegment(CodeWriter writer, bool addsLoss)
     {
         writer.Lines($"// A segment, or the part of one that this call reads: its rows of [M ; x ; {(IsLearned ? "W" : "M")}] through the backbone.");
-        using (writer.Block("private Tensor ReadSegment(Tensor tokens, SegmentPart part, State state)"))
+        using (writer.Block("private Tensor ReadSegment(Tensor tokens, AlignedSegment part, State state)"))
         {
             writer.Lines(
                 "using var scope = torch.NewDisposeScope();",

@@ -12,7 +12,7 @@ namespace Memory.Gen.Runtime;
 /// <param name="Place">Tokens of the segment that were read before.</param>
 /// <param name="SegmentTokens">Tokens of a whole segment.</param>
 /// <param name="Segments">The number of each row's segment in its text, from 0.</param>
-public sealed record SegmentPart(long Start, long Length, long Place, long SegmentTokens, IReadOnlyList<long> Segments)
+public sealed record AlignedSegment(long Start, long Length, long Place, long SegmentTokens, IReadOnlyList<long> Segments)
 {
     /// <summary>Whether it holds the segment's first token.</summary>
     public bool Begins => Place == 0;
@@ -30,14 +30,14 @@ public sealed record SegmentPart(long Start, long Length, long Place, long Segme
     /// <param name="tokens">Tokens of the call.</param>
     /// <param name="segment">Tokens of a segment.</param>
     /// <param name="state">What has been read before; all its rows stand at the same place of a segment.</param>
-    public static IEnumerable<SegmentPart> Of(long tokens, long segment, MemoryState state)
+    public static IEnumerable<AlignedSegment> Of(long tokens, long segment, MemoryState state)
     {
         long[] positions = [.. state.RowPositions];
         for (long start = 0, length; start < tokens; start += length)
         {
             long place = (positions[0] + start) % segment;
             length = Math.Min(tokens - start, segment - place);
-            yield return new SegmentPart(start, length, place, segment, [.. positions.Select(position => (position + start) / segment)]);
+            yield return new AlignedSegment(start, length, place, segment, [.. positions.Select(position => (position + start) / segment)]);
         }
     }
 

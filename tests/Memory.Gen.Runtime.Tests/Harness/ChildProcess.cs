@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Reflection;
 
-namespace Memory.Gen.Runtime.Tests;
+namespace Memory.Gen.Runtime.Tests.Harness;
 
 /// <summary>A process of its own for what needs one: an end, an environment, a library that is loaded once.</summary>
 internal static class ChildProcess

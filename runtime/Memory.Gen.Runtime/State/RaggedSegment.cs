@@ -7,20 +7,20 @@ namespace Memory.Gen.Runtime;
 /// <param name="Start">Its first token within the call.</param>
 /// <param name="Length">Its number of tokens.</param>
 /// <param name="Read">Tokens of the segment that each row has read before, int64 <c>[B]</c>; null where every row begins its segment here.</param>
-public readonly record struct SegmentSpan(long Start, long Length, Tensor? Read)
+public readonly record struct RaggedSegment(long Start, long Length, Tensor? Read)
 {
     /// <summary>The spans of a call, in order; one empty span for a call without tokens.</summary>
     /// <param name="tokens">Tokens of the call.</param>
     /// <param name="segment">Tokens of a segment; in each row a segment begins with its first token.</param>
     /// <param name="state">The layer's state; null for sequences that begin here.</param>
-    public static IEnumerable<SegmentSpan> Of(long tokens, long segment, LayerState? state)
+    public static IEnumerable<RaggedSegment> Of(long tokens, long segment, LayerState? state)
     {
         long[] read = state is null ? [0] : [.. state.RowPositions.Select(position => position % segment)];
         long start = 0;
         do
         {
             long length = Math.Min(tokens - start, segment - read.Max());
-            yield return new SegmentSpan(start, length, read.Any(before => before > 0) ? torch.tensor(read, device: state!.Positions.device) : null);
+            yield return new RaggedSegment(start, length, read.Any(before => before > 0) ? torch.tensor(read, device: state!.Positions.device) : null);
             start += length;
             read = [.. read.Select(before => (before + length) % segment)];
         }

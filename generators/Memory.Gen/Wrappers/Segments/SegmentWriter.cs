@@ -1,6 +1,6 @@
 using Memory.Gen.Generators.Writing;
 
-namespace Memory.Gen.Generators.Wrappers;
+namespace Memory.Gen.Generators.Wrappers.Segments;
 
 /// <summary>Writes how a call is cut into segments, which all wrappers do alike.</summary>
 internal static class SegmentWriter
@@ -24,7 +24,7 @@ internal static class SegmentWriter
             writer.Lines(
                 "using var scope = torch.NewDisposeScope();",
                 "var hidden = new global::System.Collections.Generic.List<Tensor> { embedding.call(tokens.narrow(1, 0, 0)) };  // [B, 0, D], for a call without tokens",
-                "foreach (SegmentPart part in SegmentPart.Of(tokens.shape[1], NewTokens, state))",
+                "foreach (AlignedSegment part in AlignedSegment.Of(tokens.shape[1], NewTokens, state))",
                 "    hidden.Add(ReadSegment(part.Of(tokens), part, state));",
                 $"return Projection.Apply(torch.cat(hidden, 1), {head}).MoveToOuterDisposeScope();  // [B, T, VocabSize]");
     }

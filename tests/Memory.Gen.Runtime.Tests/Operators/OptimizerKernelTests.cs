@@ -1,12 +1,11 @@
-using Memory.Gen.Runtime.Kernels;
-using Memory.Gen.Runtime.Tests.Operators;
+using Memory.Gen.Runtime.Operators;
 using TorchSharp;
 using TorchSharp.Modules;
 using Xunit;
 using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
 
-namespace Memory.Gen.Runtime.Tests.Kernels;
+namespace Memory.Gen.Runtime.Tests.Operators;
 
 /// <summary>AdamW and the norm of gradients in the kernel library against torch's in float64.</summary>
 public sealed class OptimizerKernelTests

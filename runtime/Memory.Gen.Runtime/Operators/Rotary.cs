@@ -1,8 +1,7 @@
-using Memory.Gen.Runtime.Operators;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Memory.Gen.Runtime.Modules;
+namespace Memory.Gen.Runtime.Operators;
 
 /// <summary>
 /// Rotary positions (Su et al., RoFormer, arXiv 2104.09864): feature pairs (i, i + D/2) turn by position * theta^(-2i/D),
@@ -25,7 +24,7 @@ public static class Rotary
 
         using var scope = NewDisposeScope();
         // Whole turns are dropped in float64: in float32 the angle of token one million would be wrong by several degrees.
-        var wide = x.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+        ScalarType wide = x.dtype.Wide();
         Tensor frequencies = (arange(half, dtype: ScalarType.Float64, device: x.device) * (-Math.Log(theta) / half)).exp() / (2 * Math.PI);
         Tensor turns = positions.to(ScalarType.Float64).unsqueeze(-1) * frequencies;       // [(B,) T, D/2]
         Tensor angle = ((turns - turns.floor()) * (2 * Math.PI)).to(wide).unsqueeze(-2);   // [(B,) T, 1, D/2]
@@ -36,15 +35,15 @@ public static class Rotary
 
     /// <summary>Positions of the tokens of <paramref name="x"/>: counted on from what each row has read, or from 0.</summary>
     /// <param name="x"><c>[B, T, ...]</c>.</param>
-    /// <param name="state">The layer's state; null when there is none.</param>
-    /// <returns><c>[T]</c> without a state, <c>[B, T]</c> with one; int64.</returns>
-    public static Tensor Positions(Tensor x, LayerState? state)
+    /// <param name="read">How many tokens each row has read, <c>[B]</c> int64; null where all begin here.</param>
+    /// <returns><c>[T]</c> where all rows begin here, else <c>[B, T]</c>; int64.</returns>
+    public static Tensor Positions(Tensor x, Tensor? read)
     {
         Tensor steps = arange(x.shape[1], dtype: ScalarType.Int64, device: x.device);
-        if (state == null)
+        if (read is null)
             return steps;
         using (steps)
-        using (Tensor starts = state.Positions.unsqueeze(-1))
+        using (Tensor starts = read.unsqueeze(-1))
             return starts + steps;
     }
 

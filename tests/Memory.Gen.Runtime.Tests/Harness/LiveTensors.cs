@@ -1,7 +1,8 @@
 using TorchSharp;
+using Xunit;
 using static TorchSharp.torch;
 
-namespace Memory.Gen.Runtime.Tests.Training;
+namespace Memory.Gen.Runtime.Tests.Harness;
 
 /// <summary>The number of tensors alive, after those that nobody holds any more are gone.</summary>
 internal static class LiveTensors
@@ -20,5 +21,20 @@ internal static class LiveTensors
         // Handles that finalizers left are freed by the next operation.
         zeros(1).Dispose();
         return Tensor.TotalCount;
+    }
+
+    /// <summary>A step leaves as many as it found, from the second on.</summary>
+    public static void AssertUnchanged(Action step)
+    {
+        void Scoped()
+        {
+            using var inner = NewDisposeScope();
+            step();
+        }
+
+        Scoped();
+        long live = Count();
+        for (int i = 0; i < 3; i++) Scoped();
+        Assert.Equal(live, Tensor.TotalCount);
     }
 }

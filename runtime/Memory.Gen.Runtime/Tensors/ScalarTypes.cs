@@ -3,8 +3,12 @@ using static TorchSharp.torch;
 
 namespace Memory.Gen.Runtime;
 
+/// <summary>What is known of element types.</summary>
 internal static class ScalarTypes
 {
+    /// <summary>The type of sums and states beside tensors of this one: float32 or wider.</summary>
+    public static ScalarType Wide(this ScalarType dtype) => dtype == ScalarType.Float64 ? dtype : ScalarType.Float32;
+
     /// <summary>Bytes of one element.</summary>
     public static long Size(this ScalarType dtype) => dtype switch
     {

@@ -1,6 +1,6 @@
 using Memory.Gen.Generators.Specs;
 
-namespace Memory.Gen.Generators.Wrappers;
+namespace Memory.Gen.Generators.Wrappers.Segments;
 
 /// <summary>What can be wrong with the arguments that every wrapper has.</summary>
 internal static class SegmentRules

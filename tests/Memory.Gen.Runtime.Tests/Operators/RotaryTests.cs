@@ -1,9 +1,9 @@
-using Memory.Gen.Runtime.Modules;
+using Memory.Gen.Runtime.Operators;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
 
-namespace Memory.Gen.Runtime.Tests.Modules;
+namespace Memory.Gen.Runtime.Tests.Operators;
 
 public sealed class RotaryTests : IDisposable
 {

@@ -1,9 +1,9 @@
-using Memory.Gen.Runtime.Operators;
+using Memory.Gen.Runtime.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
 
-namespace Memory.Gen.Runtime.Kernels;
+namespace Memory.Gen.Runtime.Operators;
 
 /// <summary>One parameter's part of an AdamW step; all four are changed or read in place and have the same shape.</summary>
 /// <param name="Value">The parameter.</param>

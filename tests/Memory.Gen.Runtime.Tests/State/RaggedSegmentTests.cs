@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Memory.Gen.Runtime.Tests.State;
 
-public sealed class SegmentSpanTests : IDisposable
+public sealed class RaggedSegmentTests : IDisposable
 {
     private readonly DisposeScope scope = NewDisposeScope();
 
@@ -28,7 +28,7 @@ public sealed class SegmentSpanTests : IDisposable
     {
         using var state = new Two();
         Assert.Equal([(0, 0, null)], Spans(0, state.Layer));
-        SegmentSpan span = Assert.Single(SegmentSpan.Of(0, 4, state.Layer));
+        RaggedSegment span = Assert.Single(RaggedSegment.Of(0, 4, state.Layer));
         Tensor kept = zeros(2, 3);
         Assert.Same(kept, span.Begins(ones(2, 3), kept));
     }
@@ -39,12 +39,12 @@ public sealed class SegmentSpanTests : IDisposable
         using var state = new Two();
         state.Read(3);
         state.Reset(1);
-        SegmentSpan span = SegmentSpan.Of(1, 4, state.Layer).First();
+        RaggedSegment span = RaggedSegment.Of(1, 4, state.Layer).First();
         Assert.Equal([0f, 1], span.Begins(ones(2, 1), zeros(2, 1)).data<float>().ToArray());
         Assert.Equal([3L, 0], span.Positions(zeros(2, 1, 1)).data<long>().ToArray());
     }
 
-    private static IEnumerable<(long, long, string?)> Spans(long tokens, LayerState? layer) => SegmentSpan.Of(tokens, 4, layer)
+    private static IEnumerable<(long, long, string?)> Spans(long tokens, LayerState? layer) => RaggedSegment.Of(tokens, 4, layer)
         .Select(span => (span.Start, span.Length, span.Read is null ? null : string.Join(' ', span.Read.data<long>().ToArray()))).ToArray();
 
     private sealed class Two : MemoryState
