@@ -61,7 +61,7 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
 {
     private const long VocabSize = 32000, Dim = 512;
     private const int LayerCount = 8;
-    private const long SegmentTokens = 256, NewTokens = 222, SensoryTokens = 32;
+    private const long NewTokens = 222, SensoryTokens = 32;
     private const long RecallSlots = 300, RecallDim = 512, SummaryTokens = 111;
     private const long RecentTokens = 111;  // of the text, kept for the next segment
     private const string DeclarationHash = "221df812c6fb3bd1";

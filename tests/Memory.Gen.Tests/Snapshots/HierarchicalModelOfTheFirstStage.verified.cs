@@ -56,7 +56,7 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
 {
     private const long VocabSize = 256, Dim = 64;
     private const int LayerCount = 2;
-    private const long SegmentTokens = 64, NewTokens = 46, SensoryTokens = 16;
+    private const long NewTokens = 46, SensoryTokens = 16;
     private const long RecentTokens = 16;  // of the text, kept for the next segment
     private const string DeclarationHash = "3674885143e7c561";
 

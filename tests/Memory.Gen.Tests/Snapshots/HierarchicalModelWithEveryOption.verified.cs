@@ -82,7 +82,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     private const long VocabSize = 256, Dim = 64;
     private const string Pattern = "MA";
     private const int LayerCount = 2;
-    private const long SegmentTokens = 66, NewTokens = 64;
+    private const long NewTokens = 64;
     private const long RecallSlots = 8, RecallDim = 64, SummaryTokens = 16;
     private const double RecallScale = 0.5;
     private const long Stretch = 4;  // segments that a gradient stays within

@@ -59,7 +59,7 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
 {
     private const long VocabSize = 256, Dim = 64;
     private const int LayerCount = 2;
-    private const long SegmentTokens = 64, NewTokens = 56, MemoryTokens = 4;
+    private const long NewTokens = 56, MemoryTokens = 4;
     private const string DeclarationHash = "26a7ca68bd026da3";
 
     private readonly Embedding embedding;  // [VocabSize, D]

@@ -55,7 +55,7 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
 {
     private const long VocabSize = 256, Dim = 64;
     private const int LayerCount = 2;
-    private const long SegmentTokens = 64, NewTokens = 56, MemoryTokens = 4;
+    private const long NewTokens = 56, MemoryTokens = 4;
     private const long Stretch = 3;  // segments that a gradient stays within
     private const string DeclarationHash = "5be7c6a294d992de";
 

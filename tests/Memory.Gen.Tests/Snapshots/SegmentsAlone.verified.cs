@@ -50,7 +50,7 @@ partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
 {
     private const long VocabSize = 256, Dim = 64;
     private const int LayerCount = 2;
-    private const long SegmentTokens = 64, NewTokens = 64;
+    private const long NewTokens = 64;
     private const string DeclarationHash = "fffe759c843c4535";
 
     private readonly Embedding embedding;  // [VocabSize, D]

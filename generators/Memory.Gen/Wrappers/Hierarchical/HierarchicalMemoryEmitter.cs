@@ -67,7 +67,7 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
         get
         {
             string sensory = HasSensory ? $", SensoryTokens = {spec.SensoryTokens}" : "";
-            yield return $"private const long SegmentTokens = {spec.SegmentTokens}, NewTokens = {spec.NewTokens}{sensory};";
+            yield return $"private const long NewTokens = {spec.NewTokens}{sensory};";
             if (recall is not null)
                 yield return $"private const long RecallSlots = {recall.Slots}, RecallDim = {recall.Dim}, SummaryTokens = {spec.SummaryTokens};";
             if (recall is not null && !HasDefaultScale)

@@ -44,7 +44,7 @@ internal sealed class RecurrentMemoryEmitter(RecurrentMemorySpec spec, int dim) 
     {
         get
         {
-            yield return $"private const long SegmentTokens = {spec.SegmentTokens}, NewTokens = {spec.NewTokens}{(HasMemory ? $", MemoryTokens = {spec.MemoryTokens}" : "")};";
+            yield return $"private const long NewTokens = {spec.NewTokens}{(HasMemory ? $", MemoryTokens = {spec.MemoryTokens}" : "")};";
             if (spec.BackpropSegments is { } depth)
                 yield return $"private const long Stretch = {depth + 1};  // segments that a gradient stays within";
         }

@@ -6,7 +6,7 @@ namespace Memory.Gen.Generators.Wrappers.Segments;
 internal static class SegmentWriter
 {
     /// <summary>The members that this adds to the declared class.</summary>
-    public static readonly string[] Members = ["Backbone", "NewTokens", "ReadRows", "ReadSegment", "SegmentTokens"];
+    public static readonly string[] Members = ["Backbone", "NewTokens", "ReadRows", "ReadSegment"];
 
     /// <summary>Writes Read, ReadRows and Backbone; ReadSegment is the wrapper's own.</summary>
     /// <param name="writer">Where to.</param>
