@@ -8,7 +8,27 @@ namespace Memory.Gen.Tests.Emission;
 /// <summary>Nothing is written that the file does not use.</summary>
 public class TidinessTests
 {
-    public static TheoryData<string> Kinds => [.. Declarations.EveryKind];
+    public static TheoryData<string> Kinds =>
+    [
+        .. Declarations.EveryKind,
+        "[SlidingAttention(Heads = 4, KeyValueHeads = 2, RotaryBase = 0)]",
+        "[LinearMemory(Heads = 4, Rule = MemoryRule.Linear, FeatureMap = FeatureMap.Relu, Normalized = true, ConvWidth = 0, OutputGate = false)]",
+        "[LinearMemory(Heads = 4, Rule = MemoryRule.ChannelDecay)]",
+        "[LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true, Groups = 2)]",
+        "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.Delta, SharedMemory = false, SharedProjections = true, BalanceLoss = 0, ConvWidth = 0)]",
+        "[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, AdaptiveStep = false, Momentum = false, Forgetting = false, ConvWidth = 0)]",
+        "[TitansMemory(TitansVariant.Gate, Heads = 4, Window = 8, MemoryDepth = 2, Residual = true, PersistentTokens = 2)]",
+        "[TitansMemory(TitansVariant.Layer, Heads = 4, Window = 8, Attention = TitansAttention.Segmented, PersistentTokens = 2, Persistent = TitansPersistent.KeyValue)]",
+        "[TitansMemory(TitansVariant.Context, Heads = 4, Window = 8, Block = 8, RotaryBase = 0)]",
+        "[BMojoMemory(Heads = 4, Window = 8)]",
+        "[BMojoMemory(Heads = 4, Window = 0, FadingTokens = 1, FadingOffset = 0)]",
+        "[BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, Score = BMojoScore.Recency, RotaryBase = 0)]",
+        "[BMojoMemory(Heads = 4, Window = 8, WindowMode = BMojoWindow.Sliding, EideticTokens = 4, FadingTokens = 2, Fading = FadingState.GatedDelta, TiedProjections = false, QueryKeyNorm = true)]",
+        "[SlidingAttention(Heads = 4)] [HierarchicalMemory(SegmentTokens = 32, Recall = false)]",
+        "[SlidingAttention(Heads = 4)] [HierarchicalMemory(SegmentTokens = 32, CausalRecall = false, BackpropSegments = 2)]",
+        "[MixtureOfMemories(Heads = 4)] [RecurrentMemory(SegmentTokens = 32, MemoryTokens = 2, WriteInit = WriteInit.Learned, BackpropSegments = 2)]",
+        "[SlidingAttention(Heads = 4)] [RecurrentMemory(SegmentTokens = 32, MemoryTokens = 0)]",
+    ];
 
     [Theory]
     [MemberData(nameof(Kinds))]

@@ -134,7 +134,7 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     {
         using var scope = torch.NewDisposeScope();
         var memory = (RecurrentState)state.Memory;
-        long B = tokens.shape[0], T = tokens.shape[1];
+        long T = tokens.shape[1];
         Tensor M = part.ValueOr(memory.M.Value, initial_memory);                      // [B, M, D]
         Tensor x = embedding.call(tokens);                                            // [B, T, D]
         var rows = new global::System.Collections.Generic.List<Tensor>();

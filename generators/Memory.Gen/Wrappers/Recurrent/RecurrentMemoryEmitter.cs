@@ -88,7 +88,7 @@ internal sealed class RecurrentMemoryEmitter(RecurrentMemorySpec spec, int dim) 
             writer.Lines(
                 "using var scope = torch.NewDisposeScope();",
                 $"var memory = ({StateName})state.Memory;",
-                "long B = tokens.shape[0], T = tokens.shape[1];",
+                IsLearned ? "long B = tokens.shape[0], T = tokens.shape[1];" : "long T = tokens.shape[1];",
                 spec.BackpropSegments is null ? null : "if (part.Begins) memory.M.Update(part.Cut(memory.M.Value, Stretch));",
                 "Tensor M = part.ValueOr(memory.M.Value, initial_memory);  // [B, M, D]",
                 "Tensor x = embedding.call(tokens);  // [B, T, D]",
