@@ -313,7 +313,6 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
 
             private (Tensor q, Tensor k, Tensor v, Tensor theta, Tensor eta, Tensor alpha) Project(Tensor x, Tensor? before, MemoryAsGateState? state)
             {
-                long B = x.shape[0], T = x.shape[1];
                 Tensor q = UnitLength.Apply(Convolved(query, query_convolution, x, before, state?.QueryTail));  // [B, T, H, K]
                 Tensor k = UnitLength.Apply(Convolved(key, key_convolution, x, before, state?.KeyTail));  // [B, T, H, K]
                 Tensor v = Convolved(value, value_convolution, x, before, state?.ValueTail);              // [B, T, H, K]

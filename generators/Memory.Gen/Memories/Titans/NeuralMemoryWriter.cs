@@ -212,7 +212,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
         using (writer.Block($"private ({Names("Tensor ")}) Project(Tensor x{parameters})"))
             writer.Lines(
             [
-                "long B = x.shape[0], T = x.shape[1];",
+                spec.HasConvolution && (spec.AdaptiveStep || spec.Momentum) ? null : "long B = x.shape[0], T = x.shape[1];",
                 .. Projections(
                     name => spec.HasConvolution
                         ? $"Convolved({name}, {name}_convolution, x, before, state?.{TitansStateWriter.TailField(name)})"
