@@ -19,7 +19,10 @@ const Rule channel_decay = {{false, true}, &Kernels::channel_decay_forward, &Ker
 
 ScratchSize scratch_size(const Rule& rule, const Args& a, bool backward) {
     if (rule.channel) return {plan_size(a), backward ? measure<ChannelBackwardScratch>(a) : measure<ChannelForwardScratch>(a)};
-    return {plan_size(a), backward ? measure<DeltaBackwardScratch>(a) : measure<DeltaForwardScratch>(a)};
+    if (!backward) return {plan_size(a), measure<DeltaForwardScratch>(a)};
+    Arena zeros{nullptr};
+    if (!rule.delta) zero_row(zeros, a.value_dim);
+    return {plan_size(a) + zeros.used, std::max(measure<DeltaBackwardScratch>(a), rule.delta ? 0 : linear_backward_slice(a))};
 }
 
 int64_t workspace_size(const char* operation, const Rule& rule, const Args* a, int32_t backward) {

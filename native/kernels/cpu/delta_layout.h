@@ -44,6 +44,33 @@ struct DeltaForwardScratch {
     }
 };
 
+// A row that stands for tokens whose values are all zero.
+inline memgen_tensor zero_row(Arena& arena, int64_t width) {
+    memgen_tensor x{};
+    x.data = arena.floats(width + WidestStrip);
+    for (int64_t i = 0; arena.base && i < width; i++) floats(x)[i] = 0.0f;
+    x.stride[3] = 1;
+    return x;
+}
+
+// A worker's part of linear attention's backward pass: forward passes with keys and values of either width.
+inline size_t linear_backward_slice(memgen_gated_delta_rule_args a) {
+    Arena keys{nullptr}, values{nullptr};
+    DeltaForwardScratch straight(keys, a);
+    int64_t key_dim = a.key_dim;
+    a.key_dim = a.value_dim, a.value_dim = key_dim;
+    DeltaForwardScratch turned(values, a);
+    return keys.used > values.used ? keys.used : values.used;
+}
+
+// Of all tokens: d_o over what each o was divided by, and the gradient of that divisor.
+struct NormalizedScratch {
+    float *d_o, *d_divisor; // [B, T, H, V], [B, T, H]
+
+    NormalizedScratch(Arena& arena, const memgen_linear_attention_normalized_args& a)
+        : d_o(arena.floats(a.batch * a.tokens * a.heads * a.value_dim + WidestStrip)), d_divisor(arena.floats(a.batch * a.tokens * a.heads)) {}
+};
+
 // Keys and queries of a block in units of the decays since the start of their group, and the decay that
 // each group leaves to be applied.
 struct ChannelForwardScratch : DeltaForwardScratch {

@@ -6,15 +6,12 @@
 namespace memgen {
 namespace {
 
-int64_t checkpoint_bytes(const NormalizedArgs& a) {
-    return over_sequences(a, CheckpointsOf{a}) * a.heads * a.key_dim * a.value_dim * static_cast<int64_t>(sizeof(float));
-}
-
-// Those of linear attention, which hold a row of keys too.
+// Those of linear attention, which hold a row of keys too; backward, what all share begins with NormalizedScratch.
 ScratchSize scratch_size(const NormalizedArgs& a, bool backward) {
     memgen_scalar_decay_args s{};
     s.batch = a.batch, s.tokens = a.tokens, s.heads = a.heads, s.key_dim = a.key_dim, s.value_dim = a.value_dim;
-    return {plan_size(a), backward ? measure<DeltaBackwardScratch>(s) : measure<DeltaForwardScratch>(s)};
+    if (!backward) return {plan_size(a), measure<DeltaForwardScratch>(s)};
+    return {plan_size(a) + measure<NormalizedScratch>(a), linear_backward_slice(s)};
 }
 
 } // namespace
@@ -25,17 +22,17 @@ using namespace memgen;
 extern "C" {
 
 int64_t memgen_linear_attention_normalized_workspace_size(const NormalizedArgs* a, int32_t backward) { return normalized_sizes(__func__, a).ok() ? scratch_size(*a, backward != 0).total() : -1; }
-int64_t memgen_linear_attention_normalized_checkpoint_size(const NormalizedArgs* a) { return normalized_sizes(__func__, a).ok() ? checkpoint_bytes(*a) : -1; }
+int64_t memgen_linear_attention_normalized_checkpoint_size(const NormalizedArgs* a) { return normalized_sizes(__func__, a).ok() ? 0 : -1; }
 
 memgen_status memgen_linear_attention_normalized_forward(const NormalizedArgs* a, void* workspace, size_t bytes, void*) {
     Check check = normalized_sizes(__func__, a);
     normalized_forward(check, a);
-    return check.ok() ? run(check, a, workspace, bytes, scratch_size(*a, false), &Kernels::linear_attention_normalized_forward, CheckpointsOf{*a}) : check.status();
+    return check.ok() ? run(check, a, workspace, bytes, scratch_size(*a, false), &Kernels::linear_attention_normalized_forward, [](int64_t) { return int64_t{0}; }) : check.status();
 }
 
 memgen_status memgen_linear_attention_normalized_backward(const NormalizedArgs* a, void* workspace, size_t bytes, void*) {
     Check check = normalized_sizes(__func__, a);
-    normalized_backward(check, a, check.ok() ? checkpoint_bytes(*a) : 0);
-    return check.ok() ? run(check, a, workspace, bytes, scratch_size(*a, true), &Kernels::linear_attention_normalized_backward, CheckpointsOf{*a}) : check.status();
+    normalized_backward(check, a, 0);
+    return check.ok() ? run(check, a, workspace, bytes, scratch_size(*a, true), &Kernels::linear_attention_normalized_backward, [](int64_t) { return int64_t{0}; }) : check.status();
 }
 }

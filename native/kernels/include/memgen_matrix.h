@@ -105,7 +105,7 @@ typedef struct memgen_linear_attention_normalized_args {
     memgen_tensor final_state;        /* [B, H, K, V] forward, nullable; may be initial_state itself */
     memgen_tensor final_normalizer;   /* [B, H, K] forward, nullable; may be initial_normalizer itself */
     float* divisors;                  /* [B, T, H] contiguous; forward writes (nullable), backward reads */
-    void* checkpoints;                /* as for the gated delta rule */
+    void* checkpoints;                /* as for the gated delta rule; nothing on the CPU */
 
     memgen_tensor d_o;                /* [B, T, H, V] nullable: zero */
     memgen_tensor d_final_state;      /* [B, H, K, V] nullable: zero */

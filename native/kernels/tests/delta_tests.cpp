@@ -41,6 +41,28 @@ TEST(delta_strides_and_padding) {
         for (bool swapped : {true, false}) compare(Shape{2, 41, 3, 21, 35, delta, true, true, 5, swapped}, draw(Shape{2, 41, 3, 21, 35, delta, true, true}, 12), 1.0);
 }
 
+// Without decay backward is three passes of its own, two of them from the end.
+TEST(linear_attention_backward) {
+    for (bool swapped : {true, false}) compare(Shape{2, 141, 3, 21, 35, false, false, true, 5, swapped}, draw(Shape{2, 141, 3, 21, 35, false, false, true}, 31), 0.3);
+    Shape p{2, 70, 2, 9, 40, false, false, true};
+    Numbers n = draw(p, 32), silent = n;
+    std::fill(silent.d_o.begin(), silent.d_o.end(), 0.0);
+    reference(p, 0.3, n), reference(p, 0.3, silent);
+    Call whole(p, n, 0.3), without(p, n, 0.3), state(p, n, 0.3);
+    EXPECT_SAME_BITS([&] { whole.run(); }, {&whole.dq, &whole.dk, &whole.dv, &whole.d_s0});
+    without.args.d_o.data = nullptr;
+    without.run();
+    EXPECT_CLOSE("d_q", "no d_o", without.dq.values(), silent.dq, GradientLimit);
+    EXPECT_CLOSE("d_k", "no d_o", without.dk.values(), silent.dk, GradientLimit);
+    EXPECT_CLOSE("d_v", "no d_o", without.dv.values(), silent.dv, GradientLimit);
+    // The state's gradient alone, in the place of the one that comes in
+    state.args.d_q.data = state.args.d_k.data = state.args.d_v.data = nullptr;
+    state.args.d_initial_state = state.args.d_final_state;
+    state.run();
+    EXPECT_CLOSE("d_initial_state", "in place", state.d_s.values(), n.d_s0, GradientLimit);
+    EXPECT(state.dq.padding_untouched() && state.dv.padding_untouched());
+}
+
 TEST(delta_long_sequences) {
     compare(Shape{1, 700, 1, 64, 64, true, true, true}, draw(Shape{1, 700, 1, 64, 64, true, true, true}, 13), 0.125);
     compare(Shape{1, 300, 1, 128, 128, true, true, false}, draw(Shape{1, 300, 1, 128, 128, true, true, false}, 14), 0.09);

@@ -1,4 +1,4 @@
-// Backward pass of the gated delta rule and of scalar decay, in chunks of 16 tokens, last segment first.
+// Backward pass of the gated delta rule and of scalar decay (without decay: see delta_forward.cpp), in chunks of 16 tokens, last segment first.
 //
 // The forward pass left the state at the start of every segment. A segment's states are computed again
 // from there, one per chunk, and the chunks are then walked back to front with the gradient dS of the
@@ -16,6 +16,11 @@
 #include "threads.h"
 
 namespace memgen {
+
+namespace MEMGEN_ISA {
+void linear_attention_backward(const memgen_scalar_decay_args&, const memgen_tensor& d_o, const Scratch&);
+} // namespace MEMGEN_ISA
+
 namespace {
 
 typedef memgen_gated_delta_rule_args Args;
@@ -24,7 +29,6 @@ typedef memgen_gated_delta_rule_args Args;
 struct Chain {
     const Args& a;
     int64_t h;
-    const float* divisors; // [T, H] what each o was divided by, or null
 
     float* row(const memgen_tensor& x, int64_t t) const { return at(x, t, h); }
 };
@@ -125,10 +129,6 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
     if (a.d_o.data) read_rows(chain.row(a.d_o, t), a.d_o.stride[1], n, V, vp, dO);
     else
         for (int64_t i = 0; i < C * vp; i++) dO[i] = 0.0f;
-    for (int64_t i = 0; chain.divisors && i < n; i++) {
-        Vector inverse = splat(1.0f / chain.divisors[(t + i) * a.heads + chain.h]);
-        for (int64_t j = 0; j < vp; j += W) store(dO + i * vp + j, inverse * load(dO + i * vp + j));
-    }
 
     // Matrices over pairs of tokens are kept turned, [j, i] with j the earlier: lanes are i
     transpose(x.decay, C, C, C, decayT, C);
@@ -241,10 +241,10 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
 }
 
 template <bool Delta>
-void run_chain(const Args& a, int64_t h, const float* divisors, char* slice) {
+void run_chain(const Args& a, int64_t h, char* slice) {
     Arena arena{slice};
     DeltaBackwardScratch s(arena, a);
-    Chain chain{a, h, divisors};
+    Chain chain{a, h};
     const int64_t K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V), saved = checkpoint_count(T, interval);
 
     copy_state_in(a.d_final_state.data ? floats(a.d_final_state) + h * a.d_final_state.stride[1] : nullptr,
@@ -270,21 +270,25 @@ void run_chain(const Args& a, int64_t h, const float* divisors, char* slice) {
 }
 
 template <bool Delta>
-void backward(const Args& a, const float* divisors, const Scratch& scratch) {
+void backward(const Args& a, const Scratch& scratch) {
     Arena arena{scratch.shared};
     const SequencePlan plan(arena, sequence_count(a));
     for_items(sequence_count(a) * a.heads, scratch.workers, [&](int64_t item, int worker) {
-        int64_t n = plan.order[item / a.heads];
-        run_chain<Delta>(sequence(a, plan, n), item % a.heads, divisors ? divisors + sequence_start(a, n) * a.heads : nullptr, scratch.of(worker));
+        run_chain<Delta>(sequence(a, plan, plan.order[item / a.heads]), item % a.heads, scratch.of(worker));
     });
 }
 
 } // namespace
 
 namespace MEMGEN_ISA {
-void gated_delta_rule_backward(const memgen_gated_delta_rule_args& a, const Scratch& s) { backward<true>(a, nullptr, s); }
-void scalar_decay_backward(const memgen_scalar_decay_args& a, const Scratch& s) { backward<false>(a, nullptr, s); }
-void scalar_decay_backward_divided(const memgen_scalar_decay_args& a, const float* divisors, const Scratch& s) { backward<false>(a, divisors, s); }
+void gated_delta_rule_backward(const memgen_gated_delta_rule_args& a, const Scratch& s) { backward<true>(a, s); }
+
+void scalar_decay_backward(const memgen_scalar_decay_args& a, const Scratch& s) {
+    if (a.log_decay.data) return backward<false>(a, s);
+    Arena arena{s.shared};
+    SequencePlan plan(arena, sequence_count(a));
+    linear_attention_backward(a, a.d_o.data ? a.d_o : zero_row(arena, a.value_dim), s);
+}
 } // namespace MEMGEN_ISA
 
 } // namespace memgen

@@ -1,6 +1,6 @@
 // Normalised linear attention: linear attention, then one pass that divides by the sum of the keys seen.
+#include "delta_layout.h"
 #include "kernels.h"
-#include "sequences.h"
 #include "threads.h"
 #include "vector.h"
 
@@ -8,7 +8,7 @@ namespace memgen {
 
 namespace MEMGEN_ISA {
 void scalar_decay_forward(const memgen_scalar_decay_args&, const Scratch&);
-void scalar_decay_backward_divided(const memgen_scalar_decay_args&, const float* divisors, const Scratch&);
+void linear_attention_backward(const memgen_scalar_decay_args&, const memgen_tensor& d_o, const Scratch&);
 } // namespace MEMGEN_ISA
 
 namespace {
@@ -19,25 +19,20 @@ memgen_scalar_decay_args attention(const Args& a) {
     memgen_scalar_decay_args s{};
     s.struct_size = sizeof s;
     s.batch = a.batch, s.tokens = a.tokens, s.segments = a.segments, s.heads = a.heads, s.key_dim = a.key_dim, s.value_dim = a.value_dim, s.scale = a.scale;
-    s.q = a.q, s.k = a.k, s.v = a.v, s.initial_state = a.initial_state, s.o = a.o, s.final_state = a.final_state, s.checkpoints = a.checkpoints;
-    s.d_o = a.d_o, s.d_final_state = a.d_final_state, s.d_q = a.d_q, s.d_k = a.d_k, s.d_v = a.d_v, s.d_initial_state = a.d_initial_state;
+    s.q = a.q, s.k = a.k, s.v = a.v, s.initial_state = a.initial_state, s.o = a.o, s.final_state = a.final_state;
+    s.d_final_state = a.d_final_state, s.d_q = a.d_q, s.d_k = a.d_k, s.d_v = a.d_v, s.d_initial_state = a.d_initial_state;
     return s;
 }
 
 // One head of one sequence.
 struct Chain {
     const Args& a;
-    int64_t h;
+    int64_t h, first; // its first token on the axis of all
 
     float* row(const memgen_tensor& x, int64_t t) const { return x.data ? floats(x) + t * x.stride[1] + h * x.stride[2] : nullptr; }
     float* normalizer(const memgen_tensor& x) const { return x.data ? floats(x) + h * x.stride[1] : nullptr; }
     float& divisor(int64_t t) const { return a.divisors[t * a.heads + h]; }
-
-    // d loss / d divisor of token t
-    float divisor_gradient(int64_t t) const {
-        const float* d_o = row(a.d_o, t);
-        return d_o ? -dot(d_o, row(a.o, t), a.value_dim) / divisor(t) : 0.0f;
-    }
+    int64_t index(int64_t t) const { return (first + t) * a.heads + h; }
 };
 
 void read(const float* from, int64_t n, float* to) {
@@ -57,7 +52,7 @@ void for_chains(const Args& a, const Scratch& scratch, Body&& body) {
         int64_t n = plan.order[item / a.heads];
         Args own = sequence(a, n);
         if (own.divisors) own.divisors += sequence_start(a, n) * a.heads;
-        body(Chain{own, item % a.heads}, reinterpret_cast<float*>(scratch.of(worker)));
+        body(Chain{own, item % a.heads, sequence_start(a, n)}, reinterpret_cast<float*>(scratch.of(worker)));
     });
 }
 
@@ -82,21 +77,33 @@ void linear_attention_normalized_forward(const Args& a, const Scratch& scratch) 
 }
 
 void linear_attention_normalized_backward(const Args& a, const Scratch& scratch) {
-    scalar_decay_backward_divided(attention(a), a.divisors, scratch);
-    for_chains(a, scratch, [](const Chain& chain, float* z) {
-        const Args& a = chain.a;
+    Arena arena{scratch.shared};
+    SequencePlan plan(arena, sequence_count(a));
+    const NormalizedScratch s(arena, a);
+    const int64_t H = a.heads, K = a.key_dim, V = a.value_dim;
+    for_chains(a, scratch, [&](const Chain& chain, float*) {
+        for (int64_t t = 0; t < chain.a.tokens; t++) {
+            const float* d_o = chain.row(chain.a.d_o, t);
+            float *divided = s.d_o + chain.index(t) * V, inverse = 1.0f / chain.divisor(t);
+            s.d_divisor[chain.index(t)] = d_o ? -dot(d_o, chain.row(chain.a.o, t), V) * inverse : 0.0f;
+            for_vectors(V, [&](int64_t i, auto extent) { store(divided + i, d_o ? splat(inverse) * load(d_o + i, extent) : Vector{}, extent); });
+        }
+    });
+    linear_attention_backward(attention(a), {s.d_o, {a.tokens * H * V, H * V, V, 1}}, scratch);
+    for_chains(a, scratch, [&](const Chain& chain, float* z) {
+        const Args& own = chain.a;
         const float scale = static_cast<float>(a.scale);
-        read(chain.normalizer(a.initial_normalizer), a.key_dim, z);
-        for (int64_t t = 0; a.d_q.data && t < a.tokens; t++) {
-            add(1.0f, chain.row(a.k, t), a.key_dim, z);
-            add(scale * chain.divisor_gradient(t), z, a.key_dim, chain.row(a.d_q, t));
+        read(chain.normalizer(own.initial_normalizer), K, z);
+        for (int64_t t = 0; own.d_q.data && t < own.tokens; t++) {
+            add(1.0f, chain.row(own.k, t), K, z);
+            add(scale * s.d_divisor[chain.index(t)], z, K, chain.row(own.d_q, t));
         }
-        read(chain.normalizer(a.d_final_normalizer), a.key_dim, z); // from here on the gradient of z
-        for (int64_t t = a.tokens - 1; t >= 0; t--) {
-            add(scale * chain.divisor_gradient(t), chain.row(a.q, t), a.key_dim, z);
-            if (a.d_k.data) add(1.0f, z, a.key_dim, chain.row(a.d_k, t));
+        read(chain.normalizer(own.d_final_normalizer), K, z); // from here on the gradient of z
+        for (int64_t t = own.tokens - 1; t >= 0; t--) {
+            add(scale * s.d_divisor[chain.index(t)], chain.row(own.q, t), K, z);
+            if (own.d_k.data) add(1.0f, z, K, chain.row(own.d_k, t));
         }
-        if (float* out = chain.normalizer(a.d_initial_normalizer)) read(z, a.key_dim, out);
+        if (float* out = chain.normalizer(own.d_initial_normalizer)) read(z, K, out);
     });
 }
 

@@ -50,6 +50,12 @@ inline void copy_strip_out(const float* from, int64_t rows, int64_t width, float
     }
 }
 
+// The same of a matrix that lies turned: column j of the strip is row j there.
+inline void copy_strip_turned_in(const float* from, int64_t row, int64_t rows, int64_t width, float* to) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < Strip; j++) to[i * Strip + j] = j < width ? from[j * row + i] : 0.0f;
+}
+
 // What one worker takes at a time: some heads of one sequence, some strips of each.
 struct Share {
     int64_t first_head, last_head, first, last;
@@ -77,29 +83,33 @@ void advance_strips(const Args& a, const Share& share, const DeltaForwardScratch
     const int64_t K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V);
     const int64_t tokens = T - t0 < Block ? T - t0 : Block, next = t0 + tokens;
     const float* v = floats(a.v) + t0 * a.v.stride[1] + h * a.v.stride[2];
-    float* o = floats(a.o) + t0 * a.o.stride[1] + h * a.o.stride[2];
+    const memgen_tensor& next_o = a.o.data ? a.o : a.v;
+    float* o = a.o.data ? floats(a.o) + t0 * a.o.stride[1] + h * a.o.stride[2] : nullptr;
     bool checkpoint = a.checkpoints && next < T && next % interval == 0;
     float* saved = checkpoint ? static_cast<float*>(a.checkpoints) + (h * checkpoint_count(T, interval) + next / interval - 1) * K * V : nullptr;
     const int64_t h2 = h + 1 < share.last_head ? h + 1 : share.first_head, t2 = h + 1 < share.last_head ? t0 : next;
     for_strips(a, share, scratch, h, [&](const StripView& strip) {
         int64_t column = strip.s * Strip;
-        Ahead ahead = {floats(a.v) + t2 * a.v.stride[1] + h2 * a.v.stride[2] + column, floats(a.o) + t2 * a.o.stride[1] + h2 * a.o.stride[2] + column,
-                       a.v.stride[1], a.o.stride[1], T - t2 < Block ? T - t2 : Block};
+        Ahead ahead = {floats(a.v) + t2 * a.v.stride[1] + h2 * a.v.stride[2] + column, floats(next_o) + t2 * next_o.stride[1] + h2 * next_o.stride[2] + column,
+                       a.v.stride[1], next_o.stride[1], T - t2 < Block ? T - t2 : Block};
         copy_strip_in(v + column, a.v.stride[1], tokens, strip.width, scratch.values);
         recurrence(ahead, strip.state);
-        copy_strip_out(scratch.outputs, tokens, strip.width, o + column, a.o.stride[1]);
+        if (o) copy_strip_out(scratch.outputs, tokens, strip.width, o + column, a.o.stride[1]);
         if (saved) copy_strip_out(strip.state, K, strip.width, saved + column, V);
     });
 }
 
-// All tokens of a share of one sequence: advance(h, t0) takes one head through one block.
+// All tokens of a share of one sequence: advance(h, t0) takes one head through one block. turned: the initial state
+// is [V, K] in memory.
 template <class Advance>
-void run_share(const Args& a, const Share& share, const DeltaForwardScratch& scratch, Advance&& advance) {
+void run_share(const Args& a, const Share& share, const DeltaForwardScratch& scratch, Advance&& advance, bool turned = false) {
     const int64_t K = a.key_dim;
     for (int64_t i = 0; i < K + WidestStrip; i++) scratch.zero[i] = 0.0f;
     for (int64_t h = share.first_head; h < share.last_head; h++)
         for_strips(a, share, scratch, h, [&](const StripView& strip) {
-            if (a.initial_state.data)
+            if (a.initial_state.data && turned)
+                copy_strip_turned_in(floats(a.initial_state) + h * a.initial_state.stride[1] + strip.s * Strip * a.initial_state.stride[2], a.initial_state.stride[2], K, strip.width, strip.state);
+            else if (a.initial_state.data)
                 copy_strip_in(floats(a.initial_state) + h * a.initial_state.stride[1] + strip.s * Strip, a.initial_state.stride[2], K, strip.width, strip.state);
             else
                 for (int64_t i = 0; i < 2 * K; i++) store(strip.state + i * W, Vector{});
