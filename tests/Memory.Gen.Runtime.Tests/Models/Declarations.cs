@@ -203,6 +203,19 @@ public sealed partial class RecurrentModel;
 [RecurrentMemory(SegmentTokens = 6, MemoryTokens = 1, WriteInit = WriteInit.Learned, BackpropSegments = 1)]
 public sealed partial class LearnedRecurrentModel;
 
+/// <summary>Its slots are chosen window by window, so that choices cannot be held; its tests are its own.</summary>
+[MemoryModel(VocabSize = 11, Dim = 8, Pattern = "sb", FeedForward = 5)]
+[SelectiveStateSpace('s', StateDim = 2)]
+[BMojoMemory('b', Heads = 2, Window = 2, EideticTokens = 3, FadingTokens = 2)]
+[HierarchicalMemory(SegmentTokens = 11, SensoryTokens = 3, RecallSlots = 3)]
+public sealed partial class HierarchicalBMojoModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Pattern = "fs", FeedForward = 5)]
+[SelectiveStateSpace('s', StateDim = 2)]
+[BMojoMemory('f', Heads = 2, Window = 2, FadingTokens = 2)]
+[RecurrentMemory(SegmentTokens = 18, MemoryTokens = 1)]
+public sealed partial class RecurrentFadingModel;
+
 /// <summary>Its router is asked window by window, so that choices cannot be held; its tests are its own.</summary>
 [MemoryModel(VocabSize = 11, Dim = 6, Layers = 1, FeedForward = 5)]
 [MixtureOfMemories(Heads = 2, Memories = 3, TopK = 1, BalanceLoss = 0.1)]

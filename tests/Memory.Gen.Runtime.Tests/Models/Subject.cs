@@ -49,6 +49,8 @@ internal sealed class Subject : IDisposable
         [nameof(HierarchicalModel)] = (device, dtype) => new HierarchicalModel(device, dtype),
         [nameof(HierarchicalHybridModel)] = (device, dtype) => new HierarchicalHybridModel(device, dtype),
         [nameof(HierarchicalTitansModel)] = (device, dtype) => new HierarchicalTitansModel(device, dtype),
+        [nameof(HierarchicalBMojoModel)] = (device, dtype) => new HierarchicalBMojoModel(device, dtype),
+        [nameof(RecurrentFadingModel)] = (device, dtype) => new RecurrentFadingModel(device, dtype),
         [nameof(HierarchicalMixtureModel)] = (device, dtype) => new HierarchicalMixtureModel(device, dtype),
         [nameof(FirstStageModel)] = (device, dtype) => new FirstStageModel(device, dtype),
         [nameof(RecurrentModel)] = (device, dtype) => new RecurrentModel(device, dtype),
@@ -144,7 +146,7 @@ internal sealed class Subject : IDisposable
         random.Dispose();
     }
 
-    private static bool IsLikeOthers(string name) => name is not (nameof(HugeModel) or nameof(HierarchicalMixtureModel) or nameof(PaperHierarchicalModel));
+    private static bool IsLikeOthers(string name) => name is not (nameof(HugeModel) or nameof(HierarchicalMixtureModel) or nameof(HierarchicalBMojoModel) or nameof(PaperHierarchicalModel));
 
     private long Width => Module is GatedDeltaLayer or MixtureLayer ? 6 : 8;
 }

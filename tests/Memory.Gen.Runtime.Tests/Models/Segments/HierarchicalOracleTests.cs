@@ -248,6 +248,25 @@ public sealed class HierarchicalOracleTests : IDisposable
         Assert.Equal((first + other.AuxiliaryLoss!.item<double>()) / 2, whole, 1e-12);
     }
 
+    [Fact]
+    public void EveryWindowBeginsItsOwnFadingMemoryAndSlots()
+    {
+        using var hierarchical = new SegmentCase<HierarchicalBMojoModel>(new HierarchicalBMojoModel(dtype: ScalarType.Float64));
+        Check(hierarchical, new SegmentOracle(hierarchical.Model, 2) { NewTokens = 6, Sensory = 3, Slots = 3, Summary = 3, HasOtherLayers = true }, 40);
+        using var recurrent = new SegmentCase<RecurrentFadingModel>(new RecurrentFadingModel(dtype: ScalarType.Float64));
+        Check(recurrent, new SegmentOracle(recurrent.Model, 2) { NewTokens = 16, HasOtherLayers = true }, 40);
+    }
+
+    [Fact]
+    public void SlotsInTheBackboneAreTheSameInPieces()
+    {
+        using var subject = new Subject(nameof(HierarchicalBMojoModel));
+        using var quiet = no_grad();
+        Tensor text = subject.Input(2, 40), expected = subject.Forward(text);
+        using var state = subject.NewState(2);
+        Numbers.Near(expected, subject.Read(text, state, [5, 1, 1, 2, 7, 0, 1, 7, 12, 4], () => true), 1e-10, "pieces");
+    }
+
     private static void Check<TModel>(SegmentCase<TModel> model, SegmentOracle oracle, long tokens)
         where TModel : nn.Module<Tensor, Tensor>, IMemoryModel
     {

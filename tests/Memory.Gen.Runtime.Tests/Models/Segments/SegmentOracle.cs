@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 namespace Memory.Gen.Runtime.Tests.Models.Segments;
 
 /// <summary>
-/// Hierarchical and recurrent memories over an attention stack for one text, straight from the equations: every window is read
-/// whole, by an attention that is written out as sums over rows.
+/// Hierarchical and recurrent memories for one text, straight from the equations: every window is read whole, by an attention stack
+/// that is written out as sums over rows, or by layers that have oracles of their own.
 /// </summary>
 internal sealed class SegmentOracle(nn.Module model, long heads)
 {
@@ -28,6 +28,9 @@ internal sealed class SegmentOracle(nn.Module model, long heads)
 
     /// <summary>Segments of a stretch, at whose start memories are cut; 0: never.</summary>
     public long Stretch { get; init; }
+
+    /// <summary>Whether the backbone is made of the model's layers, which begin anew with every window, and not of attention.</summary>
+    public bool HasOtherLayers { get; init; }
 
     /// <summary>Mem_0, Mem_1, ... of the text read last, each <c>[m, D]</c>.</summary>
     public List<Tensor> Memories { get; } = [];
@@ -69,6 +72,13 @@ internal sealed class SegmentOracle(nn.Module model, long heads)
     {
         for (int i = 0; Weight($"layers.{i}.mixer_norm.weight") is { } norm; i++)
         {
+            if (HasOtherLayers)
+            {
+                var layer = (nn.Module<Tensor, LayerState?, Tensor>)model.named_modules().First(each => each.name == $"layers.{i}").module;
+                x = layer.call(x.unsqueeze(0), null).squeeze(0);
+                continue;
+            }
+
             Tensor Of(string name) => Weight($"layers.{i}.{name}.weight")!.t();
             x = x + Attention(Normed(x, norm), Of("mixer.query"), Of("mixer.key"), Of("mixer.value")).matmul(Of("mixer.output"));
             Tensor y = Normed(x, Weight($"layers.{i}.feed_forward_norm.weight")!), gate = y.matmul(Of("feed_forward.gate"));
