@@ -64,6 +64,12 @@ internal static class Contests
                 Each([4, 8, 12], Scattered), task => $"{task.Pairs}")],
             ["bmojo", "bmojo-8", "bmojo-32", "bmojo-residual", "bmojo-random", "bmojo-recency", "bmojo-f", "selective", "sliding-equal"])
         { OnlyByName = true },
+        // One layer cannot answer: here it counts what the slots hold.
+        new("planted", [Scattered(8)],
+            [new("planted", "What 16 slots hold of pairs planted among fillers (8 pairs in training)", "key-value pairs among 64 fillers",
+                Each([4, 8, 12], Scattered), task => $"{task.Pairs}")],
+            ["bmojo-alone", "bmojo-alone-random"])
+        { Steps = 200, OnlyByName = true },
         new("forgetting", [new ForgettingRecall()],
             [new("forgetting", "Recall of the last value of 6 keys (3 rounds in training)", "rounds that give every key a new value",
                 Each([1, 2, 3, 4], rounds => new ForgettingRecall { Rounds = rounds }), task => $"{((ForgettingRecall)task).Rounds}")],

@@ -127,6 +127,16 @@ public sealed partial class BMojoRandomLM;
 [BMojoMemory('m', Heads = 2, Window = 4, EideticTokens = 16, FadingTokens = 4, Score = BMojoScore.Recency)]
 public sealed partial class BMojoRecencyLM;
 
+/// <summary>B'MOJO on the tokens themselves, with no layer before it that joins them.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[BMojoMemory(Heads = 2, Window = 4, EideticTokens = 16, FadingTokens = 4)]
+public sealed partial class BMojoAloneLM;
+
+/// <summary>The same with slots for tokens taken at random.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[BMojoMemory(Heads = 2, Window = 4, EideticTokens = 16, FadingTokens = 4, Score = BMojoScore.Random)]
+public sealed partial class BMojoAloneRandomLM;
+
 /// <summary>B'MOJO without slots, its bytes in a longer window and more fading tokens.</summary>
 [MemoryModel(VocabSize = 256, Dim = 64, Pattern = "sm", FeedForward = 0)]
 [SelectiveStateSpace('s', StateDim = 1)]
