@@ -12,18 +12,18 @@ namespace Memory.Gen.Runtime.Operators;
 public sealed class Innovation
 {
     private const double Epsilon = 1e-6;
-    private readonly Tensor errors;    // [B, T], mean square of x - W y
+    private readonly Tensor errors;    // [B, T], mean square of x - W y - b
     private readonly Tensor foreseen;  // [B, T], false at the first token of a text
 
     private Innovation(Tensor errors, Tensor foreseen, Tensor scores) => (this.errors, this.foreseen, Scores) = (errors, foreseen, scores);
 
-    /// <summary><c>[B, T]</c>, float32 or wider: <c>mean (x_t - W y_{t-1})^2 / mean x_t^2</c>; infinite for the first token of a text.</summary>
+    /// <summary><c>[B, T]</c>, float32 or wider: <c>mean (x_t - W y_{t-1} - b)^2 / mean x_t^2</c>; infinite for the first token of a text.</summary>
     public Tensor Scores { get; }
 
     /// <summary>The error of a linear prediction from the memory's last output.</summary>
     /// <param name="x">What the layer reads, <c>[B, T, D]</c>.</param>
     /// <param name="before">What the memory gave for the token before each, <c>[B, T, D]</c>.</param>
-    /// <param name="predictor">W, without bias.</param>
+    /// <param name="predictor">W and b: the best linear prediction of tokens whose mean is not 0 has a constant.</param>
     /// <param name="read">How many tokens each row has read before, <c>[B]</c> int64: the first of a text has nothing before it.</param>
     public static Innovation Of(Tensor x, Tensor before, Linear predictor, Tensor read)
     {
@@ -35,7 +35,7 @@ public sealed class Innovation
         return new Innovation(errors.MoveToOuterDisposeScope(), foreseen.MoveToOuterDisposeScope(), scores.MoveToOuterDisposeScope());
     }
 
-    /// <summary>The prediction's loss, <c>mean (x_t - W y_{t-1})^2</c> over all tokens that have one before them; its gradient reaches W alone.</summary>
+    /// <summary>The prediction's loss, <c>mean (x_t - W y_{t-1} - b)^2</c> over all tokens that have one before them; its gradient reaches W and b alone.</summary>
     /// <param name="padding">bool <c>[B, T]</c>, true at tokens that do not count; null where all do.</param>
     /// <returns>A number <c>[]</c>; 0 without tokens that count.</returns>
     public Tensor Loss(Tensor? padding = null)

@@ -95,7 +95,7 @@ internal sealed class Subject : IDisposable
     public nn.Module<Tensor, Tensor> Module { get; }
 
     /// <summary>The parameters that outputs depend on smoothly: a predictor of B'MOJO learns from a loss of its own.</summary>
-    public TorchSharp.Modules.Parameter[] Trained => [.. Module.named_parameters().Where(p => !p.name.EndsWith("predictor.weight", StringComparison.Ordinal)).Select(p => p.parameter)];
+    public TorchSharp.Modules.Parameter[] Trained => [.. Module.named_parameters().Where(p => !p.name.Contains("predictor", StringComparison.Ordinal)).Select(p => p.parameter)];
 
     public bool IsModel => Module is IMemoryModel;
 

@@ -13,8 +13,8 @@
 //        q_t, k_t, v_t = W x_t
 //        k'_t, v'_t = W y_t,   W those of k_t, v_t
 //        E_c: the M largest e of E_(c-1) and of the tokens s < (c - 1) W not judged before
-//           e_t = |x_t - W y_{t-1}|^2 / |x_t|^2,   that of a text's first token infinite
-//           beside the loss of the task, for this W alone: 0.1 mean |x_t - W y_(t-1)|^2 / D
+//           e_t = |x_t - W y_{t-1} - b|^2 / |x_t|^2,   that of a text's first token infinite
+//           beside the loss of the task, for these W and b alone: 0.1 mean |x_t - W y_(t-1) - b|^2 / D
 //        R_t the rotation at position t;   for the r-th of E_c, r = 0, 1, ..: at (c - 1) W - M + r
 //        y_t the fading memory:
 //           h_t = e^{delta_t A} h_{t-1} + delta_t u_t B_t,   A = -e^a   in each channel of u
@@ -27,7 +27,7 @@
 //      RoFormer (arXiv 2104.09864), section 3.4. Ours: how e_t is measured, when slots are chosen, what is let go and
 //      where their keys stand.
 //
-//   Parameters: 73,728,512.  State: 36,804,616 bytes a sequence in float32, whatever the length.
+//   Parameters: 73,732,608.  State: 36,804,616 bytes a sequence in float32, whatever the length.
 //   Axes: B batch, T tokens, D width, H heads, K head features, W tokens of a chunk, M eidetic slots, C chunks of a
 //   call, P fading tokens, in the fading memory E channels, N states, R rank of the step sizes, F feed-forward
 //   width.
@@ -65,7 +65,7 @@ using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
 /// <summary>
 /// A language model over 32,000 symbols: 8 layers, width 512.
-/// Parameters: 73,728,512.  State: 36,804,616 bytes a sequence in float32, whatever the length.
+/// Parameters: 73,732,608.  State: 36,804,616 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
 partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryModel<ArchiveLM.State>
@@ -145,7 +145,7 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
     /// <summary>Parameters, state bytes, cost and receptive field, all exact.</summary>
     public static MemoryCard Card { get; } = new MemoryCard(
         model: nameof(ArchiveLM),
-        parameters: 73728512,
+        parameters: 73732608,
         memoryElements: 135680,
         cacheElements: 9064448,
         cacheElementsPerToken: 0,
@@ -233,7 +233,7 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
         private const double PredictionLoss = 0.1;
         private readonly FadingMemory fading;
         private readonly Linear query, key, value;  // D -> H*K
-        private readonly Linear predictor;          // D -> D
+        private readonly Linear predictor;          // D -> D, with a bias
         public readonly Linear output;              // H*K -> D
         private bool registered;
 
@@ -243,7 +243,7 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
             query = nn.Linear(Dim, Heads * HeadDim, hasBias: false, device: device, dtype: dtype);
             key = nn.Linear(Dim, Heads * HeadDim, hasBias: false, device: device, dtype: dtype);
             value = nn.Linear(Dim, Heads * HeadDim, hasBias: false, device: device, dtype: dtype);
-            predictor = nn.Linear(Dim, Dim, hasBias: false, device: device, dtype: dtype);
+            predictor = nn.Linear(Dim, Dim, device: device, dtype: dtype);
             output = nn.Linear(Heads * HeadDim, Dim, hasBias: false, device: device, dtype: dtype);
             RegisterComponents();
         }

@@ -118,7 +118,7 @@ internal sealed class BMojoEmitter(BMojoSpec spec, int dim) : MixerEmitter
         }
 
         if (spec.HasPredictor)
-            yield return ModulePart.Linear("predictor", "Dim", "Dim", "D -> D");
+            yield return new ModulePart("predictor", "Linear", "nn.Linear(Dim, Dim, device: device, dtype: dtype)", "D -> D, with a bias");
         yield return ModulePart.Linear("output", "Heads * HeadDim", "Dim", "H*K -> D", isPublic: true);
     }
 }

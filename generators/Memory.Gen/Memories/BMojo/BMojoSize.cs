@@ -17,7 +17,7 @@ internal static class BMojoSize
                 CacheElements: 2 * spec.KeptFading * keys,
                 FlopsPerToken: 4 * dim * keys);
         if (spec.HasPredictor)
-            size += Size.Product(dim * dim) + new Size(0, CacheElements: dim);
+            size += Size.Product(dim * dim) + new Size(dim, CacheElements: dim);
         if (spec.HasEidetic)
             size += new Size(
                 0,

@@ -85,9 +85,9 @@ internal static class BMojoTexts
             BMojoScore.DeltaResidual => "   e_t = 1 - cos(v_t, S_{t-1}^T k_t)   with the fading memory's own keys, values and state",
             BMojoScore.Norm => "   e_t = |x_t|^2 / D",
             BMojoScore.Random => "   e_t = a number in [0, 1) that t alone decides",
-            _ => "   e_t = |x_t - W y_{t-1}|^2 / |x_t|^2,   that of a text's first token infinite",
+            _ => "   e_t = |x_t - W y_{t-1} - b|^2 / |x_t|^2,   that of a text's first token infinite",
         };
         if (spec.HasPredictor && spec.PredictionLoss > 0)
-            yield return $"   beside the loss of the task, for this W alone: {Prose.Literal(spec.PredictionLoss)} mean |x_t - W y_(t-1)|^2 / D";
+            yield return $"   beside the loss of the task, for these W and b alone: {Prose.Literal(spec.PredictionLoss)} mean |x_t - W y_(t-1) - b|^2 / D";
     }
 }

@@ -57,7 +57,7 @@ internal sealed class BMojoOracle(BMojoOptions options, Func<string, Tensor?> we
         switch (options.Score)
         {
             case BMojoScore.ReadoutLinear:
-                return t == 0 ? double.PositiveInfinity : (x[t] - weight("predictor.weight")!.mv(y[t - 1])).square().mean().item<double>() / (size + 1e-6);
+                return t == 0 ? double.PositiveInfinity : (x[t] - weight("predictor.weight")!.mv(y[t - 1]) - weight("predictor.bias")!).square().mean().item<double>() / (size + 1e-6);
             case BMojoScore.DeltaResidual:
                 return steps[t].Residual;
             case BMojoScore.Norm:

@@ -37,6 +37,7 @@ public sealed class InnovationTests : IDisposable
         for (int t = 0; t < 200; t++)
             y = memory.Step(same).Output;
         layer.get_parameter("mixer.predictor.weight")!.copy_(same.unsqueeze(1) * y / y.square().sum());
+        layer.get_parameter("mixer.predictor.bias")!.zero_();
 
         Tensor x = same.unsqueeze(0).repeat(Tokens, 1);
         Assert.All(Stored(layer, x), place => Assert.InRange(place, 0, Settled));
@@ -97,7 +98,7 @@ public sealed class InnovationTests : IDisposable
     public void ThePredictionsLossIsTheMeanSquareAndReachesThePredictorAlone()
     {
         using var layer = new BMojoCase(nameof(ReadoutBMojo));
-        Tensor x = layer.Normal(2, 9, 8), predictor = layer.Weight("predictor.weight")!, padding = zeros([2, 9], dtype: ScalarType.Bool);
+        Tensor x = layer.Normal(2, 9, 8), predictor = layer.Weight("predictor.weight")!, bias = layer.Weight("predictor.bias")!, padding = zeros([2, 9], dtype: ScalarType.Bool);
         padding.narrow(1, 7, 2).fill_(true);
         foreach (long counted in new[] { 9, 7 })
         {
@@ -111,11 +112,12 @@ public sealed class InnovationTests : IDisposable
                 var memory = new FadingOracle(FadingState.SelectiveScan, 2, name => layer.Weight("fading." + name));
                 Tensor[] y = [.. row.unbind(0).Select(token => memory.Step(token).Output.detach())];
                 for (int t = 1; t < counted; t++)
-                    sum = sum + (row[t] - predictor.mv(y[t - 1])).square().mean();
+                    sum = sum + (row[t] - predictor.mv(y[t - 1]) - bias).square().mean();
             }
             Tensor expected = 0.1 * sum / (2 * (counted - 1));
             Numbers.Near(expected, state.AuxiliaryLoss!, 1e-13, "loss");
-            Numbers.Near(autograd.grad([expected], [predictor])[0], autograd.grad([state.AuxiliaryLoss!], [predictor], retain_graph: true)[0], 1e-13, "gradient");
+            IList<Tensor> gradients = autograd.grad([state.AuxiliaryLoss!], [predictor, bias], retain_graph: true);
+            foreach (var (wanted, found) in autograd.grad([expected], [predictor, bias]).Zip(gradients)) Numbers.Near(wanted, found, 1e-13, "gradient");
             IList<Tensor?> others = autograd.grad([state.AuxiliaryLoss!], [.. layer.Layer.named_parameters().Where(p => !p.name.Contains("predictor")).Select(p => p.parameter)], allow_unused: true)!;
             Assert.All(others, gradient => Assert.True(gradient is null || gradient.IsInvalid));
         }
