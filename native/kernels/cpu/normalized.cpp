@@ -21,17 +21,17 @@ using namespace memgen;
 
 extern "C" {
 
-int64_t memgen_linear_attention_normalized_workspace_size(const NormalizedArgs* a, int32_t backward) { return normalized_sizes(__func__, a).ok() ? scratch_size(*a, backward != 0).total() : -1; }
-int64_t memgen_linear_attention_normalized_checkpoint_size(const NormalizedArgs* a) { return normalized_sizes(__func__, a).ok() ? 0 : -1; }
+int64_t memgen_linear_attention_normalized_workspace_size(const NormalizedArgs* a, int32_t backward) { return matrix_sizes(__func__, a).ok() ? scratch_size(*a, backward != 0).total() : -1; }
+int64_t memgen_linear_attention_normalized_checkpoint_size(const NormalizedArgs* a) { return matrix_sizes(__func__, a).ok() ? 0 : -1; }
 
 memgen_status memgen_linear_attention_normalized_forward(const NormalizedArgs* a, void* workspace, size_t bytes, void*) {
-    Check check = normalized_sizes(__func__, a);
+    Check check = matrix_sizes(__func__, a);
     normalized_forward(check, a);
     return check.ok() ? run(check, a, workspace, bytes, scratch_size(*a, false), &Kernels::linear_attention_normalized_forward, [](int64_t) { return int64_t{0}; }) : check.status();
 }
 
 memgen_status memgen_linear_attention_normalized_backward(const NormalizedArgs* a, void* workspace, size_t bytes, void*) {
-    Check check = normalized_sizes(__func__, a);
+    Check check = matrix_sizes(__func__, a);
     normalized_backward(check, a, 0);
     return check.ok() ? run(check, a, workspace, bytes, scratch_size(*a, true), &Kernels::linear_attention_normalized_backward, [](int64_t) { return int64_t{0}; }) : check.status();
 }

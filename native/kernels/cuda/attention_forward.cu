@@ -63,11 +63,7 @@ __global__ void __launch_bounds__(Threads) attention_forward(const __grid_consta
         const Seen any = seen_by_any(a, kind, tile.b, tile.t, tile.t + tile.n - 1);
         for (int64_t x = any.low; x <= any.high; x += Rows) {
             const int n = any.high + 1 - x < Rows ? static_cast<int>(any.high + 1 - x) : Rows;
-            load_head(s.k, *keys.k, tile.b, x, tile.g, n, a.key_dim, a.q.data);
-            load_head(s.v, *keys.v, tile.b, x, tile.g, n, a.value_dim, a.q.data);
-            close_copies();
-            wait_copies<0>();
-            __syncthreads();
+            load_keys(s, a, keys, tile, x, n);
             Accumulator<Rows, Rows> scores;
             scores.zero();
             multiply(scores, s.q, turned(s.k));

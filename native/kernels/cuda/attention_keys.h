@@ -111,6 +111,16 @@ __device__ __forceinline__ void load_head(Tile<T, R, D>& to, const memgen_tensor
     load_rows(to, from ? from : static_cast<const T*>(any), x.stride[1], from ? rows : 0, static_cast<int>(columns));
 }
 
+// Keys and values from place x on, behind a barrier, with what was copied before them.
+template <class Memory>
+__device__ __forceinline__ void load_keys(Memory& s, const AttentionArgs& a, const KeyTensors& keys, const QueryTile& tile, int64_t x, int n) {
+    load_head(s.k, *keys.k, tile.b, x, tile.g, n, a.key_dim, a.q.data);
+    load_head(s.v, *keys.v, tile.b, x, tile.g, n, a.value_dim, a.q.data);
+    close_copies();
+    wait_copies<0>();
+    __syncthreads();
+}
+
 namespace {
 
 // Launch<T, D>::run by number format and padded width.

@@ -35,6 +35,21 @@ struct MemoryParameters {
     float* workspace;   // backward, 16-byte aligned
 };
 
+template <class Args>
+Number number_of(const Args& a) { return a.dtype == MEMGEN_BFLOAT16 ? Number::BFloat16 : Number::Float32; }
+
+// Those of the memories whose arguments give them these names; Titans' are in lists.
+template <class Args>
+MemoryParameters memory_parameters(const Args& a, void* workspace) {
+    return {number_of(a),
+            a.batch, a.tokens, a.heads, a.key_dim, a.value_dim,
+            {a.segments.count, a.segments.starts, a.segments.lengths},
+            view(a.q), view(a.k), view(a.v), view(a.initial_state),
+            view(a.o), view(a.final_state),
+            view(a.d_o), view(a.d_final_state), view(a.d_q), view(a.d_k), view(a.d_v), view(a.d_initial_state),
+            static_cast<float*>(a.checkpoints), static_cast<float*>(workspace)};
+}
+
 // Linear attention, scalar decay, channel decay, delta rule and gated delta rule; shapes and meaning as in
 // memgen_gated_delta_rule_args.
 struct MatrixMemoryParameters : MemoryParameters {

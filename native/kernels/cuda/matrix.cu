@@ -18,13 +18,7 @@ const Rule scalar_decay = {{false, false}, launch_scalar_decay_forward, launch_s
 const Rule channel_decay = {{false, true}, launch_channel_decay_forward, launch_channel_decay_backward};
 
 MatrixMemoryParameters parameters(const Args& a, void* workspace) {
-    return {{a.dtype == MEMGEN_BFLOAT16 ? Number::BFloat16 : Number::Float32,
-             a.batch, a.tokens, a.heads, a.key_dim, a.value_dim,
-             {a.segments.count, a.segments.starts, a.segments.lengths},
-             view(a.q), view(a.k), view(a.v), view(a.initial_state),
-             view(a.o), view(a.final_state),
-             view(a.d_o), view(a.d_final_state), view(a.d_q), view(a.d_k), view(a.d_v), view(a.d_initial_state),
-             static_cast<float*>(a.checkpoints), static_cast<float*>(workspace)},
+    return {memory_parameters(a, workspace),
             static_cast<float>(a.scale),
             view(a.beta), view(a.log_decay), view(a.d_beta), view(a.d_log_decay), nullptr, 0};
 }

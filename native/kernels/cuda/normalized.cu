@@ -7,13 +7,7 @@ namespace memgen {
 namespace {
 
 NormalizerParameters parameters(const NormalizedArgs& a, void* workspace) {
-    return {{a.dtype == MEMGEN_BFLOAT16 ? Number::BFloat16 : Number::Float32,
-             a.batch, a.tokens, a.heads, a.key_dim, a.value_dim,
-             {a.segments.count, a.segments.starts, a.segments.lengths},
-             view(a.q), view(a.k), view(a.v), view(a.initial_state),
-             view(a.o), view(a.final_state),
-             view(a.d_o), view(a.d_final_state), view(a.d_q), view(a.d_k), view(a.d_v), view(a.d_initial_state),
-             static_cast<float*>(a.checkpoints), static_cast<float*>(workspace)},
+    return {memory_parameters(a, workspace),
             static_cast<float>(a.scale), static_cast<float>(a.epsilon),
             a.divisors, nullptr, nullptr,
             view(a.initial_normalizer), view(a.final_normalizer), view(a.d_final_normalizer), view(a.d_initial_normalizer)};
@@ -38,7 +32,7 @@ struct Floats {
     int64_t bytes() const { return 4 * (attention + rows + divided); }
 };
 
-Check sizes(const char* operation, const NormalizedArgs* a) { return normalized_sizes(operation, a, LargestKeyDim); }
+Check sizes(const char* operation, const NormalizedArgs* a) { return matrix_sizes(operation, a, LargestKeyDim); }
 int64_t checkpoint_bytes(const NormalizedArgs& a) { return 4 * matrix_memory_checkpoint_floats(linear_attention(parameters(a, nullptr), false)); }
 
 cudaError_t forward(NormalizerParameters p, cudaStream_t stream) {

@@ -9,7 +9,7 @@ namespace {
 typedef memgen_titans_args Args;
 
 TitansParameters parameters(const Args& a, void* workspace) {
-    return {{a.dtype == MEMGEN_BFLOAT16 ? Number::BFloat16 : Number::Float32,
+    return {{number_of(a),
              a.batch, a.tokens, a.heads, a.dims[0], a.dims[1],
              {a.segments.count, a.segments.starts, a.segments.lengths},
              view(a.q), view(a.k), view(a.v), view(a.initial_weights[0]),
@@ -24,7 +24,7 @@ TitansParameters parameters(const Args& a, void* workspace) {
 Check sizes(const char* operation, const Args* a) {
     Check check = titans_sizes(operation, a);
     if (!check.ok()) return check;
-    const Number number = a->dtype == MEMGEN_BFLOAT16 ? Number::BFloat16 : Number::Float32;
+    const Number number = number_of(*a);
     check.condition(a->layers == 1, MEMGEN_UNSUPPORTED_SHAPE, "there is no CUDA kernel for a memory of several layers yet")
         .dimension("the width of keys", a->dims[0], 1, number == Number::Float32 ? LargestFloatKeyDim : LargestKeyDim);
     if (a->clip > 0) check.dimension("the width of values under a clip", a->dims[1], 1, titans_tile_values(number, a->dims[0]));

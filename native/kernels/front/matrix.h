@@ -11,11 +11,13 @@ struct MatrixRule {
     bool delta, channel;
 };
 
-inline Check matrix_sizes(const char* operation, const memgen_gated_delta_rule_args* a, int64_t largest = LargestWidth) {
+// Sizes, of normalised linear attention too.
+template <class Args>
+inline Check matrix_sizes(const char* operation, const Args* a, int64_t largest_keys = LargestWidth) {
     Check check = open(operation, a);
     if (check.ok())
         check.dimension("batch", a->batch).dimension("tokens", a->tokens).dimension("heads", a->heads)
-            .dimension("key_dim", a->key_dim, 0, largest).dimension("value_dim", a->value_dim, 0, largest)
+            .dimension("key_dim", a->key_dim, 0, largest_keys).dimension("value_dim", a->value_dim, 0, LargestWidth)
             .product({a->batch, a->tokens, a->heads, a->key_dim + a->value_dim + 1})
             .segments(a->segments, a->batch, a->tokens)
             .product({sequence_count(*a), a->heads, a->key_dim, a->value_dim});

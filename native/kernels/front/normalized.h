@@ -1,23 +1,11 @@
 // Arguments of normalised linear attention.
 #pragma once
-#include "front/check.h"
-#include "front/limits.h"
+#include "front/matrix.h"
 
 namespace memgen {
 namespace {
 
 typedef memgen_linear_attention_normalized_args NormalizedArgs;
-
-inline Check normalized_sizes(const char* operation, const NormalizedArgs* a, int64_t largest_keys = LargestWidth) {
-    Check check = open(operation, a);
-    if (check.ok())
-        check.dimension("batch", a->batch).dimension("tokens", a->tokens).dimension("heads", a->heads)
-            .dimension("key_dim", a->key_dim, 0, largest_keys).dimension("value_dim", a->value_dim, 0, LargestWidth)
-            .product({a->batch, a->tokens, a->heads, a->key_dim + a->value_dim + 1})
-            .segments(a->segments, a->batch, a->tokens)
-            .product({sequence_count(*a), a->heads, a->key_dim, a->value_dim});
-    return check;
-}
 
 inline void normalized_inputs(Check& check, const NormalizedArgs* a) {
     if (!check.ok()) return;
