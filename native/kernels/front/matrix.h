@@ -11,16 +11,20 @@ struct MatrixRule {
     bool delta, channel;
 };
 
-// Sizes, of normalised linear attention too.
+// The sizes of a memory whose state is a matrix.
+inline void memory_sizes(Check& check, int64_t batch, int64_t tokens, int64_t heads, int64_t keys, int64_t values, const memgen_segments& segments, int64_t sequences, int64_t largest_keys) {
+    check.dimension("batch", batch).dimension("tokens", tokens).dimension("heads", heads)
+        .dimension("key_dim", keys, 0, largest_keys).dimension("value_dim", values, 0, LargestWidth)
+        .product({batch, tokens, heads, keys + values + 1})
+        .segments(segments, batch, tokens)
+        .product({sequences, heads, keys, values});
+}
+
+// Of the gated delta rule's arguments, or of normalised linear attention's. (Lists in braces stay out of the template: nvcc 11.8 garbles them.)
 template <class Args>
 inline Check matrix_sizes(const char* operation, const Args* a, int64_t largest_keys = LargestWidth) {
     Check check = open(operation, a);
-    if (check.ok())
-        check.dimension("batch", a->batch).dimension("tokens", a->tokens).dimension("heads", a->heads)
-            .dimension("key_dim", a->key_dim, 0, largest_keys).dimension("value_dim", a->value_dim, 0, LargestWidth)
-            .product({a->batch, a->tokens, a->heads, a->key_dim + a->value_dim + 1})
-            .segments(a->segments, a->batch, a->tokens)
-            .product({sequence_count(*a), a->heads, a->key_dim, a->value_dim});
+    if (check.ok()) memory_sizes(check, a->batch, a->tokens, a->heads, a->key_dim, a->value_dim, a->segments, sequence_count(*a), largest_keys);
     return check;
 }
 
