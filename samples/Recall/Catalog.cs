@@ -41,7 +41,7 @@ internal static class Catalog
         new("bmojo-random", () => new BMojoRandomLM(), "#c4722b"),
         new("bmojo-recency", () => new BMojoRecencyLM(), "#b59b1f"),
         new("bmojo-alone", () => new BMojoAloneLM(), "#3b6fb6"),
-        new("bmojo-alone-random", () => new BMojoAloneRandomLM(), "#c4722b"),
+        new("alone-random", () => new BMojoAloneRandomLM(), "#c4722b"),
         new("bmojo-f", () => new BMojoFadingLM(), "#8a4fa3"),
         new("selective", () => new SelectiveLM(), "#3d8f5f"),
         new("sliding-equal", () => new SlidingOfEqualSizeLM(), "#7b8794") { MemoryOff = null },

@@ -66,9 +66,9 @@ internal static class Contests
         { OnlyByName = true },
         // One layer cannot answer: here it counts what the slots hold.
         new("planted", [Scattered(8)],
-            [new("planted", "What 16 slots hold of pairs planted among fillers (8 pairs in training)", "key-value pairs among 64 fillers",
+            [new("planted", "Pairs planted among fillers, one B'MOJO layer alone (8 pairs in training)", "key-value pairs among 64 fillers",
                 Each([4, 8, 12], Scattered), task => $"{task.Pairs}")],
-            ["bmojo-alone", "bmojo-alone-random"])
+            ["bmojo-alone", "alone-random"])
         { Steps = 200, OnlyByName = true },
         new("forgetting", [new ForgettingRecall()],
             [new("forgetting", "Recall of the last value of 6 keys (3 rounds in training)", "rounds that give every key a new value",
