@@ -15,19 +15,14 @@ internal static class InfoCommand
     public static Command Create()
     {
         var model = Shared.Model();
-        var dim = new Option<int?>("--dim") { Description = "width, instead of the declared one" };
-        var layers = new Option<int?>("--layers") { Description = "number of layers, instead of the declared one" };
-        var heads = new Option<int?>("--heads") { Description = "heads of every mixer, instead of the declared ones" };
-        var pattern = new Option<string?>("--pattern") { Description = "order of the layers, instead of the declared one" };
-        var vocabulary = new Option<int?>("--vocab") { Description = "number of symbols, instead of the declared one" };
+        var sizes = new SizeOptions();
         var threads = Shared.Threads();
-        var command = new Command("info", "Shows a model's declaration, sizes and cost, and what it runs on.") { model, dim, layers, heads, pattern, vocabulary, threads };
+        var command = new Command("info", "Shows a model's declaration, sizes and cost, and what it runs on.") { model, threads };
+        sizes.AddTo(command);
         command.SetAction(Failure.Guard(parsed =>
         {
             Shared.UseThreads(parsed.GetValue(threads));
-            string name = parsed.GetValue(model)!;
-            var sizes = new Sizes(parsed.GetValue(vocabulary), parsed.GetValue(dim), parsed.GetValue(layers), parsed.GetValue(heads), parsed.GetValue(pattern));
-            Show(name, sizes);
+            Show(parsed.GetValue(model)!, sizes.Of(parsed));
         }));
         return command;
     }

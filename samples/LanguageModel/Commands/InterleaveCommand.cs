@@ -25,6 +25,7 @@ internal static class InterleaveCommand
     public static Command Create()
     {
         var data = Shared.Data();
+        var sizes = new SizeOptions();
         var stretch = new Option<int>("--stretch") { Description = "tokens of a document at a time", DefaultValueFactory = _ => 100 };
         var steps = new Option<long>("--steps") { Description = "optimizer steps of each model", DefaultValueFactory = _ => 600 };
         var length = new Option<int>("--length") { Description = "tokens of each text in a step", DefaultValueFactory = _ => 256 };
@@ -33,6 +34,7 @@ internal static class InterleaveCommand
         var device = Shared.Device();
         var threads = Shared.Threads();
         var command = new Command("interleave", $"Compares {string.Join(", ", Names)} on two documents by turns.") { data, stretch, steps, length, seed, output, device, threads };
+        sizes.AddTo(command);
         command.SetAction(Failure.Guard(parsed =>
         {
             Shared.UseThreads(parsed.GetValue(threads));
@@ -44,9 +46,10 @@ internal static class InterleaveCommand
             options.Check();
             var place = Shared.DeviceOf(parsed.GetValue(device)!);
             var corpus = Shared.Text(parsed.GetValue(data));
-            var tokenizer = BytePairTrainer.Train(corpus.Training.Select(d => d.Text), Catalog.Vocabulary(Names[0], new Sizes()));
+            var asked = sizes.Of(parsed);
+            var tokenizer = BytePairTrainer.Train(corpus.Training.Select(d => d.Text), Catalog.Vocabulary(Names[0], asked));
             var text = TokenizedText.Encode(corpus.Validation, tokenizer).Interleaved(options.InterleaveTokens);
-            Row[] rows = [.. Names.Select(name => Learn(name, corpus, tokenizer, text, options, place))];
+            Row[] rows = [.. Names.Select(name => Learn(name, asked, corpus, tokenizer, text, options, place))];
             Show(rows);
             string folder = parsed.GetValue(output)!;
             Directory.CreateDirectory(folder);
@@ -56,10 +59,10 @@ internal static class InterleaveCommand
         return command;
     }
 
-    private static Row Learn(string name, Corpus corpus, ITokenizer tokenizer, TokenizedText text, TrainingOptions options, torch.Device device)
+    private static Row Learn(string name, Sizes sizes, Corpus corpus, ITokenizer tokenizer, TokenizedText text, TrainingOptions options, torch.Device device)
     {
         torch.random.manual_seed(options.Seed);
-        var (module, model) = DeclarationCompiler.Create(name, new Sizes(), device);
+        var (module, model) = DeclarationCompiler.Create(name, sizes, device);
         using var owned = module;
         using var trainer = new Trainer(model, corpus, tokenizer, options);
         using var interruption = new Interruption();

@@ -24,12 +24,8 @@ internal static class TrainCommand
         var data = Shared.Data();
         var minutes = new Option<double?>("--minutes") { Description = $"minutes of training by the clock; {TrainingChoices.DefaultMinutes} without --steps" };
         var steps = new Option<long?>("--steps") { Description = "optimizer steps, instead of --minutes" };
-        var dim = new Option<int?>("--dim") { Description = "width, instead of the declared one" };
-        var layers = new Option<int?>("--layers") { Description = "number of layers, instead of the declared one" };
-        var heads = new Option<int?>("--heads") { Description = "heads of every mixer, instead of the declared ones" };
-        var pattern = new Option<string?>("--pattern") { Description = "order of the layers, one letter each, instead of the declared one" };
+        var sizes = new SizeOptions();
         var tokenizer = new Option<string>("--tokenizer") { Description = "bpe or bytes", DefaultValueFactory = _ => "bpe" };
-        var vocabulary = new Option<int?>("--vocab") { Description = "tokens of the bpe tokenizer, instead of the declared number" };
         var batch = new Option<int?>("--batch") { Description = $"texts read side by side; {TrainingChoices.DefaultBatch} unless told otherwise" };
         var length = new Option<int?>("--length") { Description = $"tokens of each text in a step; {TrainingChoices.DefaultLength} unless told otherwise" };
         var rate = new Option<double?>("--lr") { Description = $"largest learning rate; {TrainingChoices.DefaultLearningRate} unless told otherwise" };
@@ -41,19 +37,20 @@ internal static class TrainCommand
         var threads = Shared.Threads();
         var command = new Command("train", "Trains a model, three minutes on the .NET documentation unless told otherwise.")
         {
-            model, data, minutes, steps, dim, layers, heads, pattern, tokenizer, vocabulary, batch, length, rate, seed, output, firstStage, resume, device, threads,
+            model, data, minutes, steps, tokenizer, batch, length, rate, seed, output, firstStage, resume, device, threads,
         };
+        sizes.AddTo(command);
         command.SetAction(Failure.Guard(parsed =>
         {
             Shared.UseThreads(parsed.GetValue(threads));
             string folder = parsed.GetValue(output)!;
+            var asked = sizes.Of(parsed);
             var choices = new TrainingChoices(
-                parsed.GetValue(tokenizer)!, parsed.GetValue(vocabulary), parsed.GetValue(minutes), parsed.GetValue(steps),
+                parsed.GetValue(tokenizer)!, asked.Vocabulary, parsed.GetValue(minutes), parsed.GetValue(steps),
                 parsed.GetValue(batch), parsed.GetValue(length), parsed.GetValue(rate), parsed.GetValue(seed));
-            var sizes = new Sizes(parsed.GetValue(vocabulary), parsed.GetValue(dim), parsed.GetValue(layers), parsed.GetValue(heads), parsed.GetValue(pattern));
             var place = Shared.DeviceOf(parsed.GetValue(device)!);
-            if (parsed.GetValue(resume)) Resume(folder, choices, sizes, parsed.GetValue(data), place);
-            else Begin(folder, new TrainedModel(parsed.GetValue(model)!, choices.Fit(sizes)), choices, parsed.GetValue(data), parsed.GetValue(firstStage), place);
+            if (parsed.GetValue(resume)) Resume(folder, choices, asked, parsed.GetValue(data), place);
+            else Begin(folder, new TrainedModel(parsed.GetValue(model)!, choices.Fit(asked)), choices, parsed.GetValue(data), parsed.GetValue(firstStage), place);
         }));
         return command;
     }

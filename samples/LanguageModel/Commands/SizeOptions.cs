@@ -1,0 +1,26 @@
+using System.CommandLine;
+using LanguageModel.Models;
+
+namespace LanguageModel.Commands;
+
+/// <summary>The sizes of a model on the command line; what is left out stays as declared.</summary>
+internal sealed class SizeOptions
+{
+    private readonly Option<int?> dim = new("--dim") { Description = "width, instead of the declared one" };
+    private readonly Option<int?> layers = new("--layers") { Description = "number of layers, instead of the declared one" };
+    private readonly Option<int?> heads = new("--heads") { Description = "heads of every mixer, instead of the declared ones" };
+    private readonly Option<string?> pattern = new("--pattern") { Description = "order of the layers, one letter each, instead of the declared one" };
+    private readonly Option<int?> vocabulary = new("--vocab") { Description = "tokens of the vocabulary, instead of the declared one" };
+
+    public void AddTo(Command command)
+    {
+        command.Add(dim);
+        command.Add(layers);
+        command.Add(heads);
+        command.Add(pattern);
+        command.Add(vocabulary);
+    }
+
+    public Sizes Of(ParseResult parsed) =>
+        new(parsed.GetValue(vocabulary), parsed.GetValue(dim), parsed.GetValue(layers), parsed.GetValue(heads), parsed.GetValue(pattern));
+}
