@@ -1,8 +1,10 @@
 // What the forward passes on strips share. A strip is 2W value columns of a state, S [K, 2W]; columns
 // never mix, so it runs through a block of tokens alone and stays in the first-level cache meanwhile.
 #pragma once
+#include "dealing.h"
 #include "delta_layout.h"
 #include "kernels.h"
+#include "streaming.h"
 #include "threads.h"
 #include "vector.h"
 
@@ -13,18 +15,23 @@ typedef memgen_gated_delta_rule_args Args;
 
 constexpr int64_t Strip = 2 * W;
 
-// The columns of v and o that this worker takes next, asked for a little with every sweep, so that memory
-// works meanwhile.
+// What this worker takes next, asked for a little with every sweep, so that memory works meanwhile: the strip's
+// columns of v and o, and its part of the rows of q and k.
 struct Ahead {
-    const float *v, *o;
-    int64_t v_row, o_row, tokens;
+    const float *v, *o, *q, *k;
+    int64_t v_row, o_row, q_row, k_row, keys, tokens;
 
     void request(int64_t t, int64_t count) const {
-        for (int64_t u = t; u < t + count && u < tokens; u++)
+        for (int64_t u = t; u < t + count && u < tokens; u++) {
             for (int64_t i = 0; i < Strip; i += 16) {
                 __builtin_prefetch(v + u * v_row + i, 0, 2);
-                __builtin_prefetch(o + u * o_row + i, 1, 2);
+                if (o) __builtin_prefetch(o + u * o_row + i, 1, 2);
             }
+            for (int64_t i = 0; i < keys; i += 16) {
+                __builtin_prefetch(q + u * q_row + i, 0, 2);
+                __builtin_prefetch(k + u * k_row + i, 0, 2);
+            }
+        }
     }
 };
 
@@ -42,9 +49,9 @@ inline void copy_strip_in(const float* from, int64_t row, int64_t rows, int64_t 
     }
 }
 
-inline void copy_strip_out(const float* from, int64_t rows, int64_t width, float* to, int64_t row) {
+inline void copy_strip_out(const float* from, int64_t rows, int64_t width, float* to, int64_t row, bool past = false) {
     for (int64_t i = 0; i < rows; i++) {
-        if (width == Strip) store(to + i * row, load(from + i * Strip)), store(to + i * row + W, load(from + i * Strip + W));
+        if (width == Strip) store(to + i * row, load(from + i * Strip), Whole{}, past), store(to + i * row + W, load(from + i * Strip + W), Whole{}, past);
         else
             for (int64_t j = 0; j < width; j++) to[i * row + j] = from[i * Strip + j];
     }
@@ -83,18 +90,20 @@ void advance_strips(const Args& a, const Share& share, const DeltaForwardScratch
     const int64_t K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V);
     const int64_t tokens = T - t0 < Block ? T - t0 : Block, next = t0 + tokens;
     const float* v = floats(a.v) + t0 * a.v.stride[1] + h * a.v.stride[2];
-    const memgen_tensor& next_o = a.o.data ? a.o : a.v;
+    const bool past = a.o.data && streamed(a.o, T * a.heads * V, 3);
     float* o = a.o.data ? floats(a.o) + t0 * a.o.stride[1] + h * a.o.stride[2] : nullptr;
     bool checkpoint = a.checkpoints && next < T && next % interval == 0;
     float* saved = checkpoint ? static_cast<float*>(a.checkpoints) + (h * checkpoint_count(T, interval) + next / interval - 1) * K * V : nullptr;
     const int64_t h2 = h + 1 < share.last_head ? h + 1 : share.first_head, t2 = h + 1 < share.last_head ? t0 : next;
     for_strips(a, share, scratch, h, [&](const StripView& strip) {
-        int64_t column = strip.s * Strip;
-        Ahead ahead = {floats(a.v) + t2 * a.v.stride[1] + h2 * a.v.stride[2] + column, floats(next_o) + t2 * next_o.stride[1] + h2 * next_o.stride[2] + column,
-                       a.v.stride[1], next_o.stride[1], T - t2 < Block ? T - t2 : Block};
+        const int64_t keys = padded((K + share.last - share.first - 1) / (share.last - share.first), 16);
+        const int64_t column = strip.s * Strip, key = (strip.s - share.first) * keys;
+        auto next_rows = [&](const memgen_tensor& x, int64_t i) { return floats(x) + t2 * x.stride[1] + h2 * x.stride[2] + i; };
+        Ahead ahead = {next_rows(a.v, column), a.o.data && !past ? next_rows(a.o, column) : nullptr, next_rows(a.q, key), next_rows(a.k, key),
+                       a.v.stride[1], a.o.stride[1], a.q.stride[1], a.k.stride[1], key + keys < K ? keys : K - key, T - t2 < Block ? T - t2 : Block};
         copy_strip_in(v + column, a.v.stride[1], tokens, strip.width, scratch.values);
         recurrence(ahead, strip.state);
-        if (o) copy_strip_out(scratch.outputs, tokens, strip.width, o + column, a.o.stride[1]);
+        if (o) copy_strip_out(scratch.outputs, tokens, strip.width, o + column, a.o.stride[1], past);
         if (saved) copy_strip_out(strip.state, K, strip.width, saved + column, V);
     });
 }
@@ -116,6 +125,7 @@ void run_share(const Args& a, const Share& share, const DeltaForwardScratch& scr
         });
     for (int64_t t0 = 0; t0 < a.tokens; t0 += Block)
         for (int64_t h = share.first_head; h < share.last_head; h++) advance(h, t0);
+    finish_streaming();
     if (!a.final_state.data) return;
     for (int64_t h = share.first_head; h < share.last_head; h++)
         for_strips(a, share, scratch, h, [&](const StripView& strip) {
@@ -123,10 +133,9 @@ void run_share(const Args& a, const Share& share, const DeltaForwardScratch& scr
         });
 }
 
-// Groups of heads as large as leaves every worker the same number of them; where there are too few
-// heads for that, strips are dealt out too. Sequences of one length count as they are; of different ones as
-// few as the longest would go into all tokens, since its items are what the others are waited for with.
-// Where waking a thread takes longer than the work, as in decoding, the caller does it alone.
+// Sequences of one length count as they are; of different ones as few as the longest would go into all tokens,
+// since its items are what the others are waited for with. Where waking a thread takes longer than the work, as in
+// decoding, the caller does it alone.
 // run(sequence, share, slice)
 template <class Run>
 void run_strips(const Args& a, const Scratch& scratch, Run&& run) {
@@ -136,13 +145,8 @@ void run_strips(const Args& a, const Scratch& scratch, Run&& run) {
     const int64_t count = sequence_count(a), tokens = over_sequences(a, [](int64_t n) { return n; }), longest = count > 0 ? sequence_tokens(a, plan.order[0]) : 0;
     const int64_t equal = longest > 0 ? (tokens + longest - 1) / longest : count;
     const int64_t workers = tokens * a.heads * a.key_dim * a.value_dim < WorthAThread ? 1 : scratch.workers, strips = (a.value_dim + Strip - 1) / Strip;
-    int64_t group = largest_head_group(a), parts = 1;
-    while (group > 1 && equal * ((a.heads + group - 1) / group) % workers != 0 && equal * ((a.heads + group - 1) / group) < 4 * workers) group--;
-    int64_t groups = (a.heads + group - 1) / group, items = equal * groups;
-    if (items > 0 && items % workers != 0 && items < 4 * workers) {
-        parts = (4 * workers + items - 1) / items;
-        if (parts > strips) parts = strips;
-    }
+    const Dealing deal_out = deal(a.heads, largest_head_group(a), equal, strips, workers);
+    const int64_t group = deal_out.group, groups = deal_out.groups(a.heads), parts = deal_out.parts;
     for_items(count * groups * parts, static_cast<int>(workers), [&](int64_t item, int worker) {
         int64_t part = item % parts, g = item / parts % groups, last = (g + 1) * group;
         Share share = {g * group, last < a.heads ? last : a.heads, strips * part / parts, strips * (part + 1) / parts};
