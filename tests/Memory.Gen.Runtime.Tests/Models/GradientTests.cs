@@ -11,9 +11,11 @@ public sealed class GradientTests : IDisposable
 
     public static TheoryData<string> All => Subject.All;
 
+    public static TheoryData<string> Held => Subject.Held;
+
     public void Dispose() => scope.Dispose();
 
-    [Theory, MemberData(nameof(All))]
+    [Theory, MemberData(nameof(Held))]
     public void GradientsAreThoseOfCentralDifferences(string name)
     {
         const double step = 1e-5;
@@ -49,17 +51,30 @@ public sealed class GradientTests : IDisposable
     }
 
     [Theory, MemberData(nameof(All))]
-    public void GradientsFlowThroughTheStateAcrossASplit(string name)
+    public void GradientsFlowThroughTheStateAcrossASplit(string name) => CheckSplits(name, [[5, 1, 6]]);
+
+    /// <summary>Within what a convolution keeps, at the end of a window, where slots are chosen: anywhere.</summary>
+    [Theory]
+    [InlineData(nameof(SelectiveModel))]
+    [InlineData(nameof(StateSpaceModel))]
+    [InlineData(nameof(GatedDeltaModel))]
+    [InlineData(nameof(BMojoModel))]
+    [InlineData(nameof(HierarchicalBMojoModel))]
+    public void GradientsFlowAcrossASplitAnywhere(string name) => CheckSplits(name, Enumerable.Range(1, 11).Select(s => new long[] { s, 12 - s }));
+
+    private static void CheckSplits(string name, IEnumerable<long[]> splits)
     {
         using var subject = new Subject(name);
         Tensor input = subject.Input(2, 12), weights = Weights(subject, input);
         Parameter[] parameters = subject.Trained;
         var whole = Gradients((subject.Forward(input) * weights).sum(), parameters);
-        using var state = subject.NewState(2);
-        Tensor split = subject.Read(input, state, [5, 1, 6], () => true);
-        var through = Gradients((split * weights).sum(), parameters);
-        for (int i = 0; i < parameters.Length; i++)
-            Numbers.Near(whole[i], through[i], 1e-10, $"parameter {i}");
+        foreach (long[] pieces in splits)
+        {
+            using var state = subject.NewState(2);
+            var through = Gradients((subject.Read(input, state, pieces, () => true) * weights).sum(), parameters);
+            for (int i = 0; i < parameters.Length; i++)
+                Numbers.Near(whole[i], through[i], 1e-10, $"parameter {i}, split {string.Join(' ', pieces)}");
+        }
     }
 
     [Theory, MemberData(nameof(All))]

@@ -44,8 +44,13 @@ public sealed class ResourceTests
         using var input = subject.Input(1, 3);
         using var state = subject.NewState(1);
         using var token = input.select(1, 0);
-        subject.Prefill(input, state).Dispose();
-        subject.Step(token, state).Dispose();
+        // What is made once is there after the end of a segment.
+        for (int i = 0; i < 3; i++)
+        {
+            subject.Prefill(input, state).Dispose();
+            subject.Step(token, state).Dispose();
+        }
+
         long before = Settled();
         subject.Prefill(input, state).Dispose();
         subject.Step(token, state).Dispose();

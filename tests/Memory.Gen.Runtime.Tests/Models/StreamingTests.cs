@@ -12,6 +12,8 @@ public sealed class StreamingTests : IDisposable
 
     public static TheoryData<string> All => Subject.All;
 
+    public static TheoryData<string> Held => Subject.Held;
+
     public static TheoryData<string> Models => Subject.Models;
 
     public void Dispose() => scope.Dispose();
@@ -19,7 +21,7 @@ public sealed class StreamingTests : IDisposable
     [Theory, MemberData(nameof(All))]
     public void AnySplitGivesTheNumbersOfForward(string name) => CheckSplits(name, ScalarType.Float64, 1e-10, rounds: 4);
 
-    [Theory, MemberData(nameof(All))]
+    [Theory, MemberData(nameof(Held))]
     public void AnySplitGivesTheNumbersOfForwardInFloat32(string name) =>
         CheckSplits(name, ScalarType.Float32, name.EndsWith("Layer", StringComparison.Ordinal) ? 1e-5 : 1e-4, rounds: 1);
 

@@ -90,6 +90,9 @@ internal sealed class Subject : IDisposable
 
     public static TheoryData<string> All => [.. Makers.Keys.Where(IsLikeOthers)];
 
+    /// <summary>Those whose choices can be held: the windows of a segmented model score tokens in another order in pieces.</summary>
+    public static TheoryData<string> Held => [.. Makers.Keys.Where(n => IsLikeOthers(n) && n != nameof(HierarchicalBMojoModel))];
+
     public static TheoryData<string> Models => [.. Makers.Keys.Where(n => n.EndsWith("Model", StringComparison.Ordinal) && IsLikeOthers(n))];
 
     public nn.Module<Tensor, Tensor> Module { get; }
@@ -146,7 +149,7 @@ internal sealed class Subject : IDisposable
         random.Dispose();
     }
 
-    private static bool IsLikeOthers(string name) => name is not (nameof(HugeModel) or nameof(HierarchicalMixtureModel) or nameof(HierarchicalBMojoModel) or nameof(PaperHierarchicalModel));
+    private static bool IsLikeOthers(string name) => name is not (nameof(HugeModel) or nameof(HierarchicalMixtureModel) or nameof(PaperHierarchicalModel));
 
     private long Width => Module is GatedDeltaLayer or MixtureLayer ? 6 : 8;
 }

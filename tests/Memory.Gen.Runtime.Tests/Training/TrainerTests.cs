@@ -57,6 +57,26 @@ public class TrainerTests
         Assert.InRange(report!.Loss, 5, 6);
     }
 
+    /// <summary>The loss of a model that counts what it has read: exact only where every document begins with a state of its own.</summary>
+    [Fact]
+    public void EveryDocumentBeginsWithAFreshState()
+    {
+        const double slope = 0.05;
+        const int window = 4;
+        int[] lengths = [20, 28, 36];
+        using var model = new PositionModel(slope);
+        var corpus = Corpus.FromDocuments("letters", [.. lengths.Select((n, i) => new TextDocument($"{i}", new string('a', n)))]);
+        int[] read = [.. TokenizedText.Encode(corpus.Training, new ByteTokenizer()).Documents.Select(d => d.Length)];
+        int[][] windows = [.. read.SelectMany(n => Enumerable.Range(0, n).Chunk(window))];
+        using var trainer = new Trainer(model, corpus, new ByteTokenizer(), new TrainingOptions { Batch = 1, Window = window, Steps = windows.Length, LearningRate = 1e-12 });
+        var losses = new List<double>();
+        trainer.Run(p => losses.Add(p.Loss));
+
+        double Cost(int read) => Math.Log(1 + 255 * Math.Exp(-slope * read));
+        Assert.True(read.Length > 1);
+        Assert.Equal(windows.Select(w => w.Average(Cost)).Order(), losses.Order(), (x, y) => Math.Abs(x - y) < 1e-6);
+    }
+
     [Fact]
     public void AResumedRunIsBitForBitTheSame()
     {

@@ -25,6 +25,11 @@ public sealed partial class FadingCase;
 [BMojoMemory(Heads = 2, Window = 5, EideticTokens = 40, Score = BMojoScore.Norm, Positions = BMojoPositions.Absolute)]
 public sealed partial class EverythingCase;
 
+[MemoryModel(VocabSize = 11, Dim = 8, Pattern = "MA", FeedForward = 0)]
+[BMojoMemory('M', Heads = 2, Window = 0, FadingTokens = 1, FadingOffset = 0)]
+[BMojoMemory('A', Heads = 2, Window = 7)]
+public sealed partial class JambaLikeCase;
+
 /// <summary>Settings at which a B'MOJO layer is a known one: each against that one, written as matrices.</summary>
 public sealed class SpecialCaseTests : IDisposable
 {
@@ -59,6 +64,49 @@ public sealed class SpecialCaseTests : IDisposable
     public void AsManyFadingTokensAsTheWindowIsBMojoF(ScalarType dtype, double limit) =>
         Check(new FadingCase(dtype: dtype), dtype, limit, (x, weight) => Dense(
             x, weight, (t, s) => s <= t && s > t - 7, Mamba(x, weight), (t, s) => s <= t - 7 && s > t - 14));
+
+    /// <summary>A transformer's projections, primed for fading outputs: a long range that differs only beyond the window.</summary>
+    [Fact]
+    public void ATransformersWeightsInBMojoFDifferOnlyBeyondTheWindow()
+    {
+        using var quiet = no_grad();
+        using var transformer = new TransformerCase(dtype: ScalarType.Float64);
+        using var primed = new FadingCase(dtype: ScalarType.Float64);
+        using var random = new Generator(5, CPU);
+        foreach (var (name, parameter) in transformer.named_parameters())
+        {
+            parameter.copy_(randn(parameter.shape, dtype: ScalarType.Float64, generator: random) * 0.4);
+            primed.get_parameter(name)!.copy_(parameter);
+        }
+
+        Tensor x = randn([1, Tokens, 8], dtype: ScalarType.Float64, generator: random), expected = transformer.call(x), actual = primed.call(x);
+        Numbers.Near(expected.narrow(1, 0, 7), actual.narrow(1, 0, 7), 1e-14, "tokens that see a window");
+        for (long t = 7; t < Tokens; t++)
+            Assert.True(Numbers.Error(expected.select(1, t), actual.select(1, t)) > 1e-6, $"token {t} is as if it had no fading memory");
+    }
+
+    /// <summary>A Jamba-like hybrid is a Pattern of such layers: its first layer is Mamba, its second a sliding window.</summary>
+    [Fact]
+    public void APatternOfSpecialCasesIsTheirCompositionLayerByLayer()
+    {
+        using var quiet = no_grad();
+        using var model = new JambaLikeCase(dtype: ScalarType.Float64);
+        using var random = new Generator(6, CPU);
+        foreach (var (name, parameter) in model.named_parameters())
+            parameter.copy_(randn(parameter.shape, dtype: ScalarType.Float64, generator: random) * 0.4 + (name.EndsWith("norm.weight", StringComparison.Ordinal) ? 1 : 0));
+        Tensor tokens = randint(0, 11, [Tokens], dtype: ScalarType.Int64, generator: random);
+
+        Tensor x = model.get_parameter("embedding.weight")![tokens];
+        x = x + Layer(0, n => Mamba(n, Weight(0)).matmul(Weight(0)("value").t()).matmul(Weight(0)("output").t()));
+        x = x + Layer(1, n => Dense(n, Weight(1), (t, s) => s <= t && s > t - 7));
+        Tensor expected = Normed(x, "norm.weight").matmul(model.get_parameter("head.weight")!.t());
+
+        Numbers.Near(expected, model.call(tokens.unsqueeze(0)).squeeze(0), 1e-10, "logits");
+
+        Tensor Layer(int i, Func<Tensor, Tensor> mixer) => mixer(Normed(x, $"layers.{i}.mixer_norm.weight"));
+        Tensor Normed(Tensor of, string weight) => of / (of.square().mean([1], keepdim: true) + 1e-6).sqrt() * model.get_parameter(weight)!;
+        Func<string, Tensor> Weight(int i) => name => model.get_parameter($"layers.{i}.mixer.{name}.weight") ?? model.get_parameter($"layers.{i}.mixer.{name}")!;
+    }
 
     [Fact]
     public void SlotsForEverythingAreFullAttention() =>

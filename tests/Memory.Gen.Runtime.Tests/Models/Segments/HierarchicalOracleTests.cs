@@ -89,6 +89,15 @@ public sealed class HierarchicalOracleTests : IDisposable
     }
 
     [Fact]
+    public void SegmentsWithoutMemoryRowsArePlainTransformersOnIndependentWindows()
+    {
+        using var segments = new SegmentCase<BareSegmentsModel>(new BareSegmentsModel(dtype: ScalarType.Float64));
+        using var plain = new SegmentCase<PlainModel>(new PlainModel(dtype: ScalarType.Float64)).With(segments.Model);
+        Tensor text = segments.Text(2, 18);
+        Numbers.Near(Windows(plain.Model, text, 4, 0), segments.Model.call(text), Limit, "independent windows");
+    }
+
+    [Fact]
     public void AnEmptyMemoryIsNoRowForALinearBackbone()
     {
         using var relay = new SegmentCase<LinearRelayModel>(new LinearRelayModel(dtype: ScalarType.Float64));
@@ -115,7 +124,7 @@ public sealed class HierarchicalOracleTests : IDisposable
         Tensor text = slot.Text(2, 23), logits = slot.Model.call(text);
         Numbers.Near(relay.Model.call(text), logits, Limit, "first stage");
         var gradients = autograd.grad([logits.square().sum()], [slot.Weight("recall_query.weight"), slot.Weight("recall_key.weight")]);
-        Assert.All(gradients, gradient => Assert.True(gradient.abs().max().item<double>() < 1e-15));
+        Assert.All(gradients, gradient => Assert.Equal(0, gradient.abs().max().item<double>()));
 
         using var bare = new SegmentCase<RelayModel>(new RelayModel(dtype: ScalarType.Float64)).With(slot.Model);
         using var row = new SegmentCase<OneRowModel>(new OneRowModel(dtype: ScalarType.Float64)).With(slot.Model);
@@ -200,6 +209,12 @@ public sealed class HierarchicalOracleTests : IDisposable
         model.Model.Prefill(text, state);
         Tensor expected = state.Of("memory.memories").Value.matmul(model.Weight("recall_key.weight").t());
         Numbers.Near(expected, state.Of("memory.keys").Value, 1e-14, "keys");
+
+        // And they are what is read: other keys recall something else.
+        using var other = state.Clone();
+        other.Of("memory.keys").Replace(value => -value);
+        Tensor next = model.Text(2, 3);
+        Assert.True(Numbers.Error(model.Model.Prefill(next, state), model.Model.Prefill(next, other)) > 1e-6);
     }
 
     [Fact]

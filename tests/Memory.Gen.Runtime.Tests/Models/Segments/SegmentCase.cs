@@ -32,6 +32,11 @@ public sealed partial class OneRowModel;
 
 [MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
 [SlidingAttention(Heads = 2)]
+[RecurrentMemory(SegmentTokens = 4, MemoryTokens = 0)]
+public sealed partial class BareSegmentsModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
+[SlidingAttention(Heads = 2)]
 [RecurrentMemory(SegmentTokens = 8, MemoryTokens = 2, WriteInit = WriteInit.Learned)]
 public sealed partial class TwoRowModel;
 
