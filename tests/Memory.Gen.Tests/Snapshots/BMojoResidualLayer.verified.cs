@@ -19,7 +19,7 @@
 //           o_t = S_t^T q_t / sqrt(K)
 //           q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
 //           beta_t = sigmoid(W x_t),   g_t = -e^a softplus(W x_t + b)
-//           y_t = W RMSNorm(o_t) * SiLU(W x_t)
+//           y_t = W (RMSNorm(o_t) * SiLU(W x_t))
 //      Zancato et al.: B'MOJO: Hybrid State Space Realizations of Foundation Models with Eidetic and Fading Memory
 //      (arXiv 2407.06324); the fading memory: Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464),
 //      section 3; shared keys: Ainslie et al.: GQA (arXiv 2305.13245); positions: Su et al.: RoFormer (arXiv

@@ -8,7 +8,7 @@
 //        o_t = S_t^T q_t / sqrt(K)
 //        q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
 //        beta_t = 2 sigmoid(W x_t)
-//        y_t = W RMSNorm(o_t) * SiLU(W x_t)
+//        y_t = W (RMSNorm(o_t) * SiLU(W x_t))
 //      Yang, Wang, Zhang, Shen, Kim: Parallelizing Linear Transformers with the Delta Rule (arXiv 2406.06484), section
 //      2.
 //

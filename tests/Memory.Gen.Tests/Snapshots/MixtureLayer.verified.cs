@@ -12,7 +12,7 @@
 //           q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
 //           beta_t = sigmoid(W x_t),   g_t = -e^a softplus(W x_t + b)
 //           W of queries the same for all memories, W of keys, values and gates each memory's own
-//        y_t = W RMSNorm(sum_{m in A_t} w_{t,m} o_{t,m} + o_{t,shared}) * SiLU(W x_t)
+//        y_t = W (RMSNorm(sum_{m in A_t} w_{t,m} o_{t,m} + o_{t,shared}) * SiLU(W x_t))
 //        beside the loss of the task: 0.001 M sum_m f_m P_m,   f_m the share of tokens in m, P_m the mean of softmax(l_t)_m
 //      Du, Sun, Lan, Hu, Cheng: MoM: Linear Sequence Modeling with Mixture-of-Memories (arXiv 2502.13685), section 3;
 //      the memories: Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464), section 3. The balance loss:

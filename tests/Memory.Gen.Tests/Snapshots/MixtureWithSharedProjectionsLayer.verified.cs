@@ -12,7 +12,7 @@
 //           q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
 //           beta_t = sigmoid(W x_t)
 //           every W the same for all memories
-//        y_t = W RMSNorm(sum_{m in A_t} w_{t,m} o_{t,m}) * SiLU(W x_t)
+//        y_t = W (RMSNorm(sum_{m in A_t} w_{t,m} o_{t,m}) * SiLU(W x_t))
 //      Du, Sun, Lan, Hu, Cheng: MoM: Linear Sequence Modeling with Mixture-of-Memories (arXiv 2502.13685), section 3;
 //      the memories: Yang, Wang, Zhang, Shen, Kim: Parallelizing Linear Transformers with the Delta Rule (arXiv
 //      2406.06484), section 2. Ours: of equal logits the first wins, and convolutions run along a memory's own tokens

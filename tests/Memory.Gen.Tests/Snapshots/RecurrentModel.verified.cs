@@ -10,7 +10,7 @@
 //        o_t = S_t^T q_t / sqrt(K)
 //        q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
 //        beta_t = sigmoid(W x_t),   g_t = -e^a softplus(W x_t + b)
-//        y_t = W RMSNorm(o_t) * SiLU(W x_t)
+//        y_t = W (RMSNorm(o_t) * SiLU(W x_t))
 //      Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464), section 3.
 //
 //   A recurrent memory around the layers: segments of 56 new tokens between 4 memory rows that are read and as many

@@ -44,7 +44,7 @@ internal static class LinearMemoryTexts
     public static IEnumerable<string> Equations(LinearMemorySpec spec) => Memory(spec).Append(Output(spec, "o_t"));
 
     /// <summary>What comes out of what was read.</summary>
-    public static string Output(LinearMemorySpec spec, string read) => $"y_t = W RMSNorm({read})" + (spec.OutputGate ? " * SiLU(W x_t)" : "");
+    public static string Output(LinearMemorySpec spec, string read) => spec.OutputGate ? $"y_t = W (RMSNorm({read}) * SiLU(W x_t))" : $"y_t = W RMSNorm({read})";
 
     /// <summary>What a memory keeps, what is read from it, and what both are made of.</summary>
     public static IEnumerable<string> Memory(LinearMemorySpec spec)
