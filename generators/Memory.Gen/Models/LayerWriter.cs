@@ -22,7 +22,7 @@ internal static class LayerWriter
     private static void WriteLayer(CodeWriter writer, EmittedMixer[] mixers, bool any, bool all)
     {
         string parameters = HasOneWidth(mixers) ? "" : "long width, ", width = HasOneWidth(mixers) ? "" : "width, ";
-        writer.Lines(any ? "// x + mixer(norm(x)), then x + SwiGLU(norm(x))." : "// x + mixer(norm(x)).");
+        writer.Lines(!any ? "// x + mixer(norm(x))." : all ? "// x + mixer(norm(x)), then x + SwiGLU(norm(x))." : "// x + mixer(norm(x)), then, where width > 0, x + SwiGLU(norm(x)).");
         using CodeWriter.Scope type = writer.Block("private sealed class Layer : nn.Module<Tensor, LayerState?, Tensor>");
         writer.Lines(
             "private readonly RmsNorm mixer_norm;",

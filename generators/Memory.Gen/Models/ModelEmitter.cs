@@ -137,7 +137,7 @@ internal static class ModelEmitter
 
         string NewLayer(EmittedMixer mixer)
         {
-            string width = LayerWriter.HasOneWidth(mixers) ? "" : $"{mixer.Use.FeedForward}, ";
+            string width = LayerWriter.HasOneWidth(mixers) ? "" : $"width: {mixer.Use.FeedForward}, ";
             return $"new Layer(new {mixer.Module}(device, dtype), {width}device, dtype)";
         }
     }

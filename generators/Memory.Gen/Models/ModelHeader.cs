@@ -26,7 +26,7 @@ internal static class ModelHeader
             yield return line;
         yield return "";
         yield return Sizes(size);
-        foreach (string line in Prose.Wrap("Axes: " + string.Join(", ", Axes(model, mixers, wrapper)) + "."))
+        foreach (string line in Prose.Wrap("Axes: " + string.Join("; ", Axes(mixers, wrapper)) + "."))
             yield return line;
     }
 
@@ -84,10 +84,24 @@ internal static class ModelHeader
             yield return "   " + line;
     }
 
-    private static IEnumerable<string> Axes(ModelSpec model, EmittedMixer[] mixers, WrapperEmitter? wrapper)
+    // The letters that the whole file shares, then those of each part: two parts may use one letter for different things.
+    private static IEnumerable<string> Axes(EmittedMixer[] mixers, WrapperEmitter? wrapper)
     {
-        IEnumerable<string> axes = new[] { "B batch", "T tokens", "D width" }
-            .Concat(mixers.SelectMany(m => m.Emitter.Axes)).Concat(wrapper?.Axes ?? []).Distinct();
-        return mixers.Any(m => m.Use.FeedForward > 0) ? axes.Append("F feed-forward width") : axes;
+        bool isAlone = mixers.Length == 1 && wrapper is null;
+        IEnumerable<string> shared = new[] { "B batch", "T tokens", "D width" }
+            .Concat(mixers.Any(m => m.Use.FeedForward > 0) ? ["F feed-forward width"] : [])
+            .Concat(isAlone ? mixers[0].Emitter.Axes : []);
+        yield return string.Join(", ", shared);
+        foreach (EmittedMixer mixer in mixers)
+        {
+            string letter = mixer.Letter == '\0' ? "" : mixer.Letter.ToString();
+            if (!isAlone)
+                yield return $"in {(letter.Length > 0 ? letter : "a layer")}: {string.Join(", ", mixer.Emitter.Axes)}";
+            if (mixer.Emitter.Inner is { } inner)
+                yield return $"in {inner.Name}{(letter.Length > 0 ? " of " + letter : "")}: {string.Join(", ", inner.Axes)}";
+        }
+
+        if (wrapper is not null && wrapper.Axes.Any())
+            yield return "around the layers: " + string.Join(", ", wrapper.Axes);
     }
 }

@@ -18,6 +18,9 @@ internal static class Aliases
     /// <summary>Short name and what it stands for, in the order in which a file lists them.</summary>
     public static readonly IReadOnlyList<(string Name, string Target)> All =
     [
+        ("Math", "global::System.Math"),
+        ("TensorList", $"global::System.Collections.Generic.List<{Torch}.Tensor>"),
+        ("Tensors", $"global::System.Collections.Generic.IReadOnlyList<{Torch}.Tensor>"),
         ("torch", Torch),
         ("nn", Torch + ".nn"),
         ("functional", Torch + ".nn.functional"),
@@ -26,10 +29,10 @@ internal static class Aliases
         ("Tensor", Torch + ".Tensor"),
         ("Linear", Modules + ".Linear"),
         ("Parameter", Modules + ".Parameter"),
+        ("TitansActivation", "global::Memory.Gen.TitansActivation"),
         ("AlignedSegment", Runtime + ".AlignedSegment"),
         ("EideticSlots", Runtime + ".EideticSlots"),
         ("LayerState", Runtime + ".LayerState"),
-        ("TitansActivation", "global::Memory.Gen.TitansActivation"),
         ("MemoryCard", Runtime + ".MemoryCard"),
         ("MemoryState", Runtime + ".MemoryState"),
         ("RaggedSegment", Runtime + ".RaggedSegment"),

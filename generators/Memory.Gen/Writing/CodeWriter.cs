@@ -1,44 +1,60 @@
 using System;
+using System.Collections.Generic;
 using System.Linq;
 using System.Text;
 
 namespace Memory.Gen.Generators.Writing;
 
-/// <summary>Writes indented C# with <c>\n</c> line ends; the comments at the line ends of one call stand in one column.</summary>
+/// <summary>
+/// Writes indented C# with <c>\n</c> line ends; the comments at the ends of lines that follow one another, without a brace or an
+/// empty line between them, stand in one column.
+/// </summary>
 internal sealed class CodeWriter
 {
     private const string CommentMark = "  // ";
 
     // Behind a longer line the comment follows at once, so that one such line does not push all others away.
-    private const int FarthestColumn = 90;
+    private const int FarthestColumn = 100;
 
     private readonly StringBuilder text = new();
+    private readonly List<string> run = [];
     private int depth;
 
     /// <summary>Writes lines at the present depth; null leaves a line out, an empty one is blank.</summary>
     public void Lines(params string?[] lines)
     {
-        int column = lines.Select(l => l?.IndexOf(CommentMark, StringComparison.Ordinal) ?? -1).Where(c => c is >= 0 and <= FarthestColumn).DefaultIfEmpty(0).Max();
-        foreach (string? line in lines)
-            if (line is not null)
-                Write(Align(line, column));
+        foreach (string line in lines.OfType<string>())
+            if (line.Length > 0)
+                run.Add(line);
+            else
+                Blank();
     }
 
     /// <summary>Writes an empty line.</summary>
-    public void Blank() => text.Append('\n');
+    public void Blank()
+    {
+        EndRun();
+        text.Append('\n');
+    }
 
     /// <summary>Opens a block under a line and closes it when the result is disposed.</summary>
     public Scope Block(string header)
     {
-        Write(header);
-        Write("{");
+        run.Add(header);
+        run.Add("{");
+        EndRun();
         depth++;
         return new Scope(this);
     }
 
     /// <summary>The whole text; every block must be closed.</summary>
-    public override string ToString() =>
-        depth == 0 ? text.ToString() : throw new InvalidOperationException(depth + " blocks are still open.");
+    public override string ToString()
+    {
+        if (depth != 0)
+            throw new InvalidOperationException(depth + " blocks are still open.");
+        EndRun();
+        return text.ToString();
+    }
 
     private static string Align(string line, int column)
     {
@@ -46,11 +62,12 @@ internal sealed class CodeWriter
         return at < 0 ? line : line.Substring(0, at).PadRight(column) + line.Substring(at);
     }
 
-    private void Write(string line)
+    private void EndRun()
     {
-        if (line.Length > 0)
-            text.Append(' ', 4 * depth).Append(line);
-        text.Append('\n');
+        int column = run.Select(l => l.IndexOf(CommentMark, StringComparison.Ordinal)).Where(c => c is >= 0 and <= FarthestColumn).DefaultIfEmpty(0).Max();
+        foreach (string line in run)
+            text.Append(' ', 4 * depth).Append(Align(line, column)).Append('\n');
+        run.Clear();
     }
 
     /// <summary>An open block.</summary>
@@ -59,8 +76,10 @@ internal sealed class CodeWriter
         /// <summary>Closes the block.</summary>
         public void Dispose()
         {
+            writer.EndRun();
             writer.depth--;
-            writer.Write("}");
+            writer.run.Add("}");
+            writer.EndRun();
         }
     }
 }

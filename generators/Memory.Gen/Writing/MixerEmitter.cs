@@ -23,6 +23,9 @@ internal abstract class MixerEmitter
     /// <summary>The axis letters it uses beside B, T and D, each with its word: <c>H heads</c>.</summary>
     public abstract IEnumerable<string> Axes { get; }
 
+    /// <summary>A memory inside it, whose module has axes of its own: what it is called, and these; null for none.</summary>
+    public virtual (string Name, IEnumerable<string> Axes)? Inner => null;
+
     /// <summary>Its sizes for one layer.</summary>
     public abstract Size Size { get; }
 

@@ -31,13 +31,13 @@ public sealed class WindowState : MemoryState
 
     /// <summary>Says what the backbone reads next.</summary>
     /// <param name="next">The part of the segment.</param>
-    /// <param name="rows">Rows of the window in front of the segment.</param>
+    /// <param name="before">Rows of the window in front of the segment.</param>
     /// <param name="behind">Rows of the window behind it.</param>
-    public void Enter(AlignedSegment next, long rows, long behind)
+    public void Enter(AlignedSegment next, long before, long behind)
     {
         part = next;
-        place = next.Begins ? 0 : rows + next.Place;
-        front = next.Begins ? rows : 0;
+        place = next.Begins ? 0 : before + next.Place;
+        front = next.Begins ? before : 0;
         back = next.Ends ? behind : 0;
     }
 

@@ -5,13 +5,14 @@
 //
 //   B'MOJO, one softmax over the last 64 tokens and 64 outputs of a fading memory, 4 heads of 16 features, rotary
 //   positions.
-//        o_t = sum_s softmax_s((R_t q_t)^T (R_s k_s) / sqrt(K)) v_s   over all of these together:
-//           k_s, v_s for t - W < s <= t
-//           k'_s, v'_s for s = t - W - i,   0 <= i < P
+//        z_t = sum_s softmax_s((R_t q_t)^T (R_s k_s) / sqrt(K)) v_s   over all of these together:
+//           k_s, v_s for t - w < s <= t
+//           k'_s, v'_s for s = t - w - i,   0 <= i < P
 //        q_t, k_t, v_t = W x_t
 //        k'_t, v'_t = W y_t,   W those of k_t, v_t
 //        R_t the rotation at position t
-//        y_t the fading memory:
+//        out_t = W z_t
+//        y_t the fading memory, which has letters of its own:
 //           h_t = e^{delta_t A} h_{t-1} + delta_t u_t B_t,   A = -e^a   in each channel of u
 //           o_t = C_t . h_t + skip u_t
 //           u_t = SiLU(conv(W x_t) + b)
@@ -22,8 +23,8 @@
 //      RoFormer (arXiv 2104.09864), section 3.4.
 //
 //   Parameters: 49,024.  State: 107,016 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, H heads, K head features, W window, P fading tokens, in the fading memory E
-//   channels, N states, R rank of the step sizes.
+//   Axes: B batch, T tokens, D width, H heads, K head features, w window, P fading tokens; in the fading memory: I
+//   inner channels, N states, J rank of the step sizes.
 // </auto-generated>
 #nullable enable
 #pragma warning disable CS8981 // torch and nn are TorchSharp's own names.
@@ -154,7 +155,7 @@ partial class FadingLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
             using MemoryState? own = layer is null ? MemoryState.ForOneCall(x) : null;
             var state = (BMojoState)(layer ?? new BMojoState(own!, "mixer"));
             long B = x.shape[0], T = x.shape[1];
-            Tensor positions = Rotary.Positions(x, state.Positions);  // [B, T]
+            Tensor positions = Rotary.Positions(x, state.Positions);                             // [B, T]
             var (queries, keys, values) = Projection.Apply(x, query, key, value);
             Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
             Tensor k = Rotary.Apply(keys.view(B, T, Heads, HeadDim), positions, RotaryBase);     // [B, T, H, K]
@@ -168,14 +169,13 @@ partial class FadingLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
             var faded = new FadingKeys(fk, fv, FadingTokens, PastKeys: state.FadedKeys.Value, PastValues: state.FadedValues.Value);
 
             // One softmax reads both.
-            Tensor o = SegmentAttention.Apply(
-                q, k, v, Window, state.Keys.Value, state.Values.Value, state.Positions, fading: faded);  // [B, T, H, K]
+            Tensor z = SegmentAttention.Apply(
+                q, k, v, Window, state.Keys.Value, state.Values.Value, state.Positions, fading: faded);   // [B, T, H, K]
             state.Keys.Update(Latest(state.Keys.Value, k));
             state.Values.Update(Latest(state.Values.Value, v));
             state.FadedKeys.Update(Latest(state.FadedKeys.Value, fk));
             state.FadedValues.Update(Latest(state.FadedValues.Value, fv));
-
-            return Projection.Apply(o.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
+            return Projection.Apply(z.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         // What was kept and what is new: the last tokens, as many as before.
@@ -197,14 +197,14 @@ partial class FadingLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
         private sealed class FadingMemory : nn.Module<Tensor, LayerState?, Tensor>
         {
             private const long Channels = 128, StateDim = 16, StepRank = 4;
-            private readonly Linear input, gate;  // D -> E
+            private readonly Linear input, gate;  // D -> I
             private readonly ShortConvolution convolution;
-            private readonly Linear step_down;    // E -> R
-            private readonly Linear step_up;      // R -> E
-            private readonly Linear write, read;  // E -> N
-            public readonly Linear output;        // E -> D
-            private Parameter decay_rate;         // [E*N], its logarithm; to() puts a new parameter in its place
-            private Parameter step_bias, skip;    // [E]
+            private readonly Linear step_down;    // I -> J
+            private readonly Linear step_up;      // J -> I
+            private readonly Linear write, read;  // I -> N
+            public readonly Linear output;        // I -> D
+            private Parameter decay_rate;         // [I*N], its logarithm; to() puts a new parameter in its place
+            private Parameter step_bias, skip;    // [I]
             private bool registered;
 
             public FadingMemory(Device? device, ScalarType? dtype) : base(nameof(FadingMemory))
@@ -228,13 +228,13 @@ partial class FadingLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
                 using var scope = torch.NewDisposeScope();
                 var state = (FadingBMojoState?)layer;
                 var (inputs, gates) = Projection.Apply(x, input, gate);
-                Tensor u = convolution.call(inputs, state?.Tail);                                  // [B, T, E]
-                var (steps, Bt, Ct) = Projection.Apply(u, step_down, write, read);                 // [B, T, R], [B, T, N] twice
-                Tensor delta = functional.softplus(Projection.Apply(steps, step_up) + step_bias);  // [B, T, E], step size, > 0
-                Tensor A = -decay_rate.exp().view(Channels, StateDim);                             // [E, N], log decay of a step of size 1, < 0
+                Tensor u = convolution.call(inputs, state?.Tail);                                  // [B, T, I]
+                var (steps, Bt, Ct) = Projection.Apply(u, step_down, write, read);                 // [B, T, J], [B, T, N] twice
+                Tensor delta = functional.softplus(Projection.Apply(steps, step_up) + step_bias);  // [B, T, I], step size, > 0
+                Tensor A = -decay_rate.exp().view(Channels, StateDim);                             // [I, N], log decay of a step of size 1, < 0
                 var scan = SelectiveScan.Apply(u, delta, A, Bt, Ct, skip, state?.H.Value);
-                state?.H.Update(scan.FinalState);                                                  // [B, E, N]
-                Tensor y = SwiGlu.Apply(gates, scan.Output);                                       // [B, T, E]
+                state?.H.Update(scan.FinalState);                                                  // [B, I, N]
+                Tensor y = SwiGlu.Apply(gates, scan.Output);                                       // [B, T, I]
                 return Projection.Apply(y, output).MoveToOuterDisposeScope();                      // [B, T, D]
             }
 
@@ -276,8 +276,8 @@ partial class FadingLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
 
     private sealed class FadingBMojoState : LayerState
     {
-        public readonly StateTensor Tail;  // [B, 3, E], what the convolution still needs
-        public readonly StateTensor H;     // [B, E, N]
+        public readonly StateTensor Tail;  // [B, 3, I], what the convolution still needs
+        public readonly StateTensor H;     // [B, I, N]
 
         public FadingBMojoState(MemoryState owner, string prefix) : base(owner, prefix)
         {

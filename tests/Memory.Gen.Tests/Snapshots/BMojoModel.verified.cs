@@ -6,17 +6,18 @@
 //
 //   B'MOJO, one softmax over the last one to two chunks of 256 tokens, 64 older tokens that were least expected and
 //   16 outputs of a fading memory, 8 heads of 64 features, rotary positions.
-//        o_t = sum_s softmax_s((R_t q_t)^T (R_s k_s) / sqrt(K)) v_s   over all of these together:
-//           k_s, v_s for (c - 1) W <= s <= t,   c = floor(t / W) the chunk of t
+//        z_t = sum_s softmax_s((R_t q_t)^T (R_s k_s) / sqrt(K)) v_s   over all of these together:
+//           k_s, v_s for (c - 1) w <= s <= t,   c = floor(t / w) the chunk of t
 //           k_s, v_s for s in E_c
-//           k'_s, v'_s for s = (c - 1) W - 1 - i,   0 <= i < P
+//           k'_s, v'_s for s = (c - 1) w - 1 - i,   0 <= i < P
 //        q_t, k_t, v_t = W x_t
 //        k'_t, v'_t = W y_t,   W those of k_t, v_t
-//        E_c: the M largest e of E_(c-1) and of the tokens s < (c - 1) W not judged before
-//           e_t = |x_t - W y_{t-1} - b|^2 / |x_t|^2,   that of a text's first token infinite
-//           beside the loss of the task, for these W and b alone: 0.1 mean |x_t - W y_(t-1) - b|^2 / D
-//        R_t the rotation at position t;   for the r-th of E_c, r = 0, 1, ..: at (c - 1) W - M + r
-//        y_t the fading memory:
+//        E_c: the M largest e of E_{c-1} and of the tokens s < (c - 1) w not judged before
+//           e_t = |x_t - W_p y_{t-1} - b_p|^2 / |x_t|^2,   infinite for a text's first token
+//           beside the loss of the task, for W_p and b_p alone: 0.1 mean |x_t - W_p y_{t-1} - b_p|^2 / D
+//        R_t the rotation at position t;   for the i-th of E_c, i = 0, 1, ..: at (c - 1) w - M + i
+//        out_t = W z_t
+//        y_t the fading memory, which has letters of its own:
 //           h_t = e^{delta_t A} h_{t-1} + delta_t u_t B_t,   A = -e^a   in each channel of u
 //           o_t = C_t . h_t + skip u_t
 //           u_t = SiLU(conv(W x_t) + b)
@@ -24,13 +25,13 @@
 //           y_t = W (o_t * SiLU(W x_t))
 //      Zancato et al.: B'MOJO: Hybrid State Space Realizations of Foundation Models with Eidetic and Fading Memory
 //      (arXiv 2407.06324); the fading memory: Gu, Dao: Mamba (arXiv 2312.00752), section 3; positions: Su et al.:
-//      RoFormer (arXiv 2104.09864), section 3.4. Ours: how e_t is measured, when slots are chosen, what is let go and
-//      where their keys stand.
+//      RoFormer (arXiv 2104.09864), section 3.4.
+//      Ours: how e_t is measured, when slots are chosen, what is let go and where their keys stand.
 //
 //   Parameters: 73,732,608.  State: 36,804,616 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, H heads, K head features, W tokens of a chunk, M eidetic slots, C chunks of a
-//   call, P fading tokens, in the fading memory E channels, N states, R rank of the step sizes, F feed-forward
-//   width.
+//   Axes: B batch, T tokens, D width, F feed-forward width, H heads, K head features, w tokens of a chunk, M eidetic
+//   slots, C chunks of a call, P fading tokens; in the fading memory: I inner channels, N states, J rank of the step
+//   sizes.
 // </auto-generated>
 #nullable enable
 #pragma warning disable CS8981 // torch and nn are TorchSharp's own names.
@@ -233,7 +234,7 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
         private const double PredictionLoss = 0.1;
         private readonly FadingMemory fading;
         private readonly Linear query, key, value;  // D -> H*K
-        private readonly Linear predictor;          // D -> D, with a bias
+        private readonly Linear predictor;          // W_p and b_p, D -> D
         public readonly Linear output;              // H*K -> D
         private bool registered;
 
@@ -255,7 +256,7 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
             using MemoryState? own = layer is null ? MemoryState.ForOneCall(x) : null;
             var state = (BMojoState)(layer ?? new BMojoState(own!, "mixer"));
             long B = x.shape[0], T = x.shape[1];
-            Tensor positions = Rotary.Positions(x, state.Positions);  // [B, T]
+            Tensor positions = Rotary.Positions(x, state.Positions);                             // [B, T]
             var (queries, keys, values) = Projection.Apply(x, query, key, value);
             Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
             Tensor k = Rotary.Apply(keys.view(B, T, Heads, HeadDim), positions, RotaryBase);     // [B, T, H, K]
@@ -269,23 +270,22 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
             var faded = new FadingKeys(fk, fv, FadingTokens, PastKeys: state.FadedKeys.Value, PastValues: state.FadedValues.Value);
 
             // The eidetic memory: exactly, the older tokens with the largest scores.
-            Tensor seen = torch.cat(new[] { state.Before.Value, y }, 1);  // [B, 1+T, D], y_{t-1} and the last y_t
+            Tensor seen = torch.cat(new[] { state.Before.Value, y }, 1);                                // [B, 1+T, D], y_{t-1} and the last y_t
             var innovation = Innovation.Of(x, seen.narrow(1, 0, T), predictor, state.Positions);
-            Tensor e = innovation.Scores;                                 // [B, T]
+            Tensor e = innovation.Scores;                                                               // [B, T]
             if (layer is not null && torch.is_grad_enabled())
                 state.AddLoss(PredictionLoss * innovation.Loss(state.Padding));
             state.Before.Update(seen.narrow(1, T, 1));
             var slots = state.Slots.Choose(e, k, v, state.Keys.Value, state.Values.Value, RotaryBase);  // [B, C, M, H, K]
 
             // One softmax reads all three.
-            Tensor o = SegmentAttention.Apply(
+            Tensor z = SegmentAttention.Apply(
                 q, k, v, window: null, state.Keys.Value, state.Values.Value, state.Positions, chunks: state.Slots.Chunks, slots: slots, fading: faded);  // [B, T, H, K]
             state.Keys.Update(Latest(state.Keys.Value, k));
             state.Values.Update(Latest(state.Values.Value, v));
             state.FadedKeys.Update(Latest(state.FadedKeys.Value, fk));
             state.FadedValues.Update(Latest(state.FadedValues.Value, fv));
-
-            return Projection.Apply(o.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
+            return Projection.Apply(z.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         // What was kept and what is new: the last tokens, as many as before.
@@ -308,14 +308,14 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
         private sealed class FadingMemory : nn.Module<Tensor, LayerState?, Tensor>
         {
             private const long Channels = 1024, StateDim = 16, StepRank = 32;
-            private readonly Linear input, gate;  // D -> E
+            private readonly Linear input, gate;  // D -> I
             private readonly ShortConvolution convolution;
-            private readonly Linear step_down;    // E -> R
-            private readonly Linear step_up;      // R -> E
-            private readonly Linear write, read;  // E -> N
-            public readonly Linear output;        // E -> D
-            private Parameter decay_rate;         // [E*N], its logarithm; to() puts a new parameter in its place
-            private Parameter step_bias, skip;    // [E]
+            private readonly Linear step_down;    // I -> J
+            private readonly Linear step_up;      // J -> I
+            private readonly Linear write, read;  // I -> N
+            public readonly Linear output;        // I -> D
+            private Parameter decay_rate;         // [I*N], its logarithm; to() puts a new parameter in its place
+            private Parameter step_bias, skip;    // [I]
             private bool registered;
 
             public FadingMemory(Device? device, ScalarType? dtype) : base(nameof(FadingMemory))
@@ -339,13 +339,13 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
                 using var scope = torch.NewDisposeScope();
                 var state = (FadingBMojoState?)layer;
                 var (inputs, gates) = Projection.Apply(x, input, gate);
-                Tensor u = convolution.call(inputs, state?.Tail);                                  // [B, T, E]
-                var (steps, Bt, Ct) = Projection.Apply(u, step_down, write, read);                 // [B, T, R], [B, T, N] twice
-                Tensor delta = functional.softplus(Projection.Apply(steps, step_up) + step_bias);  // [B, T, E], step size, > 0
-                Tensor A = -decay_rate.exp().view(Channels, StateDim);                             // [E, N], log decay of a step of size 1, < 0
+                Tensor u = convolution.call(inputs, state?.Tail);                                  // [B, T, I]
+                var (steps, Bt, Ct) = Projection.Apply(u, step_down, write, read);                 // [B, T, J], [B, T, N] twice
+                Tensor delta = functional.softplus(Projection.Apply(steps, step_up) + step_bias);  // [B, T, I], step size, > 0
+                Tensor A = -decay_rate.exp().view(Channels, StateDim);                             // [I, N], log decay of a step of size 1, < 0
                 var scan = SelectiveScan.Apply(u, delta, A, Bt, Ct, skip, state?.H.Value);
-                state?.H.Update(scan.FinalState);                                                  // [B, E, N]
-                Tensor y = SwiGlu.Apply(gates, scan.Output);                                       // [B, T, E]
+                state?.H.Update(scan.FinalState);                                                  // [B, I, N]
+                Tensor y = SwiGlu.Apply(gates, scan.Output);                                       // [B, T, I]
                 return Projection.Apply(y, output).MoveToOuterDisposeScope();                      // [B, T, D]
             }
 
@@ -391,8 +391,8 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
 
     private sealed class FadingBMojoState : LayerState
     {
-        public readonly StateTensor Tail;  // [B, 3, E], what the convolution still needs
-        public readonly StateTensor H;     // [B, E, N]
+        public readonly StateTensor Tail;  // [B, 3, I], what the convolution still needs
+        public readonly StateTensor H;     // [B, I, N]
 
         public FadingBMojoState(MemoryState owner, string prefix) : base(owner, prefix)
         {

@@ -5,16 +5,18 @@
 //
 //   B'MOJO, one softmax over the last one to two chunks of 32 tokens and 16 older tokens that left the window last,
 //   4 heads of 16 features, no positions.
-//        o_t = sum_s softmax_s(q_t^T k_s / sqrt(K)) v_s   over all of these together:
-//           k_s, v_s for (c - 1) W <= s <= t,   c = floor(t / W) the chunk of t
+//        z_t = sum_s softmax_s(q_t^T k_s / sqrt(K)) v_s   over all of these together:
+//           k_s, v_s for (c - 1) w <= s <= t,   c = floor(t / w) the chunk of t
 //           k_s, v_s for s in E_c
 //        q_t, k_t, v_t = W x_t
-//        E_c: the newest M of E_(c-1) and of the tokens s < (c - 1) W not judged before
+//        E_c: the newest M of E_{c-1} and of the tokens s < (c - 1) w not judged before
+//        out_t = W z_t
 //      Zancato et al.: B'MOJO: Hybrid State Space Realizations of Foundation Models with Eidetic and Fading Memory
-//      (arXiv 2407.06324). Ours: how e_t is measured, when slots are chosen, what is let go.
+//      (arXiv 2407.06324).
+//      Ours: when slots are chosen, what is let go.
 //
 //   Parameters: 16,384.  State: 41,416 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, H heads, K head features, W tokens of a chunk, M eidetic slots, C chunks of a
+//   Axes: B batch, T tokens, D width, H heads, K head features, w tokens of a chunk, M eidetic slots, C chunks of a
 //   call.
 // </auto-generated>
 #nullable enable
@@ -141,23 +143,22 @@ partial class RecencyLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             using MemoryState? own = layer is null ? MemoryState.ForOneCall(x) : null;
             var state = (BMojoState)(layer ?? new BMojoState(own!, "mixer"));
             long B = x.shape[0], T = x.shape[1];
-            Tensor positions = Rotary.Positions(x, state.Positions);  // [B, T]
+            Tensor positions = Rotary.Positions(x, state.Positions);  // [B, T], for the scores
             var (queries, keys, values) = Projection.Apply(x, query, key, value);
-            Tensor q = queries.view(B, T, Heads, HeadDim);  // [B, T, H, K]
-            Tensor k = keys.view(B, T, Heads, HeadDim);     // [B, T, H, K]
-            Tensor v = values.view(B, T, Heads, HeadDim);   // [B, T, H, K]
+            Tensor q = queries.view(B, T, Heads, HeadDim);            // [B, T, H, K]
+            Tensor k = keys.view(B, T, Heads, HeadDim);               // [B, T, H, K]
+            Tensor v = values.view(B, T, Heads, HeadDim);             // [B, T, H, K]
 
             // The eidetic memory: exactly, the tokens that left the window last.
-            Tensor e = Innovation.Recency(positions, x.dtype);  // [B, T]
+            Tensor e = Innovation.Recency(positions, x.dtype);                              // [B, T]
             var slots = state.Slots.Choose(e, k, v, state.Keys.Value, state.Values.Value);  // [B, C, M, H, K]
 
             // One softmax reads both.
-            Tensor o = SegmentAttention.Apply(
+            Tensor z = SegmentAttention.Apply(
                 q, k, v, window: null, state.Keys.Value, state.Values.Value, state.Positions, chunks: state.Slots.Chunks, slots: slots);  // [B, T, H, K]
             state.Keys.Update(Latest(state.Keys.Value, k));
             state.Values.Update(Latest(state.Values.Value, v));
-
-            return Projection.Apply(o.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
+            return Projection.Apply(z.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         // What was kept and what is new: the last tokens, as many as before.

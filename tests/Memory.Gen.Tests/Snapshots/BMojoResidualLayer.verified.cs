@@ -5,16 +5,19 @@
 //
 //   B'MOJO, one softmax over the last 64 tokens, 16 older tokens that were least expected and 8 outputs of a fading
 //   memory 4 tokens apart, 4 heads of 16 features, 2 key and value heads, rotary positions.
-//        o_t = sum_s softmax_s((R_t q_t)^T (R_s k_s) / sqrt(K)) v_s   over all of these together:
-//           k_s, v_s for t - W < s <= t
-//           k_s, v_s for s in E_c,   c = floor(t / R)
-//           k'_s, v'_s for s = t - W - 4 i,   0 <= i < P
+//        z_t = sum_s softmax_s((R_t q_t)^T (R_s k_s) / sqrt(K)) v_s   over all of these together:
+//           k_s, v_s for t - w < s <= t
+//           k_s, v_s for s in E_c,   c = floor(t / Q)
+//           k'_s, v'_s for s = t - w - 4 i,   0 <= i < P
 //        q_t, k_t = RMSNorm(W x_t),   v_t = W x_t
 //        k'_t, v'_t = RMSNorm(W y_t), W y_t
-//        E_c: the M largest e of E_(c-1), whose e are now times 0.9, and of the tokens s <= c R - W not judged before, of those with e >= 0.5
-//           e_t = 1 - cos(v_t, S_{t-1}^T k_t)   with the fading memory's own keys, values and state
+//        E_c: the M largest e of E_{c-1} and of the tokens s <= c Q - w not judged before
+//           before that e_s <- 0.9 e_s for s in E_{c-1}
+//           none with e_s < 0.5
+//           e_t = 1 - cos(v_t, S_{t-1}^T k_t)   with k, v and S of the fading memory
 //        R_t the rotation at position t
-//        y_t the fading memory:
+//        out_t = W z_t
+//        y_t the fading memory, which has letters of its own:
 //           S_t = e^{g_t} S_{t-1} + beta_t k_t (v_t - (e^{g_t} S_{t-1})^T k_t)^T
 //           o_t = S_t^T q_t / sqrt(K)
 //           q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
@@ -22,13 +25,13 @@
 //           y_t = W (RMSNorm(o_t) * SiLU(W x_t))
 //      Zancato et al.: B'MOJO: Hybrid State Space Realizations of Foundation Models with Eidetic and Fading Memory
 //      (arXiv 2407.06324); the fading memory: Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464),
-//      section 3; shared keys: Ainslie et al.: GQA (arXiv 2305.13245); positions: Su et al.: RoFormer (arXiv
-//      2104.09864), section 3.4. Ours: how e_t is measured, when slots are chosen, what is let go and where their keys
-//      stand.
+//      section 3; shared keys: Ainslie et al.: GQA (arXiv 2305.13245), section 2.2; positions: Su et al.: RoFormer
+//      (arXiv 2104.09864), section 3.4.
+//      Ours: how e_t is measured, when slots are chosen, what is let go and where their keys stand.
 //
 //   Parameters: 38,200.  State: 58,948 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, H heads, K head features, G key and value heads, W window, M eidetic slots, C
-//   chunks of a call, R tokens of a chunk, P fading tokens, in the fading memory H heads, K key features, V value
+//   Axes: B batch, T tokens, D width, H heads, K head features, G key and value heads, w window, M eidetic slots, C
+//   chunks of a call, Q tokens of a chunk, P fading tokens; in the fading memory: H heads, K key features, V value
 //   features.
 // </auto-generated>
 #nullable enable
@@ -170,11 +173,11 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
             using MemoryState? own = layer is null ? MemoryState.ForOneCall(x) : null;
             var state = (BMojoState)(layer ?? new BMojoState(own!, "mixer"));
             long B = x.shape[0], T = x.shape[1];
-            Tensor positions = Rotary.Positions(x, state.Positions);  // [B, T]
+            Tensor positions = Rotary.Positions(x, state.Positions);                                              // [B, T]
             var (queries, keys, values) = Projection.Apply(x, query, key, value);
             Tensor q = Rotary.Apply(query_norm.call(queries.view(B, T, Heads, HeadDim)), positions, RotaryBase);  // [B, T, H, K]
             Tensor k = Rotary.Apply(key_norm.call(keys.view(B, T, KeyValueHeads, HeadDim)), positions, RotaryBase);  // [B, T, G, K]
-            Tensor v = values.view(B, T, KeyValueHeads, HeadDim);  // [B, T, G, K]
+            Tensor v = values.view(B, T, KeyValueHeads, HeadDim);                                                 // [B, T, G, K]
 
             // The fading memory: what a recurrence makes of the whole past.
             var (y, e) = fading.call(x, state.Fading);                    // [B, T, D], and its innovation [B, T]
@@ -187,14 +190,13 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
             var slots = state.Slots.Choose(e, k, v, state.Keys.Value, state.Values.Value);  // [B, C, M, G, K]
 
             // One softmax reads all three.
-            Tensor o = SegmentAttention.Apply(
+            Tensor z = SegmentAttention.Apply(
                 q, k, v, Window, state.Keys.Value, state.Values.Value, state.Positions, chunks: state.Slots.Chunks, slots: slots, fading: faded);  // [B, T, H, K]
             state.Keys.Update(Latest(state.Keys.Value, k));
             state.Values.Update(Latest(state.Values.Value, v));
             state.FadedKeys.Update(Latest(state.FadedKeys.Value, fk));
             state.FadedValues.Update(Latest(state.FadedValues.Value, fv));
-
-            return Projection.Apply(o.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
+            return Projection.Apply(z.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         // What was kept and what is new: the last tokens, as many as before.

@@ -6,13 +6,15 @@
 //   give the logits.
 //
 //   Softmax attention over the whole past, 8 heads of 64 features, 2 key and value heads, rotary positions.
+//        q_t, k_t, v_t = W x_t
 //        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   j <= t,   R_t the rotation at position t
+//        y_t = W o_t
 //      Vaswani et al.: Attention Is All You Need (arXiv 1706.03762), section 3.2; shared keys: Ainslie et al.: GQA
-//      (arXiv 2305.13245); positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
+//      (arXiv 2305.13245), section 2.2; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
 //
 //   Parameters: 40,509,952.  State: 8 bytes a sequence in float32, and 8,192 more for each token read.
-//   Axes: B batch, T tokens, D width, H heads, K key features, G key and value heads, L tokens read before, F
-//   feed-forward width.
+//   Axes: B batch, T tokens, D width, F feed-forward width, H heads, K key features, G key and value heads, L tokens
+//   read before.
 // </auto-generated>
 #nullable enable
 #pragma warning disable CS8981 // torch and nn are TorchSharp's own names.

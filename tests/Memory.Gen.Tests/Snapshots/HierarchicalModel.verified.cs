@@ -5,30 +5,34 @@
 //   SwiGLU network's of hidden width 1,376, each behind an RMS norm. A last norm and a linear head give the logits.
 //
 //   Softmax attention over the last 256 tokens, 8 heads of 64 features, rotary positions.
-//        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   t - W < j <= t,   R_t the rotation at position t
+//        q_t, k_t, v_t = W x_t
+//        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   t - w < j <= t,   R_t the rotation at position t
+//        y_t = W o_t
 //      Vaswani et al.: Attention Is All You Need (arXiv 1706.03762), section 3.2; windows: Beltagy, Peters, Cohan:
 //      Longformer (arXiv 2004.05150), section 3.1; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
 //
 //   A hierarchical memory around the layers: segments of 222 new tokens, 32 sensory tokens in front, a recall over
 //   the last 300 memories asked by a summary of 111 tokens; the backbone reads windows of 256 rows, each from a
 //   fresh state and with positions from 0.
-//        S_n = last row of backbone([T ; last 111 of x_{n-1} ; T])
+//        S_n = last row of backbone([T_sum ; last 111 of x_{n-1} ; T_sum]),   T_sum learned
 //        P_n = softmax((S_n W_q) (Mem W_k)^T / sqrt(R)) Mem,   Mem = [Mem_{n-300} ; ... ; Mem_{n-1}],   P_0 learned
 //        [. ; y_n ; Mem_n] = backbone([P_n ; last 32 of x_{n-1} ; x_n ; P_n])
 //      He, Cao, Qin, Prakriya, Sun, Cong: HMT: Hierarchical Memory Transformer for Efficient Long Context Language
-//      Processing (arXiv 2405.06067).
-//      There the summary is of the segment's own first tokens; here of the segment before, so that no token sees a
+//      Processing (arXiv 2405.06067), section 3.
+//      Ours: the summary is of the segment before, in the paper of the segment's own first tokens; so no token sees a
 //      later one.
 //
 //   Parameters: 58,598,912.  State: 9,587,584 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, H heads, K key features, W window, S rows of a window, N memories, R recall
-//   features, F feed-forward width.
+//   Axes: B batch, T tokens, D width, F feed-forward width; in a layer: H heads, K key features, w window; around
+//   the layers: L rows of a window, N memories, R recall features.
 // </auto-generated>
 #nullable enable
 #pragma warning disable CS8981 // torch and nn are TorchSharp's own names.
 
 namespace Samples;
 
+using Math = global::System.Math;
+using TensorList = global::System.Collections.Generic.List<global::TorchSharp.torch.Tensor>;
 using torch = global::TorchSharp.torch;
 using nn = global::TorchSharp.torch.nn;
 using Device = global::TorchSharp.torch.Device;
@@ -71,7 +75,7 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
     private readonly RmsNorm norm;
     private readonly Linear head;          // D -> VocabSize
     private Parameter initial_memory;      // P_0, [1, D]; to() puts a new parameter in its place
-    private Parameter summary_prompt;      // T, [1, D]
+    private Parameter summary_prompt;      // T_sum, [1, D]
     private readonly Linear recall_query;  // W_q, D -> R
     private readonly Linear recall_key;    // W_k, D -> R
     private bool registered;
@@ -133,7 +137,7 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
     private Tensor ReadRows(Tensor tokens, State state)
     {
         using var scope = torch.NewDisposeScope();
-        var hidden = new global::System.Collections.Generic.List<Tensor> { embedding.call(tokens.narrow(1, 0, 0)) };  // [B, 0, D], for a call without tokens
+        var hidden = new TensorList { embedding.call(tokens.narrow(1, 0, 0)) };         // [B, 0, D], for a call without tokens
         foreach (AlignedSegment part in AlignedSegment.Of(tokens.shape[1], NewTokens, state))
             hidden.Add(ReadSegment(part.Of(tokens), part, state));
         return Projection.Apply(torch.cat(hidden, 1), head).MoveToOuterDisposeScope();  // [B, T, VocabSize]
@@ -146,15 +150,15 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
         var memory = (HierarchicalState)state.Memory;
         long T = tokens.shape[1], front = part.IsFirst ? 1 : 1 + SensoryTokens;
         if (part.Begins) memory.Prompt.Update(Recall(part, memory));
-        Tensor P = memory.Prompt.Value;  // [B, 1, D]
-        Tensor x = embedding.call(tokens);  // [B, T, D]
-        var rows = new global::System.Collections.Generic.List<Tensor>();
+        Tensor P = memory.Prompt.Value;                                               // [B, 1, D]
+        Tensor x = embedding.call(tokens);                                            // [B, T, D]
+        var rows = new TensorList();
         if (part.Begins) rows.Add(P);
         if (part.Begins && !part.IsFirst) rows.Add(embedding.call(memory.Recent.Value.narrow(1, RecentTokens - SensoryTokens, SensoryTokens)));
         rows.Add(x);
         if (part.Ends) rows.Add(P);
-        state.Window.Enter(part, front, 1);
-        Tensor h = Backbone(torch.cat(rows, 1), part.IsWhole ? null : state.Layers);  // [B, S, D]
+        state.Window.Enter(part, before: front, behind: 1);
+        Tensor h = Backbone(torch.cat(rows, 1), part.IsWhole ? null : state.Layers);  // [B, L, D]
         memory.Recent.Update(torch.cat(new[] { memory.Recent.Value, tokens }, 1).narrow(1, T, RecentTokens));
         if (part.Ends)
         {
@@ -167,29 +171,30 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
         return h.narrow(1, part.Begins ? front : 0, T).MoveToOuterDisposeScope();  // [B, T, D]
     }
 
-    // P = softmax(S W_q (Mem W_k)^T) Mem over the memories of each row; P_0 where there are none yet. Where gradients are on, keys
-    // are made again, for W_k learns from all memories.
+    // P = softmax((S W_q) (Mem W_k)^T / sqrt(R)) Mem over the memories of each row; P_0 where there are none yet.
     private Tensor Recall(AlignedSegment part, HierarchicalState memory)
     {
         using var scope = torch.NewDisposeScope();
         if (part.IsFirst)
             return initial_memory.unsqueeze(0).repeat(part.Segments.Count, 1, 1).MoveToOuterDisposeScope();  // [B, 1, D]
         long N = part.Most(RecallSlots);
-        Tensor memories = memory.Memories.Value.narrow(1, RecallSlots - N, N);  // [B, N, D]
-        Tensor keys = torch.is_grad_enabled() ? recall_key.call(memories) : memory.Keys.Value.narrow(1, RecallSlots - N, N);  // [B, N, R]
-        Tensor S = Summary(memory.Recent.Value.narrow(1, RecentTokens - SummaryTokens, SummaryTokens));  // [B, 1, D]
-        Tensor scores = recall_query.call(S).matmul(keys.transpose(1, 2)) / global::System.Math.Sqrt(RecallDim);  // [B, 1, N]
-        Tensor a = NewestSoftmax.Apply(scores, part.Segments);                  // [B, 1, N]
-        return a.matmul(memories).MoveToOuterDisposeScope();                    // [B, 1, D]
+        Tensor memories = memory.Memories.Value.narrow(1, RecallSlots - N, N);                               // [B, N, D]
+        Tensor keys = torch.is_grad_enabled()
+            ? recall_key.call(memories)                                                                      // [B, N, R], made again, for W_k learns from all memories
+            : memory.Keys.Value.narrow(1, RecallSlots - N, N);                                               // [B, N, R]
+        Tensor S = Summary(memory.Recent.Value.narrow(1, RecentTokens - SummaryTokens, SummaryTokens));      // [B, 1, D]
+        Tensor scores = recall_query.call(S).matmul(keys.transpose(1, 2)) / Math.Sqrt(RecallDim);            // [B, 1, N]
+        Tensor a = NewestSoftmax.Apply(scores, part.Segments);                                               // [B, 1, N]
+        return a.matmul(memories).MoveToOuterDisposeScope();                                                 // [B, 1, D]
     }
 
-    // S: what the backbone makes of the last row of [T ; tokens ; T].
+    // S: what the backbone makes of the last row of [T_sum ; tokens ; T_sum].
     private Tensor Summary(Tensor tokens)
     {
         using var scope = torch.NewDisposeScope();
-        Tensor prompt = summary_prompt.unsqueeze(0).expand(tokens.shape[0], 1, Dim);  // [B, 1, D]
-        Tensor h = Backbone(torch.cat(new[] { prompt, embedding.call(tokens), prompt }, 1), null);
-        return h.narrow(1, tokens.shape[1] + 1, 1).MoveToOuterDisposeScope();         // [B, 1, D]
+        Tensor prompt = summary_prompt.unsqueeze(0).expand(tokens.shape[0], 1, Dim);                // [B, 1, D]
+        Tensor h = Backbone(torch.cat(new[] { prompt, embedding.call(tokens), prompt }, 1), null);  // [B, L, D]
+        return h.narrow(1, tokens.shape[1] + 1, 1).MoveToOuterDisposeScope();                       // [B, 1, D]
     }
 
     // Rows of a window through all layers and the last norm; without states they are a window from its first row on.
@@ -198,7 +203,7 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
         using var scope = torch.NewDisposeScope();
         for (int i = 0; i < LayerCount; i++)
             x = layers[i].call(x, states?[i]);
-        return norm.call(x).MoveToOuterDisposeScope();  // [B, S, D]
+        return norm.call(x).MoveToOuterDisposeScope();  // [B, L, D]
     }
 
     /// <inheritdoc/>
@@ -344,9 +349,9 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
             return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
-        // The last W - 1 tokens of what was kept and what is new.
+        // The last w - 1 tokens of what was kept and what is new.
         private static Tensor Latest(Tensor past, Tensor next) =>
-            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, W-1, H, K]
+            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, H, K]
 
         /// <inheritdoc/>
         protected override void RegisterComponents()
@@ -362,8 +367,8 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
 
     private sealed class SlidingAttentionState : LayerState
     {
-        public readonly StateTensor Keys;    // [B, W-1, H, K], rotated
-        public readonly StateTensor Values;  // [B, W-1, H, K]
+        public readonly StateTensor Keys;    // [B, w-1, H, K], rotated
+        public readonly StateTensor Values;  // [B, w-1, H, K]
 
         public SlidingAttentionState(MemoryState owner, string prefix) : base(owner, prefix)
         {

@@ -5,7 +5,9 @@
 //   SwiGLU network's of hidden width 192, each behind an RMS norm. A last norm and a linear head give the logits.
 //
 //   Softmax attention over the last 64 tokens, 4 heads of 16 features, rotary positions.
-//        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   t - W < j <= t,   R_t the rotation at position t
+//        q_t, k_t, v_t = W x_t
+//        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   t - w < j <= t,   R_t the rotation at position t
+//        y_t = W o_t
 //      Vaswani et al.: Attention Is All You Need (arXiv 1706.03762), section 3.2; windows: Beltagy, Peters, Cohan:
 //      Longformer (arXiv 2004.05150), section 3.1; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
 //
@@ -15,16 +17,18 @@
 //        P_n = Mem_{n-1},   P_0 learned
 //        [. ; y_n ; Mem_n] = backbone([P_n ; last 16 of x_{n-1} ; x_n ; P_n])
 //      He, Cao, Qin, Prakriya, Sun, Cong: HMT: Hierarchical Memory Transformer for Efficient Long Context Language
-//      Processing (arXiv 2405.06067).
+//      Processing (arXiv 2405.06067), section 3.
 //
 //   Parameters: 139,648.  State: 64,904 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, H heads, K key features, W window, S rows of a window, F feed-forward width.
+//   Axes: B batch, T tokens, D width, F feed-forward width; in a layer: H heads, K key features, w window; around
+//   the layers: L rows of a window.
 // </auto-generated>
 #nullable enable
 #pragma warning disable CS8981 // torch and nn are TorchSharp's own names.
 
 namespace Samples;
 
+using TensorList = global::System.Collections.Generic.List<global::TorchSharp.torch.Tensor>;
 using torch = global::TorchSharp.torch;
 using nn = global::TorchSharp.torch.nn;
 using Device = global::TorchSharp.torch.Device;
@@ -64,7 +68,7 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     private readonly global::TorchSharp.Modules.ModuleList<Layer> layers;
     private readonly RmsNorm norm;
     private readonly Linear head;          // D -> VocabSize
-    private Parameter initial_memory;  // P_0, [1, D]; to() puts a new parameter in its place
+    private Parameter initial_memory;      // P_0, [1, D]; to() puts a new parameter in its place
     private bool registered;
 
     /// <summary>A model with fresh weights.</summary>
@@ -121,7 +125,7 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     private Tensor ReadRows(Tensor tokens, State state)
     {
         using var scope = torch.NewDisposeScope();
-        var hidden = new global::System.Collections.Generic.List<Tensor> { embedding.call(tokens.narrow(1, 0, 0)) };  // [B, 0, D], for a call without tokens
+        var hidden = new TensorList { embedding.call(tokens.narrow(1, 0, 0)) };         // [B, 0, D], for a call without tokens
         foreach (AlignedSegment part in AlignedSegment.Of(tokens.shape[1], NewTokens, state))
             hidden.Add(ReadSegment(part.Of(tokens), part, state));
         return Projection.Apply(torch.cat(hidden, 1), head).MoveToOuterDisposeScope();  // [B, T, VocabSize]
@@ -133,15 +137,15 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         using var scope = torch.NewDisposeScope();
         var memory = (HierarchicalState)state.Memory;
         long T = tokens.shape[1], front = part.IsFirst ? 1 : 1 + SensoryTokens;
-        Tensor P = part.ValueOr(memory.Mem.Value, initial_memory);  // [B, 1, D]
-        Tensor x = embedding.call(tokens);  // [B, T, D]
-        var rows = new global::System.Collections.Generic.List<Tensor>();
+        Tensor P = part.ValueOr(memory.Mem.Value, initial_memory);                    // [B, 1, D]
+        Tensor x = embedding.call(tokens);                                            // [B, T, D]
+        var rows = new TensorList();
         if (part.Begins) rows.Add(P);
         if (part.Begins && !part.IsFirst) rows.Add(embedding.call(memory.Recent.Value.narrow(1, RecentTokens - SensoryTokens, SensoryTokens)));
         rows.Add(x);
         if (part.Ends) rows.Add(P);
-        state.Window.Enter(part, front, 1);
-        Tensor h = Backbone(torch.cat(rows, 1), part.IsWhole ? null : state.Layers);  // [B, S, D]
+        state.Window.Enter(part, before: front, behind: 1);
+        Tensor h = Backbone(torch.cat(rows, 1), part.IsWhole ? null : state.Layers);  // [B, L, D]
         memory.Recent.Update(torch.cat(new[] { memory.Recent.Value, tokens }, 1).narrow(1, T, RecentTokens));
         if (part.Ends)
         {
@@ -159,7 +163,7 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         using var scope = torch.NewDisposeScope();
         for (int i = 0; i < LayerCount; i++)
             x = layers[i].call(x, states?[i]);
-        return norm.call(x).MoveToOuterDisposeScope();  // [B, S, D]
+        return norm.call(x).MoveToOuterDisposeScope();  // [B, L, D]
     }
 
     /// <inheritdoc/>
@@ -302,9 +306,9 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
-        // The last W - 1 tokens of what was kept and what is new.
+        // The last w - 1 tokens of what was kept and what is new.
         private static Tensor Latest(Tensor past, Tensor next) =>
-            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, W-1, H, K]
+            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, H, K]
 
         /// <inheritdoc/>
         protected override void RegisterComponents()
@@ -320,8 +324,8 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
 
     private sealed class SlidingAttentionState : LayerState
     {
-        public readonly StateTensor Keys;    // [B, W-1, H, K], rotated
-        public readonly StateTensor Values;  // [B, W-1, H, K]
+        public readonly StateTensor Keys;    // [B, w-1, H, K], rotated
+        public readonly StateTensor Values;  // [B, w-1, H, K]
 
         public SlidingAttentionState(MemoryState owner, string prefix) : base(owner, prefix)
         {

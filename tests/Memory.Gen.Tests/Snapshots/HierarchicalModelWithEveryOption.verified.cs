@@ -13,36 +13,42 @@
 //           o_t = S_t^T q_t / sqrt(K)
 //           q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
 //           beta_t = sigmoid(W x_t),   g_t = -e^a softplus(W x_t + b)
-//           W of queries the same for all memories, W of keys, values and gates each memory's own
+//           W of k_t, v_t, beta_t and g_t each memory's own, that of q_t, conv, a and b the same for all
 //        y_t = W (RMSNorm(sum_{m in A_t} w_{t,m} o_{t,m} + o_{t,shared}) * SiLU(W x_t))
-//        beside the loss of the task: 0.001 M sum_m f_m P_m,   f_m the share of tokens in m, P_m the mean of softmax(l_t)_m
+//        beside the loss of the task: 0.001 M sum_m f_m p_m,   f_m the share of tokens in m, p_m the mean of softmax(l_t)_m
 //      Du, Sun, Lan, Hu, Cheng: MoM: Linear Sequence Modeling with Mixture-of-Memories (arXiv 2502.13685), section 3;
 //      the memories: Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464), section 3. The balance loss:
-//      Fedus, Zoph, Shazeer: Switch Transformers (arXiv 2101.03961), section 2.2, for each layer by itself. Ours: of
-//      equal logits the first wins, and convolutions run along a memory's own tokens in training as in streaming.
+//      Fedus, Zoph, Shazeer: Switch Transformers (arXiv 2101.03961), section 2.2, for each layer by itself.
+//      Ours: of equal logits the first wins, and convolutions run along a memory's own tokens in training as in
+//      streaming.
 //
 //   A: softmax attention over the last 32 tokens, 4 heads of 16 features, rotary positions.
-//        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   t - W < j <= t,   R_t the rotation at position t
+//        q_t, k_t, v_t = W x_t
+//        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   t - w < j <= t,   R_t the rotation at position t
+//        y_t = W o_t
 //      Vaswani et al.: Attention Is All You Need (arXiv 1706.03762), section 3.2; windows: Beltagy, Peters, Cohan:
 //      Longformer (arXiv 2004.05150), section 3.1; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
 //
 //   A hierarchical memory around the layers: segments of 64 new tokens, a recall over the last 8 memories asked by a
 //   summary of 16 tokens; the backbone reads windows of 66 rows, each from a fresh state and with positions from 0.
-//        S_n = last row of backbone([T ; first 16 of x_n ; T])
+//        S_n = last row of backbone([T_sum ; first 16 of x_n ; T_sum]),   T_sum learned
 //        P_n = softmax(0.5 (S_n W_q) (Mem W_k)^T) Mem,   Mem = [Mem_{n-8} ; ... ; Mem_{n-1}],   P_0 learned
 //        [. ; y_n ; Mem_n] = backbone([P_n ; x_n ; P_n])
 //      He, Cao, Qin, Prakriya, Sun, Cong: HMT: Hierarchical Memory Transformer for Efficient Long Context Language
-//      Processing (arXiv 2405.06067).
+//      Processing (arXiv 2405.06067), section 3.
 //
 //   Parameters: 171,992.  State: 52,232 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, M memories, H heads, K key features, V value features, R rows and L tokens of
-//   what memories are given, W window, S rows of a window, N memories, R recall features, F feed-forward width.
+//   Axes: B batch, T tokens, D width, F feed-forward width; in M: M memories, H heads, K key features, V value
+//   features, R rows of what memories are given, L tokens of such a row; in A: H heads, K key features, w window;
+//   around the layers: L rows of a window, N memories, R recall features.
 // </auto-generated>
 #nullable enable
 #pragma warning disable CS8981 // torch and nn are TorchSharp's own names.
 
 namespace Samples;
 
+using Math = global::System.Math;
+using TensorList = global::System.Collections.Generic.List<global::TorchSharp.torch.Tensor>;
 using torch = global::TorchSharp.torch;
 using nn = global::TorchSharp.torch.nn;
 using functional = global::TorchSharp.torch.nn.functional;
@@ -85,14 +91,14 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     private const long NewTokens = 64;
     private const long RecallSlots = 8, RecallDim = 64, SummaryTokens = 16;
     private const double RecallScale = 0.5;
-    private const long Stretch = 4;  // segments that a gradient stays within
+    private const long BackpropSegments = 3;  // how far back a loss reaches: a stretch that gradients stay within is one more
     private const string DeclarationHash = "c06f23667cb3516f";
 
     private readonly Embedding embedding;  // [VocabSize, D]
     private readonly global::TorchSharp.Modules.ModuleList<Layer> layers;
     private readonly RmsNorm norm;
     private Parameter initial_memory;      // P_0, [1, D]; to() puts a new parameter in its place
-    private Parameter summary_prompt;      // T, [1, D]
+    private Parameter summary_prompt;      // T_sum, [1, D]
     private readonly Linear recall_query;  // W_q, D -> R
     private readonly Linear recall_key;    // W_k, D -> R
     private bool registered;
@@ -157,7 +163,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     private Tensor ReadRows(Tensor tokens, State state)
     {
         using var scope = torch.NewDisposeScope();
-        var hidden = new global::System.Collections.Generic.List<Tensor> { embedding.call(tokens.narrow(1, 0, 0)) };  // [B, 0, D], for a call without tokens
+        var hidden = new TensorList { embedding.call(tokens.narrow(1, 0, 0)) };                     // [B, 0, D], for a call without tokens
         foreach (AlignedSegment part in AlignedSegment.Of(tokens.shape[1], NewTokens, state))
             hidden.Add(ReadSegment(part.Of(tokens), part, state));
         return Projection.Apply(torch.cat(hidden, 1), embedding.Weight).MoveToOuterDisposeScope();  // [B, T, VocabSize]
@@ -169,16 +175,16 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         using var scope = torch.NewDisposeScope();
         var memory = (HierarchicalState)state.Memory;
         long T = tokens.shape[1];
-        if (part.Begins) memory.Memories.Update(part.Cut(memory.Memories.Value, Stretch));
+        if (part.Begins) memory.Memories.Update(part.Cut(memory.Memories.Value, BackpropSegments + 1));
         if (part.Begins) memory.Prompt.Update(Recall(tokens, part, memory));
-        Tensor P = memory.Prompt.Value;  // [B, 1, D]
-        Tensor x = embedding.call(tokens);  // [B, T, D]
-        var rows = new global::System.Collections.Generic.List<Tensor>();
+        Tensor P = memory.Prompt.Value;                         // [B, 1, D]
+        Tensor x = embedding.call(tokens);                      // [B, T, D]
+        var rows = new TensorList();
         if (part.Begins) rows.Add(P);
         rows.Add(x);
         if (part.Ends) rows.Add(P);
-        state.Window.Enter(part, 1, 1);
-        Tensor h = Backbone(torch.cat(rows, 1), state.Layers);  // [B, S, D]
+        state.Window.Enter(part, before: 1, behind: 1);
+        Tensor h = Backbone(torch.cat(rows, 1), state.Layers);  // [B, L, D]
         if (part.Ends)
         {
             Tensor mem = h.narrow(1, h.shape[1] - 1, 1);  // [B, 1, D]
@@ -190,29 +196,30 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         return h.narrow(1, part.Begins ? 1 : 0, T).MoveToOuterDisposeScope();  // [B, T, D]
     }
 
-    // P = softmax(S W_q (Mem W_k)^T) Mem over the memories of each row; P_0 where there are none yet. Where gradients are on, keys
-    // are made again, for W_k learns from all memories.
+    // P = softmax(RecallScale (S W_q) (Mem W_k)^T) Mem over the memories of each row; P_0 where there are none yet.
     private Tensor Recall(Tensor tokens, AlignedSegment part, HierarchicalState memory)
     {
         using var scope = torch.NewDisposeScope();
         if (part.IsFirst)
             return initial_memory.unsqueeze(0).repeat(part.Segments.Count, 1, 1).MoveToOuterDisposeScope();  // [B, 1, D]
         long N = part.Most(RecallSlots);
-        Tensor memories = memory.Memories.Value.narrow(1, RecallSlots - N, N);            // [B, N, D]
-        Tensor keys = torch.is_grad_enabled() ? recall_key.call(memories) : memory.Keys.Value.narrow(1, RecallSlots - N, N);  // [B, N, R]
-        Tensor S = Summary(tokens.narrow(1, 0, global::System.Math.Min(SummaryTokens, tokens.shape[1])));  // [B, 1, D]
-        Tensor scores = recall_query.call(S).matmul(keys.transpose(1, 2)) * RecallScale;  // [B, 1, N]
-        Tensor a = NewestSoftmax.Apply(scores, part.Segments);                            // [B, 1, N]
-        return a.matmul(memories).MoveToOuterDisposeScope();                              // [B, 1, D]
+        Tensor memories = memory.Memories.Value.narrow(1, RecallSlots - N, N);                               // [B, N, D]
+        Tensor keys = torch.is_grad_enabled()
+            ? recall_key.call(memories)                                                                      // [B, N, R], made again, for W_k learns from all memories
+            : memory.Keys.Value.narrow(1, RecallSlots - N, N);                                               // [B, N, R]
+        Tensor S = Summary(tokens.narrow(1, 0, Math.Min(SummaryTokens, tokens.shape[1])));                   // [B, 1, D]
+        Tensor scores = recall_query.call(S).matmul(keys.transpose(1, 2)) * RecallScale;                     // [B, 1, N]
+        Tensor a = NewestSoftmax.Apply(scores, part.Segments);                                               // [B, 1, N]
+        return a.matmul(memories).MoveToOuterDisposeScope();                                                 // [B, 1, D]
     }
 
-    // S: what the backbone makes of the last row of [T ; tokens ; T].
+    // S: what the backbone makes of the last row of [T_sum ; tokens ; T_sum].
     private Tensor Summary(Tensor tokens)
     {
         using var scope = torch.NewDisposeScope();
-        Tensor prompt = summary_prompt.unsqueeze(0).expand(tokens.shape[0], 1, Dim);  // [B, 1, D]
-        Tensor h = Backbone(torch.cat(new[] { prompt, embedding.call(tokens), prompt }, 1), null);
-        return h.narrow(1, tokens.shape[1] + 1, 1).MoveToOuterDisposeScope();         // [B, 1, D]
+        Tensor prompt = summary_prompt.unsqueeze(0).expand(tokens.shape[0], 1, Dim);                // [B, 1, D]
+        Tensor h = Backbone(torch.cat(new[] { prompt, embedding.call(tokens), prompt }, 1), null);  // [B, L, D]
+        return h.narrow(1, tokens.shape[1] + 1, 1).MoveToOuterDisposeScope();                       // [B, 1, D]
     }
 
     // Rows of a window through all layers and the last norm; without states they are a window from its first row on.
@@ -221,7 +228,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         using var scope = torch.NewDisposeScope();
         for (int i = 0; i < LayerCount; i++)
             x = layers[i].call(x, states?[i]);
-        return norm.call(x).MoveToOuterDisposeScope();  // [B, S, D]
+        return norm.call(x).MoveToOuterDisposeScope();  // [B, L, D]
     }
 
     /// <inheritdoc/>
@@ -383,15 +390,15 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
             if (state is not null && torch.is_grad_enabled())
                 state.AddLoss(BalanceLoss * route.BalanceLoss(state.Padding));
 
-            Tensor q = query.call(x);       // [B, T, H*K], for every memory
-            Tensor rows = route.Gather(x);  // [R, L, D], the tokens of each memory together
+            Tensor q = query.call(x);                                                         // [B, T, H*K], for every memory
+            Tensor rows = route.Gather(x);                                                    // [R, L, D], the tokens of each memory together
             Tensor routed = Remember(
                 route.Gather(q), key.call(rows, route), value.call(rows, route), write_strength.call(rows, route), decay.call(rows, route),
-                state?.Memories, route);  // [R, L, H, V]
+                state?.Memories, route);                                                      // [R, L, H, V]
             Tensor shared = Remember(
                 q, shared_key.call(x), shared_value.call(x), shared_write_strength.call(x), shared_decay.call(x),
-                state?.Shared, null);  // [B, T, H, V]
-            Tensor o = route.Mix(routed) + shared;  // [B, T, H, V]
+                state?.Shared, null);                                                         // [B, T, H, V]
+            Tensor o = route.Mix(routed) + shared;                                            // [B, T, H, V]
             Tensor y = norm.call(o) * gate.call(x).view(B, T, Heads, ValueDim).silu();        // [B, T, H, V]
             return output.call(y.reshape(B, T, Heads * ValueDim)).MoveToOuterDisposeScope();  // [B, T, D]
         }
@@ -504,9 +511,9 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
             return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
-        // The last W - 1 tokens of what was kept and what is new.
+        // The last w - 1 tokens of what was kept and what is new.
         private static Tensor Latest(Tensor past, Tensor next) =>
-            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, W-1, H, K]
+            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, H, K]
 
         /// <inheritdoc/>
         protected override void RegisterComponents()
@@ -522,8 +529,8 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
 
     private sealed class SlidingAttentionState : LayerState
     {
-        public readonly StateTensor Keys;    // [B, W-1, H, K], rotated
-        public readonly StateTensor Values;  // [B, W-1, H, K]
+        public readonly StateTensor Keys;    // [B, w-1, H, K], rotated
+        public readonly StateTensor Values;  // [B, w-1, H, K]
 
         public SlidingAttentionState(MemoryState owner, string prefix) : base(owner, prefix)
         {

@@ -15,12 +15,15 @@
 //      Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464), section 3.
 //
 //   A: softmax attention over the last 64 tokens, 3 heads of 64 features, rotary positions.
-//        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   t - W < j <= t,   R_t the rotation at position t
+//        q_t, k_t, v_t = W x_t
+//        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   t - w < j <= t,   R_t the rotation at position t
+//        y_t = W o_t
 //      Vaswani et al.: Attention Is All You Need (arXiv 1706.03762), section 3.2; windows: Beltagy, Peters, Cohan:
 //      Longformer (arXiv 2004.05150), section 3.1; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
 //
 //   Parameters: 2,195,660.  State: 208,904 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, H heads, K key features, V value features, W window, F feed-forward width.
+//   Axes: B batch, T tokens, D width, F feed-forward width; in D: H heads, K key features, V value features; in A: H
+//   heads, K key features, w window.
 // </auto-generated>
 #nullable enable
 #pragma warning disable CS8981 // torch and nn are TorchSharp's own names.
@@ -257,14 +260,14 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
             var state = (GatedDeltaState?)layer;
             long B = x.shape[0], T = x.shape[1];
             var (queries, keys, values, strengths, decays, gates) = Projection.Apply(x, query, key, value, write_strength, decay, gate);
-            Tensor q = query_convolution.UnitHeads(queries, Heads, state?.QueryTail);  // [B, T, H, K]
-            Tensor k = key_convolution.UnitHeads(keys, Heads, state?.KeyTail);         // [B, T, H, K]
-            Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);       // [B, T, H, V]
-            Tensor beta = strengths.sigmoid();                                         // [B, T, H], write strength in (0, 1)
-            Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);                 // [B, T, H], log decay, <= 0: -e^a softplus(. + b)
+            Tensor q = query_convolution.UnitHeads(queries, Heads, state?.QueryTail);                      // [B, T, H, K]
+            Tensor k = key_convolution.UnitHeads(keys, Heads, state?.KeyTail);                             // [B, T, H, K]
+            Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);                           // [B, T, H, V]
+            Tensor beta = strengths.sigmoid();                                                             // [B, T, H], write strength in (0, 1)
+            Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);                                     // [B, T, H], log decay, <= 0: -e^a softplus(. + b)
             var read = GatedDeltaRule.Apply(q, k, v, beta, g, state?.S.Value);
-            state?.S.Update(read.FinalState);                                          // [B, H, K, V]
-            Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));     // [B, T, H, V]
+            state?.S.Update(read.FinalState);                                                              // [B, H, K, V]
+            Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));                         // [B, T, H, V]
             return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
@@ -344,9 +347,9 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
             return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
-        // The last W - 1 tokens of what was kept and what is new.
+        // The last w - 1 tokens of what was kept and what is new.
         private static Tensor Latest(Tensor past, Tensor next) =>
-            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, W-1, H, K]
+            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, H, K]
 
         /// <inheritdoc/>
         protected override void RegisterComponents()
@@ -362,8 +365,8 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
 
     private sealed class SlidingAttentionState : LayerState
     {
-        public readonly StateTensor Keys;    // [B, W-1, H, K], rotated
-        public readonly StateTensor Values;  // [B, W-1, H, K]
+        public readonly StateTensor Keys;    // [B, w-1, H, K], rotated
+        public readonly StateTensor Values;  // [B, w-1, H, K]
 
         public SlidingAttentionState(MemoryState owner, string prefix) : base(owner, prefix)
         {

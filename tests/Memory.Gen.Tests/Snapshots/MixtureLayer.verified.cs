@@ -11,17 +11,18 @@
 //           o_t = S_t^T q_t / sqrt(K)
 //           q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
 //           beta_t = sigmoid(W x_t),   g_t = -e^a softplus(W x_t + b)
-//           W of queries the same for all memories, W of keys, values and gates each memory's own
+//           W of k_t, v_t, beta_t and g_t each memory's own, that of q_t, conv, a and b the same for all
 //        y_t = W (RMSNorm(sum_{m in A_t} w_{t,m} o_{t,m} + o_{t,shared}) * SiLU(W x_t))
-//        beside the loss of the task: 0.001 M sum_m f_m P_m,   f_m the share of tokens in m, P_m the mean of softmax(l_t)_m
+//        beside the loss of the task: 0.001 M sum_m f_m p_m,   f_m the share of tokens in m, p_m the mean of softmax(l_t)_m
 //      Du, Sun, Lan, Hu, Cheng: MoM: Linear Sequence Modeling with Mixture-of-Memories (arXiv 2502.13685), section 3;
 //      the memories: Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464), section 3. The balance loss:
-//      Fedus, Zoph, Shazeer: Switch Transformers (arXiv 2101.03961), section 2.2, for each layer by itself. Ours: of
-//      equal logits the first wins, and convolutions run along a memory's own tokens in training as in streaming.
+//      Fedus, Zoph, Shazeer: Switch Transformers (arXiv 2101.03961), section 2.2, for each layer by itself.
+//      Ours: of equal logits the first wins, and convolutions run along a memory's own tokens in training as in
+//      streaming.
 //
 //   Parameters: 56,856.  State: 32,008 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, M memories, H heads, K key features, V value features, R rows and L tokens of
-//   what memories are given.
+//   Axes: B batch, T tokens, D width, M memories, H heads, K key features, V value features, R rows of what memories
+//   are given, L tokens of such a row.
 // </auto-generated>
 #nullable enable
 #pragma warning disable CS8981 // torch and nn are TorchSharp's own names.
@@ -181,15 +182,15 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             if (state is not null && torch.is_grad_enabled())
                 state.AddLoss(BalanceLoss * route.BalanceLoss(state.Padding));
 
-            Tensor q = query.call(x);       // [B, T, H*K], for every memory
-            Tensor rows = route.Gather(x);  // [R, L, D], the tokens of each memory together
+            Tensor q = query.call(x);                                                         // [B, T, H*K], for every memory
+            Tensor rows = route.Gather(x);                                                    // [R, L, D], the tokens of each memory together
             Tensor routed = Remember(
                 route.Gather(q), key.call(rows, route), value.call(rows, route), write_strength.call(rows, route), decay.call(rows, route),
-                state?.Memories, route);  // [R, L, H, V]
+                state?.Memories, route);                                                      // [R, L, H, V]
             Tensor shared = Remember(
                 q, shared_key.call(x), shared_value.call(x), shared_write_strength.call(x), shared_decay.call(x),
-                state?.Shared, null);  // [B, T, H, V]
-            Tensor o = route.Mix(routed) + shared;  // [B, T, H, V]
+                state?.Shared, null);                                                         // [B, T, H, V]
+            Tensor o = route.Mix(routed) + shared;                                            // [B, T, H, V]
             Tensor y = norm.call(o) * gate.call(x).view(B, T, Heads, ValueDim).silu();        // [B, T, H, V]
             return output.call(y.reshape(B, T, Heads * ValueDim)).MoveToOuterDisposeScope();  // [B, T, D]
         }

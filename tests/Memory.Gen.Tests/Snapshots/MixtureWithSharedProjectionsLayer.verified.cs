@@ -15,12 +15,13 @@
 //        y_t = W (RMSNorm(sum_{m in A_t} w_{t,m} o_{t,m}) * SiLU(W x_t))
 //      Du, Sun, Lan, Hu, Cheng: MoM: Linear Sequence Modeling with Mixture-of-Memories (arXiv 2502.13685), section 3;
 //      the memories: Yang, Wang, Zhang, Shen, Kim: Parallelizing Linear Transformers with the Delta Rule (arXiv
-//      2406.06484), section 2. Ours: of equal logits the first wins, and convolutions run along a memory's own tokens
-//      in training as in streaming.
+//      2406.06484), section 2.
+//      Ours: of equal logits the first wins, and convolutions run along a memory's own tokens in training as in
+//      streaming.
 //
 //   Parameters: 22,032.  State: 51,208 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, M memories, H heads, K key features, V value features, R rows and L tokens of
-//   what memories are given.
+//   Axes: B batch, T tokens, D width, M memories, H heads, K key features, V value features, R rows of what memories
+//   are given, L tokens of such a row.
 // </auto-generated>
 #nullable enable
 #pragma warning disable CS8981 // torch and nn are TorchSharp's own names.
@@ -159,10 +160,10 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             long B = x.shape[0], T = x.shape[1];
             Routing route = Routing.TopK(router.call(x), TopK);  // [R, L] below: [1, B*T*TopK], or [B*TopK, 1] where T is 1
 
-            Tensor q = query.call(x);              // [B, T, H*K]
-            Tensor k = key.call(x);                // [B, T, H*K]
-            Tensor v = value.call(x);              // [B, T, H*V]
-            Tensor beta = write_strength.call(x);  // [B, T, H]
+            Tensor q = query.call(x);                                                         // [B, T, H*K]
+            Tensor k = key.call(x);                                                           // [B, T, H*K]
+            Tensor v = value.call(x);                                                         // [B, T, H*V]
+            Tensor beta = write_strength.call(x);                                             // [B, T, H]
             Tensor o = route.Mix(Remember(route.Gather(q), route.Gather(k), route.Gather(v), route.Gather(beta), state, route));  // [B, T, H, V]
             Tensor y = norm.call(o) * gate.call(x).view(B, T, Heads, ValueDim).silu();        // [B, T, H, V]
             return output.call(y.reshape(B, T, Heads * ValueDim)).MoveToOuterDisposeScope();  // [B, T, D]

@@ -6,17 +6,22 @@
 //   linear head give the logits.
 //
 //   N: softmax attention over the last 16 tokens, 4 heads of 16 features, no positions.
-//        o_t = sum_j softmax_j(q_t^T k_j / sqrt(K)) v_j,   t - W < j <= t
+//        q_t, k_t, v_t = W x_t
+//        o_t = sum_j softmax_j(q_t^T k_j / sqrt(K)) v_j,   t - w < j <= t
+//        y_t = W o_t
 //      Vaswani et al.: Attention Is All You Need (arXiv 1706.03762), section 3.2; windows: Beltagy, Peters, Cohan:
 //      Longformer (arXiv 2004.05150), section 3.1.
 //
 //   W: softmax attention over the last 64 tokens, 4 heads of 16 features, rotary positions.
-//        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   t - W < j <= t,   R_t the rotation at position t
+//        q_t, k_t, v_t = W x_t
+//        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   t - w < j <= t,   R_t the rotation at position t
+//        y_t = W o_t
 //      Vaswani et al.: Attention Is All You Need (arXiv 1706.03762), section 3.2; windows: Beltagy, Peters, Cohan:
 //      Longformer (arXiv 2004.05150), section 3.1; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
 //
 //   Parameters: 172,480.  State: 79,880 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, H heads, K key features, W window, F feed-forward width.
+//   Axes: B batch, T tokens, D width, F feed-forward width; in N: H heads, K key features, w window; in W: H heads,
+//   K key features, w window.
 // </auto-generated>
 #nullable enable
 #pragma warning disable CS8981 // torch and nn are TorchSharp's own names.
@@ -68,8 +73,8 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         foreach (char letter in Pattern)
             layers.append(letter switch
             {
-                'N' => new Layer(new SlidingAttentionN(device, dtype), 0, device, dtype),
-                _ => new Layer(new SlidingAttentionW(device, dtype), 192, device, dtype),
+                'N' => new Layer(new SlidingAttentionN(device, dtype), width: 0, device, dtype),
+                _ => new Layer(new SlidingAttentionW(device, dtype), width: 192, device, dtype),
             });
         norm = new RmsNorm(Dim, device: device, dtype: dtype);
         head = nn.Linear(Dim, VocabSize, hasBias: false, device: device, dtype: dtype);
@@ -139,7 +144,7 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
 
     string global::Memory.Gen.Runtime.IMemoryModel.Declaration => DeclarationHash;
 
-    // x + mixer(norm(x)), then x + SwiGLU(norm(x)).
+    // x + mixer(norm(x)), then, where width > 0, x + SwiGLU(norm(x)).
     private sealed class Layer : nn.Module<Tensor, LayerState?, Tensor>
     {
         private readonly RmsNorm mixer_norm;
@@ -248,9 +253,9 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
-        // The last W - 1 tokens of what was kept and what is new.
+        // The last w - 1 tokens of what was kept and what is new.
         private static Tensor Latest(Tensor past, Tensor next) =>
-            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, W-1, H, K]
+            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, H, K]
 
         /// <inheritdoc/>
         protected override void RegisterComponents()
@@ -266,8 +271,8 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
 
     private sealed class SlidingAttentionStateN : LayerState
     {
-        public readonly StateTensor Keys;    // [B, W-1, H, K]
-        public readonly StateTensor Values;  // [B, W-1, H, K]
+        public readonly StateTensor Keys;    // [B, w-1, H, K]
+        public readonly StateTensor Values;  // [B, w-1, H, K]
 
         public SlidingAttentionStateN(MemoryState owner, string prefix) : base(owner, prefix)
         {
@@ -316,9 +321,9 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
-        // The last W - 1 tokens of what was kept and what is new.
+        // The last w - 1 tokens of what was kept and what is new.
         private static Tensor Latest(Tensor past, Tensor next) =>
-            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, W-1, H, K]
+            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, H, K]
 
         /// <inheritdoc/>
         protected override void RegisterComponents()
@@ -334,8 +339,8 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
 
     private sealed class SlidingAttentionStateW : LayerState
     {
-        public readonly StateTensor Keys;    // [B, W-1, H, K], rotated
-        public readonly StateTensor Values;  // [B, W-1, H, K]
+        public readonly StateTensor Keys;    // [B, w-1, H, K], rotated
+        public readonly StateTensor Values;  // [B, w-1, H, K]
 
         public SlidingAttentionStateW(MemoryState owner, string prefix) : base(owner, prefix)
         {

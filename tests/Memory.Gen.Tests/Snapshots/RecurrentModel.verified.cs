@@ -16,17 +16,18 @@
 //   A recurrent memory around the layers: segments of 56 new tokens between 4 memory rows that are read and as many
 //   that are written; the backbone reads windows of 64 rows, each from a fresh state and with positions from 0.
 //        [. ; y_n ; M_n] = backbone([M_{n-1} ; x_n ; M_{n-1}]),   M_0 learned
-//      Bulatov, Kuratov, Burtsev: Recurrent Memory Transformer (arXiv 2207.06881).
+//      Bulatov, Kuratov, Burtsev: Recurrent Memory Transformer (arXiv 2207.06881), section 3.
 //
 //   Parameters: 150,640.  State: 13,832 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, H heads, K key features, V value features, S rows of a window, M memory rows,
-//   F feed-forward width.
+//   Axes: B batch, T tokens, D width, F feed-forward width; in a layer: H heads, K key features, V value features;
+//   around the layers: L rows of a window, N memory rows.
 // </auto-generated>
 #nullable enable
 #pragma warning disable CS8981 // torch and nn are TorchSharp's own names.
 
 namespace Samples;
 
+using TensorList = global::System.Collections.Generic.List<global::TorchSharp.torch.Tensor>;
 using torch = global::TorchSharp.torch;
 using nn = global::TorchSharp.torch.nn;
 using Device = global::TorchSharp.torch.Device;
@@ -66,7 +67,7 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     private readonly global::TorchSharp.Modules.ModuleList<Layer> layers;
     private readonly RmsNorm norm;
     private readonly Linear head;          // D -> VocabSize
-    private Parameter initial_memory;  // M_0, [M, D]; to() puts a new parameter in its place
+    private Parameter initial_memory;      // M_0, [N, D]; to() puts a new parameter in its place
     private bool registered;
 
     /// <summary>A model with fresh weights.</summary>
@@ -123,7 +124,7 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     private Tensor ReadRows(Tensor tokens, State state)
     {
         using var scope = torch.NewDisposeScope();
-        var hidden = new global::System.Collections.Generic.List<Tensor> { embedding.call(tokens.narrow(1, 0, 0)) };  // [B, 0, D], for a call without tokens
+        var hidden = new TensorList { embedding.call(tokens.narrow(1, 0, 0)) };         // [B, 0, D], for a call without tokens
         foreach (AlignedSegment part in AlignedSegment.Of(tokens.shape[1], NewTokens, state))
             hidden.Add(ReadSegment(part.Of(tokens), part, state));
         return Projection.Apply(torch.cat(hidden, 1), head).MoveToOuterDisposeScope();  // [B, T, VocabSize]
@@ -135,14 +136,14 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         using var scope = torch.NewDisposeScope();
         var memory = (RecurrentState)state.Memory;
         long T = tokens.shape[1];
-        Tensor M = part.ValueOr(memory.M.Value, initial_memory);                      // [B, M, D]
+        Tensor M = part.ValueOr(memory.M.Value, initial_memory);                      // [B, N, D]
         Tensor x = embedding.call(tokens);                                            // [B, T, D]
-        var rows = new global::System.Collections.Generic.List<Tensor>();
+        var rows = new TensorList();
         if (part.Begins) rows.Add(M);
         rows.Add(x);
         if (part.Ends) rows.Add(M);
-        state.Window.Enter(part, MemoryTokens, MemoryTokens);
-        Tensor h = Backbone(torch.cat(rows, 1), part.IsWhole ? null : state.Layers);  // [B, S, D]
+        state.Window.Enter(part, before: MemoryTokens, behind: MemoryTokens);
+        Tensor h = Backbone(torch.cat(rows, 1), part.IsWhole ? null : state.Layers);  // [B, L, D]
         if (part.Ends)
         {
             memory.M.Update(h.narrow(1, h.shape[1] - MemoryTokens, MemoryTokens));
@@ -158,7 +159,7 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         using var scope = torch.NewDisposeScope();
         for (int i = 0; i < LayerCount; i++)
             x = layers[i].call(x, states?[i]);
-        return norm.call(x).MoveToOuterDisposeScope();  // [B, S, D]
+        return norm.call(x).MoveToOuterDisposeScope();  // [B, L, D]
     }
 
     /// <inheritdoc/>
@@ -303,14 +304,14 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
             var state = (GatedDeltaState?)layer;
             long B = x.shape[0], T = x.shape[1];
             var (queries, keys, values, strengths, decays, gates) = Projection.Apply(x, query, key, value, write_strength, decay, gate);
-            Tensor q = query_convolution.UnitHeads(queries, Heads, state?.QueryTail);  // [B, T, H, K]
-            Tensor k = key_convolution.UnitHeads(keys, Heads, state?.KeyTail);         // [B, T, H, K]
-            Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);       // [B, T, H, V]
-            Tensor beta = strengths.sigmoid();                                         // [B, T, H], write strength in (0, 1)
-            Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);                 // [B, T, H], log decay, <= 0: -e^a softplus(. + b)
+            Tensor q = query_convolution.UnitHeads(queries, Heads, state?.QueryTail);                      // [B, T, H, K]
+            Tensor k = key_convolution.UnitHeads(keys, Heads, state?.KeyTail);                             // [B, T, H, K]
+            Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);                           // [B, T, H, V]
+            Tensor beta = strengths.sigmoid();                                                             // [B, T, H], write strength in (0, 1)
+            Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);                                     // [B, T, H], log decay, <= 0: -e^a softplus(. + b)
             var read = GatedDeltaRule.Apply(q, k, v, beta, g, state?.S.Value);
-            state?.S.Update(read.FinalState);                                          // [B, H, K, V]
-            Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));     // [B, T, H, V]
+            state?.S.Update(read.FinalState);                                                              // [B, H, K, V]
+            Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));                         // [B, T, H, V]
             return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
@@ -353,7 +354,7 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     // What the segment before has left to the present one.
     private sealed class RecurrentState : LayerState
     {
-        public readonly StateTensor M;  // [B, M, D]; of no use in the first segment, which has M_0
+        public readonly StateTensor M;  // [B, N, D]; of no use in the first segment, which has M_0
 
         public RecurrentState(MemoryState owner, string prefix) : base(owner, prefix)
         {

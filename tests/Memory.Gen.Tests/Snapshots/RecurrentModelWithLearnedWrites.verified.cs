@@ -5,25 +5,28 @@
 //   SwiGLU network's of hidden width 192, each behind an RMS norm. A last norm and a linear head give the logits.
 //
 //   Softmax attention over the last 64 tokens, 4 heads of 16 features, rotary positions.
-//        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   t - W < j <= t,   R_t the rotation at position t
+//        q_t, k_t, v_t = W x_t
+//        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   t - w < j <= t,   R_t the rotation at position t
+//        y_t = W o_t
 //      Vaswani et al.: Attention Is All You Need (arXiv 1706.03762), section 3.2; windows: Beltagy, Peters, Cohan:
 //      Longformer (arXiv 2004.05150), section 3.1; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
 //
 //   A recurrent memory around the layers: segments of 56 new tokens between 4 memory rows that are read and as many
 //   that are written; the backbone reads windows of 64 rows, each from a fresh state and with positions from 0.
-//        [. ; y_n ; M_n] = backbone([M_{n-1} ; x_n ; W]),   M_0 and W learned
-//      Bulatov, Kuratov, Burtsev: Recurrent Memory Transformer (arXiv 2207.06881).
-//      There the written rows begin as M_{n-1}; here as learned ones.
+//        [. ; y_n ; M_n] = backbone([M_{n-1} ; x_n ; M_w]),   M_0 and M_w learned
+//      Bulatov, Kuratov, Burtsev: Recurrent Memory Transformer (arXiv 2207.06881), section 3.
+//      Ours: the written rows begin as learned ones, in the paper as M_{n-1}.
 //
 //   Parameters: 140,096.  State: 65,544 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, H heads, K key features, W window, S rows of a window, M memory rows, F
-//   feed-forward width.
+//   Axes: B batch, T tokens, D width, F feed-forward width; in a layer: H heads, K key features, w window; around
+//   the layers: L rows of a window, N memory rows.
 // </auto-generated>
 #nullable enable
 #pragma warning disable CS8981 // torch and nn are TorchSharp's own names.
 
 namespace Samples;
 
+using TensorList = global::System.Collections.Generic.List<global::TorchSharp.torch.Tensor>;
 using torch = global::TorchSharp.torch;
 using nn = global::TorchSharp.torch.nn;
 using Device = global::TorchSharp.torch.Device;
@@ -56,15 +59,15 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     private const long VocabSize = 256, Dim = 64;
     private const int LayerCount = 2;
     private const long NewTokens = 56, MemoryTokens = 4;
-    private const long Stretch = 3;  // segments that a gradient stays within
+    private const long BackpropSegments = 2;  // how far back a loss reaches: a stretch that gradients stay within is one more
     private const string DeclarationHash = "5be7c6a294d992de";
 
     private readonly Embedding embedding;  // [VocabSize, D]
     private readonly global::TorchSharp.Modules.ModuleList<Layer> layers;
     private readonly RmsNorm norm;
     private readonly Linear head;          // D -> VocabSize
-    private Parameter initial_memory;  // M_0, [M, D]; to() puts a new parameter in its place
-    private Parameter write_memory;    // W, [M, D]
+    private Parameter initial_memory;      // M_0, [N, D]; to() puts a new parameter in its place
+    private Parameter write_memory;        // M_w, [N, D]
     private bool registered;
 
     /// <summary>A model with fresh weights.</summary>
@@ -122,27 +125,27 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     private Tensor ReadRows(Tensor tokens, State state)
     {
         using var scope = torch.NewDisposeScope();
-        var hidden = new global::System.Collections.Generic.List<Tensor> { embedding.call(tokens.narrow(1, 0, 0)) };  // [B, 0, D], for a call without tokens
+        var hidden = new TensorList { embedding.call(tokens.narrow(1, 0, 0)) };         // [B, 0, D], for a call without tokens
         foreach (AlignedSegment part in AlignedSegment.Of(tokens.shape[1], NewTokens, state))
             hidden.Add(ReadSegment(part.Of(tokens), part, state));
         return Projection.Apply(torch.cat(hidden, 1), head).MoveToOuterDisposeScope();  // [B, T, VocabSize]
     }
 
-    // A segment, or the part of one that this call reads: its rows of [M ; x ; W] through the backbone.
+    // A segment, or the part of one that this call reads: its rows of [M ; x ; M_w] through the backbone.
     private Tensor ReadSegment(Tensor tokens, AlignedSegment part, State state)
     {
         using var scope = torch.NewDisposeScope();
         var memory = (RecurrentState)state.Memory;
         long B = tokens.shape[0], T = tokens.shape[1];
-        if (part.Begins) memory.M.Update(part.Cut(memory.M.Value, Stretch));
-        Tensor M = part.ValueOr(memory.M.Value, initial_memory);                      // [B, M, D]
+        if (part.Begins) memory.M.Update(part.Cut(memory.M.Value, BackpropSegments + 1));
+        Tensor M = part.ValueOr(memory.M.Value, initial_memory);                      // [B, N, D]
         Tensor x = embedding.call(tokens);                                            // [B, T, D]
-        var rows = new global::System.Collections.Generic.List<Tensor>();
+        var rows = new TensorList();
         if (part.Begins) rows.Add(M);
         rows.Add(x);
         if (part.Ends) rows.Add(write_memory.unsqueeze(0).expand(B, MemoryTokens, Dim));
-        state.Window.Enter(part, MemoryTokens, MemoryTokens);
-        Tensor h = Backbone(torch.cat(rows, 1), part.IsWhole ? null : state.Layers);  // [B, S, D]
+        state.Window.Enter(part, before: MemoryTokens, behind: MemoryTokens);
+        Tensor h = Backbone(torch.cat(rows, 1), part.IsWhole ? null : state.Layers);  // [B, L, D]
         if (part.Ends)
         {
             memory.M.Update(h.narrow(1, h.shape[1] - MemoryTokens, MemoryTokens));
@@ -158,7 +161,7 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         using var scope = torch.NewDisposeScope();
         for (int i = 0; i < LayerCount; i++)
             x = layers[i].call(x, states?[i]);
-        return norm.call(x).MoveToOuterDisposeScope();  // [B, S, D]
+        return norm.call(x).MoveToOuterDisposeScope();  // [B, L, D]
     }
 
     /// <inheritdoc/>
@@ -301,9 +304,9 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
             return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
-        // The last W - 1 tokens of what was kept and what is new.
+        // The last w - 1 tokens of what was kept and what is new.
         private static Tensor Latest(Tensor past, Tensor next) =>
-            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, W-1, H, K]
+            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, H, K]
 
         /// <inheritdoc/>
         protected override void RegisterComponents()
@@ -319,8 +322,8 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
 
     private sealed class SlidingAttentionState : LayerState
     {
-        public readonly StateTensor Keys;    // [B, W-1, H, K], rotated
-        public readonly StateTensor Values;  // [B, W-1, H, K]
+        public readonly StateTensor Keys;    // [B, w-1, H, K], rotated
+        public readonly StateTensor Values;  // [B, w-1, H, K]
 
         public SlidingAttentionState(MemoryState owner, string prefix) : base(owner, prefix)
         {
@@ -332,7 +335,7 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     // What the segment before has left to the present one.
     private sealed class RecurrentState : LayerState
     {
-        public readonly StateTensor M;  // [B, M, D]; of no use in the first segment, which has M_0
+        public readonly StateTensor M;  // [B, N, D]; of no use in the first segment, which has M_0
 
         public RecurrentState(MemoryState owner, string prefix) : base(owner, prefix)
         {

@@ -5,7 +5,9 @@
 //   SwiGLU network's of hidden width 192, each behind an RMS norm. A last norm and a linear head give the logits.
 //
 //   Softmax attention over the last 64 tokens, 4 heads of 16 features, rotary positions.
-//        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   t - W < j <= t,   R_t the rotation at position t
+//        q_t, k_t, v_t = W x_t
+//        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   t - w < j <= t,   R_t the rotation at position t
+//        y_t = W o_t
 //      Vaswani et al.: Attention Is All You Need (arXiv 1706.03762), section 3.2; windows: Beltagy, Peters, Cohan:
 //      Longformer (arXiv 2004.05150), section 3.1; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
 //
@@ -14,13 +16,14 @@
 //      What the memories of HMT (arXiv 2405.06067) and RMT (arXiv 2207.06881) are compared with.
 //
 //   Parameters: 139,584.  State: 64,520 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, H heads, K key features, W window, S rows of a window, F feed-forward width.
+//   Axes: B batch, T tokens, D width, F feed-forward width; in a layer: H heads, K key features, w window.
 // </auto-generated>
 #nullable enable
 #pragma warning disable CS8981 // torch and nn are TorchSharp's own names.
 
 namespace Samples;
 
+using TensorList = global::System.Collections.Generic.List<global::TorchSharp.torch.Tensor>;
 using torch = global::TorchSharp.torch;
 using nn = global::TorchSharp.torch.nn;
 using Device = global::TorchSharp.torch.Device;
@@ -112,7 +115,7 @@ partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
     private Tensor ReadRows(Tensor tokens, State state)
     {
         using var scope = torch.NewDisposeScope();
-        var hidden = new global::System.Collections.Generic.List<Tensor> { embedding.call(tokens.narrow(1, 0, 0)) };  // [B, 0, D], for a call without tokens
+        var hidden = new TensorList { embedding.call(tokens.narrow(1, 0, 0)) };         // [B, 0, D], for a call without tokens
         foreach (AlignedSegment part in AlignedSegment.Of(tokens.shape[1], NewTokens, state))
             hidden.Add(ReadSegment(part.Of(tokens), part, state));
         return Projection.Apply(torch.cat(hidden, 1), head).MoveToOuterDisposeScope();  // [B, T, VocabSize]
@@ -122,10 +125,10 @@ partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
     private Tensor ReadSegment(Tensor tokens, AlignedSegment part, State state)
     {
         using var scope = torch.NewDisposeScope();
-        state.Window.Enter(part, 0, 0);
-        Tensor h = Backbone(embedding.call(tokens), part.IsWhole ? null : state.Layers);  // [B, T, D]
+        state.Window.Enter(part, before: 0, behind: 0);
+        Tensor h = Backbone(embedding.call(tokens), part.IsWhole ? null : state.Layers);
         if (part.Ends && !part.IsWhole) state.Window.Forget();
-        return h.MoveToOuterDisposeScope();
+        return h.MoveToOuterDisposeScope();  // [B, T, D]
     }
 
     // Rows of a window through all layers and the last norm; without states they are a window from its first row on.
@@ -134,7 +137,7 @@ partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
         using var scope = torch.NewDisposeScope();
         for (int i = 0; i < LayerCount; i++)
             x = layers[i].call(x, states?[i]);
-        return norm.call(x).MoveToOuterDisposeScope();  // [B, S, D]
+        return norm.call(x).MoveToOuterDisposeScope();  // [B, T, D]
     }
 
     /// <inheritdoc/>
@@ -275,9 +278,9 @@ partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
             return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
-        // The last W - 1 tokens of what was kept and what is new.
+        // The last w - 1 tokens of what was kept and what is new.
         private static Tensor Latest(Tensor past, Tensor next) =>
-            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, W-1, H, K]
+            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, H, K]
 
         /// <inheritdoc/>
         protected override void RegisterComponents()
@@ -293,8 +296,8 @@ partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
 
     private sealed class SlidingAttentionState : LayerState
     {
-        public readonly StateTensor Keys;    // [B, W-1, H, K], rotated
-        public readonly StateTensor Values;  // [B, W-1, H, K]
+        public readonly StateTensor Keys;    // [B, w-1, H, K], rotated
+        public readonly StateTensor Values;  // [B, w-1, H, K]
 
         public SlidingAttentionState(MemoryState owner, string prefix) : base(owner, prefix)
         {

@@ -12,7 +12,7 @@
 //      Gu, Dao: Mamba (arXiv 2312.00752), section 3.
 //
 //   Parameters: 32,640.  State: 9,736 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, E channels, N states, R rank of the step sizes.
+//   Axes: B batch, T tokens, D width, I inner channels, N states, J rank of the step sizes.
 // </auto-generated>
 #nullable enable
 #pragma warning disable CS8981 // torch and nn are TorchSharp's own names.
@@ -116,14 +116,14 @@ partial class SelectiveLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Run
     private sealed class SelectiveStateSpace : nn.Module<Tensor, LayerState?, Tensor>
     {
         private const long Channels = 128, StateDim = 16, StepRank = 4;
-        private readonly Linear input, gate;  // D -> E
+        private readonly Linear input, gate;  // D -> I
         private readonly ShortConvolution convolution;
-        private readonly Linear step_down;    // E -> R
-        private readonly Linear step_up;      // R -> E
-        private readonly Linear write, read;  // E -> N
-        public readonly Linear output;        // E -> D
-        private Parameter decay_rate;         // [E*N], its logarithm; to() puts a new parameter in its place
-        private Parameter step_bias, skip;    // [E]
+        private readonly Linear step_down;    // I -> J
+        private readonly Linear step_up;      // J -> I
+        private readonly Linear write, read;  // I -> N
+        public readonly Linear output;        // I -> D
+        private Parameter decay_rate;         // [I*N], its logarithm; to() puts a new parameter in its place
+        private Parameter step_bias, skip;    // [I]
         private bool registered;
 
         public SelectiveStateSpace(Device? device, ScalarType? dtype) : base(nameof(SelectiveStateSpace))
@@ -147,13 +147,13 @@ partial class SelectiveLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Run
             using var scope = torch.NewDisposeScope();
             var state = (SelectiveState?)layer;
             var (inputs, gates) = Projection.Apply(x, input, gate);
-            Tensor u = convolution.call(inputs, state?.Tail);                                  // [B, T, E]
-            var (steps, Bt, Ct) = Projection.Apply(u, step_down, write, read);                 // [B, T, R], [B, T, N] twice
-            Tensor delta = functional.softplus(Projection.Apply(steps, step_up) + step_bias);  // [B, T, E], step size, > 0
-            Tensor A = -decay_rate.exp().view(Channels, StateDim);                             // [E, N], log decay of a step of size 1, < 0
+            Tensor u = convolution.call(inputs, state?.Tail);                                  // [B, T, I]
+            var (steps, Bt, Ct) = Projection.Apply(u, step_down, write, read);                 // [B, T, J], [B, T, N] twice
+            Tensor delta = functional.softplus(Projection.Apply(steps, step_up) + step_bias);  // [B, T, I], step size, > 0
+            Tensor A = -decay_rate.exp().view(Channels, StateDim);                             // [I, N], log decay of a step of size 1, < 0
             var scan = SelectiveScan.Apply(u, delta, A, Bt, Ct, skip, state?.H.Value);
-            state?.H.Update(scan.FinalState);                                                  // [B, E, N]
-            Tensor y = SwiGlu.Apply(gates, scan.Output);                                       // [B, T, E]
+            state?.H.Update(scan.FinalState);                                                  // [B, I, N]
+            Tensor y = SwiGlu.Apply(gates, scan.Output);                                       // [B, T, I]
             return Projection.Apply(y, output).MoveToOuterDisposeScope();                      // [B, T, D]
         }
 
@@ -178,8 +178,8 @@ partial class SelectiveLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Run
 
     private sealed class SelectiveState : LayerState
     {
-        public readonly StateTensor Tail;  // [B, 3, E], what the convolution still needs
-        public readonly StateTensor H;     // [B, E, N]
+        public readonly StateTensor Tail;  // [B, 3, I], what the convolution still needs
+        public readonly StateTensor H;     // [B, I, N]
 
         public SelectiveState(MemoryState owner, string prefix) : base(owner, prefix)
         {

@@ -11,7 +11,8 @@
 //      Dao, Gu: Transformers are SSMs (arXiv 2405.21060), section 7.
 //
 //   Parameters: 34,444.  State: 19,464 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, H heads, K key features, V value features, G groups, C = H*V + 2*G*K channels.
+//   Axes: B batch, T tokens, D width, H heads, K key features, V value features, G groups, I = H*V + 2*G*K inner
+//   channels.
 // </auto-generated>
 #nullable enable
 #pragma warning disable CS8981 // torch and nn are TorchSharp's own names.
@@ -117,7 +118,7 @@ partial class StateSpaceLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Ru
     {
         private const long Heads = 4, KeyDim = 32, ValueDim = 32, Groups = 2;
         private const long Values = Heads * ValueDim, Keys = Groups * KeyDim;
-        private readonly Linear input;      // D -> C
+        private readonly Linear input;      // D -> I
         private readonly Linear gate;       // D -> H*V
         private readonly Linear step;       // D -> H
         private readonly ShortConvolution convolution;
@@ -147,7 +148,7 @@ partial class StateSpaceLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Ru
             var state = (StateSpaceState?)layer;
             long B = x.shape[0], T = x.shape[1];
             var (inputs, gates, steps) = Projection.Apply(x, input, gate, step);
-            Tensor mixed = convolution.call(inputs, state?.Tail);                // [B, T, C]
+            Tensor mixed = convolution.call(inputs, state?.Tail);                // [B, T, I]
             Tensor u = mixed.narrow(2, 0, Values).view(B, T, Heads, ValueDim);   // [B, T, H, V]
             Tensor k = ForHeads(mixed.narrow(2, Values, Keys));                  // [B, T, H, K]
             Tensor q = ForHeads(mixed.narrow(2, Values + Keys, Keys));           // [B, T, H, K]
@@ -187,7 +188,7 @@ partial class StateSpaceLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Ru
 
     private sealed class StateSpaceState : LayerState
     {
-        public readonly StateTensor Tail;  // [B, 3, C], what the convolution still needs
+        public readonly StateTensor Tail;  // [B, 3, I], what the convolution still needs
         public readonly StateTensor S;     // [B, H, K, V]
 
         public StateSpaceState(MemoryState owner, string prefix) : base(owner, prefix)

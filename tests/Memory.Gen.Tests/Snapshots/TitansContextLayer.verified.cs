@@ -8,11 +8,14 @@
 //   residual, written in blocks of 16 tokens, convolutions over 4 tokens, 4 persistent tokens.
 //        S_t = eta_t S_{t-1} - theta_t G_t,   M_t = (1 - alpha_t) M_{t-1} + S_t
 //        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with,   |G_t| at most 1
-//        m_t = f(q_t; M_t),   f(x; M) = x + gamma * LayerNorm(M_2^T gelu(M_1^T x))
+//        M_0 learned
+//        m_t = f(q_t; M_t),   f(x; M) = x + gamma * LayerNorm(M_2^T GELU(M_1^T x))
 //        q_t, k_t = unit(SiLU(conv(W y_t))),   v_t = SiLU(conv(W y_t))
 //        theta_t = 0.25 (1 - eta_t) sigmoid(W y_t + b),   eta_t = 0.95 sigmoid(W y_t + b),   alpha_t = sigmoid(W y_t + b)
 //        h_t = RMSNorm(f(unit(SiLU(conv(W x_t))); M_s)),   M_s the memory that its segment of 64 tokens began with
-//        y_t = softmax attention of x_t to P, h_j and x_j,   j <= t in its segment,   rotary positions, none for P
+//        q'_t = W x_t,   k'_j, v'_j = W h_j and again W x_j,   k'_p, v'_p = W p for p in P
+//        y_t = sum_j softmax_j((R_t q'_t)^T (R_j k'_j) / sqrt(K)) v'_j,   j <= t in its segment and every p in P, these without R
+//        R_t the rotation at t's place in its segment
 //        o_t = W (RMSNorm(y_t) * sigmoid(RMSNorm(m_t)))
 //      Behrouz, Zhong, Mirrokni: Titans: Learning to Memorize at Test Time (arXiv 2501.00663), sections 3.1, 3.2 and
 //      4.1, persistent memory: 3.3; residual: Sun et al.: Learning to (Learn at Test Time) (arXiv 2407.04620);
@@ -22,7 +25,7 @@
 //      equations let it see its segment's future; the bound on G_t.
 //
 //   Parameters: 39,036.  State: 125,144 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, H heads, K head features, E hidden features of a memory, W segment, P
+//   Axes: B batch, T tokens, D width, H heads, K head features, E hidden features of a memory, w segment, P
 //   persistent tokens.
 // </auto-generated>
 #nullable enable
@@ -30,6 +33,8 @@
 
 namespace Samples;
 
+using TensorList = global::System.Collections.Generic.List<global::TorchSharp.torch.Tensor>;
+using Tensors = global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor>;
 using torch = global::TorchSharp.torch;
 using nn = global::TorchSharp.torch.nn;
 using Device = global::TorchSharp.torch.Device;
@@ -37,8 +42,8 @@ using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
 using Linear = global::TorchSharp.Modules.Linear;
 using Parameter = global::TorchSharp.Modules.Parameter;
-using LayerState = global::Memory.Gen.Runtime.LayerState;
 using TitansActivation = global::Memory.Gen.TitansActivation;
+using LayerState = global::Memory.Gen.Runtime.LayerState;
 using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
 using RaggedSegment = global::Memory.Gen.Runtime.RaggedSegment;
@@ -160,7 +165,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             using MemoryState? own = layer is null ? MemoryState.ForOneCall(x) : null;
             var state = (MemoryAsContextState)(layer ?? new MemoryAsContextState(own!, "mixer"));
             Tensor tokens = persistent.unsqueeze(0);                              // [1, P, D]
-            var outputs = new global::System.Collections.Generic.List<Tensor>();
+            var outputs = new TensorList();
             foreach (RaggedSegment span in RaggedSegment.Of(x.shape[1], Window, state))
                 outputs.Add(Read(span.Of(x), tokens, span, state));
             return output.call(torch.cat(outputs, 1)).MoveToOuterDisposeScope();  // [B, T, D]
@@ -231,7 +236,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             }
 
             // Rows that begin a segment here keep what the memory is by now.
-            private global::System.Collections.Generic.IReadOnlyList<Tensor> SegmentStart(RaggedSegment span, MemoryAsContextState state)
+            private Tensors SegmentStart(RaggedSegment span, MemoryAsContextState state)
             {
                 var now = state.Blocks.BlockStart(TitansBlocks.ForRows(state.Positions.shape[0], [weights_1, weights_2]), span.Start);
                 state.SegmentWeights1.Update(span.Begins(now[0], state.SegmentWeights1.Value));  // [B, H, K, E]
@@ -246,11 +251,11 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
                 Tensor q = UnitLength.Apply(query_convolution.call(query.call(y), state.QueryTail).view(B, T, Heads, HeadDim));  // [B, T, H, K]
                 Tensor k = UnitLength.Apply(key_convolution.call(key.call(y), state.KeyTail).view(B, T, Heads, HeadDim));  // [B, T, H, K]
                 Tensor v = value_convolution.call(value.call(y), state.ValueTail).view(B, T, Heads, HeadDim);  // [B, T, H, K]
-                Tensor eta = MaxMomentum * momentum.call(y).sigmoid();          // [B, T, H], how much of the last change goes on
-                Tensor theta = MaxStep * (1.0 - eta) * step.call(y).sigmoid();  // [B, T, H], step size
-                Tensor alpha = forgetting.call(y).sigmoid();                    // [B, T, H], how much is forgotten
-                Tensor[] W = TitansBlocks.ForRows(B, [weights_1, weights_2]);
-                return state.Blocks.Read(q, k, v, theta, eta, alpha, W, initialMomenta: null, Options, residual: gamma, read: span.Start);
+                Tensor eta = MaxMomentum * momentum.call(y).sigmoid();                                         // [B, T, H], how much of the last change goes on
+                Tensor theta = MaxStep * (1.0 - eta) * step.call(y).sigmoid();                                 // [B, T, H], step size
+                Tensor alpha = forgetting.call(y).sigmoid();                                                   // [B, T, H], how much is forgotten
+                Tensor[] M = TitansBlocks.ForRows(B, [weights_1, weights_2]);                                  // M_0
+                return state.Blocks.Read(q, k, v, theta, eta, alpha, M, initialMomenta: null, Options, residual: gamma, read: span.Start);
             }
 
             /// <inheritdoc/>
@@ -293,16 +298,16 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             public Tensor Read(Tensor x, Tensor h, Tensor tokens, RaggedSegment span, MemoryAsContextState state)  // [B, T, D] -> [B, T, H, K]
             {
                 long B = x.shape[0], T = x.shape[1];
-                Tensor positions = span.Positions(x);                                                  // [T] or [B, T]
-                Tensor still = query.call(x).view(B, T, Heads, HeadDim);                               // [B, T, H, K], for keys without a position
-                Tensor q = Rotary.Apply(still, positions, RotaryBase);                                 // [B, T, H, K]
-                Tensor ownKeys = Rotary.Apply(key.call(x).view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
-                Tensor ownValues = value.call(x).view(B, T, Heads, HeadDim);                           // [B, T, H, K]
+                Tensor positions = span.Positions(x);                                                               // [T] or [B, T]
+                Tensor still = query.call(x).view(B, T, Heads, HeadDim);                                            // [B, T, H, K], for keys without a position
+                Tensor q = Rotary.Apply(still, positions, RotaryBase);                                              // [B, T, H, K]
+                Tensor ownKeys = Rotary.Apply(key.call(x).view(B, T, Heads, HeadDim), positions, RotaryBase);       // [B, T, H, K]
+                Tensor ownValues = value.call(x).view(B, T, Heads, HeadDim);                                        // [B, T, H, K]
                 Tensor recalledKeys = Rotary.Apply(key.call(h).view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
-                Tensor recalledValues = value.call(h).view(B, T, Heads, HeadDim);                      // [B, T, H, K]
-                Tensor k = Pairs(recalledKeys, ownKeys), v = Pairs(recalledValues, ownValues);         // [B, 2T, H, K]
-                Tensor keys = key.call(tokens).view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);      // [B, P, H, K]
-                Tensor values = value.call(tokens).view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);  // [B, P, H, K]
+                Tensor recalledValues = value.call(h).view(B, T, Heads, HeadDim);                                   // [B, T, H, K]
+                Tensor k = Pairs(recalledKeys, ownKeys), v = Pairs(recalledValues, ownValues);                      // [B, 2T, H, K]
+                Tensor keys = key.call(tokens).view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);                   // [B, P, H, K]
+                Tensor values = value.call(tokens).view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);               // [B, P, H, K]
                 Tensor y = SegmentAttention.Apply(
                     q, k, v, window: null, span.Past(state.Keys), span.Past(state.Values), span.Read, prefixKeys: keys, prefixValues: values, prefixQueries: still);  // [B, T, H, K]
                 state.Keys.Update(Latest(state.Keys.Value, k));
@@ -313,9 +318,9 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             // One after the other for each token, so that both are seen or neither.
             private static Tensor Pairs(Tensor recalled, Tensor own) => torch.stack(new[] { recalled, own }, 2).flatten(1, 2);
 
-            // What was kept and what is new, of the last W - 1 tokens.
+            // What was kept and what is new, of the last w - 1 tokens.
             private static Tensor Latest(Tensor past, Tensor next) =>
-                torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], 2 * (Window - 1));  // [B, 2(W-1), H, K]
+                torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], 2 * (Window - 1));  // [B, 2(w-1), H, K]
 
             /// <inheritdoc/>
             protected override void RegisterComponents()
@@ -334,7 +339,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         public readonly StateTensor RecallTail, QueryTail, KeyTail, ValueTail;  // [B, 3, H*K], what the convolutions still need
         public readonly TitansBlocks Blocks;                                    // the memory when the running block began, and the block's tokens so far
         public readonly StateTensor SegmentWeights1, SegmentWeights2;           // the memory when the running segment began
-        public readonly StateTensor Keys, Values;                               // [B, 2(W-1), H, K]
+        public readonly StateTensor Keys, Values;                               // [B, 2(w-1), H, K]
 
         public MemoryAsContextState(MemoryState owner, string prefix) : base(owner, prefix)
         {

@@ -9,10 +9,13 @@
 //   tokens, 8 persistent tokens.
 //        S_t = eta_t S_{t-1} - theta_t G_t,   M_t = (1 - alpha_t) M_{t-1} + S_t
 //        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with,   |G_t| at most 1
-//        m_t = f(q_t; M_t),   f(x; M) = M_2^T silu(M_1^T x)
+//        M_0 learned,   then the tokens of P are written, before the first x_t
+//        m_t = f(q_t; M_t),   f(x; M) = M_2^T SiLU(M_1^T x)
 //        q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
 //        theta_t = 0.25 (1 - eta_t) sigmoid(W x_t + b),   eta_t = 0.95 sigmoid(W x_t + b),   alpha_t = sigmoid(W x_t + b)
-//        y_t = softmax attention of x_t to P, x_j,   t - W < j <= t,   rotary positions, none for P
+//        q'_t, k'_t, v'_t = W x_t,   k'_p, v'_p = W p for p in P
+//        y_t = sum_j softmax_j((R_t q'_t)^T (R_j k'_j) / sqrt(K)) v'_j,   t - w < j <= t and every p in P, these without R
+//        R_t the rotation at position t
 //        o_t = W (sigmoid(RMSNorm(y_t)) * RMSNorm(m_t))
 //      Behrouz, Zhong, Mirrokni: Titans: Learning to Memorize at Test Time (arXiv 2501.00663), sections 3.1, 3.2 and
 //      4.2, persistent memory: 3.3; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
@@ -20,8 +23,8 @@
 //      attention's side, which learns more reliably; the bound on G_t.
 //
 //   Parameters: 6,574,152.  State: 4,163,816 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, H heads, K head features, E hidden features of a memory, W window, P
-//   persistent tokens, F feed-forward width.
+//   Axes: B batch, T tokens, D width, F feed-forward width, H heads, K head features, E hidden features of a memory,
+//   w window, P persistent tokens.
 // </auto-generated>
 #nullable enable
 #pragma warning disable CS8981 // torch and nn are TorchSharp's own names.
@@ -295,15 +298,15 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
                 long B = x.shape[0];
                 // Where no row begins, the state holds what the persistent tokens wrote.
                 Tensor? before = state is { Blocks.Begins: false } ? null : tokens;
-                var (W, S) = before is null ? (null, null) : Begin(before, B);
+                var (M, S) = before is null ? (null, null) : Begin(before, B);
                 var (q, k, v, theta, eta, alpha) = Project(x, before, state);
                 return state is null
-                    ? TitansMlp.Apply(q, k, v, theta, eta, alpha, W!, Options, S).Output
-                    : state.Blocks.Read(q, k, v, theta, eta, alpha, W, S, Options);
+                    ? TitansMlp.Apply(q, k, v, theta, eta, alpha, M!, Options, S).Output
+                    : state.Blocks.Read(q, k, v, theta, eta, alpha, M, S, Options);
             }
 
             // The memory after the persistent tokens: the same for every sequence, so read once for all rows.
-            private (Tensor[]? W, Tensor[]? S) Begin(Tensor tokens, long B)
+            private (Tensor[]? M, Tensor[]? S) Begin(Tensor tokens, long B)
             {
                 var (q, k, v, theta, eta, alpha) = Project(tokens, null, null);
                 Tensor[] first = TitansBlocks.ForRows(1, [weights_1, weights_2]);
@@ -314,11 +317,11 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
             private (Tensor q, Tensor k, Tensor v, Tensor theta, Tensor eta, Tensor alpha) Project(Tensor x, Tensor? before, MemoryAsGateState? state)
             {
                 Tensor q = UnitLength.Apply(Convolved(query, query_convolution, x, before, state?.QueryTail));  // [B, T, H, K]
-                Tensor k = UnitLength.Apply(Convolved(key, key_convolution, x, before, state?.KeyTail));  // [B, T, H, K]
-                Tensor v = Convolved(value, value_convolution, x, before, state?.ValueTail);              // [B, T, H, K]
-                Tensor eta = MaxMomentum * momentum.call(x).sigmoid();                                    // [B, T, H], how much of the last change goes on
-                Tensor theta = MaxStep * (1.0 - eta) * step.call(x).sigmoid();                            // [B, T, H], step size
-                Tensor alpha = forgetting.call(x).sigmoid();                                              // [B, T, H], how much is forgotten
+                Tensor k = UnitLength.Apply(Convolved(key, key_convolution, x, before, state?.KeyTail));        // [B, T, H, K]
+                Tensor v = Convolved(value, value_convolution, x, before, state?.ValueTail);                    // [B, T, H, K]
+                Tensor eta = MaxMomentum * momentum.call(x).sigmoid();                                          // [B, T, H], how much of the last change goes on
+                Tensor theta = MaxStep * (1.0 - eta) * step.call(x).sigmoid();                                  // [B, T, H], step size
+                Tensor alpha = forgetting.call(x).sigmoid();                                                    // [B, T, H], how much is forgotten
                 return (q, k, v, theta, eta, alpha);
             }
 
@@ -382,9 +385,9 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
                 return y;
             }
 
-            // What was kept and what is new, of the last W - 1 tokens.
+            // What was kept and what is new, of the last w - 1 tokens.
             private static Tensor Latest(Tensor past, Tensor next) =>
-                torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, W-1, H, K]
+                torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, H, K]
 
             /// <inheritdoc/>
             protected override void RegisterComponents()
@@ -402,7 +405,7 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
     {
         public readonly StateTensor QueryTail, KeyTail, ValueTail;  // [B, 3, H*K], what the convolutions still need
         public readonly TitansBlocks Blocks;                        // the memory when the running block began, and the block's tokens so far
-        public readonly StateTensor Keys, Values;                   // [B, W-1, H, K]
+        public readonly StateTensor Keys, Values;                   // [B, w-1, H, K]
 
         public MemoryAsGateState(MemoryState owner, string prefix) : base(owner, prefix)
         {

@@ -7,23 +7,26 @@
 //   each memory a matrix, written in blocks of 16 tokens, convolutions over 4 tokens, 4 persistent keys with values.
 //        M_t = M_0 + (1 - alpha_t) (M_{t-1} - M_0) - theta_t G_t
 //        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with,   |G_t| at most 1
+//        M_0 learned
 //        m_t = f(q_t; M_t),   f(x; M) = M^T x
 //        q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
 //        theta_t = 0.5 sigmoid(b),   alpha_t = sigmoid(W x_t + b)
-//        y_t = softmax attention of z_t to P, z_j,   j <= t in its segment
+//        q'_t, k'_t, v'_t = W z_t,   k'_p, v'_p for p in P learned
+//        y_t = sum_j softmax_j(q'_t^T k'_j / sqrt(K)) v'_j,   j <= t in its segment and every p in P
 //        o_t = W y_t,   z_t = RMSNorm(W (RMSNorm(m_t) * SiLU(W x_t)))
 //      Behrouz, Zhong, Mirrokni: Titans: Learning to Memorize at Test Time (arXiv 2501.00663), sections 3.1, 3.2 and
 //      4.3, persistent memory: 3.3.
 //      Ours: the norm before the attention; forgetting toward M_0; the bound on G_t.
 //
 //   Parameters: 39,512.  State: 30,440 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, H heads, K head features, W segment, P persistent tokens.
+//   Axes: B batch, T tokens, D width, H heads, K head features, w segment, P persistent tokens.
 // </auto-generated>
 #nullable enable
 #pragma warning disable CS8981 // torch and nn are TorchSharp's own names.
 
 namespace Samples;
 
+using TensorList = global::System.Collections.Generic.List<global::TorchSharp.torch.Tensor>;
 using torch = global::TorchSharp.torch;
 using nn = global::TorchSharp.torch.nn;
 using Device = global::TorchSharp.torch.Device;
@@ -209,12 +212,12 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
                 Tensor q = UnitLength.Apply(query_convolution.call(query.call(x), state?.QueryTail).view(B, T, Heads, HeadDim));  // [B, T, H, K]
                 Tensor k = UnitLength.Apply(key_convolution.call(key.call(x), state?.KeyTail).view(B, T, Heads, HeadDim));  // [B, T, H, K]
                 Tensor v = value_convolution.call(value.call(x), state?.ValueTail).view(B, T, Heads, HeadDim);  // [B, T, H, K]
-                Tensor theta = (MaxStep * step.sigmoid()).expand(B, T, Heads);  // [B, T, H], step size
-                Tensor alpha = forgetting.call(x).sigmoid();                    // [B, T, H], how much is forgotten
-                Tensor[] W = TitansBlocks.ForRows(B, [weights]);
+                Tensor theta = (MaxStep * step.sigmoid()).expand(B, T, Heads);                                  // [B, T, H], step size
+                Tensor alpha = forgetting.call(x).sigmoid();                                                    // [B, T, H], how much is forgotten
+                Tensor[] M = TitansBlocks.ForRows(B, [weights]);                                                // M_0
                 return state is null
-                    ? TitansMlp.Apply(q, k, v, theta, eta: null, alpha, W, Options, target: W).Output
-                    : state.Blocks.Read(q, k, v, theta, eta: null, alpha, W, initialMomenta: null, Options, target: W);
+                    ? TitansMlp.Apply(q, k, v, theta, eta: null, alpha, M, Options, target: M).Output
+                    : state.Blocks.Read(q, k, v, theta, eta: null, alpha, M, initialMomenta: null, Options, target: M);
             }
 
             /// <inheritdoc/>
@@ -258,7 +261,7 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
                 Tensor k = key.call(x).view(B, T, Heads, HeadDim);    // [B, T, H, K]
                 Tensor v = value.call(x).view(B, T, Heads, HeadDim);  // [B, T, H, K]
                 Tensor keys = persistent_keys.expand(B, -1, -1, -1), values = persistent_values.expand(B, -1, -1, -1);  // [B, P, H, K]
-                var outputs = new global::System.Collections.Generic.List<Tensor>();
+                var outputs = new TensorList();
                 foreach (RaggedSegment span in RaggedSegment.Of(T, Window, state))
                 {
                     outputs.Add(SegmentAttention.Apply(
@@ -270,9 +273,9 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
                 return torch.cat(outputs, 1);
             }
 
-            // What was kept and what is new, of the last W - 1 tokens.
+            // What was kept and what is new, of the last w - 1 tokens.
             private static Tensor Latest(Tensor past, Tensor next) =>
-                torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, W-1, H, K]
+                torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, H, K]
 
             /// <inheritdoc/>
             protected override void RegisterComponents()
@@ -292,7 +295,7 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
     {
         public readonly StateTensor QueryTail, KeyTail, ValueTail;  // [B, 3, H*K], what the convolutions still need
         public readonly TitansBlocks Blocks;                        // the memory when the running block began, and the block's tokens so far
-        public readonly StateTensor Keys, Values;                   // [B, W-1, H, K]
+        public readonly StateTensor Keys, Values;                   // [B, w-1, H, K]
 
         public MemoryAsLayerState(MemoryState owner, string prefix) : base(owner, prefix)
         {

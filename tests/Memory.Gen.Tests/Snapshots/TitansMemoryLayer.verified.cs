@@ -7,6 +7,7 @@
 //   16 tokens, convolutions over 4 tokens.
 //        S_t = eta_t S_{t-1} - theta_t G_t,   M_t = (1 - alpha_t) M_{t-1} + S_t
 //        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with,   |G_t| at most 1
+//        M_0 learned
 //        m_t = f(q_t; M_t),   f(x; M) = M^T x
 //        q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
 //        theta_t = (1 - eta_t) sigmoid(W x_t + b),   eta_t = 0.95 sigmoid(W x_t + b),   alpha_t = sigmoid(W x_t + b)
@@ -189,13 +190,13 @@ partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
                 Tensor q = UnitLength.Apply(query_convolution.call(query.call(x), state?.QueryTail).view(B, T, Heads, HeadDim));  // [B, T, H, K]
                 Tensor k = UnitLength.Apply(key_convolution.call(key.call(x), state?.KeyTail).view(B, T, Heads, HeadDim));  // [B, T, H, K]
                 Tensor v = value_convolution.call(value.call(x), state?.ValueTail).view(B, T, Heads, HeadDim);  // [B, T, H, K]
-                Tensor eta = MaxMomentum * momentum.call(x).sigmoid();  // [B, T, H], how much of the last change goes on
-                Tensor theta = (1.0 - eta) * step.call(x).sigmoid();    // [B, T, H], step size
-                Tensor alpha = forgetting.call(x).sigmoid();            // [B, T, H], how much is forgotten
-                Tensor[] W = TitansBlocks.ForRows(B, [weights]);
+                Tensor eta = MaxMomentum * momentum.call(x).sigmoid();                                          // [B, T, H], how much of the last change goes on
+                Tensor theta = (1.0 - eta) * step.call(x).sigmoid();                                            // [B, T, H], step size
+                Tensor alpha = forgetting.call(x).sigmoid();                                                    // [B, T, H], how much is forgotten
+                Tensor[] M = TitansBlocks.ForRows(B, [weights]);                                                // M_0
                 return state is null
-                    ? TitansMlp.Apply(q, k, v, theta, eta, alpha, W, Options).Output
-                    : state.Blocks.Read(q, k, v, theta, eta, alpha, W, initialMomenta: null, Options);
+                    ? TitansMlp.Apply(q, k, v, theta, eta, alpha, M, Options).Output
+                    : state.Blocks.Read(q, k, v, theta, eta, alpha, M, initialMomenta: null, Options);
             }
 
             /// <inheritdoc/>

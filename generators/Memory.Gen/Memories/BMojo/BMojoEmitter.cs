@@ -42,19 +42,19 @@ internal sealed class BMojoEmitter(BMojoSpec spec, int dim) : MixerEmitter
             if (IsGrouped)
                 yield return "G key and value heads";
             if (spec.HasWindow)
-                yield return spec.IsBlocked ? "W tokens of a chunk" : "W window";
+                yield return spec.IsBlocked ? "w tokens of a chunk" : "w window";
             if (spec.HasEidetic)
                 yield return "M eidetic slots";
             if (spec.HasEidetic || spec.IsBlocked)
                 yield return "C chunks of a call";
             if (spec.HasEidetic && !spec.IsBlocked)
-                yield return "R tokens of a chunk";
+                yield return "Q tokens of a chunk";
             if (spec.HasFading)
                 yield return "P fading tokens";
-            foreach (string axis in memory is null ? [] : memory.Axes.Take(1).Select(a => "in the fading memory " + a).Concat(memory.Axes.Skip(1)))
-                yield return axis;
         }
     }
+
+    public override (string Name, IEnumerable<string> Axes)? Inner => memory is null ? null : ("the fading memory", memory.Axes);
 
     public override Size Size => BMojoSize.Of(spec, dim, memory?.Size);
 
@@ -118,7 +118,7 @@ internal sealed class BMojoEmitter(BMojoSpec spec, int dim) : MixerEmitter
         }
 
         if (spec.HasPredictor)
-            yield return new ModulePart("predictor", "Linear", "nn.Linear(Dim, Dim, device: device, dtype: dtype)", "D -> D, with a bias");
+            yield return new ModulePart("predictor", "Linear", "nn.Linear(Dim, Dim, device: device, dtype: dtype)", "W_p and b_p, D -> D");
         yield return ModulePart.Linear("output", "Heads * HeadDim", "Dim", "H*K -> D", isPublic: true);
     }
 }

@@ -26,10 +26,8 @@ internal sealed class BMojoForward(BMojoSpec spec)
             if (spec.HasEidetic)
                 WriteEidetic(writer);
             writer.Lines(Read().Prepend("").ToArray());
-            string[] kept = [.. Kept()];
-            if (kept.Length > 0)
-                writer.Lines([.. kept, ""]);
-            writer.Lines("return Projection.Apply(o.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]");
+            writer.Lines(Kept().ToArray());
+            writer.Lines("return Projection.Apply(z.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]");
         }
 
         if (Kept().Any())
@@ -47,7 +45,7 @@ internal sealed class BMojoForward(BMojoSpec spec)
         yield return $"var state = ({state})(layer ?? new {state}(own!, \"mixer\"));";
         yield return "long B = x.shape[0], T = x.shape[1];";
         if (spec.HasPositions || (spec.HasEidetic && spec.Score is BMojoScore.Random or BMojoScore.Recency))
-            yield return "Tensor positions = Rotary.Positions(x, state.Positions);  // [B, T]";
+            yield return "Tensor positions = Rotary.Positions(x, state.Positions);  // [B, T]" + (spec.HasPositions ? "" : ", for the scores");
     }
 
     private IEnumerable<string> Window()
@@ -114,7 +112,7 @@ internal sealed class BMojoForward(BMojoSpec spec)
             { HasWindow: false } => "// The softmax over the fading tokens; the window has none.",
             _ => "// One softmax reads both.",
         };
-        yield return "Tensor o = SegmentAttention.Apply(";
+        yield return "Tensor z = SegmentAttention.Apply(";
         string chunks = spec.HasEidetic ? "state.Slots.Chunks" : "new QueryChunks(Window, state.Positions.remainder(Window), Blocked: true)";
         string remembered = (HasChunks ? ", chunks: " + chunks : "") + (spec.HasEidetic ? ", slots: slots" : "") + (spec.HasFading ? ", fading: faded" : "");
         string past = spec.KeptTokens > 0 ? ", state.Keys.Value, state.Values.Value, state.Positions" : ", pastLengths: state.Positions";

@@ -81,7 +81,11 @@ internal static class LinearMemoryTexts
             yield return gates;
     }
 
-    public static string Source(MemoryRule rule) => rule switch
+    /// <summary>Where the rule comes from, and what departs from it.</summary>
+    public static string Source(LinearMemorySpec spec) => Source(spec.Rule)
+        + (spec.NegativeEigenvalues ? " Write strengths up to 2: Grazzi et al.: Unlocking State-Tracking in Linear RNNs Through Negative Eigenvalues (arXiv 2411.12537)." : "");
+
+    private static string Source(MemoryRule rule) => rule switch
     {
         MemoryRule.Linear => "Katharopoulos, Vyas, Pappas, Fleuret: Transformers are RNNs (arXiv 2006.16236), section 3.",
         MemoryRule.ScalarDecay => "Dao, Gu: Transformers are SSMs (arXiv 2405.21060), section 5.",

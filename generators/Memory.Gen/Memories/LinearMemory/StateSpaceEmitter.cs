@@ -31,7 +31,7 @@ internal sealed class StateSpaceEmitter(LinearMemorySpec spec, int dim, bool res
     public override string Source => "Dao, Gu: Transformers are SSMs (arXiv 2405.21060), section 7.";
 
     public override IEnumerable<string> Axes =>
-        ["H heads", "K key features", "V value features", .. spec.Groups > 1 ? new[] { "G groups" } : [], "C = H*V + 2" + (spec.Groups > 1 ? "*G" : "") + "*K channels"];
+        ["H heads", "K key features", "V value features", .. spec.Groups > 1 ? new[] { "G groups" } : [], "I = H*V + 2" + (spec.Groups > 1 ? "*G" : "") + "*K inner channels"];
 
     public override Size Size
     {
@@ -60,7 +60,7 @@ internal sealed class StateSpaceEmitter(LinearMemorySpec spec, int dim, bool res
                 $"var state = ({state}?)layer;",
                 "long B = x.shape[0], T = x.shape[1];",
                 "var (inputs, gates, steps) = Projection.Apply(x, input, gate, step);",
-                "Tensor mixed = convolution.call(inputs, state?.Tail);  // [B, T, C]",
+                "Tensor mixed = convolution.call(inputs, state?.Tail);  // [B, T, I]",
                 "Tensor u = mixed.narrow(2, 0, Values).view(B, T, Heads, ValueDim);  // [B, T, H, V]",
                 $"Tensor k = {OfHeads("Values")};  // [B, T, H, K]",
                 $"Tensor q = {OfHeads("Values + Keys")};  // [B, T, H, K]",
@@ -83,7 +83,7 @@ internal sealed class StateSpaceEmitter(LinearMemorySpec spec, int dim, bool res
     {
         using CodeWriter.Scope type = writer.Block($"private sealed class {state} : LayerState");
         writer.Lines(
-            $"public readonly StateTensor Tail;  // [B, {spec.ConvWidth - 1}, C], what the convolution still needs",
+            $"public readonly StateTensor Tail;  // [B, {spec.ConvWidth - 1}, I], what the convolution still needs",
             "public readonly StateTensor S;  // [B, H, K, V]",
             "");
         using CodeWriter.Scope constructor = writer.Block($"public {state}(MemoryState owner, string prefix) : base(owner, prefix)");
@@ -117,7 +117,7 @@ internal sealed class StateSpaceEmitter(LinearMemorySpec spec, int dim, bool res
     private IEnumerable<ModulePart> Parts()
     {
         string groups = spec.Groups > 1 ? ", groups: Groups" : "";
-        yield return ModulePart.Linear("input", "Dim", "Values + 2 * Keys", "D -> C");
+        yield return ModulePart.Linear("input", "Dim", "Values + 2 * Keys", "D -> I");
         yield return ModulePart.Linear("gate", "Dim", "Values", "D -> H*V");
         yield return ModulePart.Linear("step", "Dim", "Heads", "D -> H");
         yield return ModulePart.Convolution("convolution", "Values + 2 * Keys", spec.ConvWidth, hasBias: true);

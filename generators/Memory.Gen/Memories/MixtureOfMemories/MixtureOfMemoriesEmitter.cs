@@ -25,7 +25,7 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
 
     public override string Source => MixtureOfMemoriesTexts.Source(spec);
 
-    public override IEnumerable<string> Axes => ["M memories", "H heads", "K key features", "V value features", "R rows and L tokens of what memories are given"];
+    public override IEnumerable<string> Axes => ["M memories", "H heads", "K key features", "V value features", "R rows of what memories are given", "L tokens of such a row"];
 
     public override Size Size
     {

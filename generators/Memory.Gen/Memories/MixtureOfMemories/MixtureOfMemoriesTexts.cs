@@ -27,20 +27,41 @@ internal static class MixtureOfMemoriesTexts
             yield return "   " + line;
         yield return spec.SharedProjections
             ? "   every W the same for all memories"
-            : "   W of queries the same for all memories, W of " + (HasGates(spec) ? "keys, values and gates" : "keys and values") + " each memory's own";
+            : $"   W of {Listed("k_t", "v_t", Gates(spec))} each memory's own, {Shared(spec)} the same for all";
         yield return LinearMemoryTexts.Output(spec.Memory, "sum_{m in A_t} w_{t,m} o_{t,m}" + (spec.SharedMemory ? " + o_{t,shared}" : ""));
         if (spec.BalanceLoss > 0)
-            yield return $"beside the loss of the task: {Prose.Literal(spec.BalanceLoss)} M sum_m f_m P_m,   f_m the share of tokens in m, P_m the mean of softmax(l_t)_m";
+            yield return $"beside the loss of the task: {Prose.Literal(spec.BalanceLoss)} M sum_m f_m p_m,   f_m the share of tokens in m, p_m the mean of softmax(l_t)_m";
     }
 
     public static string Source(MixtureOfMemoriesSpec spec) =>
         "Du, Sun, Lan, Hu, Cheng: MoM: Linear Sequence Modeling with Mixture-of-Memories (arXiv 2502.13685), section 3; the memories: "
-        + LinearMemoryTexts.Source(spec.Memory.Rule)
+        + LinearMemoryTexts.Source(spec.Memory)
         + (spec.BalanceLoss > 0 ? " The balance loss: Fedus, Zoph, Shazeer: Switch Transformers (arXiv 2101.03961), section 2.2, for each layer by itself." : "")
-        + " Ours: of equal logits the first wins"
+        + "\nOurs: of equal logits the first wins"
         + (spec.Memory.ConvWidth > 0 ? ", and convolutions run along a memory's own tokens in training as in streaming" : "") + ".";
 
-    private static bool HasGates(MixtureOfMemoriesSpec spec) => spec.Memory.Rule != MemoryRule.Linear;
+    private static string[] Gates(MixtureOfMemoriesSpec spec) => spec.Memory.Rule switch
+    {
+        MemoryRule.Linear => [],
+        MemoryRule.ScalarDecay or MemoryRule.ChannelDecay => ["g_t"],
+        MemoryRule.Delta => ["beta_t"],
+        MemoryRule.Titans => ["eta_t", "theta_t", "alpha_t"],
+        _ => ["beta_t", "g_t"],
+    };
+
+    // What memories that project for themselves have in common.
+    private static string Shared(MixtureOfMemoriesSpec spec) => Listed("that of q_t", spec.Memory.ConvWidth > 0 ? "conv" : null, spec.Memory.Rule switch
+    {
+        MemoryRule.ScalarDecay or MemoryRule.GatedDelta => ["a", "b"],
+        MemoryRule.ChannelDecay or MemoryRule.Titans => ["b"],
+        _ => [],
+    });
+
+    private static string Listed(string first, string? second, string[] others)
+    {
+        string[] all = [first, .. second is null ? [] : new[] { second }, .. others];
+        return all.Length == 1 ? first : string.Join(", ", all.Take(all.Length - 1)) + " and " + all[all.Length - 1];
+    }
 
     private static string Manner(string words) => words.Length == 0 ? "" : " " + words;
 }

@@ -21,7 +21,7 @@ internal sealed class SelectiveStateSpaceEmitter(SelectiveStateSpaceSpec spec, i
 
     public override string Source => SelectiveStateSpaceTexts.Source;
 
-    public override IEnumerable<string> Axes => ["E channels", "N states", "R rank of the step sizes"];
+    public override IEnumerable<string> Axes => ["I inner channels", "N states", "J rank of the step sizes"];
 
     public override Size Size
     {
@@ -47,14 +47,14 @@ internal sealed class SelectiveStateSpaceEmitter(SelectiveStateSpaceSpec spec, i
                 "using var scope = torch.NewDisposeScope();",
                 $"var state = ({state}?)layer;",
                 "var (inputs, gates) = Projection.Apply(x, input, gate);",
-                "Tensor u = convolution.call(inputs, state?.Tail);  // [B, T, E]",
-                "var (steps, Bt, Ct) = Projection.Apply(u, step_down, write, read);  // [B, T, R], [B, T, N] twice",
-                "Tensor delta = functional.softplus(Projection.Apply(steps, step_up) + step_bias);  // [B, T, E], step size, > 0",
-                "Tensor A = -decay_rate.exp().view(Channels, StateDim);  // [E, N], log decay of a step of size 1, < 0",
+                "Tensor u = convolution.call(inputs, state?.Tail);  // [B, T, I]",
+                "var (steps, Bt, Ct) = Projection.Apply(u, step_down, write, read);  // [B, T, J], [B, T, N] twice",
+                "Tensor delta = functional.softplus(Projection.Apply(steps, step_up) + step_bias);  // [B, T, I], step size, > 0",
+                "Tensor A = -decay_rate.exp().view(Channels, StateDim);  // [I, N], log decay of a step of size 1, < 0",
                 "var scan = SelectiveScan.Apply(u, delta, A, Bt, Ct, skip, state?.H.Value);",
                 residual ? Residual.Line("u", "Bt", "H", "SelectiveScan.Apply(u, delta, A, Bt, next, torch.zeros_like(skip), state?.H.Value)", "1 - cos(u_t, h_{t-1} B_t)") : null,
-                "state?.H.Update(scan.FinalState);  // [B, E, N]",
-                "Tensor y = SwiGlu.Apply(gates, scan.Output);  // [B, T, E]",
+                "state?.H.Update(scan.FinalState);  // [B, I, N]",
+                "Tensor y = SwiGlu.Apply(gates, scan.Output);  // [B, T, I]",
                 Residual.Return("y", residual));
         writer.Blank();
         ModulePart.WriteRegistration(writer, parts);
@@ -64,8 +64,8 @@ internal sealed class SelectiveStateSpaceEmitter(SelectiveStateSpaceSpec spec, i
     {
         using CodeWriter.Scope type = writer.Block($"private sealed class {state} : LayerState");
         writer.Lines(
-            $"public readonly StateTensor Tail;  // [B, {spec.ConvWidth - 1}, E], what the convolution still needs",
-            "public readonly StateTensor H;  // [B, E, N]",
+            $"public readonly StateTensor Tail;  // [B, {spec.ConvWidth - 1}, I], what the convolution still needs",
+            "public readonly StateTensor H;  // [B, I, N]",
             "");
         using CodeWriter.Scope constructor = writer.Block($"public {state}(MemoryState owner, string prefix) : base(owner, prefix)");
         writer.Lines(
@@ -75,16 +75,16 @@ internal sealed class SelectiveStateSpaceEmitter(SelectiveStateSpaceSpec spec, i
 
     private IEnumerable<ModulePart> Parts()
     {
-        yield return ModulePart.Linear("input", "Dim", "Channels", "D -> E");
-        yield return ModulePart.Linear("gate", "Dim", "Channels", "D -> E");
+        yield return ModulePart.Linear("input", "Dim", "Channels", "D -> I");
+        yield return ModulePart.Linear("gate", "Dim", "Channels", "D -> I");
         yield return ModulePart.Convolution("convolution", "Channels", spec.ConvWidth, hasBias: true);
-        yield return ModulePart.Linear("step_down", "Channels", "StepRank", "E -> R");
-        yield return ModulePart.Linear("step_up", "StepRank", "Channels", "R -> E");
-        yield return ModulePart.Linear("write", "Channels", "StateDim", "E -> N");
-        yield return ModulePart.Linear("read", "Channels", "StateDim", "E -> N");
-        yield return ModulePart.Linear("output", "Channels", "Dim", "E -> D", isPublic: true);
-        yield return ModulePart.Parameter("decay_rate", "Initialize.StateRates(Channels, StateDim, device, Initialize.Wide(dtype))", "[E*N], its logarithm");
-        yield return ModulePart.Parameter("step_bias", "Initialize.StepBias(Channels, device, Initialize.Wide(dtype))", "[E]");
-        yield return ModulePart.Parameter("skip", "Initialize.Constant(Channels, 1.0, device, Initialize.Wide(dtype))", "[E]");
+        yield return ModulePart.Linear("step_down", "Channels", "StepRank", "I -> J");
+        yield return ModulePart.Linear("step_up", "StepRank", "Channels", "J -> I");
+        yield return ModulePart.Linear("write", "Channels", "StateDim", "I -> N");
+        yield return ModulePart.Linear("read", "Channels", "StateDim", "I -> N");
+        yield return ModulePart.Linear("output", "Channels", "Dim", "I -> D", isPublic: true);
+        yield return ModulePart.Parameter("decay_rate", "Initialize.StateRates(Channels, StateDim, device, Initialize.Wide(dtype))", "[I*N], its logarithm");
+        yield return ModulePart.Parameter("step_bias", "Initialize.StepBias(Channels, device, Initialize.Wide(dtype))", "[I]");
+        yield return ModulePart.Parameter("skip", "Initialize.Constant(Channels, 1.0, device, Initialize.Wide(dtype))", "[I]");
     }
 }

@@ -32,17 +32,19 @@ internal sealed class SlidingAttentionEmitter(SlidingAttentionSpec spec, int dim
     {
         get
         {
-            string first = spec.Window is null ? "j <= t" : "t - W < j <= t";
+            string first = spec.Window is null ? "j <= t" : "t - w < j <= t";
+            yield return "q_t, k_t, v_t = W x_t";
             yield return HasPositions
                 ? $"o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   {first},   R_t the rotation at position t"
                 : $"o_t = sum_j softmax_j(q_t^T k_j / sqrt(K)) v_j,   {first}";
+            yield return "y_t = W o_t";
         }
     }
 
     public override string Source =>
         "Vaswani et al.: Attention Is All You Need (arXiv 1706.03762), section 3.2"
         + (spec.Window is null ? "" : "; windows: Beltagy, Peters, Cohan: Longformer (arXiv 2004.05150), section 3.1")
-        + (IsGrouped ? "; shared keys: Ainslie et al.: GQA (arXiv 2305.13245)" : "")
+        + (IsGrouped ? "; shared keys: Ainslie et al.: GQA (arXiv 2305.13245), section 2.2" : "")
         + (HasPositions ? "; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4" : "") + ".";
 
     public override IEnumerable<string> Axes
@@ -53,7 +55,7 @@ internal sealed class SlidingAttentionEmitter(SlidingAttentionSpec spec, int dim
             yield return "K key features";
             if (IsGrouped)
                 yield return "G key and value heads";
-            yield return spec.Window is null ? "L tokens read before" : "W window";
+            yield return spec.Window is null ? "L tokens read before" : "w window";
         }
     }
 
@@ -96,16 +98,16 @@ internal sealed class SlidingAttentionEmitter(SlidingAttentionSpec spec, int dim
         if (spec.Window is not null)
             writer.Lines(
                 "",
-                "// The last W - 1 tokens of what was kept and what is new.",
+                "// The last w - 1 tokens of what was kept and what is new.",
                 "private static Tensor Latest(Tensor past, Tensor next) =>",
-                $"    torch.cat(new[] {{ past, next }}, 1).narrow(1, next.shape[1], Window - 1);  // [B, W-1, {KeyAxis}, K]");
+                $"    torch.cat(new[] {{ past, next }}, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, {KeyAxis}, K]");
         writer.Blank();
         Registration.Write(writer, ["query", "key", "value", "output"]);
     }
 
     public override void WriteState(CodeWriter writer, string state)
     {
-        string length = spec.Window is null ? "L" : "W-1";
+        string length = spec.Window is null ? "L" : "w-1";
         using CodeWriter.Scope type = writer.Block($"private sealed class {state} : LayerState");
         writer.Lines(
             $"public readonly StateTensor Keys;  // [B, {length}, {KeyAxis}, K]" + (HasPositions ? ", rotated" : ""),

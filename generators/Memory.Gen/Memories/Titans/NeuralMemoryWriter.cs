@@ -108,7 +108,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
                 $"return TitansMlp.Retrieve(q, SegmentStart(span, state){(HasActivation ? ", Options.Activation" : "")}{Residual});");
         writer.Blank();
         writer.Lines(spec.Block == spec.Window ? "// A segment is one block." : "// Rows that begin a segment here keep what the memory is by now.");
-        using (writer.Block($"private global::System.Collections.Generic.IReadOnlyList<Tensor> SegmentStart(RaggedSegment span, {state} state)"))
+        using (writer.Block($"private Tensors SegmentStart(RaggedSegment span, {state} state)"))
             WriteSegmentStart(writer);
         writer.Blank();
     }
@@ -141,12 +141,12 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
         [
             $"long B = {x}.shape[0], T = {x}.shape[1];",
             .. Projections(name => Projected(name, (IsContext ? "state." : "state?.") + TitansStateWriter.TailField(name), x), x),
-            $"Tensor[] W = TitansBlocks.ForRows(B, [{Weights}]);",
+            $"Tensor[] M = TitansBlocks.ForRows(B, [{Weights}]);  // M_0",
         ]);
-        string target = Target.Length > 0 ? Target + "W" : "";
+        string target = Target.Length > 0 ? Target + "M" : "";
         writer.Lines(IsContext
-            ? [$"return state.Blocks.Read({Inputs}, W, initialMomenta: null, Options{target}{Residual}, read: span.Start);"]
-            : Returned("W", null, target, "").ToArray());
+            ? [$"return state.Blocks.Read({Inputs}, M, initialMomenta: null, Options{target}{Residual}, read: span.Start);"]
+            : Returned("M", null, target, "").ToArray());
     }
 
     // Without a state the operator itself reads; both are given what a sequence begins with.
@@ -163,7 +163,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
     {
         string target = Target.Length > 0 ? Target + $"TitansBlocks.ForRows(B, [{Weights}])" : "";
         string? momenta = spec.Momentum ? "S" : null;
-        string begun = momenta is null ? "W" : "(W, S)";
+        string begun = momenta is null ? "M" : "(M, S)";
         writer.Lines("// Every token writes, then recalls; before the first of a sequence the persistent tokens have written.");
         using (writer.Block($"public {(ReturnsPrefix ? "(Tensor Tokens, Tensor X)" : "Tensor")} Read(Tensor x, Tensor tokens, {state}? state)"))
         {
@@ -175,10 +175,10 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
                     "// Where no row begins, the state holds what the persistent tokens wrote.",
                     "Tensor? before = state is { Blocks.Begins: false } ? null : tokens;",
                     momenta is null
-                        ? "Tensor[]? W = before is null ? null : Begin(before, B);"
-                        : "var (W, S) = before is null ? (null, null) : Begin(before, B);");
+                        ? "Tensor[]? M = before is null ? null : Begin(before, B);"
+                        : "var (M, S) = before is null ? (null, null) : Begin(before, B);");
             string parameters = !spec.HasConvolution ? "" : ReturnsPrefix ? ", tokens, state" : ", before, state";
-            writer.Lines([$"var ({Names("")}) = Project(x{parameters});", .. Returned("W", momenta, target, ReturnsPrefix ? "" : "!")]);
+            writer.Lines([$"var ({Names("")}) = Project(x{parameters});", .. Returned("M", momenta, target, ReturnsPrefix ? "" : "!")]);
         }
 
         writer.Blank();
@@ -190,7 +190,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
     private void WriteBegin(CodeWriter writer)
     {
         string nullable = ReturnsPrefix ? "" : "?";
-        string[] types = [.. ReturnsPrefix ? new[] { "Tensor Recalled" } : [], $"Tensor[]{nullable} W", .. spec.Momentum ? new[] { $"Tensor[]{nullable} S" } : []];
+        string[] types = [.. ReturnsPrefix ? new[] { "Tensor Recalled" } : [], $"Tensor[]{nullable} M", .. spec.Momentum ? new[] { $"Tensor[]{nullable} S" } : []];
         writer.Lines("// The memory after the persistent tokens: the same for every sequence, so read once for all rows.");
         using CodeWriter.Scope method = writer.Block($"private {(types.Length > 1 ? $"({string.Join(", ", types)})" : "Tensor[]")} Begin(Tensor tokens, long B)");
         string[] values =

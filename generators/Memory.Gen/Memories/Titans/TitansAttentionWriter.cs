@@ -97,7 +97,7 @@ internal sealed class TitansAttentionWriter(TitansSpec spec, string state)
 
     private IEnumerable<string> SegmentedRead()
     {
-        yield return "var outputs = new global::System.Collections.Generic.List<Tensor>();";
+        yield return "var outputs = new TensorList();";
         yield return "foreach (RaggedSegment span in RaggedSegment.Of(T, Window, state))";
         yield return "{";
         yield return "    outputs.Add(SegmentAttention.Apply(";
@@ -128,9 +128,9 @@ internal sealed class TitansAttentionWriter(TitansSpec spec, string state)
         string length = IsContext ? "2 * (Window - 1)" : "Window - 1";
         writer.Lines(
             "",
-            "// What was kept and what is new, of the last W - 1 tokens.",
+            "// What was kept and what is new, of the last w - 1 tokens.",
             "private static Tensor Latest(Tensor past, Tensor next) =>",
-            $"    torch.cat(new[] {{ past, next }}, 1).narrow(1, next.shape[1], {length});  // [B, {(IsContext ? "2(W-1)" : "W-1")}, H, K]");
+            $"    torch.cat(new[] {{ past, next }}, 1).narrow(1, next.shape[1], {length});  // [B, {(IsContext ? "2(w-1)" : "w-1")}, H, K]");
     }
 
     private string Rotated(string projection) => spec.HasPositions ? $"Rotary.Apply({projection}, positions, RotaryBase)" : projection;

@@ -29,7 +29,7 @@ internal sealed class TitansEmitter(TitansSpec spec, int dim) : MixerEmitter
             if (spec.MemoryDepth > 1)
                 yield return "E hidden features of a memory";
             if (spec.HasAttention)
-                yield return spec.IsSegmented ? "W segment" : "W window";
+                yield return spec.IsSegmented ? "w segment" : "w window";
             if (spec.PersistentTokens > 0)
                 yield return "P persistent tokens";
         }
@@ -161,7 +161,7 @@ internal sealed class TitansEmitter(TitansSpec spec, int dim) : MixerEmitter
                 "using MemoryState? own = layer is null ? MemoryState.ForOneCall(x) : null;",
                 $"var state = ({state})(layer ?? new {state}(own!, \"mixer\"));",
                 spec.HasTokens ? Tokens : null,
-                "var outputs = new global::System.Collections.Generic.List<Tensor>();",
+                "var outputs = new TensorList();",
                 "foreach (RaggedSegment span in RaggedSegment.Of(x.shape[1], Window, state))",
                 $"    outputs.Add(Read(span.Of(x){Persistent}, span, state));",
                 "return output.call(torch.cat(outputs, 1)).MoveToOuterDisposeScope();  // [B, T, D]");

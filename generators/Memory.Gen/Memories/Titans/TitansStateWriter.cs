@@ -26,7 +26,7 @@ internal static class TitansStateWriter
             tails.Length > 0 ? $"public readonly StateTensor {string.Join(", ", tails.Select(TailField))};  // [B, {spec.ConvWidth - 1}, H*K], what the convolutions still need" : null,
             "public readonly TitansBlocks Blocks;  // the memory when the running block began, and the block's tokens so far",
             segments.Length > 0 ? $"public readonly StateTensor {string.Join(", ", segments)};  // the memory when the running segment began" : null,
-            spec.HasAttention ? $"public readonly StateTensor Keys, Values;  // [B, {(pairs == 2 ? "2(W-1)" : "W-1")}, H, K]" : null,
+            spec.HasAttention ? $"public readonly StateTensor Keys, Values;  // [B, {(pairs == 2 ? "2(w-1)" : "w-1")}, H, K]" : null,
             "");
         using (writer.Block($"public {state}(MemoryState owner, string prefix) : base(owner, prefix)"))
         {

@@ -50,6 +50,7 @@ internal static class TitansTexts
         string source = context ? "y_t" : "x_t";
         yield return Update(spec);
         yield return Gradient(spec);
+        yield return spec.MemoryHasPrefix ? "M_0 learned,   then the tokens of P are written, before the first x_t" : "M_0 learned";
         yield return $"m_t = f(q_t; {(spec.Reads == TitansRead.AfterWrite ? "M_t" : "M_c")}),   f(x; M) = {Network(spec)}";
         string convolved = spec.HasConvolution ? $"SiLU(conv(W {source}))" : "W " + source;
         yield return spec.UnitLength
@@ -59,7 +60,8 @@ internal static class TitansTexts
         if (context)
             yield return $"h_t = RMSNorm(f({(spec.UnitLength ? "unit" : "")}({convolved.Replace("y_t", "x_t")}); M_s)),   M_s the memory that its segment of {Prose.Count(spec.Window, "token")} began with";
         if (spec.HasAttention)
-            yield return Attention(spec);
+            foreach (string line in Attention(spec))
+                yield return line;
         yield return spec.Variant switch
         {
             TitansVariant.MemoryOnly => "o_t = W (RMSNorm(m_t) * SiLU(W x_t))",
@@ -130,7 +132,7 @@ internal static class TitansTexts
 
     private static string Network(TitansSpec spec)
     {
-        string phi = spec.Activation.ToString().ToLowerInvariant();
+        string phi = spec.Activation switch { TitansActivation.Silu => "SiLU", TitansActivation.Gelu => "GELU", TitansActivation activation => activation.ToString() };
         string network = spec.MemoryDepth == 1
             ? "M^T x"
             : Enumerable.Range(2, spec.MemoryDepth - 1).Aggregate("M_1^T x", (inner, l) => $"M_{l}^T {phi}({inner})");
@@ -149,12 +151,17 @@ internal static class TitansTexts
         return text;
     }
 
-    private static string Attention(TitansSpec spec)
+    // Its letters are primed, for the memory has queries, keys and values too.
+    private static IEnumerable<string> Attention(TitansSpec spec)
     {
-        string source = spec.Variant == TitansVariant.Layer ? "z" : "x";
-        string seen = spec.Variant == TitansVariant.Context ? "h_j and x_j" : source + "_j";
-        string past = spec.IsSegmented ? "j <= t in its segment" : "t - W < j <= t";
-        string positions = !spec.HasPositions ? "" : spec.PersistentTokens > 0 ? ",   rotary positions, none for P" : ",   rotary positions";
-        return $"y_t = softmax attention of {source}_t to {(spec.PersistentTokens > 0 ? "P, " : "")}{seen},   {past}{positions}";
+        bool context = spec.Variant == TitansVariant.Context;
+        string source = spec.Variant == TitansVariant.Layer ? "z" : "x", past = spec.IsSegmented ? "j <= t in its segment" : "t - w < j <= t";
+        string shown = spec.Variant == TitansVariant.Layer ? "W z_p" : "W p";
+        yield return (context ? "q'_t = W x_t,   k'_j, v'_j = W h_j and again W x_j" : $"q'_t, k'_t, v'_t = W {source}_t")
+            + (spec.HasTokens ? $",   k'_p, v'_p = {shown} for p in P" : spec.HasRows ? ",   k'_p, v'_p for p in P learned" : "");
+        yield return $"y_t = sum_j softmax_j({(spec.HasPositions ? "(R_t q'_t)^T (R_j k'_j)" : "q'_t^T k'_j")} / sqrt(K)) v'_j,   {past}"
+            + (spec.PersistentTokens == 0 ? "" : spec.HasPositions ? " and every p in P, these without R" : " and every p in P");
+        if (spec.HasPositions)
+            yield return "R_t the rotation at " + (context ? "t's place in its segment" : "position t");
     }
 }

@@ -31,8 +31,8 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
             string sensory = HasSensory ? $"last {spec.SensoryTokens} of x_{{n-1}} ; " : "";
             if (recall is not null)
             {
-                yield return "S_n = last row of backbone([T ; " + (recall.IsCausal ? $"last {spec.SummaryTokens} of x_{{n-1}}" : $"first {spec.SummaryTokens} of x_n") + " ; T])";
-                yield return $"P_n = softmax({(HasDefaultScale ? "" : Prose.Literal(recall.Scale) + " ")}(S_n W_q) (Mem W_k)^T{(HasDefaultScale ? " / sqrt(R)" : "")}) Mem,   Mem = [Mem_{{n-{recall.Slots}}} ; ... ; Mem_{{n-1}}],   P_0 learned";
+                yield return "S_n = last row of backbone([T_sum ; " + (recall.IsCausal ? $"last {spec.SummaryTokens} of x_{{n-1}}" : $"first {spec.SummaryTokens} of x_n") + " ; T_sum]),   T_sum learned";
+                yield return $"P_n = {Recalled("S_n", Prose.Literal(recall.Scale))},   Mem = [Mem_{{n-{recall.Slots}}} ; ... ; Mem_{{n-1}}],   P_0 learned";
             }
             else
             {
@@ -44,23 +44,23 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
     }
 
     public override string Source =>
-        "He, Cao, Qin, Prakriya, Sun, Cong: HMT: Hierarchical Memory Transformer for Efficient Long Context Language Processing (arXiv 2405.06067)."
-        + (recall is { IsCausal: true } ? "\nThere the summary is of the segment's own first tokens; here of the segment before, so that no token sees a later one." : "");
+        "He, Cao, Qin, Prakriya, Sun, Cong: HMT: Hierarchical Memory Transformer for Efficient Long Context Language Processing (arXiv 2405.06067), section 3."
+        + (recall is { IsCausal: true } ? "\nOurs: the summary is of the segment before, in the paper of the segment's own first tokens; so no token sees a later one." : "");
 
-    public override IEnumerable<string> Axes => recall is null ? ["S rows of a window"] : ["S rows of a window", "N memories", "R recall features"];
+    public override IEnumerable<string> Axes => recall is null ? ["L rows of a window"] : ["L rows of a window", "N memories", "R recall features"];
 
     public override IReadOnlyList<ModulePart> Parts => recall is null
         ? [ModulePart.Parameter("initial_memory", "Initialize.Normal([1, Dim], 0.02, device, dtype)", "P_0, [1, D]")]
         :
         [
             ModulePart.Parameter("initial_memory", "Initialize.Normal([1, Dim], 0.02, device, dtype)", "P_0, [1, D]"),
-            ModulePart.Parameter("summary_prompt", "Initialize.Normal([1, Dim], 0.02, device, dtype)", "T, [1, D]"),
+            ModulePart.Parameter("summary_prompt", "Initialize.Normal([1, Dim], 0.02, device, dtype)", "T_sum, [1, D]"),
             ModulePart.Linear("recall_query", "Dim", "RecallDim", "W_q, D -> R"),
             ModulePart.Linear("recall_key", "Dim", "RecallDim", "W_k, D -> R"),
         ];
 
     public override IEnumerable<string> Members =>
-        SegmentWriter.Members.Concat(["Recall", "RecallDim", "RecallScale", "RecallSlots", "RecentTokens", "SensoryTokens", "Stretch", "Summary", "SummaryTokens"]);
+        SegmentWriter.Members.Concat(["BackpropSegments", "Recall", "RecallDim", "RecallScale", "RecallSlots", "RecentTokens", "SensoryTokens", "Summary", "SummaryTokens"]);
 
     public override IEnumerable<string> Constants
     {
@@ -75,7 +75,7 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
             if (spec.RecentTokens > 0)
                 yield return $"private const long RecentTokens = {spec.RecentTokens};  // of the text, kept for the next segment";
             if (spec.BackpropSegments is { } depth)
-                yield return $"private const long Stretch = {depth + 1};  // segments that a gradient stays within";
+                yield return SegmentWriter.Backpropagation(depth);
         }
     }
 
@@ -104,7 +104,7 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
         }
 
         writer.Blank();
-        SegmentWriter.WriteBackbone(writer);
+        SegmentWriter.WriteBackbone(writer, hasRows: true);
     }
 
     public override void WriteState(CodeWriter writer)
@@ -129,6 +129,10 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
                 recent is null ? null : "Recent = Counts(\"recent\", RecentTokens);");
     }
 
+    // What a summary recalls.
+    private string Recalled(string summary, string scale) =>
+        HasDefaultScale ? $"softmax(({summary} W_q) (Mem W_k)^T / sqrt(R)) Mem" : $"softmax({scale} ({summary} W_q) (Mem W_k)^T) Mem";
+
     private void WriteSegment(CodeWriter writer, bool addsLoss)
     {
         string sensory = HasSensory ? "sensory tokens ; " : "";
@@ -142,14 +146,14 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
         WritePrompt(writer);
         writer.Lines(
             "Tensor x = embedding.call(tokens);  // [B, T, D]",
-            "var rows = new global::System.Collections.Generic.List<Tensor>();");
+            "var rows = new TensorList();");
         writer.Lines(
             "if (part.Begins) rows.Add(P);",
             HasSensory ? "if (part.Begins && !part.IsFirst) rows.Add(embedding.call(memory.Recent.Value.narrow(1, RecentTokens - SensoryTokens, SensoryTokens)));" : null,
             "rows.Add(x);",
             "if (part.Ends) rows.Add(P);",
-            $"state.Window.Enter(part, {front}, 1);",
-            $"Tensor h = Backbone(torch.cat(rows, 1), {(addsLoss ? "state.Layers" : "part.IsWhole ? null : state.Layers")});  // [B, S, D]",
+            $"state.Window.Enter(part, before: {front}, behind: 1);",
+            $"Tensor h = Backbone(torch.cat(rows, 1), {(addsLoss ? "state.Layers" : "part.IsWhole ? null : state.Layers")});  // [B, L, D]",
             spec.RecentTokens > 0 ? "memory.Recent.Update(torch.cat(new[] { memory.Recent.Value, tokens }, 1).narrow(1, T, RecentTokens));" : null);
         using (writer.Block("if (part.Ends)"))
         {
@@ -172,22 +176,20 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
         if (recall is null)
         {
             writer.Lines(
-                cuts ? "if (part.Begins) memory.Mem.Update(part.Cut(memory.Mem.Value, Stretch));" : null,
+                cuts ? "if (part.Begins) memory.Mem.Update(part.Cut(memory.Mem.Value, BackpropSegments + 1));" : null,
                 "Tensor P = part.ValueOr(memory.Mem.Value, initial_memory);  // [B, 1, D]");
             return;
         }
 
         writer.Lines(
-            cuts ? "if (part.Begins) memory.Memories.Update(part.Cut(memory.Memories.Value, Stretch));" : null,
+            cuts ? "if (part.Begins) memory.Memories.Update(part.Cut(memory.Memories.Value, BackpropSegments + 1));" : null,
             $"if (part.Begins) memory.Prompt.Update(Recall({(recall.IsCausal ? "" : "tokens, ")}part, memory));",
             "Tensor P = memory.Prompt.Value;  // [B, 1, D]");
     }
 
     private void WriteRecall(CodeWriter writer)
     {
-        writer.Lines(
-            "// P = softmax(S W_q (Mem W_k)^T) Mem over the memories of each row; P_0 where there are none yet. Where gradients are on, keys",
-            "// are made again, for W_k learns from all memories.");
+        writer.Lines($"// P = {Recalled("S", "RecallScale")} over the memories of each row; P_0 where there are none yet.");
         using CodeWriter.Scope method = writer.Block($"private Tensor Recall({(recall!.IsCausal ? "" : "Tensor tokens, ")}AlignedSegment part, {StateName} memory)");
         writer.Lines(
             "using var scope = torch.NewDisposeScope();",
@@ -195,23 +197,25 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
             "    return initial_memory.unsqueeze(0).repeat(part.Segments.Count, 1, 1).MoveToOuterDisposeScope();  // [B, 1, D]",
             "long N = part.Most(RecallSlots);",
             "Tensor memories = memory.Memories.Value.narrow(1, RecallSlots - N, N);  // [B, N, D]",
-            "Tensor keys = torch.is_grad_enabled() ? recall_key.call(memories) : memory.Keys.Value.narrow(1, RecallSlots - N, N);  // [B, N, R]",
+            "Tensor keys = torch.is_grad_enabled()",
+            "    ? recall_key.call(memories)  // [B, N, R], made again, for W_k learns from all memories",
+            "    : memory.Keys.Value.narrow(1, RecallSlots - N, N);  // [B, N, R]",
             recall.IsCausal
                 ? "Tensor S = Summary(memory.Recent.Value.narrow(1, RecentTokens - SummaryTokens, SummaryTokens));  // [B, 1, D]"
-                : "Tensor S = Summary(tokens.narrow(1, 0, global::System.Math.Min(SummaryTokens, tokens.shape[1])));  // [B, 1, D]",
-            "Tensor scores = recall_query.call(S).matmul(keys.transpose(1, 2))" + (HasDefaultScale ? " / global::System.Math.Sqrt(RecallDim)" : " * RecallScale") + ";  // [B, 1, N]",
+                : "Tensor S = Summary(tokens.narrow(1, 0, Math.Min(SummaryTokens, tokens.shape[1])));  // [B, 1, D]",
+            "Tensor scores = recall_query.call(S).matmul(keys.transpose(1, 2))" + (HasDefaultScale ? " / Math.Sqrt(RecallDim)" : " * RecallScale") + ";  // [B, 1, N]",
             "Tensor a = NewestSoftmax.Apply(scores, part.Segments);  // [B, 1, N]",
             "return a.matmul(memories).MoveToOuterDisposeScope();  // [B, 1, D]");
     }
 
     private static void WriteSummary(CodeWriter writer)
     {
-        writer.Lines("// S: what the backbone makes of the last row of [T ; tokens ; T].");
+        writer.Lines("// S: what the backbone makes of the last row of [T_sum ; tokens ; T_sum].");
         using CodeWriter.Scope method = writer.Block("private Tensor Summary(Tensor tokens)");
         writer.Lines(
             "using var scope = torch.NewDisposeScope();",
             "Tensor prompt = summary_prompt.unsqueeze(0).expand(tokens.shape[0], 1, Dim);  // [B, 1, D]",
-            "Tensor h = Backbone(torch.cat(new[] { prompt, embedding.call(tokens), prompt }, 1), null);",
+            "Tensor h = Backbone(torch.cat(new[] { prompt, embedding.call(tokens), prompt }, 1), null);  // [B, L, D]",
             "return h.narrow(1, tokens.shape[1] + 1, 1).MoveToOuterDisposeScope();  // [B, 1, D]");
     }
 }

@@ -23,22 +23,22 @@ internal sealed class RecurrentMemoryEmitter(RecurrentMemorySpec spec, int dim) 
     public override IEnumerable<string> Equations =>
     [
         !HasMemory ? "y_n = backbone(x_n)" :
-        $"[. ; y_n ; M_n] = backbone([M_{{n-1}} ; x_n ; {(IsLearned ? "W" : "M_{n-1}")}]),   M_0{(IsLearned ? " and W" : "")} learned",
+        $"[. ; y_n ; M_n] = backbone([M_{{n-1}} ; x_n ; {(IsLearned ? "M_w" : "M_{n-1}")}]),   M_0{(IsLearned ? " and M_w" : "")} learned",
     ];
 
     public override string Source => !HasMemory ? "What the memories of HMT (arXiv 2405.06067) and RMT (arXiv 2207.06881) are compared with."
-        : "Bulatov, Kuratov, Burtsev: Recurrent Memory Transformer (arXiv 2207.06881)."
-        + (IsLearned ? "\nThere the written rows begin as M_{n-1}; here as learned ones." : "");
+        : "Bulatov, Kuratov, Burtsev: Recurrent Memory Transformer (arXiv 2207.06881), section 3."
+        + (IsLearned ? "\nOurs: the written rows begin as learned ones, in the paper as M_{n-1}." : "");
 
-    public override IEnumerable<string> Axes => HasMemory ? ["S rows of a window", "M memory rows"] : ["S rows of a window"];
+    public override IEnumerable<string> Axes => HasMemory ? ["L rows of a window", "N memory rows"] : [];
 
     public override IReadOnlyList<ModulePart> Parts => !HasMemory ? [] :
     [
-        ModulePart.Parameter("initial_memory", "Initialize.Normal([MemoryTokens, Dim], 0.02, device, dtype)", "M_0, [M, D]"),
-        .. IsLearned ? [ModulePart.Parameter("write_memory", "Initialize.Normal([MemoryTokens, Dim], 0.02, device, dtype)", "W, [M, D]")] : System.Array.Empty<ModulePart>(),
+        ModulePart.Parameter("initial_memory", "Initialize.Normal([MemoryTokens, Dim], 0.02, device, dtype)", "M_0, [N, D]"),
+        .. IsLearned ? [ModulePart.Parameter("write_memory", "Initialize.Normal([MemoryTokens, Dim], 0.02, device, dtype)", "M_w, [N, D]")] : System.Array.Empty<ModulePart>(),
     ];
 
-    public override IEnumerable<string> Members => SegmentWriter.Members.Concat(["MemoryTokens", "Stretch"]);
+    public override IEnumerable<string> Members => SegmentWriter.Members.Concat(["BackpropSegments", "MemoryTokens"]);
 
     public override IEnumerable<string> Constants
     {
@@ -46,7 +46,7 @@ internal sealed class RecurrentMemoryEmitter(RecurrentMemorySpec spec, int dim) 
         {
             yield return $"private const long NewTokens = {spec.NewTokens}{(HasMemory ? $", MemoryTokens = {spec.MemoryTokens}" : "")};";
             if (spec.BackpropSegments is { } depth)
-                yield return $"private const long Stretch = {depth + 1};  // segments that a gradient stays within";
+                yield return SegmentWriter.Backpropagation(depth);
         }
     }
 
@@ -65,7 +65,7 @@ internal sealed class RecurrentMemoryEmitter(RecurrentMemorySpec spec, int dim) 
         else
             WriteBareSegment(writer, addsLoss);
         writer.Blank();
-        SegmentWriter.WriteBackbone(writer);
+        SegmentWriter.WriteBackbone(writer, hasRows: HasMemory);
     }
 
     private static void WriteBareSegment(CodeWriter writer, bool addsLoss)
@@ -74,30 +74,30 @@ internal sealed class RecurrentMemoryEmitter(RecurrentMemorySpec spec, int dim) 
         using CodeWriter.Scope method = writer.Block("private Tensor ReadSegment(Tensor tokens, AlignedSegment part, State state)");
         writer.Lines(
             "using var scope = torch.NewDisposeScope();",
-            "state.Window.Enter(part, 0, 0);",
-            $"Tensor h = Backbone(embedding.call(tokens), {(addsLoss ? "state.Layers" : "part.IsWhole ? null : state.Layers")});  // [B, T, D]",
+            "state.Window.Enter(part, before: 0, behind: 0);",
+            $"Tensor h = Backbone(embedding.call(tokens), {(addsLoss ? "state.Layers" : "part.IsWhole ? null : state.Layers")});",
             addsLoss ? "if (part.Ends) state.Window.Forget();" : "if (part.Ends && !part.IsWhole) state.Window.Forget();",
-            "return h.MoveToOuterDisposeScope();");
+            "return h.MoveToOuterDisposeScope();  // [B, T, D]");
     }
 
     private void WriteSegment(CodeWriter writer, bool addsLoss)
     {
-        writer.Lines($"// A segment, or the part of one that this call reads: its rows of [M ; x ; {(IsLearned ? "W" : "M")}] through the backbone.");
+        writer.Lines($"// A segment, or the part of one that this call reads: its rows of [M ; x ; {(IsLearned ? "M_w" : "M")}] through the backbone.");
         using (writer.Block("private Tensor ReadSegment(Tensor tokens, AlignedSegment part, State state)"))
         {
             writer.Lines(
                 "using var scope = torch.NewDisposeScope();",
                 $"var memory = ({StateName})state.Memory;",
                 IsLearned ? "long B = tokens.shape[0], T = tokens.shape[1];" : "long T = tokens.shape[1];",
-                spec.BackpropSegments is null ? null : "if (part.Begins) memory.M.Update(part.Cut(memory.M.Value, Stretch));",
-                "Tensor M = part.ValueOr(memory.M.Value, initial_memory);  // [B, M, D]",
+                spec.BackpropSegments is null ? null : "if (part.Begins) memory.M.Update(part.Cut(memory.M.Value, BackpropSegments + 1));",
+                "Tensor M = part.ValueOr(memory.M.Value, initial_memory);  // [B, N, D]",
                 "Tensor x = embedding.call(tokens);  // [B, T, D]",
-                "var rows = new global::System.Collections.Generic.List<Tensor>();",
+                "var rows = new TensorList();",
                 "if (part.Begins) rows.Add(M);",
                 "rows.Add(x);",
                 IsLearned ? "if (part.Ends) rows.Add(write_memory.unsqueeze(0).expand(B, MemoryTokens, Dim));" : "if (part.Ends) rows.Add(M);",
-                "state.Window.Enter(part, MemoryTokens, MemoryTokens);",
-                $"Tensor h = Backbone(torch.cat(rows, 1), {(addsLoss ? "state.Layers" : "part.IsWhole ? null : state.Layers")});  // [B, S, D]");
+                "state.Window.Enter(part, before: MemoryTokens, behind: MemoryTokens);",
+                $"Tensor h = Backbone(torch.cat(rows, 1), {(addsLoss ? "state.Layers" : "part.IsWhole ? null : state.Layers")});  // [B, L, D]");
             using (writer.Block("if (part.Ends)"))
                 writer.Lines(
                     "memory.M.Update(h.narrow(1, h.shape[1] - MemoryTokens, MemoryTokens));",
@@ -110,7 +110,7 @@ internal sealed class RecurrentMemoryEmitter(RecurrentMemorySpec spec, int dim) 
     {
         writer.Lines("// What the segment before has left to the present one.");
         using CodeWriter.Scope type = writer.Block($"private sealed class {StateName} : LayerState");
-        writer.Lines("public readonly StateTensor M;  // [B, M, D]; of no use in the first segment, which has M_0", "");
+        writer.Lines("public readonly StateTensor M;  // [B, N, D]; of no use in the first segment, which has M_0", "");
         using (writer.Block($"public {StateName}(MemoryState owner, string prefix) : base(owner, prefix)"))
             writer.Lines("M = Cache(\"memory\", MemoryTokens, Dim);");
     }

@@ -23,14 +23,20 @@ internal static class SegmentWriter
         using (writer.Block("private Tensor ReadRows(Tensor tokens, State state)"))
             writer.Lines(
                 "using var scope = torch.NewDisposeScope();",
-                "var hidden = new global::System.Collections.Generic.List<Tensor> { embedding.call(tokens.narrow(1, 0, 0)) };  // [B, 0, D], for a call without tokens",
+                "var hidden = new TensorList { embedding.call(tokens.narrow(1, 0, 0)) };  // [B, 0, D], for a call without tokens",
                 "foreach (AlignedSegment part in AlignedSegment.Of(tokens.shape[1], NewTokens, state))",
                 "    hidden.Add(ReadSegment(part.Of(tokens), part, state));",
                 $"return Projection.Apply(torch.cat(hidden, 1), {head}).MoveToOuterDisposeScope();  // [B, T, VocabSize]");
     }
 
+    /// <summary>The constant of how far back a loss reaches.</summary>
+    public static string Backpropagation(int segments) =>
+        $"private const long BackpropSegments = {segments};  // how far back a loss reaches: a stretch that gradients stay within is one more";
+
     /// <summary>Writes Backbone.</summary>
-    public static void WriteBackbone(CodeWriter writer)
+    /// <param name="writer">Where to.</param>
+    /// <param name="hasRows">Whether a window has rows beside its tokens.</param>
+    public static void WriteBackbone(CodeWriter writer, bool hasRows)
     {
         writer.Lines("// Rows of a window through all layers and the last norm; without states they are a window from its first row on.");
         using CodeWriter.Scope method = writer.Block("private Tensor Backbone(Tensor x, LayerState[]? states)");
@@ -38,6 +44,6 @@ internal static class SegmentWriter
             "using var scope = torch.NewDisposeScope();",
             "for (int i = 0; i < LayerCount; i++)",
             "    x = layers[i].call(x, states?[i]);",
-            "return norm.call(x).MoveToOuterDisposeScope();  // [B, S, D]");
+            $"return norm.call(x).MoveToOuterDisposeScope();  // [B, {(hasRows ? "L" : "T")}, D]");
     }
 }
