@@ -14,7 +14,7 @@ internal sealed class CodeWriter
     private const string CommentMark = "  // ";
 
     // Behind a longer line the comment follows at once, so that one such line does not push all others away.
-    private const int FarthestColumn = 100;
+    private const int FarthestColumn = 90;
 
     private readonly StringBuilder text = new();
     private readonly List<string> run = [];

@@ -89,6 +89,22 @@ public sealed class StateTensor : IStateSlot
     }
 
     /// <summary>
+    /// Writes entries behind those along axis 1: a growing cache gets longer, any other drops as many of its oldest.
+    /// </summary>
+    /// <param name="next"><c>[B, N, ...]</c>, the newest last; any N, 0 included.</param>
+    /// <exception cref="InvalidOperationException">No transaction is open.</exception>
+    /// <exception cref="ArgumentException">The shape does not fit.</exception>
+    public void Append(Tensor next)
+    {
+        RequireTransaction();
+        if (!FitsBehind(next.shape))
+            throw new ArgumentException($"State tensor '{Name}' is [{string.Join(", ", Shape)}]; it cannot take [{string.Join(", ", next.shape)}] behind it along axis 1.");
+        using var scope = NewDisposeScope();
+        Tensor all = cat(new[] { Value, next.to(Dtype) }, 1);
+        Update(Grows ? all : all.narrow(1, next.shape[1], initialShape[1]));
+    }
+
+    /// <summary>
     /// Writes the next value of some rows; the others stay. Without gradients this costs nothing for them: the rows are
     /// written in place when the transaction commits.
     /// </summary>
@@ -131,6 +147,9 @@ public sealed class StateTensor : IStateSlot
                 return false;
         return true;
     }
+
+    private bool FitsBehind(long[] shape) =>
+        shape.Length >= 2 && shape.Length == initialShape.Length && shape[0] == initialShape[0] && shape.AsSpan(2).SequenceEqual(initialShape.AsSpan(2));
 
     private bool FitsRows(long[] shape) =>
         shape.Length > 0 && shape.Length <= initialShape.Length && shape.Skip(1).SequenceEqual(Shape.TakeLast(shape.Length - 1));

@@ -58,6 +58,39 @@ public sealed class MemoryStateTests : IDisposable
         Assert.Throws<ObjectDisposedException>(step.Commit);
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(3)]
+    [InlineData(7)]
+    public void ACacheDropsItsOldestForWhatIsAppendedAndAGrowingOneKeepsAll(long length)
+    {
+        using var state = new SmallState(2);
+        Tensor first = Random(2, 5), next = Random(2, length);
+        state.Advance(first);
+        state.Advance(next);
+
+        Tensor all = cat([first, next], 1);
+        Assert.Equal(all.contiguous().data<double>().ToArray(), state.Layer.All.Value.contiguous().data<double>().ToArray());
+        Assert.Equal(all[.., ^3..].contiguous().data<double>().ToArray(), state.Layer.Last.Value.contiguous().data<double>().ToArray());
+    }
+
+    [Fact]
+    public void WhatIsAppendedMustFitBehindAndCarriesGradients()
+    {
+        using var state = new SmallState(2);
+        Assert.Contains("Prefill or Step", Assert.Throws<InvalidOperationException>(() => state.Layer.Last.Append(zeros(2, 1, 1))).Message);
+        using var step = state.Begin(2, 1);
+        Assert.Contains("[2, 1, 2] behind it", Assert.Throws<ArgumentException>(() => state.Layer.Last.Append(zeros(2, 1, 2))).Message);
+        Assert.Throws<ArgumentException>(() => state.Layer.Last.Append(zeros(1, 1, 1)));
+        Assert.Throws<ArgumentException>(() => state.Layer.All.Append(zeros(2)));
+
+        Tensor next = Random(2, 2).unsqueeze(-1).requires_grad_(true);
+        state.Layer.Last.Append(next);
+        (state.Layer.Last.Value * arange(1, 4, dtype: ScalarType.Float64).view(1, 3, 1)).sum().backward();
+        Assert.Equal([2.0, 3.0, 2.0, 3.0], next.grad!.contiguous().data<double>().ToArray());
+    }
+
     [Fact]
     public void RowsOfTheCallMustBeRowsOfTheState()
     {

@@ -55,8 +55,7 @@ internal sealed class SmallLayer : LayerState
     public void Read(Tensor values)
     {
         Sum.Update(Sum.Value * 0.5 + values.sum(1, keepdim: true));
-        Tensor longer = cat([Last.Value, values.to(Last.Dtype).unsqueeze(-1)], 1);
-        Last.Update(longer.narrow(1, values.shape[1], 3));
-        All.Update(cat([All.Value, values.to(All.Dtype).unsqueeze(-1)], 1));
+        Last.Append(values.unsqueeze(-1));
+        All.Append(values.unsqueeze(-1));
     }
 }

@@ -170,16 +170,13 @@ partial class FadingLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
 
             // One softmax reads both.
             Tensor z = SegmentAttention.Apply(
-                q, k, v, Window, state.Keys.Value, state.Values.Value, state.Positions, fading: faded);   // [B, T, H, K]
-            state.Keys.Update(Latest(state.Keys.Value, k));
-            state.Values.Update(Latest(state.Values.Value, v));
-            state.FadedKeys.Update(Latest(state.FadedKeys.Value, fk));
-            state.FadedValues.Update(Latest(state.FadedValues.Value, fv));
+                q, k, v, Window, state.Keys.Value, state.Values.Value, state.Positions, fading: faded);  // [B, T, H, K]
+            state.Keys.Append(k);  // the oldest fall out
+            state.Values.Append(v);
+            state.FadedKeys.Append(fk);
+            state.FadedValues.Append(fv);
             return Projection.Apply(z.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
-
-        // What was kept and what is new: the last tokens, as many as before.
-        private static Tensor Latest(Tensor past, Tensor next) => torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], past.shape[1]);
 
         /// <inheritdoc/>
         protected override void RegisterComponents()

@@ -156,13 +156,10 @@ partial class RecencyLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             // One softmax reads both.
             Tensor z = SegmentAttention.Apply(
                 q, k, v, window: null, state.Keys.Value, state.Values.Value, state.Positions, chunks: state.Slots.Chunks, slots: slots);  // [B, T, H, K]
-            state.Keys.Update(Latest(state.Keys.Value, k));
-            state.Values.Update(Latest(state.Values.Value, v));
+            state.Keys.Append(k);  // the oldest fall out
+            state.Values.Append(v);
             return Projection.Apply(z.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
-
-        // What was kept and what is new: the last tokens, as many as before.
-        private static Tensor Latest(Tensor past, Tensor next) => torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], past.shape[1]);
 
         /// <inheritdoc/>
         protected override void RegisterComponents()

@@ -173,11 +173,11 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
             using MemoryState? own = layer is null ? MemoryState.ForOneCall(x) : null;
             var state = (BMojoState)(layer ?? new BMojoState(own!, "mixer"));
             long B = x.shape[0], T = x.shape[1];
-            Tensor positions = Rotary.Positions(x, state.Positions);                                              // [B, T]
+            Tensor positions = Rotary.Positions(x, state.Positions);  // [B, T]
             var (queries, keys, values) = Projection.Apply(x, query, key, value);
             Tensor q = Rotary.Apply(query_norm.call(queries.view(B, T, Heads, HeadDim)), positions, RotaryBase);  // [B, T, H, K]
             Tensor k = Rotary.Apply(key_norm.call(keys.view(B, T, KeyValueHeads, HeadDim)), positions, RotaryBase);  // [B, T, G, K]
-            Tensor v = values.view(B, T, KeyValueHeads, HeadDim);                                                 // [B, T, G, K]
+            Tensor v = values.view(B, T, KeyValueHeads, HeadDim);     // [B, T, G, K]
 
             // The fading memory: what a recurrence makes of the whole past.
             var (y, e) = fading.call(x, state.Fading);                    // [B, T, D], and its innovation [B, T]
@@ -192,15 +192,12 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
             // One softmax reads all three.
             Tensor z = SegmentAttention.Apply(
                 q, k, v, Window, state.Keys.Value, state.Values.Value, state.Positions, chunks: state.Slots.Chunks, slots: slots, fading: faded);  // [B, T, H, K]
-            state.Keys.Update(Latest(state.Keys.Value, k));
-            state.Values.Update(Latest(state.Values.Value, v));
-            state.FadedKeys.Update(Latest(state.FadedKeys.Value, fk));
-            state.FadedValues.Update(Latest(state.FadedValues.Value, fv));
+            state.Keys.Append(k);  // the oldest fall out
+            state.Values.Append(v);
+            state.FadedKeys.Append(fk);
+            state.FadedValues.Append(fv);
             return Projection.Apply(z.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
-
-        // What was kept and what is new: the last tokens, as many as before.
-        private static Tensor Latest(Tensor past, Tensor next) => torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], past.shape[1]);
 
         /// <inheritdoc/>
         protected override void RegisterComponents()

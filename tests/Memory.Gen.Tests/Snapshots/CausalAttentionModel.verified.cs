@@ -225,14 +225,10 @@ partial class AttentionLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
             Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);       // [B, T, H, K]
             Tensor k = Rotary.Apply(keys.view(B, T, KeyValueHeads, HeadDim), positions, RotaryBase);  // [B, T, G, K]
             Tensor v = values.view(B, T, KeyValueHeads, HeadDim);                                     // [B, T, G, K]
-            Tensor y = SegmentAttention.Apply(q, k, v, window: null, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
-            if (state is not null)
-            {
-                state.Keys.Update(torch.cat(new[] { state.Keys.Value, k }, 1));  // [B, L+T, G, K]
-                state.Values.Update(torch.cat(new[] { state.Values.Value, v }, 1));
-            }
-
-            return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
+            Tensor o = SegmentAttention.Apply(q, k, v, window: null, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
+            state?.Keys.Append(k);                                                                    // all tokens
+            state?.Values.Append(v);
+            return Projection.Apply(o.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         /// <inheritdoc/>

@@ -159,12 +159,12 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
         if (part.Ends) rows.Add(P);
         state.Window.Enter(part, before: front, behind: 1);
         Tensor h = Backbone(torch.cat(rows, 1), part.IsWhole ? null : state.Layers);  // [B, L, D]
-        memory.Recent.Update(torch.cat(new[] { memory.Recent.Value, tokens }, 1).narrow(1, T, RecentTokens));
+        memory.Recent.Append(tokens);                                                 // the oldest fall out
         if (part.Ends)
         {
             Tensor mem = h.narrow(1, h.shape[1] - 1, 1);  // [B, 1, D]
-            memory.Memories.Update(torch.cat(new[] { memory.Memories.Value, mem }, 1).narrow(1, 1, RecallSlots));  // the oldest falls out
-            memory.Keys.Update(torch.cat(new[] { memory.Keys.Value, recall_key.call(mem).detach() }, 1).narrow(1, 1, RecallSlots));
+            memory.Memories.Append(mem);                  // the oldest falls out
+            memory.Keys.Append(recall_key.call(mem).detach());
             if (!part.IsWhole) state.Window.Forget();
         }
 
@@ -177,15 +177,15 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
         using var scope = torch.NewDisposeScope();
         if (part.IsFirst)
             return initial_memory.unsqueeze(0).repeat(part.Segments.Count, 1, 1).MoveToOuterDisposeScope();  // [B, 1, D]
-        long N = part.Most(RecallSlots);
-        Tensor memories = memory.Memories.Value.narrow(1, RecallSlots - N, N);                               // [B, N, D]
+        long N = part.Most(RecallSlots), first = RecallSlots - N;
+        Tensor memories = memory.Memories.Value.narrow(1, first, N);                               // [B, N, D]
         Tensor keys = torch.is_grad_enabled()
-            ? recall_key.call(memories)                                                                      // [B, N, R], made again, for W_k learns from all memories
-            : memory.Keys.Value.narrow(1, RecallSlots - N, N);                                               // [B, N, R]
-        Tensor S = Summary(memory.Recent.Value.narrow(1, RecentTokens - SummaryTokens, SummaryTokens));      // [B, 1, D]
-        Tensor scores = recall_query.call(S).matmul(keys.transpose(1, 2)) / Math.Sqrt(RecallDim);            // [B, 1, N]
-        Tensor a = NewestSoftmax.Apply(scores, part.Segments);                                               // [B, 1, N]
-        return a.matmul(memories).MoveToOuterDisposeScope();                                                 // [B, 1, D]
+            ? recall_key.call(memories)                                                            // [B, N, R], made again, for W_k learns from all memories
+            : memory.Keys.Value.narrow(1, first, N);                                               // [B, N, R]
+        Tensor S = Summary(memory.Recent.Value);                                                   // [B, 1, D]
+        Tensor scores = recall_query.call(S).matmul(keys.transpose(1, 2)) / Math.Sqrt(RecallDim);  // [B, 1, N]
+        Tensor a = NewestSoftmax.Apply(scores, part.Segments);                                     // [B, 1, N]
+        return a.matmul(memories).MoveToOuterDisposeScope();                                       // [B, 1, D]
     }
 
     // S: what the backbone makes of the last row of [T_sum ; tokens ; T_sum].
@@ -339,19 +339,11 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
             Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
             Tensor k = Rotary.Apply(keys.view(B, T, Heads, HeadDim), positions, RotaryBase);     // [B, T, H, K]
             Tensor v = values.view(B, T, Heads, HeadDim);                                        // [B, T, H, K]
-            Tensor y = SegmentAttention.Apply(q, k, v, Window, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
-            if (state is not null)
-            {
-                state.Keys.Update(Latest(state.Keys.Value, k));
-                state.Values.Update(Latest(state.Values.Value, v));
-            }
-
-            return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
+            Tensor o = SegmentAttention.Apply(q, k, v, Window, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
+            state?.Keys.Append(k);                                                               // the last w-1 tokens
+            state?.Values.Append(v);
+            return Projection.Apply(o.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
-
-        // The last w - 1 tokens of what was kept and what is new.
-        private static Tensor Latest(Tensor past, Tensor next) =>
-            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, H, K]
 
         /// <inheritdoc/>
         protected override void RegisterComponents()

@@ -146,7 +146,7 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         if (part.Ends) rows.Add(P);
         state.Window.Enter(part, before: front, behind: 1);
         Tensor h = Backbone(torch.cat(rows, 1), part.IsWhole ? null : state.Layers);  // [B, L, D]
-        memory.Recent.Update(torch.cat(new[] { memory.Recent.Value, tokens }, 1).narrow(1, T, RecentTokens));
+        memory.Recent.Append(tokens);                                                 // the oldest fall out
         if (part.Ends)
         {
             Tensor mem = h.narrow(1, h.shape[1] - 1, 1);  // [B, 1, D]
@@ -296,19 +296,11 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
             Tensor k = Rotary.Apply(keys.view(B, T, Heads, HeadDim), positions, RotaryBase);     // [B, T, H, K]
             Tensor v = values.view(B, T, Heads, HeadDim);                                        // [B, T, H, K]
-            Tensor y = SegmentAttention.Apply(q, k, v, Window, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
-            if (state is not null)
-            {
-                state.Keys.Update(Latest(state.Keys.Value, k));
-                state.Values.Update(Latest(state.Values.Value, v));
-            }
-
-            return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
+            Tensor o = SegmentAttention.Apply(q, k, v, Window, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
+            state?.Keys.Append(k);                                                               // the last w-1 tokens
+            state?.Values.Append(v);
+            return Projection.Apply(o.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
-
-        // The last w - 1 tokens of what was kept and what is new.
-        private static Tensor Latest(Tensor past, Tensor next) =>
-            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, H, K]
 
         /// <inheritdoc/>
         protected override void RegisterComponents()

@@ -51,7 +51,6 @@ using Math = global::System.Math;
 using TensorList = global::System.Collections.Generic.List<global::TorchSharp.torch.Tensor>;
 using torch = global::TorchSharp.torch;
 using nn = global::TorchSharp.torch.nn;
-using functional = global::TorchSharp.torch.nn.functional;
 using Device = global::TorchSharp.torch.Device;
 using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
@@ -70,6 +69,7 @@ using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using RoutedLinear = global::Memory.Gen.Runtime.Modules.RoutedLinear;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
 using GatedDeltaRule = global::Memory.Gen.Runtime.Operators.GatedDeltaRule;
+using LogDecay = global::Memory.Gen.Runtime.Operators.LogDecay;
 using NewestSoftmax = global::Memory.Gen.Runtime.Operators.NewestSoftmax;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
@@ -188,8 +188,8 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         if (part.Ends)
         {
             Tensor mem = h.narrow(1, h.shape[1] - 1, 1);  // [B, 1, D]
-            memory.Memories.Update(torch.cat(new[] { memory.Memories.Value, mem }, 1).narrow(1, 1, RecallSlots));  // the oldest falls out
-            memory.Keys.Update(torch.cat(new[] { memory.Keys.Value, recall_key.call(mem).detach() }, 1).narrow(1, 1, RecallSlots));
+            memory.Memories.Append(mem);                  // the oldest falls out
+            memory.Keys.Append(recall_key.call(mem).detach());
             state.Window.Forget();
         }
 
@@ -202,15 +202,15 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         using var scope = torch.NewDisposeScope();
         if (part.IsFirst)
             return initial_memory.unsqueeze(0).repeat(part.Segments.Count, 1, 1).MoveToOuterDisposeScope();  // [B, 1, D]
-        long N = part.Most(RecallSlots);
-        Tensor memories = memory.Memories.Value.narrow(1, RecallSlots - N, N);                               // [B, N, D]
+        long N = part.Most(RecallSlots), first = RecallSlots - N;
+        Tensor memories = memory.Memories.Value.narrow(1, first, N);                        // [B, N, D]
         Tensor keys = torch.is_grad_enabled()
-            ? recall_key.call(memories)                                                                      // [B, N, R], made again, for W_k learns from all memories
-            : memory.Keys.Value.narrow(1, RecallSlots - N, N);                                               // [B, N, R]
-        Tensor S = Summary(tokens.narrow(1, 0, Math.Min(SummaryTokens, tokens.shape[1])));                   // [B, 1, D]
-        Tensor scores = recall_query.call(S).matmul(keys.transpose(1, 2)) * RecallScale;                     // [B, 1, N]
-        Tensor a = NewestSoftmax.Apply(scores, part.Segments);                                               // [B, 1, N]
-        return a.matmul(memories).MoveToOuterDisposeScope();                                                 // [B, 1, D]
+            ? recall_key.call(memories)                                                     // [B, N, R], made again, for W_k learns from all memories
+            : memory.Keys.Value.narrow(1, first, N);                                        // [B, N, R]
+        Tensor S = Summary(tokens.narrow(1, 0, Math.Min(SummaryTokens, tokens.shape[1])));  // [B, 1, D]
+        Tensor scores = recall_query.call(S).matmul(keys.transpose(1, 2)) * RecallScale;    // [B, 1, N]
+        Tensor a = NewestSoftmax.Apply(scores, part.Segments);                              // [B, 1, N]
+        return a.matmul(memories).MoveToOuterDisposeScope();                                // [B, 1, D]
     }
 
     // S: what the backbone makes of the last row of [T_sum ; tokens ; T_sum].
@@ -386,21 +386,20 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
             using var scope = torch.NewDisposeScope();
             var state = (GatedDeltaMixtureState?)layer;
             long B = x.shape[0], T = x.shape[1];
-            Routing route = Routing.TopK(router.call(x), TopK);  // [R, L] below: [1, B*T*TopK], or [B*TopK, 1] where T is 1
+            var (logits, q, gates) = Projection.Apply(x, router, query, gate);
+            Routing route = Routing.TopK(logits, TopK);  // [R, L] below: [1, B*T*TopK], or [B*TopK, 1] where T is 1
             if (state is not null && torch.is_grad_enabled())
                 state.AddLoss(BalanceLoss * route.BalanceLoss(state.Padding));
 
-            Tensor q = query.call(x);                                                         // [B, T, H*K], for every memory
-            Tensor rows = route.Gather(x);                                                    // [R, L, D], the tokens of each memory together
+            Tensor rows = route.Gather(x);                                    // [R, L, D], the tokens of each memory together
             Tensor routed = Remember(
                 route.Gather(q), key.call(rows, route), value.call(rows, route), write_strength.call(rows, route), decay.call(rows, route),
-                state?.Memories, route);                                                      // [R, L, H, V]
-            Tensor shared = Remember(
-                q, shared_key.call(x), shared_value.call(x), shared_write_strength.call(x), shared_decay.call(x),
-                state?.Shared, null);                                                         // [B, T, H, V]
-            Tensor o = route.Mix(routed) + shared;                                            // [B, T, H, V]
-            Tensor y = norm.call(o) * gate.call(x).view(B, T, Heads, ValueDim).silu();        // [B, T, H, V]
-            return output.call(y.reshape(B, T, Heads * ValueDim)).MoveToOuterDisposeScope();  // [B, T, D]
+                state?.Memories, route);                                      // [R, L, H, V]
+            var (k, v, beta, g) = Projection.Apply(x, shared_key, shared_value, shared_write_strength, shared_decay);
+            Tensor shared = Remember(q, k, v, beta, g, state?.Shared, null);  // [B, T, H, V]
+            Tensor o = route.Mix(routed) + shared;                            // [B, T, H, V]
+            Tensor y = norm.Gated(o, gates.view(B, T, Heads, ValueDim));      // [B, T, H, V]
+            return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         // The memories of a route, or without one the shared memory, take in their tokens: what each token reads after it is written.
@@ -410,12 +409,12 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
             q = UnitLength.Apply(query_convolution.Read(q, state?.QueryTail.At(route), route?.Segments).view(R, L, Heads, KeyDim));  // [R, L, H, K]
             k = UnitLength.Apply(key_convolution.Read(k, state?.KeyTail.At(route), route?.Segments).view(R, L, Heads, KeyDim));  // [R, L, H, K]
             v = value_convolution.Read(v, state?.ValueTail.At(route), route?.Segments).view(R, L, Heads, ValueDim);  // [R, L, H, V]
-            beta = beta.sigmoid();                                        // [R, L, H], write strength in (0, 1)
-            g = -decay_rate.exp() * functional.softplus(g + decay_bias);  // [R, L, H], log decay, <= 0
+            beta = beta.sigmoid();                          // [R, L, H], write strength in (0, 1)
+            g = LogDecay.Apply(g, decay_rate, decay_bias);  // [R, L, H], log decay, <= 0: -e^a softplus(. + b)
             var memory = state?.S.At(route);
             var read = GatedDeltaRule.Apply(q, k, v, beta, g, memory?.Value, segments: route?.Segments);
             memory?.Update(read.FinalState);
-            return read.Output;                                           // [R, L, H, V]
+            return read.Output;                             // [R, L, H, V]
         }
 
         /// <inheritdoc/>
@@ -501,19 +500,11 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
             Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
             Tensor k = Rotary.Apply(keys.view(B, T, Heads, HeadDim), positions, RotaryBase);     // [B, T, H, K]
             Tensor v = values.view(B, T, Heads, HeadDim);                                        // [B, T, H, K]
-            Tensor y = SegmentAttention.Apply(q, k, v, Window, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
-            if (state is not null)
-            {
-                state.Keys.Update(Latest(state.Keys.Value, k));
-                state.Values.Update(Latest(state.Values.Value, v));
-            }
-
-            return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
+            Tensor o = SegmentAttention.Apply(q, k, v, Window, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
+            state?.Keys.Append(k);                                                               // the last w-1 tokens
+            state?.Values.Append(v);
+            return Projection.Apply(o.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
-
-        // The last w - 1 tokens of what was kept and what is new.
-        private static Tensor Latest(Tensor past, Tensor next) =>
-            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, H, K]
 
         /// <inheritdoc/>
         protected override void RegisterComponents()

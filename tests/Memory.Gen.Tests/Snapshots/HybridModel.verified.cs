@@ -260,14 +260,14 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
             var state = (GatedDeltaState?)layer;
             long B = x.shape[0], T = x.shape[1];
             var (queries, keys, values, strengths, decays, gates) = Projection.Apply(x, query, key, value, write_strength, decay, gate);
-            Tensor q = query_convolution.UnitHeads(queries, Heads, state?.QueryTail);                      // [B, T, H, K]
-            Tensor k = key_convolution.UnitHeads(keys, Heads, state?.KeyTail);                             // [B, T, H, K]
-            Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);                           // [B, T, H, V]
-            Tensor beta = strengths.sigmoid();                                                             // [B, T, H], write strength in (0, 1)
-            Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);                                     // [B, T, H], log decay, <= 0: -e^a softplus(. + b)
+            Tensor q = query_convolution.UnitHeads(queries, Heads, state?.QueryTail);  // [B, T, H, K]
+            Tensor k = key_convolution.UnitHeads(keys, Heads, state?.KeyTail);         // [B, T, H, K]
+            Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);       // [B, T, H, V]
+            Tensor beta = strengths.sigmoid();                                         // [B, T, H], write strength in (0, 1)
+            Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);                 // [B, T, H], log decay, <= 0: -e^a softplus(. + b)
             var read = GatedDeltaRule.Apply(q, k, v, beta, g, state?.S.Value);
-            state?.S.Update(read.FinalState);                                                              // [B, H, K, V]
-            Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));                         // [B, T, H, V]
+            state?.S.Update(read.FinalState);                                          // [B, H, K, V]
+            Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));     // [B, T, H, V]
             return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
@@ -337,19 +337,11 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
             Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
             Tensor k = Rotary.Apply(keys.view(B, T, Heads, HeadDim), positions, RotaryBase);     // [B, T, H, K]
             Tensor v = values.view(B, T, Heads, HeadDim);                                        // [B, T, H, K]
-            Tensor y = SegmentAttention.Apply(q, k, v, Window, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
-            if (state is not null)
-            {
-                state.Keys.Update(Latest(state.Keys.Value, k));
-                state.Values.Update(Latest(state.Values.Value, v));
-            }
-
-            return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
+            Tensor o = SegmentAttention.Apply(q, k, v, Window, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
+            state?.Keys.Append(k);                                                               // the last w-1 tokens
+            state?.Values.Append(v);
+            return Projection.Apply(o.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
-
-        // The last w - 1 tokens of what was kept and what is new.
-        private static Tensor Latest(Tensor past, Tensor next) =>
-            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, H, K]
 
         /// <inheritdoc/>
         protected override void RegisterComponents()

@@ -31,7 +31,6 @@ namespace Samples;
 
 using torch = global::TorchSharp.torch;
 using nn = global::TorchSharp.torch.nn;
-using functional = global::TorchSharp.torch.nn.functional;
 using Device = global::TorchSharp.torch.Device;
 using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
@@ -46,6 +45,8 @@ using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using RoutedLinear = global::Memory.Gen.Runtime.Modules.RoutedLinear;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
 using GatedDeltaRule = global::Memory.Gen.Runtime.Operators.GatedDeltaRule;
+using LogDecay = global::Memory.Gen.Runtime.Operators.LogDecay;
+using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using Routing = global::Memory.Gen.Runtime.Operators.Routing;
 using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 
@@ -178,21 +179,20 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             using var scope = torch.NewDisposeScope();
             var state = (GatedDeltaMixtureState?)layer;
             long B = x.shape[0], T = x.shape[1];
-            Routing route = Routing.TopK(router.call(x), TopK);  // [R, L] below: [1, B*T*TopK], or [B*TopK, 1] where T is 1
+            var (logits, q, gates) = Projection.Apply(x, router, query, gate);
+            Routing route = Routing.TopK(logits, TopK);  // [R, L] below: [1, B*T*TopK], or [B*TopK, 1] where T is 1
             if (state is not null && torch.is_grad_enabled())
                 state.AddLoss(BalanceLoss * route.BalanceLoss(state.Padding));
 
-            Tensor q = query.call(x);                                                         // [B, T, H*K], for every memory
-            Tensor rows = route.Gather(x);                                                    // [R, L, D], the tokens of each memory together
+            Tensor rows = route.Gather(x);                                    // [R, L, D], the tokens of each memory together
             Tensor routed = Remember(
                 route.Gather(q), key.call(rows, route), value.call(rows, route), write_strength.call(rows, route), decay.call(rows, route),
-                state?.Memories, route);                                                      // [R, L, H, V]
-            Tensor shared = Remember(
-                q, shared_key.call(x), shared_value.call(x), shared_write_strength.call(x), shared_decay.call(x),
-                state?.Shared, null);                                                         // [B, T, H, V]
-            Tensor o = route.Mix(routed) + shared;                                            // [B, T, H, V]
-            Tensor y = norm.call(o) * gate.call(x).view(B, T, Heads, ValueDim).silu();        // [B, T, H, V]
-            return output.call(y.reshape(B, T, Heads * ValueDim)).MoveToOuterDisposeScope();  // [B, T, D]
+                state?.Memories, route);                                      // [R, L, H, V]
+            var (k, v, beta, g) = Projection.Apply(x, shared_key, shared_value, shared_write_strength, shared_decay);
+            Tensor shared = Remember(q, k, v, beta, g, state?.Shared, null);  // [B, T, H, V]
+            Tensor o = route.Mix(routed) + shared;                            // [B, T, H, V]
+            Tensor y = norm.Gated(o, gates.view(B, T, Heads, ValueDim));      // [B, T, H, V]
+            return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         // The memories of a route, or without one the shared memory, take in their tokens: what each token reads after it is written.
@@ -202,12 +202,12 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             q = UnitLength.Apply(query_convolution.Read(q, state?.QueryTail.At(route), route?.Segments).view(R, L, Heads, KeyDim));  // [R, L, H, K]
             k = UnitLength.Apply(key_convolution.Read(k, state?.KeyTail.At(route), route?.Segments).view(R, L, Heads, KeyDim));  // [R, L, H, K]
             v = value_convolution.Read(v, state?.ValueTail.At(route), route?.Segments).view(R, L, Heads, ValueDim);  // [R, L, H, V]
-            beta = beta.sigmoid();                                        // [R, L, H], write strength in (0, 1)
-            g = -decay_rate.exp() * functional.softplus(g + decay_bias);  // [R, L, H], log decay, <= 0
+            beta = beta.sigmoid();                          // [R, L, H], write strength in (0, 1)
+            g = LogDecay.Apply(g, decay_rate, decay_bias);  // [R, L, H], log decay, <= 0: -e^a softplus(. + b)
             var memory = state?.S.At(route);
             var read = GatedDeltaRule.Apply(q, k, v, beta, g, memory?.Value, segments: route?.Segments);
             memory?.Update(read.FinalState);
-            return read.Output;                                           // [R, L, H, V]
+            return read.Output;                             // [R, L, H, V]
         }
 
         /// <inheritdoc/>

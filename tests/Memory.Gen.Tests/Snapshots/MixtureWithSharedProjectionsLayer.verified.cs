@@ -41,6 +41,7 @@ using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
 using DeltaRule = global::Memory.Gen.Runtime.Operators.DeltaRule;
+using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using Routing = global::Memory.Gen.Runtime.Operators.Routing;
 using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 
@@ -158,15 +159,13 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             using var scope = torch.NewDisposeScope();
             var state = (DeltaMixtureState?)layer;
             long B = x.shape[0], T = x.shape[1];
-            Routing route = Routing.TopK(router.call(x), TopK);  // [R, L] below: [1, B*T*TopK], or [B*TopK, 1] where T is 1
+            var (logits, gates) = Projection.Apply(x, router, gate);
+            Routing route = Routing.TopK(logits, TopK);  // [R, L] below: [1, B*T*TopK], or [B*TopK, 1] where T is 1
 
-            Tensor q = query.call(x);                                                         // [B, T, H*K]
-            Tensor k = key.call(x);                                                           // [B, T, H*K]
-            Tensor v = value.call(x);                                                         // [B, T, H*V]
-            Tensor beta = write_strength.call(x);                                             // [B, T, H]
+            var (q, k, v, beta) = Projection.Apply(x, query, key, value, write_strength);
             Tensor o = route.Mix(Remember(route.Gather(q), route.Gather(k), route.Gather(v), route.Gather(beta), state, route));  // [B, T, H, V]
-            Tensor y = norm.call(o) * gate.call(x).view(B, T, Heads, ValueDim).silu();        // [B, T, H, V]
-            return output.call(y.reshape(B, T, Heads * ValueDim)).MoveToOuterDisposeScope();  // [B, T, D]
+            Tensor y = norm.Gated(o, gates.view(B, T, Heads, ValueDim));  // [B, T, H, V]
+            return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         // The memories take in their tokens: what each token reads after it is written.

@@ -243,19 +243,11 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             Tensor q = queries.view(B, T, Heads, HeadDim);  // [B, T, H, K]
             Tensor k = keys.view(B, T, Heads, HeadDim);     // [B, T, H, K]
             Tensor v = values.view(B, T, Heads, HeadDim);   // [B, T, H, K]
-            Tensor y = SegmentAttention.Apply(q, k, v, Window, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
-            if (state is not null)
-            {
-                state.Keys.Update(Latest(state.Keys.Value, k));
-                state.Values.Update(Latest(state.Values.Value, v));
-            }
-
-            return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
+            Tensor o = SegmentAttention.Apply(q, k, v, Window, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
+            state?.Keys.Append(k);                          // the last w-1 tokens
+            state?.Values.Append(v);
+            return Projection.Apply(o.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
-
-        // The last w - 1 tokens of what was kept and what is new.
-        private static Tensor Latest(Tensor past, Tensor next) =>
-            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, H, K]
 
         /// <inheritdoc/>
         protected override void RegisterComponents()
@@ -311,19 +303,11 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             Tensor q = Rotary.Apply(queries.view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
             Tensor k = Rotary.Apply(keys.view(B, T, Heads, HeadDim), positions, RotaryBase);     // [B, T, H, K]
             Tensor v = values.view(B, T, Heads, HeadDim);                                        // [B, T, H, K]
-            Tensor y = SegmentAttention.Apply(q, k, v, Window, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
-            if (state is not null)
-            {
-                state.Keys.Update(Latest(state.Keys.Value, k));
-                state.Values.Update(Latest(state.Values.Value, v));
-            }
-
-            return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
+            Tensor o = SegmentAttention.Apply(q, k, v, Window, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]
+            state?.Keys.Append(k);                                                               // the last w-1 tokens
+            state?.Values.Append(v);
+            return Projection.Apply(o.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
-
-        // The last w - 1 tokens of what was kept and what is new.
-        private static Tensor Latest(Tensor past, Tensor next) =>
-            torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, H, K]
 
         /// <inheritdoc/>
         protected override void RegisterComponents()

@@ -52,11 +52,11 @@ using TitansBlocks = global::Memory.Gen.Runtime.TitansBlocks;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
+using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using TitansMlp = global::Memory.Gen.Runtime.Operators.TitansMlp;
 using TitansOptions = global::Memory.Gen.Runtime.Operators.TitansOptions;
-using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 
 /// <summary>
 /// A memory layer of width 64: memory as context: attention within segments of 64 tokens also reads what a neural memory recalls, and is written into it, 4 heads of 16 features, each memory a network of 2 layers with hidden width 32 behind a residual, written in blocks of 16 tokens, convolutions over 4 tokens, 4 persistent tokens.
@@ -164,11 +164,11 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             // Segments go through a state; a call without one has its own.
             using MemoryState? own = layer is null ? MemoryState.ForOneCall(x) : null;
             var state = (MemoryAsContextState)(layer ?? new MemoryAsContextState(own!, "mixer"));
-            Tensor tokens = persistent.unsqueeze(0);                              // [1, P, D]
+            Tensor tokens = persistent.unsqueeze(0);                                           // [1, P, D]
             var outputs = new TensorList();
             foreach (RaggedSegment span in RaggedSegment.Of(x.shape[1], Window, state))
                 outputs.Add(Read(span.Of(x), tokens, span, state));
-            return output.call(torch.cat(outputs, 1)).MoveToOuterDisposeScope();  // [B, T, D]
+            return Projection.Apply(torch.cat(outputs, 1), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         // What a call brings of one segment; segments run one after another, for each recalls what those before it have written.
@@ -230,8 +230,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             // What the memory holds for the tokens of a segment, as it stood when the segment began.
             public Tensor Recall(Tensor x, RaggedSegment span, MemoryAsContextState state)  // [B, T, D] -> [B, T, H, K]
             {
-                long B = x.shape[0], T = x.shape[1];
-                Tensor q = UnitLength.Apply(recall_convolution.call(recall.call(x), state.RecallTail).view(B, T, Heads, HeadDim));  // [B, T, H, K]
+                Tensor q = recall_convolution.UnitHeads(Projection.Apply(x, recall), Heads, state.RecallTail);  // [B, T, H, K]
                 return TitansMlp.Retrieve(q, SegmentStart(span, state), Options.Activation, residual: gamma);
             }
 
@@ -247,14 +246,15 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             // Every token writes, then recalls.
             public Tensor Read(Tensor y, RaggedSegment span, MemoryAsContextState state)  // [B, T, D] -> [B, T, H, K]
             {
-                long B = y.shape[0], T = y.shape[1];
-                Tensor q = UnitLength.Apply(query_convolution.call(query.call(y), state.QueryTail).view(B, T, Heads, HeadDim));  // [B, T, H, K]
-                Tensor k = UnitLength.Apply(key_convolution.call(key.call(y), state.KeyTail).view(B, T, Heads, HeadDim));  // [B, T, H, K]
-                Tensor v = value_convolution.call(value.call(y), state.ValueTail).view(B, T, Heads, HeadDim);  // [B, T, H, K]
-                Tensor eta = MaxMomentum * momentum.call(y).sigmoid();                                         // [B, T, H], how much of the last change goes on
-                Tensor theta = MaxStep * (1.0 - eta) * step.call(y).sigmoid();                                 // [B, T, H], step size
-                Tensor alpha = forgetting.call(y).sigmoid();                                                   // [B, T, H], how much is forgotten
-                Tensor[] M = TitansBlocks.ForRows(B, [weights_1, weights_2]);                                  // M_0
+                long B = y.shape[0];
+                var (queries, keys, values, steps, momenta, forgettings) = Projection.Apply(y, query, key, value, step, momentum, forgetting);
+                Tensor q = query_convolution.UnitHeads(queries, Heads, state.QueryTail);  // [B, T, H, K]
+                Tensor k = key_convolution.UnitHeads(keys, Heads, state.KeyTail);         // [B, T, H, K]
+                Tensor v = value_convolution.Heads(values, Heads, state.ValueTail);       // [B, T, H, K]
+                Tensor eta = MaxMomentum * momenta.sigmoid();                             // [B, T, H], how much of the last change goes on
+                Tensor theta = MaxStep * (1.0 - eta) * steps.sigmoid();                   // [B, T, H], step size
+                Tensor alpha = forgettings.sigmoid();                                     // [B, T, H], how much is forgotten
+                Tensor[] M = TitansBlocks.ForRows(B, [weights_1, weights_2]);             // M_0
                 return state.Blocks.Read(q, k, v, theta, eta, alpha, M, initialMomenta: null, Options, residual: gamma, read: span.Start);
             }
 
@@ -298,29 +298,27 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             public Tensor Read(Tensor x, Tensor h, Tensor tokens, RaggedSegment span, MemoryAsContextState state)  // [B, T, D] -> [B, T, H, K]
             {
                 long B = x.shape[0], T = x.shape[1];
-                Tensor positions = span.Positions(x);                                                               // [T] or [B, T]
-                Tensor still = query.call(x).view(B, T, Heads, HeadDim);                                            // [B, T, H, K], for keys without a position
-                Tensor q = Rotary.Apply(still, positions, RotaryBase);                                              // [B, T, H, K]
-                Tensor ownKeys = Rotary.Apply(key.call(x).view(B, T, Heads, HeadDim), positions, RotaryBase);       // [B, T, H, K]
-                Tensor ownValues = value.call(x).view(B, T, Heads, HeadDim);                                        // [B, T, H, K]
-                Tensor recalledKeys = Rotary.Apply(key.call(h).view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
-                Tensor recalledValues = value.call(h).view(B, T, Heads, HeadDim);                                   // [B, T, H, K]
-                Tensor k = Pairs(recalledKeys, ownKeys), v = Pairs(recalledValues, ownValues);                      // [B, 2T, H, K]
-                Tensor keys = key.call(tokens).view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);                   // [B, P, H, K]
-                Tensor values = value.call(tokens).view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);               // [B, P, H, K]
+                Tensor positions = span.Positions(x);                                             // [T] or [B, T]
+                var (queries, keys, values) = Projection.Apply(x, query, key, value);
+                Tensor still = queries.view(B, T, Heads, HeadDim);                                // [B, T, H, K], for keys without a position
+                Tensor q = Rotary.Apply(still, positions, RotaryBase);                            // [B, T, H, K]
+                Tensor k = Rotary.Apply(keys.view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
+                Tensor v = values.view(B, T, Heads, HeadDim);                                     // [B, T, H, K]
+                var (recalledKeys, recalledValues) = Projection.Apply(h, key, value);
+                k = Pairs(Rotary.Apply(recalledKeys.view(B, T, Heads, HeadDim), positions, RotaryBase), k);  // [B, 2T, H, K]
+                v = Pairs(recalledValues.view(B, T, Heads, HeadDim), v);                          // [B, 2T, H, K]
+                var (tokenKeys, tokenValues) = Projection.Apply(tokens, key, value);
+                Tensor pk = tokenKeys.view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);          // [B, P, H, K]
+                Tensor pv = tokenValues.view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);        // [B, P, H, K]
                 Tensor y = SegmentAttention.Apply(
-                    q, k, v, window: null, span.Past(state.Keys), span.Past(state.Values), span.Read, prefixKeys: keys, prefixValues: values, prefixQueries: still);  // [B, T, H, K]
-                state.Keys.Update(Latest(state.Keys.Value, k));
-                state.Values.Update(Latest(state.Values.Value, v));
+                    q, k, v, window: null, span.Past(state.Keys), span.Past(state.Values), span.Read, prefixKeys: pk, prefixValues: pv, prefixQueries: still);  // [B, T, H, K]
+                state.Keys.Append(k);                                                             // the last w-1 tokens
+                state.Values.Append(v);
                 return y;
             }
 
             // One after the other for each token, so that both are seen or neither.
             private static Tensor Pairs(Tensor recalled, Tensor own) => torch.stack(new[] { recalled, own }, 2).flatten(1, 2);
-
-            // What was kept and what is new, of the last w - 1 tokens.
-            private static Tensor Latest(Tensor past, Tensor next) =>
-                torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], 2 * (Window - 1));  // [B, 2(w-1), H, K]
 
             /// <inheritdoc/>
             protected override void RegisterComponents()

@@ -247,7 +247,7 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
             Tensor y = attention.Read(x, tokens, state);                                     // [B, T, H, K]
             Tensor m = memory.Read(x, tokens, state);                                        // [B, T, H, K]
             Tensor o = (attention_norm.call(y).sigmoid() * memory_norm.call(m)).flatten(2);  // [B, T, H*K]
-            return output.call(o).MoveToOuterDisposeScope();                                 // [B, T, D]
+            return Projection.Apply(o, output).MoveToOuterDisposeScope();                    // [B, T, D]
         }
 
         /// <inheritdoc/>
@@ -316,21 +316,22 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
 
             private (Tensor q, Tensor k, Tensor v, Tensor theta, Tensor eta, Tensor alpha) Project(Tensor x, Tensor? before, MemoryAsGateState? state)
             {
-                Tensor q = UnitLength.Apply(Convolved(query, query_convolution, x, before, state?.QueryTail));  // [B, T, H, K]
-                Tensor k = UnitLength.Apply(Convolved(key, key_convolution, x, before, state?.KeyTail));        // [B, T, H, K]
-                Tensor v = Convolved(value, value_convolution, x, before, state?.ValueTail);                    // [B, T, H, K]
-                Tensor eta = MaxMomentum * momentum.call(x).sigmoid();                                          // [B, T, H], how much of the last change goes on
-                Tensor theta = MaxStep * (1.0 - eta) * step.call(x).sigmoid();                                  // [B, T, H], step size
-                Tensor alpha = forgetting.call(x).sigmoid();                                                    // [B, T, H], how much is forgotten
+                var (queries, keys, values, steps, momenta, forgettings) = Projection.Apply(x, query, key, value, step, momentum, forgetting);
+                Tensor q = UnitLength.Apply(Convolved(queries, query, query_convolution, before, state?.QueryTail));  // [B, T, H, K]
+                Tensor k = UnitLength.Apply(Convolved(keys, key, key_convolution, before, state?.KeyTail));  // [B, T, H, K]
+                Tensor v = Convolved(values, value, value_convolution, before, state?.ValueTail);  // [B, T, H, K]
+                Tensor eta = MaxMomentum * momenta.sigmoid();                                      // [B, T, H], how much of the last change goes on
+                Tensor theta = MaxStep * (1.0 - eta) * steps.sigmoid();                            // [B, T, H], step size
+                Tensor alpha = forgettings.sigmoid();                                              // [B, T, H], how much is forgotten
                 return (q, k, v, theta, eta, alpha);
             }
 
-            // A projection and its convolution; what stands before the first token is past to it.
-            private static Tensor Convolved(Linear projection, ShortConvolution convolution, Tensor x, Tensor? before, StateTensor? tail)
+            // The convolution of what was projected; what stands before the first token is past to it.
+            private static Tensor Convolved(Tensor x, Linear projection, ShortConvolution convolution, Tensor? before, StateTensor? tail)
             {
                 Tensor y = before is null
-                    ? convolution.call(projection.call(x), tail)
-                    : convolution.After(projection.call(before), projection.call(x), tail);
+                    ? convolution.call(x, tail)
+                    : convolution.After(Projection.Apply(before, projection), x, tail);
                 return y.view(x.shape[0], x.shape[1], Heads, HeadDim);  // [B, T, H, K]
             }
 
@@ -371,23 +372,21 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
             public Tensor Read(Tensor x, Tensor tokens, MemoryAsGateState? state)  // [B, T, D] -> [B, T, H, K]
             {
                 long B = x.shape[0], T = x.shape[1];
-                Tensor positions = Rotary.Positions(x, state?.Positions);                                // [T] or [B, T]
-                Tensor still = query.call(x).view(B, T, Heads, HeadDim);                                 // [B, T, H, K], for keys without a position
-                Tensor q = Rotary.Apply(still, positions, RotaryBase);                                   // [B, T, H, K]
-                Tensor k = Rotary.Apply(key.call(x).view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
-                Tensor v = value.call(x).view(B, T, Heads, HeadDim);                                     // [B, T, H, K]
-                Tensor keys = key.call(tokens).view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);        // [B, P, H, K]
-                Tensor values = value.call(tokens).view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);    // [B, P, H, K]
+                Tensor positions = Rotary.Positions(x, state?.Positions);                         // [T] or [B, T]
+                var (queries, keys, values) = Projection.Apply(x, query, key, value);
+                Tensor still = queries.view(B, T, Heads, HeadDim);                                // [B, T, H, K], for keys without a position
+                Tensor q = Rotary.Apply(still, positions, RotaryBase);                            // [B, T, H, K]
+                Tensor k = Rotary.Apply(keys.view(B, T, Heads, HeadDim), positions, RotaryBase);  // [B, T, H, K]
+                Tensor v = values.view(B, T, Heads, HeadDim);                                     // [B, T, H, K]
+                var (tokenKeys, tokenValues) = Projection.Apply(tokens, key, value);
+                Tensor pk = tokenKeys.view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);          // [B, P, H, K]
+                Tensor pv = tokenValues.view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);        // [B, P, H, K]
                 Tensor y = SegmentAttention.Apply(
-                    q, k, v, Window, state?.Keys.Value, state?.Values.Value, state?.Positions, prefixKeys: keys, prefixValues: values, prefixQueries: still);  // [B, T, H, K]
-                state?.Keys.Update(Latest(state.Keys.Value, k));
-                state?.Values.Update(Latest(state.Values.Value, v));
+                    q, k, v, Window, state?.Keys.Value, state?.Values.Value, state?.Positions, prefixKeys: pk, prefixValues: pv, prefixQueries: still);  // [B, T, H, K]
+                state?.Keys.Append(k);                                                            // the last w-1 tokens
+                state?.Values.Append(v);
                 return y;
             }
-
-            // What was kept and what is new, of the last w - 1 tokens.
-            private static Tensor Latest(Tensor past, Tensor next) =>
-                torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, H, K]
 
             /// <inheritdoc/>
             protected override void RegisterComponents()

@@ -43,10 +43,10 @@ using TitansBlocks = global::Memory.Gen.Runtime.TitansBlocks;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
+using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using TitansMlp = global::Memory.Gen.Runtime.Operators.TitansMlp;
 using TitansOptions = global::Memory.Gen.Runtime.Operators.TitansOptions;
-using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 
 /// <summary>
 /// A memory layer of width 64: memory as layer: attention within segments of 32 tokens of what a neural memory recalls, 4 heads of 16 features, each memory a matrix, written in blocks of 16 tokens, convolutions over 4 tokens, 4 persistent keys with values.
@@ -153,16 +153,16 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
         {
             using var scope = torch.NewDisposeScope();
             var state = (MemoryAsLayerState?)layer;
-            Tensor m = memory.Read(x, state);                          // [B, T, H, K]
-            Tensor o = attention.Read(Shown(x, m), state).flatten(2);  // [B, T, H*K]
-            return output.call(o).MoveToOuterDisposeScope();           // [B, T, D]
+            Tensor m = memory.Read(x, state);                              // [B, T, H, K]
+            Tensor o = attention.Read(Shown(x, m), state).flatten(2);      // [B, T, H*K]
+            return Projection.Apply(o, output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         // What the attention is shown of the memory.
         private Tensor Shown(Tensor x, Tensor m)
         {
-            Tensor gated = memory_norm.call(m).flatten(2) * memory_gate.call(x).silu();  // [B, T, H*K]
-            return attention_norm.call(memory_output.call(gated));                       // [B, T, D]
+            Tensor gated = memory_norm.Gated(m, Projection.Apply(x, memory_gate).view(m.shape)).flatten(2);  // [B, T, H*K]
+            return attention_norm.call(Projection.Apply(gated, memory_output));  // [B, T, D]
         }
 
         /// <inheritdoc/>
@@ -209,12 +209,13 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
             public Tensor Read(Tensor x, MemoryAsLayerState? state)  // [B, T, D] -> [B, T, H, K]
             {
                 long B = x.shape[0], T = x.shape[1];
-                Tensor q = UnitLength.Apply(query_convolution.call(query.call(x), state?.QueryTail).view(B, T, Heads, HeadDim));  // [B, T, H, K]
-                Tensor k = UnitLength.Apply(key_convolution.call(key.call(x), state?.KeyTail).view(B, T, Heads, HeadDim));  // [B, T, H, K]
-                Tensor v = value_convolution.call(value.call(x), state?.ValueTail).view(B, T, Heads, HeadDim);  // [B, T, H, K]
-                Tensor theta = (MaxStep * step.sigmoid()).expand(B, T, Heads);                                  // [B, T, H], step size
-                Tensor alpha = forgetting.call(x).sigmoid();                                                    // [B, T, H], how much is forgotten
-                Tensor[] M = TitansBlocks.ForRows(B, [weights]);                                                // M_0
+                var (queries, keys, values, forgettings) = Projection.Apply(x, query, key, value, forgetting);
+                Tensor q = query_convolution.UnitHeads(queries, Heads, state?.QueryTail);  // [B, T, H, K]
+                Tensor k = key_convolution.UnitHeads(keys, Heads, state?.KeyTail);         // [B, T, H, K]
+                Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);       // [B, T, H, K]
+                Tensor theta = (MaxStep * step.sigmoid()).expand(B, T, Heads);             // [B, T, H], step size
+                Tensor alpha = forgettings.sigmoid();                                      // [B, T, H], how much is forgotten
+                Tensor[] M = TitansBlocks.ForRows(B, [weights]);                           // M_0
                 return state is null
                     ? TitansMlp.Apply(q, k, v, theta, eta: null, alpha, M, Options, target: M).Output
                     : state.Blocks.Read(q, k, v, theta, eta: null, alpha, M, initialMomenta: null, Options, target: M);
@@ -257,25 +258,22 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
             public Tensor Read(Tensor x, MemoryAsLayerState? state)  // [B, T, D] -> [B, T, H, K]
             {
                 long B = x.shape[0], T = x.shape[1];
-                Tensor q = query.call(x).view(B, T, Heads, HeadDim);  // [B, T, H, K]
-                Tensor k = key.call(x).view(B, T, Heads, HeadDim);    // [B, T, H, K]
-                Tensor v = value.call(x).view(B, T, Heads, HeadDim);  // [B, T, H, K]
-                Tensor keys = persistent_keys.expand(B, -1, -1, -1), values = persistent_values.expand(B, -1, -1, -1);  // [B, P, H, K]
+                var (queries, keys, values) = Projection.Apply(x, query, key, value);
+                Tensor q = queries.view(B, T, Heads, HeadDim);  // [B, T, H, K]
+                Tensor k = keys.view(B, T, Heads, HeadDim);     // [B, T, H, K]
+                Tensor v = values.view(B, T, Heads, HeadDim);   // [B, T, H, K]
+                Tensor pk = persistent_keys.expand(B, -1, -1, -1), pv = persistent_values.expand(B, -1, -1, -1);  // [B, P, H, K]
                 var outputs = new TensorList();
                 foreach (RaggedSegment span in RaggedSegment.Of(T, Window, state))
                 {
                     outputs.Add(SegmentAttention.Apply(
-                        span.Of(q), span.Of(k), span.Of(v), window: null, span.Past(state?.Keys), span.Past(state?.Values), span.Read, prefixKeys: keys, prefixValues: values));
-                    state?.Keys.Update(Latest(state.Keys.Value, span.Of(k)));
-                    state?.Values.Update(Latest(state.Values.Value, span.Of(v)));
+                        span.Of(q), span.Of(k), span.Of(v), window: null, span.Past(state?.Keys), span.Past(state?.Values), span.Read, prefixKeys: pk, prefixValues: pv));
+                    state?.Keys.Append(span.Of(k));             // the last w-1 tokens
+                    state?.Values.Append(span.Of(v));
                 }
 
                 return torch.cat(outputs, 1);
             }
-
-            // What was kept and what is new, of the last w - 1 tokens.
-            private static Tensor Latest(Tensor past, Tensor next) =>
-                torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, H, K]
 
             /// <inheritdoc/>
             protected override void RegisterComponents()

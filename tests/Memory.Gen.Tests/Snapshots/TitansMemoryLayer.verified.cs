@@ -38,9 +38,9 @@ using TitansBlocks = global::Memory.Gen.Runtime.TitansBlocks;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
+using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using TitansMlp = global::Memory.Gen.Runtime.Operators.TitansMlp;
 using TitansOptions = global::Memory.Gen.Runtime.Operators.TitansOptions;
-using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 
 /// <summary>
 /// A memory layer of width 64: a neural memory that learns while it reads, 4 heads of 16 features, each memory a matrix, written in blocks of 16 tokens, convolutions over 4 tokens.
@@ -141,9 +141,9 @@ partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
         {
             using var scope = torch.NewDisposeScope();
             var state = (LongTermMemoryState?)layer;
-            Tensor m = memory.Read(x, state);                          // [B, T, H, K]
-            Tensor o = norm.call(m).flatten(2) * gate.call(x).silu();  // [B, T, H*K]
-            return output.call(o).MoveToOuterDisposeScope();           // [B, T, D]
+            Tensor m = memory.Read(x, state);                                              // [B, T, H, K]
+            Tensor o = norm.Gated(m, Projection.Apply(x, gate).view(m.shape)).flatten(2);  // [B, T, H*K]
+            return Projection.Apply(o, output).MoveToOuterDisposeScope();                  // [B, T, D]
         }
 
         /// <inheritdoc/>
@@ -186,14 +186,15 @@ partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
             // Every token writes, then recalls.
             public Tensor Read(Tensor x, LongTermMemoryState? state)  // [B, T, D] -> [B, T, H, K]
             {
-                long B = x.shape[0], T = x.shape[1];
-                Tensor q = UnitLength.Apply(query_convolution.call(query.call(x), state?.QueryTail).view(B, T, Heads, HeadDim));  // [B, T, H, K]
-                Tensor k = UnitLength.Apply(key_convolution.call(key.call(x), state?.KeyTail).view(B, T, Heads, HeadDim));  // [B, T, H, K]
-                Tensor v = value_convolution.call(value.call(x), state?.ValueTail).view(B, T, Heads, HeadDim);  // [B, T, H, K]
-                Tensor eta = MaxMomentum * momentum.call(x).sigmoid();                                          // [B, T, H], how much of the last change goes on
-                Tensor theta = (1.0 - eta) * step.call(x).sigmoid();                                            // [B, T, H], step size
-                Tensor alpha = forgetting.call(x).sigmoid();                                                    // [B, T, H], how much is forgotten
-                Tensor[] M = TitansBlocks.ForRows(B, [weights]);                                                // M_0
+                long B = x.shape[0];
+                var (queries, keys, values, steps, momenta, forgettings) = Projection.Apply(x, query, key, value, step, momentum, forgetting);
+                Tensor q = query_convolution.UnitHeads(queries, Heads, state?.QueryTail);  // [B, T, H, K]
+                Tensor k = key_convolution.UnitHeads(keys, Heads, state?.KeyTail);         // [B, T, H, K]
+                Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);       // [B, T, H, K]
+                Tensor eta = MaxMomentum * momenta.sigmoid();                              // [B, T, H], how much of the last change goes on
+                Tensor theta = (1.0 - eta) * steps.sigmoid();                              // [B, T, H], step size
+                Tensor alpha = forgettings.sigmoid();                                      // [B, T, H], how much is forgotten
+                Tensor[] M = TitansBlocks.ForRows(B, [weights]);                           // M_0
                 return state is null
                     ? TitansMlp.Apply(q, k, v, theta, eta, alpha, M, Options).Output
                     : state.Blocks.Read(q, k, v, theta, eta, alpha, M, initialMomenta: null, Options);

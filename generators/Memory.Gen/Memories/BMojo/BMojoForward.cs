@@ -17,24 +17,16 @@ internal sealed class BMojoForward(BMojoSpec spec)
 
     public void Write(CodeWriter writer, string state)
     {
-        using (writer.Block("public override Tensor forward(Tensor x, LayerState? layer)"))
-        {
-            writer.Lines(Head(state).ToArray());
-            writer.Lines(Window().ToArray());
-            if (spec.HasFading)
-                writer.Lines(Fading().Prepend("").ToArray());
-            if (spec.HasEidetic)
-                WriteEidetic(writer);
-            writer.Lines(Read().Prepend("").ToArray());
-            writer.Lines(Kept().ToArray());
-            writer.Lines("return Projection.Apply(z.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]");
-        }
-
-        if (Kept().Any())
-            writer.Lines(
-                "",
-                "// What was kept and what is new: the last tokens, as many as before.",
-                "private static Tensor Latest(Tensor past, Tensor next) => torch.cat(new[] { past, next }, 1).narrow(1, next.shape[1], past.shape[1]);");
+        using CodeWriter.Scope method = writer.Block("public override Tensor forward(Tensor x, LayerState? layer)");
+        writer.Lines(Head(state).ToArray());
+        writer.Lines(Window().ToArray());
+        if (spec.HasFading)
+            writer.Lines(Fading().Prepend("").ToArray());
+        if (spec.HasEidetic)
+            WriteEidetic(writer);
+        writer.Lines(Read().Prepend("").ToArray());
+        writer.Lines(Kept().ToArray());
+        writer.Lines("return Projection.Apply(z.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]");
     }
 
     private IEnumerable<string> Head(string state)
@@ -125,14 +117,14 @@ internal sealed class BMojoForward(BMojoSpec spec)
     {
         if (spec.KeptTokens > 0)
         {
-            yield return "state.Keys.Update(Latest(state.Keys.Value, k));";
-            yield return "state.Values.Update(Latest(state.Values.Value, v));";
+            yield return "state.Keys.Append(k);  // the oldest fall out";
+            yield return "state.Values.Append(v);";
         }
 
         if (spec.HasFading && spec.KeptFading > 0)
         {
-            yield return "state.FadedKeys.Update(Latest(state.FadedKeys.Value, fk));";
-            yield return "state.FadedValues.Update(Latest(state.FadedValues.Value, fv));";
+            yield return "state.FadedKeys.Append(fk);";
+            yield return "state.FadedValues.Append(fv);";
         }
     }
 

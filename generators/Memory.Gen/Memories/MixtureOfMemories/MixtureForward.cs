@@ -28,31 +28,28 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
 
     private void WriteForward(CodeWriter writer, string state)
     {
+        string[] first = ["router", .. spec.SharedProjections ? [] : new[] { "query" }, .. memory.OutputGate ? new[] { "gate" } : []];
+        string[] results = ["logits", .. spec.SharedProjections ? [] : new[] { "q" }, .. memory.OutputGate ? new[] { "gates" } : []];
         writer.Lines(
             "using var scope = torch.NewDisposeScope();",
             $"var state = ({state}?)layer;",
             "long B = x.shape[0], T = x.shape[1];",
-            "Routing route = Routing.TopK(router.call(x), TopK);  // [R, L] below: [1, B*T*TopK], or [B*TopK, 1] where T is 1",
+            $"{Declared(results)} = Projection.Apply(x, {string.Join(", ", first)});",
+            "Routing route = Routing.TopK(logits, TopK);  // [R, L] below: [1, B*T*TopK], or [B*TopK, 1] where T is 1",
             spec.BalanceLoss > 0 ? "if (state is not null && torch.is_grad_enabled())" : null,
             spec.BalanceLoss > 0 ? "    state.AddLoss(BalanceLoss * route.BalanceLoss(state.Padding));" : null,
             "");
-        writer.Lines(spec.SharedProjections
-            ?
-            [
-                "Tensor q = query.call(x);  // [B, T, H*K]",
-                .. projections.Select(p => $"Tensor {p.Name} = {p.Call("", "x", "")};  // [B, T, {Features(p)}]"),
-            ]
-            :
-            [
-                "Tensor q = query.call(x);  // [B, T, H*K], for every memory",
-                "Tensor rows = route.Gather(x);  // [R, L, D], the tokens of each memory together",
-            ]);
-        string[] routed = [.. projections.Select(p => spec.SharedProjections ? $"route.Gather({p.Name})" : p.Call("", "rows", ", route"))];
+        if (spec.SharedProjections)
+            writer.Lines(Projected("", withQuery: true).ToArray());
+        else
+            writer.Lines("Tensor rows = route.Gather(x);  // [R, L, D], the tokens of each memory together");
+        string[] routed = [.. projections.Select(p => spec.SharedProjections ? $"route.Gather({p.Name})" : p.Call("rows", "route"))];
         if (spec.SharedMemory)
         {
-            string[] shared = [.. projections.Select(p => spec.SharedProjections ? p.Name : p.Call("shared_", "x", ""))];
             writer.Lines(Remembered("Tensor routed = Remember(", "route.Gather(q)", routed, "state?.Memories, route);  // [R, L, H, V]"));
-            writer.Lines(Remembered("Tensor shared = Remember(", "q", shared, "state?.Shared, null);  // [B, T, H, V]"));
+            if (!spec.SharedProjections)
+                writer.Lines(Projected("shared_", withQuery: false).ToArray());
+            writer.Lines(Remembered("Tensor shared = Remember(", "q", [.. projections.Select(p => p.Name)], "state?.Shared, null);  // [B, T, H, V]"));
             writer.Lines("Tensor o = route.Mix(routed) + shared;  // [B, T, H, V]");
         }
         else
@@ -62,10 +59,23 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
 
         writer.Lines(
             memory.OutputGate
-                ? "Tensor y = norm.call(o) * gate.call(x).view(B, T, Heads, ValueDim).silu();  // [B, T, H, V]"
+                ? "Tensor y = norm.Gated(o, gates.view(B, T, Heads, ValueDim));  // [B, T, H, V]"
                 : "Tensor y = norm.call(o);  // [B, T, H, V]",
-            "return output.call(y.reshape(B, T, Heads * ValueDim)).MoveToOuterDisposeScope();  // [B, T, D]");
+            "return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]");
     }
+
+    // What one memory, or all of them alike, make of every token.
+    private IEnumerable<string> Projected(string prefix, bool withQuery)
+    {
+        string[] names = [.. withQuery ? new[] { "q" } : [], .. projections.Select(p => p.Name)];
+        string[] layers = [.. withQuery ? new[] { "query" } : [], .. projections.Select(p => prefix + p.Factors[0].Field)];
+        yield return $"{Declared(names)} = Projection.Apply(x, {string.Join(", ", layers)});";
+        foreach (MixtureProjection projection in projections)
+            foreach (MixtureFactor factor in projection.Factors.Skip(1))
+                yield return $"{projection.Name} = Projection.Apply({projection.Name}, {prefix}{factor.Field});";
+    }
+
+    private static string Declared(string[] names) => names.Length == 1 ? "Tensor " + names[0] : $"var ({string.Join(", ", names)})";
 
     private IEnumerable<string> Remember()
     {
@@ -103,10 +113,4 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
     }
 
     private string Mapped(string features) => memory.UnitLength ? $"UnitLength.Apply({features})" : features;
-
-    private static string Features(MixtureProjection projection)
-    {
-        string axes = projection.Factors.Last().Axes;
-        return axes.Substring(axes.IndexOf("-> ", System.StringComparison.Ordinal) + 3);
-    }
 }

@@ -15,7 +15,7 @@ internal sealed record MixtureProjection(string Name, string? Activation, params
     {
         long width = dim, heads = memory.Heads, keys = heads * memory.KeyDim, values = heads * memory.ValueDim, rank = LinearMemorySpec.DecayRank;
         MixtureProjection strength = Gate("beta", "write_strength", "beta.sigmoid();  // [R, L, H], write strength in (0, 1)");
-        MixtureProjection decay = Gate("g", "decay", "-decay_rate.exp() * functional.softplus(g + decay_bias);  // [R, L, H], log decay, <= 0");
+        MixtureProjection decay = Gate("g", "decay", "LogDecay.Apply(g, decay_rate, decay_bias);  // [R, L, H], log decay, <= 0: -e^a softplus(. + b)");
         IEnumerable<MixtureProjection> gates = memory.Rule switch
         {
             MemoryRule.Linear => [],
@@ -46,12 +46,11 @@ internal sealed record MixtureProjection(string Name, string? Activation, params
             new(name, $"{name} = {activation}", new MixtureFactor(field, "Dim", "Heads", "D -> H", width * heads));
     }
 
-    /// <summary>The code that applies it to an input.</summary>
-    /// <param name="prefix">What goes before the fields' names.</param>
-    /// <param name="input">The input's name.</param>
-    /// <param name="others">Further arguments of every factor, with their comma.</param>
-    public string Call(string prefix, string input, string others) =>
-        Factors.Aggregate(input, (inner, factor) => $"{prefix}{factor.Field}.call({inner}{others})");
+    /// <summary>The code that applies each memory's own to its tokens.</summary>
+    /// <param name="rows">The tokens of each memory together.</param>
+    /// <param name="route">Which of them belong to which memory.</param>
+    public string Call(string rows, string route) =>
+        Factors.Aggregate(rows, (inner, factor) => $"{factor.Field}.call({inner}, {route})");
 }
 
 /// <summary>A matrix of a projection.</summary>

@@ -95,12 +95,6 @@ internal sealed class SlidingAttentionEmitter(SlidingAttentionSpec spec, int dim
                 "RegisterComponents();");
         writer.Blank();
         WriteForward(writer, state);
-        if (spec.Window is not null)
-            writer.Lines(
-                "",
-                "// The last w - 1 tokens of what was kept and what is new.",
-                "private static Tensor Latest(Tensor past, Tensor next) =>",
-                $"    torch.cat(new[] {{ past, next }}, 1).narrow(1, next.shape[1], Window - 1);  // [B, w-1, {KeyAxis}, K]");
         writer.Blank();
         Registration.Write(writer, ["query", "key", "value", "output"]);
     }
@@ -133,19 +127,10 @@ internal sealed class SlidingAttentionEmitter(SlidingAttentionSpec spec, int dim
             $"Tensor q = {Rotated("queries.view(B, T, Heads, HeadDim)")};  // [B, T, H, K]",
             $"Tensor k = {Rotated($"keys.view(B, T, {KeyValueHeads}, HeadDim)")};  // [B, T, {KeyAxis}, K]",
             $"Tensor v = values.view(B, T, {KeyValueHeads}, HeadDim);  // [B, T, {KeyAxis}, K]",
-            $"Tensor y = SegmentAttention.Apply(q, k, v, {window}, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]");
-        using (writer.Block("if (state is not null)"))
-            writer.Lines(
-                spec.Window is null
-                    ? [
-                        "state.Keys.Update(torch.cat(new[] { state.Keys.Value, k }, 1));  // [B, L+T, " + KeyAxis + ", K]",
-                        "state.Values.Update(torch.cat(new[] { state.Values.Value, v }, 1));",
-                    ]
-                    : [
-                        "state.Keys.Update(Latest(state.Keys.Value, k));",
-                        "state.Values.Update(Latest(state.Values.Value, v));",
-                    ]);
-        writer.Lines("", "return Projection.Apply(y.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]");
+            $"Tensor o = SegmentAttention.Apply(q, k, v, {window}, state?.Keys.Value, state?.Values.Value, state?.Positions);  // [B, T, H, K]",
+            $"state?.Keys.Append(k);  // {(spec.Window is null ? "all tokens" : "the last w-1 tokens")}",
+            "state?.Values.Append(v);",
+            "return Projection.Apply(o.reshape(B, T, Heads * HeadDim), output).MoveToOuterDisposeScope();  // [B, T, D]");
     }
 
     private string Rotated(string projection) => HasPositions ? $"Rotary.Apply({projection}, positions, RotaryBase)" : projection;

@@ -103,8 +103,8 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
         writer.Lines("// What the memory holds for the tokens of a segment, as it stood when the segment began.");
         using (writer.Block($"public Tensor Recall(Tensor x, RaggedSegment span, {state} state)  // [B, T, D] -> [B, T, H, K]"))
             writer.Lines(
-                "long B = x.shape[0], T = x.shape[1];",
-                $"Tensor q = {Unit(Projected("recall", "state.RecallTail"))};  // [B, T, H, K]",
+                spec.HasConvolution ? null : "long B = x.shape[0], T = x.shape[1];",
+                $"Tensor q = {Heads("recall", "Projection.Apply(x, recall)", "state.RecallTail", spec.UnitLength)};  // [B, T, H, K]",
                 $"return TitansMlp.Retrieve(q, SegmentStart(span, state){(HasActivation ? ", Options.Activation" : "")}{Residual});");
         writer.Blank();
         writer.Lines(spec.Block == spec.Window ? "// A segment is one block." : "// Rows that begin a segment here keep what the memory is by now.");
@@ -139,8 +139,8 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
         string x = IsContext ? "y" : "x";
         writer.Lines(
         [
-            $"long B = {x}.shape[0], T = {x}.shape[1];",
-            .. Projections(name => Projected(name, (IsContext ? "state." : "state?.") + TitansStateWriter.TailField(name), x), x),
+            spec.HasConvolution && HasGate ? $"long B = {x}.shape[0];" : $"long B = {x}.shape[0], T = {x}.shape[1];",
+            .. Projections((name, projected, unit) => Heads(name, projected, (IsContext ? "state." : "state?.") + TitansStateWriter.TailField(name), unit), x),
             $"Tensor[] M = TitansBlocks.ForRows(B, [{Weights}]);  // M_0",
         ]);
         string target = Target.Length > 0 ? Target + "M" : "";
@@ -212,22 +212,24 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
         using (writer.Block($"private ({Names("Tensor ")}) Project(Tensor x{parameters})"))
             writer.Lines(
             [
-                spec.HasConvolution && (spec.AdaptiveStep || spec.Momentum) ? null : "long B = x.shape[0], T = x.shape[1];",
+                spec.HasConvolution && HasGate ? null : "long B = x.shape[0], T = x.shape[1];",
                 .. Projections(
-                    name => spec.HasConvolution
-                        ? $"Convolved({name}, {name}_convolution, x, before, state?.{TitansStateWriter.TailField(name)})"
-                        : $"{name}.call(x).view(B, T, Heads, HeadDim)",
+                    (name, projected, unit) => Unit(
+                        spec.HasConvolution
+                            ? $"Convolved({projected}, {name}, {name}_convolution, before, state?.{TitansStateWriter.TailField(name)})"
+                            : $"{projected}.view(B, T, Heads, HeadDim)",
+                        unit),
                     "x"),
                 $"return ({Names("")});",
             ]);
         if (!spec.HasConvolution)
             return;
-        writer.Lines("", "// A projection and its convolution; what stands before the first token is past to it.");
-        using (writer.Block("private static Tensor Convolved(Linear projection, ShortConvolution convolution, Tensor x, Tensor? before, StateTensor? tail)"))
+        writer.Lines("", "// The convolution of what was projected; what stands before the first token is past to it.");
+        using (writer.Block("private static Tensor Convolved(Tensor x, Linear projection, ShortConvolution convolution, Tensor? before, StateTensor? tail)"))
             writer.Lines(
                 "Tensor y = before is null",
-                "    ? convolution.call(projection.call(x), tail)",
-                "    : convolution.After(projection.call(before), projection.call(x), tail);",
+                "    ? convolution.call(x, tail)",
+                "    : convolution.After(Projection.Apply(before, projection), x, tail);",
                 "return y.view(x.shape[0], x.shape[1], Heads, HeadDim);  // [B, T, H, K]");
     }
 
@@ -236,25 +238,37 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
 
     private string Inputs => "q, k, v, theta, " + (spec.Momentum ? "eta" : "eta: null") + ", " + (spec.Forgetting ? "alpha" : "alpha: null");
 
-    private IEnumerable<string> Projections(System.Func<string, string> project, string x)
+    // Whether theta has the axes of a call without being given them.
+    private bool HasGate => spec.AdaptiveStep || spec.Momentum;
+
+    private IEnumerable<string> Projections(System.Func<string, string, bool, string> project, string x)
     {
-        yield return $"Tensor q = {Unit(project("query"))};  // [B, T, H, K]";
-        yield return $"Tensor k = {Unit(project("key"))};  // [B, T, H, K]";
-        yield return $"Tensor v = {project("value")};  // [B, T, H, K]";
+        (string Layer, string Result)[] layers =
+        [
+            ("query", "queries"), ("key", "keys"), ("value", "values"),
+            .. spec.AdaptiveStep ? new[] { ("step", "steps") } : [],
+            .. spec.Momentum ? new[] { ("momentum", "momenta") } : [],
+            .. spec.Forgetting ? new[] { ("forgetting", "forgettings") } : [],
+        ];
+        yield return $"var ({string.Join(", ", layers.Select(l => l.Result))}) = Projection.Apply({x}, {string.Join(", ", layers.Select(l => l.Layer))});";
+        yield return $"Tensor q = {project("query", "queries", spec.UnitLength)};  // [B, T, H, K]";
+        yield return $"Tensor k = {project("key", "keys", spec.UnitLength)};  // [B, T, H, K]";
+        yield return $"Tensor v = {project("value", "values", false)};  // [B, T, H, K]";
         if (spec.Momentum)
-            yield return $"Tensor eta = MaxMomentum * momentum.call({x}).sigmoid();  // [B, T, H], how much of the last change goes on";
-        string step = spec.AdaptiveStep ? $"step.call({x}).sigmoid()" : "step.sigmoid()";
+            yield return "Tensor eta = MaxMomentum * momenta.sigmoid();  // [B, T, H], how much of the last change goes on";
+        string step = spec.AdaptiveStep ? "steps.sigmoid()" : "step.sigmoid()";
         string factor = (spec.MaxStep == 1 ? "" : "MaxStep * ") + (spec.Momentum ? "(1.0 - eta) * " : "");
         yield return spec.AdaptiveStep || spec.Momentum
             ? $"Tensor theta = {factor}{step};  // [B, T, H], step size"
             : $"Tensor theta = ({factor}{step}).expand(B, T, Heads);  // [B, T, H], step size";
         if (spec.Forgetting)
-            yield return $"Tensor alpha = forgetting.call({x}).sigmoid();  // [B, T, H], how much is forgotten";
+            yield return "Tensor alpha = forgettings.sigmoid();  // [B, T, H], how much is forgotten";
     }
 
-    private string Projected(string name, string tail, string x = "x") => spec.HasConvolution
-        ? $"{name}_convolution.call({name}.call({x}), {tail}).view(B, T, Heads, HeadDim)"
-        : $"{name}.call({x}).view(B, T, Heads, HeadDim)";
+    // What was projected, convolved, as heads of features.
+    private string Heads(string name, string projected, string tail, bool unit) => spec.HasConvolution
+        ? $"{name}_convolution.{(unit ? "UnitHeads" : "Heads")}({projected}, Heads, {tail})"
+        : Unit($"{projected}.view(B, T, Heads, HeadDim)", unit);
 
-    private string Unit(string projection) => spec.UnitLength ? $"UnitLength.Apply({projection})" : projection;
+    private static string Unit(string features, bool unit) => unit ? $"UnitLength.Apply({features})" : features;
 }

@@ -24,7 +24,8 @@ internal sealed class TitansAttentionWriter(TitansSpec spec, string state)
         writer.Blank();
         using (writer.Block($"public Tensor Read({Parameters()})  // [B, T, D] -> [B, T, H, K]"))
             writer.Lines(Body().ToArray());
-        WriteHelpers(writer);
+        if (IsContext)
+            WritePairs(writer);
         writer.Blank();
         ModulePart.WriteRegistration(writer, parts);
     }
@@ -57,26 +58,28 @@ internal sealed class TitansAttentionWriter(TitansSpec spec, string state)
                 ? "Tensor positions = span.Positions(x);  // [T] or [B, T]"
                 : "Tensor positions = Rotary.Positions(x, state?.Positions);  // [T] or [B, T]";
         bool split = spec.PersistentTokens > 0 && spec.HasPositions;
+        yield return "var (queries, keys, values) = Projection.Apply(x, query, key, value);";
         if (split)
-            yield return "Tensor still = query.call(x).view(B, T, Heads, HeadDim);  // [B, T, H, K], for keys without a position";
-        yield return $"Tensor q = {Rotated(split ? "still" : "query.call(x).view(B, T, Heads, HeadDim)")};  // [B, T, H, K]";
-        yield return $"Tensor {(IsContext ? "ownKeys" : "k")} = {Rotated("key.call(x).view(B, T, Heads, HeadDim)")};  // [B, T, H, K]";
-        yield return $"Tensor {(IsContext ? "ownValues" : "v")} = value.call(x).view(B, T, Heads, HeadDim);  // [B, T, H, K]";
+            yield return "Tensor still = queries.view(B, T, Heads, HeadDim);  // [B, T, H, K], for keys without a position";
+        yield return $"Tensor q = {Rotated(split ? "still" : "queries.view(B, T, Heads, HeadDim)")};  // [B, T, H, K]";
+        yield return $"Tensor k = {Rotated("keys.view(B, T, Heads, HeadDim)")};  // [B, T, H, K]";
+        yield return "Tensor v = values.view(B, T, Heads, HeadDim);  // [B, T, H, K]";
         if (IsContext)
         {
-            yield return $"Tensor recalledKeys = {Rotated("key.call(h).view(B, T, Heads, HeadDim)")};  // [B, T, H, K]";
-            yield return "Tensor recalledValues = value.call(h).view(B, T, Heads, HeadDim);  // [B, T, H, K]";
-            yield return "Tensor k = Pairs(recalledKeys, ownKeys), v = Pairs(recalledValues, ownValues);  // [B, 2T, H, K]";
+            yield return "var (recalledKeys, recalledValues) = Projection.Apply(h, key, value);";
+            yield return $"k = Pairs({Rotated("recalledKeys.view(B, T, Heads, HeadDim)")}, k);  // [B, 2T, H, K]";
+            yield return "v = Pairs(recalledValues.view(B, T, Heads, HeadDim), v);  // [B, 2T, H, K]";
         }
 
         if (spec.HasTokens)
         {
-            yield return "Tensor keys = key.call(tokens).view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);  // [B, P, H, K]";
-            yield return "Tensor values = value.call(tokens).view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);  // [B, P, H, K]";
+            yield return "var (tokenKeys, tokenValues) = Projection.Apply(tokens, key, value);";
+            yield return "Tensor pk = tokenKeys.view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);  // [B, P, H, K]";
+            yield return "Tensor pv = tokenValues.view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);  // [B, P, H, K]";
         }
         else if (spec.HasRows)
         {
-            yield return "Tensor keys = persistent_keys.expand(B, -1, -1, -1), values = persistent_values.expand(B, -1, -1, -1);  // [B, P, H, K]";
+            yield return "Tensor pk = persistent_keys.expand(B, -1, -1, -1), pv = persistent_values.expand(B, -1, -1, -1);  // [B, P, H, K]";
         }
 
         foreach (string line in IsContext ? ContextRead() : spec.IsSegmented ? SegmentedRead() : WindowRead())
@@ -84,14 +87,14 @@ internal sealed class TitansAttentionWriter(TitansSpec spec, string state)
     }
 
     private string Prefix(string queries) => spec.PersistentTokens == 0 ? ""
-        : ", prefixKeys: keys, prefixValues: values" + (spec.HasPositions ? $", prefixQueries: {queries}" : "");
+        : ", prefixKeys: pk, prefixValues: pv" + (spec.HasPositions ? $", prefixQueries: {queries}" : "");
 
     private IEnumerable<string> WindowRead()
     {
         yield return "Tensor y = SegmentAttention.Apply(";
         yield return $"    q, k, v, Window, state?.Keys.Value, state?.Values.Value, state?.Positions{Prefix("still")});  // [B, T, H, K]";
-        yield return "state?.Keys.Update(Latest(state.Keys.Value, k));";
-        yield return "state?.Values.Update(Latest(state.Values.Value, v));";
+        yield return "state?.Keys.Append(k);  // the last w-1 tokens";
+        yield return "state?.Values.Append(v);";
         yield return "return y;";
     }
 
@@ -102,8 +105,8 @@ internal sealed class TitansAttentionWriter(TitansSpec spec, string state)
         yield return "{";
         yield return "    outputs.Add(SegmentAttention.Apply(";
         yield return $"        span.Of(q), span.Of(k), span.Of(v), window: null, span.Past(state?.Keys), span.Past(state?.Values), span.Read{Prefix("span.Of(still)")}));";
-        yield return "    state?.Keys.Update(Latest(state.Keys.Value, span.Of(k)));";
-        yield return "    state?.Values.Update(Latest(state.Values.Value, span.Of(v)));";
+        yield return "    state?.Keys.Append(span.Of(k));  // the last w-1 tokens";
+        yield return "    state?.Values.Append(span.Of(v));";
         yield return "}";
         yield return "";
         yield return "return torch.cat(outputs, 1);";
@@ -113,25 +116,15 @@ internal sealed class TitansAttentionWriter(TitansSpec spec, string state)
     {
         yield return "Tensor y = SegmentAttention.Apply(";
         yield return $"    q, k, v, window: null, span.Past(state.Keys), span.Past(state.Values), span.Read{Prefix("still")});  // [B, T, H, K]";
-        yield return "state.Keys.Update(Latest(state.Keys.Value, k));";
-        yield return "state.Values.Update(Latest(state.Values.Value, v));";
+        yield return "state.Keys.Append(k);  // the last w-1 tokens";
+        yield return "state.Values.Append(v);";
         yield return "return y;";
     }
 
-    private void WriteHelpers(CodeWriter writer)
-    {
-        if (IsContext)
-            writer.Lines(
-                "",
-                "// One after the other for each token, so that both are seen or neither.",
-                "private static Tensor Pairs(Tensor recalled, Tensor own) => torch.stack(new[] { recalled, own }, 2).flatten(1, 2);");
-        string length = IsContext ? "2 * (Window - 1)" : "Window - 1";
-        writer.Lines(
-            "",
-            "// What was kept and what is new, of the last w - 1 tokens.",
-            "private static Tensor Latest(Tensor past, Tensor next) =>",
-            $"    torch.cat(new[] {{ past, next }}, 1).narrow(1, next.shape[1], {length});  // [B, {(IsContext ? "2(w-1)" : "w-1")}, H, K]");
-    }
+    private static void WritePairs(CodeWriter writer) => writer.Lines(
+        "",
+        "// One after the other for each token, so that both are seen or neither.",
+        "private static Tensor Pairs(Tensor recalled, Tensor own) => torch.stack(new[] { recalled, own }, 2).flatten(1, 2);");
 
     private string Rotated(string projection) => spec.HasPositions ? $"Rotary.Apply({projection}, positions, RotaryBase)" : projection;
 }

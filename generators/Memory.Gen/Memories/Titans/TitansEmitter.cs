@@ -125,7 +125,7 @@ internal sealed class TitansEmitter(TitansSpec spec, int dim) : MixerEmitter
         {
             case TitansVariant.MemoryOnly:
                 yield return $"Tensor m = memory.Read(x{Persistent}, state);  // [B, T, H, K]";
-                yield return "Tensor o = norm.call(m).flatten(2) * gate.call(x).silu();  // [B, T, H*K]";
+                yield return "Tensor o = norm.Gated(m, Projection.Apply(x, gate).view(m.shape)).flatten(2);  // [B, T, H*K]";
                 break;
             case TitansVariant.Gate:
                 yield return $"Tensor y = attention.Read(x{Persistent}, state);  // [B, T, H, K]";
@@ -140,7 +140,7 @@ internal sealed class TitansEmitter(TitansSpec spec, int dim) : MixerEmitter
                 break;
         }
 
-        yield return "return output.call(o).MoveToOuterDisposeScope();  // [B, T, D]";
+        yield return "return Projection.Apply(o, output).MoveToOuterDisposeScope();  // [B, T, D]";
     }
 
     private static void WriteShown(CodeWriter writer)
@@ -148,8 +148,8 @@ internal sealed class TitansEmitter(TitansSpec spec, int dim) : MixerEmitter
         writer.Lines("", "// What the attention is shown of the memory.");
         using CodeWriter.Scope method = writer.Block("private Tensor Shown(Tensor x, Tensor m)");
         writer.Lines(
-            "Tensor gated = memory_norm.call(m).flatten(2) * memory_gate.call(x).silu();  // [B, T, H*K]",
-            "return attention_norm.call(memory_output.call(gated));  // [B, T, D]");
+            "Tensor gated = memory_norm.Gated(m, Projection.Apply(x, memory_gate).view(m.shape)).flatten(2);  // [B, T, H*K]",
+            "return attention_norm.call(Projection.Apply(gated, memory_output));  // [B, T, D]");
     }
 
     private void WriteContext(CodeWriter writer, string state)
@@ -164,7 +164,7 @@ internal sealed class TitansEmitter(TitansSpec spec, int dim) : MixerEmitter
                 "var outputs = new TensorList();",
                 "foreach (RaggedSegment span in RaggedSegment.Of(x.shape[1], Window, state))",
                 $"    outputs.Add(Read(span.Of(x){Persistent}, span, state));",
-                "return output.call(torch.cat(outputs, 1)).MoveToOuterDisposeScope();  // [B, T, D]");
+                "return Projection.Apply(torch.cat(outputs, 1), output).MoveToOuterDisposeScope();  // [B, T, D]");
         writer.Lines("", "// What a call brings of one segment; segments run one after another, for each recalls what those before it have written.");
         string tokens = spec.HasTokens ? ", Tensor tokens" : "";
         using (writer.Block($"private Tensor Read(Tensor x{tokens}, RaggedSegment span, {state} state)"))

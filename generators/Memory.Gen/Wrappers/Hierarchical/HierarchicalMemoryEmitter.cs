@@ -154,7 +154,7 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
             "if (part.Ends) rows.Add(P);",
             $"state.Window.Enter(part, before: {front}, behind: 1);",
             $"Tensor h = Backbone(torch.cat(rows, 1), {(addsLoss ? "state.Layers" : "part.IsWhole ? null : state.Layers")});  // [B, L, D]",
-            spec.RecentTokens > 0 ? "memory.Recent.Update(torch.cat(new[] { memory.Recent.Value, tokens }, 1).narrow(1, T, RecentTokens));" : null);
+            spec.RecentTokens > 0 ? "memory.Recent.Append(tokens);  // the oldest fall out" : null);
         using (writer.Block("if (part.Ends)"))
         {
             writer.Lines("Tensor mem = h.narrow(1, h.shape[1] - 1, 1);  // [B, 1, D]");
@@ -162,8 +162,8 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
                 writer.Lines("memory.Mem.Update(mem);");
             else
                 writer.Lines(
-                    "memory.Memories.Update(torch.cat(new[] { memory.Memories.Value, mem }, 1).narrow(1, 1, RecallSlots));  // the oldest falls out",
-                    "memory.Keys.Update(torch.cat(new[] { memory.Keys.Value, recall_key.call(mem).detach() }, 1).narrow(1, 1, RecallSlots));");
+                    "memory.Memories.Append(mem);  // the oldest falls out",
+                    "memory.Keys.Append(recall_key.call(mem).detach());");
             writer.Lines(addsLoss ? "state.Window.Forget();" : "if (!part.IsWhole) state.Window.Forget();");
         }
 
@@ -195,13 +195,13 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
             "using var scope = torch.NewDisposeScope();",
             "if (part.IsFirst)",
             "    return initial_memory.unsqueeze(0).repeat(part.Segments.Count, 1, 1).MoveToOuterDisposeScope();  // [B, 1, D]",
-            "long N = part.Most(RecallSlots);",
-            "Tensor memories = memory.Memories.Value.narrow(1, RecallSlots - N, N);  // [B, N, D]",
+            "long N = part.Most(RecallSlots), first = RecallSlots - N;",
+            "Tensor memories = memory.Memories.Value.narrow(1, first, N);  // [B, N, D]",
             "Tensor keys = torch.is_grad_enabled()",
             "    ? recall_key.call(memories)  // [B, N, R], made again, for W_k learns from all memories",
-            "    : memory.Keys.Value.narrow(1, RecallSlots - N, N);  // [B, N, R]",
+            "    : memory.Keys.Value.narrow(1, first, N);  // [B, N, R]",
             recall.IsCausal
-                ? "Tensor S = Summary(memory.Recent.Value.narrow(1, RecentTokens - SummaryTokens, SummaryTokens));  // [B, 1, D]"
+                ? $"Tensor S = Summary(memory.Recent.Value{(spec.RecentTokens == spec.SummaryTokens ? "" : ".narrow(1, RecentTokens - SummaryTokens, SummaryTokens)")});  // [B, 1, D]"
                 : "Tensor S = Summary(tokens.narrow(1, 0, Math.Min(SummaryTokens, tokens.shape[1])));  // [B, 1, D]",
             "Tensor scores = recall_query.call(S).matmul(keys.transpose(1, 2))" + (HasDefaultScale ? " / Math.Sqrt(RecallDim)" : " * RecallScale") + ";  // [B, 1, N]",
             "Tensor a = NewestSoftmax.Apply(scores, part.Segments);  // [B, 1, N]",
