@@ -43,7 +43,7 @@ public sealed class CarriedStateAnalyzer : DiagnosticAnalyzer
             || calls.Any(c => WithoutGradients.Contains(c.TargetMethod.Name)))
             return;
         IEnumerable<IGrouping<ISymbol, IOperation>> carried = loop.Body.Descendants()
-            .Where(o => Variable(o) is not null && IsState(o.Type, state))
+            .Where(o => Variable(o) is not null && o.Type.IsOrDerivesFrom(state))
             .GroupBy(o => Variable(o)!, SymbolEqualityComparer.Default)
             .Where(uses => !IsDeclaredIn(uses.Key, loop))!;
         foreach (IGrouping<ISymbol, IOperation> uses in carried)
@@ -58,14 +58,6 @@ public sealed class CarriedStateAnalyzer : DiagnosticAnalyzer
         IFieldReferenceOperation field => field.Field,
         _ => null,
     };
-
-    private static bool IsState(ITypeSymbol? type, INamedTypeSymbol state)
-    {
-        for (; type is not null; type = type.BaseType)
-            if (SymbolEqualityComparer.Default.Equals(type, state))
-                return true;
-        return false;
-    }
 
     private static bool IsDeclaredIn(ISymbol variable, ILoopOperation loop) =>
         variable.DeclaringSyntaxReferences.Any(r => r.SyntaxTree == loop.Syntax.SyntaxTree && loop.Syntax.Span.Contains(r.Span));

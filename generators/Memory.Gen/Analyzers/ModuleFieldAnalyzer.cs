@@ -45,15 +45,8 @@ public sealed class ModuleFieldAnalyzer : DiagnosticAnalyzer
             IsListOf(field.Type, item) ? $"ModuleList<{item.Name}>" : "ModuleList or ModuleDict"));
     }
 
-    private static bool IsModule(ITypeSymbol type, INamedTypeSymbol module)
-    {
-        for (ITypeSymbol? level = type is ITypeParameterSymbol parameter ? parameter.ConstraintTypes.FirstOrDefault() : type;
-            level is not null;
-            level = level.BaseType)
-            if (SymbolEqualityComparer.Default.Equals(level, module))
-                return true;
-        return false;
-    }
+    private static bool IsModule(ITypeSymbol type, INamedTypeSymbol module) =>
+        (type is ITypeParameterSymbol parameter ? parameter.ConstraintTypes.FirstOrDefault() : type).IsOrDerivesFrom(module);
 
     // What an array, list or dictionary holds.
     private static ITypeSymbol? Item(ITypeSymbol type) => type switch

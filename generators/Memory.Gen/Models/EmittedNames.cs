@@ -17,8 +17,10 @@ internal static class EmittedNames
     private static readonly string[] ModelOnly =
         ["LayerCount", "Pattern", "VocabSize", "embedding", "head", "layers", "norm"];
 
+    private static readonly string[] LayerOnly = ["Weight"];
+
     /// <summary>The names for a model or for a layer.</summary>
-    public static IEnumerable<string> Of(bool isModel) => isModel ? [.. Shared, .. ModelOnly] : Shared;
+    public static IEnumerable<string> Of(bool isModel) => [.. Shared, .. isModel ? ModelOnly : LayerOnly];
 
     /// <summary>The names for a declaration, with those of a memory around its layers.</summary>
     public static IEnumerable<string> Of(Declaration declaration) => declaration.Wrappers

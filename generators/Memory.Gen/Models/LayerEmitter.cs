@@ -22,13 +22,13 @@ internal static class LayerEmitter
     {
         string name = TypeSpec.Escape(model.Type.Name);
         EmittedMixer mixer = mixers[0];
-        using CodeWriter.Scope type = CallWriter.Open(writer, model, ModelHeader.Sentence(model, mixers), ModelHeader.Sizes(size));
+        using CodeWriter.Scope type = CallWriter.Open(writer, model, ModelHeader.Summary(model, mixers), ModelHeader.Sizes(size));
         writer.Lines(
             $"private const long Dim = {model.Dim};",
             $"private const string DeclarationHash = \"{model.Hash}\";",
             "",
             $"private readonly {mixer.Module} mixer;",
-            "private bool registered;",
+            Registration.Field,
             "",
             "/// <summary>A layer with fresh weights.</summary>",
             "/// <param name=\"device\">Where the weights lie; null is the CPU.</param>",
@@ -36,7 +36,8 @@ internal static class LayerEmitter
         using (writer.Block($"public {name}(Device? device = null, ScalarType? dtype = null) : base(nameof({name}))"))
             writer.Lines($"mixer = new {mixer.Module}(device, dtype);", "RegisterComponents();");
         writer.Blank();
-        CallWriter.Write(writer, model, "mixer.output.weight!");
+        CallWriter.Write(writer, model, "Weight");
+        writer.Lines("", "private Parameter Weight => mixer.get_parameter(\"output.weight\")!;  // tells where the layer lies, and its element type");
         writer.Lines("", "private Tensor Read(Tensor x, State? state) => mixer.call(x, state?.Layer);  // [B, T, D]", "");
         Registration.Write(writer, ["mixer"]);
         writer.Blank();

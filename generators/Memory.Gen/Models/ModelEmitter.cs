@@ -49,7 +49,7 @@ internal static class ModelEmitter
     private static void WriteClass(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers, Size size, WrapperEmitter? wrapper)
     {
         using CodeWriter.Scope type = CallWriter.Open(
-            writer, model, ModelHeader.Sentence(model, mixers), ModelHeader.Sizes(size), wrapper is null ? "" : ", global::Memory.Gen.Runtime.ISegmentedModel");
+            writer, model, ModelHeader.Summary(model, mixers, wrapper), ModelHeader.Sizes(size), wrapper is null ? "" : ", global::Memory.Gen.Runtime.ISegmentedModel");
         writer.Lines(
             $"private const long VocabSize = {model.VocabSize}, Dim = {model.Dim};",
             mixers.Length > 1 ? $"private const string Pattern = \"{model.Pattern}\";" : null,
@@ -62,7 +62,7 @@ internal static class ModelEmitter
             "private readonly global::TorchSharp.Modules.ModuleList<Layer> layers;",
             "private readonly RmsNorm norm;",
             model.TiedEmbeddings ? null : "private readonly Linear head;  // D -> VocabSize");
-        writer.Lines([.. wrapper is null ? [] : ModulePart.Fields(wrapper.Parts), "private bool registered;", ""]);
+        writer.Lines([.. wrapper is null ? [] : ModulePart.Fields(wrapper.Parts), Registration.Field, ""]);
         WriteConstructor(writer, model, mixers, wrapper);
         writer.Blank();
         CallWriter.Write(writer, model, "embedding.Weight");
@@ -117,7 +117,7 @@ internal static class ModelEmitter
         using CodeWriter.Scope constructor = writer.Block($"public {name}(Device? device = null, ScalarType? dtype = null) : base(nameof({name}))");
         writer.Lines(
             "embedding = new Embedding(VocabSize, Dim, device: device, dtype: dtype);",
-            "layers = new global::TorchSharp.Modules.ModuleList<Layer>();");
+            "layers = new();");
         if (mixers.Length == 1)
         {
             writer.Lines("for (int i = 0; i < LayerCount; i++)", $"    layers.append({NewLayer(mixers[0])});");

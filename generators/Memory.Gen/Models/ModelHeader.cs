@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Generic;
 using System.Linq;
 using Memory.Gen.Generators.Writing;
@@ -40,16 +41,27 @@ internal static class ModelHeader
         return $"Parameters: {Prose.Count(size.Parameters)}.  {state}";
     }
 
-    /// <summary>The model in one sentence.</summary>
-    public static string Sentence(ModelSpec model, EmittedMixer[] mixers) => !model.IsModel
-        ? $"A memory layer of width {Prose.Count(model.Dim)}: {mixers[0].Emitter.Phrase}."
-        : $"A language model over {Prose.Count(model.VocabSize, "symbol")}: {Prose.Count(model.Layers, "layer")}"
+    /// <summary>What an editor shows of the class: what it is and which memories it has; in lines of a documentation comment.</summary>
+    public static string Summary(ModelSpec model, EmittedMixer[] mixers, WrapperEmitter? wrapper = null)
+    {
+        IEnumerable<string> sentences = model.IsModel
+            ? [Sentence(model), .. mixers.Select(m => Labelled(m, FirstPart(m.Emitter.Phrase, ", "))), .. wrapper is null ? [] : new[] { Prose.Capital(FirstPart(FirstPart(wrapper.Phrase, ", "), ": ")) + "." }]
+            : [$"A memory layer of width {Prose.Count(model.Dim)}.", Labelled(mixers[0], mixers[0].Emitter.Phrase)];
+        return string.Join("\n/// ", Prose.Wrap(string.Join(" ", sentences)));
+    }
+
+    private static string FirstPart(string phrase, string end) => phrase.IndexOf(end, StringComparison.Ordinal) is >= 0 and var length ? phrase.Substring(0, length) : phrase;
+
+    private static string Labelled(EmittedMixer mixer, string phrase) => mixer.Letter == '\0' ? Prose.Capital(phrase) + "." : mixer.Letter + ": " + phrase + ".";
+
+    private static string Sentence(ModelSpec model) =>
+        $"A language model over {Prose.Count(model.VocabSize, "symbol")}: {Prose.Count(model.Layers, "layer")}"
             + (model.Pattern.Length is > 0 and <= ShownLayers ? " in the order " + model.Pattern : "")
             + $", width {Prose.Count(model.Dim)}.";
 
     private static string Words(ModelSpec model, EmittedMixer[] mixers) => !model.IsModel
         ? $"A memory layer of width {Prose.Count(model.Dim)}: features come in and go out; norm, residual and what follows are the caller's."
-        : Sentence(model, mixers) + " A layer adds its mixer's output to the stream" + FeedForward(mixers)
+        : Sentence(model) + " A layer adds its mixer's output to the stream" + FeedForward(mixers)
             + ", each behind an RMS norm. A last norm and "
             + (model.TiedEmbeddings ? "the embedding's own weights give the logits." : "a linear head give the logits.");
 
@@ -64,8 +76,7 @@ internal static class ModelHeader
 
     private static IEnumerable<string> Mixer(EmittedMixer mixer)
     {
-        string phrase = mixer.Emitter.Phrase + ".";
-        foreach (string line in Prose.Wrap(mixer.Letter == '\0' ? Prose.Capital(phrase) : mixer.Letter + ": " + phrase))
+        foreach (string line in Prose.Wrap(Labelled(mixer, mixer.Emitter.Phrase)))
             yield return line;
         foreach (string equation in mixer.Emitter.Equations)
             yield return "     " + equation;

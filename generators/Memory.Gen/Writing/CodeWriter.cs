@@ -20,14 +20,21 @@ internal sealed class CodeWriter
     private readonly List<string> run = [];
     private int depth;
 
-    /// <summary>Writes lines at the present depth; null leaves a line out, an empty one is blank.</summary>
+    /// <summary>Writes lines at the present depth; null leaves a line out, an empty one is blank, and one with <c>\n</c> is several.</summary>
     public void Lines(params string?[] lines)
     {
-        foreach (string line in lines.OfType<string>())
+        foreach (string line in lines.OfType<string>().SelectMany(text => text.Split('\n')))
             if (line.Length > 0)
                 run.Add(line);
             else
                 Blank();
+    }
+
+    /// <summary>Writes a comment on what follows, in lines of a readable length.</summary>
+    public void Comment(string paragraph)
+    {
+        EndRun();
+        Lines(Prose.Wrap(paragraph).Select(line => "// " + line).ToArray());
     }
 
     /// <summary>Writes an empty line.</summary>

@@ -33,7 +33,7 @@ internal abstract class MixerEmitter
     public virtual bool AddsLoss => false;
 
     /// <summary>Writes its module, <c>nn.Module&lt;Tensor, LayerState?, Tensor&gt;</c> with features [B, T, D] in and out,
-    /// whose last projection is the public field <c>output</c>.</summary>
+    /// whose last projection is the field <c>output</c>: its weight tells device and dtype.</summary>
     public abstract void WriteModule(CodeWriter writer, string module, string state);
 
     /// <summary>Writes its state, a <c>LayerState</c> with the constructor <c>(MemoryState owner, string prefix)</c>.</summary>

@@ -8,15 +8,14 @@ namespace Memory.Gen.Generators.Writing;
 /// <param name="Type">Its type; <c>Parameter</c> for weights of the module's own.</param>
 /// <param name="Value">What the constructor gives it.</param>
 /// <param name="Axes">What the comment beside it says; null for none.</param>
-/// <param name="IsPublic">Whether the class around it reads it.</param>
-internal sealed record ModulePart(string Name, string Type, string Value, string? Axes = null, bool IsPublic = false)
+internal sealed record ModulePart(string Name, string Type, string Value, string? Axes = null)
 {
     /// <summary>Whether it is registered as a parameter.</summary>
     public bool IsParameter => Type == "Parameter";
 
     /// <summary>A linear map.</summary>
-    public static ModulePart Linear(string name, string from, string to, string axes, bool isPublic = false) =>
-        new(name, "Linear", $"nn.Linear({from}, {to}, hasBias: false, device: device, dtype: dtype)", axes, isPublic);
+    public static ModulePart Linear(string name, string from, string to, string axes) =>
+        new(name, "Linear", $"nn.Linear({from}, {to}, hasBias: false, device: device, dtype: dtype)", axes);
 
     /// <summary>A short convolution.</summary>
     public static ModulePart Convolution(string name, string channels, int width, bool hasBias = false) =>
@@ -57,9 +56,9 @@ internal sealed record ModulePart(string Name, string Type, string Value, string
             string axes = part.Axes is null ? "" : "  // " + part.Axes;
             if (part.IsParameter)
                 (axes, remark) = (axes + remark, "");
-            yield return (part.IsPublic ? "public " : "private ") + (part.IsParameter ? "" : "readonly ") + $"{part.Type} {names};{axes}";
+            yield return "private " + (part.IsParameter ? "" : "readonly ") + $"{part.Type} {names};{axes}";
         }
     }
 
-    private bool IsLike(ModulePart other) => (Type, Axes, IsPublic) == (other.Type, other.Axes, other.IsPublic);
+    private bool IsLike(ModulePart other) => (Type, Axes) == (other.Type, other.Axes);
 }

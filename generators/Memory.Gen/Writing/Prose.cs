@@ -1,5 +1,6 @@
 using System.Collections.Generic;
 using System.Globalization;
+using System.Linq;
 using System.Text;
 
 namespace Memory.Gen.Generators.Writing;
@@ -30,6 +31,13 @@ internal static class Prose
 
     /// <summary>A sentence that begins with a capital letter.</summary>
     public static string Capital(string sentence) => char.ToUpperInvariant(sentence[0]) + sentence.Substring(1);
+
+    /// <summary><c>a, b and c</c>; null leaves an item out.</summary>
+    public static string List(params string?[] items)
+    {
+        string[] all = items.OfType<string>().ToArray();
+        return all.Length > 1 ? string.Join(", ", all.Take(all.Length - 1)) + " and " + all[all.Length - 1] : string.Concat(all);
+    }
 
     /// <summary>A paragraph broken into lines.</summary>
     public static IEnumerable<string> Wrap(string paragraph)

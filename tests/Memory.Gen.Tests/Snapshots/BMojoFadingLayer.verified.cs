@@ -53,7 +53,8 @@ using SelectiveScan = global::Memory.Gen.Runtime.Operators.SelectiveScan;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
 /// <summary>
-/// A memory layer of width 64: B'MOJO, one softmax over the last 64 tokens and 64 outputs of a fading memory, 4 heads of 16 features, rotary positions.
+/// A memory layer of width 64. B'MOJO, one softmax over the last 64 tokens and 64 outputs of a fading memory, 4
+/// heads of 16 features, rotary positions.
 /// Parameters: 49,024.  State: 107,016 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -63,7 +64,7 @@ partial class FadingLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
     private const string DeclarationHash = "372d81a72a390bb5";
 
     private readonly BMojo mixer;
-    private bool registered;
+    private bool registered;  // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -79,7 +80,7 @@ partial class FadingLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
-    public State NewState(long batch) => new State(batch, mixer.output.weight!.device, mixer.output.weight!.dtype);
+    public State NewState(long batch) => new State(batch, Weight.device, Weight.dtype);
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T, Dim] to [B, T, Dim]. Any T, any split.</summary>
     public Tensor Prefill(Tensor x, State state)
@@ -100,7 +101,9 @@ partial class FadingLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
     /// <summary>Loads a state that its Save wrote.</summary>
     /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
     /// <param name="device">Where the state shall lie; null is where the layer lies.</param>
-    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? mixer.output.weight!.device);
+    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? Weight.device);
+
+    private Parameter Weight => mixer.get_parameter("output.weight")!;  // tells where the layer lies, and its element type
 
     private Tensor Read(Tensor x, State? state) => mixer.call(x, state?.Layer);  // [B, T, D]
 
@@ -135,7 +138,7 @@ partial class FadingLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
         private const double RotaryBase = 10000.0;
         private readonly FadingMemory fading;
         private readonly Linear query, key, value;  // D -> H*K
-        public readonly Linear output;              // H*K -> D
+        private readonly Linear output;             // H*K -> D
         private bool registered;
 
         public BMojo(Device? device, ScalarType? dtype) : base(nameof(BMojo))
@@ -199,7 +202,7 @@ partial class FadingLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
             private readonly Linear step_down;    // I -> J
             private readonly Linear step_up;      // J -> I
             private readonly Linear write, read;  // I -> N
-            public readonly Linear output;        // I -> D
+            private readonly Linear output;       // I -> D
             private Parameter decay_rate;         // [I*N], its logarithm; to() puts a new parameter in its place
             private Parameter step_bias, skip;    // [I]
             private bool registered;
@@ -216,7 +219,7 @@ partial class FadingLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
                 output = nn.Linear(Channels, Dim, hasBias: false, device: device, dtype: dtype);
                 decay_rate = Initialize.StateRates(Channels, StateDim, device, Initialize.Wide(dtype));
                 step_bias = Initialize.StepBias(Channels, device, Initialize.Wide(dtype));
-                skip = Initialize.Constant(Channels, 1.0, device, Initialize.Wide(dtype));
+                skip = Initialize.Constant(Channels, value: 1.0, device, Initialize.Wide(dtype));
                 RegisterComponents();
             }
 
@@ -255,11 +258,12 @@ partial class FadingLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
         }
     }
 
+    // What is kept of a sequence: the window and the fading memory.
     private sealed class BMojoState : LayerState
     {
         public readonly FadingBMojoState Fading;             // the recurrence
-        public readonly StateTensor Keys, Values;            // [B, 63, H, K], rotated
-        public readonly StateTensor FadedKeys, FadedValues;  // [B, 127, H, K], rotated: of the fading memory's outputs
+        public readonly StateTensor Keys, Values;            // [B, w-1, H, K], rotated
+        public readonly StateTensor FadedKeys, FadedValues;  // [B, w+P-1, H, K], rotated: of the fading memory's outputs
 
         public BMojoState(MemoryState owner, string prefix) : base(owner, prefix)
         {
@@ -271,6 +275,7 @@ partial class FadingLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
         }
     }
 
+    // What is kept of a sequence: the states, and the last inputs of the convolution.
     private sealed class FadingBMojoState : LayerState
     {
         public readonly StateTensor Tail;  // [B, 3, I], what the convolution still needs

@@ -65,7 +65,7 @@ using SelectiveScan = global::Memory.Gen.Runtime.Operators.SelectiveScan;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
 /// <summary>
-/// A language model over 32,000 symbols: 8 layers, width 512.
+/// A language model over 32,000 symbols: 8 layers, width 512. B'MOJO.
 /// Parameters: 73,732,608.  State: 36,804,616 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -79,7 +79,7 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
     private readonly global::TorchSharp.Modules.ModuleList<Layer> layers;
     private readonly RmsNorm norm;
     private readonly Linear head;          // D -> VocabSize
-    private bool registered;
+    private bool registered;               // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A model with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -87,7 +87,7 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
     public ArchiveLM(Device? device = null, ScalarType? dtype = null) : base(nameof(ArchiveLM))
     {
         embedding = new Embedding(VocabSize, Dim, device: device, dtype: dtype);
-        layers = new global::TorchSharp.Modules.ModuleList<Layer>();
+        layers = new();
         for (int i = 0; i < LayerCount; i++)
             layers.append(new Layer(new BMojo(device, dtype), device, dtype));
         norm = new RmsNorm(Dim, device: device, dtype: dtype);
@@ -235,7 +235,7 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
         private readonly FadingMemory fading;
         private readonly Linear query, key, value;  // D -> H*K
         private readonly Linear predictor;          // W_p and b_p, D -> D
-        public readonly Linear output;              // H*K -> D
+        private readonly Linear output;             // H*K -> D
         private bool registered;
 
         public BMojo(Device? device, ScalarType? dtype) : base(nameof(BMojo))
@@ -310,7 +310,7 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
             private readonly Linear step_down;    // I -> J
             private readonly Linear step_up;      // J -> I
             private readonly Linear write, read;  // I -> N
-            public readonly Linear output;        // I -> D
+            private readonly Linear output;       // I -> D
             private Parameter decay_rate;         // [I*N], its logarithm; to() puts a new parameter in its place
             private Parameter step_bias, skip;    // [I]
             private bool registered;
@@ -327,7 +327,7 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
                 output = nn.Linear(Channels, Dim, hasBias: false, device: device, dtype: dtype);
                 decay_rate = Initialize.StateRates(Channels, StateDim, device, Initialize.Wide(dtype));
                 step_bias = Initialize.StepBias(Channels, device, Initialize.Wide(dtype));
-                skip = Initialize.Constant(Channels, 1.0, device, Initialize.Wide(dtype));
+                skip = Initialize.Constant(Channels, value: 1.0, device, Initialize.Wide(dtype));
                 RegisterComponents();
             }
 
@@ -366,11 +366,12 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
         }
     }
 
+    // What is kept of a sequence: the window, the slots and the fading memory.
     private sealed class BMojoState : LayerState
     {
         public readonly FadingBMojoState Fading;             // the recurrence
-        public readonly StateTensor Keys, Values;            // [B, 512, H, K], rotated: the window, and what waits to be judged
-        public readonly StateTensor FadedKeys, FadedValues;  // [B, 527, H, K], rotated: of the fading memory's outputs
+        public readonly StateTensor Keys, Values;            // [B, 2w, H, K], rotated: the window, and what waits to be judged
+        public readonly StateTensor FadedKeys, FadedValues;  // [B, 2w+P-1, H, K], rotated: of the fading memory's outputs
         public readonly StateTensor Before;                  // [B, 1, D], the last of these outputs
         public readonly EideticSlots Slots;
 
@@ -386,6 +387,7 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
         }
     }
 
+    // What is kept of a sequence: the states, and the last inputs of the convolution.
     private sealed class FadingBMojoState : LayerState
     {
         public readonly StateTensor Tail;  // [B, 3, I], what the convolution still needs

@@ -30,6 +30,7 @@ using Device = global::TorchSharp.torch.Device;
 using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
 using Linear = global::TorchSharp.Modules.Linear;
+using Parameter = global::TorchSharp.Modules.Parameter;
 using EideticSlots = global::Memory.Gen.Runtime.EideticSlots;
 using LayerState = global::Memory.Gen.Runtime.LayerState;
 using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
@@ -43,7 +44,8 @@ using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SlotEviction = global::Memory.Gen.Runtime.Operators.SlotEviction;
 
 /// <summary>
-/// A memory layer of width 64: B'MOJO, one softmax over the last one to two chunks of 32 tokens and 16 older tokens that left the window last, 4 heads of 16 features, no positions.
+/// A memory layer of width 64. B'MOJO, one softmax over the last one to two chunks of 32 tokens and 16 older tokens
+/// that left the window last, 4 heads of 16 features, no positions.
 /// Parameters: 16,384.  State: 41,416 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -53,7 +55,7 @@ partial class RecencyLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     private const string DeclarationHash = "13d95a5fe64fd660";
 
     private readonly BMojo mixer;
-    private bool registered;
+    private bool registered;  // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -69,7 +71,7 @@ partial class RecencyLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
-    public State NewState(long batch) => new State(batch, mixer.output.weight!.device, mixer.output.weight!.dtype);
+    public State NewState(long batch) => new State(batch, Weight.device, Weight.dtype);
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T, Dim] to [B, T, Dim]. Any T, any split.</summary>
     public Tensor Prefill(Tensor x, State state)
@@ -90,7 +92,9 @@ partial class RecencyLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     /// <summary>Loads a state that its Save wrote.</summary>
     /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
     /// <param name="device">Where the state shall lie; null is where the layer lies.</param>
-    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? mixer.output.weight!.device);
+    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? Weight.device);
+
+    private Parameter Weight => mixer.get_parameter("output.weight")!;  // tells where the layer lies, and its element type
 
     private Tensor Read(Tensor x, State? state) => mixer.call(x, state?.Layer);  // [B, T, D]
 
@@ -124,7 +128,7 @@ partial class RecencyLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     {
         private const long Heads = 4, HeadDim = 16;
         private readonly Linear query, key, value;  // D -> H*K
-        public readonly Linear output;              // H*K -> D
+        private readonly Linear output;             // H*K -> D
         private bool registered;
 
         public BMojo(Device? device, ScalarType? dtype) : base(nameof(BMojo))
@@ -173,9 +177,10 @@ partial class RecencyLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         }
     }
 
+    // What is kept of a sequence: the window and the slots.
     private sealed class BMojoState : LayerState
     {
-        public readonly StateTensor Keys, Values;  // [B, 64, H, K]: the window, and what waits to be judged
+        public readonly StateTensor Keys, Values;  // [B, 2w, H, K]: the window, and what waits to be judged
         public readonly EideticSlots Slots;
 
         public BMojoState(MemoryState owner, string prefix) : base(owner, prefix)

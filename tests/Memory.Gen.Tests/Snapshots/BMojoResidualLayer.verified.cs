@@ -64,7 +64,9 @@ using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 
 /// <summary>
-/// A memory layer of width 64: B'MOJO, one softmax over the last 64 tokens, 16 older tokens that were least expected and 8 outputs of a fading memory 4 tokens apart, 4 heads of 16 features, 2 key and value heads, rotary positions.
+/// A memory layer of width 64. B'MOJO, one softmax over the last 64 tokens, 16 older tokens that were least
+/// expected and 8 outputs of a fading memory 4 tokens apart, 4 heads of 16 features, 2 key and value heads, rotary
+/// positions.
 /// Parameters: 38,200.  State: 58,948 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -74,7 +76,7 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
     private const string DeclarationHash = "6302d751999aebd2";
 
     private readonly BMojo mixer;
-    private bool registered;
+    private bool registered;  // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -90,7 +92,7 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
-    public State NewState(long batch) => new State(batch, mixer.output.weight!.device, mixer.output.weight!.dtype);
+    public State NewState(long batch) => new State(batch, Weight.device, Weight.dtype);
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T, Dim] to [B, T, Dim]. Any T, any split.</summary>
     public Tensor Prefill(Tensor x, State state)
@@ -111,7 +113,9 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
     /// <summary>Loads a state that its Save wrote.</summary>
     /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
     /// <param name="device">Where the state shall lie; null is where the layer lies.</param>
-    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? mixer.output.weight!.device);
+    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? Weight.device);
+
+    private Parameter Weight => mixer.get_parameter("output.weight")!;  // tells where the layer lies, and its element type
 
     private Tensor Read(Tensor x, State? state) => mixer.call(x, state?.Layer);  // [B, T, D]
 
@@ -143,13 +147,13 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
     // memory 4 tokens apart, 4 heads of 16 features, 2 key and value heads, rotary positions.
     private sealed class BMojo : nn.Module<Tensor, LayerState?, Tensor>
     {
-        private const long Heads = 4, KeyValueHeads = 2, HeadDim = 16, Window = 64, FadingTokens = 8;
+        private const long Heads = 4, KeyValueHeads = 2, HeadDim = 16, Window = 64, FadingTokens = 8, FadingStride = 4;
         private const double RotaryBase = 10000.0;
         private readonly FadingMemory fading;
         private readonly Linear query;                                 // D -> H*K
         private readonly Linear key, value, fading_key, fading_value;  // D -> G*K
         private readonly RmsNorm query_norm, key_norm;                 // over K
-        public readonly Linear output;                                 // H*K -> D
+        private readonly Linear output;                                // H*K -> D
         private bool registered;
 
         public BMojo(Device? device, ScalarType? dtype) : base(nameof(BMojo))
@@ -184,7 +188,7 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
             var (fadingKeys, fadingValues) = Projection.Apply(y, fading_key, fading_value);
             Tensor fk = Rotary.Apply(key_norm.call(fadingKeys.view(B, T, KeyValueHeads, HeadDim)), positions, RotaryBase);  // [B, T, G, K]
             Tensor fv = fadingValues.view(B, T, KeyValueHeads, HeadDim);  // [B, T, G, K]
-            var faded = new FadingKeys(fk, fv, FadingTokens, Stride: 4, PastKeys: state.FadedKeys.Value, PastValues: state.FadedValues.Value);
+            var faded = new FadingKeys(fk, fv, FadingTokens, FadingStride, PastKeys: state.FadedKeys.Value, PastValues: state.FadedValues.Value);
 
             // The eidetic memory: exactly, the older tokens with the largest scores.
             var slots = state.Slots.Choose(e, k, v, state.Keys.Value, state.Values.Value);  // [B, C, M, G, K]
@@ -215,7 +219,8 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
             register_module(nameof(output), output);
         }
 
-        // A linear memory under the gated delta rule, 4 heads of 16 by 16 features, convolutions over 4 tokens, gated output.
+        // A linear memory under the gated delta rule, 4 heads of 16 by 16 features, convolutions over 4 tokens, gated
+        // output.
         private sealed class FadingMemory : nn.Module<Tensor, LayerState?, (Tensor, Tensor)>
         {
             private const long Heads = 4, KeyDim = 16, ValueDim = 16;
@@ -229,7 +234,7 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
             private readonly Linear decay;           // D -> H
             private readonly Linear gate;            // D -> H*V
             private readonly RmsNorm norm;           // over V
-            public readonly Linear output;           // H*V -> D
+            private readonly Linear output;          // H*V -> D
             private Parameter decay_rate;            // [H], its logarithm; to() puts a new parameter in its place
             private Parameter decay_bias;            // [H]
             private bool registered;
@@ -292,11 +297,12 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
         }
     }
 
+    // What is kept of a sequence: the window, the slots and the fading memory.
     private sealed class BMojoState : LayerState
     {
         public readonly FadingBMojoState Fading;             // the recurrence
-        public readonly StateTensor Keys, Values;            // [B, 95, G, K], rotated: the window, and what waits to be judged
-        public readonly StateTensor FadedKeys, FadedValues;  // [B, 92, G, K], rotated: of the fading memory's outputs
+        public readonly StateTensor Keys, Values;            // [B, w+Q-1, G, K], rotated: the window, and what waits to be judged
+        public readonly StateTensor FadedKeys, FadedValues;  // [B, w+4(P-1), G, K], rotated: of the fading memory's outputs
         public readonly EideticSlots Slots;
 
         public BMojoState(MemoryState owner, string prefix) : base(owner, prefix)
@@ -310,6 +316,7 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
         }
     }
 
+    // What is kept of a sequence: the memory, and the last inputs of the convolutions.
     private sealed class FadingBMojoState : LayerState
     {
         public readonly StateTensor QueryTail, KeyTail;  // [B, 3, H*K], what the convolutions still need

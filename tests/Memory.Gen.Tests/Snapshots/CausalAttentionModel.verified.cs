@@ -39,7 +39,7 @@ using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
 /// <summary>
-/// A language model over 32,000 symbols: 8 layers, width 512.
+/// A language model over 32,000 symbols: 8 layers, width 512. Softmax attention over the whole past.
 /// Parameters: 40,509,952.  State: 8 bytes a sequence in float32, and 8,192 more for each token read.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -52,7 +52,7 @@ partial class AttentionLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
     private readonly Embedding embedding;  // [VocabSize, D]
     private readonly global::TorchSharp.Modules.ModuleList<Layer> layers;
     private readonly RmsNorm norm;
-    private bool registered;
+    private bool registered;               // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A model with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -60,7 +60,7 @@ partial class AttentionLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
     public AttentionLM(Device? device = null, ScalarType? dtype = null) : base(nameof(AttentionLM))
     {
         embedding = new Embedding(VocabSize, Dim, device: device, dtype: dtype);
-        layers = new global::TorchSharp.Modules.ModuleList<Layer>();
+        layers = new();
         for (int i = 0; i < LayerCount; i++)
             layers.append(new Layer(new CausalAttention(device, dtype), device, dtype));
         norm = new RmsNorm(Dim, device: device, dtype: dtype);
@@ -200,10 +200,10 @@ partial class AttentionLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
     {
         private const long Heads = 8, KeyValueHeads = 2, HeadDim = 64;
         private const double RotaryBase = 500000.0;
-        private readonly Linear query;  // D -> H*K
-        private readonly Linear key;    // D -> G*K
-        private readonly Linear value;  // D -> G*K
-        public readonly Linear output;  // H*K -> D
+        private readonly Linear query;   // D -> H*K
+        private readonly Linear key;     // D -> G*K
+        private readonly Linear value;   // D -> G*K
+        private readonly Linear output;  // H*K -> D
         private bool registered;
 
         public CausalAttention(Device? device, ScalarType? dtype) : base(nameof(CausalAttention))
@@ -243,6 +243,7 @@ partial class AttentionLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
         }
     }
 
+    // What later tokens read: every token's key and value.
     private sealed class CausalAttentionState : LayerState
     {
         public readonly StateTensor Keys;    // [B, L, G, K], rotated

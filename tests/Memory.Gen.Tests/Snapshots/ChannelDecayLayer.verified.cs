@@ -13,7 +13,7 @@
 //      Yang, Wang, Shen, Panda, Kim: Gated Linear Attention Transformers (arXiv 2312.06635), section 4.
 //
 //   Parameters: 18,480.  State: 3,592 bytes a sequence in float32, whatever the length.
-//   Axes: B batch, T tokens, D width, H heads, K key features, V value features.
+//   Axes: B batch, T tokens, D width, H heads, K key features, V value features, J rank of the decays.
 // </auto-generated>
 #nullable enable
 #pragma warning disable CS8981 // torch and nn are TorchSharp's own names.
@@ -26,6 +26,7 @@ using Device = global::TorchSharp.torch.Device;
 using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
 using Linear = global::TorchSharp.Modules.Linear;
+using Parameter = global::TorchSharp.Modules.Parameter;
 using LayerState = global::Memory.Gen.Runtime.LayerState;
 using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
@@ -36,7 +37,8 @@ using ChannelDecay = global::Memory.Gen.Runtime.Operators.ChannelDecay;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 
 /// <summary>
-/// A memory layer of width 64: a linear memory whose key features fade at rates that each token sets, 4 heads of 8 by 16 features, convolutions over 4 tokens, gated output.
+/// A memory layer of width 64. A linear memory whose key features fade at rates that each token sets, 4 heads of 8
+/// by 16 features, convolutions over 4 tokens, gated output.
 /// Parameters: 18,480.  State: 3,592 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -46,7 +48,7 @@ partial class ChannelDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.
     private const string DeclarationHash = "a5447ed56f4488d5";
 
     private readonly ChannelDecayMemory mixer;
-    private bool registered;
+    private bool registered;  // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -62,7 +64,7 @@ partial class ChannelDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
-    public State NewState(long batch) => new State(batch, mixer.output.weight!.device, mixer.output.weight!.dtype);
+    public State NewState(long batch) => new State(batch, Weight.device, Weight.dtype);
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T, Dim] to [B, T, Dim]. Any T, any split.</summary>
     public Tensor Prefill(Tensor x, State state)
@@ -83,7 +85,9 @@ partial class ChannelDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.
     /// <summary>Loads a state that its Save wrote.</summary>
     /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
     /// <param name="device">Where the state shall lie; null is where the layer lies.</param>
-    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? mixer.output.weight!.device);
+    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? Weight.device);
+
+    private Parameter Weight => mixer.get_parameter("output.weight")!;  // tells where the layer lies, and its element type
 
     private Tensor Read(Tensor x, State? state) => mixer.call(x, state?.Layer);  // [B, T, D]
 
@@ -110,21 +114,23 @@ partial class ChannelDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.
 
     string global::Memory.Gen.Runtime.IMemoryLayer.Declaration => DeclarationHash;
 
-    // A linear memory whose key features fade at rates that each token sets, 4 heads of 8 by 16 features, convolutions over 4 tokens, gated output.
+    // A linear memory whose key features fade at rates that each token sets, 4 heads of 8 by 16 features, convolutions
+    // over 4 tokens, gated output.
     private sealed class ChannelDecayMemory : nn.Module<Tensor, LayerState?, Tensor>
     {
-        private const long Heads = 4, KeyDim = 8, ValueDim = 16;
+        private const long Heads = 4, KeyDim = 8, ValueDim = 16, DecayRank = 16;
+        private const double DecayTemperature = 16.0;
         private readonly Linear query;       // D -> H*K
         private readonly Linear key;         // D -> H*K
         private readonly Linear value;       // D -> H*V
         private readonly ShortConvolution query_convolution;
         private readonly ShortConvolution key_convolution;
         private readonly ShortConvolution value_convolution;
-        private readonly Linear decay_down;  // D -> 16
-        private readonly Linear decay_up;    // 16 -> H*K
+        private readonly Linear decay_down;  // D -> J
+        private readonly Linear decay_up;    // J -> H*K
         private readonly Linear gate;        // D -> H*V
         private readonly RmsNorm norm;       // over V
-        public readonly Linear output;       // H*V -> D
+        private readonly Linear output;      // H*V -> D
         private bool registered;
 
         public ChannelDecayMemory(Device? device, ScalarType? dtype) : base(nameof(ChannelDecayMemory))
@@ -135,8 +141,8 @@ partial class ChannelDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.
             query_convolution = new ShortConvolution(Heads * KeyDim, width: 4, device: device, dtype: dtype);
             key_convolution = new ShortConvolution(Heads * KeyDim, width: 4, device: device, dtype: dtype);
             value_convolution = new ShortConvolution(Heads * ValueDim, width: 4, device: device, dtype: dtype);
-            decay_down = nn.Linear(Dim, 16, hasBias: false, device: device, dtype: dtype);
-            decay_up = nn.Linear(16, Heads * KeyDim, hasBias: true, device: device, dtype: dtype);
+            decay_down = nn.Linear(Dim, DecayRank, hasBias: false, device: device, dtype: dtype);
+            decay_up = nn.Linear(DecayRank, Heads * KeyDim, hasBias: true, device: device, dtype: dtype);
             gate = nn.Linear(Dim, Heads * ValueDim, hasBias: false, device: device, dtype: dtype);
             norm = new RmsNorm(ValueDim, device: device, dtype: dtype);
             output = nn.Linear(Heads * ValueDim, Dim, hasBias: false, device: device, dtype: dtype);
@@ -152,7 +158,7 @@ partial class ChannelDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.
             Tensor q = query_convolution.Heads(queries, Heads, state?.QueryTail);   // [B, T, H, K]
             Tensor k = key_convolution.Heads(keys, Heads, state?.KeyTail);          // [B, T, H, K]
             Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);    // [B, T, H, V]
-            Tensor g = Projection.Apply(decays, decay_up).log_sigmoid().view(B, T, Heads, KeyDim) / 16.0;  // [B, T, H, K], log decay, <= 0
+            Tensor g = Projection.Apply(decays, decay_up).log_sigmoid().view(B, T, Heads, KeyDim) / DecayTemperature;  // [B, T, H, K], log decay, <= 0
             var read = ChannelDecay.Apply(q, k, v, g, state?.S.Value);
             state?.S.Update(read.FinalState);                                       // [B, H, K, V]
             Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));  // [B, T, H, V]
@@ -178,6 +184,7 @@ partial class ChannelDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.
         }
     }
 
+    // What is kept of a sequence: the memory, and the last inputs of the convolutions.
     private sealed class ChannelDecayState : LayerState
     {
         public readonly StateTensor QueryTail, KeyTail;  // [B, 3, H*K], what the convolutions still need

@@ -27,6 +27,7 @@ using Device = global::TorchSharp.torch.Device;
 using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
 using Linear = global::TorchSharp.Modules.Linear;
+using Parameter = global::TorchSharp.Modules.Parameter;
 using LayerState = global::Memory.Gen.Runtime.LayerState;
 using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
@@ -37,7 +38,8 @@ using DeltaRule = global::Memory.Gen.Runtime.Operators.DeltaRule;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 
 /// <summary>
-/// A memory layer of width 64: a linear memory under the delta rule, 4 heads of 16 by 16 features, convolutions over 4 tokens, gated output.
+/// A memory layer of width 64. A linear memory under the delta rule, 4 heads of 16 by 16 features, convolutions
+/// over 4 tokens, gated output.
 /// Parameters: 21,520.  State: 6,408 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -47,7 +49,7 @@ partial class DeltaLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
     private const string DeclarationHash = "21637f22f445fe03";
 
     private readonly DeltaMemory mixer;
-    private bool registered;
+    private bool registered;  // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -63,7 +65,7 @@ partial class DeltaLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
-    public State NewState(long batch) => new State(batch, mixer.output.weight!.device, mixer.output.weight!.dtype);
+    public State NewState(long batch) => new State(batch, Weight.device, Weight.dtype);
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T, Dim] to [B, T, Dim]. Any T, any split.</summary>
     public Tensor Prefill(Tensor x, State state)
@@ -84,7 +86,9 @@ partial class DeltaLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
     /// <summary>Loads a state that its Save wrote.</summary>
     /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
     /// <param name="device">Where the state shall lie; null is where the layer lies.</param>
-    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? mixer.output.weight!.device);
+    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? Weight.device);
+
+    private Parameter Weight => mixer.get_parameter("output.weight")!;  // tells where the layer lies, and its element type
 
     private Tensor Read(Tensor x, State? state) => mixer.call(x, state?.Layer);  // [B, T, D]
 
@@ -124,7 +128,7 @@ partial class DeltaLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
         private readonly Linear write_strength;  // D -> H
         private readonly Linear gate;            // D -> H*V
         private readonly RmsNorm norm;           // over V
-        public readonly Linear output;           // H*V -> D
+        private readonly Linear output;          // H*V -> D
         private bool registered;
 
         public DeltaMemory(Device? device, ScalarType? dtype) : base(nameof(DeltaMemory))
@@ -176,6 +180,7 @@ partial class DeltaLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
         }
     }
 
+    // What is kept of a sequence: the memory, and the last inputs of the convolutions.
     private sealed class DeltaState : LayerState
     {
         public readonly StateTensor QueryTail, KeyTail;  // [B, 3, H*K], what the convolutions still need

@@ -57,7 +57,8 @@ using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
 /// <summary>
-/// A language model over 32,000 symbols: 8 layers, width 512.
+/// A language model over 32,000 symbols: 8 layers, width 512. Softmax attention over the last 256 tokens. A
+/// hierarchical memory around the layers.
 /// Parameters: 58,598,912.  State: 9,587,584 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -66,7 +67,7 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
     private const long VocabSize = 32000, Dim = 512;
     private const int LayerCount = 8;
     private const long NewTokens = 222, SensoryTokens = 32;
-    private const long RecallSlots = 300, RecallDim = 512, SummaryTokens = 111;
+    private const long RecallSlots = 300, RecallDim = 512;
     private const long RecentTokens = 111;  // of the text, kept for the next segment
     private const string DeclarationHash = "221df812c6fb3bd1";
 
@@ -78,7 +79,7 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
     private Parameter summary_prompt;      // T_sum, [1, D]
     private readonly Linear recall_query;  // W_q, D -> R
     private readonly Linear recall_key;    // W_k, D -> R
-    private bool registered;
+    private bool registered;               // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A model with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -86,13 +87,13 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
     public BookLM(Device? device = null, ScalarType? dtype = null) : base(nameof(BookLM))
     {
         embedding = new Embedding(VocabSize, Dim, device: device, dtype: dtype);
-        layers = new global::TorchSharp.Modules.ModuleList<Layer>();
+        layers = new();
         for (int i = 0; i < LayerCount; i++)
             layers.append(new Layer(new SlidingAttention(device, dtype), device, dtype));
         norm = new RmsNorm(Dim, device: device, dtype: dtype);
         head = nn.Linear(Dim, VocabSize, hasBias: false, device: device, dtype: dtype);
-        initial_memory = Initialize.Normal([1, Dim], 0.02, device, dtype);
-        summary_prompt = Initialize.Normal([1, Dim], 0.02, device, dtype);
+        initial_memory = Initialize.Normal([1, Dim], deviation: 0.02, device, dtype);
+        summary_prompt = Initialize.Normal([1, Dim], deviation: 0.02, device, dtype);
         recall_query = nn.Linear(Dim, RecallDim, hasBias: false, device: device, dtype: dtype);
         recall_key = nn.Linear(Dim, RecallDim, hasBias: false, device: device, dtype: dtype);
         RegisterComponents();
@@ -130,7 +131,8 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
     /// <param name="device">Where the state shall lie; null is where the model lies.</param>
     public State LoadState(string path, Device? device = null) => State.Load(path, device ?? embedding.Weight.device);
 
-    // Rows at the same place of their segments are read together; those that begin their text stand apart, for they have no sensory tokens.
+    // Rows at the same place of their segments are read together; those that begin their text stand apart, for they
+    // have no sensory tokens.
     private Tensor Read(Tensor tokens, State state) =>
         SegmentRows.Read(tokens, state, position => position < NewTokens ? position : NewTokens + (position % NewTokens), NewState, ReadRows);
 
@@ -314,10 +316,10 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
     {
         private const long Heads = 8, HeadDim = 64, Window = 256;
         private const double RotaryBase = 10000.0;
-        private readonly Linear query;  // D -> H*K
-        private readonly Linear key;    // D -> H*K
-        private readonly Linear value;  // D -> H*K
-        public readonly Linear output;  // H*K -> D
+        private readonly Linear query;   // D -> H*K
+        private readonly Linear key;     // D -> H*K
+        private readonly Linear value;   // D -> H*K
+        private readonly Linear output;  // H*K -> D
         private bool registered;
 
         public SlidingAttention(Device? device, ScalarType? dtype) : base(nameof(SlidingAttention))
@@ -357,6 +359,7 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
         }
     }
 
+    // What later tokens read: keys and values of the last w-1 tokens.
     private sealed class SlidingAttentionState : LayerState
     {
         public readonly StateTensor Keys;    // [B, w-1, H, K], rotated

@@ -52,7 +52,8 @@ using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
 /// <summary>
-/// A language model over 256 symbols: 2 layers, width 64.
+/// A language model over 256 symbols: 2 layers, width 64. Softmax attention over the last 64 tokens. A hierarchical
+/// memory around the layers.
 /// Parameters: 139,648.  State: 64,904 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -69,7 +70,7 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     private readonly RmsNorm norm;
     private readonly Linear head;          // D -> VocabSize
     private Parameter initial_memory;      // P_0, [1, D]; to() puts a new parameter in its place
-    private bool registered;
+    private bool registered;               // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A model with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -77,12 +78,12 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     public FirstStageLM(Device? device = null, ScalarType? dtype = null) : base(nameof(FirstStageLM))
     {
         embedding = new Embedding(VocabSize, Dim, device: device, dtype: dtype);
-        layers = new global::TorchSharp.Modules.ModuleList<Layer>();
+        layers = new();
         for (int i = 0; i < LayerCount; i++)
             layers.append(new Layer(new SlidingAttention(device, dtype), device, dtype));
         norm = new RmsNorm(Dim, device: device, dtype: dtype);
         head = nn.Linear(Dim, VocabSize, hasBias: false, device: device, dtype: dtype);
-        initial_memory = Initialize.Normal([1, Dim], 0.02, device, dtype);
+        initial_memory = Initialize.Normal([1, Dim], deviation: 0.02, device, dtype);
         RegisterComponents();
     }
 
@@ -118,7 +119,8 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     /// <param name="device">Where the state shall lie; null is where the model lies.</param>
     public State LoadState(string path, Device? device = null) => State.Load(path, device ?? embedding.Weight.device);
 
-    // Rows at the same place of their segments are read together; those that begin their text stand apart, for they have no sensory tokens.
+    // Rows at the same place of their segments are read together; those that begin their text stand apart, for they
+    // have no sensory tokens.
     private Tensor Read(Tensor tokens, State state) =>
         SegmentRows.Read(tokens, state, position => position < NewTokens ? position : NewTokens + (position % NewTokens), NewState, ReadRows);
 
@@ -271,10 +273,10 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     {
         private const long Heads = 4, HeadDim = 16, Window = 64;
         private const double RotaryBase = 10000.0;
-        private readonly Linear query;  // D -> H*K
-        private readonly Linear key;    // D -> H*K
-        private readonly Linear value;  // D -> H*K
-        public readonly Linear output;  // H*K -> D
+        private readonly Linear query;   // D -> H*K
+        private readonly Linear key;     // D -> H*K
+        private readonly Linear value;   // D -> H*K
+        private readonly Linear output;  // H*K -> D
         private bool registered;
 
         public SlidingAttention(Device? device, ScalarType? dtype) : base(nameof(SlidingAttention))
@@ -314,6 +316,7 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         }
     }
 
+    // What later tokens read: keys and values of the last w-1 tokens.
     private sealed class SlidingAttentionState : LayerState
     {
         public readonly StateTensor Keys;    // [B, w-1, H, K], rotated

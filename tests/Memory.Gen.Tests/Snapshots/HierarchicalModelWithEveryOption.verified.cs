@@ -79,7 +79,8 @@ using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 
 /// <summary>
-/// A language model over 256 symbols: 2 layers in the order MA, width 64.
+/// A language model over 256 symbols: 2 layers in the order MA, width 64. M: a mixture of 4 linear memories under
+/// the gated delta rule. A: softmax attention over the last 32 tokens. A hierarchical memory around the layers.
 /// Parameters: 171,992.  State: 52,232 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -101,7 +102,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     private Parameter summary_prompt;      // T_sum, [1, D]
     private readonly Linear recall_query;  // W_q, D -> R
     private readonly Linear recall_key;    // W_k, D -> R
-    private bool registered;
+    private bool registered;               // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A model with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -109,7 +110,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     public PaperLM(Device? device = null, ScalarType? dtype = null) : base(nameof(PaperLM))
     {
         embedding = new Embedding(VocabSize, Dim, device: device, dtype: dtype);
-        layers = new global::TorchSharp.Modules.ModuleList<Layer>();
+        layers = new();
         foreach (char letter in Pattern)
             layers.append(letter switch
             {
@@ -117,8 +118,8 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
                 _ => new Layer(new SlidingAttention(device, dtype), device, dtype),
             });
         norm = new RmsNorm(Dim, device: device, dtype: dtype);
-        initial_memory = Initialize.Normal([1, Dim], 0.02, device, dtype);
-        summary_prompt = Initialize.Normal([1, Dim], 0.02, device, dtype);
+        initial_memory = Initialize.Normal([1, Dim], deviation: 0.02, device, dtype);
+        summary_prompt = Initialize.Normal([1, Dim], deviation: 0.02, device, dtype);
         recall_query = nn.Linear(Dim, RecallDim, hasBias: false, device: device, dtype: dtype);
         recall_key = nn.Linear(Dim, RecallDim, hasBias: false, device: device, dtype: dtype);
         RegisterComponents();
@@ -156,7 +157,8 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     /// <param name="device">Where the state shall lie; null is where the model lies.</param>
     public State LoadState(string path, Device? device = null) => State.Load(path, device ?? embedding.Weight.device);
 
-    // Rows at the same place of their segments are read together; those that begin their text stand apart, for they have nothing to recall.
+    // Rows at the same place of their segments are read together; those that begin their text stand apart, for they
+    // have nothing to recall.
     private Tensor Read(Tensor tokens, State state) =>
         SegmentRows.Read(tokens, state, position => position < NewTokens ? position : NewTokens + (position % NewTokens), NewState, ReadRows);
 
@@ -353,7 +355,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         private readonly ShortConvolution value_convolution;
         private readonly Linear gate;                   // D -> H*V
         private readonly RmsNorm norm;                  // over V
-        public readonly Linear output;                  // H*V -> D
+        private readonly Linear output;                 // H*V -> D
         private Parameter decay_rate;                   // [H], its logarithm; to() puts a new parameter in its place
         private Parameter decay_bias;                   // [H]
         private bool registered;
@@ -402,7 +404,8 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
             return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
-        // The memories of a route, or without one the shared memory, take in their tokens: what each token reads after it is written.
+        // The memories of a route, or without one the shared memory, take in their tokens: what each token reads after it
+        // is written.
         private Tensor Remember(Tensor q, Tensor k, Tensor v, Tensor beta, Tensor g, GatedDeltaMixtureState.Part? state, Routing? route)
         {
             long R = q.shape[0], L = q.shape[1];
@@ -443,6 +446,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         }
     }
 
+    // What is kept of a sequence: the memories that tokens are routed to, and the shared one.
     private sealed class GatedDeltaMixtureState : LayerState
     {
         public readonly Part Memories, Shared;
@@ -453,7 +457,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
             Shared = new Part(owner, prefix + ".shared");
         }
 
-        // What M memories keep, or without an M the shared one.
+        // What memories keep, side by side along an axis M; the shared one has no such axis.
         public sealed class Part : LayerState
         {
             public readonly StateTensor QueryTail, KeyTail;  // [B, (M,) 3, H*K], what the convolutions still need
@@ -475,10 +479,10 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     {
         private const long Heads = 4, HeadDim = 16, Window = 32;
         private const double RotaryBase = 10000.0;
-        private readonly Linear query;  // D -> H*K
-        private readonly Linear key;    // D -> H*K
-        private readonly Linear value;  // D -> H*K
-        public readonly Linear output;  // H*K -> D
+        private readonly Linear query;   // D -> H*K
+        private readonly Linear key;     // D -> H*K
+        private readonly Linear value;   // D -> H*K
+        private readonly Linear output;  // H*K -> D
         private bool registered;
 
         public SlidingAttention(Device? device, ScalarType? dtype) : base(nameof(SlidingAttention))
@@ -518,6 +522,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         }
     }
 
+    // What later tokens read: keys and values of the last w-1 tokens.
     private sealed class SlidingAttentionState : LayerState
     {
         public readonly StateTensor Keys;    // [B, w-1, H, K], rotated

@@ -53,7 +53,8 @@ using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
 /// <summary>
-/// A language model over 2,048 symbols: 3 layers in the order DDA, width 192.
+/// A language model over 2,048 symbols: 3 layers in the order DDA, width 192. D: a linear memory under the gated
+/// delta rule. A: softmax attention over the last 64 tokens.
 /// Parameters: 2,195,660.  State: 208,904 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -68,7 +69,7 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
     private readonly global::TorchSharp.Modules.ModuleList<Layer> layers;
     private readonly RmsNorm norm;
     private readonly Linear head;          // D -> VocabSize
-    private bool registered;
+    private bool registered;               // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A model with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -76,7 +77,7 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
     public HybridLM(Device? device = null, ScalarType? dtype = null) : base(nameof(HybridLM))
     {
         embedding = new Embedding(VocabSize, Dim, device: device, dtype: dtype);
-        layers = new global::TorchSharp.Modules.ModuleList<Layer>();
+        layers = new();
         foreach (char letter in Pattern)
             layers.append(letter switch
             {
@@ -217,7 +218,8 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
         }
     }
 
-    // A linear memory under the gated delta rule, 3 heads of 64 by 64 features, convolutions over 4 tokens, gated output.
+    // A linear memory under the gated delta rule, 3 heads of 64 by 64 features, convolutions over 4 tokens, gated
+    // output.
     private sealed class GatedDeltaMemory : nn.Module<Tensor, LayerState?, Tensor>
     {
         private const long Heads = 3, KeyDim = 64, ValueDim = 64;
@@ -231,7 +233,7 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
         private readonly Linear decay;           // D -> H
         private readonly Linear gate;            // D -> H*V
         private readonly RmsNorm norm;           // over V
-        public readonly Linear output;           // H*V -> D
+        private readonly Linear output;          // H*V -> D
         private Parameter decay_rate;            // [H], its logarithm; to() puts a new parameter in its place
         private Parameter decay_bias;            // [H]
         private bool registered;
@@ -292,6 +294,7 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
         }
     }
 
+    // What is kept of a sequence: the memory, and the last inputs of the convolutions.
     private sealed class GatedDeltaState : LayerState
     {
         public readonly StateTensor QueryTail, KeyTail;  // [B, 3, H*K], what the convolutions still need
@@ -312,10 +315,10 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
     {
         private const long Heads = 3, HeadDim = 64, Window = 64;
         private const double RotaryBase = 10000.0;
-        private readonly Linear query;  // D -> H*K
-        private readonly Linear key;    // D -> H*K
-        private readonly Linear value;  // D -> H*K
-        public readonly Linear output;  // H*K -> D
+        private readonly Linear query;   // D -> H*K
+        private readonly Linear key;     // D -> H*K
+        private readonly Linear value;   // D -> H*K
+        private readonly Linear output;  // H*K -> D
         private bool registered;
 
         public SlidingAttention(Device? device, ScalarType? dtype) : base(nameof(SlidingAttention))
@@ -355,6 +358,7 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
         }
     }
 
+    // What later tokens read: keys and values of the last w-1 tokens.
     private sealed class SlidingAttentionState : LayerState
     {
         public readonly StateTensor Keys;    // [B, w-1, H, K], rotated

@@ -51,7 +51,8 @@ using Routing = global::Memory.Gen.Runtime.Operators.Routing;
 using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 
 /// <summary>
-/// A memory layer of width 64: a mixture of 4 linear memories under the gated delta rule, each token in 2 of them and in a shared one, 4 heads of 16 by 16 features, convolutions over 4 tokens, gated output.
+/// A memory layer of width 64. A mixture of 4 linear memories under the gated delta rule, each token in 2 of them
+/// and in a shared one, 4 heads of 16 by 16 features, convolutions over 4 tokens, gated output.
 /// Parameters: 56,856.  State: 32,008 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -61,7 +62,7 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     private const string DeclarationHash = "6cb92e809533eaf2";
 
     private readonly GatedDeltaMixture mixer;
-    private bool registered;
+    private bool registered;  // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -77,7 +78,7 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
-    public State NewState(long batch) => new State(batch, mixer.output.weight!.device, mixer.output.weight!.dtype);
+    public State NewState(long batch) => new State(batch, Weight.device, Weight.dtype);
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T, Dim] to [B, T, Dim]. Any T, any split.</summary>
     public Tensor Prefill(Tensor x, State state)
@@ -98,7 +99,9 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     /// <summary>Loads a state that its Save wrote.</summary>
     /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
     /// <param name="device">Where the state shall lie; null is where the layer lies.</param>
-    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? mixer.output.weight!.device);
+    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? Weight.device);
+
+    private Parameter Weight => mixer.get_parameter("output.weight")!;  // tells where the layer lies, and its element type
 
     private Tensor Read(Tensor x, State? state) => mixer.call(x, state?.Layer);  // [B, T, D]
 
@@ -146,7 +149,7 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         private readonly ShortConvolution value_convolution;
         private readonly Linear gate;                   // D -> H*V
         private readonly RmsNorm norm;                  // over V
-        public readonly Linear output;                  // H*V -> D
+        private readonly Linear output;                 // H*V -> D
         private Parameter decay_rate;                   // [H], its logarithm; to() puts a new parameter in its place
         private Parameter decay_bias;                   // [H]
         private bool registered;
@@ -195,7 +198,8 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
-        // The memories of a route, or without one the shared memory, take in their tokens: what each token reads after it is written.
+        // The memories of a route, or without one the shared memory, take in their tokens: what each token reads after it
+        // is written.
         private Tensor Remember(Tensor q, Tensor k, Tensor v, Tensor beta, Tensor g, GatedDeltaMixtureState.Part? state, Routing? route)
         {
             long R = q.shape[0], L = q.shape[1];
@@ -236,6 +240,7 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         }
     }
 
+    // What is kept of a sequence: the memories that tokens are routed to, and the shared one.
     private sealed class GatedDeltaMixtureState : LayerState
     {
         public readonly Part Memories, Shared;
@@ -246,7 +251,7 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             Shared = new Part(owner, prefix + ".shared");
         }
 
-        // What M memories keep, or without an M the shared one.
+        // What memories keep, side by side along an axis M; the shared one has no such axis.
         public sealed class Part : LayerState
         {
             public readonly StateTensor QueryTail, KeyTail;  // [B, (M,) 3, H*K], what the convolutions still need

@@ -13,6 +13,7 @@
 //           beta_t = sigmoid(W x_t)
 //           every W the same for all memories
 //        y_t = W (RMSNorm(sum_{m in A_t} w_{t,m} o_{t,m}) * SiLU(W x_t))
+//        w_t is 1 whatever l_t is, and there is no balance loss: nothing trains the router
 //      Du, Sun, Lan, Hu, Cheng: MoM: Linear Sequence Modeling with Mixture-of-Memories (arXiv 2502.13685), section 3;
 //      the memories: Yang, Wang, Zhang, Shen, Kim: Parallelizing Linear Transformers with the Delta Rule (arXiv
 //      2406.06484), section 2.
@@ -34,6 +35,7 @@ using Device = global::TorchSharp.torch.Device;
 using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
 using Linear = global::TorchSharp.Modules.Linear;
+using Parameter = global::TorchSharp.Modules.Parameter;
 using LayerState = global::Memory.Gen.Runtime.LayerState;
 using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
@@ -46,7 +48,8 @@ using Routing = global::Memory.Gen.Runtime.Operators.Routing;
 using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 
 /// <summary>
-/// A memory layer of width 64: a mixture of 8 linear memories under the delta rule, each token in 1 of them, all with the same projections, 4 heads of 16 by 16 features, convolutions over 4 tokens, gated output.
+/// A memory layer of width 64. A mixture of 8 linear memories under the delta rule, each token in 1 of them, all
+/// with the same projections, 4 heads of 16 by 16 features, convolutions over 4 tokens, gated output.
 /// Parameters: 22,032.  State: 51,208 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -56,7 +59,7 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     private const string DeclarationHash = "da9ca37f807e2f58";
 
     private readonly DeltaMixture mixer;
-    private bool registered;
+    private bool registered;  // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -72,7 +75,7 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
-    public State NewState(long batch) => new State(batch, mixer.output.weight!.device, mixer.output.weight!.dtype);
+    public State NewState(long batch) => new State(batch, Weight.device, Weight.dtype);
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T, Dim] to [B, T, Dim]. Any T, any split.</summary>
     public Tensor Prefill(Tensor x, State state)
@@ -93,7 +96,9 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     /// <summary>Loads a state that its Save wrote.</summary>
     /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
     /// <param name="device">Where the state shall lie; null is where the layer lies.</param>
-    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? mixer.output.weight!.device);
+    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? Weight.device);
+
+    private Parameter Weight => mixer.get_parameter("output.weight")!;  // tells where the layer lies, and its element type
 
     private Tensor Read(Tensor x, State? state) => mixer.call(x, state?.Layer);  // [B, T, D]
 
@@ -135,7 +140,7 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         private readonly ShortConvolution value_convolution;
         private readonly Linear gate;            // D -> H*V
         private readonly RmsNorm norm;           // over V
-        public readonly Linear output;           // H*V -> D
+        private readonly Linear output;          // H*V -> D
         private bool registered;
 
         public DeltaMixture(Device? device, ScalarType? dtype) : base(nameof(DeltaMixture))
@@ -201,6 +206,7 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         }
     }
 
+    // What is kept of a sequence: each memory with the last inputs of its convolutions.
     private sealed class DeltaMixtureState : LayerState
     {
         public readonly StateTensor QueryTail, KeyTail;  // [B, M, 3, H*K], what the convolutions still need

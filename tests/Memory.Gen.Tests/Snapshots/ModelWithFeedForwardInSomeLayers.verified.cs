@@ -46,7 +46,8 @@ using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
 /// <summary>
-/// A language model over 256 symbols: 4 layers in the order NWNW, width 64.
+/// A language model over 256 symbols: 4 layers in the order NWNW, width 64. N: softmax attention over the last 16
+/// tokens. W: softmax attention over the last 64 tokens.
 /// Parameters: 172,480.  State: 79,880 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -61,7 +62,7 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     private readonly global::TorchSharp.Modules.ModuleList<Layer> layers;
     private readonly RmsNorm norm;
     private readonly Linear head;          // D -> VocabSize
-    private bool registered;
+    private bool registered;               // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A model with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -69,7 +70,7 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     public TwoWindowsLM(Device? device = null, ScalarType? dtype = null) : base(nameof(TwoWindowsLM))
     {
         embedding = new Embedding(VocabSize, Dim, device: device, dtype: dtype);
-        layers = new global::TorchSharp.Modules.ModuleList<Layer>();
+        layers = new();
         foreach (char letter in Pattern)
             layers.append(letter switch
             {
@@ -219,10 +220,10 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     private sealed class SlidingAttentionN : nn.Module<Tensor, LayerState?, Tensor>
     {
         private const long Heads = 4, HeadDim = 16, Window = 16;
-        private readonly Linear query;  // D -> H*K
-        private readonly Linear key;    // D -> H*K
-        private readonly Linear value;  // D -> H*K
-        public readonly Linear output;  // H*K -> D
+        private readonly Linear query;   // D -> H*K
+        private readonly Linear key;     // D -> H*K
+        private readonly Linear value;   // D -> H*K
+        private readonly Linear output;  // H*K -> D
         private bool registered;
 
         public SlidingAttentionN(Device? device, ScalarType? dtype) : base(nameof(SlidingAttentionN))
@@ -261,6 +262,7 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         }
     }
 
+    // What later tokens read: keys and values of the last w-1 tokens.
     private sealed class SlidingAttentionStateN : LayerState
     {
         public readonly StateTensor Keys;    // [B, w-1, H, K]
@@ -278,10 +280,10 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     {
         private const long Heads = 4, HeadDim = 16, Window = 64;
         private const double RotaryBase = 10000.0;
-        private readonly Linear query;  // D -> H*K
-        private readonly Linear key;    // D -> H*K
-        private readonly Linear value;  // D -> H*K
-        public readonly Linear output;  // H*K -> D
+        private readonly Linear query;   // D -> H*K
+        private readonly Linear key;     // D -> H*K
+        private readonly Linear value;   // D -> H*K
+        private readonly Linear output;  // H*K -> D
         private bool registered;
 
         public SlidingAttentionW(Device? device, ScalarType? dtype) : base(nameof(SlidingAttentionW))
@@ -321,6 +323,7 @@ partial class TwoWindowsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         }
     }
 
+    // What later tokens read: keys and values of the last w-1 tokens.
     private sealed class SlidingAttentionStateW : LayerState
     {
         public readonly StateTensor Keys;    // [B, w-1, H, K], rotated

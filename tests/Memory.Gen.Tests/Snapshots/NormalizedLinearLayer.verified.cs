@@ -24,6 +24,7 @@ using Device = global::TorchSharp.torch.Device;
 using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
 using Linear = global::TorchSharp.Modules.Linear;
+using Parameter = global::TorchSharp.Modules.Parameter;
 using LayerState = global::Memory.Gen.Runtime.LayerState;
 using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
@@ -33,7 +34,7 @@ using LinearAttention = global::Memory.Gen.Runtime.Operators.LinearAttention;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 
 /// <summary>
-/// A memory layer of width 64: normalized linear attention, 4 heads of 16 by 16 features.
+/// A memory layer of width 64. Normalized linear attention, 4 heads of 16 by 16 features.
 /// Parameters: 16,400.  State: 4,360 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -43,7 +44,7 @@ partial class LinearLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
     private const string DeclarationHash = "26ff22aac3eedb8e";
 
     private readonly LinearMemory mixer;
-    private bool registered;
+    private bool registered;  // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -59,7 +60,7 @@ partial class LinearLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
-    public State NewState(long batch) => new State(batch, mixer.output.weight!.device, mixer.output.weight!.dtype);
+    public State NewState(long batch) => new State(batch, Weight.device, Weight.dtype);
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T, Dim] to [B, T, Dim]. Any T, any split.</summary>
     public Tensor Prefill(Tensor x, State state)
@@ -80,7 +81,9 @@ partial class LinearLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
     /// <summary>Loads a state that its Save wrote.</summary>
     /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
     /// <param name="device">Where the state shall lie; null is where the layer lies.</param>
-    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? mixer.output.weight!.device);
+    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? Weight.device);
+
+    private Parameter Weight => mixer.get_parameter("output.weight")!;  // tells where the layer lies, and its element type
 
     private Tensor Read(Tensor x, State? state) => mixer.call(x, state?.Layer);  // [B, T, D]
 
@@ -111,11 +114,11 @@ partial class LinearLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
     private sealed class LinearMemory : nn.Module<Tensor, LayerState?, Tensor>
     {
         private const long Heads = 4, KeyDim = 16, ValueDim = 16;
-        private readonly Linear query;  // D -> H*K
-        private readonly Linear key;    // D -> H*K
-        private readonly Linear value;  // D -> H*V
-        private readonly RmsNorm norm;  // over V
-        public readonly Linear output;  // H*V -> D
+        private readonly Linear query;   // D -> H*K
+        private readonly Linear key;     // D -> H*K
+        private readonly Linear value;   // D -> H*V
+        private readonly RmsNorm norm;   // over V
+        private readonly Linear output;  // H*V -> D
         private bool registered;
 
         public LinearMemory(Device? device, ScalarType? dtype) : base(nameof(LinearMemory))
@@ -157,6 +160,7 @@ partial class LinearLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
         }
     }
 
+    // What is kept of a sequence: the memory.
     private sealed class LinearState : LayerState
     {
         public readonly StateTensor S;  // [B, H, K, V]

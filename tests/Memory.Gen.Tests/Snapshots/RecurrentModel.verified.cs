@@ -52,7 +52,8 @@ using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
 /// <summary>
-/// A language model over 256 symbols: 2 layers, width 64.
+/// A language model over 256 symbols: 2 layers, width 64. A linear memory under the gated delta rule. A recurrent
+/// memory around the layers.
 /// Parameters: 150,640.  State: 13,832 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -68,7 +69,7 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     private readonly RmsNorm norm;
     private readonly Linear head;          // D -> VocabSize
     private Parameter initial_memory;      // M_0, [N, D]; to() puts a new parameter in its place
-    private bool registered;
+    private bool registered;               // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A model with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -76,12 +77,12 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     public RelayLM(Device? device = null, ScalarType? dtype = null) : base(nameof(RelayLM))
     {
         embedding = new Embedding(VocabSize, Dim, device: device, dtype: dtype);
-        layers = new global::TorchSharp.Modules.ModuleList<Layer>();
+        layers = new();
         for (int i = 0; i < LayerCount; i++)
             layers.append(new Layer(new GatedDeltaMemory(device, dtype), device, dtype));
         norm = new RmsNorm(Dim, device: device, dtype: dtype);
         head = nn.Linear(Dim, VocabSize, hasBias: false, device: device, dtype: dtype);
-        initial_memory = Initialize.Normal([MemoryTokens, Dim], 0.02, device, dtype);
+        initial_memory = Initialize.Normal([MemoryTokens, Dim], deviation: 0.02, device, dtype);
         RegisterComponents();
     }
 
@@ -261,7 +262,8 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         }
     }
 
-    // A linear memory under the gated delta rule, 4 heads of 16 by 16 features, convolutions over 4 tokens, gated output.
+    // A linear memory under the gated delta rule, 4 heads of 16 by 16 features, convolutions over 4 tokens, gated
+    // output.
     private sealed class GatedDeltaMemory : nn.Module<Tensor, LayerState?, Tensor>
     {
         private const long Heads = 4, KeyDim = 16, ValueDim = 16;
@@ -275,7 +277,7 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         private readonly Linear decay;           // D -> H
         private readonly Linear gate;            // D -> H*V
         private readonly RmsNorm norm;           // over V
-        public readonly Linear output;           // H*V -> D
+        private readonly Linear output;          // H*V -> D
         private Parameter decay_rate;            // [H], its logarithm; to() puts a new parameter in its place
         private Parameter decay_bias;            // [H]
         private bool registered;
@@ -336,6 +338,7 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         }
     }
 
+    // What is kept of a sequence: the memory, and the last inputs of the convolutions.
     private sealed class GatedDeltaState : LayerState
     {
         public readonly StateTensor QueryTail, KeyTail;  // [B, 3, H*K], what the convolutions still need

@@ -50,7 +50,8 @@ using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
 /// <summary>
-/// A language model over 256 symbols: 2 layers, width 64.
+/// A language model over 256 symbols: 2 layers, width 64. Softmax attention over the last 64 tokens. A recurrent
+/// memory around the layers.
 /// Parameters: 140,096.  State: 65,544 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -68,7 +69,7 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     private readonly Linear head;          // D -> VocabSize
     private Parameter initial_memory;      // M_0, [N, D]; to() puts a new parameter in its place
     private Parameter write_memory;        // M_w, [N, D]
-    private bool registered;
+    private bool registered;               // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A model with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -76,13 +77,13 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     public RelayLM(Device? device = null, ScalarType? dtype = null) : base(nameof(RelayLM))
     {
         embedding = new Embedding(VocabSize, Dim, device: device, dtype: dtype);
-        layers = new global::TorchSharp.Modules.ModuleList<Layer>();
+        layers = new();
         for (int i = 0; i < LayerCount; i++)
             layers.append(new Layer(new SlidingAttention(device, dtype), device, dtype));
         norm = new RmsNorm(Dim, device: device, dtype: dtype);
         head = nn.Linear(Dim, VocabSize, hasBias: false, device: device, dtype: dtype);
-        initial_memory = Initialize.Normal([MemoryTokens, Dim], 0.02, device, dtype);
-        write_memory = Initialize.Normal([MemoryTokens, Dim], 0.02, device, dtype);
+        initial_memory = Initialize.Normal([MemoryTokens, Dim], deviation: 0.02, device, dtype);
+        write_memory = Initialize.Normal([MemoryTokens, Dim], deviation: 0.02, device, dtype);
         RegisterComponents();
     }
 
@@ -269,10 +270,10 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     {
         private const long Heads = 4, HeadDim = 16, Window = 64;
         private const double RotaryBase = 10000.0;
-        private readonly Linear query;  // D -> H*K
-        private readonly Linear key;    // D -> H*K
-        private readonly Linear value;  // D -> H*K
-        public readonly Linear output;  // H*K -> D
+        private readonly Linear query;   // D -> H*K
+        private readonly Linear key;     // D -> H*K
+        private readonly Linear value;   // D -> H*K
+        private readonly Linear output;  // H*K -> D
         private bool registered;
 
         public SlidingAttention(Device? device, ScalarType? dtype) : base(nameof(SlidingAttention))
@@ -312,6 +313,7 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         }
     }
 
+    // What later tokens read: keys and values of the last w-1 tokens.
     private sealed class SlidingAttentionState : LayerState
     {
         public readonly StateTensor Keys;    // [B, w-1, H, K], rotated

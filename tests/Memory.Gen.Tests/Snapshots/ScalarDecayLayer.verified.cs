@@ -39,7 +39,8 @@ using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using ScalarDecay = global::Memory.Gen.Runtime.Operators.ScalarDecay;
 
 /// <summary>
-/// A memory layer of width 64: a linear memory whose heads fade at a rate that each token sets, 4 heads of 16 by 16 features, convolutions over 4 tokens, gated output.
+/// A memory layer of width 64. A linear memory whose heads fade at a rate that each token sets, 4 heads of 16 by 16
+/// features, convolutions over 4 tokens, gated output.
 /// Parameters: 21,528.  State: 6,408 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -49,7 +50,7 @@ partial class ScalarDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.R
     private const string DeclarationHash = "6eb752ff75557767";
 
     private readonly ScalarDecayMemory mixer;
-    private bool registered;
+    private bool registered;  // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -65,7 +66,7 @@ partial class ScalarDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.R
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
-    public State NewState(long batch) => new State(batch, mixer.output.weight!.device, mixer.output.weight!.dtype);
+    public State NewState(long batch) => new State(batch, Weight.device, Weight.dtype);
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T, Dim] to [B, T, Dim]. Any T, any split.</summary>
     public Tensor Prefill(Tensor x, State state)
@@ -86,7 +87,9 @@ partial class ScalarDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.R
     /// <summary>Loads a state that its Save wrote.</summary>
     /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
     /// <param name="device">Where the state shall lie; null is where the layer lies.</param>
-    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? mixer.output.weight!.device);
+    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? Weight.device);
+
+    private Parameter Weight => mixer.get_parameter("output.weight")!;  // tells where the layer lies, and its element type
 
     private Tensor Read(Tensor x, State? state) => mixer.call(x, state?.Layer);  // [B, T, D]
 
@@ -113,22 +116,23 @@ partial class ScalarDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.R
 
     string global::Memory.Gen.Runtime.IMemoryLayer.Declaration => DeclarationHash;
 
-    // A linear memory whose heads fade at a rate that each token sets, 4 heads of 16 by 16 features, convolutions over 4 tokens, gated output.
+    // A linear memory whose heads fade at a rate that each token sets, 4 heads of 16 by 16 features, convolutions over
+    // 4 tokens, gated output.
     private sealed class ScalarDecayMemory : nn.Module<Tensor, LayerState?, Tensor>
     {
         private const long Heads = 4, KeyDim = 16, ValueDim = 16;
-        private readonly Linear query;  // D -> H*K
-        private readonly Linear key;    // D -> H*K
-        private readonly Linear value;  // D -> H*V
+        private readonly Linear query;   // D -> H*K
+        private readonly Linear key;     // D -> H*K
+        private readonly Linear value;   // D -> H*V
         private readonly ShortConvolution query_convolution;
         private readonly ShortConvolution key_convolution;
         private readonly ShortConvolution value_convolution;
-        private readonly Linear decay;  // D -> H
-        private readonly Linear gate;   // D -> H*V
-        private readonly RmsNorm norm;  // over V
-        public readonly Linear output;  // H*V -> D
-        private Parameter decay_rate;   // [H], its logarithm; to() puts a new parameter in its place
-        private Parameter decay_bias;   // [H]
+        private readonly Linear decay;   // D -> H
+        private readonly Linear gate;    // D -> H*V
+        private readonly RmsNorm norm;   // over V
+        private readonly Linear output;  // H*V -> D
+        private Parameter decay_rate;    // [H], its logarithm; to() puts a new parameter in its place
+        private Parameter decay_bias;    // [H]
         private bool registered;
 
         public ScalarDecayMemory(Device? device, ScalarType? dtype) : base(nameof(ScalarDecayMemory))
@@ -184,6 +188,7 @@ partial class ScalarDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.R
         }
     }
 
+    // What is kept of a sequence: the memory, and the last inputs of the convolutions.
     private sealed class ScalarDecayState : LayerState
     {
         public readonly StateTensor QueryTail, KeyTail;  // [B, 3, H*K], what the convolutions still need

@@ -45,7 +45,8 @@ using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
 /// <summary>
-/// A language model over 256 symbols: 2 layers, width 64.
+/// A language model over 256 symbols: 2 layers, width 64. Softmax attention over the last 64 tokens. Segments of 64
+/// tokens.
 /// Parameters: 139,584.  State: 64,520 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -60,7 +61,7 @@ partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
     private readonly global::TorchSharp.Modules.ModuleList<Layer> layers;
     private readonly RmsNorm norm;
     private readonly Linear head;          // D -> VocabSize
-    private bool registered;
+    private bool registered;               // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A model with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -68,7 +69,7 @@ partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
     public SegmentsLM(Device? device = null, ScalarType? dtype = null) : base(nameof(SegmentsLM))
     {
         embedding = new Embedding(VocabSize, Dim, device: device, dtype: dtype);
-        layers = new global::TorchSharp.Modules.ModuleList<Layer>();
+        layers = new();
         for (int i = 0; i < LayerCount; i++)
             layers.append(new Layer(new SlidingAttention(device, dtype), device, dtype));
         norm = new RmsNorm(Dim, device: device, dtype: dtype);
@@ -243,10 +244,10 @@ partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
     {
         private const long Heads = 4, HeadDim = 16, Window = 64;
         private const double RotaryBase = 10000.0;
-        private readonly Linear query;  // D -> H*K
-        private readonly Linear key;    // D -> H*K
-        private readonly Linear value;  // D -> H*K
-        public readonly Linear output;  // H*K -> D
+        private readonly Linear query;   // D -> H*K
+        private readonly Linear key;     // D -> H*K
+        private readonly Linear value;   // D -> H*K
+        private readonly Linear output;  // H*K -> D
         private bool registered;
 
         public SlidingAttention(Device? device, ScalarType? dtype) : base(nameof(SlidingAttention))
@@ -286,6 +287,7 @@ partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
         }
     }
 
+    // What later tokens read: keys and values of the last w-1 tokens.
     private sealed class SlidingAttentionState : LayerState
     {
         public readonly StateTensor Keys;    // [B, w-1, H, K], rotated

@@ -38,7 +38,8 @@ using SelectiveScan = global::Memory.Gen.Runtime.Operators.SelectiveScan;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
 /// <summary>
-/// A memory layer of width 64: a selective state space, 128 channels of 16 states, step sizes of rank 4, convolution over 4 tokens.
+/// A memory layer of width 64. A selective state space, 128 channels of 16 states, step sizes of rank 4,
+/// convolution over 4 tokens.
 /// Parameters: 32,640.  State: 9,736 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -48,7 +49,7 @@ partial class SelectiveLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Run
     private const string DeclarationHash = "1aef9710172738b0";
 
     private readonly SelectiveStateSpace mixer;
-    private bool registered;
+    private bool registered;  // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -64,7 +65,7 @@ partial class SelectiveLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Run
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
-    public State NewState(long batch) => new State(batch, mixer.output.weight!.device, mixer.output.weight!.dtype);
+    public State NewState(long batch) => new State(batch, Weight.device, Weight.dtype);
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T, Dim] to [B, T, Dim]. Any T, any split.</summary>
     public Tensor Prefill(Tensor x, State state)
@@ -85,7 +86,9 @@ partial class SelectiveLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Run
     /// <summary>Loads a state that its Save wrote.</summary>
     /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
     /// <param name="device">Where the state shall lie; null is where the layer lies.</param>
-    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? mixer.output.weight!.device);
+    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? Weight.device);
+
+    private Parameter Weight => mixer.get_parameter("output.weight")!;  // tells where the layer lies, and its element type
 
     private Tensor Read(Tensor x, State? state) => mixer.call(x, state?.Layer);  // [B, T, D]
 
@@ -121,7 +124,7 @@ partial class SelectiveLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Run
         private readonly Linear step_down;    // I -> J
         private readonly Linear step_up;      // J -> I
         private readonly Linear write, read;  // I -> N
-        public readonly Linear output;        // I -> D
+        private readonly Linear output;       // I -> D
         private Parameter decay_rate;         // [I*N], its logarithm; to() puts a new parameter in its place
         private Parameter step_bias, skip;    // [I]
         private bool registered;
@@ -138,7 +141,7 @@ partial class SelectiveLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Run
             output = nn.Linear(Channels, Dim, hasBias: false, device: device, dtype: dtype);
             decay_rate = Initialize.StateRates(Channels, StateDim, device, Initialize.Wide(dtype));
             step_bias = Initialize.StepBias(Channels, device, Initialize.Wide(dtype));
-            skip = Initialize.Constant(Channels, 1.0, device, Initialize.Wide(dtype));
+            skip = Initialize.Constant(Channels, value: 1.0, device, Initialize.Wide(dtype));
             RegisterComponents();
         }
 
@@ -176,6 +179,7 @@ partial class SelectiveLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Run
         }
     }
 
+    // What is kept of a sequence: the states, and the last inputs of the convolution.
     private sealed class SelectiveState : LayerState
     {
         public readonly StateTensor Tail;  // [B, 3, I], what the convolution still needs

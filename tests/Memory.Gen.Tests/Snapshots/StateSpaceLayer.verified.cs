@@ -39,7 +39,8 @@ using ScalarDecay = global::Memory.Gen.Runtime.Operators.ScalarDecay;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
 /// <summary>
-/// A memory layer of width 64: a state space, 4 heads of 32 by 32 features, keys and queries in 2 groups, convolution over 4 tokens.
+/// A memory layer of width 64. A state space, 4 heads of 32 by 32 features, keys and queries in 2 groups,
+/// convolution over 4 tokens.
 /// Parameters: 34,444.  State: 19,464 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -49,7 +50,7 @@ partial class StateSpaceLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Ru
     private const string DeclarationHash = "dd3e5ceb5a5eabac";
 
     private readonly StateSpaceMemory mixer;
-    private bool registered;
+    private bool registered;  // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -65,7 +66,7 @@ partial class StateSpaceLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Ru
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
-    public State NewState(long batch) => new State(batch, mixer.output.weight!.device, mixer.output.weight!.dtype);
+    public State NewState(long batch) => new State(batch, Weight.device, Weight.dtype);
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T, Dim] to [B, T, Dim]. Any T, any split.</summary>
     public Tensor Prefill(Tensor x, State state)
@@ -86,7 +87,9 @@ partial class StateSpaceLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Ru
     /// <summary>Loads a state that its Save wrote.</summary>
     /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
     /// <param name="device">Where the state shall lie; null is where the layer lies.</param>
-    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? mixer.output.weight!.device);
+    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? Weight.device);
+
+    private Parameter Weight => mixer.get_parameter("output.weight")!;  // tells where the layer lies, and its element type
 
     private Tensor Read(Tensor x, State? state) => mixer.call(x, state?.Layer);  // [B, T, D]
 
@@ -123,7 +126,7 @@ partial class StateSpaceLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Ru
         private readonly Linear step;       // D -> H
         private readonly ShortConvolution convolution;
         private readonly RmsNorm norm;      // over H*V/G
-        public readonly Linear output;      // H*V -> D
+        private readonly Linear output;     // H*V -> D
         private Parameter decay_rate;       // [H], its logarithm; to() puts a new parameter in its place
         private Parameter step_bias, skip;  // [H]
         private bool registered;
@@ -138,7 +141,7 @@ partial class StateSpaceLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Ru
             output = nn.Linear(Values, Dim, hasBias: false, device: device, dtype: dtype);
             decay_rate = Initialize.DecayRate(Heads, device, Initialize.Wide(dtype));
             step_bias = Initialize.StepBias(Heads, device, Initialize.Wide(dtype));
-            skip = Initialize.Constant(Heads, 1.0, device, Initialize.Wide(dtype));
+            skip = Initialize.Constant(Heads, value: 1.0, device, Initialize.Wide(dtype));
             RegisterComponents();
         }
 
@@ -186,6 +189,7 @@ partial class StateSpaceLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Ru
         }
     }
 
+    // What is kept of a sequence: the states, and the last inputs of the convolution.
     private sealed class StateSpaceState : LayerState
     {
         public readonly StateTensor Tail;  // [B, 3, I], what the convolution still needs

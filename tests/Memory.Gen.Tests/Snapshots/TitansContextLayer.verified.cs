@@ -59,7 +59,9 @@ using TitansMlp = global::Memory.Gen.Runtime.Operators.TitansMlp;
 using TitansOptions = global::Memory.Gen.Runtime.Operators.TitansOptions;
 
 /// <summary>
-/// A memory layer of width 64: memory as context: attention within segments of 64 tokens also reads what a neural memory recalls, and is written into it, 4 heads of 16 features, each memory a network of 2 layers with hidden width 32 behind a residual, written in blocks of 16 tokens, convolutions over 4 tokens, 4 persistent tokens.
+/// A memory layer of width 64. Memory as context: attention within segments of 64 tokens also reads what a neural
+/// memory recalls, and is written into it, 4 heads of 16 features, each memory a network of 2 layers with hidden
+/// width 32 behind a residual, written in blocks of 16 tokens, convolutions over 4 tokens, 4 persistent tokens.
 /// Parameters: 39,036.  State: 125,144 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -69,7 +71,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     private const string DeclarationHash = "abc11c5bfa09dbd0";
 
     private readonly MemoryAsContext mixer;
-    private bool registered;
+    private bool registered;  // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -85,7 +87,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
-    public State NewState(long batch) => new State(batch, mixer.output.weight!.device, mixer.output.weight!.dtype);
+    public State NewState(long batch) => new State(batch, Weight.device, Weight.dtype);
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T, Dim] to [B, T, Dim]. Any T, any split.</summary>
     public Tensor Prefill(Tensor x, State state)
@@ -106,7 +108,9 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     /// <summary>Loads a state that its Save wrote.</summary>
     /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
     /// <param name="device">Where the state shall lie; null is where the layer lies.</param>
-    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? mixer.output.weight!.device);
+    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? Weight.device);
+
+    private Parameter Weight => mixer.get_parameter("output.weight")!;  // tells where the layer lies, and its element type
 
     private Tensor Read(Tensor x, State? state) => mixer.call(x, state?.Layer);  // [B, T, D]
 
@@ -143,12 +147,12 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         private readonly NeuralMemory memory;
         private readonly SegmentedAttention attention;
         private readonly RmsNorm recall_norm, memory_norm, attention_norm;  // over K
-        public readonly Linear output;                                      // H*K -> D
+        private readonly Linear output;                                     // H*K -> D
         private bool registered;
 
         public MemoryAsContext(Device? device, ScalarType? dtype) : base(nameof(MemoryAsContext))
         {
-            persistent = Initialize.Uniform([PersistentTokens, Dim], 1.0, device, dtype);
+            persistent = Initialize.Uniform([PersistentTokens, Dim], bound: 1.0, device, dtype);
             memory = new NeuralMemory(device, dtype);
             attention = new SegmentedAttention(device, dtype);
             recall_norm = new RmsNorm(HeadDim, device: device, dtype: dtype);
@@ -171,7 +175,8 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             return Projection.Apply(torch.cat(outputs, 1), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
-        // What a call brings of one segment; segments run one after another, for each recalls what those before it have written.
+        // What a call brings of one segment; segments run one after another, for each recalls what those before it have
+        // written.
         private Tensor Read(Tensor x, Tensor tokens, RaggedSegment span, MemoryAsContextState state)
         {
             Tensor h = recall_norm.call(memory.Recall(x, span, state)).flatten(2);       // [B, T, H*K]
@@ -218,9 +223,9 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
                 query_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
                 key_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
                 value_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
-                step = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.5);
-                momentum = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.5);
-                forgetting = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.01);
+                step = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), start: 0.5);
+                momentum = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), start: 0.5);
+                forgetting = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), start: 0.01);
                 weights_1 = Initialize.Xavier([Heads, HeadDim, HiddenDim], device, dtype);
                 weights_2 = Initialize.Xavier([Heads, HiddenDim, HeadDim], device, dtype);
                 gamma = Initialize.Parameter(torch.ones([Heads, HeadDim], dtype: dtype, device: device));
@@ -280,7 +285,8 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             }
         }
 
-        // Softmax attention within segments, over what was recalled for a token and the token itself; the persistent tokens are always in view.
+        // Softmax attention within segments, over what was recalled for a token and the token itself; the persistent
+        // tokens are always in view.
         private sealed class SegmentedAttention : nn.Module
         {
             private const double RotaryBase = 10000.0;
@@ -332,6 +338,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         }
     }
 
+    // What is kept of a sequence: the memory, the last inputs of its convolutions and what the attention still sees.
     private sealed class MemoryAsContextState : LayerState
     {
         public readonly StateTensor RecallTail, QueryTail, KeyTail, ValueTail;  // [B, 3, H*K], what the convolutions still need

@@ -56,7 +56,8 @@ using TitansOptions = global::Memory.Gen.Runtime.Operators.TitansOptions;
 using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 
 /// <summary>
-/// A language model over 256 symbols: 6 layers, width 256.
+/// A language model over 256 symbols: 6 layers, width 256. Memory as gate: attention over the last 64 tokens gates
+/// what a neural memory recalls.
 /// Parameters: 6,574,152.  State: 4,163,816 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -70,7 +71,7 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
     private readonly global::TorchSharp.Modules.ModuleList<Layer> layers;
     private readonly RmsNorm norm;
     private readonly Linear head;          // D -> VocabSize
-    private bool registered;
+    private bool registered;               // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A model with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -78,7 +79,7 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
     public JournalLM(Device? device = null, ScalarType? dtype = null) : base(nameof(JournalLM))
     {
         embedding = new Embedding(VocabSize, Dim, device: device, dtype: dtype);
-        layers = new global::TorchSharp.Modules.ModuleList<Layer>();
+        layers = new();
         for (int i = 0; i < LayerCount; i++)
             layers.append(new Layer(new MemoryAsGate(device, dtype), device, dtype));
         norm = new RmsNorm(Dim, device: device, dtype: dtype);
@@ -225,12 +226,12 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
         private readonly NeuralMemory memory;
         private readonly WindowAttention attention;
         private readonly RmsNorm memory_norm, attention_norm;  // over K
-        public readonly Linear output;                         // H*K -> D
+        private readonly Linear output;                        // H*K -> D
         private bool registered;
 
         public MemoryAsGate(Device? device, ScalarType? dtype) : base(nameof(MemoryAsGate))
         {
-            persistent = Initialize.Uniform([PersistentTokens, Dim], 1.0, device, dtype);
+            persistent = Initialize.Uniform([PersistentTokens, Dim], bound: 1.0, device, dtype);
             memory = new NeuralMemory(device, dtype);
             attention = new WindowAttention(device, dtype);
             memory_norm = new RmsNorm(HeadDim, device: device, dtype: dtype);
@@ -284,9 +285,9 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
                 query_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
                 key_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
                 value_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
-                step = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.5);
-                momentum = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.5);
-                forgetting = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.01);
+                step = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), start: 0.5);
+                momentum = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), start: 0.5);
+                forgetting = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), start: 0.01);
                 weights_1 = Initialize.Xavier([Heads, HeadDim, HiddenDim], device, dtype);
                 weights_2 = Initialize.Xavier([Heads, HiddenDim, HeadDim], device, dtype);
                 RegisterComponents();
@@ -400,6 +401,7 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
         }
     }
 
+    // What is kept of a sequence: the memory, the last inputs of its convolutions and what the attention still sees.
     private sealed class MemoryAsGateState : LayerState
     {
         public readonly StateTensor QueryTail, KeyTail, ValueTail;  // [B, 3, H*K], what the convolutions still need

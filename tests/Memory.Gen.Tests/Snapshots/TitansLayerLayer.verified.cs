@@ -49,7 +49,9 @@ using TitansMlp = global::Memory.Gen.Runtime.Operators.TitansMlp;
 using TitansOptions = global::Memory.Gen.Runtime.Operators.TitansOptions;
 
 /// <summary>
-/// A memory layer of width 64: memory as layer: attention within segments of 32 tokens of what a neural memory recalls, 4 heads of 16 features, each memory a matrix, written in blocks of 16 tokens, convolutions over 4 tokens, 4 persistent keys with values.
+/// A memory layer of width 64. Memory as layer: attention within segments of 32 tokens of what a neural memory
+/// recalls, 4 heads of 16 features, each memory a matrix, written in blocks of 16 tokens, convolutions over 4
+/// tokens, 4 persistent keys with values.
 /// Parameters: 39,512.  State: 30,440 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -59,7 +61,7 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
     private const string DeclarationHash = "2a1387cc7a1f6985";
 
     private readonly MemoryAsLayer mixer;
-    private bool registered;
+    private bool registered;  // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -75,7 +77,7 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
-    public State NewState(long batch) => new State(batch, mixer.output.weight!.device, mixer.output.weight!.dtype);
+    public State NewState(long batch) => new State(batch, Weight.device, Weight.dtype);
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T, Dim] to [B, T, Dim]. Any T, any split.</summary>
     public Tensor Prefill(Tensor x, State state)
@@ -96,7 +98,9 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
     /// <summary>Loads a state that its Save wrote.</summary>
     /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
     /// <param name="device">Where the state shall lie; null is where the layer lies.</param>
-    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? mixer.output.weight!.device);
+    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? Weight.device);
+
+    private Parameter Weight => mixer.get_parameter("output.weight")!;  // tells where the layer lies, and its element type
 
     private Tensor Read(Tensor x, State? state) => mixer.call(x, state?.Layer);  // [B, T, D]
 
@@ -134,7 +138,7 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
         private readonly Linear memory_gate;      // D -> H*K
         private readonly Linear memory_output;    // H*K -> D
         private readonly RmsNorm attention_norm;  // over D
-        public readonly Linear output;            // H*K -> D
+        private readonly Linear output;           // H*K -> D
         private bool registered;
 
         public MemoryAsLayer(Device? device, ScalarType? dtype) : base(nameof(MemoryAsLayer))
@@ -199,8 +203,8 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
                 query_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
                 key_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
                 value_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
-                forgetting = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.01);
-                step = Initialize.Constant(Heads, 0.0, device, dtype);
+                forgetting = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), start: 0.01);
+                step = Initialize.Constant(Heads, value: 0.0, device, dtype);
                 weights = Initialize.Xavier([Heads, HeadDim, HeadDim], device, dtype);
                 RegisterComponents();
             }
@@ -250,8 +254,8 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
                 query = nn.Linear(Dim, Heads * HeadDim, hasBias: false, device: device, dtype: dtype);
                 key = nn.Linear(Dim, Heads * HeadDim, hasBias: false, device: device, dtype: dtype);
                 value = nn.Linear(Dim, Heads * HeadDim, hasBias: false, device: device, dtype: dtype);
-                persistent_keys = Initialize.Uniform([PersistentTokens, Heads, HeadDim], 1.0, device, dtype);
-                persistent_values = Initialize.Uniform([PersistentTokens, Heads, HeadDim], 1.0, device, dtype);
+                persistent_keys = Initialize.Uniform([PersistentTokens, Heads, HeadDim], bound: 1.0, device, dtype);
+                persistent_values = Initialize.Uniform([PersistentTokens, Heads, HeadDim], bound: 1.0, device, dtype);
                 RegisterComponents();
             }
 
@@ -289,6 +293,7 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
         }
     }
 
+    // What is kept of a sequence: the memory, the last inputs of its convolutions and what the attention still sees.
     private sealed class MemoryAsLayerState : LayerState
     {
         public readonly StateTensor QueryTail, KeyTail, ValueTail;  // [B, 3, H*K], what the convolutions still need

@@ -43,7 +43,8 @@ using TitansMlp = global::Memory.Gen.Runtime.Operators.TitansMlp;
 using TitansOptions = global::Memory.Gen.Runtime.Operators.TitansOptions;
 
 /// <summary>
-/// A memory layer of width 64: a neural memory that learns while it reads, 4 heads of 16 features, each memory a matrix, written in blocks of 16 tokens, convolutions over 4 tokens.
+/// A memory layer of width 64. A neural memory that learns while it reads, 4 heads of 16 features, each memory a
+/// matrix, written in blocks of 16 tokens, convolutions over 4 tokens.
 /// Parameters: 23,068.  State: 18,904 bytes a sequence in float32, whatever the length.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -53,7 +54,7 @@ partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
     private const string DeclarationHash = "fded7f8654337b05";
 
     private readonly LongTermMemory mixer;
-    private bool registered;
+    private bool registered;  // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
@@ -69,7 +70,7 @@ partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
-    public State NewState(long batch) => new State(batch, mixer.output.weight!.device, mixer.output.weight!.dtype);
+    public State NewState(long batch) => new State(batch, Weight.device, Weight.dtype);
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T, Dim] to [B, T, Dim]. Any T, any split.</summary>
     public Tensor Prefill(Tensor x, State state)
@@ -90,7 +91,9 @@ partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
     /// <summary>Loads a state that its Save wrote.</summary>
     /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
     /// <param name="device">Where the state shall lie; null is where the layer lies.</param>
-    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? mixer.output.weight!.device);
+    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? Weight.device);
+
+    private Parameter Weight => mixer.get_parameter("output.weight")!;  // tells where the layer lies, and its element type
 
     private Tensor Read(Tensor x, State? state) => mixer.call(x, state?.Layer);  // [B, T, D]
 
@@ -123,9 +126,9 @@ partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
     {
         private const long Heads = 4, HeadDim = 16;
         private readonly NeuralMemory memory;
-        private readonly RmsNorm norm;  // over K
-        private readonly Linear gate;   // D -> H*K
-        public readonly Linear output;  // H*K -> D
+        private readonly RmsNorm norm;   // over K
+        private readonly Linear gate;    // D -> H*K
+        private readonly Linear output;  // H*K -> D
         private bool registered;
 
         public LongTermMemory(Device? device, ScalarType? dtype) : base(nameof(LongTermMemory))
@@ -176,9 +179,9 @@ partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
                 query_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
                 key_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
                 value_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
-                step = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.5);
-                momentum = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.5);
-                forgetting = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), 0.01);
+                step = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), start: 0.5);
+                momentum = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), start: 0.5);
+                forgetting = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), start: 0.01);
                 weights = Initialize.Xavier([Heads, HeadDim, HeadDim], device, dtype);
                 RegisterComponents();
             }
@@ -219,6 +222,7 @@ partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
         }
     }
 
+    // What is kept of a sequence: the memory and the last inputs of its convolutions.
     private sealed class LongTermMemoryState : LayerState
     {
         public readonly StateTensor QueryTail, KeyTail, ValueTail;  // [B, 3, H*K], what the convolutions still need

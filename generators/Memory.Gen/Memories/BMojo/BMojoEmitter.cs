@@ -60,7 +60,7 @@ internal sealed class BMojoEmitter(BMojoSpec spec, int dim) : MixerEmitter
 
     public override void WriteModule(CodeWriter writer, string module, string state)
     {
-        writer.Lines(Prose.Wrap(Prose.Capital(Phrase) + ".").Select(line => "// " + line).ToArray());
+        writer.Comment(Prose.Capital(Phrase) + ".");
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, Tensor>");
         string[] constants =
         [
@@ -69,6 +69,7 @@ internal sealed class BMojoEmitter(BMojoSpec spec, int dim) : MixerEmitter
             $"HeadDim = {headDim}",
             .. spec.IsBlocked && spec.HasEidetic ? [] : new[] { $"Window = {spec.Window}" },
             .. spec.HasFading ? new[] { $"FadingTokens = {spec.FadingTokens}" } : [],
+            .. spec.FadingStride > 1 ? new[] { $"FadingStride = {spec.FadingStride}" } : [],
         ];
         writer.Lines(
             $"private const long {string.Join(", ", constants)};",
@@ -119,6 +120,6 @@ internal sealed class BMojoEmitter(BMojoSpec spec, int dim) : MixerEmitter
 
         if (spec.HasPredictor)
             yield return new ModulePart("predictor", "Linear", "nn.Linear(Dim, Dim, device: device, dtype: dtype)", "W_p and b_p, D -> D");
-        yield return ModulePart.Linear("output", "Heads * HeadDim", "Dim", "H*K -> D", isPublic: true);
+        yield return ModulePart.Linear("output", "Heads * HeadDim", "Dim", "H*K -> D");
     }
 }

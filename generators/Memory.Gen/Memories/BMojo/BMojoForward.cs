@@ -62,7 +62,7 @@ internal sealed class BMojoForward(BMojoSpec spec)
         yield return $"Tensor fk = {Turned("fadingKeys", KeyValueHeads, "key_norm")};  // {KeyAxes}";
         yield return $"Tensor fv = fadingValues.view(B, T, {KeyValueHeads}, HeadDim);  // {KeyAxes}";
         string past = spec.KeptFading > 0 ? ", PastKeys: state.FadedKeys.Value, PastValues: state.FadedValues.Value" : "";
-        string places = (spec.FadingStride > 1 ? $", Stride: {spec.FadingStride}" : "") + (spec.FadingOffset is { } offset ? $", Offset: {offset}" : "");
+        string places = (spec.FadingStride > 1 ? ", FadingStride" : "") + (spec.FadingOffset is { } offset ? $", Offset: {offset}" : "");
         yield return $"var faded = new FadingKeys(fk, fv, FadingTokens{places}{past});";
     }
 

@@ -1,4 +1,4 @@
-using System.Linq;
+using System.Globalization;
 using Memory.Gen.Generators.Writing;
 
 namespace Memory.Gen.Generators.Memories.BMojo;
@@ -10,11 +10,12 @@ internal static class BMojoStateWriter
     {
         long headDim = dim / spec.Heads, window = spec.KeptTokens, faded = spec.HasFading ? spec.KeptFading : 0;
         string rotated = spec.HasPositions ? ", rotated" : "", axis = spec.KeyValueHeads != spec.Heads ? "G" : "H";
+        writer.Comment("What is kept of a sequence: " + Kept(spec) + ".");
         using CodeWriter.Scope type = writer.Block($"private sealed class {state} : LayerState");
         writer.Lines(
             fading is null ? null : $"public readonly {fading} Fading;  // the recurrence",
-            window > 0 ? $"public readonly StateTensor Keys, Values;  // [B, {window}, {axis}, K]{rotated}{(spec.HasEidetic ? ": the window, and what waits to be judged" : "")}" : null,
-            faded > 0 ? $"public readonly StateTensor FadedKeys, FadedValues;  // [B, {faded}, {axis}, K]{rotated}: of the fading memory's outputs" : null,
+            window > 0 ? $"public readonly StateTensor Keys, Values;  // [B, {KeptTokens(spec)}, {axis}, K]{rotated}{(spec.HasEidetic ? ": the window, and what waits to be judged" : "")}" : null,
+            faded > 0 ? $"public readonly StateTensor FadedKeys, FadedValues;  // [B, {KeptFading(spec)}, {axis}, K]{rotated}: of the fading memory's outputs" : null,
             spec.HasPredictor ? "public readonly StateTensor Before;  // [B, 1, D], the last of these outputs" : null,
             spec.HasEidetic ? "public readonly EideticSlots Slots;" : null,
             "");
@@ -30,6 +31,24 @@ internal static class BMojoStateWriter
             writer.Lines(Slots(spec, headDim));
 
         string Cache(string field, string name, long length) => $"{field} = Cache(\"{name}\", {length}, {spec.KeyValueHeads}, {headDim});";
+    }
+
+    private static string Kept(BMojoSpec spec) => Prose.List(
+        spec.HasWindow ? "the window" : null, spec.HasEidetic ? "the slots" : null, spec.HasFading ? "the fading memory" : null);
+
+    // The lengths in the letters of the legend.
+    private static string KeptTokens(BMojoSpec spec) => (spec.IsBlocked, spec.HasEidetic) switch
+    {
+        (true, true) => "2w",
+        (true, false) => "2w-1",
+        (false, true) => "w+Q-1",
+        _ => "w-1",
+    };
+
+    private static string KeptFading(BMojoSpec spec)
+    {
+        string offset = spec.FadingOffset is { } tokens ? tokens.ToString(CultureInfo.InvariantCulture) : spec.IsBlocked ? "2w" : "w";
+        return $"{offset}+{(spec.FadingStride > 1 ? spec.FadingStride.ToString(CultureInfo.InvariantCulture) + "(P-1)" : "P-1")}";
     }
 
     private static string Slots(BMojoSpec spec, long headDim)

@@ -10,14 +10,11 @@ internal static class BMojoTexts
 {
     public static string Phrase(BMojoSpec spec, int headDim)
     {
-        string[] memories =
-        [
-            .. spec.HasWindow ? new[] { spec.IsBlocked ? "the last one to two chunks of " + Prose.Count(spec.Window, "token") : "the last " + Prose.Count(spec.Window, "token") } : [],
-            .. spec.HasEidetic ? new[] { Prose.Count(spec.EideticTokens, "older token") + " " + Kept(spec) } : [],
-            .. spec.HasFading ? new[] { Prose.Count(spec.FadingTokens, "output") + " of a fading memory" + (spec.FadingStride > 1 ? " " + Prose.Count(spec.FadingStride, "token") + " apart" : "") } : [],
-        ];
-        string list = memories.Length == 1 ? memories[0] : string.Join(", ", memories.Take(memories.Length - 1)) + " and " + memories[memories.Length - 1];
-        return "B'MOJO, one softmax over " + list
+        string memories = Prose.List(
+            !spec.HasWindow ? null : spec.IsBlocked ? "the last one to two chunks of " + Prose.Count(spec.Window, "token") : "the last " + Prose.Count(spec.Window, "token"),
+            spec.HasEidetic ? Prose.Count(spec.EideticTokens, "older token") + " " + Kept(spec) : null,
+            spec.HasFading ? Prose.Count(spec.FadingTokens, "output") + " of a fading memory" + (spec.FadingStride > 1 ? " " + Prose.Count(spec.FadingStride, "token") + " apart" : "") : null);
+        return "B'MOJO, one softmax over " + memories
             + ", " + Prose.Count(spec.Heads, "head") + " of " + Prose.Count(headDim, "feature")
             + (spec.KeyValueHeads != spec.Heads ? ", " + Prose.Count(spec.KeyValueHeads, "key and value head") : "")
             + (spec.HasPositions ? ", rotary positions" : ", no positions");

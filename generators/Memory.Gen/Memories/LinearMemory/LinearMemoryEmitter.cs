@@ -27,7 +27,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
 
     public override string Source => LinearMemoryTexts.Source(spec);
 
-    public override IEnumerable<string> Axes => ["H heads", "K key features", "V value features"];
+    public override IEnumerable<string> Axes => ["H heads", "K key features", "V value features", .. LinearMemoryTexts.FurtherAxes(spec)];
 
     public override Size Size
     {
@@ -53,9 +53,11 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
 
     public override void WriteModule(CodeWriter writer, string module, string state)
     {
-        writer.Lines($"// {Prose.Capital(Phrase)}.");
+        writer.Comment(Prose.Capital(Phrase) + ".");
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, {Residual.Result(residual)}>");
-        writer.Lines($"private const long Heads = {spec.Heads}, KeyDim = {spec.KeyDim}, ValueDim = {spec.ValueDim};");
+        writer.Lines(
+            $"private const long Heads = {spec.Heads}, KeyDim = {spec.KeyDim}, ValueDim = {spec.ValueDim}{(HasChannelDecay ? ", " + LinearMemoryTexts.DecayRank : "")};",
+            HasChannelDecay ? LinearMemoryTexts.DecayTemperature : null);
         writer.Lines(Fields().Append("private bool registered;").Append("").ToArray());
         using (writer.Block($"public {module}(Device? device, ScalarType? dtype) : base(nameof({module}))"))
             writer.Lines(Assignments().Append("RegisterComponents();").ToArray());
@@ -68,6 +70,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
 
     public override void WriteState(CodeWriter writer, string state)
     {
+        writer.Comment(HasConvolution ? "What is kept of a sequence: the memory, and the last inputs of the convolutions." : "What is kept of a sequence: the memory.");
         using CodeWriter.Scope type = writer.Block($"private sealed class {state} : LayerState");
         writer.Lines(
             HasConvolution ? $"public readonly StateTensor QueryTail, KeyTail;  // [B, {spec.ConvWidth - 1}, H*K], what the convolutions still need" : null,
@@ -117,9 +120,9 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 "query" or "key" => $"private readonly Linear {name};  // D -> H*K",
                 "value" or "gate" => $"private readonly Linear {name};  // D -> H*V",
                 "write_strength" or "decay" => $"private readonly Linear {name};  // D -> H",
-                "decay_down" => $"private readonly Linear {name};  // D -> {LinearMemorySpec.DecayRank}",
-                "decay_up" => $"private readonly Linear {name};  // {LinearMemorySpec.DecayRank} -> H*K",
-                "output" => $"public readonly Linear {name};  // H*V -> D",
+                "decay_down" => $"private readonly Linear {name};  // D -> J",
+                "decay_up" => $"private readonly Linear {name};  // J -> H*K",
+                "output" => $"private readonly Linear {name};  // H*V -> D",
                 "norm" => $"private readonly RmsNorm {name};  // over V",
                 _ => $"private readonly ShortConvolution {name};",
             };
@@ -138,8 +141,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 "query" or "key" => Linear(name, "Dim", "Heads * KeyDim"),
                 "value" or "gate" => Linear(name, "Dim", "Heads * ValueDim"),
                 "write_strength" or "decay" => Linear(name, "Dim", "Heads"),
-                "decay_down" => Linear(name, "Dim", $"{LinearMemorySpec.DecayRank}"),
-                "decay_up" => Linear(name, $"{LinearMemorySpec.DecayRank}", "Heads * KeyDim", bias: true),
+                "decay_down" => Linear(name, "Dim", "DecayRank"),
+                "decay_up" => Linear(name, "DecayRank", "Heads * KeyDim", bias: true),
                 "output" => Linear(name, "Heads * ValueDim", "Dim"),
                 "norm" => "norm = new RmsNorm(ValueDim, device: device, dtype: dtype);",
                 _ => $"{name} = {ModulePart.Convolution(name, name == "value_convolution" ? "Heads * ValueDim" : "Heads * KeyDim", spec.ConvWidth).Value};",
@@ -186,7 +189,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         if (HasHeadDecay)
             yield return "Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);  // [B, T, H], log decay, <= 0: -e^a softplus(. + b)";
         if (HasChannelDecay)
-            yield return "Tensor g = Projection.Apply(decays, decay_up).log_sigmoid().view(B, T, Heads, KeyDim) / 16.0;  // [B, T, H, K], log decay, <= 0";
+            yield return "Tensor g = Projection.Apply(decays, decay_up).log_sigmoid().view(B, T, Heads, KeyDim) / DecayTemperature;  // [B, T, H, K], log decay, <= 0";
         yield return spec.Normalized
             ? "var read = LinearAttention.Normalized(q, k, v, state?.S.Value, state?.Z.Value);"
             : $"var read = {LinearMemoryTexts.Operator(spec.Rule)}, state?.S.Value);";

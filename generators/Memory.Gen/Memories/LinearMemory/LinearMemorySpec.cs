@@ -38,6 +38,9 @@ public sealed record LinearMemorySpec(
     /// <summary>Rank of the projection that sets the decay of each key feature.</summary>
     internal const int DecayRank = 16;
 
+    /// <summary>What the logarithm of that decay is divided by.</summary>
+    internal const double DecayTemperature = 16;
+
     /// <inheritdoc/>
     public override string Canonical => string.Format(
         CultureInfo.InvariantCulture,

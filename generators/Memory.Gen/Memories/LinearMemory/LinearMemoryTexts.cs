@@ -7,6 +7,12 @@ namespace Memory.Gen.Generators.Memories.LinearMemory;
 /// <summary>Names, words and equations of the rules of a matrix memory, alone or in a mixture.</summary>
 internal static class LinearMemoryTexts
 {
+    /// <summary>The constants of a decay for each key feature.</summary>
+    public static readonly string DecayRank = $"DecayRank = {LinearMemorySpec.DecayRank}", DecayTemperature = $"private const double DecayTemperature = {Prose.Literal(LinearMemorySpec.DecayTemperature)};";
+
+    /// <summary>The axes that some rules have beside those of keys and values.</summary>
+    public static IEnumerable<string> FurtherAxes(LinearMemorySpec spec) => spec.Rule == MemoryRule.ChannelDecay ? ["J rank of the decays"] : [];
+
     /// <summary>The operator's call as far as the arguments that every rule has in its own way.</summary>
     public static string Operator(MemoryRule rule) => rule switch
     {
@@ -71,7 +77,7 @@ internal static class LinearMemoryTexts
         string? gates = spec.Rule switch
         {
             MemoryRule.ScalarDecay => Decay,
-            MemoryRule.ChannelDecay => "g_t = log sigmoid(W_2 W_1 x_t + b) / 16",
+            MemoryRule.ChannelDecay => "g_t = log sigmoid(W_2 W_1 x_t + b) / " + Prose.Count((long)LinearMemorySpec.DecayTemperature),
             MemoryRule.Delta => Strength(spec),
             MemoryRule.GatedDelta => Strength(spec) + ",   " + Decay,
             MemoryRule.Titans => "eta_t = sigmoid(W x_t),   theta_t = (1 - eta_t) sigmoid(W x_t),   alpha_t = sigmoid(W x_t + b)",

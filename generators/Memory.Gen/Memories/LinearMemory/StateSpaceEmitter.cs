@@ -47,7 +47,7 @@ internal sealed class StateSpaceEmitter(LinearMemorySpec spec, int dim, bool res
     public override void WriteModule(CodeWriter writer, string module, string state)
     {
         ModulePart[] parts = [.. Parts()];
-        writer.Lines($"// {Prose.Capital(Phrase)}.");
+        writer.Comment(Prose.Capital(Phrase) + ".");
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, {Residual.Result(residual)}>");
         writer.Lines(
             $"private const long Heads = {spec.Heads}, KeyDim = {spec.KeyDim}, ValueDim = {spec.ValueDim}, Groups = {spec.Groups};",
@@ -81,6 +81,7 @@ internal sealed class StateSpaceEmitter(LinearMemorySpec spec, int dim, bool res
 
     public override void WriteState(CodeWriter writer, string state)
     {
+        writer.Comment("What is kept of a sequence: the states, and the last inputs of the convolution.");
         using CodeWriter.Scope type = writer.Block($"private sealed class {state} : LayerState");
         writer.Lines(
             $"public readonly StateTensor Tail;  // [B, {spec.ConvWidth - 1}, I], what the convolution still needs",
@@ -122,9 +123,9 @@ internal sealed class StateSpaceEmitter(LinearMemorySpec spec, int dim, bool res
         yield return ModulePart.Linear("step", "Dim", "Heads", "D -> H");
         yield return ModulePart.Convolution("convolution", "Values + 2 * Keys", spec.ConvWidth, hasBias: true);
         yield return new ModulePart("norm", "RmsNorm", $"new RmsNorm(Values, device: device, dtype: dtype{groups})", spec.Groups > 1 ? "over H*V/G" : "over H*V");
-        yield return ModulePart.Linear("output", "Values", "Dim", "H*V -> D", isPublic: true);
+        yield return ModulePart.Linear("output", "Values", "Dim", "H*V -> D");
         yield return ModulePart.Parameter("decay_rate", "Initialize.DecayRate(Heads, device, Initialize.Wide(dtype))", "[H], its logarithm");
         yield return ModulePart.Parameter("step_bias", "Initialize.StepBias(Heads, device, Initialize.Wide(dtype))", "[H]");
-        yield return ModulePart.Parameter("skip", "Initialize.Constant(Heads, 1.0, device, Initialize.Wide(dtype))", "[H]");
+        yield return ModulePart.Parameter("skip", "Initialize.Constant(Heads, value: 1.0, device, Initialize.Wide(dtype))", "[H]");
     }
 }

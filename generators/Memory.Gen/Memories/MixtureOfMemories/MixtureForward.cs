@@ -17,9 +17,10 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
     {
         using (writer.Block("public override Tensor forward(Tensor x, LayerState? layer)"))
             WriteForward(writer, state);
-        writer.Lines("", spec.SharedMemory
-            ? "// The memories of a route, or without one the shared memory, take in their tokens: what each token reads after it is written."
-            : "// The memories take in their tokens: what each token reads after it is written.");
+        writer.Blank();
+        writer.Comment(spec.SharedMemory
+            ? "The memories of a route, or without one the shared memory, take in their tokens: what each token reads after it is written."
+            : "The memories take in their tokens: what each token reads after it is written.");
         string parameters = string.Join(", ", projections.Select(p => p.Name).Prepend("q").Select(name => "Tensor " + name));
         string type = spec.SharedMemory ? state + ".Part" : state, nullable = spec.SharedMemory ? "?" : "";
         using (writer.Block($"private Tensor Remember({parameters}, {type}? state, Routing{nullable} route)"))

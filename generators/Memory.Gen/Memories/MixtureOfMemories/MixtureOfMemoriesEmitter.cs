@@ -25,7 +25,7 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
 
     public override string Source => MixtureOfMemoriesTexts.Source(spec);
 
-    public override IEnumerable<string> Axes => ["M memories", "H heads", "K key features", "V value features", "R rows of what memories are given", "L tokens of such a row"];
+    public override IEnumerable<string> Axes => ["M memories", "H heads", "K key features", "V value features", .. LinearMemoryTexts.FurtherAxes(memory), "R rows of what memories are given", "L tokens of such a row"];
 
     public override Size Size
     {
@@ -48,14 +48,15 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
     {
         (string Field, string Type, string Comment, string New)[] modules = Modules().ToArray();
         (string Field, long Count, string Comment, string New)[] vectors = Vectors().ToArray();
-        writer.Lines(Prose.Wrap(Prose.Capital(Phrase) + ".").Select(line => "// " + line).ToArray());
+        writer.Comment(Prose.Capital(Phrase) + ".");
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, Tensor>");
         writer.Lines(
-            $"private const long Heads = {memory.Heads}, KeyDim = {memory.KeyDim}, ValueDim = {memory.ValueDim}, Memories = {spec.Memories}, TopK = {spec.TopK};",
+            $"private const long Heads = {memory.Heads}, KeyDim = {memory.KeyDim}, ValueDim = {memory.ValueDim}, Memories = {spec.Memories}, TopK = {spec.TopK}{(memory.Rule == MemoryRule.ChannelDecay ? ", " + LinearMemoryTexts.DecayRank : "")};",
+            memory.Rule == MemoryRule.ChannelDecay ? LinearMemoryTexts.DecayTemperature : null,
             spec.BalanceLoss > 0 ? $"private const double BalanceLoss = {Prose.Literal(spec.BalanceLoss)};" : null);
         writer.Lines(
         [
-            .. modules.Select(m => $"{(m.Field == "output" ? "public" : "private")} readonly {m.Type} {m.Field};{m.Comment}"),
+            .. modules.Select(m => $"private readonly {m.Type} {m.Field};{m.Comment}"),
             .. vectors.Select((v, i) => $"private Parameter {v.Field};{v.Comment}{(i == 0 ? "; to() puts a new parameter in its place" : "")}"),
             "private bool registered;",
             "",
@@ -104,8 +105,8 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
         }
 
         if (memory.Rule == MemoryRule.ChannelDecay)
-            yield return ("decay_bias", heads * memory.KeyDim, "  // [H*K]", $"Initialize.Uniform([Heads * KeyDim], {Prose.Literal(0.25)}, device, dtype)");
+            yield return ("decay_bias", heads * memory.KeyDim, "  // [H*K]", $"Initialize.Uniform([Heads * KeyDim], bound: {Prose.Literal(0.25)}, device, dtype)");
         if (memory.Rule == MemoryRule.Titans)
-            yield return ("forgetting_bias", heads, "  // [H]", "Initialize.Constant(Heads, -5.0, device, dtype)");
+            yield return ("forgetting_bias", heads, "  // [H]", "Initialize.Constant(Heads, value: -5.0, device, dtype)");
     }
 }

@@ -27,8 +27,10 @@ internal static class MixtureOfMemoriesTexts
             yield return "   " + line;
         yield return spec.SharedProjections
             ? "   every W the same for all memories"
-            : $"   W of {Listed("k_t", "v_t", Gates(spec))} each memory's own, {Shared(spec)} the same for all";
+            : $"   W of {Prose.List(["k_t", "v_t", .. Gates(spec)])} each memory's own, {Shared(spec)} the same for all";
         yield return LinearMemoryTexts.Output(spec.Memory, "sum_{m in A_t} w_{t,m} o_{t,m}" + (spec.SharedMemory ? " + o_{t,shared}" : ""));
+        if (spec.TopK == 1 && spec.BalanceLoss == 0)
+            yield return "w_t is 1 whatever l_t is, and there is no balance loss: nothing trains the router";
         if (spec.BalanceLoss > 0)
             yield return $"beside the loss of the task: {Prose.Literal(spec.BalanceLoss)} M sum_m f_m p_m,   f_m the share of tokens in m, p_m the mean of softmax(l_t)_m";
     }
@@ -50,18 +52,11 @@ internal static class MixtureOfMemoriesTexts
     };
 
     // What memories that project for themselves have in common.
-    private static string Shared(MixtureOfMemoriesSpec spec) => Listed("that of q_t", spec.Memory.ConvWidth > 0 ? "conv" : null, spec.Memory.Rule switch
-    {
-        MemoryRule.ScalarDecay or MemoryRule.GatedDelta => ["a", "b"],
-        MemoryRule.ChannelDecay or MemoryRule.Titans => ["b"],
-        _ => [],
-    });
-
-    private static string Listed(string first, string? second, string[] others)
-    {
-        string[] all = [first, .. second is null ? [] : new[] { second }, .. others];
-        return all.Length == 1 ? first : string.Join(", ", all.Take(all.Length - 1)) + " and " + all[all.Length - 1];
-    }
+    private static string Shared(MixtureOfMemoriesSpec spec) => Prose.List(
+        "that of q_t",
+        spec.Memory.ConvWidth > 0 ? "conv" : null,
+        spec.Memory.Rule is MemoryRule.ScalarDecay or MemoryRule.GatedDelta ? "a" : null,
+        spec.Memory.Rule is MemoryRule.ScalarDecay or MemoryRule.GatedDelta or MemoryRule.ChannelDecay or MemoryRule.Titans ? "b" : null);
 
     private static string Manner(string words) => words.Length == 0 ? "" : " " + words;
 }

@@ -22,9 +22,9 @@ internal sealed record MixtureProjection(string Name, string? Activation, params
             MemoryRule.ScalarDecay => [decay],
             MemoryRule.ChannelDecay =>
             [
-                new("g", "g = (g + decay_bias).log_sigmoid().view(R, L, Heads, KeyDim) / 16.0;  // [R, L, H, K], log decay, <= 0",
-                    new MixtureFactor("decay_down", "Dim", $"{rank}", $"D -> {rank}", width * rank),
-                    new MixtureFactor("decay_up", $"{rank}", "Heads * KeyDim", $"{rank} -> H*K", rank * keys)),
+                new("g", "g = (g + decay_bias).log_sigmoid().view(R, L, Heads, KeyDim) / DecayTemperature;  // [R, L, H, K], log decay, <= 0",
+                    new MixtureFactor("decay_down", "Dim", "DecayRank", "D -> J", width * rank),
+                    new MixtureFactor("decay_up", "DecayRank", "Heads * KeyDim", "J -> H*K", rank * keys)),
             ],
             MemoryRule.Delta => [strength],
             MemoryRule.Titans =>

@@ -9,6 +9,7 @@ internal static class MixtureState
 {
     public static void Write(CodeWriter writer, MixtureOfMemoriesSpec spec, string state)
     {
+        writer.Comment("What is kept of a sequence: " + (spec.SharedMemory ? "the memories that tokens are routed to, and the shared one." : "each memory" + (spec.Memory.ConvWidth > 0 ? " with the last inputs of its convolutions." : ".")));
         using CodeWriter.Scope type = writer.Block($"private sealed class {state} : LayerState");
         if (!spec.SharedMemory)
         {
@@ -19,7 +20,7 @@ internal static class MixtureState
         writer.Lines("public readonly Part Memories, Shared;", "");
         using (writer.Block($"public {state}(MemoryState owner, string prefix) : base(owner, prefix)"))
             writer.Lines($"Memories = new Part(owner, prefix + \".memories\", {spec.Memories});", "Shared = new Part(owner, prefix + \".shared\");");
-        writer.Lines("", "// What M memories keep, or without an M the shared one.");
+        writer.Lines("", "// What memories keep, side by side along an axis M; the shared one has no such axis.");
         using CodeWriter.Scope part = writer.Block("public sealed class Part : LayerState");
         WriteTensors(writer, spec.Memory, "Part", ", params long[] memories", ".. memories, ", "(M,) ");
     }

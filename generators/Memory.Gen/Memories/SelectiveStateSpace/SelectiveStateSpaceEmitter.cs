@@ -37,7 +37,7 @@ internal sealed class SelectiveStateSpaceEmitter(SelectiveStateSpaceSpec spec, i
     public override void WriteModule(CodeWriter writer, string module, string state)
     {
         ModulePart[] parts = [.. Parts()];
-        writer.Lines($"// {Prose.Capital(Phrase)}.");
+        writer.Comment(Prose.Capital(Phrase) + ".");
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, {Residual.Result(residual)}>");
         writer.Lines($"private const long Channels = {channels}, StateDim = {spec.StateDim}, StepRank = {spec.StepRank};");
         ModulePart.WriteFieldsAndConstructor(writer, module, parts);
@@ -62,6 +62,7 @@ internal sealed class SelectiveStateSpaceEmitter(SelectiveStateSpaceSpec spec, i
 
     public override void WriteState(CodeWriter writer, string state)
     {
+        writer.Comment("What is kept of a sequence: the states, and the last inputs of the convolution.");
         using CodeWriter.Scope type = writer.Block($"private sealed class {state} : LayerState");
         writer.Lines(
             $"public readonly StateTensor Tail;  // [B, {spec.ConvWidth - 1}, I], what the convolution still needs",
@@ -82,9 +83,9 @@ internal sealed class SelectiveStateSpaceEmitter(SelectiveStateSpaceSpec spec, i
         yield return ModulePart.Linear("step_up", "StepRank", "Channels", "J -> I");
         yield return ModulePart.Linear("write", "Channels", "StateDim", "I -> N");
         yield return ModulePart.Linear("read", "Channels", "StateDim", "I -> N");
-        yield return ModulePart.Linear("output", "Channels", "Dim", "I -> D", isPublic: true);
+        yield return ModulePart.Linear("output", "Channels", "Dim", "I -> D");
         yield return ModulePart.Parameter("decay_rate", "Initialize.StateRates(Channels, StateDim, device, Initialize.Wide(dtype))", "[I*N], its logarithm");
         yield return ModulePart.Parameter("step_bias", "Initialize.StepBias(Channels, device, Initialize.Wide(dtype))", "[I]");
-        yield return ModulePart.Parameter("skip", "Initialize.Constant(Channels, 1.0, device, Initialize.Wide(dtype))", "[I]");
+        yield return ModulePart.Parameter("skip", "Initialize.Constant(Channels, value: 1.0, device, Initialize.Wide(dtype))", "[I]");
     }
 }

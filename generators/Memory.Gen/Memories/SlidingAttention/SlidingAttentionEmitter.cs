@@ -73,7 +73,7 @@ internal sealed class SlidingAttentionEmitter(SlidingAttentionSpec spec, int dim
 
     public override void WriteModule(CodeWriter writer, string module, string state)
     {
-        writer.Lines($"// {Prose.Capital(Phrase)}.");
+        writer.Comment(Prose.Capital(Phrase) + ".");
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, Tensor>");
         writer.Lines(
             "private const long "
@@ -83,7 +83,7 @@ internal sealed class SlidingAttentionEmitter(SlidingAttentionSpec spec, int dim
             "private readonly Linear query;  // D -> H*K",
             $"private readonly Linear key;  // D -> {KeyAxis}*K",
             $"private readonly Linear value;  // D -> {KeyAxis}*K",
-            "public readonly Linear output;  // H*K -> D",
+            "private readonly Linear output;  // H*K -> D",
             "private bool registered;",
             "");
         using (writer.Block($"public {module}(Device? device, ScalarType? dtype) : base(nameof({module}))"))
@@ -102,6 +102,7 @@ internal sealed class SlidingAttentionEmitter(SlidingAttentionSpec spec, int dim
     public override void WriteState(CodeWriter writer, string state)
     {
         string length = spec.Window is null ? "L" : "w-1";
+        writer.Comment(spec.Window is null ? "What later tokens read: every token's key and value." : "What later tokens read: keys and values of the last w-1 tokens.");
         using CodeWriter.Scope type = writer.Block($"private sealed class {state} : LayerState");
         writer.Lines(
             $"public readonly StateTensor Keys;  // [B, {length}, {KeyAxis}, K]" + (HasPositions ? ", rotated" : ""),

@@ -82,7 +82,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
         if (spec.Forgetting)
             yield return Gate("forgetting", "0.01");
         if (!spec.AdaptiveStep)
-            yield return ModulePart.Parameter("step", "Initialize.Constant(Heads, 0.0, device, dtype)", "[H]");
+            yield return ModulePart.Parameter("step", "Initialize.Constant(Heads, value: 0.0, device, dtype)", "[H]");
         string[] weights = WeightNames(spec);
         for (int l = 0; l < weights.Length; l++)
         {
@@ -95,7 +95,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
             yield return ModulePart.Parameter("gamma", "Initialize.Parameter(torch.ones([Heads, HeadDim], dtype: dtype, device: device))", "[H, K]");
 
         static ModulePart Gate(string name, string start) => new(
-            name, "Linear", $"Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), {start})", "D -> H");
+            name, "Linear", $"Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), start: {start})", "D -> H");
     }
 
     private void WriteRecall(CodeWriter writer)

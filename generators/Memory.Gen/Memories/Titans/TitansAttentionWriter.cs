@@ -15,7 +15,7 @@ internal sealed class TitansAttentionWriter(TitansSpec spec, string state)
     public void Write(CodeWriter writer)
     {
         string name = Name(spec);
-        writer.Lines(Comment());
+        writer.Comment(Comment());
         using CodeWriter.Scope type = writer.Block($"private sealed class {name} : nn.Module");
         if (spec.HasPositions)
             writer.Lines($"private const double RotaryBase = {Prose.Literal(spec.RotaryBase)};");
@@ -30,7 +30,7 @@ internal sealed class TitansAttentionWriter(TitansSpec spec, string state)
         ModulePart.WriteRegistration(writer, parts);
     }
 
-    private string Comment() => "// Softmax attention"
+    private string Comment() => "Softmax attention"
         + (spec.IsSegmented ? " within segments" : " over a window")
         + (IsContext ? ", over what was recalled for a token and the token itself" : "")
         + (spec.PersistentTokens > 0 ? "; the persistent " + (spec.HasTokens ? "tokens are" : "keys are") + " always in view." : ".");
@@ -41,7 +41,7 @@ internal sealed class TitansAttentionWriter(TitansSpec spec, string state)
             yield return ModulePart.Linear(name, "Dim", "Heads * HeadDim", "D -> H*K");
         if (spec.HasRows)
             foreach (string name in new[] { "persistent_keys", "persistent_values" })
-                yield return ModulePart.Parameter(name, "Initialize.Uniform([PersistentTokens, Heads, HeadDim], 1.0, device, dtype)", "[P, H, K]");
+                yield return ModulePart.Parameter(name, "Initialize.Uniform([PersistentTokens, Heads, HeadDim], bound: 1.0, device, dtype)", "[P, H, K]");
     }
 
     private string Parameters()

@@ -39,7 +39,7 @@ internal sealed class TitansEmitter(TitansSpec spec, int dim) : MixerEmitter
 
     public override void WriteModule(CodeWriter writer, string module, string state)
     {
-        writer.Lines(Prose.Wrap(Prose.Capital(Phrase) + ".").Select(line => "// " + line).ToArray());
+        writer.Comment(Prose.Capital(Phrase) + ".");
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, Tensor>");
         writer.Lines(
             $"private const long Heads = {spec.Heads}, HeadDim = {headDim}"
@@ -64,7 +64,7 @@ internal sealed class TitansEmitter(TitansSpec spec, int dim) : MixerEmitter
     private IEnumerable<ModulePart> Parts()
     {
         if (spec.HasTokens)
-            yield return ModulePart.Parameter("persistent", "Initialize.Uniform([PersistentTokens, Dim], 1.0, device, dtype)", "[P, D]");
+            yield return ModulePart.Parameter("persistent", "Initialize.Uniform([PersistentTokens, Dim], bound: 1.0, device, dtype)", "[P, D]");
         yield return ModulePart.Module("memory", NeuralMemoryWriter.Name);
         if (spec.HasAttention)
             yield return ModulePart.Module("attention", TitansAttentionWriter.Name(spec));
@@ -88,7 +88,7 @@ internal sealed class TitansEmitter(TitansSpec spec, int dim) : MixerEmitter
                 break;
         }
 
-        yield return ModulePart.Linear("output", "Heads * HeadDim", "Dim", "H*K -> D", isPublic: true);
+        yield return ModulePart.Linear("output", "Heads * HeadDim", "Dim", "H*K -> D");
     }
 
     private void WriteForward(CodeWriter writer, string state)
@@ -165,7 +165,8 @@ internal sealed class TitansEmitter(TitansSpec spec, int dim) : MixerEmitter
                 "foreach (RaggedSegment span in RaggedSegment.Of(x.shape[1], Window, state))",
                 $"    outputs.Add(Read(span.Of(x){Persistent}, span, state));",
                 "return Projection.Apply(torch.cat(outputs, 1), output).MoveToOuterDisposeScope();  // [B, T, D]");
-        writer.Lines("", "// What a call brings of one segment; segments run one after another, for each recalls what those before it have written.");
+        writer.Blank();
+        writer.Comment("What a call brings of one segment; segments run one after another, for each recalls what those before it have written.");
         string tokens = spec.HasTokens ? ", Tensor tokens" : "";
         using (writer.Block($"private Tensor Read(Tensor x{tokens}, RaggedSegment span, {state} state)"))
             writer.Lines(

@@ -21,6 +21,7 @@ internal static class TitansStateWriter
         string[] tails = !spec.HasConvolution ? [] : spec.Variant == TitansVariant.Context ? ["recall", "query", "key", "value"] : ["query", "key", "value"];
         string[] segments = SegmentFields(spec);
         long[] widths = spec.Widths(headDim);
+        writer.Comment("What is kept of a sequence: " + Prose.List("the memory", spec.HasConvolution ? "the last inputs of its convolutions" : null, spec.HasAttention ? "what the attention still sees" : null) + ".");
         using CodeWriter.Scope type = writer.Block($"private sealed class {state} : LayerState");
         writer.Lines(
             tails.Length > 0 ? $"public readonly StateTensor {string.Join(", ", tails.Select(TailField))};  // [B, {spec.ConvWidth - 1}, H*K], what the convolutions still need" : null,

@@ -13,6 +13,9 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
 
     private bool HasSensory => spec.SensoryTokens > 0;
 
+    // Whether a summary is of all the tokens that are kept, so that their number has one name.
+    private bool SummarizesAllRecent => recall is { IsCausal: true } && spec.RecentTokens == spec.SummaryTokens;
+
     private bool HasDefaultScale => recall is null || recall.Scale == 1 / Math.Sqrt(recall.Dim);
 
     public override string? StateName => "HierarchicalState";
@@ -50,11 +53,11 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
     public override IEnumerable<string> Axes => recall is null ? ["L rows of a window"] : ["L rows of a window", "N memories", "R recall features"];
 
     public override IReadOnlyList<ModulePart> Parts => recall is null
-        ? [ModulePart.Parameter("initial_memory", "Initialize.Normal([1, Dim], 0.02, device, dtype)", "P_0, [1, D]")]
+        ? [ModulePart.Parameter("initial_memory", "Initialize.Normal([1, Dim], deviation: 0.02, device, dtype)", "P_0, [1, D]")]
         :
         [
-            ModulePart.Parameter("initial_memory", "Initialize.Normal([1, Dim], 0.02, device, dtype)", "P_0, [1, D]"),
-            ModulePart.Parameter("summary_prompt", "Initialize.Normal([1, Dim], 0.02, device, dtype)", "T_sum, [1, D]"),
+            ModulePart.Parameter("initial_memory", "Initialize.Normal([1, Dim], deviation: 0.02, device, dtype)", "P_0, [1, D]"),
+            ModulePart.Parameter("summary_prompt", "Initialize.Normal([1, Dim], deviation: 0.02, device, dtype)", "T_sum, [1, D]"),
             ModulePart.Linear("recall_query", "Dim", "RecallDim", "W_q, D -> R"),
             ModulePart.Linear("recall_key", "Dim", "RecallDim", "W_k, D -> R"),
         ];
@@ -69,7 +72,7 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
             string sensory = HasSensory ? $", SensoryTokens = {spec.SensoryTokens}" : "";
             yield return $"private const long NewTokens = {spec.NewTokens}{sensory};";
             if (recall is not null)
-                yield return $"private const long RecallSlots = {recall.Slots}, RecallDim = {recall.Dim}, SummaryTokens = {spec.SummaryTokens};";
+                yield return $"private const long RecallSlots = {recall.Slots}, RecallDim = {recall.Dim}{(SummarizesAllRecent ? "" : $", SummaryTokens = {spec.SummaryTokens}")};";
             if (recall is not null && !HasDefaultScale)
                 yield return $"private const double RecallScale = {Prose.Literal(recall.Scale)};";
             if (spec.RecentTokens > 0)
@@ -201,7 +204,7 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
             "    ? recall_key.call(memories)  // [B, N, R], made again, for W_k learns from all memories",
             "    : memory.Keys.Value.narrow(1, first, N);  // [B, N, R]",
             recall.IsCausal
-                ? $"Tensor S = Summary(memory.Recent.Value{(spec.RecentTokens == spec.SummaryTokens ? "" : ".narrow(1, RecentTokens - SummaryTokens, SummaryTokens)")});  // [B, 1, D]"
+                ? $"Tensor S = Summary(memory.Recent.Value{(SummarizesAllRecent ? "" : ".narrow(1, RecentTokens - SummaryTokens, SummaryTokens)")});  // [B, 1, D]"
                 : "Tensor S = Summary(tokens.narrow(1, 0, Math.Min(SummaryTokens, tokens.shape[1])));  // [B, 1, D]",
             "Tensor scores = recall_query.call(S).matmul(keys.transpose(1, 2))" + (HasDefaultScale ? " / Math.Sqrt(RecallDim)" : " * RecallScale") + ";  // [B, 1, N]",
             "Tensor a = NewestSoftmax.Apply(scores, part.Segments);  // [B, 1, N]",

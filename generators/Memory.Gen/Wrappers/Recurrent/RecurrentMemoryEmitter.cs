@@ -34,8 +34,8 @@ internal sealed class RecurrentMemoryEmitter(RecurrentMemorySpec spec, int dim) 
 
     public override IReadOnlyList<ModulePart> Parts => !HasMemory ? [] :
     [
-        ModulePart.Parameter("initial_memory", "Initialize.Normal([MemoryTokens, Dim], 0.02, device, dtype)", "M_0, [N, D]"),
-        .. IsLearned ? [ModulePart.Parameter("write_memory", "Initialize.Normal([MemoryTokens, Dim], 0.02, device, dtype)", "M_w, [N, D]")] : System.Array.Empty<ModulePart>(),
+        ModulePart.Parameter("initial_memory", "Initialize.Normal([MemoryTokens, Dim], deviation: 0.02, device, dtype)", "M_0, [N, D]"),
+        .. IsLearned ? [ModulePart.Parameter("write_memory", "Initialize.Normal([MemoryTokens, Dim], deviation: 0.02, device, dtype)", "M_w, [N, D]")] : System.Array.Empty<ModulePart>(),
     ];
 
     public override IEnumerable<string> Members => SegmentWriter.Members.Concat(["BackpropSegments", "MemoryTokens"]);

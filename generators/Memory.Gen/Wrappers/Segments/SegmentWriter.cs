@@ -15,7 +15,7 @@ internal static class SegmentWriter
     public static void WriteCalls(CodeWriter writer, string head, string? firstApart)
     {
         string place = firstApart is null ? "position => position % NewTokens" : "position => position < NewTokens ? position : NewTokens + (position % NewTokens)";
-        writer.Lines("// Rows at the same place of their segments are read together" + (firstApart is null ? "." : $"; {firstApart}."));
+        writer.Comment("Rows at the same place of their segments are read together" + (firstApart is null ? "." : $"; {firstApart}."));
         writer.Lines(
             "private Tensor Read(Tensor tokens, State state) =>",
             $"    SegmentRows.Read(tokens, state, {place}, NewState, ReadRows);",
