@@ -49,14 +49,20 @@ internal static class Limits
     }
 
     /// <summary>A number with two ends: MEMGEN108 outside.</summary>
+    /// <param name="errors">Where to.</param>
+    /// <param name="name">The argument.</param>
+    /// <param name="value">Its value.</param>
+    /// <param name="low">Lower end, inclusive.</param>
+    /// <param name="high">Upper end, inclusive.</param>
+    /// <param name="works">What goes with the rest of the declaration; the nearest end where it is absent.</param>
     /// <returns>Whether the value is good.</returns>
-    public static bool CheckRange(this ErrorList errors, string name, double value, double low, double high)
+    public static bool CheckRange(this ErrorList errors, string name, double value, double low, double high, double? works = null)
     {
         if (value >= low && value <= high)
             return true;
-        string nearest = Text(value > high ? high : low);
-        errors.Add("MEMGEN108", name, name, Text(value), Text(low), Text(high), nearest);
-        errors.Offer(name + " = " + nearest);
+        string good = Text(works ?? (value > high ? high : low));
+        errors.Add("MEMGEN108", name, name, Text(value), Text(low), Text(high), good);
+        errors.Offer(name + " = " + good);
         return false;
     }
 

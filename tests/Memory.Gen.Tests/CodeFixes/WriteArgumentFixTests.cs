@@ -24,6 +24,7 @@ public class WriteArgumentFixTests
     [InlineData("MEMGEN108", Sizes, "SlidingAttention(Heads = 4, RotaryBase = 1e300)", "SlidingAttention(Heads = 4, RotaryBase = 1000000000000)")]
     [InlineData("MEMGEN108", Sizes, "LinearMemory(Heads = 4, Rule = (MemoryRule)42)", "LinearMemory(Heads = 4, Rule = MemoryRule.Linear)")]
     [InlineData("MEMGEN109", Sizes, "BMojoMemory(Heads = 4, Window = 0, EideticTokens = 4, FadingTokens = 1)", "BMojoMemory(Heads = 4, Window = 256, EideticTokens = 4, FadingTokens = 1)")]
+    [InlineData("MEMGEN113", Sizes, "TitansMemory(TitansVariant.MemoryOnly, Heads = 4, InnerClip = 0)", "TitansMemory(TitansVariant.MemoryOnly, Heads = 4, InnerClip = 1)")]
     [InlineData("MEMGEN121", Sizes, "SlidingAttention(Heads = 4, KeyValueHeads = 3)", "SlidingAttention(Heads = 4, KeyValueHeads = 2)")]
     [InlineData("MEMGEN122", Sizes, "SlidingAttention(Heads = 64)", "SlidingAttention(Heads = 64, RotaryBase = 0)")]
     [InlineData("MEMGEN122", Sizes, "SlidingAttention(Heads = 64, RotaryBase = 500)", "SlidingAttention(Heads = 64, RotaryBase = 0)")]

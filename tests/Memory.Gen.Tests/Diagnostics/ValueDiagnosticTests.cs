@@ -92,6 +92,11 @@ public class ValueDiagnosticTests
     [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 5)", "MEMGEN108", "MemoryDepth = 5")]
     [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 0)", "MEMGEN106", "MemoryDepth = 0")]
     [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 3, InnerClip = 0)", "MEMGEN107", "InnerClip = 0")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 3, Block = 1, InnerClip = 0)", "MEMGEN107", "InnerClip = 0")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, InnerClip = 0)", "MEMGEN113", "InnerClip = 0")]
+    [InlineData("TitansMemory(TitansVariant.Gate, Heads = 4, Window = 8, Momentum = false, InnerClip = 0)", "MEMGEN113", "InnerClip = 0")]
+    [InlineData("TitansMemory(TitansVariant.Context, Heads = 4, Window = 8, Block = 2, MaxStep = 1.001, InnerClip = 0.0)", "MEMGEN113", "InnerClip = 0.0")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 2, InnerClip = 0)", "MEMGEN113", "InnerClip = 0")]
     [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 2, Expansion = 9)", "MEMGEN108", "Expansion = 9")]
     [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Expansion = 2)", "MEMGEN204", "Expansion = 2")]
     [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Activation = TitansActivation.Gelu)", "MEMGEN204", "Activation = TitansActivation.Gelu")]
@@ -181,6 +186,32 @@ public class ValueDiagnosticTests
     }
 
     [Fact]
+    public async Task MessagesOfAMemoryThatLearnsSayWhichStepIsStable()
+    {
+        Assert.Equal(
+            "MemoryDepth = 0, but a memory needs at least 1 layer; write MemoryDepth = 1 for a matrix, 2 for a perceptron",
+            await DiagnosticAssert.One(Titans("MemoryDepth = 0"), "MEMGEN106", "MemoryDepth = 0"));
+        Assert.Equal(
+            "InnerClip = 0 leaves the gradients of a memory with MemoryDepth = 3 unbounded: it diverges where a text repeats itself; write InnerClip = 1, or leave it out",
+            await DiagnosticAssert.One(Titans("MemoryDepth = 3, InnerClip = 0"), "MEMGEN107", "InnerClip = 0"));
+        Assert.Equal(
+            "InnerClip = 0 needs Block * MaxStep of 2 or less, but Block = 16 and MaxStep = 1 make 16: the memory diverges where a text repeats itself; write InnerClip = 1, or leave it out",
+            await DiagnosticAssert.One(Titans("InnerClip = 0"), "MEMGEN113", "InnerClip = 0"));
+        Assert.Equal(
+            "InnerClip = 0 needs Block * MaxStep of 2 or less, but Block = 64 and MaxStep = 0.05 make 3.2: the memory diverges where a text repeats itself; write InnerClip = 1, or leave it out",
+            await DiagnosticAssert.One(Titans("Block = 64, MaxStep = 0.05, InnerClip = 0"), "MEMGEN113", "InnerClip = 0"));
+    }
+
+    [Theory]
+    [InlineData("Block = 1, MaxStep = 2, InnerClip = 0")]
+    [InlineData("Block = 2, InnerClip = 0")]
+    [InlineData("Block = 16, MaxStep = 0.125, InnerClip = 0")]
+    [InlineData("Block = 16, InnerClip = 0.5")]
+    [InlineData("MemoryDepth = 3, Residual = true, InnerClip = 0")]
+    [InlineData("Block = 64")]
+    public async Task AStableStepIsNotWarnedAbout(string options) => Assert.Empty(await Compile.Diagnostics(Compile.Library(Titans(options))));
+
+    [Fact]
     public async Task EveryMistakeIsReportedAtOnce() => Assert.Equal(
         [("MEMGEN101", "VocabSize = 0"), ("MEMGEN102", "Heads = 7"), ("MEMGEN103", "Window = -1")],
         await DiagnosticAssert.All(Compile.Library(Declarations.Model(
@@ -189,7 +220,7 @@ public class ValueDiagnosticTests
     [Fact]
     public void AWarningKeepsNoFileFromBeingWritten() => Assert.Contains(
         "private sealed class NeuralMemory",
-        Compile.EmittedFile(Declarations.Model("[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 3)]")));
+        Compile.EmittedFile(Titans("MemoryDepth = 3, InnerClip = 0")));
 
     [Fact]
     public async Task ACompilerErrorInAnArgumentIsNotRepeated() => Assert.Equal(
@@ -199,4 +230,6 @@ public class ValueDiagnosticTests
     [Fact]
     public async Task CodeThatUsesAWrongDeclarationStillCompiles() =>
         await DiagnosticAssert.One(Declarations.Model("[SlidingAttention(Heads = 7)]") + Declarations.Use, "MEMGEN102", "Heads = 7");
+
+    private static string Titans(string options) => Declarations.Model($"[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, {options})]");
 }

@@ -5,6 +5,9 @@ namespace Memory.Gen.Generators.Memories.Titans;
 /// <summary>What can be wrong with a declared Titans memory.</summary>
 internal static class TitansRules
 {
+    // What a block may carry at most where it meets one unit key again and again: the error becomes 1 - carried times itself.
+    private const double StableBlock = 2;
+
     private const string WithAttention = "TitansVariant.Context, Gate or Layer";
 
     public static void Check(TitansSpec spec, int dim, ErrorList errors)
@@ -42,17 +45,25 @@ internal static class TitansRules
         bool depth = CheckDepth(spec.MemoryDepth, errors);
         errors.CheckRange("Expansion", spec.Expansion, 1, Limits.Expansion);
         errors.CheckNamed("Activation", spec.Activation);
-        if (depth && spec.MemoryDepth > 2 && !spec.Residual && errors.Spec.Has("InnerClip") && spec.InnerClip == 0)
-        {
-            errors.Warn("MEMGEN107", "InnerClip", Limits.Text(spec.MemoryDepth));
-            errors.Offer("InnerClip = 1");
-        }
-
+        if (depth && !spec.Residual && errors.Spec.Has("InnerClip") && spec.InnerClip == 0)
+            CheckUnbounded(spec, errors);
         if (!depth || spec.MemoryDepth > 1)
             return;
         const string with = "MemoryDepth = 1", reason = "a memory of one layer is a matrix";
         errors.Unused("Expansion", Limits.Text(spec.Expansion), with, reason, "MemoryDepth = 2");
         errors.Unused("Activation", "TitansActivation." + spec.Activation, with, reason, "MemoryDepth = 2");
+    }
+
+    private static void CheckUnbounded(TitansSpec spec, ErrorList errors)
+    {
+        double carried = spec.Block * spec.MaxStep;
+        if (spec.MemoryDepth > 2)
+            errors.Warn("MEMGEN107", "InnerClip", Limits.Text(spec.MemoryDepth));
+        else if (carried > StableBlock)
+            errors.Warn("MEMGEN113", "InnerClip", Limits.Text(spec.Block), Limits.Text(spec.MaxStep), Limits.Text(System.Math.Round(carried, 6)));
+        else
+            return;
+        errors.Offer("InnerClip = 1");
     }
 
     private static bool CheckDepth(int depth, ErrorList errors)
@@ -69,7 +80,7 @@ internal static class TitansRules
         errors.CheckNamed("Reads", spec.Reads);
         errors.CheckRange("MaxStep", spec.MaxStep, 1e-4, 2);
         errors.CheckRange("MaxMomentum", spec.MaxMomentum, 0, 0.9999);
-        errors.CheckRange("InnerClip", spec.InnerClip, 0, 1e6);
+        errors.CheckRange("InnerClip", spec.InnerClip, 0, 1e6, works: 1);
         if (spec.ConvWidth != 0)
             errors.CheckRange("ConvWidth", spec.ConvWidth, 2, Limits.ConvWidth);
         if (!spec.Momentum)
