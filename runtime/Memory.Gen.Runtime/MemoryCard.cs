@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Memory.Gen.Runtime;
 
-/// <summary>What a declared model costs: exact sizes, known before any tensor exists.</summary>
+/// <summary>What a declared model costs, known before any tensor exists: exact sizes, and FLOPs (around a stack that reads segments, a segment's spread over its new tokens).</summary>
 /// <param name="model">Name of the model's class.</param>
 /// <param name="parameters">Number of trained values.</param>
 /// <param name="memoryElements">State values of one sequence that are kept in float32 or wider.</param>
@@ -36,6 +36,8 @@ public sealed class MemoryCard(
     /// <summary>Bytes of one sequence's state, exactly, its position included.</summary>
     /// <param name="tokens">Tokens read so far.</param>
     /// <param name="dtype">The model's element type.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The number of tokens is negative.</exception>
+    /// <exception cref="OverflowException">The state of so long a text has more bytes than a number of 64 bits counts.</exception>
     public long StateBytes(long tokens, ScalarType dtype)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(tokens);

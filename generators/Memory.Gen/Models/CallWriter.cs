@@ -1,3 +1,4 @@
+using System.Linq;
 using Memory.Gen.Generators.Writing;
 
 namespace Memory.Gen.Generators.Models;
@@ -29,14 +30,24 @@ internal static class CallWriter
             "/// <param name=\"batch\">Number of sequences, at least 1.</param>",
             $"public State NewState(long batch) => new State(batch, {weight}.device, {weight}.dtype);",
             "",
-            $"/// <summary>Reads on from a state and advances it, all or nothing: {inputs} to {outputs}. Any T, any split.</summary>");
+            $"/// <summary>Reads on from a state and advances it, all or nothing: {inputs} to {outputs}. Any T, any split.</summary>",
+            $"/// <param name=\"{input}\">What comes next in every sequence.</param>",
+            "/// <param name=\"state\">What was read before; it has B sequences.</param>",
+            "/// <exception cref=\"global::System.ArgumentException\">The state has another number of sequences.</exception>",
+            "/// <exception cref=\"global::System.InvalidOperationException\">Another call is using the state.</exception>");
         using (writer.Block($"public Tensor Prefill(Tensor {input}, State state)"))
             writer.Lines(
                 $"using var advance = state.Begin({input}.shape[0], {input}.shape[1]);",
                 $"Tensor {(model.IsModel ? "logits" : "y")} = Read({input}, state);",
                 "advance.Commit();",
                 $"return {(model.IsModel ? "logits" : "y")};");
-        writer.Lines("", $"/// <summary>Reads one token of every sequence and advances the state: {oneIn} to {oneOut}.</summary>");
+        writer.Lines(
+            "",
+            $"/// <summary>Reads one token of every sequence and advances the state: {oneIn} to {oneOut}.</summary>",
+            $"/// <param name=\"{one}\">What comes next in every sequence.</param>",
+            "/// <param name=\"state\">What was read before; it has B sequences.</param>",
+            "/// <exception cref=\"global::System.ArgumentException\">The state has another number of sequences.</exception>",
+            "/// <exception cref=\"global::System.InvalidOperationException\">Another call is using the state.</exception>");
         using (writer.Block($"public Tensor Step(Tensor {one}, State state)"))
             writer.Lines(
                 "using var scope = torch.NewDisposeScope();",
@@ -54,7 +65,11 @@ internal static class CallWriter
     {
         string contract = "global::Memory.Gen.Runtime.IMemory" + (model.IsModel ? "Model" : "Layer");
         writer.Lines(
-            "/// <summary>Parameters, state bytes, cost and receptive field, all exact.</summary>",
+            "/// <summary>",
+            "/// What it costs, as the compiler knows it.",
+            "/// " + ModelHeader.Sizes(size),
+            "/// " + ModelHeader.Cost(size, isAverage: model.Wrapper is not null),
+            "/// </summary>",
             "public static MemoryCard Card { get; } = new MemoryCard(",
             $"    model: nameof({Specs.TypeSpec.Escape(model.Type.Name)}),",
             $"    parameters: {size.Parameters},",
@@ -80,19 +95,24 @@ internal static class CallWriter
         "",
         $"long global::Memory.Gen.Runtime.ISegmentedModel.LossTokens => {(wrapper.LossScope == LossScope.LastNTokens ? wrapper.LossTokens : 0)};");
 
-    /// <summary>Writes the summary and the line that opens the class.</summary>
-    public static CodeWriter.Scope Open(CodeWriter writer, ModelSpec model, string sentence, string sizes, string furtherContract = "")
+    /// <summary>What the class is besides a module.</summary>
+    public static string Contracts(ModelSpec model) => Contract(model) + (model is { IsModel: true, Wrapper: not null } ? ", global::Memory.Gen.Runtime.ISegmentedModel" : "");
+
+    /// <summary>
+    /// Writes what an editor shows of the class and the line that opens it. The sizes are remarks: of two summaries an editor shows
+    /// the first, and that is the user's own.
+    /// </summary>
+    public static CodeWriter.Scope Open(CodeWriter writer, ModelSpec model, string summary, params string[] remarks)
     {
+        writer.Lines("/// <summary>", "/// " + summary, "/// </summary>");
+        if (remarks.Length > 0)
+            writer.Lines(["/// <remarks>", .. remarks.Select(line => "/// " + line), "/// </remarks>"]);
         writer.Lines(
-            "/// <summary>",
-            "/// " + sentence,
-            "/// " + sizes,
-            "/// </summary>",
             $"[global::System.CodeDom.Compiler.GeneratedCode(\"{SourceFile.Tool}\", \"{SourceFile.Version}\")]");
-        return writer.Block($"partial class {model.Type.Written} : nn.Module<Tensor, Tensor>, {Contract(model)}{furtherContract}");
+        return writer.Block($"partial class {model.Type.Written} : nn.Module<Tensor, Tensor>, {Contracts(model)}");
     }
 
     /// <summary>The interface of a model or layer with the type of its state.</summary>
-    public static string Contract(ModelSpec model) =>
+    private static string Contract(ModelSpec model) =>
         $"global::Memory.Gen.Runtime.IMemory{(model.IsModel ? "Model" : "Layer")}<{model.Type.Written}.State>";
 }

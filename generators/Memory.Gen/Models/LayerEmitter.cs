@@ -22,7 +22,7 @@ internal static class LayerEmitter
     {
         string name = TypeSpec.Escape(model.Type.Name);
         EmittedMixer mixer = mixers[0];
-        using CodeWriter.Scope type = CallWriter.Open(writer, model, ModelHeader.Summary(model, mixers), ModelHeader.Sizes(size));
+        using CodeWriter.Scope type = CallWriter.Open(writer, model, ModelHeader.Summary(model, mixers), ModelHeader.Sizes(size), ModelHeader.Cost(size, isAverage: false));
         writer.Lines(
             $"private const long Dim = {model.Dim};",
             $"private const string DeclarationHash = \"{model.Hash}\";",

@@ -49,7 +49,7 @@ internal static class ModelEmitter
     private static void WriteClass(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers, Size size, WrapperEmitter? wrapper)
     {
         using CodeWriter.Scope type = CallWriter.Open(
-            writer, model, ModelHeader.Summary(model, mixers, wrapper), ModelHeader.Sizes(size), wrapper is null ? "" : ", global::Memory.Gen.Runtime.ISegmentedModel");
+            writer, model, ModelHeader.Summary(model, mixers, wrapper), ModelHeader.Sizes(size), ModelHeader.Cost(size, isAverage: wrapper is not null));
         writer.Lines(
             $"private const long VocabSize = {model.VocabSize}, Dim = {model.Dim};",
             mixers.Length > 1 ? $"private const string Pattern = \"{model.Pattern}\";" : null,

@@ -41,6 +41,14 @@ internal static class ModelHeader
         return $"Parameters: {Prose.Count(size.Parameters)}.  {state}";
     }
 
+    /// <summary>FLOPs and receptive field, as the card's summary and the class's remarks state them.</summary>
+    public static string Cost(Size size, bool isAverage)
+    {
+        string growth = size.FlopsPerTokenOfContext > 0 ? $", and {Prose.Count(size.FlopsPerTokenOfContext)} more for each token of context" : "";
+        string field = size.Reach is { } reach ? Prose.Count(reach + 1, "token") : "unbounded";
+        return $"Cost: {Prose.Count(size.FlopsPerToken)} FLOPs a token{(isAverage ? ", a segment's spread over its new tokens" : "")}{growth}.  Receptive field: {field}.";
+    }
+
     /// <summary>What an editor shows of the class: what it is and which memories it has; in lines of a documentation comment.</summary>
     public static string Summary(ModelSpec model, EmittedMixer[] mixers, WrapperEmitter? wrapper = null)
     {

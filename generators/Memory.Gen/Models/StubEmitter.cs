@@ -50,9 +50,9 @@ internal static class StubEmitter
     private static CodeWriter.Scope Open(CodeWriter writer, ModelSpec model, string reason, bool isModule)
     {
         if (isModule)
-            return CallWriter.Open(writer, model, "Not written yet: its declaration has an error.", reason + ".");
+            return CallWriter.Open(writer, model, $"Not written yet: its declaration has an error. {reason}.");
         writer.Lines("#pragma warning disable CS0108, CS0114 // Members of the base class may have the same names.", "/// <summary>", $"/// Not written yet: its declaration has an error. {reason}.", "/// </summary>");
-        return writer.Block($"partial {(model.Type.Flaw == TypeSpec.Record ? "record" : "class")} {model.Type.Written} : {CallWriter.Contract(model)}");
+        return writer.Block($"partial {(model.Type.Flaw == TypeSpec.Record ? "record" : "class")} {model.Type.Written} : {CallWriter.Contracts(model)}");
     }
 
     private static string BaseArguments(TypeSpec type, bool isModule) => isModule
@@ -84,7 +84,16 @@ internal static class StubEmitter
             $"MemoryCard {contract}.Card => throw Mistake();",
             "",
             $"string {contract}.Declaration => throw Mistake();",
-            "",
+            "");
+        if (model is { IsModel: true, Wrapper: not null })
+            writer.Lines(
+                "long global::Memory.Gen.Runtime.ISegmentedModel.NewTokens => throw Mistake();",
+                "",
+                "global::Memory.Gen.LossScope global::Memory.Gen.Runtime.ISegmentedModel.LossScope => throw Mistake();",
+                "",
+                "long global::Memory.Gen.Runtime.ISegmentedModel.LossTokens => throw Mistake();",
+                "");
+        writer.Lines(
             "private static global::System.InvalidOperationException Mistake() =>",
             $"    new global::System.InvalidOperationException(\"{model.Type.Name} cannot run: {reason}. Correct its declaration.\");",
             "");

@@ -55,6 +55,12 @@ public class WrapperDiagnosticTests
         Declarations.Model(Attention + "[HierarchicalMemory(SegmentTokens = 64)]").Replace("class Model;", "class Model { public int Recall => 1; }"), "MEMGEN006", "Recall");
 
     [Fact]
+    public async Task CodeThatUsesAModelWithAWrongWrapperStillCompiles() => await DiagnosticAssert.One(
+        Declarations.Model(Attention + "[RecurrentMemory(SegmentTokens = 64, MemoryTokens = -1)]") + Declarations.Use
+            + "internal static class Segments { public static Memory.Gen.Runtime.ISegmentedModel Of(Model model) => model; }",
+        "MEMGEN108", "MemoryTokens = -1");
+
+    [Fact]
     public async Task MessagesSayWhatWorks()
     {
         Assert.Equal(

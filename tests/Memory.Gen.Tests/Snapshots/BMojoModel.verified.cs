@@ -66,8 +66,11 @@ using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
 /// <summary>
 /// A language model over 32,000 symbols: 8 layers, width 512. B'MOJO.
-/// Parameters: 73,732,608.  State: 36,804,616 bytes a sequence in float32, whatever the length.
 /// </summary>
+/// <remarks>
+/// Parameters: 73,732,608.  State: 36,804,616 bytes a sequence in float32, whatever the length.
+/// Cost: 130,809,856 FLOPs a token.  Receptive field: unbounded.
+/// </remarks>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
 partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryModel<ArchiveLM.State>
 {
@@ -103,6 +106,10 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
     public State NewState(long batch) => new State(batch, embedding.Weight.device, embedding.Weight.dtype);
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T] int64 to [B, T, VocabSize]. Any T, any split.</summary>
+    /// <param name="tokens">What comes next in every sequence.</param>
+    /// <param name="state">What was read before; it has B sequences.</param>
+    /// <exception cref="global::System.ArgumentException">The state has another number of sequences.</exception>
+    /// <exception cref="global::System.InvalidOperationException">Another call is using the state.</exception>
     public Tensor Prefill(Tensor tokens, State state)
     {
         using var advance = state.Begin(tokens.shape[0], tokens.shape[1]);
@@ -112,6 +119,10 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
     }
 
     /// <summary>Reads one token of every sequence and advances the state: [B] int64 to [B, VocabSize].</summary>
+    /// <param name="token">What comes next in every sequence.</param>
+    /// <param name="state">What was read before; it has B sequences.</param>
+    /// <exception cref="global::System.ArgumentException">The state has another number of sequences.</exception>
+    /// <exception cref="global::System.InvalidOperationException">Another call is using the state.</exception>
     public Tensor Step(Tensor token, State state)
     {
         using var scope = torch.NewDisposeScope();
@@ -143,7 +154,11 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
         register_module(nameof(head), head);
     }
 
-    /// <summary>Parameters, state bytes, cost and receptive field, all exact.</summary>
+    /// <summary>
+    /// What it costs, as the compiler knows it.
+    /// Parameters: 73,732,608.  State: 36,804,616 bytes a sequence in float32, whatever the length.
+    /// Cost: 130,809,856 FLOPs a token.  Receptive field: unbounded.
+    /// </summary>
     public static MemoryCard Card { get; } = new MemoryCard(
         model: nameof(ArchiveLM),
         parameters: 73732608,

@@ -46,8 +46,11 @@ using SlotEviction = global::Memory.Gen.Runtime.Operators.SlotEviction;
 /// <summary>
 /// A memory layer of width 64. B'MOJO, one softmax over the last one to two chunks of 32 tokens and 16 older tokens
 /// that left the window last, 4 heads of 16 features, no positions.
-/// Parameters: 16,384.  State: 41,416 bytes a sequence in float32, whatever the length.
 /// </summary>
+/// <remarks>
+/// Parameters: 16,384.  State: 41,416 bytes a sequence in float32, whatever the length.
+/// Cost: 49,152 FLOPs a token.  Receptive field: unbounded.
+/// </remarks>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
 partial class RecencyLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryLayer<RecencyLayer.State>
 {
@@ -74,6 +77,10 @@ partial class RecencyLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     public State NewState(long batch) => new State(batch, Weight.device, Weight.dtype);
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T, Dim] to [B, T, Dim]. Any T, any split.</summary>
+    /// <param name="x">What comes next in every sequence.</param>
+    /// <param name="state">What was read before; it has B sequences.</param>
+    /// <exception cref="global::System.ArgumentException">The state has another number of sequences.</exception>
+    /// <exception cref="global::System.InvalidOperationException">Another call is using the state.</exception>
     public Tensor Prefill(Tensor x, State state)
     {
         using var advance = state.Begin(x.shape[0], x.shape[1]);
@@ -83,6 +90,10 @@ partial class RecencyLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     }
 
     /// <summary>Reads one token of every sequence and advances the state: [B, Dim] to [B, Dim].</summary>
+    /// <param name="x">What comes next in every sequence.</param>
+    /// <param name="state">What was read before; it has B sequences.</param>
+    /// <exception cref="global::System.ArgumentException">The state has another number of sequences.</exception>
+    /// <exception cref="global::System.InvalidOperationException">Another call is using the state.</exception>
     public Tensor Step(Tensor x, State state)
     {
         using var scope = torch.NewDisposeScope();
@@ -106,7 +117,11 @@ partial class RecencyLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         register_module(nameof(mixer), mixer);
     }
 
-    /// <summary>Parameters, state bytes, cost and receptive field, all exact.</summary>
+    /// <summary>
+    /// What it costs, as the compiler knows it.
+    /// Parameters: 16,384.  State: 41,416 bytes a sequence in float32, whatever the length.
+    /// Cost: 49,152 FLOPs a token.  Receptive field: unbounded.
+    /// </summary>
     public static MemoryCard Card { get; } = new MemoryCard(
         model: nameof(RecencyLayer),
         parameters: 16384,

@@ -40,8 +40,11 @@ using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
 /// <summary>
 /// A language model over 32,000 symbols: 8 layers, width 512. Softmax attention over the whole past.
-/// Parameters: 40,509,952.  State: 8 bytes a sequence in float32, and 8,192 more for each token read.
 /// </summary>
+/// <remarks>
+/// Parameters: 40,509,952.  State: 8 bytes a sequence in float32, and 8,192 more for each token read.
+/// Cost: 81,002,496 FLOPs a token, and 16,384 more for each token of context.  Receptive field: unbounded.
+/// </remarks>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
 partial class AttentionLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryModel<AttentionLM.State>
 {
@@ -75,6 +78,10 @@ partial class AttentionLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
     public State NewState(long batch) => new State(batch, embedding.Weight.device, embedding.Weight.dtype);
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T] int64 to [B, T, VocabSize]. Any T, any split.</summary>
+    /// <param name="tokens">What comes next in every sequence.</param>
+    /// <param name="state">What was read before; it has B sequences.</param>
+    /// <exception cref="global::System.ArgumentException">The state has another number of sequences.</exception>
+    /// <exception cref="global::System.InvalidOperationException">Another call is using the state.</exception>
     public Tensor Prefill(Tensor tokens, State state)
     {
         using var advance = state.Begin(tokens.shape[0], tokens.shape[1]);
@@ -84,6 +91,10 @@ partial class AttentionLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
     }
 
     /// <summary>Reads one token of every sequence and advances the state: [B] int64 to [B, VocabSize].</summary>
+    /// <param name="token">What comes next in every sequence.</param>
+    /// <param name="state">What was read before; it has B sequences.</param>
+    /// <exception cref="global::System.ArgumentException">The state has another number of sequences.</exception>
+    /// <exception cref="global::System.InvalidOperationException">Another call is using the state.</exception>
     public Tensor Step(Tensor token, State state)
     {
         using var scope = torch.NewDisposeScope();
@@ -114,7 +125,11 @@ partial class AttentionLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
         register_module(nameof(norm), norm);
     }
 
-    /// <summary>Parameters, state bytes, cost and receptive field, all exact.</summary>
+    /// <summary>
+    /// What it costs, as the compiler knows it.
+    /// Parameters: 40,509,952.  State: 8 bytes a sequence in float32, and 8,192 more for each token read.
+    /// Cost: 81,002,496 FLOPs a token, and 16,384 more for each token of context.  Receptive field: unbounded.
+    /// </summary>
     public static MemoryCard Card { get; } = new MemoryCard(
         model: nameof(AttentionLM),
         parameters: 40509952,

@@ -16,8 +16,7 @@ using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
 
 /// <summary>
-/// Not written yet: its declaration has an error.
-/// MEMGEN102, MEMGEN103.
+/// Not written yet: its declaration has an error. MEMGEN102, MEMGEN103.
 /// </summary>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
 partial class MistakenLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryModel<MistakenLM.State>

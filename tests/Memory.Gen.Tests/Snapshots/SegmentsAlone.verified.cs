@@ -47,8 +47,11 @@ using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 /// <summary>
 /// A language model over 256 symbols: 2 layers, width 64. Softmax attention over the last 64 tokens. Segments of 64
 /// tokens.
-/// Parameters: 139,584.  State: 64,520 bytes a sequence in float32, whatever the length.
 /// </summary>
+/// <remarks>
+/// Parameters: 139,584.  State: 64,520 bytes a sequence in float32, whatever the length.
+/// Cost: 278,528 FLOPs a token, a segment's spread over its new tokens.  Receptive field: 64 tokens.
+/// </remarks>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
 partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryModel<SegmentsLM.State>, global::Memory.Gen.Runtime.ISegmentedModel
 {
@@ -89,6 +92,10 @@ partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
     public State NewState(long batch) => new State(batch, embedding.Weight.device, embedding.Weight.dtype);
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T] int64 to [B, T, VocabSize]. Any T, any split.</summary>
+    /// <param name="tokens">What comes next in every sequence.</param>
+    /// <param name="state">What was read before; it has B sequences.</param>
+    /// <exception cref="global::System.ArgumentException">The state has another number of sequences.</exception>
+    /// <exception cref="global::System.InvalidOperationException">Another call is using the state.</exception>
     public Tensor Prefill(Tensor tokens, State state)
     {
         using var advance = state.Begin(tokens.shape[0], tokens.shape[1]);
@@ -98,6 +105,10 @@ partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
     }
 
     /// <summary>Reads one token of every sequence and advances the state: [B] int64 to [B, VocabSize].</summary>
+    /// <param name="token">What comes next in every sequence.</param>
+    /// <param name="state">What was read before; it has B sequences.</param>
+    /// <exception cref="global::System.ArgumentException">The state has another number of sequences.</exception>
+    /// <exception cref="global::System.InvalidOperationException">Another call is using the state.</exception>
     public Tensor Step(Tensor token, State state)
     {
         using var scope = torch.NewDisposeScope();
@@ -152,7 +163,11 @@ partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
         register_module(nameof(head), head);
     }
 
-    /// <summary>Parameters, state bytes, cost and receptive field, all exact.</summary>
+    /// <summary>
+    /// What it costs, as the compiler knows it.
+    /// Parameters: 139,584.  State: 64,520 bytes a sequence in float32, whatever the length.
+    /// Cost: 278,528 FLOPs a token, a segment's spread over its new tokens.  Receptive field: 64 tokens.
+    /// </summary>
     public static MemoryCard Card { get; } = new MemoryCard(
         model: nameof(SegmentsLM),
         parameters: 139584,
