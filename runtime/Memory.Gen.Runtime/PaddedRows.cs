@@ -10,7 +10,9 @@ public static class PaddedRows
     /// Reads a batch and advances its state, all or nothing, as if the tokens to skip were not there: they change nothing in
     /// their row's state and count in no position. Padding may stand before a row, behind it or within it.
     /// </summary>
-    /// <remarks>Rows are read together as far as the shortest goes, then those that are left: the model is called once for each different number of tokens.</remarks>
+    /// <remarks>Rows are read together as far as the shortest goes, then those that are left: the model is called once for each different number of tokens.
+    /// <see cref="MemoryState.AuxiliaryLoss"/> is the mean over those calls, each weighed by its tokens. A balance loss is a product of two means over tokens, so where rows
+    /// have different numbers of tokens it is not that of all tokens at once, which <see cref="MemoryState.MarkPadding"/> gives for padding behind the text.</remarks>
     /// <param name="model">The model.</param>
     /// <param name="tokens"><c>[B, T]</c> int64.</param>
     /// <param name="state">A state of this model with B rows; left as it was if the call throws.</param>

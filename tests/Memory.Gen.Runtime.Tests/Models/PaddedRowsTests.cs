@@ -95,6 +95,22 @@ public sealed class PaddedRowsTests : IDisposable
         Numbers.Near(plain.AuxiliaryLoss!, padded.AuxiliaryLoss!, 1e-12, "balance loss");
     }
 
+    // Row 0 has nine tokens and row 1 four: both read four together, then row 0 five more.
+    [Fact]
+    public void TheBalanceLossOfRowsThatDifferIsTheMeanOfWhatIsReadTogether()
+    {
+        using var subject = new Subject(nameof(MixtureModel));
+        Tensor input = subject.Input(2, 9), skip = tensor(".........XX.XX.X..".Select(token => token == 'X').ToArray()).view(2, 9);
+        using var padded = subject.NewState(2);
+        using var both = subject.NewState(2);
+        using var longer = subject.NewState(1);
+        subject.Prefill(input, padded, skip);
+        subject.Prefill(stack([input[0].narrow(0, 0, 4), input[1].index_select(0, tensor(new long[] { 2, 5, 7, 8 }))], 0), both);
+        longer.CopyRows(both, tensor(new long[] { 0 }));
+        subject.Prefill(input.narrow(0, 0, 1).narrow(1, 4, 5), longer);
+        Numbers.Near((both.AuxiliaryLoss! * 8 + longer.AuxiliaryLoss! * 5) / 13, padded.AuxiliaryLoss!, 1e-12, "balance loss");
+    }
+
     [Fact]
     public void AMaskThatDoesNotFitIsRefusedAndNothingHasChanged()
     {

@@ -25,6 +25,10 @@ public sealed partial class LinearMixture;
 public sealed partial class DenseMixture;
 
 [MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, KeyDim = 4, ValueDim = 3, Memories = 3, TopK = 2, Rule = MemoryRule.ScalarDecay, ConvWidth = 0)]
+public sealed partial class ScalarDecayMixture;
+
+[MemoryLayer(Dim = 6)]
 [MixtureOfMemories(Heads = 2, Memories = 4, TopK = 2, Rule = MemoryRule.ChannelDecay, ConvWidth = 0)]
 public sealed partial class ChannelDecayMixture;
 
@@ -50,11 +54,14 @@ internal sealed class MixtureCase : IDisposable
     }
 
     public static TheoryData<string> All =>
-        [nameof(GatedDeltaMixture), nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(DenseMixture), nameof(ChannelDecayMixture), nameof(TitansMixture)];
+    [
+        nameof(GatedDeltaMixture), nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(DenseMixture), nameof(ScalarDecayMixture),
+        nameof(ChannelDecayMixture), nameof(TitansMixture),
+    ];
 
     /// <summary>Those whose token-free steps can be written as ordinary tokens: no convolution, no momentum.</summary>
     public static TheoryData<string> Maskable =>
-        [nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(ChannelDecayMixture)];
+        [nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(ScalarDecayMixture), nameof(ChannelDecayMixture)];
 
     public nn.Module<Tensor, Tensor> Layer { get; }
 
@@ -82,6 +89,7 @@ internal sealed class MixtureCase : IDisposable
             nameof(DeltaMixture) => new(new DeltaMixture(dtype: type), MemoryRule.Delta, 2, 3, 2, true, true),
             nameof(LinearMixture) => new(new LinearMixture(dtype: type), MemoryRule.Linear, 2, 5, 3, false, false),
             nameof(DenseMixture) => new(new DenseMixture(dtype: type), MemoryRule.ScalarDecay, 3, 2, 2, true, false),
+            nameof(ScalarDecayMixture) => new(new ScalarDecayMixture(dtype: type), MemoryRule.ScalarDecay, 2, 3, 2, true, false),
             nameof(ChannelDecayMixture) => new(new ChannelDecayMixture(dtype: type), MemoryRule.ChannelDecay, 2, 4, 2, true, false),
             _ => new(new TitansMixture(dtype: type), MemoryRule.Titans, 2, 3, 2, false, false),
         };

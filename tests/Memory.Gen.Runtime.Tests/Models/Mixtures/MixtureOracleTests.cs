@@ -73,15 +73,15 @@ public sealed class MixtureOracleTests : IDisposable
             else
                 k = k * here.unsqueeze(3);
             Tensor Gate(string gate) => nn.functional.linear(x, layer.Weight(gate, m));
+            Tensor LogDecay() => -layer.Weight("decay_rate")!.exp() * (Gate("decay") + layer.Weight("decay_bias")!).exp().log1p() * here;
             MemoryRead result = layer.Rule switch
             {
                 MemoryRule.Linear => LinearAttention.Apply(q, k, v, form: OperatorForm.Reference),
+                MemoryRule.ScalarDecay => ScalarDecay.Apply(q, k, v, LogDecay(), form: OperatorForm.Reference),
                 MemoryRule.ChannelDecay => ChannelDecay.Apply(
                     q, k, v, (nn.functional.linear(Gate("decay_down"), layer.Weight("decay_up", m)) + layer.Weight("decay_bias")!).log_sigmoid().view(k.shape) / 16 * here.unsqueeze(3), form: OperatorForm.Reference),
                 MemoryRule.Delta => DeltaRule.Apply(q, k, v, Gate("write_strength").sigmoid() * here, form: OperatorForm.Reference),
-                _ => GatedDeltaRule.Apply(
-                    q, k, v, Gate("write_strength").sigmoid() * here,
-                    -layer.Weight("decay_rate")!.exp() * (Gate("decay") + layer.Weight("decay_bias")!).exp().log1p() * here, form: OperatorForm.Reference),
+                _ => GatedDeltaRule.Apply(q, k, v, Gate("write_strength").sigmoid() * here, LogDecay(), form: OperatorForm.Reference),
             };
             Numbers.Near(result.FinalState, Held(layer, state, m, "memory"), 1e-12, $"state of memory {m}");
             return result.Output;
