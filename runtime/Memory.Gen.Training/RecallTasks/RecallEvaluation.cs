@@ -86,8 +86,9 @@ public static class RecallEvaluation
         Tensor Likeliest(Tensor read) => model.Prefill(read, state).argmax(2);
     }
 
-    // All rows have read as much, so a memory of one stands where that of another would.
-    private static void Exchange(MemoryState state)
+    /// <summary>Gives every row the memory of the row before it; the attention's window stays its own.</summary>
+    /// <remarks>All rows have read as much, so a memory of one stands where that of another would.</remarks>
+    internal static void Exchange(MemoryState state)
     {
         using var scope = NewDisposeScope();
         using var advance = state.Begin(state.Batch, 0);

@@ -12,6 +12,11 @@ namespace Memory.Gen.Runtime.Tests.RecallTasks;
 [LinearMemory(Rule = MemoryRule.GatedDelta, Heads = 1)]
 public sealed partial class TinyRecallModel;
 
+/// <summary>A memory beside an attention, in two layers.</summary>
+[MemoryModel(VocabSize = 32, Dim = 32, Layers = 2, FeedForward = 0)]
+[TitansMemory(TitansVariant.Gate, Heads = 1, Window = 4, Block = 8)]
+public sealed partial class TinyGateModel;
+
 [Collection("Alone")]
 public class RecallTrainerTests
 {
@@ -114,6 +119,31 @@ public class RecallTrainerTests
     {
         using var model = NewModel();
         Assert.Throws<ArgumentOutOfRangeException>(() => RecallEvaluation.Measure(model, Task, RecallSet.Test, 1, MemoryUse.Exchanged));
+    }
+
+    [Fact]
+    public void AnExchangeMovesEveryMemoryAndLeavesTheAttentionItsWindow()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        random.manual_seed(0);
+        using var model = new TinyGateModel();
+        using var state = model.NewState(3);
+        model.Prefill(randint(0, 32, [3, 21], dtype: ScalarType.Int64), state);
+        var before = state.Tensors.ToDictionary(each => each.Name, each => each.Value.clone());
+
+        RecallEvaluation.Exchange(state);
+
+        string[] window = ["layers.0.keys", "layers.0.values", "layers.1.keys", "layers.1.values"];
+        Assert.Subset(before.Keys.ToHashSet(), window.ToHashSet());
+        Assert.Contains(before.Keys.Except(window), name => name.StartsWith("layers.1.", StringComparison.Ordinal));
+        foreach (var each in state.Tensors)
+        {
+            Tensor own = before[each.Name], others = own.roll(1, 0);
+            Assert.False((own == others).all().item<bool>(), $"{each.Name} is the same in all rows");
+            Assert.True((each.Value == (window.Contains(each.Name) ? own : others)).all().item<bool>(), each.Name);
+        }
+        Assert.Equal([21L, 21, 21], state.Positions.data<long>().ToArray());
     }
 
     // Rows are the same however many are read together, so a score does not depend on it either.
