@@ -5,7 +5,7 @@ using Memory.Gen.Runtime.Tests.Training;
 // Tests that need a process of their own, to kill it or for its environment, start this one with a word that says what to do.
 return args switch
 {
-    ["read", var folder, var model] => ReadingChild.Run(folder, model),
+    ["read", var folder] => ReadingChild.Run(folder),
     ["train", var folder, var steps] => TrainingChild.Run(folder, long.Parse(steps)),
     ["kernels"] => KernelChild.Run(),
     ["cuda-kernels", var dtype] => CudaKernelChild.Run(dtype),

@@ -28,10 +28,10 @@ internal static class Numbers
         Near(expected.Positions, actual.Positions, 0, $"{what}, positions");
         foreach (var (a, b) in expected.Tensors.Zip(actual.Tensors))
             Near(Finite(a.Value), Finite(b.Value), limit, $"{what}, {a.Name}");
-
-        // A score that is kept may be infinite, but then in both.
-        static Tensor Finite(Tensor value) => value.is_floating_point() ? value.masked_fill(value.isposinf(), 1).masked_fill(value.isneginf(), -1) : value;
     }
+
+    /// <summary>With 1 and -1 for infinities: a score that is kept may be infinite, but then in both.</summary>
+    public static Tensor Finite(Tensor value) => value.is_floating_point() ? value.masked_fill(value.isposinf(), 1).masked_fill(value.isneginf(), -1) : value;
 
     /// <summary>Random lengths, 0 and 1 among them, that add up to <paramref name="total"/>.</summary>
     public static IReadOnlyList<long> Split(long total, Random random)

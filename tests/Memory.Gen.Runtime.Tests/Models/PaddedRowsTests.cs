@@ -27,7 +27,10 @@ public sealed class PaddedRowsTests : IDisposable
         using var state = subject.NewState(B);
         subject.Prefill(before, state);
         state.Reset(2, 5);
-        Tensor output = subject.Prefill(padded, state, Mask()), next = subject.Prefill(after, state);
+        using MemoryState begun = Rows(state, arange(B, dtype: ScalarType.Int64));
+        Tensor output = subject.Prefill(padded, state, Mask());
+        using MemoryState read = Rows(state, arange(B, dtype: ScalarType.Int64));
+        Tensor next = subject.Prefill(after, state);
         for (int row = 0; row < B; row++)
         {
             using var alone = subject.NewState(1);
@@ -35,12 +38,38 @@ public sealed class PaddedRowsTests : IDisposable
             Tensor places = tensor(Places(row));
             Numbers.Near(
                 subject.Prefill(padded.narrow(0, row, 1).index_select(1, places), alone), output.narrow(0, row, 1).index_select(1, places), 1e-10, $"row {row}");
+            using MemoryState together = Rows(read, tensor(new[] { (long)row }));
+            if (places.numel() == 0)
+            {
+                using MemoryState untouched = Rows(begun, tensor(new[] { (long)row }));
+                Same(untouched, together, 0, row);
+            }
+
+            Same(alone, together, 1e-10, row);
             Numbers.Near(subject.Prefill(after.narrow(0, row, 1), alone), next.narrow(0, row, 1), 1e-10, $"row {row}, read on");
             Assert.Equal(alone.Positions.item<long>(), state.Positions[row].item<long>());
         }
 
         Assert.Equal(0, (output * Mask().unsqueeze(2)).abs().max().item<double>());
         Assert.Equal(subject.Card.StateBytes(state.Positions.max().item<long>(), ScalarType.Float64) * B, state.Bytes);
+
+        MemoryState Rows(MemoryState of, Tensor rows)
+        {
+            MemoryState copy = subject.NewState(rows.shape[0]);
+            copy.CopyRows(of, rows);
+            return copy;
+        }
+
+        // A cache that grows is as long as its longest row, and what a row has is on the right.
+        static void Same(MemoryState expected, MemoryState actual, double limit, int row)
+        {
+            foreach (var (wanted, found) in expected.Tensors.Zip(actual.Tensors))
+            {
+                long surplus = wanted.Value.dim() > 1 ? found.Value.shape[1] - wanted.Value.shape[1] : 0;
+                Tensor own = surplus > 0 ? found.Value.narrow(1, surplus, wanted.Value.shape[1]) : found.Value;
+                Numbers.Near(Numbers.Finite(wanted.Value), Numbers.Finite(own), limit, $"{wanted.Name} of row {row}");
+            }
+        }
     }
 
     [Theory]

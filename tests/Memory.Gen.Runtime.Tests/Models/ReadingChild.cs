@@ -5,40 +5,59 @@ using static TorchSharp.torch;
 
 namespace Memory.Gen.Runtime.Tests.Models;
 
-/// <summary>A process that knows a model and a conversation only from files, reads on, and leaves what it made of it in files.</summary>
+/// <summary>A process that knows models and conversations only from files, reads on, and leaves what it made of them in files.</summary>
 internal static class ReadingChild
 {
     private const string Weights = "weights.safetensors", Before = "before.safetensors", Input = "input.safetensors";
     private const string Output = "output.safetensors", After = "after.safetensors";
 
-    /// <summary>Writes what the process needs, and waits for it.</summary>
-    /// <returns>Its output and the state it ended with.</returns>
-    public static (Tensor Output, MemoryState State) ReadOn(string folder, Subject subject, MemoryState state, Tensor input)
+    /// <summary>A text that was begun: whose it is, what is remembered of it, and how it goes on.</summary>
+    public sealed record Conversation(Subject Subject, MemoryState State, Tensor Next);
+
+    /// <summary>Writes what the process needs, a folder for each conversation, and waits for it.</summary>
+    /// <returns>Its outputs and the states it ended with.</returns>
+    public static (Tensor Output, MemoryState State)[] ReadOn(string folder, Conversation[] conversations)
     {
-        subject.Module.SaveWeights(Path.Combine(folder, Weights));
-        state.Save(Path.Combine(folder, Before));
-        SafetensorsFile.Write(Path.Combine(folder, Input), new Dictionary<string, Tensor> { ["input"] = input });
+        foreach (Conversation each in conversations)
+        {
+            string own = Directory.CreateDirectory(FolderOf(folder, each)).FullName;
+            each.Subject.Module.SaveWeights(Path.Combine(own, Weights));
+            each.State.Save(Path.Combine(own, Before));
+            SafetensorsFile.Write(Path.Combine(own, Input), new Dictionary<string, Tensor> { ["input"] = each.Next });
+        }
+
         using Process child = Process.Start(new ProcessStartInfo(
             Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet",
-            ["exec", typeof(ReadingChild).Assembly.Location, "read", folder, subject.Module.GetType().Name]) { RedirectStandardError = true })!;
+            ["exec", typeof(ReadingChild).Assembly.Location, "read", folder]) { RedirectStandardError = true })!;
         string errors = child.StandardError.ReadToEnd();
         child.WaitForExit();
         if (child.ExitCode != 0) throw new InvalidOperationException($"The reading process ended with {child.ExitCode}: {errors}");
-        using var file = SafetensorsFile.Open(Path.Combine(folder, Output));
-        return (file.Read("output"), subject.LoadState(Path.Combine(folder, After)));
+        return [.. conversations.Select(each =>
+        {
+            using var file = SafetensorsFile.Open(Path.Combine(FolderOf(folder, each), Output));
+            return (file.Read("output"), each.Subject.LoadState(Path.Combine(FolderOf(folder, each), After)));
+        })];
     }
 
-    public static int Run(string folder, string name)
+    /// <summary>Most of the input at once, then token by token.</summary>
+    public static Tensor ReadOn(Subject subject, MemoryState state, Tensor input) => subject.Read(input, state, [input.shape[1] - 3, 1, 1, 1], () => true);
+
+    public static int Run(string folder)
     {
         using var quiet = no_grad();
-        using var scope = NewDisposeScope();
-        using var subject = new Subject(name, seed: 99);
-        subject.Module.LoadWeights(Path.Combine(folder, Weights));
-        using MemoryState state = subject.LoadState(Path.Combine(folder, Before));
-        using var file = SafetensorsFile.Open(Path.Combine(folder, Input));
-        Tensor output = subject.Prefill(file.Read("input"), state);
-        SafetensorsFile.Write(Path.Combine(folder, Output), new Dictionary<string, Tensor> { ["output"] = output });
-        state.Save(Path.Combine(folder, After));
+        foreach (string own in Directory.GetDirectories(folder))
+        {
+            using var scope = NewDisposeScope();
+            using var subject = new Subject(Path.GetFileName(own), seed: 99);
+            subject.Module.LoadWeights(Path.Combine(own, Weights));
+            using MemoryState state = subject.LoadState(Path.Combine(own, Before));
+            using var file = SafetensorsFile.Open(Path.Combine(own, Input));
+            SafetensorsFile.Write(Path.Combine(own, Output), new Dictionary<string, Tensor> { ["output"] = ReadOn(subject, state, file.Read("input")) });
+            state.Save(Path.Combine(own, After));
+        }
+
         return 0;
     }
+
+    private static string FolderOf(string folder, Conversation conversation) => Path.Combine(folder, conversation.Subject.Module.GetType().Name);
 }

@@ -19,6 +19,18 @@ public sealed partial class TwoLayerTitans;
 [TitansMemory(TitansVariant.MemoryOnly, Heads = 1, MemoryDepth = 4)]
 public sealed partial class FourLayerTitans;
 
+[MemoryModel(VocabSize = 64, Dim = 32, Layers = 1, FeedForward = 0)]
+[TitansMemory(TitansVariant.Gate, Heads = 1, Window = 64)]
+public sealed partial class GateOfTitans;
+
+[MemoryModel(VocabSize = 64, Dim = 32, Layers = 1, FeedForward = 0)]
+[TitansMemory(TitansVariant.Layer, Heads = 1, Window = 64)]
+public sealed partial class LayerOfTitans;
+
+[MemoryModel(VocabSize = 64, Dim = 32, Layers = 1, FeedForward = 0)]
+[TitansMemory(TitansVariant.Context, Heads = 1, Window = 64)]
+public sealed partial class ContextOfTitans;
+
 /// <summary>
 /// A block's writes all start from the same weights, so a key that repeats within it is written too strongly, and the error of
 /// one block is the next one's gradient: the defaults must keep that from growing, over long texts and over training.
@@ -30,6 +42,8 @@ public sealed class StabilityTests : IDisposable
 
     public static TheoryData<string> Depths => [nameof(OneMatrixTitans), nameof(TwoLayerTitans), nameof(FourLayerTitans)];
 
+    public static TheoryData<string> Variants => [nameof(GateOfTitans), nameof(LayerOfTitans), nameof(ContextOfTitans)];
+
     public void Dispose() => scope.Dispose();
 
     [Theory, MemberData(nameof(Depths))]
@@ -40,6 +54,41 @@ public sealed class StabilityTests : IDisposable
 
     [Theory, MemberData(nameof(Depths)), Trait("Category", "Soak")]
     public void DefaultsStayFiniteOverSixteenThousandTokens(string name) => Train(name, steps: 20, length: 16_384);
+
+    [Theory, MemberData(nameof(Variants))]
+    public void EveryVariantStaysFiniteThroughTenSteps(string name) => Train(name, steps: 10, length: 4096);
+
+    [Theory, MemberData(nameof(Variants)), Trait("Category", "Soak")]
+    public void EveryVariantStaysFiniteOverSixteenThousandTokens(string name) => Train(name, steps: 20, length: 16_384);
+
+    [Theory, InlineData(1), InlineData(2)]
+    public void GatesAtTheirEndsStayFinite(int depth) => ReadOneKey(depth, tokens: 2048);
+
+    [Theory, InlineData(1), InlineData(2), Trait("Category", "Soak")]
+    public void GatesAtTheirEndsStayFiniteOverSixteenThousandTokens(int depth) => ReadOneKey(depth, tokens: 16_384);
+
+    /// <summary>One key with other values, the longest step, the most momentum and no forgetting, at the defaults' block and bound.</summary>
+    private static void ReadOneKey(int depth, long tokens)
+    {
+        const double MaxMomentum = 0.95;
+        const long K = 16;
+        using var random = new Generator(5, CPU);
+        Tensor Normal(params long[] shape) => randn(shape, generator: random);
+        double maxStep = depth == 1 ? 1 : 0.25;
+        Tensor key = Normal(1, 1, 1, K);
+        Tensor[] inputs =
+        [
+            Normal(1, tokens, 1, K), (key / key.norm()).expand(1, tokens, 1, K).clone(), Normal(1, tokens, 1, K),
+            full([1, tokens, 1], maxStep * (1 - MaxMomentum)), full([1, tokens, 1], MaxMomentum), zeros([1, tokens, 1]),
+            .. Enumerable.Range(1, depth).Select(l => Normal(1, 1, l == 1 ? K : 2 * K, l == depth ? K : 2 * K) / Math.Sqrt(K)),
+        ];
+        foreach (Tensor input in inputs)
+            input.requires_grad_();
+        TitansMlpRead read = TitansMlp.Apply(
+            inputs[0], inputs[1], inputs[2], inputs[3], inputs[4], inputs[5], inputs[6..], new TitansOptions(Block: 16) { Clip = 1 });
+        var gradients = autograd.grad([read.Output.sum()], inputs);
+        Assert.All([read.Output, .. read.FinalWeights, .. read.FinalMomenta, .. gradients], each => Assert.True(each.isfinite().all().item<bool>()));
+    }
 
     private static void Train(string name, long steps, long length)
     {
@@ -79,7 +128,10 @@ public sealed class StabilityTests : IDisposable
         {
             nameof(OneMatrixTitans) => new OneMatrixTitans(),
             nameof(TwoLayerTitans) => new TwoLayerTitans(),
-            _ => new FourLayerTitans(),
+            nameof(FourLayerTitans) => new FourLayerTitans(),
+            nameof(GateOfTitans) => new GateOfTitans(),
+            nameof(LayerOfTitans) => new LayerOfTitans(),
+            _ => new ContextOfTitans(),
         };
 
         // Other tests draw from the process-wide generator at the same time.

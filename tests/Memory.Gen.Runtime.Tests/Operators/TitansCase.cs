@@ -19,6 +19,7 @@ public sealed record TitansCase(string Name, TitansOptions Options, params long[
         new("matrix", new TitansOptions(6), 5, 3),
         new("matrix without gates", new TitansOptions(4), 5, 3) { Momentum = false, Forgetting = false },
         new("matrix in the gated delta rule's order", new TitansOptions(4) { DecaysFirst = true, ReadsBlockStart = true }, 5, 3) { Target = true },
+        new("matrix, clipped", new TitansOptions(4) { Clip = 0.5 }, 5, 3),
         new("matrix with residual", new TitansOptions(4), 5, 5) { Residual = true },
         new("two layers", new TitansOptions(6), 5, 7, 3),
         new("two layers, gelu, without momentum", new TitansOptions(3) { Activation = TitansActivation.Gelu }, 5, 7, 3) { Momentum = false },
