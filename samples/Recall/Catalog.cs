@@ -1,5 +1,6 @@
 using Memory.Gen.Runtime;
 using Memory.Gen.Training.RecallTasks;
+using static TorchSharp.torch;
 
 namespace Recall;
 
@@ -11,6 +12,19 @@ internal sealed record Contestant(string Name, Func<IMemoryModel> Create, string
 {
     /// <summary>How it is measured without its memory; null where it has none.</summary>
     public MemoryUse? MemoryOff { get; init; } = MemoryUse.Reset;
+
+    /// <summary>Memories that tokens are routed to and those that a token goes to; null where there is no router.</summary>
+    public (int Memories, int TopK)? Routed { get; init; }
+
+    /// <summary>Trained values that take part in reading one token: of the routed memories' own projections, those of the memories it goes to.</summary>
+    public long ActivatedParameters(nn.Module model)
+    {
+        long idle = 0;
+        // A memory's own weights stand in one tensor with the others', [M, outputs, inputs]; every other weight is a matrix or a vector.
+        if (Routed is var (memories, topK))
+            idle = model.parameters().Where(weight => weight.dim() == 3).Sum(weight => weight.numel() / memories * (memories - topK));
+        return model.parameters().Sum(weight => weight.numel()) - idle;
+    }
 }
 
 /// <summary>The models that are compared, by name. A further one is a declaration in Models.cs and a line here.</summary>
@@ -24,8 +38,8 @@ internal static class Catalog
         new("scalar-decay", () => new ScalarDecayLM(), "#b59b1f"),
         new("delta", () => new DeltaLM(), "#3d8f5f"),
         new("gated-delta", () => new GatedDeltaLM(), "#3b6fb6"),
-        new("mixture", () => new MixtureLM(), "#8a4fa3"),
-        new("mixture-equal", () => new MixtureOfEqualSizeLM(), "#b98bd0"),
+        new("mixture", () => new MixtureLM(), "#8a4fa3") { Routed = (4, 2) },
+        new("mixture-equal", () => new MixtureOfEqualSizeLM(), "#b98bd0") { Routed = (3, 2) },
         new("titans", () => new TitansLM(), "#c2456b"),
         new("titans-gate", () => new TitansGateLM(), "#1f9aa3") { MemoryOff = MemoryUse.Exchanged },
         new("titans-gate-wide", () => new TitansGateWideLM(), "#0b5c66") { MemoryOff = MemoryUse.Exchanged },

@@ -47,7 +47,11 @@ internal sealed record Marks(IReadOnlyList<double> Accuracy, IReadOnlyList<doubl
 internal sealed record Run(int Seed, RecallTraining Training, IReadOnlyList<Marks> Marks);
 
 /// <summary>A model's runs on one task; at least one.</summary>
-internal sealed record Standing(Contestant Contestant, MemoryCard Card, IReadOnlyList<Run> Runs);
+/// <param name="Contestant">The model.</param>
+/// <param name="Card">Its sizes.</param>
+/// <param name="ActivatedParameters">Trained values that take part in reading one token.</param>
+/// <param name="Runs">Its trainings, by seed.</param>
+internal sealed record Standing(Contestant Contestant, MemoryCard Card, long ActivatedParameters, IReadOnlyList<Run> Runs);
 
 /// <summary>Trains every model on every task, side by side: the same sequences, steps and tests for all.</summary>
 internal static class Comparison
@@ -86,7 +90,7 @@ internal static class Comparison
             set_num_threads(threads);
         }
         if (!cancellation.IsCancellationRequested) progress(1, "");
-        return [.. from entry in entries where entry.Run is not null group entry by entry.Contestant into runs select new Standing(runs.Key, runs.First().Card!, [.. runs.Select(entry => entry.Run!)])];
+        return [.. from entry in entries where entry.Run is not null group entry by entry.Contestant into runs select new Standing(runs.Key, runs.First().Card!, runs.First().ActivatedParameters, [.. runs.Select(entry => entry.Run!)])];
 
         void Report(int step, string status)
         {
@@ -109,9 +113,11 @@ internal static class Comparison
         var model = Create(entry);
         using var module = (nn.Module)model;
         var options = new RecallTrainingOptions { Steps = steps, WarmUpSteps = Math.Min(50, steps / 4), LearningRate = contest.LearningRate, ValidationRows = plan.ValidationRows, Seed = entry.Seed };
+        if (contest.UsesAllSteps) options = options with { StopAccuracy = 2 };
         var training = RecallTrainer.Train(model, contest.Training, options, progress, cancellation);
         if (training.Outcome == TrainingOutcome.Stopped) return;
         entry.Card = model.Card;
+        entry.ActivatedParameters = entry.Contestant.ActivatedParameters(module);
         entry.Run = new Run(entry.Seed, training, [.. contest.Examinations.Select(examination => Examine(model, entry.Contestant, examination, plan))]);
     }
 
@@ -136,6 +142,8 @@ internal static class Comparison
         public int Seed { get; } = seed;
 
         public MemoryCard? Card { get; set; }
+
+        public long ActivatedParameters { get; set; }
 
         public Run? Run { get; set; }
     }

@@ -24,6 +24,9 @@ internal sealed record Contest(string Name, IReadOnlyList<RecallTask> Training, 
     /// <summary>Most steps of a training; most end earlier, but a start that is slow by its seed needs them.</summary>
     public int Steps { get; init; } = 800;
 
+    /// <summary>Whether a training goes on when it answers its validation set, which does not ask at the longest distance; not in the quick form.</summary>
+    public bool UsesAllSteps { get; init; }
+
     /// <summary>Most steps in the quick form.</summary>
     public int QuickSteps { get; init; } = 150;
 
@@ -93,7 +96,7 @@ internal static class Contests
                     Each([0, 25, 50, 75, 100], depth => new NeedleInHaystack { Length = 2048, Depth = depth / 100.0 }), task => $"{((NeedleInHaystack)task).Depth:0.##}"),
             ],
             ["sliding-wide", .. Memories, "mixture", "titans-gate-wide"])
-        { Steps = 400, QuickModels = ["sliding-wide", "gated-delta", "titans-gate-wide"] },
+        { Steps = 400, UsesAllSteps = true, QuickModels = ["sliding-wide", "gated-delta", "titans-gate-wide"] },
         new("segments", Each([64, 128, 256, 512], length => new NeedleInHaystack { Length = length }),
             [new("segments", "A needle in a haystack, read in segments of 32 bytes (64 to 512 bytes in training)", "bytes of the text",
                 Each([128, 512, 2048], length => new NeedleInHaystack { Length = length }), task => $"{task.Length:N0}")],

@@ -32,7 +32,7 @@ internal static class RecallCommand
         if (model is not null && !Catalog.Models.Any(m => m.Name == model)) throw new UserError($"There is no model '{model}'. Choose one of: {Names(Catalog.Models.Select(m => m.Name))}.");
         if (seeds is < 1) throw new UserError($"--seeds is {seeds}; it must be at least 1.");
         var contests = Contests.All.Where(c => task is null ? !c.OnlyByName && (!quick || c.QuickModels.Count > 0) : c.Name == task)
-            .Select(c => c with { Models = [.. c.Models.Where(name => TakesPart(c, name))], Steps = quick && c.QuickModels.Count > 0 ? c.QuickSteps : c.Steps })
+            .Select(c => c with { Models = [.. c.Models.Where(name => TakesPart(c, name))], Steps = quick && c.QuickModels.Count > 0 ? c.QuickSteps : c.Steps, UsesAllSteps = c.UsesAllSteps && !quick })
             .Where(c => c.Models.Count > 0).ToList();
         if (contests.Count == 0) throw new UserError($"The model '{model}' does not take part in '{task}'. Leave one of the two out.");
         return quick

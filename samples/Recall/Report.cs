@@ -14,6 +14,7 @@ namespace Recall;
 /// <param name="Pairs">Key-value pairs in its context.</param>
 /// <param name="Depth">Place of the needle, 0 to 1.</param>
 /// <param name="Parameters">Trained values.</param>
+/// <param name="ActivatedParameters">Those that take part in reading one token; fewer than <paramref name="Parameters"/> where a router leaves memories out.</param>
 /// <param name="StateBytes">Bytes of the state of one sequence of this length, in float32.</param>
 /// <param name="Seeds">Number of trainings.</param>
 /// <param name="AccuracyMean">Share of right answers, mean over the trainings.</param>
@@ -26,7 +27,7 @@ namespace Recall;
 /// <param name="Steps">Steps of a training, mean.</param>
 /// <param name="Seconds">Seconds of a training, mean.</param>
 internal sealed record Row(
-    string Task, string Model, int Length, int? Pairs, double? Depth, long Parameters, long StateBytes, int Seeds,
+    string Task, string Model, int Length, int? Pairs, double? Depth, long Parameters, long ActivatedParameters, long StateBytes, int Seeds,
     double AccuracyMean, double AccuracyMin, double AccuracyMax, double ExactMean, double? MemoryOffAccuracy, double Chance, double? SlotPrecision, double Steps, double Seconds);
 
 /// <summary>What a person looks at: tables, charts, and everything also as JSON.</summary>
@@ -42,7 +43,7 @@ internal static class Report
         let accuracies = marks.Select(each => each.Accuracy[test.Index]).ToList()
         select new Row(
             contest.Examinations[examination].Name, standing.Contestant.Name, test.Task.Length, test.Task.Pairs, (test.Task as NeedleInHaystack)?.Depth,
-            standing.Card.Parameters, standing.Card.StateBytes(test.Task.Length, ScalarType.Float32), standing.Runs.Count,
+            standing.Card.Parameters, standing.ActivatedParameters, standing.Card.StateBytes(test.Task.Length, ScalarType.Float32), standing.Runs.Count,
             accuracies.Average(), accuracies.Min(), accuracies.Max(), marks.Average(each => each.Exact[test.Index]), marks.Average(each => each.MemoryOff?[test.Index]), test.Task.Chance,
             marks.Average(each => each.SlotPrecision?[test.Index]), standing.Runs.Average(run => run.Training.Steps), standing.Runs.Average(run => run.Training.Seconds));
 

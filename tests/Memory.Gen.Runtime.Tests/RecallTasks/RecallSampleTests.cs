@@ -90,6 +90,7 @@ public class RecallSampleTests
         Assert.Equal("mqar", memory.GetProperty("task").GetString());
         Assert.Equal(64, memory.GetProperty("length").GetInt32());
         Assert.Equal(GatedDeltaLM.Card.Parameters, memory.GetProperty("parameters").GetInt64());
+        Assert.Equal(GatedDeltaLM.Card.Parameters, memory.GetProperty("activated_parameters").GetInt64());
         Assert.Equal(GatedDeltaLM.Card.StateBytes(64, ScalarType.Float32), memory.GetProperty("state_bytes").GetInt64());
         Assert.Equal(2, memory.GetProperty("seeds").GetInt32());
         Assert.InRange(memory.GetProperty("accuracy_mean").GetDouble(), memory.GetProperty("accuracy_min").GetDouble(), memory.GetProperty("accuracy_max").GetDouble());
@@ -98,6 +99,32 @@ public class RecallSampleTests
         Assert.Equal(JsonValueKind.Null, memory.GetProperty("depth").ValueKind);
         var attention = rows.First(row => row.GetProperty("model").GetString() == "sliding");
         Assert.Equal(JsonValueKind.Null, attention.GetProperty("memory_off_accuracy").ValueKind);
+    }
+
+    [Fact]
+    public void WhatIsComparedAsEqualIsEqual()
+    {
+        Within(0.05, SlidingLM.Card.Parameters, TitansLM.Card.Parameters);
+        Within(0.13, MixtureOfEqualSizeLM.Card.StateBytes(128, ScalarType.Float32), GatedDeltaLM.Card.StateBytes(128, ScalarType.Float32));
+
+        static void Within(double share, long a, long b) => Assert.InRange(a / (double)b, 1 - share, 1 + share);
+    }
+
+    // Four memories with keys, values (64 x 64) and two gates (64) of their own, of which a token uses two.
+    [Fact]
+    public void ATokenActivatesTheMemoriesThatItGoesTo()
+    {
+        using var mixture = new MixtureLM();
+        Assert.Equal(MixtureLM.Card.Parameters - 2 * (2 * 64 * 64 + 2 * 64), Catalog.Find("mixture").ActivatedParameters(mixture));
+        using var titans = new TitansLM();
+        Assert.Equal(TitansLM.Card.Parameters, Catalog.Find("titans").ActivatedParameters(titans));
+    }
+
+    [Fact]
+    public void TheNeedleIsTrainedToTheEndExceptInTheQuickForm()
+    {
+        Assert.True(RecallCommand.Plan("needle", null, null, quick: false).Contests.Single() is { UsesAllSteps: true, Steps: >= 400 });
+        Assert.False(RecallCommand.Plan("needle", null, null, quick: true).Contests.Single().UsesAllSteps);
     }
 
     // Weights come from one generator, sequences from each training's own.
