@@ -81,6 +81,7 @@ internal abstract class KernelFunction<TSelf, TOptions> : OperatorFunction<TSelf
     {
         Tensor?[] dense = Array.ConvertAll(inputs, input => input is null ? null : KernelTensor.Dense(input));
         List<Tensor> outputs = Forward(dense, options, null);
+        GC.KeepAlive(options); // has the segments, which the kernel reads where they lie
         GC.KeepAlive(inputs);
         for (int i = 0; i < inputs.Length; i++)
         {
