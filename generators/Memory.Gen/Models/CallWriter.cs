@@ -30,11 +30,8 @@ internal static class CallWriter
             "/// <param name=\"batch\">Number of sequences, at least 1.</param>",
             $"public State NewState(long batch) => new State(batch, {weight}.device, {weight}.dtype);",
             "",
-            $"/// <summary>Reads on from a state and advances it, all or nothing: {inputs} to {outputs}. Any T, any split.</summary>",
-            $"/// <param name=\"{input}\">What comes next in every sequence.</param>",
-            "/// <param name=\"state\">What was read before; it has B sequences.</param>",
-            "/// <exception cref=\"global::System.ArgumentException\">The state has another number of sequences.</exception>",
-            "/// <exception cref=\"global::System.InvalidOperationException\">Another call is using the state.</exception>");
+            $"/// <summary>Reads on from a state and advances it, all or nothing: {inputs} to {outputs}. Any T, any split.</summary>");
+        writer.Lines(ArgumentsOfReading(input));
         using (writer.Block($"public Tensor Prefill(Tensor {input}, State state)"))
             writer.Lines(
                 $"using var advance = state.Begin({input}.shape[0], {input}.shape[1]);",
@@ -43,11 +40,8 @@ internal static class CallWriter
                 $"return {(model.IsModel ? "logits" : "y")};");
         writer.Lines(
             "",
-            $"/// <summary>Reads one token of every sequence and advances the state: {oneIn} to {oneOut}.</summary>",
-            $"/// <param name=\"{one}\">What comes next in every sequence.</param>",
-            "/// <param name=\"state\">What was read before; it has B sequences.</param>",
-            "/// <exception cref=\"global::System.ArgumentException\">The state has another number of sequences.</exception>",
-            "/// <exception cref=\"global::System.InvalidOperationException\">Another call is using the state.</exception>");
+            $"/// <summary>Reads one token of every sequence and advances the state: {oneIn} to {oneOut}.</summary>");
+        writer.Lines(ArgumentsOfReading(one));
         using (writer.Block($"public Tensor Step(Tensor {one}, State state)"))
             writer.Lines(
                 "using var scope = torch.NewDisposeScope();",
@@ -59,6 +53,15 @@ internal static class CallWriter
             $"/// <param name=\"device\">Where the state shall lie; null is where the {(model.IsModel ? "model" : "layer")} lies.</param>",
             $"public State LoadState(string path, Device? device = null) => State.Load(path, device ?? {weight}.device);");
     }
+
+    // Of Prefill and Step alike.
+    private static string[] ArgumentsOfReading(string input) =>
+    [
+        $"/// <param name=\"{input}\">What comes next in every sequence.</param>",
+        "/// <param name=\"state\">What was read before; it has B sequences.</param>",
+        "/// <exception cref=\"global::System.ArgumentException\">The state has another number of sequences.</exception>",
+        "/// <exception cref=\"global::System.InvalidOperationException\">Another call is using the state.</exception>",
+    ];
 
     /// <summary>Writes the card, with numbers that the compiler knows.</summary>
     public static void WriteCard(CodeWriter writer, ModelSpec model, Size size)
