@@ -1,5 +1,6 @@
 using Memory.Gen.Runtime.Tests.Kernels;
 using Memory.Gen.Runtime.Tests.Models;
+using Memory.Gen.Runtime.Tests.Operators;
 using Memory.Gen.Runtime.Tests.Training;
 
 // Tests that need a process of their own, to kill it or for its environment, start this one with a word that says what to do.
@@ -7,6 +8,7 @@ return args switch
 {
     ["read", var folder] => ReadingChild.Run(folder),
     ["train", var folder, var steps] => TrainingChild.Run(folder, long.Parse(steps)),
+    ["lifetimes"] => OptionLifetimeTests.Run(),
     ["kernels"] => KernelChild.Run(),
     ["cuda-kernels", var dtype] => CudaKernelChild.Run(dtype),
     _ => 2,
