@@ -60,8 +60,7 @@ internal static class Contests
         new("capacity", [new AssociativeRecall { KeyValuePairs = 16, Length = 128 }],
             [new("capacity", "Associative recall with states of equal size (16 pairs in training)", "key-value pairs in 128 tokens",
                 Each([8, 16, 24, 32], pairs => new AssociativeRecall { KeyValuePairs = pairs, Length = 128 }), task => $"{task.Pairs}")],
-            ["gated-delta", "mixture-equal"])
-        { Steps = 600 },
+            ["sliding", "gated-delta", "mixture-equal"]),
         new("eidetic", [Scattered(8)],
             [new("eidetic", "Associative recall of pairs among fillers, states of equal size (8 pairs in training)", "key-value pairs among 64 fillers",
                 Each([4, 8, 12], Scattered), task => $"{task.Pairs}")],
@@ -95,8 +94,8 @@ internal static class Contests
                 new("needle-depth", "A needle in a haystack of 2,048 bytes", "place of the needle: 0 first, 1 right before the question",
                     Each([0, 25, 50, 75, 100], depth => new NeedleInHaystack { Length = 2048, Depth = depth / 100.0 }), task => $"{((NeedleInHaystack)task).Depth:0.##}"),
             ],
-            ["sliding-wide", .. Memories, "mixture", "titans-gate-wide"])
-        { Steps = 400, UsesAllSteps = true, QuickModels = ["sliding-wide", "gated-delta", "titans-gate-wide"] },
+            ["sliding-feed-forward", .. Memories, "mixture", "titans-gate-wide"])
+        { Steps = 400, UsesAllSteps = true, QuickModels = ["sliding-feed-forward", "gated-delta", "titans-gate-wide"] },
         new("segments", Each([64, 128, 256, 512], length => new NeedleInHaystack { Length = length }),
             [new("segments", "A needle in a haystack, read in segments of 32 bytes (64 to 512 bytes in training)", "bytes of the text",
                 Each([128, 512, 2048], length => new NeedleInHaystack { Length = length }), task => $"{task.Length:N0}")],
@@ -105,17 +104,17 @@ internal static class Contests
         new("two-layers", [new AssociativeRecall()],
             [new("two-layers", "Associative recall with two memory layers (8 pairs in training)", "key-value pairs in 64 tokens",
                 Each([4, 8, 12, 16], pairs => new AssociativeRecall { KeyValuePairs = pairs }), task => $"{task.Pairs}")],
-            ["two-linear", "two-gated-delta", "two-titans"])
+            ["sliding", "two-linear", "two-gated-delta", "two-titans"])
         { OnlyByName = true },
         new("random-filler", [new AssociativeRecall { RandomFiller = true }],
             [new("random-filler", "Associative recall among random tokens (8 pairs in training)", "key-value pairs in 64 tokens",
                 Each([4, 8, 12], pairs => new AssociativeRecall { KeyValuePairs = pairs, RandomFiller = true }), task => $"{task.Pairs}")],
-            ["linear", "delta", "gated-delta", "titans"])
+            ["sliding", "linear", "delta", "gated-delta", "titans"])
         { OnlyByName = true },
         new("four-needles", Each([128, 256, 512], length => new NeedleInHaystack { Length = length, Needles = 4 }),
             [new("four-needles", "One of four needles in a haystack (128 to 512 bytes in training)", "bytes of the text",
                 Each([128, 512, 2048], length => new NeedleInHaystack { Length = length, Needles = 4 }), task => $"{task.Length:N0}")],
-            ["sliding-wide", "gated-delta", "titans", "titans-gate-wide"])
+            ["sliding-feed-forward", "gated-delta", "titans", "titans-gate-wide"])
         { OnlyByName = true },
     ];
 

@@ -4,15 +4,20 @@ namespace Recall;
 
 // Width 64, one memory layer, no feed-forward network: what is recalled, the memory recalls.
 
-/// <summary>Attention over the last 8 tokens. Two layers, with which attention can match what came before; as many parameters as one layer of Titans.</summary>
+/// <summary>Attention over the last 8 tokens. Two layers, with which attention can match what came before; as many parameters as one layer of Titans' gate.</summary>
 [MemoryModel(VocabSize = 256, Dim = 64, Layers = 2, FeedForward = 0)]
-[SlidingAttention(Heads = 2, KeyValueHeads = 1, Window = 8)]
+[SlidingAttention(Heads = 2, KeyValueHeads = 2, Window = 8)]
 public sealed partial class SlidingLM;
 
-/// <summary>The same over the last 32 tokens, for longer texts.</summary>
+/// <summary>Attention over the last 32 tokens, for longer texts; what HMT and RMT are put around.</summary>
 [MemoryModel(VocabSize = 256, Dim = 64, Layers = 2, FeedForward = 0)]
 [SlidingAttention(Heads = 2, KeyValueHeads = 1, Window = 32)]
 public sealed partial class SlidingWideLM;
+
+/// <summary>The same with a feed-forward network in each of its two layers: as many parameters as two layers of Titans' gate, and no further reach.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 2, FeedForward = 92)]
+[SlidingAttention(Heads = 2, KeyValueHeads = 2, Window = 32)]
+public sealed partial class SlidingFeedForwardLM;
 
 /// <summary>A memory that adds and never forgets.</summary>
 [MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
@@ -39,9 +44,9 @@ public sealed partial class GatedDeltaLM;
 [MixtureOfMemories(Heads = 1, Memories = 4, TopK = 2, SharedMemory = true)]
 public sealed partial class MixtureLM;
 
-/// <summary>Three memories and one for every token, together as large as the one of gated-delta; with what the convolutions keep 12 % larger.</summary>
+/// <summary>Three memories and one for every token, with what their convolutions keep as large as the one of gated-delta, within 1 %.</summary>
 [MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
-[MixtureOfMemories(Heads = 1, KeyDim = 32, ValueDim = 32, Memories = 3, TopK = 2, SharedMemory = true)]
+[MixtureOfMemories(Heads = 1, KeyDim = 28, ValueDim = 32, Memories = 3, TopK = 2, SharedMemory = true)]
 public sealed partial class MixtureOfEqualSizeLM;
 
 /// <summary>A memory that learns while it reads, alone.</summary>
