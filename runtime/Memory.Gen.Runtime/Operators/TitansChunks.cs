@@ -53,6 +53,7 @@ internal static class TitansChunks
                 return momentum[n] is { } share ? seen + (share * x.bmm(S[l])) : seen;
             });
 
+            if (n == layout.N - 1 && !call.Ends) break;
             for (int l = 0; l < W.Length; l++)
             {
                 Tensor entering = TitansMemory.Decayed(lastKept[n], W[l], target?[l]);

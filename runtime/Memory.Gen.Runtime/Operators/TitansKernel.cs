@@ -30,16 +30,16 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
     public static TitansMlpRead Run(TitansCall call, SegmentLayout? segments)
     {
         List<Tensor> outputs = SegmentLayout.RunKernel(
-            segments, (x, runs) => Apply(new Options(call.Layers, call.Eta is not null, call.Options, runs), [.. x, .. call.Weights.Select(Gates.Single), .. call.Momenta.Select(Gates.Single)]),
+            segments, (x, runs) => Apply(new Options(call.Layers, call.Eta is not null, call.Options, call.Ends, runs), [.. x, .. call.Weights.Select(Gates.Single), .. call.Momenta.Select(Gates.Single)]),
             call.Q, call.K, call.V, Gates.Single(call.Theta), Gates.Single(call.Eta), Gates.Single(call.Alpha));
-        return new TitansMlpRead(outputs[0], outputs[1..(1 + call.Layers)], outputs[(1 + call.Layers)..]);
+        return TitansMlpRead.Of(outputs, call.Layers);
     }
 
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)
     {
         TitansArguments args = Arguments(inputs, options);
-        int layers = options.Layers;
-        Tensor o = Fresh(options.Segments, inputs[0]!, args.Batch, args.Tokens, args.Heads, args.Dims[layers]);
+        int layers = options.Ends ? options.Layers : 0;
+        Tensor o = Fresh(options.Segments, inputs[0]!, args.Batch, args.Tokens, args.Heads, args.Dims[options.Layers]);
         args.O = KernelTensor.Of(o);
         var weights = new Tensor[layers];
         var momenta = new Tensor[options.Momentum ? layers : 0];
@@ -67,10 +67,10 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
         args.GradAlpha = KernelTensor.Of(gradients[5]);
         for (int l = 0; l < layers; l++)
         {
-            args.GradFinalWeights[l] = KernelTensor.Of(upstream[1 + l]);
+            if (options.Ends) args.GradFinalWeights[l] = KernelTensor.Of(upstream[1 + l]);
             args.GradInitialWeights[l] = KernelTensor.Of(gradients[6 + l]);
             if (!options.Momentum) continue;
-            args.GradFinalMomenta[l] = KernelTensor.Of(upstream[1 + layers + l]);
+            if (options.Ends) args.GradFinalMomenta[l] = KernelTensor.Of(upstream[1 + layers + l]);
             args.GradInitialMomenta[l] = KernelTensor.Of(gradients[6 + layers + l]);
         }
 
@@ -114,6 +114,7 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
     /// <param name="Layers">Matrices of the memory.</param>
     /// <param name="Momentum">Whether there is momentum.</param>
     /// <param name="Rule">The rule; its activations are numbered as in memgen.h.</param>
+    /// <param name="Ends">Whether weights and momenta after the last token are wanted.</param>
     /// <param name="Segments">Null where every row is one sequence.</param>
-    internal sealed record Options(int Layers, bool Momentum, TitansOptions Rule, SegmentLayout? Segments);
+    internal sealed record Options(int Layers, bool Momentum, TitansOptions Rule, bool Ends, SegmentLayout? Segments);
 }

@@ -23,6 +23,9 @@ internal sealed record TitansCall(
     /// <summary>Leading tokens of each row that count, those after them being fill; null where all count.</summary>
     public long[]? Lengths { get; init; }
 
+    /// <summary>Whether the last weights and momenta are wanted: who stops within a block goes on from where the block began.</summary>
+    public bool Ends { get; init; } = true;
+
     public int Layers => Weights.Length;
 
     /// <summary>The target of a layer.</summary>
@@ -72,7 +75,7 @@ internal static class TitansMemory
         Tensor[] states = [.. call.Weights.Select(Matrix), .. call.Momenta.Select(Matrix), .. call.Target ?? []];
         TitansCall wide = call.To(door.Accumulation);
         Tensor[] read = SegmentLayout.Run(segments, chosen, Sequences, [wide.Q, wide.K, wide.V, wide.Theta, wide.Eta, wide.Alpha], states);
-        return new TitansMlpRead(read[0].to(door.Dtype), read[1..(1 + layers)], read[(1 + layers)..]);
+        return TitansMlpRead.Of([read[0].to(door.Dtype), .. read[1..]], layers);
 
         Tensor[] Sequences(Tensor?[] x, Tensor[] entering, long[]? lengths)
         {
@@ -87,7 +90,7 @@ internal static class TitansMemory
             Tensor output = chosen == OperatorForm.Reference || (shape[1] == 1 && lengths is null) ? TitansLoop.Run(part, W, S)
                 : TitansSolve.Serves(part) ? TitansSolve.Run(part, W, S, chunk ?? ChunkLayout.DefaultLength)
                 : TitansChunks.Run(part, W, S);
-            return [output, .. W, .. S];
+            return call.Ends ? [output, .. W, .. S] : [output];
         }
     }
 }

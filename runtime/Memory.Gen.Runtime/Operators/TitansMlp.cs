@@ -8,7 +8,13 @@ namespace Memory.Gen.Runtime.Operators;
 /// <param name="Output">What every token read, <c>[B, T, H, V]</c>.</param>
 /// <param name="FinalWeights">The memory's matrices after the last token, first layer first.</param>
 /// <param name="FinalMomenta">Their momenta; empty without momentum.</param>
-public readonly record struct TitansMlpRead(Tensor Output, IReadOnlyList<Tensor> FinalWeights, IReadOnlyList<Tensor> FinalMomenta);
+public readonly record struct TitansMlpRead(Tensor Output, IReadOnlyList<Tensor> FinalWeights, IReadOnlyList<Tensor> FinalMomenta)
+{
+    /// <param name="tensors">The output, and where the memory's end was wanted the weights, then the momenta.</param>
+    /// <param name="layers">How many weights.</param>
+    internal static TitansMlpRead Of(IReadOnlyList<Tensor> tensors, int layers) =>
+        new(tensors[0], [.. tensors.Skip(1).Take(layers)], [.. tensors.Skip(1 + layers)]);
+}
 
 /// <summary>
 /// A perceptron that learns while it reads: f(x) = W_L^T phi(... phi(W_1^T x)); G is the gradient of 1/2 |f(k) - v|^2 at the
@@ -37,7 +43,13 @@ public static class TitansMlp
     public static TitansMlpRead Apply(
         Tensor q, Tensor k, Tensor v, Tensor theta, Tensor? eta, Tensor? alpha, IReadOnlyList<Tensor> weights, TitansOptions options,
         IReadOnlyList<Tensor>? momenta = null, IReadOnlyList<Tensor>? target = null, Tensor? residual = null,
-        OperatorForm? form = null, Segments? segments = null)
+        OperatorForm? form = null, Segments? segments = null) =>
+        Read(q, k, v, theta, eta, alpha, weights, options, momenta, target, residual, form, segments, ends: true);
+
+    /// <summary>The same; without <paramref name="ends"/> no weights and momenta are made of the last token.</summary>
+    internal static TitansMlpRead Read(
+        Tensor q, Tensor k, Tensor v, Tensor theta, Tensor? eta, Tensor? alpha, IReadOnlyList<Tensor> weights, TitansOptions options,
+        IReadOnlyList<Tensor>? momenta, IReadOnlyList<Tensor>? target, Tensor? residual, OperatorForm? form, Segments? segments, bool ends)
     {
         var door = new FrontDoor(Name);
         door.Value(nameof(q), q, "BTHK");
@@ -54,7 +66,7 @@ public static class TitansMlp
         CheckOptions(door, options);
         var call = new TitansCall(
             q, k, v, theta, eta, alpha, [.. weights], eta is null ? [] : momenta is null ? new Tensor?[weights.Count] : [.. momenta],
-            target is null ? null : [.. target], residual, options);
+            target is null ? null : [.. target], residual, options) { Ends = ends };
         return TitansMemory.Apply(Name, door, call, widths, layout, form);
     }
 

@@ -166,9 +166,9 @@ public sealed class TitansBlocks
         {
             if (length == 0) continue;
             Tensor Part(Tensor x) => x.narrow(1, start, length);
-            TitansMlpRead read = TitansMlp.Apply(
+            TitansMlpRead read = TitansMlp.Read(
                 Part(q), Part(tokens[0]), Part(tokens[1]), Part(tokens[2]), momentum ? Part(tokens[3]) : null, forgetting ? Part(tokens[^1]) : null,
-                W, options, momentum ? S : null, call.Target, residual, form);
+                W, options, momentum ? S : null, call.Target, residual, form, null, ends: start < complete);
             outputs.Add(read.Output);
             if (start < complete) (W, S) = (read.FinalWeights, read.FinalMomenta);
         }

@@ -13,13 +13,16 @@ void run_chain(const memgen_titans_args& a, int64_t h, char* slice) {
     const TitansSizes& z = s.sizes;
     TitansTokens chain{a, h, 0, 0};
     read_state(chain, z, a.initial_weights, a.initial_momenta, s.state);
-    for (int64_t block = 0; block < titans_blocks(a); block++) {
+    bool ends = false; // whether anybody wants the state after the last token
+    for (int64_t l = 0; l < z.layers; l++) ends = ends || a.final_weights[l].data || a.final_momenta[l].data;
+    const int64_t blocks = titans_blocks(a);
+    for (int64_t block = 0; block < blocks; block++) {
         TitansTokens x = block_of(chain, block);
         read_gates(x, z, s.block);
         inner_gradients(x, z, s.block, s.state);
         read_memory(x, z, s.block, s.state);
         for (int64_t i = 0; i < x.n; i++) __builtin_memcpy(x.row(a.o, i), s.block.X[z.layers] + i * z.width[z.layers], sizeof(float) * static_cast<size_t>(a.dims[z.layers]));
-        carry_memory(x, z, s.block, s.state, s.state);
+        if (ends || block + 1 < blocks) carry_memory(x, z, s.block, s.state, s.state);
     }
     write_state(chain, z, s.state, a.final_weights, a.final_momenta);
 }
