@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Memory.Gen.Runtime.Kernels;
+using Memory.Gen.Runtime;
 using Memory.Gen.Runtime.Operators;
 using Spectre.Console;
 using TorchSharp;
@@ -116,10 +117,16 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
 
     private void Decode(PythonBaseline? python)
     {
-        const string Name = "decode/gated_delta";
+        // Python has only the gated delta rule.
+        Decode("gated_delta", new GatedDeltaBench(), python);
+        Decode("titans_gate", new TitansGateBench(), null);
+    }
+
+    private void Decode<TModel>(string name, TModel created, PythonBaseline? python) where TModel : nn.Module<Tensor, Tensor>, IMemoryModel
+    {
         const int StepsEach = 40; // a step takes a few hundred times less than one of training
-        if (!settings.Wants(Name)) return;
-        using var model = new GatedDeltaBench();
+        using TModel model = created;
+        if (!settings.Wants($"decode/{name}")) return;
         int steps = StepsEach * settings.Steps;
         var before = DecodeCase.Run(model, steps);
         double? torch = python?.Lines("torch_decode.py", "--steps", $"{steps}", "--threads", $"{settings.Threads}")
@@ -130,9 +137,9 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
         allCorrect &= correct;
         rows.Add(new()
         {
-            ["op"] = Name, ["threads"] = settings.Threads, ["error"] = error, ["tokens_per_second"] = correct ? ours : null, ["torch_tokens_per_second"] = torch, ["torch_environment"] = Settings(python),
+            ["op"] = $"decode/{name}", ["threads"] = settings.Threads, ["error"] = error, ["tokens_per_second"] = correct ? ours : null, ["torch_tokens_per_second"] = torch, ["torch_environment"] = Settings(python),
         });
-        console.WriteLine($"Decoding, batch 1: {before.TokensPerSecond:F0}, {after.TokensPerSecond:F0} tokens/s here, {Show(torch, "F0")} in Python, {Ratio(ours, torch ?? double.NaN, correct && torch is not null)}; error {error:E1}.");
+        console.WriteLine($"Decoding with {name}, batch 1: {before.TokensPerSecond:F0}, {after.TokensPerSecond:F0} tokens/s here, {Show(torch, "F0")} in Python, {(torch is { } theirs ? Ratio(ours, theirs, correct) : "-")}; error {error:E1}.");
     }
 
     private void SmallCall(PythonBaseline? python)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Memory.Gen.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -13,7 +14,7 @@ internal static class DecodeCase
     private const int WarmUp = 1_000;
 
     /// <summary>Median tokens a second over <paramref name="steps"/> steps, and how far the steps are from the parallel form.</summary>
-    public static (double TokensPerSecond, double Error) Run(GatedDeltaBench model, int steps)
+    public static (double TokensPerSecond, double Error) Run<TModel>(TModel model, int steps) where TModel : nn.Module<Tensor, Tensor>, IMemoryModel
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
