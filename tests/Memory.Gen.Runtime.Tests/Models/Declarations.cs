@@ -124,6 +124,23 @@ public sealed partial class OneBlockTitansContextModel;
     MaxStep = 0.5, AdaptiveStep = false, Momentum = false, UnitLength = false, PersistentTokens = 3, ConvWidth = 0)]
 public sealed partial class ClippedTitansModel;
 
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 1, FeedForward = 5)]
+[TitansMemory(
+    TitansVariant.Gate, Heads = 2, Window = 4, Block = 3, MemoryDepth = 4, Expansion = 1, MaxStep = 0.1, Reads = TitansRead.BlockStart, UnitLength = false)]
+public sealed partial class DeepestTitansGateModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 1, FeedForward = 5)]
+[TitansMemory(
+    TitansVariant.Gate, Heads = 2, Window = 3, Block = 2, Decay = TitansDecay.BeforeGradient, DecayTo = TitansDecayTarget.Initial, ConvWidth = 0,
+    PersistentTokens = 1, Persistent = TitansPersistent.KeyValue)]
+public sealed partial class DecayedTitansGateModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 1, FeedForward = 5)]
+[TitansMemory(
+    TitansVariant.Context, Heads = 2, Window = 6, Block = 3, Reads = TitansRead.BlockStart, ConvWidth = 0, PersistentTokens = 2,
+    Persistent = TitansPersistent.KeyValue)]
+public sealed partial class KeyValueTitansContextModel;
+
 [MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
 [SelectiveStateSpace]
 public sealed partial class SelectiveModel;

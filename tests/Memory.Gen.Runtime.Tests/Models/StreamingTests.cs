@@ -149,7 +149,7 @@ public sealed class StreamingTests : IDisposable
         [
             nameof(HybridModel), nameof(MixtureModel), nameof(BMojoModel), nameof(TitansModel), nameof(DeepTitansModel), nameof(ClippedTitansModel),
             nameof(TitansGateModel), nameof(SegmentedTitansGateModel), nameof(TitansLayerModel), nameof(TitansContextModel), nameof(OneBlockTitansContextModel),
-            nameof(TitansMixtureModel),
+            nameof(TitansMixtureModel), nameof(DeepestTitansGateModel), nameof(DecayedTitansGateModel), nameof(KeyValueTitansContextModel),
         ];
         using var folder = new TemporaryFolder();
         using var quiet = no_grad();
