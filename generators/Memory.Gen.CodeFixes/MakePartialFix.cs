@@ -18,29 +18,36 @@ public sealed class MakePartialFix : CodeFixProvider
     /// <inheritdoc/>
     public override ImmutableArray<string> FixableDiagnosticIds { get; } = ImmutableArray.Create("MEMGEN001", "MEMGEN002");
 
+    // Several diagnostics may ask for the same modifier of a type around them all.
+    private static readonly FixAllProvider Together = FixAllProvider.Create(static async (context, document, diagnostics) =>
+    {
+        SyntaxNode root = (await document.GetSyntaxRootAsync(context.CancellationToken).ConfigureAwait(false))!;
+        return document.WithSyntaxRoot(MakePartial(root, diagnostics.Select(d => TypeAt(root, d)).OfType<TypeDeclarationSyntax>()));
+    });
+
     /// <inheritdoc/>
-    public override FixAllProvider GetFixAllProvider() => WellKnownFixAllProviders.BatchFixer;
+    public override FixAllProvider GetFixAllProvider() => Together;
 
     /// <inheritdoc/>
     public override async Task RegisterCodeFixesAsync(CodeFixContext context)
     {
         SyntaxNode root = (await context.Document.GetSyntaxRootAsync(context.CancellationToken).ConfigureAwait(false))!;
         foreach (Diagnostic diagnostic in context.Diagnostics)
-            if (root.FindNode(diagnostic.Location.SourceSpan).FirstAncestorOrSelf<TypeDeclarationSyntax>() is { } type)
+            if (TypeAt(root, diagnostic) is { } type)
                 context.RegisterCodeFix(
                     CodeAction.Create(
                         $"Make '{type.Identifier.ValueText}' partial",
-                        _ => Task.FromResult(context.Document.WithSyntaxRoot(MakePartial(root, type))),
+                        _ => Task.FromResult(context.Document.WithSyntaxRoot(MakePartial(root, [type]))),
                         equivalenceKey: "partial"),
                     diagnostic);
     }
 
-    private static SyntaxNode MakePartial(SyntaxNode root, TypeDeclarationSyntax type)
-    {
-        IEnumerable<TypeDeclarationSyntax> types = type.AncestorsAndSelf().OfType<TypeDeclarationSyntax>()
-            .Where(t => !t.Modifiers.Any(SyntaxKind.PartialKeyword));
-        return root.ReplaceNodes(types, static (_, t) => MakePartial(t));
-    }
+    private static TypeDeclarationSyntax? TypeAt(SyntaxNode root, Diagnostic diagnostic) =>
+        root.FindNode(diagnostic.Location.SourceSpan).FirstAncestorOrSelf<TypeDeclarationSyntax>();
+
+    private static SyntaxNode MakePartial(SyntaxNode root, IEnumerable<TypeDeclarationSyntax> types) => root.ReplaceNodes(
+        types.SelectMany(type => type.AncestorsAndSelf()).OfType<TypeDeclarationSyntax>().Distinct().Where(t => !t.Modifiers.Any(SyntaxKind.PartialKeyword)),
+        static (_, t) => MakePartial(t));
 
     // The last modifier, with the space it needs; nothing is formatted anew, what stands around stays.
     private static TypeDeclarationSyntax MakePartial(TypeDeclarationSyntax type)

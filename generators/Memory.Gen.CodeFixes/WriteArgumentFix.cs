@@ -1,3 +1,4 @@
+using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Composition;
 using System.Linq;
@@ -27,7 +28,7 @@ public sealed class WriteArgumentFix : CodeFixProvider
         "MEMGEN110", "MEMGEN111", "MEMGEN112", "MEMGEN113", "MEMGEN121", "MEMGEN122", "MEMGEN201", "MEMGEN204", "MEMGEN215", "MEMGEN216");
 
     /// <inheritdoc/>
-    public override FixAllProvider GetFixAllProvider() => WellKnownFixAllProviders.BatchFixer;
+    public override FixAllProvider GetFixAllProvider() => new WriteArgumentsFix();
 
     /// <inheritdoc/>
     public override Task RegisterCodeFixesAsync(CodeFixContext context)
@@ -38,26 +39,35 @@ public sealed class WriteArgumentFix : CodeFixProvider
                     context.RegisterCodeFix(
                         CodeAction.Create(
                             repair.StartsWith("no ", System.StringComparison.Ordinal) ? "Remove " + repair.Substring(3) : "Write " + repair,
-                            token => Apply(context.Document.Project.Solution, diagnostic, repair, token),
+                            token => Apply(context.Document.Project.Solution, [diagnostic], key, token),
                             equivalenceKey: diagnostic.Id + "." + key),
                         diagnostic);
         return Task.CompletedTask;
     }
 
-    // The attribute is where the diagnostic is shown, or the place it refers to.
-    private static async Task<Solution> Apply(Solution solution, Diagnostic diagnostic, string repair, CancellationToken token)
+    /// <summary>Takes the same choice for each diagnostic that has it. Several may write into one attribute.</summary>
+    internal static async Task<Solution> Apply(Solution solution, IEnumerable<Diagnostic> diagnostics, string key, CancellationToken token)
     {
-        Location place = diagnostic.AdditionalLocations.FirstOrDefault() ?? diagnostic.Location;
-        if (solution.GetDocument(place.SourceTree) is not { } document)
-            return solution;
-        SyntaxNode root = (await document.GetSyntaxRootAsync(token).ConfigureAwait(false))!;
-        if (root.FindNode(place.SourceSpan).FirstAncestorOrSelf<AttributeSyntax>() is not { } attribute)
-            return solution;
-        AttributeSyntax changed = attribute;
-        foreach ((string argument, string? value) in Repairs.Read(repair))
-            changed = value is null ? Remove(changed, argument) : Write(changed, argument, value);
-        return solution.WithDocumentSyntaxRoot(document.Id, root.ReplaceNode(attribute, changed));
+        Solution changed = solution;
+        foreach (IGrouping<SyntaxTree?, Diagnostic> file in diagnostics.Where(d => d.Properties.ContainsKey(key)).GroupBy(d => Place(d).SourceTree))
+        {
+            if (solution.GetDocument(file.Key) is not { } document)
+                continue;
+            SyntaxNode root = (await document.GetSyntaxRootAsync(token).ConfigureAwait(false))!;
+            ILookup<AttributeSyntax?, string> repairs = file
+                .ToLookup(d => root.FindNode(Place(d).SourceSpan).FirstAncestorOrSelf<AttributeSyntax>(), d => d.Properties[key]!);
+            changed = changed.WithDocumentSyntaxRoot(document.Id, root.ReplaceNodes(
+                repairs.Select(r => r.Key).OfType<AttributeSyntax>(), (attribute, _) => repairs[attribute].Aggregate(attribute, Change)));
+        }
+
+        return changed;
     }
+
+    // The attribute is where the diagnostic is shown, or the place it refers to.
+    private static Location Place(Diagnostic diagnostic) => diagnostic.AdditionalLocations.FirstOrDefault() ?? diagnostic.Location;
+
+    private static AttributeSyntax Change(AttributeSyntax attribute, string repair) => Repairs.Read(repair).Aggregate(
+        attribute, (changed, change) => change.Value is null ? Remove(changed, change.Argument) : Write(changed, change.Argument, change.Value));
 
     private static AttributeSyntax Write(AttributeSyntax attribute, string argument, string code)
     {

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Memory.Gen.CodeFixes;
 using Memory.Gen.Tests.Harness;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CodeActions;
@@ -12,6 +13,8 @@ namespace Memory.Gen.Tests.CodeFixes;
 /// <summary>Runs a code fix as an editor does: on a document of a project, with the emitted files beside it.</summary>
 internal sealed class FixRun
 {
+    private static readonly CodeFixProvider[] Fixes = [new MakePartialFix(), new ModuleListFix(), new WriteArgumentFix()];
+
     private readonly CodeFixProvider fix;
     private readonly Document document;
 
@@ -20,23 +23,37 @@ internal sealed class FixRun
     /// <summary>A project with one source file.</summary>
     public static FixRun Open(CodeFixProvider fix, string source)
     {
-        CSharpCompilation compilation = Compile.Library(source);
+        Project project = ProjectOf(Compile.WithEmitted(Compile.Library(source)));
+        return new FixRun(fix, project.Documents.Single(d => d.Name == "Declared.cs"));
+    }
+
+    /// <summary>A project with the files of a compilation.</summary>
+    public static Project ProjectOf(CSharpCompilation compilation)
+    {
         Project project = new AdhocWorkspace().AddProject("Declared", LanguageNames.CSharp)
             .WithCompilationOptions(compilation.Options)
             .WithParseOptions(compilation.SyntaxTrees[0].Options)
             .AddMetadataReferences(compilation.References);
-        foreach ((string name, string text) in Compile.Emitted(compilation))
-            project = project.AddDocument(name, text).Project;
-        return new FixRun(fix, project.AddDocument("Declared.cs", source));
+        foreach (SyntaxTree file in compilation.SyntaxTrees)
+            project = project.AddDocument(file.FilePath, file.GetText(), filePath: file.FilePath).Project;
+        return project;
+    }
+
+    /// <summary>What the fixes of the package offer for a diagnostic of a project.</summary>
+    public static async Task<IReadOnlyList<CodeAction>> Offered(Project project, Diagnostic diagnostic)
+    {
+        var actions = new List<CodeAction>();
+        if (project.GetDocument(diagnostic.Location.SourceTree) is { } document)
+            foreach (CodeFixProvider fix in Fixes.Where(f => f.FixableDiagnosticIds.Contains(diagnostic.Id)))
+                await fix.RegisterCodeFixesAsync(new CodeFixContext(document, diagnostic, (action, _) => actions.Add(action), CancellationToken.None));
+        return actions;
     }
 
     /// <summary>What is offered for the first diagnostic of an id.</summary>
     public async Task<IReadOnlyList<CodeAction>> Offered(string id)
     {
-        var actions = new List<CodeAction>();
-        if ((await Diagnostics(document.Project)).FirstOrDefault(d => d.Id == id) is { } diagnostic)
-            await fix.RegisterCodeFixesAsync(new CodeFixContext(document, diagnostic, (action, _) => actions.Add(action), CancellationToken.None));
-        return actions;
+        IReadOnlyList<Diagnostic> reported = await Diagnostics(document.Project);
+        return reported.FirstOrDefault(d => d.Id == id) is { } diagnostic ? await Offered(document.Project, diagnostic) : [];
     }
 
     /// <summary>The file after the choice that is offered for the first diagnostic of an id.</summary>
@@ -51,9 +68,13 @@ internal sealed class FixRun
         return await Text((await fix.GetFixAllProvider()!.GetFixAsync(context))!);
     }
 
+    /// <summary>The files after an action.</summary>
+    public static async Task<Solution> Applied(CodeAction action) =>
+        (await action.GetOperationsAsync(CancellationToken.None)).OfType<ApplyChangesOperation>().Single().ChangedSolution;
+
     private async Task<string> Text(CodeAction action)
     {
-        Solution changed = (await action.GetOperationsAsync(CancellationToken.None)).OfType<ApplyChangesOperation>().Single().ChangedSolution;
+        Solution changed = await Applied(action);
         SourceText text = await changed.GetDocument(document.Id)!.GetTextAsync();
         return text.ToString();
     }

@@ -58,5 +58,18 @@ public class MakePartialFixTests
         Assert.Empty(await Compile.Diagnostics(Compile.Library(fixedOnce)));
     }
 
+    // Both fixes make the outer type partial: it becomes so once, and both classes do.
+    [Theory]
+    [InlineData("MEMGEN001", "class")]
+    [InlineData("MEMGEN002", "partial class")]
+    public async Task TwoClassesInOneType(string id, string kind)
+    {
+        string source = $"using Memory.Gen;\n\nnamespace Samples;\n\npublic class Outer\n{{\n    {Attributes} {kind} First;\n\n    internal static class Inner\n    {{\n        {Attributes} {kind} Second;\n    }}\n\n    {Attributes} {kind} Third;\n}}\n";
+        string fixedOnce = await FixRun.Open(new MakePartialFix(), source).All(id);
+        Assert.Equal(source.Replace($"{kind} First", "partial class First").Replace($"{kind} Second", "partial class Second").Replace($"{kind} Third", "partial class Third")
+            .Replace("class Outer", "partial class Outer").Replace("class Inner", "partial class Inner"), fixedOnce);
+        Assert.Empty(await Compile.Diagnostics(Compile.Library(fixedOnce)));
+    }
+
     private static string Source(string type) => $"using Memory.Gen;\n\nnamespace Samples;\n\n{Attributes}\n{type}\n";
 }

@@ -83,8 +83,25 @@ public class WriteArgumentFixTests
         FixRun run = FixRun.Open(new WriteArgumentFix(), source);
         Assert.Equal(source.Replace("Heads = 12", "Heads = 8").Replace("Heads = 5", "Heads = 4"), await run.All("MEMGEN102"));
         Assert.Equal(source.Replace("Heads = 12", "Heads = 16").Replace("Heads = 5", "Heads = 8"), await run.All("MEMGEN102", choice: 1));
+    }
 
-        static string Model(string mixer, string name) => $"\n[MemoryModel({Sizes})]\n{mixer}\npublic sealed partial class {name};\n";
+    [Theory]
+    [InlineData("MEMGEN103", "SlidingAttention(Heads = 4, Window = -7)", "SlidingAttention(Heads = 4, Window = 1)", "SlidingAttention(Window = 0, Heads = 2)", "SlidingAttention(Window = 1, Heads = 2)")]
+    [InlineData("MEMGEN104", "MixtureOfMemories(Heads = 4, TopK = 9)", "MixtureOfMemories(Heads = 4, TopK = 4)", "MixtureOfMemories(Heads = 4, TopK = 0, Memories = 3)", "MixtureOfMemories(Heads = 4, TopK = 1, Memories = 3)")]
+    [InlineData("MEMGEN107", "TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 3, InnerClip = 0)", "TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 3, InnerClip = 1)", "TitansMemory(TitansVariant.Gate, Heads = 4, Window = 8, InnerClip = 0, MemoryDepth = 4)", "TitansMemory(TitansVariant.Gate, Heads = 4, Window = 8, InnerClip = 1, MemoryDepth = 4)")]
+    public async Task AllAtOnceWithTheValueOfEach(string id, string first, string firstAfter, string second, string secondAfter)
+    {
+        string source = Declarations.Model($"[{first}] // one") + Model($"[{second}] // two", "Second") + Model("[LinearMemory(Heads = 4)]", "Third") + Model($"[{first}]", "Fourth");
+        string corrected = await FixRun.Open(new WriteArgumentFix(), source).All(id);
+        Assert.Equal(source.Replace(first, firstAfter).Replace(second, secondAfter), corrected);
+        Assert.Empty(await Compile.Diagnostics(Compile.Library(corrected)));
+    }
+
+    [Fact]
+    public async Task AllThatOneAttributeLacks()
+    {
+        string corrected = await FixRun.Open(new WriteArgumentFix(), Declarations.Model("[SlidingAttention]", "Layers = 2")).All("MEMGEN101");
+        Assert.Equal(Declarations.Model("[SlidingAttention(Heads = 8)]", "Layers = 2, Dim = 256, VocabSize = 256"), corrected);
     }
 
     [Fact]
@@ -112,7 +129,41 @@ public class WriteArgumentFixTests
         Assert.Empty(await Compile.Diagnostics(Compile.Library(corrected)));
     }
 
+    // Several calls may ask for one width, and a chain for one after the other.
+    [Fact]
+    public async Task AllLayersGetTheWidthOfTheOneBefore()
+    {
+        const string source = """
+            using Memory.Gen;
+            using TorchSharp;
+
+            namespace Samples;
+
+            [MemoryLayer(Dim = 64), LinearMemory(Heads = 4)]
+            public sealed partial class Near;
+
+            [MemoryLayer(Dim = 128), LinearMemory(Heads = 4)]
+            public sealed partial class Far;
+
+            [MemoryLayer(Dim = 256), SlidingAttention(Heads = 4)]
+            public sealed partial class Apart;
+
+            public static class Use
+            {
+                public static torch.Tensor Run(Near near, Far far, torch.Tensor x) => far.call(near.call(x));
+
+                public static torch.Tensor Again(Near near, Far far, Apart apart, torch.Tensor x) => apart.call(near.call(x)) + far.call(near.call(x));
+            }
+
+            """;
+        string corrected = await FixRun.Open(new WriteArgumentFix(), source).All("MEMGEN201");
+        Assert.Equal(source.Replace("Dim = 128", "Dim = 64").Replace("Dim = 256", "Dim = 64"), corrected);
+        Assert.Empty(await Compile.Diagnostics(Compile.Library(corrected)));
+    }
+
     [Fact]
     public async Task NothingIsOfferedWhereNoOneValueWorks() => Assert.Empty(
         await FixRun.Open(new WriteArgumentFix(), Declarations.Model("[LinearMemory(Heads = 4, Rule = MemoryRule.Titans)]")).Offered("MEMGEN204"));
+
+    private static string Model(string mixer, string name) => $"\n[MemoryModel({Sizes})]\n{mixer}\npublic sealed partial class {name};\n";
 }
