@@ -5,7 +5,7 @@ namespace Memory.Gen.Tests.Emission;
 
 /// <summary>
 /// Makes declarations of all sorts: every attribute of the library with every property of its, values from sensible to absurd,
-/// odd nesting, classes in several parts, and code that is only half typed.
+/// odd nesting, classes in several parts and files, code that uses them, and all that while it is only half typed.
 /// </summary>
 internal sealed class AnyDeclaration(Random random)
 {
@@ -32,13 +32,25 @@ internal sealed class AnyDeclaration(Random random)
 
     private static readonly string[] Torn = ["(", ")", "[", "]", "{", "}", "\"", "'", ",", "=", ";", "<", ">", "//", "/*", "#if", "\0", "\uD800", "é", "using", "partial", "\n", "  "];
 
-    /// <summary>A file with one declaration in a namespace of its own.</summary>
+    /// <summary>One declaration in a namespace of its own: a file, often with code that uses it, and sometimes a second with a part of the class.</summary>
     /// <param name="name">The namespace.</param>
-    public string Whole(string name)
+    public string[] Whole(string name)
     {
-        var text = new StringBuilder("using Memory.Gen;\n").Append(random.Next(8) == 0 ? "" : $"namespace {name};\n");
+        string opening = "using System.Collections.Generic;\nusing Memory.Gen;\nusing TorchSharp;\nusing TorchSharp.Modules;\nusing static TorchSharp.torch;\nusing static TorchSharp.torch.nn;\n" + (random.Next(8) == 0 ? "" : $"namespace {name};\n");
+        string file = opening + Declaration(name) + (random.Next(3) == 0 ? new AnyUse(random).Of(name) : "");
+        if (random.Next(6) > 0)
+            return [file];
+        var part = new StringBuilder(opening);
         if (random.Next(2) == 0)
-            return text.Append(Ordinary()).Append("partial class C" + name + ";\n").ToString();
+            AppendAttributes(part);
+        return [file, part.Append(Pick(Classes).Replace("X", "C" + name)).Append('\n').ToString()];
+    }
+
+    private string Declaration(string name)
+    {
+        if (random.Next(2) == 0)
+            return Ordinary() + "partial class C" + name + ";\n";
+        var text = new StringBuilder();
         int depth = random.Next(3) == 0 ? random.Next(1, 4) : 0;
         var closings = new StringBuilder();
         for (int i = 0; i < depth; i++)
@@ -59,10 +71,11 @@ internal sealed class AnyDeclaration(Random random)
         return text.Append(closings).ToString();
     }
 
-    /// <summary>Such a file while it is being typed: pieces cut out, doubled, moved or put in.</summary>
-    public string HalfTyped(string name)
+    /// <summary>Such files while they are being typed: pieces cut out, doubled, moved or put in.</summary>
+    public string[] HalfTyped(string name) => [.. Whole(name).Select(Tear)];
+
+    private string Tear(string text)
     {
-        string text = Whole(name);
         for (int i = random.Next(1, 5); i > 0; i--)
         {
             int at = random.Next(text.Length), length = Math.Min(random.Next(12), text.Length - at);
