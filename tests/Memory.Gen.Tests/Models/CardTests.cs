@@ -62,23 +62,49 @@ public class CardTests
     [InlineData("[SlidingAttention(Heads = 64, KeyValueHeads = 8)] [RecurrentMemory(SegmentTokens = 4096, MemoryTokens = 16, WriteInit = WriteInit.Learned)]", Large)]
     public void ParametersAndStateBytesAreThoseOfTheModel(string mixers, string model)
     {
-        using nn.Module<Tensor, Tensor> built = BuiltModel.New(Declarations.Model(mixers, model), META, ScalarType.BFloat16);
+        Type type = BuiltModel.Load(Compile.Library(Declarations.Model(mixers, model)), "Samples.Model");
+        long managed = GC.GetAllocatedBytesForCurrentThread(), mapped = PrivateBytes();
+        using var built = (nn.Module<Tensor, Tensor>)Activator.CreateInstance(type, META, (ScalarType?)ScalarType.BFloat16)!;
         MemoryCard card = built.AsModel().Card;
         Assert.Equal(built.parameters().Sum(p => p.numel()), card.Parameters);
         using MemoryState state = built.AsModel().NewState(3);
         Assert.Equal(state.Bytes, 3 * card.StateBytes(0, ScalarType.BFloat16));
+
+        // The large ones would be 140 GB and more, a single matrix of theirs half a gigabyte. Other tests map memory meanwhile.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - managed, 0, 32 << 20);
+        Assert.InRange(PrivateBytes() - mapped, long.MinValue, 4L << 30);
     }
 
-    [Fact]
-    public void AStateThatGrowsIsAsLargeAsTheCardSays()
+    private static long PrivateBytes()
     {
-        using nn.Module<Tensor, Tensor> built = BuiltModel.New(
-            Declarations.Model("[SlidingAttention(Heads = 4, KeyValueHeads = 2)]", Model), CPU, ScalarType.Float32);
-        using MemoryState state = built.AsModel().NewState(1);
-        using var scope = NewDisposeScope();
-        built.AsModel().Prefill(zeros([1, 11], dtype: ScalarType.Int64), state);
-        Assert.Equal(state.Bytes, built.AsModel().Card.StateBytes(11, ScalarType.Float32));
-        Assert.Null(built.AsModel().Card.StateBytesBound(ScalarType.Float32));
+        using var process = System.Diagnostics.Process.GetCurrentProcess();
+        return process.PrivateMemorySize64;
+    }
+
+    public static TheoryData<string> EveryKind => [.. Declarations.EveryKind, "[SlidingAttention(Heads = 4, KeyValueHeads = 2)]", "[LinearMemory(Heads = 4)] [HierarchicalMemory(SegmentTokens = 16)]"];
+
+    [Theory]
+    [MemberData(nameof(EveryKind))]
+    public void AStateIsAsLargeAsTheCardSaysWhateverItHasRead(string attributes)
+    {
+        using nn.Module<Tensor, Tensor> built = BuiltModel.New(Declarations.Model(attributes), CPU, ScalarType.Float32);
+        foreach (long tokens in new[] { 0, 1, 7, 8, 33, 100 })
+        {
+            using var scope = NewDisposeScope();
+            using MemoryState state = built.AsModel().NewState(2);
+            built.AsModel().Prefill(zeros([2, tokens], dtype: ScalarType.Int64), state);
+            Assert.Equal((tokens, state.Bytes), (tokens, 2 * built.AsModel().Card.StateBytes(tokens, ScalarType.Float32)));
+        }
+    }
+
+    [Theory]
+    [InlineData("[SlidingAttention(Heads = 4, KeyValueHeads = 2)]", true)]
+    [InlineData("[LinearMemory(Heads = 4)]", false)]
+    [InlineData("[SlidingAttention(Heads = 4)] [RecurrentMemory(SegmentTokens = 32, MemoryTokens = 2)]", false)]
+    public void OnlyAStateThatGrowsHasNoBound(string attributes, bool grows)
+    {
+        MemoryCard card = BuiltModel.New(Declarations.Model(attributes), META, ScalarType.Float32).AsModel().Card;
+        Assert.Equal(grows ? null : card.StateBytes(1_000_000, ScalarType.Float32), card.StateBytesBound(ScalarType.Float32));
     }
 
     // Products of one token, counted by hand: projections, feed-forward, head, then what the memory multiplies.
