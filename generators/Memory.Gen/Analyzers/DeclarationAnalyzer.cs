@@ -60,11 +60,15 @@ public sealed class DeclarationAnalyzer : DiagnosticAnalyzer
     {
         if (!build.HasRuntime || !build.HasTorch)
             yield return build.HasRuntime
-                ? Error("MEMGEN301", declaration.Type.Name, "TorchSharp", "TorchSharp-cpu", BuildSpec.LowestTorch)
-                : Error("MEMGEN301", declaration.Type.Name, "Memory.Gen.Runtime", "Memory.Gen", Models.SourceFile.Version);
+                ? Error("MEMGEN301", declaration.Type.Name, build.OldTorch is { } old ? Newer(old) : Absent("TorchSharp"), "TorchSharp-cpu", BuildSpec.LowestTorch)
+                : Error("MEMGEN301", declaration.Type.Name, Absent("Memory.Gen.Runtime"), "Memory.Gen", Models.SourceFile.Version);
         else if (!build.IsLanguageNewEnough)
             yield return Error(
                 "MEMGEN302", declaration.Type.Name, BuildSpec.LowestLanguage.ToDisplayString(), build.Language.ToDisplayString());
+
+        static string Absent(string library) => library + ", which this project does not reference";
+
+        static string Newer(string old) => $"TorchSharp {BuildSpec.OldestTorch} or newer, and this project references {old}";
 
         SpecError Error(string id, params string[] args) => new(id, declaration.Root.Index, "", args.ToEquatableArray());
     }

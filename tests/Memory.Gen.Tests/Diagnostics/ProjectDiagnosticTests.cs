@@ -1,5 +1,6 @@
 using Memory.Gen.Tests.Harness;
 using Memory.Gen.Tests.Shared;
+using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 
 namespace Memory.Gen.Tests.Diagnostics;
@@ -41,6 +42,27 @@ public class ProjectDiagnosticTests
     public async Task TheMessageGivesTheLineToWrite() => Assert.Contains(
         $"write <PackageReference Include=\"TorchSharp-cpu\" Version=\"{CompiledAgainst()}\" />",
         Assert.Single(await Compile.Diagnostics(Compile.Library(Source, references: Compile.References(without: "TorchSharp.")))).GetMessage(null));
+
+    [Theory]
+    [InlineData("0.105.0.0", true, true)]
+    [InlineData("0.102.7.0", true, true)]
+    [InlineData("0.106.0.0", true, false)]
+    [InlineData("1.0.0.0", true, false)]
+    [InlineData("0.1.0.0", false, false)]
+    public async Task AnOldTorchSharpIsOneErrorThatSaysSo(string version, bool signed, bool old)
+    {
+        // Nothing but a name, a version and a key: what is written for the others cannot compile against it.
+        var options = new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, cryptoPublicKey: [.. signed ? typeof(object).Assembly.GetName().GetPublicKey()! : []], publicSign: signed);
+        CSharpCompilation torch = CSharpCompilation.Create(
+            "TorchSharp", [CSharpSyntaxTree.ParseText($"[assembly: System.Reflection.AssemblyVersion(\"{version}\")] namespace TorchSharp {{ public static class torch; }}")],
+            Compile.References(without: "TorchSharp."), options);
+        IReadOnlyList<Diagnostic> reported = await Compile.Diagnostics(Compile.Library(
+            Source, references: [.. Compile.References(without: "TorchSharp."), torch.ToMetadataReference()]));
+        if (old)
+            Assert.Contains($"needs TorchSharp 0.106 or newer, and this project references {version[..^2]}; write", Assert.Single(reported).GetMessage(null));
+        else
+            Assert.DoesNotContain(reported, d => d.Id == "MEMGEN301");
+    }
 
     private static string CompiledAgainst() =>
         System.Xml.Linq.XDocument.Load(SourceTree.Path("Directory.Packages.props"))
