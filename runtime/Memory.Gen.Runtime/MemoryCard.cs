@@ -34,8 +34,9 @@ public sealed class MemoryCard(
     public long? ReceptiveField { get; } = receptiveField;
 
     /// <summary>Bytes of one sequence's state, exactly, its position included.</summary>
-    /// <param name="tokens">Tokens read so far.</param>
+    /// <param name="tokens">Tokens read so far, 0 or more.</param>
     /// <param name="dtype">The model's element type.</param>
+    /// <returns>Bytes; those of a batch are as many times its rows.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The number of tokens is negative.</exception>
     /// <exception cref="OverflowException">The state of so long a text has more bytes than a number of 64 bits counts.</exception>
     public long StateBytes(long tokens, ScalarType dtype)

@@ -47,6 +47,7 @@ public sealed class SafetensorsFile : IDisposable
     public bool HasDigest => header.Metadata.ContainsKey(DigestKey);
 
     /// <summary>Opens a file and checks its header: size, JSON, shapes, offsets, that the tensors fill the file exactly.</summary>
+    /// <param name="path">The file; it stays open until <see cref="Dispose"/>.</param>
     /// <exception cref="MemoryFileException">It cannot be read, or it is not a safetensors file; the message says why.</exception>
     public static SafetensorsFile Open(string path)
     {
@@ -82,6 +83,7 @@ public sealed class SafetensorsFile : IDisposable
     /// <param name="name">One of <see cref="Names"/>.</param>
     /// <param name="dtype">Element type of the result; null keeps the file's.</param>
     /// <param name="device">Where the result lies; null is the CPU.</param>
+    /// <returns>The tensor in its shape, without a gradient; the caller owns it.</returns>
     /// <exception cref="MemoryFileException">There is no such tensor, or the file cannot be read.</exception>
     public Tensor Read(string name, ScalarType? dtype = null, Device? device = null)
     {

@@ -14,10 +14,11 @@ public sealed class Embedding : nn.Module<Tensor, Tensor>
     private bool registered;
 
     /// <summary>A table of numbers from N(0, 0.02^2).</summary>
-    /// <param name="rows">Number of symbols.</param>
-    /// <param name="features">Length of a row.</param>
+    /// <param name="rows">Number of symbols, at least 1.</param>
+    /// <param name="features">Length of a row, at least 1.</param>
     /// <param name="device">Where the table lies; null is the CPU.</param>
     /// <param name="dtype">Its element type; null is float32.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A size is below 1.</exception>
     public Embedding(long rows, long features, Device? device = null, ScalarType? dtype = null) : base(nameof(Embedding))
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);

@@ -15,11 +15,13 @@ public sealed class RmsNorm : nn.Module<Tensor, Tensor>
     private readonly Parameter weight;
     private bool registered;
 
-    /// <param name="features">Size of the last axis.</param>
+    /// <param name="features">Size of the last axis, at least 1.</param>
     /// <param name="eps">Added to the mean of squares.</param>
     /// <param name="device">Where the weight lies; null is the CPU.</param>
     /// <param name="dtype">Its element type; null is float32.</param>
     /// <param name="groups">Parts of the last axis, each with a mean square of its own; divides <paramref name="features"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A size is below 1.</exception>
+    /// <exception cref="ArgumentException">The groups do not divide the features.</exception>
     public RmsNorm(long features, double eps = 1e-6, Device? device = null, ScalarType? dtype = null, long groups = 1) : base(nameof(RmsNorm))
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(features, 1);
@@ -34,11 +36,14 @@ public sealed class RmsNorm : nn.Module<Tensor, Tensor>
 
     /// <summary>Normalizes the last axis; shape and element type stay. Half types are normalized in float32.</summary>
     /// <param name="x"><c>[..., features]</c>.</param>
+    /// <returns><c>[..., features]</c>.</returns>
     public override Tensor forward(Tensor x) => groups == 1 ? RootMeanSquareNorm.Apply(x, weight, eps) : InGroups(x);
 
     /// <summary>The same, times silu(gate), in one pass.</summary>
     /// <param name="x"><c>[..., features]</c>.</param>
     /// <param name="gate">The shape of <paramref name="x"/>.</param>
+    /// <returns><c>[..., features]</c>.</returns>
+    /// <exception cref="InvalidOperationException">The norm has groups.</exception>
     public Tensor Gated(Tensor x, Tensor gate) => groups == 1
         ? RootMeanSquareNorm.Gated(x, weight, gate, eps)
         : throw new InvalidOperationException("RmsNorm: a gate behind the norm needs groups = 1.");

@@ -11,10 +11,11 @@ public sealed class RoutedLinear : nn.Module<Tensor, Routing, Tensor>
     private bool registered;
 
     /// <param name="memories">M, at least 1.</param>
-    /// <param name="inputs">Size of the last axis that comes in.</param>
-    /// <param name="outputs">Size of the last axis that goes out.</param>
+    /// <param name="inputs">Size of the last axis that comes in, at least 1.</param>
+    /// <param name="outputs">Size of the last axis that goes out, at least 1.</param>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
     /// <param name="dtype">Their element type; null is float32.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A size is below 1.</exception>
     public RoutedLinear(long memories, long inputs, long outputs, Device? device = null, ScalarType? dtype = null) : base(nameof(RoutedLinear))
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(memories, 1);

@@ -13,11 +13,12 @@ public sealed class ShortConvolution : nn.Module<Tensor, StateTensor?, Tensor>
     private readonly Parameter? bias;
     private bool registered;
 
-    /// <param name="channels">C, size of the last axis.</param>
+    /// <param name="channels">C, size of the last axis, at least 1.</param>
     /// <param name="width">W, tokens in the window, the current one included; at least 1.</param>
     /// <param name="hasBias">Whether each channel adds a number of its own before SiLU.</param>
     /// <param name="device">Where the weight lies; null is the CPU.</param>
     /// <param name="dtype">Its element type; null is float32.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A size is below 1.</exception>
     public ShortConvolution(long channels, long width, bool hasBias = false, Device? device = null, ScalarType? dtype = null) : base(nameof(ShortConvolution))
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(channels, 1);

@@ -18,6 +18,7 @@ public static class DeltaRule
     /// <param name="form">Null for the fastest that serves the call.</param>
     /// <param name="chunk">Tokens a chunk; null for the default. Changes rounding only.</param>
     /// <param name="segments">Which tokens make up which sequence, each with a state of its own; null where every row is one.</param>
+    /// <returns>Output <c>[B, T, H, V]</c>, and the state <c>[B, H, K, V]</c> that continues the sequence.</returns>
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
     public static MemoryRead Apply(
         Tensor q, Tensor k, Tensor v, Tensor beta, Tensor? initialState = null,

@@ -7,6 +7,8 @@ namespace Memory.Gen.Runtime.Operators;
 public static class FeatureMaps
 {
     /// <summary>elu(x) + 1: positive, x + 1 for x above 0, e^x below.</summary>
+    /// <param name="x">Any shape.</param>
+    /// <returns>The shape and dtype of <paramref name="x"/>.</returns>
     public static Tensor EluPlusOne(Tensor x)
     {
         using Tensor elu = torch.nn.functional.elu(x, 1.0);
@@ -14,5 +16,7 @@ public static class FeatureMaps
     }
 
     /// <summary>max(x, 0).</summary>
+    /// <param name="x">Any shape.</param>
+    /// <returns>The shape and dtype of <paramref name="x"/>.</returns>
     public static Tensor Relu(Tensor x) => x.relu();
 }

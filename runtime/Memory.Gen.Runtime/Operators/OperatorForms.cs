@@ -27,6 +27,8 @@ public readonly record struct MemoryRead(Tensor Output, Tensor FinalState)
 }
 
 /// <summary>One call of one operator: its name and the form that ran.</summary>
+/// <param name="Operator">Its name, <c>gated_delta_rule</c> for example.</param>
+/// <param name="Form">What ran.</param>
 public readonly record struct OperatorUse(string Operator, OperatorForm Form);
 
 /// <summary>Which form runs, and which one ran.</summary>

@@ -36,6 +36,7 @@ public static unsafe class OptimizerKernels
 
     /// <summary>Whether these parameters are stepped here; <c>MEMORY_GEN_FORM</c> decides as for operators.</summary>
     /// <param name="parameters">Parameters, or tensors of their kind.</param>
+    /// <returns>False where torch's own operations have to do it.</returns>
     /// <exception cref="NotSupportedException">The form Native is forced and cannot be had.</exception>
     public static bool Serve(IReadOnlyList<Tensor> parameters) =>
         OperatorForms.Choose("adamw", null, () => Refusal(parameters)) == OperatorForm.Native;
@@ -69,6 +70,7 @@ public static unsafe class OptimizerKernels
     /// <summary>One step of AdamW on all tensors.</summary>
     /// <param name="tensors">Contiguous float32 tensors on the CPU.</param>
     /// <param name="numbers">Learning rate and so on.</param>
+    /// <exception cref="ArgumentException">A tensor is of another kind, or a gradient or moment has another size than its parameter.</exception>
     public static void AdamW(IReadOnlyList<AdamWTensor> tensors, AdamWNumbers numbers)
     {
         if (tensors.Count == 0) return;

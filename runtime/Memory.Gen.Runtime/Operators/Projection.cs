@@ -74,8 +74,10 @@ public static class Projection
     }
 
     /// <summary>The map of a weight without bias, such as an embedding's.</summary>
-    /// <param name="x"><c>[..., in]</c>.</param>
+    /// <param name="x"><c>[..., in]</c>, one axis to nine.</param>
     /// <param name="weight"><c>[out, in]</c>.</param>
+    /// <returns><c>[..., out]</c>.</returns>
+    /// <exception cref="ArgumentException">The shapes do not fit, or dtypes or devices differ.</exception>
     public static Tensor Apply(Tensor x, Tensor weight) => Apply(x, [weight])[0];
 
     /// <summary>Linear maps of the same input by their weights.</summary>

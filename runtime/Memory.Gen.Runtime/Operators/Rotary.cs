@@ -14,6 +14,8 @@ public static class Rotary
     /// <param name="positions"><c>[T]</c> or <c>[B, T]</c> int64, counted from 0.</param>
     /// <param name="theta">Base of the wavelengths, above 0.</param>
     /// <returns><c>[B, T, H, D]</c> in the element type of <paramref name="x"/>.</returns>
+    /// <exception cref="ArgumentException">A head has an odd number of features.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The base is not above 0.</exception>
     public static Tensor Apply(Tensor x, Tensor positions, double theta = 10_000)
     {
         long features = x.shape[^1], half = features / 2;

@@ -68,7 +68,8 @@ public sealed class Routing
     /// <summary>Sends every token to the memories with its K largest logits; of equal ones the first.</summary>
     /// <param name="logits"><c>[B, T, M]</c>; 16-bit types are widened to float32.</param>
     /// <param name="count">K, 1 to M.</param>
-    /// <exception cref="ArgumentException">Rank, element type or count do not fit.</exception>
+    /// <exception cref="ArgumentException">Rank or element type do not fit.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There are fewer memories, or the count is below 1.</exception>
     public static Routing TopK(Tensor logits, long count)
     {
         var door = new FrontDoor("routing");

@@ -14,6 +14,7 @@ public static class SwiGlu
     /// <param name="gate">Any shape.</param>
     /// <param name="up">The shape of <paramref name="gate"/>.</param>
     /// <param name="form">Null for the fastest that serves the call; Reference and Chunked are the same here.</param>
+    /// <returns>The shape and dtype of <paramref name="gate"/>.</returns>
     /// <exception cref="ArgumentException">Shapes, dtypes or devices differ.</exception>
     public static Tensor Apply(Tensor gate, Tensor up, OperatorForm? form = null)
     {

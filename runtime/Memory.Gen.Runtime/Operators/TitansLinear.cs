@@ -30,6 +30,7 @@ public static class TitansLinear
     /// <param name="form">Null for the fastest that serves the call.</param>
     /// <param name="chunk">Tokens a chunk, rounded up to whole blocks; null for the default. Changes rounding only.</param>
     /// <param name="segments">Which tokens make up which sequence, each with a state and blocks of its own; null where every row is one.</param>
+    /// <returns>Output <c>[B, T, H, V]</c>, and the memory and momentum <c>[B, H, K, V]</c> that continue the sequence.</returns>
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
     public static TitansLinearRead Apply(
         Tensor q, Tensor k, Tensor v, Tensor theta, Tensor eta, Tensor alpha, int block,

@@ -39,6 +39,7 @@ public static class TitansMlp
     /// <param name="residual">Factor gamma <c>[H, V]</c>, K being V: the memory is f(x) + gamma LN of that instead, f(x) = x + gamma LN(p(x)), eps 1e-6; null for the plain perceptron p.</param>
     /// <param name="form">Null for the fastest that serves the call.</param>
     /// <param name="segments">Which tokens make up which sequence, each with weights and blocks of its own; null where every row is one.</param>
+    /// <returns>Output <c>[B, T, H, V]</c>, and the weights and momenta that continue the sequence.</returns>
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device, or goes with one that is null.</exception>
     public static TitansMlpRead Apply(
         Tensor q, Tensor k, Tensor v, Tensor theta, Tensor? eta, Tensor? alpha, IReadOnlyList<Tensor> weights, TitansOptions options,

@@ -43,6 +43,7 @@ public sealed record AlignedSegment(long Start, long Length, long Place, long Se
 
     /// <summary>The part's tokens.</summary>
     /// <param name="tokens"><c>[B, T]</c>, those of the call.</param>
+    /// <returns><c>[B, Length]</c>, a view.</returns>
     public Tensor Of(Tensor tokens) => tokens.narrow(1, Start, Length);
 
     /// <summary>The most segments that any row has read before, up to a limit.</summary>

@@ -20,6 +20,8 @@ public abstract class MemoryState : IDisposable
     /// <param name="batch">Number of rows, at least 1.</param>
     /// <param name="device">Where its tensors lie.</param>
     /// <param name="dtype">The model's element type, a floating one.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no row.</exception>
+    /// <exception cref="ArgumentException">The element type is no floating one.</exception>
     protected MemoryState(string model, string declaration, long batch, Device device, ScalarType dtype)
     {
         if (batch < 1)
@@ -103,9 +105,12 @@ public abstract class MemoryState : IDisposable
 
     /// <summary>Opens the one transaction in which layers may write.</summary>
     /// <param name="batch">Rows of the call; must be <see cref="Batch"/>.</param>
-    /// <param name="tokens">Tokens the call reads in every row.</param>
-    /// <exception cref="ArgumentException">The call's rows are not the state's.</exception>
+    /// <param name="tokens">Tokens the call reads in every row, 0 or more.</param>
+    /// <returns>The transaction; disposing it without a commit leaves the state as it was.</returns>
+    /// <exception cref="ArgumentException">The call's rows are not the state's, or the padding marked has another shape.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The number of tokens is negative.</exception>
     /// <exception cref="InvalidOperationException">Another call is using the state.</exception>
+    /// <exception cref="ObjectDisposedException">The state was disposed.</exception>
     public StateTransaction Begin(long batch, long tokens)
     {
         RequireIdle();
@@ -125,6 +130,8 @@ public abstract class MemoryState : IDisposable
     /// </summary>
     /// <param name="tokens">bool <c>[B, T]</c>, true at padding. The state takes it over; it holds for one call.</param>
     /// <exception cref="ArgumentException">It is no bool tensor.</exception>
+    /// <exception cref="InvalidOperationException">A call is using the state.</exception>
+    /// <exception cref="ObjectDisposedException">The state was disposed.</exception>
     public void MarkPadding(Tensor tokens)
     {
         RequireIdle();
@@ -134,6 +141,8 @@ public abstract class MemoryState : IDisposable
     }
 
     /// <summary>Forgets everything, in every row.</summary>
+    /// <exception cref="InvalidOperationException">A call is using the state.</exception>
+    /// <exception cref="ObjectDisposedException">The state was disposed.</exception>
     public void Reset()
     {
         RequireIdle();
@@ -146,6 +155,9 @@ public abstract class MemoryState : IDisposable
 
     /// <summary>Forgets what the given rows have read; the others, and gradients through them, stay as they are.</summary>
     /// <param name="rows">Row numbers from 0; an empty array resets none.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such row; nothing was reset.</exception>
+    /// <exception cref="InvalidOperationException">A call is using the state.</exception>
+    /// <exception cref="ObjectDisposedException">The state was disposed.</exception>
     public void Reset(params long[] rows)
     {
         RequireIdle();
@@ -173,6 +185,8 @@ public abstract class MemoryState : IDisposable
     }
 
     /// <summary>Cuts the gradient: what is read later no longer reaches what was read before.</summary>
+    /// <exception cref="InvalidOperationException">A call is using the state.</exception>
+    /// <exception cref="ObjectDisposedException">The state was disposed.</exception>
     public void Detach()
     {
         RequireIdle();
@@ -184,6 +198,8 @@ public abstract class MemoryState : IDisposable
     /// <summary>Saves the state as safetensors; the file is whole or not there. Gradients are not part of it.</summary>
     /// <param name="path">The file to create or replace.</param>
     /// <exception cref="Files.MemoryFileException">It could not be written.</exception>
+    /// <exception cref="InvalidOperationException">A call is using the state.</exception>
+    /// <exception cref="ObjectDisposedException">The state was disposed.</exception>
     public void Save(string path)
     {
         RequireIdle();
@@ -206,6 +222,9 @@ public abstract class MemoryState : IDisposable
 
     /// <summary>Takes over a deep copy of another state's content; gradients flow through the copy too.</summary>
     /// <param name="other">A state of the same model and batch.</param>
+    /// <exception cref="ArgumentException">It is one of another model, or has another number of rows.</exception>
+    /// <exception cref="InvalidOperationException">A call is using one of them.</exception>
+    /// <exception cref="ObjectDisposedException">One of them was disposed.</exception>
     protected void CopyFrom(MemoryState other)
     {
         RequireIdle();

@@ -27,18 +27,23 @@ public readonly record struct RaggedSegment(long Start, long Length, Tensor? Rea
         while (start < tokens);
     }
 
-    /// <summary>The span's part of a tensor <c>[B, T, ...]</c>.</summary>
+    /// <summary>The span's part of a tensor.</summary>
+    /// <param name="x"><c>[B, T, ...]</c>, of the whole call.</param>
+    /// <returns><c>[B, Length, ...]</c>, a view.</returns>
     public Tensor Of(Tensor x) => x.narrow(1, Start, Length);
 
-    /// <summary>Where the span's tokens stand in their segments, counted from 0: <c>[T]</c>, or <c>[B, T]</c> where rows differ; int64.</summary>
+    /// <summary>Where the span's tokens stand in their segments, counted from 0.</summary>
     /// <param name="x">Tells the device.</param>
+    /// <returns>int64 <c>[Length]</c>, or <c>[B, Length]</c> where rows differ.</returns>
     public Tensor Positions(Tensor x)
     {
         Tensor steps = arange(Length, dtype: ScalarType.Int64, device: x.device);
         return Read is null ? steps : Read.unsqueeze(1) + steps;
     }
 
-    /// <summary>A cache of the tokens before; null where the segment has none yet.</summary>
+    /// <summary>A cache of the tokens before.</summary>
+    /// <param name="cache">The cache; null without a state.</param>
+    /// <returns>Its value; null where the segment has read nothing yet.</returns>
     public Tensor? Past(StateTensor? cache) => Read is null ? null : cache?.Value;
 
     /// <summary>For a state that holds what was there when the segment began.</summary>

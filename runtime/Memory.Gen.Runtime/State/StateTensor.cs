@@ -41,6 +41,7 @@ public sealed class StateTensor : IStateSlot
     /// What the state holds now: inside a transaction what was last written, else what was committed. The state owns it;
     /// do not dispose it. The next call may write into it: clone what has to stay.
     /// </summary>
+    /// <exception cref="ObjectDisposedException">The state was disposed.</exception>
     public Tensor Value
     {
         get
@@ -58,6 +59,8 @@ public sealed class StateTensor : IStateSlot
     /// sequence does not begin with zeros. The caller owns it.
     /// </summary>
     /// <param name="initial"><c>[...]</c> or <c>[1, ...]</c>, one row.</param>
+    /// <returns>The shape and element type of <see cref="Value"/>.</returns>
+    /// <exception cref="ObjectDisposedException">The state was disposed.</exception>
     public Tensor ValueOr(Tensor initial)
     {
         using var scope = NewDisposeScope();

@@ -19,6 +19,7 @@ public sealed class StateTransaction : IDisposable
     }
 
     /// <summary>Makes what was written the state's, and moves every row's position on by the call's tokens.</summary>
+    /// <exception cref="ObjectDisposedException">The transaction has ended.</exception>
     public void Commit()
     {
         ObjectDisposedException.ThrowIf(!open, this);

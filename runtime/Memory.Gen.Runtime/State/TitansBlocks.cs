@@ -74,9 +74,10 @@ public sealed class TitansBlocks
     public static Tensor[] ForRows(long rows, IReadOnlyList<Tensor> matrices) =>
         [.. matrices.Select(each => each.to(each.dtype.Wide()).expand([rows, .. each.shape[^3..]]))];
 
-    /// <summary>The weights that every row's current block began with, <c>[B, H, d, d']</c> a layer.</summary>
+    /// <summary>The weights that every row's current block began with.</summary>
     /// <param name="initialWeights">What a memory begins with, of the same shapes; not needed where no row begins.</param>
     /// <param name="read">Tokens of the present call that this memory has read already.</param>
+    /// <returns><c>[B, H, d, d']</c> a layer, float32 or wider.</returns>
     public IReadOnlyList<Tensor> BlockStart(IReadOnlyList<Tensor>? initialWeights, long read = 0) =>
         Entering(weights, initialWeights, nameof(initialWeights), read);
 

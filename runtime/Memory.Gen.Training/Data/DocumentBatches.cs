@@ -48,6 +48,10 @@ public sealed class DocumentBatches
     }
 
     /// <summary>Endless batches, epoch after epoch, each in an order of its own.</summary>
+    /// <param name="text">The documents.</param>
+    /// <param name="rows">Documents that are read side by side, at least 1.</param>
+    /// <param name="window">Tokens of a row in a batch, at least 1.</param>
+    /// <param name="seed">Draws the orders.</param>
     /// <exception cref="TrainingException">The text does not fill one batch.</exception>
     public static DocumentBatches ForTraining(TokenizedText text, int rows, int window, long seed)
     {
@@ -57,6 +61,9 @@ public sealed class DocumentBatches
     }
 
     /// <summary>Every document once, in its own order.</summary>
+    /// <param name="text">The documents.</param>
+    /// <param name="rows">Documents that are read side by side, at least 1.</param>
+    /// <param name="window">Tokens of a row in a batch, at least 1.</param>
     public static DocumentBatches ForEvaluation(TokenizedText text, int rows, int window) => new(text, rows, window, null);
 
     /// <summary>Where all rows stand; setting it goes on from there.</summary>

@@ -92,6 +92,7 @@ public sealed class TokenizedText
     /// from was read before another document's: a model has to keep both apart, and find the right one again.
     /// </summary>
     /// <param name="stretch">Tokens of a document at a time; 0 returns the text as it is.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The stretch is negative.</exception>
     public TokenizedText Interleaved(int stretch)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(stretch);

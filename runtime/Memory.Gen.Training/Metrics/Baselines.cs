@@ -14,6 +14,8 @@ namespace Memory.Gen.Training.Metrics;
 public sealed record Baselines(double Order3, double Order4, double Order5, double Gzip, double Brotli)
 {
     /// <summary>Measures all of them.</summary>
+    /// <param name="corpus">The count models learn its training text; all are measured on its held-out text.</param>
+    /// <exception cref="ArgumentException">There is no held-out text.</exception>
     public static Baselines Measure(Corpus corpus)
     {
         byte[][] validation = [.. corpus.Validation.Select(d => d.ToBytes())];

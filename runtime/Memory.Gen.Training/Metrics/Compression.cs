@@ -6,6 +6,8 @@ namespace Memory.Gen.Training.Metrics;
 public static class Compression
 {
     /// <summary>Bits a byte of a text in gzip's format at its smallest.</summary>
+    /// <param name="text">Its bytes, at least one.</param>
+    /// <exception cref="ArgumentException">The text is empty.</exception>
     public static double GzipBitsPerByte(ReadOnlySpan<byte> text)
     {
         using var packed = new MemoryStream();
@@ -14,6 +16,8 @@ public static class Compression
     }
 
     /// <summary>Bits a byte of a text under Brotli, quality 11, 16 MiB window.</summary>
+    /// <param name="text">Its bytes, at least one.</param>
+    /// <exception cref="ArgumentException">The text is empty.</exception>
     public static double BrotliBitsPerByte(ReadOnlySpan<byte> text)
     {
         var packed = new byte[BrotliEncoder.GetMaxCompressedLength(text.Length)];

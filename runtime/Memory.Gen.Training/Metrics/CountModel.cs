@@ -28,6 +28,7 @@ public sealed class CountModel
     /// <summary>Counts the documents; no context reaches over the beginning of one.</summary>
     /// <param name="documents">UTF-8 texts.</param>
     /// <param name="order">Bytes of context, 0 to <see cref="LargestOrder"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such order.</exception>
     public static CountModel Train(IReadOnlyList<byte[]> documents, int order)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(order);

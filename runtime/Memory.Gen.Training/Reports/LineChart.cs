@@ -59,6 +59,7 @@ public sealed class LineChart
     public bool LegendBeside { get; init; }
 
     /// <summary>Writes the chart to a file.</summary>
+    /// <param name="path">The SVG file to create or replace.</param>
     /// <exception cref="MemoryFileException">It could not be written.</exception>
     public void Save(string path) => AtomicFile.Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(ToSvg())));
 

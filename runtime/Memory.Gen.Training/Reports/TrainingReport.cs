@@ -112,6 +112,7 @@ public sealed record TrainingReport
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
     /// <summary>Writes the report.</summary>
+    /// <param name="path">The JSON file to create or replace.</param>
     /// <exception cref="MemoryFileException">It could not be written.</exception>
     public void Save(string path) => AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, this, Json));
 }

@@ -26,15 +26,27 @@ public interface ITokenizer
 public static class TokenizerExtensions
 {
     /// <summary>Number of bytes that a token stands for.</summary>
+    /// <param name="tokenizer">Says which bytes a token stands for.</param>
+    /// <param name="token">A token, 0 to <c>VocabSize - 1</c>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such token.</exception>
     public static int ByteLength(this ITokenizer tokenizer, long token) => tokenizer.Bytes(token).Length;
 
     /// <summary>The text of a sequence of tokens; bytes that are not UTF-8 become U+FFFD.</summary>
+    /// <param name="tokenizer">Says which bytes a token stands for.</param>
+    /// <param name="tokens">Tokens, each 0 to <c>VocabSize - 1</c>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such token.</exception>
     public static string Decode(this ITokenizer tokenizer, IEnumerable<long> tokens) => string.Concat(tokenizer.DecodeStream(tokens));
 
     /// <summary>The text of a sequence of tokens; bytes that are not UTF-8 become U+FFFD.</summary>
+    /// <param name="tokenizer">Says which bytes a token stands for.</param>
+    /// <param name="tokens">Tokens, each 0 to <c>VocabSize - 1</c>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such token.</exception>
     public static string Decode(this ITokenizer tokenizer, IEnumerable<int> tokens) => tokenizer.Decode(tokens.Select(t => (long)t));
 
     /// <summary>The text of tokens as they come: a piece for each, empty while a character's bytes are incomplete.</summary>
+    /// <param name="tokenizer">Says which bytes a token stands for.</param>
+    /// <param name="tokens">Tokens, each 0 to <c>VocabSize - 1</c>; they are read one by one.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such token.</exception>
     public static IEnumerable<string> DecodeStream(this ITokenizer tokenizer, IEnumerable<long> tokens)
     {
         var decoder = Encoding.UTF8.GetDecoder();

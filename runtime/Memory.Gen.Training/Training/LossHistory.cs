@@ -19,6 +19,7 @@ public sealed class LossHistory
     public IReadOnlyList<LossPoint> Points => points;
 
     /// <summary>Adds a step's loss.</summary>
+    /// <param name="point">The step and its loss.</param>
     public void Add(LossPoint point)
     {
         sum += point.BitsPerByte;
@@ -36,6 +37,7 @@ public sealed class LossHistory
     public HistorySnapshot Snapshot() => new(stride, pending, sum, [.. points]);
 
     /// <summary>A history that goes on from a snapshot.</summary>
+    /// <param name="snapshot">What <see cref="Snapshot"/> returned.</param>
     public static LossHistory From(HistorySnapshot snapshot)
     {
         var history = new LossHistory { stride = Math.Max(1, snapshot.Stride), pending = snapshot.Pending, sum = snapshot.Sum };

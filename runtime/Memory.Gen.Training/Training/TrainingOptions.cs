@@ -3,10 +3,10 @@ namespace Memory.Gen.Training;
 /// <summary>How a model is trained. The length of a run is either <see cref="Steps"/> or <see cref="Duration"/>.</summary>
 public sealed record TrainingOptions
 {
-    /// <summary>Rows that are trained side by side, each reading a document of its own.</summary>
+    /// <summary>Rows that are trained side by side, each reading a document of its own; at least 1.</summary>
     public int Batch { get; init; } = 8;
 
-    /// <summary>Tokens of a row in one step; gradients reach back this far, the state reaches on.</summary>
+    /// <summary>Tokens of a row in one step; gradients reach back this far, the state reaches on. At least 1.</summary>
     public int Window { get; init; } = 256;
 
     /// <summary>Documents with more tokens are read in sections, each with a state of its own and in an order of their own: otherwise a row
@@ -16,43 +16,43 @@ public sealed record TrainingOptions
     /// <summary>Two documents are read by turns, so many tokens of each at a time (<see cref="Data.TokenizedText.Interleaved"/>); 0: one after the other.</summary>
     public int InterleaveTokens { get; init; }
 
-    /// <summary>Optimizer steps, or null where <see cref="Duration"/> is given.</summary>
+    /// <summary>Optimizer steps, at least 1, or null where <see cref="Duration"/> is given.</summary>
     public long? Steps { get; init; }
 
-    /// <summary>Time spent in steps (set-up, validation and checkpoints do not count), or null where <see cref="Steps"/> is given.</summary>
+    /// <summary>Time spent in steps (set-up, validation and checkpoints do not count), above zero, or null where <see cref="Steps"/> is given.</summary>
     public TimeSpan? Duration { get; init; }
 
-    /// <summary>Highest learning rate.</summary>
+    /// <summary>Highest learning rate, above 0.</summary>
     public double LearningRate { get; init; } = 2e-3;
 
-    /// <summary>Learning rate at the end as a share of the highest.</summary>
+    /// <summary>Learning rate at the end as a share of the highest, 0 to 1.</summary>
     public double FinalShare { get; init; } = 0.05;
 
-    /// <summary>Share of the run in which the learning rate rises.</summary>
+    /// <summary>Share of the run in which the learning rate rises, 0 to less than 1.</summary>
     public double WarmUpShare { get; init; } = 0.05;
 
-    /// <summary>AdamW's decoupled weight decay, for parameters of two dimensions and more; vectors are not decayed.</summary>
+    /// <summary>AdamW's decoupled weight decay, for parameters of two dimensions and more; vectors are not decayed. 0 or more.</summary>
     public double WeightDecay { get; init; } = 0.1;
 
-    /// <summary>Decay of AdamW's mean of gradients.</summary>
+    /// <summary>Decay of AdamW's mean of gradients, 0 to less than 1.</summary>
     public double Beta1 { get; init; } = 0.9;
 
-    /// <summary>Decay of AdamW's mean of squared gradients.</summary>
+    /// <summary>Decay of AdamW's mean of squared gradients, 0 to less than 1.</summary>
     public double Beta2 { get; init; } = 0.95;
 
-    /// <summary>Gradients are scaled down to this norm.</summary>
+    /// <summary>Gradients are scaled down to this norm, above 0; infinite leaves them as they are.</summary>
     public double ClipNorm { get; init; } = 1.0;
 
     /// <summary>Seed of the order in which documents are read.</summary>
     public long Seed { get; init; } = 1;
 
-    /// <summary>Validations during the run, evenly spread over its progress; none at its beginning, one at its end.</summary>
+    /// <summary>Validations during the run, evenly spread over its progress; none at its beginning, one at its end. 0 or more.</summary>
     public int Validations { get; init; }
 
-    /// <summary>Tokens of held-out text that a validation during the run reads: the beginning of every document.</summary>
+    /// <summary>Tokens of held-out text that a validation during the run reads: the beginning of every document. At least 1.</summary>
     public long ValidationTokens { get; init; } = 16_384;
 
-    /// <summary>Time in steps between two checkpoints; one more is saved when the run ends or is stopped.</summary>
+    /// <summary>Time in steps between two checkpoints; one more is saved when the run ends or is stopped. Above zero.</summary>
     public TimeSpan CheckpointInterval { get; init; } = TimeSpan.FromMinutes(1);
 
     /// <summary>Throws where a value makes no sense.</summary>
