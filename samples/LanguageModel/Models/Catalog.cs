@@ -31,6 +31,8 @@ public static class Catalog
         ("rmt", typeof(RecurrentLM)),
         ("rmt-one", typeof(OneRowLM)),
         ("segments", typeof(SegmentsLM)),
+        ("rmt-one-82", typeof(OneRowOf82LM)),
+        ("segments-82", typeof(SegmentsOf82LM)),
         ("sliding", typeof(SlidingLM)),
     ];
 

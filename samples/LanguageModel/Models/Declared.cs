@@ -69,3 +69,17 @@ public sealed partial class OneRowLM;
 [SlidingAttention(Heads = 3)]
 [RecurrentMemory(SegmentTokens = 64, MemoryTokens = 0)]
 public sealed partial class SegmentsLM;
+
+// The same two with as many rows in a window as HMT has with its sensory tokens: a backbone learns the more slowly the more rows it looks at.
+
+/// <summary>RMT with one row, 80 new tokens a segment.</summary>
+[MemoryModel(VocabSize = 2048, Dim = 192, Layers = 4)]
+[SlidingAttention(Heads = 3)]
+[RecurrentMemory(SegmentTokens = 82, MemoryTokens = 1)]
+public sealed partial class OneRowOf82LM;
+
+/// <summary>Segments of 82 tokens alone.</summary>
+[MemoryModel(VocabSize = 2048, Dim = 192, Layers = 4)]
+[SlidingAttention(Heads = 3)]
+[RecurrentMemory(SegmentTokens = 82, MemoryTokens = 0)]
+public sealed partial class SegmentsOf82LM;
