@@ -94,6 +94,8 @@ internal static class CallWriter
         "",
         "long global::Memory.Gen.Runtime.ISegmentedModel.NewTokens => NewTokens;",
         "",
+        $"long global::Memory.Gen.Runtime.ISegmentedModel.StretchTokens => {(wrapper.BackpropSegments is null ? "0" : "(BackpropSegments + 1) * NewTokens")};",
+        "",
         $"global::Memory.Gen.LossScope global::Memory.Gen.Runtime.ISegmentedModel.LossScope => global::Memory.Gen.LossScope.{wrapper.LossScope};",
         "",
         $"long global::Memory.Gen.Runtime.ISegmentedModel.LossTokens => {(wrapper.LossScope == LossScope.LastNTokens ? wrapper.LossTokens : 0)};");

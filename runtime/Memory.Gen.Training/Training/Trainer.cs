@@ -12,7 +12,7 @@ namespace Memory.Gen.Training;
 
 /// <summary>
 /// Trains a model on documents with AdamW. Rows read documents from beginning to end and carry their state from window to window;
-/// gradients stay within a window. A run that is resumed goes on bit for bit as if it had not stopped (same machine, provider and number
+/// gradients stay within a window, whose graph a model with <c>BackpropSegments</c> need not hold as a whole. A run that is resumed goes on bit for bit as if it had not stopped (same machine, provider and number
 /// of threads; a run with a <see cref="TrainingOptions.Duration"/> as far as the clock allows).
 /// </summary>
 public sealed class Trainer : IDisposable
@@ -57,6 +57,7 @@ public sealed class Trainer : IDisposable
         RequireVocabulary();
         optimization = new Optimization(module, options);
         state = model.NewState(options.Batch);
+        Stretch = model is ISegmentedModel { StretchTokens: > 0 and var tokens } && options.Window % tokens == 0 ? (int)tokens : options.Window;
         if (folder is not null) checkpoints = new Checkpoints(folder);
     }
 
@@ -95,6 +96,12 @@ public sealed class Trainer : IDisposable
 
     /// <summary>What measures the time spent in steps.</summary>
     internal TimeProvider Clock { get; init; } = TimeProvider.System;
+
+    /// <summary>
+    /// Tokens of a row whose graph is held at once: those of a stretch that no gradient leaves where windows are whole stretches (documents begin where
+    /// windows do, so all rows stand at the same place of theirs), else a window.
+    /// </summary>
+    internal int Stretch { get; set; }
 
     /// <summary>Optimizer steps done.</summary>
     public long Step { get; private set; }
@@ -159,20 +166,16 @@ public sealed class Trainer : IDisposable
         {
             if (batch.Starts.Length > 0) state.Reset(batch.Starts);
             Tensor inputs = tensor(batch.Inputs, device: state.Device).view(options.Batch, options.Window);
-            Tensor targets = tensor(batch.Targets, device: state.Device);
-            state.MarkPadding(tensor(dealt.Targets, device: state.Device).eq(DocumentBatches.Ignored).view(inputs.shape));
-            Tensor logits = model.Prefill(inputs, state);
-            Tensor mean = CrossEntropy.Apply(logits.view(targets.shape[0], -1), targets, DocumentBatches.Ignored);
-            loss = mean.to(ScalarType.Float64).item<double>();
-            RequireNumber("loss", loss, learningRate);
+            Tensor targets = tensor(batch.Targets, device: state.Device).view(inputs.shape);
+            Tensor padding = tensor(dealt.Targets, device: state.Device).eq(DocumentBatches.Ignored).view(inputs.shape);
             module.zero_grad();
-            // What is reported is the loss of the text alone.
-            (state.AuxiliaryLoss is { } auxiliary ? mean + auxiliary : mean).backward();
+            loss = 0;
+            for (int start = 0; start < options.Window; start += Stretch)
+                loss += Learn(inputs.narrow(1, start, Stretch), targets.narrow(1, start, Stretch), padding.narrow(1, start, Stretch), batch.Tokens, learningRate);
             ReduceGradients?.Invoke(optimization.Parameters);
             norm = optimization.GradientNorm();
             RequireNumber("norm of the gradient", norm, learningRate);
             optimization.Step(learningRate, Math.Min(1, options.ClipNorm / (norm + 1e-6)));
-            state.Detach();
         }
         lastStep = Clock.GetElapsedTime(started).TotalSeconds;
         seconds += lastStep;
@@ -185,6 +188,25 @@ public sealed class Trainer : IDisposable
         double left = options.Steps is { } total ? (total - Step) * recentSeconds * batch.Tokens / recentTokens : options.Duration!.Value.TotalSeconds - seconds;
         return new TrainingProgress(Step, Fraction, loss, bits, learningRate, norm, recentTokens / recentSeconds, Elapsed,
             TimeSpan.FromSeconds(Math.Clamp(left, 0, TimeSpan.FromDays(9999).TotalSeconds)), Tokens, Bytes, batches.Cursor.Epoch);
+    }
+
+    // Adds to the gradients what a part of the window gives, and returns its part of the mean loss over the predictions that count. Its graph is gone afterwards.
+    private double Learn(Tensor inputs, Tensor targets, Tensor padding, int counted, double learningRate)
+    {
+        using var scope = NewDisposeScope();
+        state.MarkPadding(padding);
+        Tensor logits = model.Prefill(inputs, state), flat = targets.reshape(-1);
+        double share = Stretch == options.Window ? 1 : flat.ne(DocumentBatches.Ignored).sum().item<long>() / (double)counted;
+        Tensor? text = share == 0 ? null : Part(CrossEntropy.Apply(logits.view(flat.shape[0], -1), flat, DocumentBatches.Ignored), share);
+        double loss = text?.to(ScalarType.Float64).item<double>() ?? 0;
+        RequireNumber("loss", loss, learningRate);
+        // What is reported is the loss of the text alone.
+        Tensor? auxiliary = state.AuxiliaryLoss is { } balance ? Part(balance, Stretch / (double)options.Window) : null;
+        (text is not null && auxiliary is not null ? text + auxiliary : text ?? auxiliary)?.backward();
+        state.Detach();
+        return loss;
+
+        static Tensor Part(Tensor whole, double share) => share == 1 ? whole : whole * share;
     }
 
     private void RequireNumber(string what, double value, double learningRate)

@@ -35,6 +35,17 @@ public sealed partial class TinyLastTokens;
 [HierarchicalMemory(SegmentTokens = 128, SensoryTokens = 14, RecallSlots = 16, BackpropSegments = 1)]
 public sealed partial class LongTextModel;
 
+[MemoryModel(VocabSize = 256, Dim = 16, Pattern = "mA", FeedForward = 32)]
+[MixtureOfMemories('m', Heads = 2, Memories = 3, BalanceLoss = 0)]
+[SlidingAttention('A', Heads = 2)]
+[HierarchicalMemory(SegmentTokens = 10, SensoryTokens = 2, RecallSlots = 4, BackpropSegments = 1)]
+public sealed partial class TinyStretches;
+
+[MemoryModel(VocabSize = 256, Dim = 16, Layers = 1, FeedForward = 32)]
+[SlidingAttention(Heads = 2)]
+[RecurrentMemory(SegmentTokens = 6, MemoryTokens = 1, BackpropSegments = 2, LossScope = LossScope.LastNTokens, LossTokens = 9)]
+public sealed partial class TinyCountedStretches;
+
 /// <summary>What the trainer and its data do for models that read in segments.</summary>
 [Collection("Alone")]
 public class SegmentTrainingTests
@@ -155,6 +166,66 @@ public class SegmentTrainingTests
     {
         long few = Peak(8), many = Peak(64);
         Assert.True(many <= 1.2 * few, $"{many / 1e6:f0} MB for 64 segments, {few / 1e6:f0} MB for 8");
+    }
+
+    [Fact]
+    public void AWindowReadByStretchesGivesTheGradientsOfTheWhole()
+    {
+        Compare(() => new TinyCountedStretches(dtype: ScalarType.Float64));
+        Compare(() => new TinyStretches(dtype: ScalarType.Float64));
+
+        static void Compare(Func<nn.Module<Tensor, Tensor>> create)
+        {
+            var (parts, partLosses) = Gradients(create, trainer => Assert.Equal(12, trainer.Stretch));
+            var (whole, losses) = Gradients(create, trainer => trainer.Stretch = Options.Window);
+            Assert.All(losses.Zip(partLosses), pair => Assert.Equal(pair.First, pair.Second, 1e-12));
+            for (int i = 0; i < whole.Count; i++)
+                Assert.True((whole[i] - parts[i]).abs().max().item<double>() < 1e-12, $"gradient {i}");
+        }
+
+        static (List<Tensor> Gradients, List<double> Losses) Gradients(Func<nn.Module<Tensor, Tensor>> create, Action<Trainer> prepare)
+        {
+            random.manual_seed(3);
+            using var model = create();
+            using var trainer = new Trainer((Memory.Gen.Runtime.IMemoryModel)model, TrainerTests.Text, new ByteTokenizer(), Options);
+            prepare(trainer);
+            var gradients = new List<Tensor>();
+            var losses = new List<double>();
+            trainer.ReduceGradients = parameters => gradients.AddRange(parameters.Select(p => (p.grad is { } g ? g.clone() : zeros_like(p)).DetachFromDisposeScope()));
+            trainer.Run(p => losses.Add(p.Loss));
+            return (gradients, losses);
+        }
+    }
+
+    [Fact]
+    public void AStepOnALongWindowNeedsNoMoreMemoryThanOneOnAShort()
+    {
+        long few = PeakOfAStep(8), many = PeakOfAStep(64);
+        Assert.True(many <= 1.2 * few, $"{many / 1e6:f0} MB for windows of 64 segments, {few / 1e6:f0} MB for 8");
+    }
+
+    private static long PeakOfAStep(int segments)
+    {
+        random.manual_seed(1);
+        using var model = new LongTextModel();
+        var text = Corpus.FromDocuments("long", Enumerable.Range(0, 8).Select(i => new TextDocument($"{i}", string.Concat(Enumerable.Repeat($"{i} and on ", 900)))));
+        using var trainer = new Trainer(model, text, new ByteTokenizer(), new TrainingOptions { Batch = 4, Window = segments * 112, Steps = 1 });
+        Assert.Equal(2 * 112, trainer.Stretch);
+        long peak = 0;
+        bool done = false;
+        var watch = new Thread(() =>
+        {
+            while (!Volatile.Read(ref done))
+            {
+                peak = Math.Max(peak, Environment.WorkingSet);
+                Thread.Sleep(1);
+            }
+        });
+        watch.Start();
+        trainer.Run();
+        Volatile.Write(ref done, true);
+        watch.Join();
+        return peak;
     }
 
     // Reads a text by windows of one stretch, with a backward pass for each and without a detach: memories are cut where stretches begin.

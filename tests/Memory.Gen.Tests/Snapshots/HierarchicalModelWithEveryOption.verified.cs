@@ -279,6 +279,8 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
 
     long global::Memory.Gen.Runtime.ISegmentedModel.NewTokens => NewTokens;
 
+    long global::Memory.Gen.Runtime.ISegmentedModel.StretchTokens => (BackpropSegments + 1) * NewTokens;
+
     global::Memory.Gen.LossScope global::Memory.Gen.Runtime.ISegmentedModel.LossScope => global::Memory.Gen.LossScope.LastNTokens;
 
     long global::Memory.Gen.Runtime.ISegmentedModel.LossTokens => 16;

@@ -210,6 +210,8 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
 
     long global::Memory.Gen.Runtime.ISegmentedModel.NewTokens => NewTokens;
 
+    long global::Memory.Gen.Runtime.ISegmentedModel.StretchTokens => (BackpropSegments + 1) * NewTokens;
+
     global::Memory.Gen.LossScope global::Memory.Gen.Runtime.ISegmentedModel.LossScope => global::Memory.Gen.LossScope.LastSegment;
 
     long global::Memory.Gen.Runtime.ISegmentedModel.LossTokens => 0;

@@ -184,6 +184,8 @@ partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
 
     long global::Memory.Gen.Runtime.ISegmentedModel.NewTokens => NewTokens;
 
+    long global::Memory.Gen.Runtime.ISegmentedModel.StretchTokens => 0;
+
     global::Memory.Gen.LossScope global::Memory.Gen.Runtime.ISegmentedModel.LossScope => global::Memory.Gen.LossScope.AllSegments;
 
     long global::Memory.Gen.Runtime.ISegmentedModel.LossTokens => 0;
