@@ -1,6 +1,8 @@
 // Offsets beyond 2^31 elements: address space is reserved, only the touched pages exist.
 #include <sys/mman.h>
 
+#include <utility>
+
 #include "test.h"
 
 namespace {
@@ -92,6 +94,80 @@ TEST(segments_that_start_beyond_32_bits) {
     for (Sparse* s : {&h, &da, &db}) {
         EXPECT(!std::memcmp(s->row(0) + starts[0], s->row(0) + starts[1], sizeof(float) * length));
         EXPECT(s->row(0)[starts[0] + length - 1] != 0.0f);
+    }
+}
+
+TEST(scans_and_convolutions_beyond_32_bits) {
+    const int64_t T = 20, C = 18, N = 3, W = 4, n = T * C;
+    Sparse u, delta, Bm, Cm, y, du, dd, dB, dC, s, ds;
+    for (Sparse* each : {&u, &delta, &Bm, &Cm, &y, &du, &dd, &dB, &dC, &s, &ds})
+        if (!each->valid()) return report_failure(__FILE__, __LINE__, "this system does not reserve 8 GiB of address space");
+    Values inputs = noise(n, -1, 1, 1), steps = noise(n, 0, 0.5, 2), vectors = noise(n, -1, 1, 3), rates = noise(C * N, -4, -0.1, 4), taps = noise(C * W, -1, 1, 5);
+    for (int64_t b = 0; b < 2; b++)
+        for (int64_t i = 0; i < n; i++) {
+            u.row(b)[i] = (float)inputs[i], delta.row(b)[i] = (float)steps[i];
+            if (i < T * N) Bm.row(b)[i] = (float)vectors[i], Cm.row(b)[i] = (float)vectors[n - 1 - i];
+        }
+    std::vector<float> A(rates.begin(), rates.end()), weight(taps.begin(), taps.end());
+    auto rows = [&](Sparse& each, int64_t width) { return memgen_tensor{each.row(0), {Far, width, 1, 0}}; };
+    memgen_selective_scan_args a{};
+    a.struct_size = sizeof a, a.batch = 2, a.tokens = T, a.channels = C, a.state_dim = N;
+    a.u = rows(u, C), a.delta = rows(delta, C), a.A = {A.data(), {N, 1, 0, 0}}, a.B = rows(Bm, N), a.C = rows(Cm, N), a.y = rows(y, C), a.d_y = rows(u, C);
+    a.d_u = rows(du, C), a.d_delta = rows(dd, C), a.d_B = rows(dB, N), a.d_C = rows(dC, N), a.final_state = rows(s, N), a.d_initial_state = rows(ds, N);
+    Scratch first(memgen_selective_scan_workspace_size(&a, 0)), second(memgen_selective_scan_workspace_size(&a, 1)), kept(memgen_selective_scan_checkpoint_size(&a));
+    a.checkpoints = kept.data;
+    EXPECT_STATUS(MEMGEN_OK, memgen_selective_scan_forward(&a, first.data, first.size, nullptr));
+    EXPECT_STATUS(MEMGEN_OK, memgen_selective_scan_backward(&a, second.data, second.size, nullptr));
+    for (auto [each, count] : {std::pair{&y, n}, {&du, n}, {&dd, n}, {&dB, T * N}, {&dC, T * N}, {&s, C * N}, {&ds, C * N}}) {
+        EXPECT(!std::memcmp(each->row(0), each->row(1), sizeof(float) * static_cast<size_t>(count)));
+        EXPECT(each->row(1)[count - 1] != 0.0f);
+    }
+
+    Sparse o, dx;
+    if (!o.valid() || !dx.valid()) return report_failure(__FILE__, __LINE__, "this system does not reserve 8 GiB of address space");
+    memgen_causal_conv_args c{};
+    c.struct_size = sizeof c, c.batch = 2, c.tokens = T, c.channels = C, c.width = W;
+    c.x = rows(u, C), c.weight = {weight.data(), {W, 1, 0, 0}}, c.y = rows(o, C), c.d_y = rows(delta, C), c.d_x = rows(dx, C);
+    Scratch forward(memgen_causal_conv_workspace_size(&c, 0)), backward(memgen_causal_conv_workspace_size(&c, 1));
+    EXPECT_STATUS(MEMGEN_OK, memgen_causal_conv_forward(&c, forward.data, forward.size, nullptr));
+    EXPECT_STATUS(MEMGEN_OK, memgen_causal_conv_backward(&c, backward.data, backward.size, nullptr));
+    for (Sparse* each : {&o, &dx}) {
+        EXPECT(!std::memcmp(each->row(0), each->row(1), sizeof(float) * n));
+        EXPECT(each->row(1)[n - 1] != 0.0f);
+    }
+}
+
+// Two rows of a batch, and in each of them two heads, stand further apart than 32 bits count.
+TEST(attention_beyond_32_bits) {
+    const int64_t T = 20, K = 16, window = 6, slots = 3, fading = 5, chunk = 4, chunks = T / chunk, n = T * K;
+    Sparse q, k, v, f, g, sk, sv, o, d_o, dq, dk, dv, df, dg, dsk, dsv;
+    for (Sparse* each : {&q, &k, &v, &f, &g, &sk, &sv, &o, &d_o, &dq, &dk, &dv, &df, &dg, &dsk, &dsv})
+        if (!each->valid()) return report_failure(__FILE__, __LINE__, "this system does not reserve 8 GiB of address space");
+    uint32_t seed = 1;
+    for (Sparse* each : {&q, &k, &v, &f, &g, &sk, &sv, &d_o}) {
+        Values x = noise(n, -1, 1, seed++);
+        for (int64_t b = 0; b < 2; b++)
+            for (int64_t i = 0; i < n; i++) each->row(b)[i] = (float)x[i];
+    }
+    // Once the rows of a batch are far apart, once the heads of one row.
+    for (bool by_heads : {false, true}) {
+        auto rows = [&](Sparse& each) { return memgen_tensor{each.row(0), {by_heads ? 0 : Far, K, by_heads ? Far : 0, 1}}; };
+        memgen_segment_attention_args a{};
+        a.struct_size = sizeof a, a.batch = by_heads ? 1 : 2, a.tokens = T, a.heads = a.key_heads = by_heads ? 2 : 1, a.key_dim = a.value_dim = K, a.keys_per_token = 1;
+        a.window = window, a.chunk = chunk, a.chunks = chunks, a.slots = slots, a.fading_count = fading, a.fading_stride = 1, a.fading_offset = -1, a.scale = 0.25;
+        a.q = rows(q), a.k = rows(k), a.v = rows(v), a.slot_k = rows(sk), a.slot_v = rows(sv), a.fading_k = rows(f), a.fading_v = rows(g), a.o = rows(o), a.d_o = rows(d_o);
+        a.d_q = rows(dq), a.d_k = rows(dk), a.d_v = rows(dv), a.d_slot_k = rows(dsk), a.d_slot_v = rows(dsv), a.d_fading_k = rows(df), a.d_fading_v = rows(dg);
+        std::vector<float> logs(2 * T);
+        a.logs = logs.data();
+        Scratch first(memgen_segment_attention_workspace_size(&a, 0)), second(memgen_segment_attention_workspace_size(&a, 1));
+        EXPECT_STATUS(MEMGEN_OK, memgen_segment_attention_forward(&a, first.data, first.size, nullptr));
+        EXPECT_STATUS(MEMGEN_OK, memgen_segment_attention_backward(&a, second.data, second.size, nullptr));
+        for (auto [each, count] : {std::pair{&o, n}, {&dq, n}, {&dk, n}, {&dv, n}, {&dsk, chunks * slots * K}, {&dsv, chunks * slots * K}, {&df, n}, {&dg, n}}) {
+            EXPECT(!std::memcmp(each->row(0), each->row(1), sizeof(float) * static_cast<size_t>(count)));
+            // The last fading keys are those of tokens that no query has behind its window.
+            EXPECT(each->row(1)[each == &df || each == &dg ? 0 : count - 1] != 0.0f);
+            std::memset(each->row(0), 0, sizeof(float) * n), std::memset(each->row(1), 0, sizeof(float) * n);
+        }
     }
 }
 

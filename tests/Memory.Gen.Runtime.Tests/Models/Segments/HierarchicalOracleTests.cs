@@ -37,6 +37,24 @@ public sealed class HierarchicalOracleTests : IDisposable
     }
 
     [Fact]
+    public void ScoresAreScaledAndSummariesAreAsLongAsDeclared()
+    {
+        using var longer = new SegmentCase<LongSummaryModel>(new LongSummaryModel(dtype: ScalarType.Float64));
+        using var shorter = new SegmentCase<ShortSummaryModel>(new ShortSummaryModel(dtype: ScalarType.Float64));
+        using var whole = new SegmentCase<WholeSummaryModel>(new WholeSummaryModel(dtype: ScalarType.Float64));
+        Check(longer, new SegmentOracle(longer.Model, 2) { NewTokens = 5, Sensory = 2, Slots = 3, Summary = 4, Scale = 1.7 }, 33);
+        Check(shorter, new SegmentOracle(shorter.Model, 2) { NewTokens = 5, Sensory = 2, Slots = 3, Summary = 1, Scale = 0.2 }, 33);
+        Check(whole, new SegmentOracle(whole.Model, 2) { NewTokens = 5, Sensory = 2, Slots = 3, Summary = 5, Scale = 0.2, Causal = false }, 33);
+
+        // The numbers tell these options from their neighbours.
+        Tensor text = longer.Text(1, 33), actual = longer.Model.call(text)[0];
+        foreach (var other in new[] { Other(4, 1.6), Other(3, 1.7), Other(5, 1.7) })
+            Assert.True(Numbers.Error(other.Read(text[0]), actual) > 1e-6);
+
+        SegmentOracle Other(long summary, double scale) => new(longer.Model, 2) { NewTokens = 5, Sensory = 2, Slots = 3, Summary = summary, Scale = scale };
+    }
+
+    [Fact]
     public void ThePapersRecallLetsATokenSeeTheSummarysOthersAndNoLaterOnes()
     {
         using var model = new SegmentCase<PaperHierarchicalModel>(new PaperHierarchicalModel(dtype: ScalarType.Float64));

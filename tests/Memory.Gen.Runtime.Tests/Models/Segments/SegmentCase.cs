@@ -55,6 +55,23 @@ public sealed partial class TruncatedOneRowModel;
 [HierarchicalMemory(SegmentTokens = 5, SensoryTokens = 1, RecallSlots = 3)]
 public sealed partial class TinyRecallingModel;
 
+/// <summary>Five new tokens, of which 3.5 are four.</summary>
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
+[SlidingAttention(Heads = 2)]
+[HierarchicalMemory(SegmentTokens = 9, SensoryTokens = 2, RecallSlots = 3, RecallDim = 5, RecallScale = 1.7, SummaryFraction = 0.7)]
+public sealed partial class LongSummaryModel;
+
+/// <summary>Five new tokens, of which 0.5 are one: fewer than the sensory tokens.</summary>
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
+[SlidingAttention(Heads = 2)]
+[HierarchicalMemory(SegmentTokens = 9, SensoryTokens = 2, RecallSlots = 3, RecallDim = 5, RecallScale = 0.2, SummaryFraction = 0.1)]
+public sealed partial class ShortSummaryModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
+[SlidingAttention(Heads = 2)]
+[HierarchicalMemory(SegmentTokens = 9, SensoryTokens = 2, RecallSlots = 3, RecallDim = 5, RecallScale = 0.2, SummaryFraction = 1, CausalRecall = false)]
+public sealed partial class WholeSummaryModel;
+
 [MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
 [SlidingAttention(Heads = 2)]
 public sealed partial class PlainModel;
