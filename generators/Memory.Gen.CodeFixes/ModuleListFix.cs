@@ -33,29 +33,37 @@ public sealed class ModuleListFix : CodeFixProvider
         SyntaxNode root = (await context.Document.GetSyntaxRootAsync(context.CancellationToken).ConfigureAwait(false))!;
         foreach (Diagnostic diagnostic in context.Diagnostics)
             if (diagnostic.Properties.TryGetValue(Repairs.Keys[0], out string? type) && type is not null
-                && root.FindNode(diagnostic.Location.SourceSpan) is VariableDeclaratorSyntax
-                { Parent: VariableDeclarationSyntax { Variables.Count: 1 } declaration } field
-                && Changes(declaration, field, type) is { } changes)
+                && Member(root.FindNode(diagnostic.Location.SourceSpan)) is { } member
+                && Changes(member.Type, member.Name, member.Initializer, type) is { } changes)
                 context.RegisterCodeFix(
                     CodeAction.Create(
-                        $"Make '{field.Identifier.ValueText}' a ModuleList",
+                        $"Make '{member.Name}' a ModuleList",
                         _ => Task.FromResult(context.Document.WithSyntaxRoot(
                             root.ReplaceNodes(changes.Keys, (before, _) => changes[before]))),
                         equivalenceKey: "ModuleList"),
                     diagnostic);
     }
 
-    // The field's type, every value that it gets, and an array's length; null where one of them has no counterpart.
-    private static Dictionary<SyntaxNode, SyntaxNode>? Changes(VariableDeclarationSyntax declaration, VariableDeclaratorSyntax field, string type)
+    // A field that shares its type with no other, or a property.
+    private static (TypeSyntax Type, string Name, EqualsValueClauseSyntax? Initializer)? Member(SyntaxNode node) => node switch
     {
-        TypeDeclarationSyntax owner = declaration.FirstAncestorOrSelf<TypeDeclarationSyntax>()!;
+        VariableDeclaratorSyntax { Parent: VariableDeclarationSyntax { Variables.Count: 1 } declaration } field =>
+            (declaration.Type, field.Identifier.ValueText, field.Initializer),
+        PropertyDeclarationSyntax property => (property.Type, property.Identifier.ValueText, property.Initializer),
+        _ => null,
+    };
+
+    // The member's type, every value that it gets, and an array's length; null where one of them has no counterpart.
+    private static Dictionary<SyntaxNode, SyntaxNode>? Changes(TypeSyntax before, string name, EqualsValueClauseSyntax? initial, string type)
+    {
+        TypeDeclarationSyntax owner = before.FirstAncestorOrSelf<TypeDeclarationSyntax>()!;
         IEnumerable<ExpressionSyntax> assigned = owner.DescendantNodes()
             .OfType<AssignmentExpressionSyntax>()
-            .Where(a => a.IsKind(SyntaxKind.SimpleAssignmentExpression) && NameOf(a.Left) == field.Identifier.ValueText)
+            .Where(a => a.IsKind(SyntaxKind.SimpleAssignmentExpression) && NameOf(a.Left) == name)
             .Select(a => a.Right);
         TypeSyntax list = SyntaxFactory.ParseTypeName(type).WithAdditionalAnnotations(Simplifier.Annotation);
-        var changes = new Dictionary<SyntaxNode, SyntaxNode> { [declaration.Type] = list.WithTriviaFrom(declaration.Type) };
-        foreach (ExpressionSyntax value in field.Initializer is { } initializer ? assigned.Prepend(initializer.Value) : assigned)
+        var changes = new Dictionary<SyntaxNode, SyntaxNode> { [before] = list.WithTriviaFrom(before) };
+        foreach (ExpressionSyntax value in initial is not null ? assigned.Prepend(initial.Value) : assigned)
             if (Items(value) is { } items)
                 changes[value] = SyntaxFactory.ObjectCreationExpression(list)
                     .WithNewKeyword(SyntaxFactory.Token(SyntaxKind.NewKeyword).WithTrailingTrivia(SyntaxFactory.Space))
@@ -64,14 +72,14 @@ public sealed class ModuleListFix : CodeFixProvider
             else
                 return null;
         foreach (MemberAccessExpressionSyntax access in owner.DescendantNodes().OfType<MemberAccessExpressionSyntax>())
-            if (access.Name.Identifier.ValueText == "Length" && NameOf(access.Expression) == field.Identifier.ValueText)
+            if (access.Name.Identifier.ValueText == "Length" && NameOf(access.Expression) == name)
                 changes[access.Name] = SyntaxFactory.IdentifierName("Count").WithTriviaFrom(access.Name);
         return changes;
 
         static string? NameOf(ExpressionSyntax left) => left switch
         {
-            IdentifierNameSyntax name => name.Identifier.ValueText,
-            MemberAccessExpressionSyntax { Expression: ThisExpressionSyntax, Name: var name } => name.Identifier.ValueText,
+            IdentifierNameSyntax plain => plain.Identifier.ValueText,
+            MemberAccessExpressionSyntax { Expression: ThisExpressionSyntax, Name: var own } => own.Identifier.ValueText,
             _ => null,
         };
     }

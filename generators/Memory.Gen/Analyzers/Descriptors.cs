@@ -135,7 +135,7 @@ public static class Descriptors
             "'{0}' becomes C# {1}, but this project compiles C# {2}; write <LangVersion>{1}</LangVersion> or leave LangVersion out",
             "Written code uses the language up to that version."),
         Warning("MEMGEN303", "Modules lie where TorchSharp finds them",
-            "Field '{0}' holds modules in {1}, where TorchSharp does not look for parameters: they would not train, move or be saved; use {2}",
+            "'{0}' holds modules in {1}, where TorchSharp does not look for parameters: they would not train, move or be saved; use {2}",
             "RegisterComponents registers fields that are modules, and ModuleList and ModuleDict are; lists, arrays and dictionaries are not."),
         Warning("MEMGEN304", "A carried state is detached between steps",
             "'{0}' is carried from step to step and never detached, so every backward goes through all steps before; call {0}.Detach() after each step",

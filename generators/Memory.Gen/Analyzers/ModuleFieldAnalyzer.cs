@@ -25,22 +25,28 @@ public sealed class ModuleFieldAnalyzer : DiagnosticAnalyzer
         context.RegisterCompilationStartAction(static start =>
         {
             if (start.Compilation.GetTypesByMetadataName("TorchSharp.torch+nn+Module").FirstOrDefault() is { } module)
-                start.RegisterSymbolAction(symbol => Analyze(symbol, module), SymbolKind.Field);
+                start.RegisterSymbolAction(symbol => Analyze(symbol, module), SymbolKind.Field, SymbolKind.Property);
         });
     }
 
     private static void Analyze(SymbolAnalysisContext context, INamedTypeSymbol module)
     {
-        var field = (IFieldSymbol)context.Symbol;
-        if (field.IsStatic || field.IsImplicitlyDeclared || !IsModule(field.ContainingType, module) || IsModule(field.Type, module)
-            || Item(field.Type) is not { } item || !IsModule(item, module) || RegistersItself(field.ContainingType, context.CancellationToken))
+        ISymbol written = context.Symbol;
+        if (written.IsStatic || written.IsImplicitlyDeclared || !IsModule(written.ContainingType, module))
+            return;
+
+        // Of a property the field that the compiler makes for it, where it makes one.
+        IFieldSymbol? field = written as IFieldSymbol
+            ?? written.ContainingType.GetMembers().OfType<IFieldSymbol>().FirstOrDefault(f => SymbolEqualityComparer.Default.Equals(f.AssociatedSymbol, written));
+        if (field is null || IsModule(field.Type, module) || Item(field.Type) is not { } item || !IsModule(item, module)
+            || RegistersItself(field.ContainingType, context.CancellationToken))
             return;
         ImmutableDictionary<string, string?> repair = ImmutableDictionary<string, string?>.Empty;
         if (IsListOf(field.Type, item))
             repair = repair.Add(
                 Repairs.Keys[0], $"global::TorchSharp.Modules.ModuleList<{item.ToDisplayString(SymbolDisplayFormat.FullyQualifiedFormat)}>");
         context.ReportDiagnostic(Diagnostic.Create(
-            Descriptors.Of("MEMGEN303"), field.Locations[0], repair, field.Name,
+            Descriptors.Of("MEMGEN303"), written.Locations[0], repair, written.Name,
             field.Type.ToDisplayString(SymbolDisplayFormat.MinimallyQualifiedFormat),
             IsListOf(field.Type, item) ? $"ModuleList<{item.Name}>" : "ModuleList or ModuleDict"));
     }

@@ -13,6 +13,7 @@ public class ModuleListFixTests
     [InlineData("private readonly Linear[] layers = { nn.Linear(1, 2) };", "private readonly ModuleList<Linear> layers = new ModuleList<Linear>(nn.Linear(1, 2));")]
     [InlineData("private readonly Linear[] layers = [nn.Linear(1, 2)]; private int Count => layers.Length;", "private readonly ModuleList<Linear> layers = new ModuleList<Linear>(nn.Linear(1, 2)); private int Count => layers.Count;")]
     [InlineData("private List<Linear> layers; private void Fill() { layers = new(); this.layers = new List<Linear>(); }", "private ModuleList<Linear> layers; private void Fill() { layers = new ModuleList<Linear>(); this.layers = new ModuleList<Linear>(); }")]
+    [InlineData("public List<Linear> Layers { get; private set; } = [nn.Linear(1, 2)]; private void Clear() => Layers = new();", "public ModuleList<Linear> Layers { get; private set; } = new ModuleList<Linear>(nn.Linear(1, 2)); private void Clear() => Layers = new ModuleList<Linear>();")]
     public async Task TheFieldAndItsValuesChangeTogether(string before, string after)
     {
         Assert.Equal(ModuleClass.With(after), await FixRun.Open(new ModuleListFix(), ModuleClass.With(before)).One("MEMGEN303"));

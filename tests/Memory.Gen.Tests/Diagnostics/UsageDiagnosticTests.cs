@@ -39,12 +39,15 @@ public class UsageDiagnosticTests
     [InlineData("internal Linear[] layers = null!;", "layers", "ModuleList<Linear>")]
     [InlineData("internal readonly Dictionary<string, Linear> named = new();", "named", "ModuleList or ModuleDict")]
     [InlineData("private readonly IReadOnlyList<nn.Module> any = [];", "any", "ModuleList or ModuleDict")]
+    [InlineData("public List<Linear> Layers { get; } = [];", "Layers", "ModuleList<Linear>")]
+    [InlineData("public required Linear[] Layers { get; init; }", "Layers", "ModuleList<Linear>")]
     public async Task ModulesInAList(string field, string at, string advice) =>
         Assert.EndsWith("use " + advice, await DiagnosticAssert.One(ModuleClass.With(field), "MEMGEN303", at));
 
     [Theory]
     [InlineData("internal readonly ModuleList<Linear> layers = new();")]
     [InlineData("internal static readonly List<Linear> All = new();")]
+    [InlineData("internal List<Linear> Fresh => [];")]
     [InlineData("internal readonly List<Tensor> tensors = new();")]
     [InlineData("private readonly List<Linear> layers = new(); internal void Add(Linear layer) { layers.Add(layer); register_module(\"l\", layer); }")]
     public async Task FieldsThatAreFine(string field) => Assert.Empty(await Compile.Diagnostics(Compile.Library(ModuleClass.With(field))));
