@@ -20,10 +20,13 @@ internal sealed class FixRun
 
     private FixRun(CodeFixProvider fix, Document document) => (this.fix, this.document) = (fix, document);
 
-    /// <summary>A project with one source file.</summary>
-    public static FixRun Open(CodeFixProvider fix, string source)
+    /// <summary>A project with a source file, and others beside it.</summary>
+    public static FixRun Open(CodeFixProvider fix, string source, params string[] others)
     {
-        Project project = ProjectOf(Compile.WithEmitted(Compile.Library(source)));
+        CSharpCompilation compilation = Compile.Library(source);
+        var options = (CSharpParseOptions)compilation.SyntaxTrees[0].Options;
+        compilation = compilation.AddSyntaxTrees(others.Select((text, i) => CSharpSyntaxTree.ParseText(text, options, $"Other{i}.cs")));
+        Project project = ProjectOf(Compile.WithEmitted(compilation));
         return new FixRun(fix, project.Documents.Single(d => d.Name == "Declared.cs"));
     }
 
@@ -66,6 +69,22 @@ internal sealed class FixRun
         var context = new FixAllContext(
             document, fix, FixAllScope.Document, first.EquivalenceKey!, [id], new AnalyzerDiagnostics(), CancellationToken.None);
         return await Text((await fix.GetFixAllProvider()!.GetFixAsync(context))!);
+    }
+
+    /// <summary>All source files after the same choice everywhere in the project, or in the solution, in their order.</summary>
+    public async Task<string[]> AllFiles(string id, FixAllScope scope)
+    {
+        CodeAction first = (await Offered(id))[0];
+        var context = new FixAllContext(
+            document, fix, scope, first.EquivalenceKey!, [id], new AnalyzerDiagnostics(), CancellationToken.None);
+        return await Sources((await fix.GetFixAllProvider()!.GetFixAsync(context))!);
+    }
+
+    /// <summary>All source files after an action, in their order.</summary>
+    public static async Task<string[]> Sources(CodeAction action)
+    {
+        IEnumerable<Document> files = (await Applied(action)).Projects.Single().Documents.Where(d => !d.Name.EndsWith(".g.cs", StringComparison.Ordinal));
+        return await Task.WhenAll(files.Select(async f => (await f.GetTextAsync()).ToString()));
     }
 
     /// <summary>The files after an action.</summary>

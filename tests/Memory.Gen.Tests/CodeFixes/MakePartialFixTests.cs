@@ -1,5 +1,6 @@
 using Memory.Gen.CodeFixes;
 using Memory.Gen.Tests.Harness;
+using Microsoft.CodeAnalysis.CodeFixes;
 
 namespace Memory.Gen.Tests.CodeFixes;
 
@@ -69,6 +70,15 @@ public class MakePartialFixTests
         Assert.Equal(source.Replace($"{kind} First", "partial class First").Replace($"{kind} Second", "partial class Second").Replace($"{kind} Third", "partial class Third")
             .Replace("class Outer", "partial class Outer").Replace("class Inner", "partial class Inner"), fixedOnce);
         Assert.Empty(await Compile.Diagnostics(Compile.Library(fixedOnce)));
+    }
+
+    [Fact]
+    public async Task AllFilesAtOnce()
+    {
+        string source = Source("class First;"), other = Source("class Second;");
+        Assert.Equal(
+            [Source("partial class First;"), Source("partial class Second;")],
+            await FixRun.Open(new MakePartialFix(), source, other).AllFiles("MEMGEN001", FixAllScope.Project));
     }
 
     private static string Source(string type) => $"using Memory.Gen;\n\nnamespace Samples;\n\n{Attributes}\n{type}\n";

@@ -1,5 +1,6 @@
 using Memory.Gen.CodeFixes;
 using Memory.Gen.Tests.Harness;
+using Microsoft.CodeAnalysis.CodeFixes;
 
 namespace Memory.Gen.Tests.CodeFixes;
 
@@ -102,6 +103,28 @@ public class WriteArgumentFixTests
     {
         string corrected = await FixRun.Open(new WriteArgumentFix(), Declarations.Model("[SlidingAttention]", "Layers = 2")).All("MEMGEN101");
         Assert.Equal(Declarations.Model("[SlidingAttention(Heads = 8)]", "Layers = 2, Dim = 256, VocabSize = 256"), corrected);
+    }
+
+    [Theory]
+    [InlineData(FixAllScope.Project)]
+    [InlineData(FixAllScope.Solution)]
+    public async Task AllFilesAtOnceAndNoOtherMistake(FixAllScope scope)
+    {
+        string source = Declarations.Model("[SlidingAttention(Heads = 12)]"), other = "using Memory.Gen;\n" + Model("[LinearMemory(Heads = 5)]", "Second") + Model("[SlidingAttention(Heads = 4, Window = -1)]", "Third");
+        Assert.Equal(
+            [source.Replace("Heads = 12", "Heads = 8"), other.Replace("Heads = 5", "Heads = 4")],
+            await FixRun.Open(new WriteArgumentFix(), source, other).AllFiles("MEMGEN102", scope));
+    }
+
+    [Fact]
+    public async Task TheLayerMayBeInAnotherFile()
+    {
+        const string layers = "using Memory.Gen;\n\n[MemoryLayer(Dim = 64), LinearMemory(Heads = 4)]\npublic sealed partial class Near;\n\n[MemoryLayer(Dim = 128), LinearMemory(Heads = 4)]\npublic sealed partial class Far;\n";
+        const string use = "public static class Use\n{\n    public static TorchSharp.torch.Tensor Run(Near near, Far far, TorchSharp.torch.Tensor x) => far.call(near.call(x));\n}\n";
+        FixRun run = FixRun.Open(new WriteArgumentFix(), use, layers);
+        string[] after = [use, layers.Replace("Dim = 128", "Dim = 64")];
+        Assert.Equal(after, await FixRun.Sources(Assert.Single(await run.Offered("MEMGEN201"))));
+        Assert.Equal(after, await run.AllFiles("MEMGEN201", FixAllScope.Project));
     }
 
     [Fact]
