@@ -25,7 +25,7 @@ public sealed class WriteArgumentFix : CodeFixProvider
     /// <inheritdoc/>
     public override ImmutableArray<string> FixableDiagnosticIds { get; } = ImmutableArray.Create(
         "MEMGEN101", "MEMGEN102", "MEMGEN103", "MEMGEN104", "MEMGEN105", "MEMGEN106", "MEMGEN107", "MEMGEN108", "MEMGEN109",
-        "MEMGEN110", "MEMGEN111", "MEMGEN112", "MEMGEN113", "MEMGEN121", "MEMGEN122", "MEMGEN201", "MEMGEN204", "MEMGEN215", "MEMGEN216");
+        "MEMGEN110", "MEMGEN111", "MEMGEN112", "MEMGEN113", "MEMGEN114", "MEMGEN121", "MEMGEN122", "MEMGEN201", "MEMGEN204", "MEMGEN215", "MEMGEN216");
 
     /// <inheritdoc/>
     public override FixAllProvider GetFixAllProvider() => new WriteArgumentsFix();

@@ -66,6 +66,19 @@ internal static class ModelRules
             mixer.Add("MEMGEN111", "Window", Limits.Text(mixer.Spec.Int("Window")), model.Wrapper.Kind, Limits.Text(window));
             mixer.Offer("Window = " + Limits.Text(window));
         }
+
+        for (int i = 0; i < mixers.Length && window > 0; i++)
+        {
+            if (mixers[i].Spec.Int("Window") is < 1 or > Limits.Window || mixers[i].Spec.Int("Window") > window || model.Mixers[i].Spec.SlotsWithin(window) is not var (filled, needed))
+                continue;
+            int slots = mixers[i].Spec.Int("EideticTokens");
+            if (filled >= slots || slots > Limits.EideticTokens)
+                continue;
+            mixers[i].Add("MEMGEN114", "EideticTokens", Limits.Text(slots), model.Wrapper.Kind, Limits.Text(window), Limits.Text(filled), Limits.Text(needed));
+            // Without slots their other options would be left over.
+            if (filled > 0)
+                mixers[i].Offer("EideticTokens = " + Limits.Text(filled));
+        }
     }
 
     private static void CheckLayer(ModelSpec model, ErrorList[] mixers)

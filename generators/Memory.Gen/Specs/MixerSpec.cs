@@ -10,4 +10,9 @@ public abstract record MixerSpec(char Letter, int? FeedForward)
 
     /// <summary>The same mixer where the text it reads is cut into windows of so many tokens.</summary>
     internal virtual MixerSpec Within(int window) => this;
+
+    /// <summary>
+    /// How many of its slots a text of so many tokens can fill, and the fewest tokens that fill all; null where there are none to fill.
+    /// </summary>
+    internal virtual (long Filled, long Needed)? SlotsWithin(int tokens) => null;
 }

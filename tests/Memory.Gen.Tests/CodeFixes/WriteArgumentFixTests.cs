@@ -53,9 +53,10 @@ public class WriteArgumentFixTests
     [InlineData("MEMGEN110", "RecurrentMemory(SegmentTokens = 8, MemoryTokens = 4)", "RecurrentMemory(SegmentTokens = 9, MemoryTokens = 4)")]
     [InlineData("MEMGEN112", "HierarchicalMemory(SegmentTokens = 64, SensoryTokens = 32)", "HierarchicalMemory(SegmentTokens = 64, SensoryTokens = 31)")]
     [InlineData("MEMGEN111", "SlidingAttention(Heads = 4, Window = 65), HierarchicalMemory(SegmentTokens = 64)", "SlidingAttention(Heads = 4, Window = 64), HierarchicalMemory(SegmentTokens = 64)")]
+    [InlineData("MEMGEN114", "BMojoMemory(Heads = 4, Window = 8, EideticTokens = 9, FadingTokens = 2), HierarchicalMemory(SegmentTokens = 20)", "BMojoMemory(Heads = 4, Window = 8, EideticTokens = 8, FadingTokens = 2), HierarchicalMemory(SegmentTokens = 20)")]
     public async Task TheWrappersValueWorks(string id, string before, string after)
     {
-        string mixer = before.Contains("SlidingAttention") ? "" : "[SlidingAttention(Heads = 4)] ";
+        string mixer = before.Contains("Attention(") || before.Contains("BMojo") ? "" : "[SlidingAttention(Heads = 4)] ";
         string corrected = await FixRun.Open(new WriteArgumentFix(), Declarations.Model($"{mixer}[{before}]")).One(id);
         Assert.Equal(Declarations.Model($"{mixer}[{after}]"), corrected);
         Assert.Empty(await Compile.Diagnostics(Compile.Library(corrected)));

@@ -95,6 +95,19 @@ public sealed record BMojoSpec(
     /// <summary>Tokens before the present one whose fading keys a state keeps.</summary>
     internal long KeptFading => ((FadingTokens - 1L) * FadingStride) + (FadingOffset ?? (IsBlocked ? 2L * Window : Window));
 
+    /// <inheritdoc/>
+    /// <remarks>The slots of a chunk hold tokens that have left the window before it; the last chunk is the one of the last token.</remarks>
+    internal override (long Filled, long Needed)? SlotsWithin(int tokens)
+    {
+        if (!HasEidetic || Window < 1 || RefreshTokens < 1)
+            return null;
+        // Of t tokens that are read when slots are chosen, those of the last so many are in the window of the tokens to come.
+        long chunk = IsBlocked ? Window : RefreshTokens, inWindow = IsBlocked ? Window : Window - 1L;
+        long read = (tokens - 1) / chunk * chunk;
+        long chunks = (EideticTokens + inWindow + chunk - 1) / chunk;
+        return (System.Math.Max(0, System.Math.Min(EideticTokens, read - inWindow)), (chunks * chunk) + 1);
+    }
+
     internal static BMojoSpec Read(AttributeSpec attribute, int dim)
     {
         int heads = attribute.Int("Heads"), window = attribute.Int("Window");
