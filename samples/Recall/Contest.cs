@@ -66,6 +66,11 @@ internal static class Contests
                 Each([4, 8, 12], Scattered), task => $"{task.Pairs}")],
             ["bmojo", "bmojo-8", "bmojo-32", "bmojo-residual", "bmojo-random", "bmojo-recency", "bmojo-f", "selective", "sliding-equal"])
         { OnlyByName = true },
+        new("shares", [Scattered(8)],
+            [new("shares", "Associative recall of pairs among fillers: a state's bytes shared out between slots and window (8 pairs in training)", "key-value pairs among 64 fillers",
+                Each([4, 8, 12], Scattered), task => $"{task.Pairs}")],
+            ["bmojo-f", "share-4", "share-8", "bmojo", "share-24"])
+        { OnlyByName = true },
         // One layer cannot answer: here it counts what the slots hold.
         new("planted", [Scattered(8)],
             [new("planted", "Pairs planted among fillers, one B'MOJO layer alone (8 pairs in training)", "key-value pairs among 64 fillers",

@@ -114,6 +114,26 @@ public sealed partial class BMojoOf8LM;
 [BMojoMemory('m', Heads = 2, Window = 4, EideticTokens = 32, FadingTokens = 4)]
 public sealed partial class BMojoOf32LM;
 
+// The same bytes, shared out between slots, window and fading tokens in other ways.
+
+/// <summary>4 slots, a window of 7 to 14 tokens.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Pattern = "sm", FeedForward = 0)]
+[SelectiveStateSpace('s', StateDim = 1)]
+[BMojoMemory('m', Heads = 2, Window = 7, EideticTokens = 4, FadingTokens = 4)]
+public sealed partial class BMojoShareOf4LM;
+
+/// <summary>8 slots, a window of 6 to 12 tokens.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Pattern = "sm", FeedForward = 0)]
+[SelectiveStateSpace('s', StateDim = 1)]
+[BMojoMemory('m', Heads = 2, Window = 6, EideticTokens = 8, FadingTokens = 4)]
+public sealed partial class BMojoShareOf8LM;
+
+/// <summary>24 slots, a window of 2 to 4 tokens.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Pattern = "sm", FeedForward = 0)]
+[SelectiveStateSpace('s', StateDim = 1)]
+[BMojoMemory('m', Heads = 2, Window = 2, EideticTokens = 24, FadingTokens = 4)]
+public sealed partial class BMojoShareOf24LM;
+
 /// <summary>Slots for what the state space recalled wrongly.</summary>
 [MemoryModel(VocabSize = 256, Dim = 64, Pattern = "sm", FeedForward = 0)]
 [SelectiveStateSpace('s', StateDim = 1)]
