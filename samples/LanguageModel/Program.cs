@@ -11,6 +11,7 @@ var root = new RootCommand("Trains language models that are declared with attrib
     GenerateCommand.Create(),
     EvaluateCommand.Create(),
     InterleaveCommand.Create(),
+    ContextCommand.Create(),
     InfoCommand.Create(),
 };
 ParseResult parsed = root.Parse(args);

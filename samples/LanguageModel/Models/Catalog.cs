@@ -34,6 +34,7 @@ public static class Catalog
         ("rmt-one-82", typeof(OneRowOf82LM)),
         ("segments-82", typeof(SegmentsOf82LM)),
         ("sliding", typeof(SlidingLM)),
+        ("sliding-equal", typeof(SlidingOfEqualSizeLM)),
     ];
 
     public const string DefaultName = "hybrid";

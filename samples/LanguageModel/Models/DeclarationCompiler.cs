@@ -18,11 +18,14 @@ namespace LanguageModel.Models;
 /// </summary>
 public static class DeclarationCompiler
 {
+    // What was compiled: several trainings of one run take the same.
+    private static readonly Dictionary<(Type Declared, Sizes Sizes), Type> Compiled = [];
+
     /// <exception cref="UserError">The sizes do not make a model.</exception>
     public static (nn.Module<Tensor, Tensor> Module, IMemoryModel Model) Create(string name, Sizes sizes, Device device)
     {
         Type declared = Catalog.Find(name);
-        Type type = sizes.AsDeclared ? declared : Compile(declared, sizes);
+        Type type = sizes.AsDeclared ? declared : Sized(declared, sizes);
         object model;
         try
         {
@@ -35,6 +38,15 @@ public static class DeclarationCompiler
         return ((nn.Module<Tensor, Tensor>)model, (IMemoryModel)model);
     }
 
+    private static Type Sized(Type declared, Sizes sizes)
+    {
+        lock (Compiled)
+        {
+            if (!Compiled.TryGetValue((declared, sizes), out Type? type)) Compiled.Add((declared, sizes), type = Compile(declared, sizes));
+            return type;
+        }
+    }
+
     private static Type Compile(Type declared, Sizes sizes)
     {
         var options = new CSharpParseOptions(LanguageVersion.Latest);
@@ -44,7 +56,7 @@ public static class DeclarationCompiler
             .Where(path => path != typeof(MemoryGenerator).Assembly.Location)
             .Select(path => MetadataReference.CreateFromFile(path));
         Compilation compilation = CSharpCompilation.Create(
-            $"{declared.Name}.Sized",
+            $"{declared.Name}.Sized.{Compiled.Count}",
             [CSharpSyntaxTree.ParseText(Catalog.Declaration(declared, sizes), options)],
             references,
             new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, optimizationLevel: OptimizationLevel.Release));

@@ -23,6 +23,11 @@ public sealed partial class SelectiveLM;
 [SlidingAttention(Heads = 3, Window = 128)]
 public sealed partial class SlidingLM;
 
+/// <summary>The same with as many parameters as B'MOJO, within a thousandth: what its recurrence has is in three more layers.</summary>
+[MemoryModel(VocabSize = 2048, Dim = 192, Layers = 7, FeedForward = 469)]
+[SlidingAttention(Heads = 3, Window = 128)]
+public sealed partial class SlidingOfEqualSizeLM;
+
 /// <summary>Titans: attention over the last 64 tokens as a gate of what a memory that learns while it reads recalls.</summary>
 [MemoryModel(VocabSize = 2048, Dim = 192, Layers = 4)]
 [TitansMemory(TitansVariant.Gate, Heads = 3, Window = 64)]
