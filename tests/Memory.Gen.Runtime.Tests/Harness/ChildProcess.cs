@@ -7,9 +7,7 @@ namespace Memory.Gen.Runtime.Tests.Harness;
 internal static class ChildProcess
 {
     /// <summary>How <paramref name="assembly"/> is started; its errors can be read.</summary>
-    public static ProcessStartInfo Of(Assembly assembly, params string[] arguments) => new(
-        Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet",
-        ["exec", assembly.Location, .. arguments]) { RedirectStandardError = true };
+    public static ProcessStartInfo Of(Assembly assembly, params string[] arguments) => Of(assembly.Location, arguments);
 
     /// <summary>Runs it to its end.</summary>
     /// <param name="assembly">An assembly with an entry point.</param>
@@ -18,8 +16,22 @@ internal static class ChildProcess
     public static (int ExitCode, string Output, string Errors) Run(Assembly assembly, IEnumerable<(string Name, string? Value)> environment, params string[] arguments)
     {
         ProcessStartInfo start = Of(assembly, arguments);
-        start.RedirectStandardOutput = true;
         foreach ((string name, string? value) in environment) start.Environment[name] = value;
+        return Run(start);
+    }
+
+    /// <summary>Runs a program of another folder to its end.</summary>
+    /// <param name="program">Its assembly.</param>
+    /// <param name="arguments">Its arguments.</param>
+    public static (int ExitCode, string Output, string Errors) Run(string program, params string[] arguments) => Run(Of(program, arguments));
+
+    private static ProcessStartInfo Of(string program, string[] arguments) => new(
+        Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet",
+        ["exec", program, .. arguments]) { RedirectStandardError = true };
+
+    private static (int ExitCode, string Output, string Errors) Run(ProcessStartInfo start)
+    {
+        start.RedirectStandardOutput = true;
         using Process child = Process.Start(start)!;
         Task<string> output = child.StandardOutput.ReadToEndAsync(), errors = child.StandardError.ReadToEndAsync();
         child.WaitForExit();

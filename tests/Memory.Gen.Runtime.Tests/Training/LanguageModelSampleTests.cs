@@ -1,0 +1,77 @@
+using System.Text.Json;
+using System.Xml.Linq;
+using Memory.Gen.Runtime.Tests.Harness;
+using Xunit;
+
+namespace Memory.Gen.Runtime.Tests.Training;
+
+/// <summary>The sample's commands as somebody types them, in processes of their own, with models that keep something of their text.</summary>
+[Collection("Alone")]
+public sealed class LanguageModelSampleTests : IDisposable
+{
+    private static readonly string[] Small = ["--vocab", "300", "--dim", "32", "--layers", "1", "--heads", "2"];
+    private readonly TemporaryFolder folder = new();
+
+    public LanguageModelSampleTests() => File.WriteAllText(folder.File("text.txt"), string.Concat(Enumerable.Range(0, 900).Select(i =>
+        $"Member {i * 37 % 101} of set {i % 13} returns the number {i * i % 997}, or {i % 7} where it has none.\n")));
+
+    public void Dispose() => folder.Dispose();
+
+    [Theory, InlineData("bmojo"), InlineData("hmt")]
+    public void AModelIsTrainedWritesAndIsMeasured(string model)
+    {
+        string run = folder.File("run"), memory = folder.File("memory.safetensors");
+        string trained = Run(["train", "--model", model, "--steps", "3", "--batch", "2", "--length", "128", "--out", run, .. Data, .. Small]);
+        Assert.Contains($"Model: {model}, ", trained);
+
+        string[] write = ["generate", "--run", run, "--prompt", "Member 7", "--tokens", "90"];
+        Assert.StartsWith("Member 7", Run([.. write, "--memory", memory]));
+        long bytes = new FileInfo(memory).Length;
+        // A conversation goes on, and its memory grows with neither what is read nor what is written.
+        Run([.. write, "--memory", memory]);
+        Assert.Equal(bytes, new FileInfo(memory).Length);
+
+        string measured = Run(["evaluate", "--run", run, .. Data]);
+        Assert.Contains("0 to 63", measured);
+        Assert.Contains("64 to 127", measured);
+    }
+
+    [Fact]
+    public void ContextsAreComparedOnTheSameTokens()
+    {
+        string output = folder.File("context");
+        Run(["context", "--steps", "2", "--length", "32", "--longest", "128", "--pieces", "3", "--seeds", "2", "--out", output, .. Data, .. Small]);
+        using JsonDocument result = JsonDocument.Parse(File.ReadAllText(Path.Combine(output, "result.json")));
+        JsonElement[] rows = [.. result.RootElement.EnumerateArray()];
+        Assert.Equal([("bmojo", 1), ("sliding-equal", 1), ("bmojo", 2), ("sliding-equal", 2)], rows.Select(row => (row.GetProperty("Name").GetString()!, row.GetProperty("Seed").GetInt32())));
+        Assert.All(rows, row =>
+        {
+            Assert.Equal(3 * 32, row.GetProperty("AskedTokens").GetInt32());
+            Assert.Equal([32, 64, 128], row.GetProperty("ByContext").EnumerateArray().Select(cost => cost.GetProperty("Context").GetInt32()));
+            Assert.All(row.GetProperty("ByContext").EnumerateArray(), cost => Assert.InRange(cost.GetProperty("Perplexity").GetDouble(), 1, 400));
+        });
+        Assert.Equal(6, XElement.Load(Path.Combine(output, "context.svg")).Descendants(XName.Get("circle", "http://www.w3.org/2000/svg")).Count());
+    }
+
+    [Fact]
+    public void DocumentsByTurnsAreComparedOverSeeds()
+    {
+        string output = folder.File("interleave");
+        Run(["interleave", "--model", "hmt", "segments-82", "--steps", "2", "--length", "128", "--seeds", "2", "--out", output, .. Data, .. Small]);
+        using JsonDocument result = JsonDocument.Parse(File.ReadAllText(Path.Combine(output, "result.json")));
+        Assert.Equal(["hmt", "segments-82", "hmt", "segments-82"], result.RootElement.EnumerateArray().Select(row => row.GetProperty("Name").GetString()));
+    }
+
+    private string[] Data => ["--data", folder.File("text.txt")];
+
+    private static string Run(params string[] arguments)
+    {
+        // The sample lies beside the tests, built for the same framework and configuration.
+        string framework = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
+        string configuration = Path.GetFileName(Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory))!);
+        string program = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../../../../samples/LanguageModel/bin", configuration, framework, "LanguageModel.dll"));
+        var (exitCode, output, errors) = ChildProcess.Run(program, arguments);
+        Assert.True(exitCode == 0, $"{string.Join(' ', arguments)}: {errors}{output}");
+        return output;
+    }
+}
