@@ -36,6 +36,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
             : $"PyTorch runs in {python.Interpreter}.");
         console.WriteLine($"Freed memory kept: {HostMemory.Kept}.");
         Operators(peaks, python);
+        Scaling();
         Models(python);
         Decode(python);
         SmallCall(python);
@@ -87,6 +88,42 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
                 $"{both:F2}", Show(torchBoth), Ratio(torchBoth, both, correct), Show(bothShare, "P0"), $"{error:E1}");
         }
         console.Write(table);
+    }
+
+    // One thread and all by turns, so that a machine whose speed drifts slows both.
+    private void Scaling()
+    {
+        if (settings.Threads == 1) return;
+        var table = new Table().AddColumns("operator", "shape", "forward, 1 thread", $"{settings.Threads}", "times", "both, 1 thread", $"{settings.Threads}", "times");
+        foreach (var one in OperatorCase.All().Where(c => settings.Wants($"threads/{c.Op}")))
+        {
+            using var scope = NewDisposeScope();
+            double[] forward = ByTurns(() => Forward(one)), both = ByTurns(() => ForwardAndBackward(one));
+            rows.Add(new()
+            {
+                ["op"] = $"threads/{one.Op}", ["shape"] = one.Shape.ToDictionary(s => s.Axis, s => s.Size), ["threads"] = settings.Threads,
+                ["one_thread_forward_ms"] = forward[0], ["forward_ms"] = forward[1], ["one_thread_forward_backward_ms"] = both[0], ["forward_backward_ms"] = both[1],
+            });
+            table.AddRow(
+                one.Op, string.Join(' ', one.Shape.Select(s => $"{s.Axis}{s.Size}")),
+                $"{forward[0]:F2}", $"{forward[1]:F2}", $"{forward[0] / forward[1]:F2}", $"{both[0]:F2}", $"{both[1]:F2}", $"{both[0] / both[1]:F2}");
+        }
+        if (table.Rows.Count > 0) console.Write(table);
+
+        double[] ByTurns(Action call)
+        {
+            List<double>[] times = [[], []];
+            for (int round = 0; round < settings.Repeats; round++)
+            {
+                for (int all = 0; all < 2; all++)
+                {
+                    set_num_threads(all == 1 ? settings.Threads : 1);
+                    times[all].Add(Timing.Milliseconds(1, call));
+                }
+            }
+            set_num_threads(settings.Threads);
+            return [.. times.Select(Timing.Median)];
+        }
     }
 
     private void Models(PythonBaseline? python)
