@@ -1,0 +1,37 @@
+using System.Globalization;
+using Memory.Gen;
+using Memory.Gen.Training;
+using Memory.Gen.Training.Data;
+using Memory.Gen.Training.Tokenizers;
+
+namespace Memory.Gen.Runtime.Tests.Training;
+
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 2, FeedForward = 192)]
+[SlidingAttention(Heads = 4)]
+[RecurrentMemory(SegmentTokens = 114, MemoryTokens = 1, BackpropSegments = 1)]
+public sealed partial class LongTextRecurrent;
+
+/// <summary>
+/// A process that trains on one row of two segments, then on many rows of 8, then on as many of 64, and writes the most memory it has had,
+/// in megabytes, after each.
+/// </summary>
+internal static class PeakChild
+{
+    private const int Rows = 16, NewTokens = 112;
+
+    public static int Run(string name)
+    {
+        foreach (var (rows, segments) in new[] { (1, 2), (Rows, 8), (Rows, 64) })
+        {
+            var options = new TrainingOptions { Batch = rows, Window = segments * NewTokens, SectionTokens = 0, Steps = 1 };
+            Corpus text = Corpus.FromDocuments("long", [.. Enumerable.Range(0, Rows + 1).Select(i => new TextDocument($"{i}", new string((char)('a' + i), (segments * NewTokens) + 1)))]);
+            using IDisposable owned = name == "hmt" ? new LongTextModel() : new LongTextRecurrent();
+            using var trainer = new Trainer((IMemoryModel)owned, text, new ByteTokenizer(), options);
+            trainer.Run();
+            string peak = File.ReadLines("/proc/self/status").First(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));
+            Console.WriteLine((long.Parse(peak.Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture) / 1000.0).ToString(CultureInfo.InvariantCulture));
+        }
+
+        return 0;
+    }
+}
