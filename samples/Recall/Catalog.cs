@@ -34,7 +34,7 @@ internal static class Catalog
     [
         new("sliding", () => new SlidingLM(), "#7b8794") { MemoryOff = null },
         new("sliding-wide", () => new SlidingWideLM(), "#7b8794") { MemoryOff = null },
-        new("sliding-feed-forward", () => new SlidingFeedForwardLM(), "#7b8794") { MemoryOff = null },
+        new("sliding-swiglu", () => new SlidingSwiGluLM(), "#7b8794") { MemoryOff = null },
         new("linear", () => new LinearLM(), "#c4722b"),
         new("scalar-decay", () => new ScalarDecayLM(), "#b59b1f"),
         new("delta", () => new DeltaLM(), "#3d8f5f"),

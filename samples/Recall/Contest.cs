@@ -99,8 +99,8 @@ internal static class Contests
                 new("needle-depth", "A needle in a haystack of 2,048 bytes", "place of the needle: 0 first, 1 right before the question",
                     Each([0, 25, 50, 75, 100], depth => new NeedleInHaystack { Length = 2048, Depth = depth / 100.0 }), task => $"{((NeedleInHaystack)task).Depth:0.##}"),
             ],
-            ["sliding-feed-forward", .. Memories, "mixture", "titans-gate-wide"])
-        { Steps = 400, UsesAllSteps = true, QuickModels = ["sliding-feed-forward", "gated-delta", "titans-gate-wide"] },
+            ["sliding-swiglu", .. Memories, "mixture", "titans-gate-wide"])
+        { Steps = 400, UsesAllSteps = true, QuickModels = ["sliding-swiglu", "gated-delta", "titans-gate-wide"] },
         new("segments", Each([64, 128, 256, 512], length => new NeedleInHaystack { Length = length }),
             [new("segments", "A needle in a haystack, read in segments of 32 bytes (64 to 512 bytes in training)", "bytes of the text",
                 Each([128, 512, 2048], length => new NeedleInHaystack { Length = length }), task => $"{task.Length:N0}")],
@@ -119,7 +119,7 @@ internal static class Contests
         new("four-needles", Each([128, 256, 512], length => new NeedleInHaystack { Length = length, Needles = 4 }),
             [new("four-needles", "One of four needles in a haystack (128 to 512 bytes in training)", "bytes of the text",
                 Each([128, 512, 2048], length => new NeedleInHaystack { Length = length, Needles = 4 }), task => $"{task.Length:N0}")],
-            ["sliding-feed-forward", "gated-delta", "titans", "titans-gate-wide"])
+            ["sliding-swiglu", "gated-delta", "titans", "titans-gate-wide"])
         { OnlyByName = true },
     ];
 

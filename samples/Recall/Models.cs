@@ -17,7 +17,7 @@ public sealed partial class SlidingWideLM;
 /// <summary>The same with a feed-forward network in each of its two layers: as many parameters as two layers of Titans' gate, and no further reach.</summary>
 [MemoryModel(VocabSize = 256, Dim = 64, Layers = 2, FeedForward = 92)]
 [SlidingAttention(Heads = 2, KeyValueHeads = 2, Window = 32)]
-public sealed partial class SlidingFeedForwardLM;
+public sealed partial class SlidingSwiGluLM;
 
 /// <summary>A memory that adds and never forgets.</summary>
 [MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]

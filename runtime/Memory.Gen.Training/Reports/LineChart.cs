@@ -28,8 +28,11 @@ public sealed record Series(string Name, IReadOnlyList<(double X, double Y)> Poi
 /// <summary>A chart of lines over two axes, with horizontal reference lines named at the right; an SVG that needs nothing else.</summary>
 public sealed class LineChart
 {
-    private const int Width = 960, Height = 540, Left = 78, Right = 190, Top = 64, Bottom = 64, CategoryMargin = 24;
+    private const int Width = 960, Height = 540, Left = 78, Top = 64, Bottom = 64, CategoryMargin = 24;
     private const string Ink = "#1f2933", Muted = "#66727f", Grid = "#e4e7eb", Reference = "#b0413e";
+
+    // Room for the longest name of a legend beside the plot, at some 7 units a letter.
+    private int Right => Math.Max(190, LegendBeside ? 46 + (7 * Series.Max(s => s.Name.Length)) : 0);
 
     /// <summary>Above the chart, in large letters.</summary>
     public required string Title { get; init; }

@@ -54,7 +54,7 @@ public class RecallSampleTests
         Assert.All(["delta", "gated-delta", "titans"], model => Assert.InRange(Mean(rows, "forgetting", model, pairs: 18), 0.92, 1));
         Assert.InRange(Mean(rows, "forgetting", "linear", pairs: 18), 0, 0.48);
         Assert.InRange(Mean(rows, "needle", "titans-gate-wide", length: 512), 0.92, 1);
-        Assert.InRange(Mean(rows, "needle", "sliding-feed-forward", length: 2048), 0, 0.2);
+        Assert.InRange(Mean(rows, "needle", "sliding-swiglu", length: 2048), 0, 0.2);
     }
 
     // The full form, held to what the memories are known to reach (one head of 64 by 64 features, one layer; the needle two).
@@ -74,7 +74,7 @@ public class RecallSampleTests
         Reaches(0.95, rows, "needle", "titans-gate-wide", length: 512);
         Reaches(0.90, rows, "needle", "titans-gate-wide", length: 2048);
         // In shorter texts the needle often lies within the 62 bytes that two windows of 32 reach back.
-        Assert.All([512, 1024, 2048], length => Assert.InRange(Mean(rows, "needle", "sliding-feed-forward", length: length), 0, 0.2));
+        Assert.All([512, 1024, 2048], length => Assert.InRange(Mean(rows, "needle", "sliding-swiglu", length: length), 0, 0.2));
     }
 
     [Fact]
@@ -106,7 +106,7 @@ public class RecallSampleTests
     public void WhatIsComparedAsEqualIsEqual()
     {
         Within(0.05, SlidingLM.Card.Parameters, TitansGateLM.Card.Parameters);
-        Within(0.05, SlidingFeedForwardLM.Card.Parameters, TitansGateWideLM.Card.Parameters);
+        Within(0.05, SlidingSwiGluLM.Card.Parameters, TitansGateWideLM.Card.Parameters);
         Within(0.01, MixtureOfEqualSizeLM.Card.StateBytes(128, ScalarType.Float32), GatedDeltaLM.Card.StateBytes(128, ScalarType.Float32));
 
         static void Within(double share, long a, long b) => Assert.InRange(a / (double)b, 1 - share, 1 + share);

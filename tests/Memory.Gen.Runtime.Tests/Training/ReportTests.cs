@@ -65,6 +65,19 @@ public class ReportTests
     }
 
     [Fact]
+    public void ALongNameBesideThePlotHasRoom()
+    {
+        var chart = new LineChart
+        {
+            Title = "t", XLabel = "x", YLabel = "y", LegendBeside = true,
+            Series = [new Series(new string('n', 40), [(0, 0.2), (1, 0.8)], SeriesStyle.Dots, "#000")],
+        };
+        var svg = XElement.Parse(chart.ToSvg());
+        var name = svg.Descendants(Svg + "text").Single(t => t.Value.Length == 40);
+        Assert.True(double.Parse(name.Attribute("x")!.Value) + (40 * 7) <= double.Parse(svg.Attribute("width")!.Value));
+    }
+
+    [Fact]
     public void AnEmptyChartIsAnError() =>
         Assert.Throws<InvalidOperationException>(() => LossChart.Create("m", [], [], null).ToSvg());
 
