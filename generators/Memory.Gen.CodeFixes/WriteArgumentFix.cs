@@ -31,9 +31,12 @@ public sealed class WriteArgumentFix : CodeFixProvider
     public override FixAllProvider GetFixAllProvider() => new WriteArgumentsFix();
 
     /// <inheritdoc/>
-    public override Task RegisterCodeFixesAsync(CodeFixContext context)
+    public override async Task RegisterCodeFixesAsync(CodeFixContext context)
     {
         foreach (Diagnostic diagnostic in context.Diagnostics)
+        {
+            if (Place(diagnostic).SourceTree is not { } file || AttributeAt(await file.GetRootAsync(context.CancellationToken).ConfigureAwait(false), diagnostic) is null)
+                continue;
             foreach (string key in Repairs.Keys)
                 if (diagnostic.Properties.TryGetValue(key, out string? repair) && repair is not null)
                     context.RegisterCodeFix(
@@ -42,7 +45,7 @@ public sealed class WriteArgumentFix : CodeFixProvider
                             token => Apply(context.Document.Project.Solution, [diagnostic], key, token),
                             equivalenceKey: diagnostic.Id + "." + key),
                         diagnostic);
-        return Task.CompletedTask;
+        }
     }
 
     /// <summary>Takes the same choice for each diagnostic that has it. Several may write into one attribute.</summary>
@@ -55,7 +58,7 @@ public sealed class WriteArgumentFix : CodeFixProvider
                 continue;
             SyntaxNode root = (await document.GetSyntaxRootAsync(token).ConfigureAwait(false))!;
             ILookup<AttributeSyntax?, string> repairs = file
-                .ToLookup(d => root.FindNode(Place(d).SourceSpan).FirstAncestorOrSelf<AttributeSyntax>(), d => d.Properties[key]!);
+                .ToLookup(d => AttributeAt(root, d), d => d.Properties[key]!);
             changed = changed.WithDocumentSyntaxRoot(document.Id, root.ReplaceNodes(
                 repairs.Select(r => r.Key).OfType<AttributeSyntax>(), (attribute, _) => repairs[attribute].Aggregate(attribute, Change)));
         }
@@ -65,6 +68,10 @@ public sealed class WriteArgumentFix : CodeFixProvider
 
     // The attribute is where the diagnostic is shown, or the place it refers to.
     private static Location Place(Diagnostic diagnostic) => diagnostic.AdditionalLocations.FirstOrDefault() ?? diagnostic.Location;
+
+    // None while it is half typed: where what is missing shall go, and what was skipped, only its writer knows.
+    private static AttributeSyntax? AttributeAt(SyntaxNode root, Diagnostic diagnostic) =>
+        root.FindNode(Place(diagnostic).SourceSpan).FirstAncestorOrSelf<AttributeSyntax>() is { Parent.ContainsDiagnostics: false } attribute ? attribute : null;
 
     private static AttributeSyntax Change(AttributeSyntax attribute, string repair) => Repairs.Read(repair).Aggregate(
         attribute, (changed, change) => change.Value is null ? Remove(changed, change.Argument) : Write(changed, change.Argument, change.Value));
