@@ -42,8 +42,13 @@ public sealed class MakePartialFix : CodeFixProvider
                     diagnostic);
     }
 
+    // None while a word before it is half typed, with which 'partial' would be read as the name of a field.
     private static TypeDeclarationSyntax? TypeAt(SyntaxNode root, Diagnostic diagnostic) =>
-        root.FindNode(diagnostic.Location.SourceSpan).FirstAncestorOrSelf<TypeDeclarationSyntax>();
+        root.FindNode(diagnostic.Location.SourceSpan).FirstAncestorOrSelf<TypeDeclarationSyntax>() is { } type
+        && !type.AncestorsAndSelf().OfType<TypeDeclarationSyntax>().Any(FollowsHalfAMember) ? type : null;
+
+    private static bool FollowsHalfAMember(TypeDeclarationSyntax type) =>
+        type.GetFirstToken().GetPreviousToken().Parent?.FirstAncestorOrSelf<IncompleteMemberSyntax>() is not null;
 
     private static SyntaxNode MakePartial(SyntaxNode root, IEnumerable<TypeDeclarationSyntax> types) => root.ReplaceNodes(
         types.SelectMany(type => type.AncestorsAndSelf()).OfType<TypeDeclarationSyntax>().Distinct().Where(t => !t.Modifiers.Any(SyntaxKind.PartialKeyword)),
