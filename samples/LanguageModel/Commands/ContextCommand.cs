@@ -1,8 +1,5 @@
 using System.CommandLine;
-using System.Text.Json;
 using LanguageModel.Models;
-using Memory.Gen.Runtime;
-using Memory.Gen.Runtime.Files;
 using Memory.Gen.Training;
 using Memory.Gen.Training.Data;
 using Memory.Gen.Training.Reports;
@@ -27,51 +24,31 @@ internal static class ContextCommand
     {
         var data = Shared.Data();
         var sizes = new SizeOptions();
-        var models = new Option<string[]>("--model") { Description = $"what is compared; {string.Join(" and ", Names)} unless told otherwise", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => Names };
-        var steps = new Option<long>("--steps") { Description = "optimizer steps of each model", DefaultValueFactory = _ => 600 };
+        var trainings = new Trainings(Names);
         var length = new Option<int>("--length") { Description = "tokens of each text in training, and of the shortest context", DefaultValueFactory = _ => 512 };
         var longest = new Option<int>("--longest") { Description = "tokens of the longest context, --length doubled a few times", DefaultValueFactory = _ => 8192 };
         var pieces = new Option<int>("--pieces") { Description = "places of the held-out text where --length tokens are asked", DefaultValueFactory = _ => 16 };
-        var seed = new Option<long>("--seed") { Description = "of the initial weights and the order of the text", DefaultValueFactory = _ => 1 };
-        var seeds = new Option<int>("--seeds") { Description = "trainings of each model, with this seed and those after it", DefaultValueFactory = _ => 1 };
         var output = new Option<string>("--out") { Description = "folder for result.json and a chart", DefaultValueFactory = _ => "artifacts/context" };
         var device = Shared.Device();
         var threads = Shared.Threads();
-        var command = new Command("context", "Compares what the same held-out tokens cost after short and long contexts.") { data, models, steps, length, longest, pieces, seed, seeds, output, device, threads };
+        var command = new Command("context", "Compares what the same held-out tokens cost after short and long contexts.") { data, length, longest, pieces, output, device, threads };
+        trainings.AddTo(command);
         sizes.AddTo(command);
         command.SetAction(Failure.Guard(parsed =>
         {
             Shared.UseThreads(parsed.GetValue(threads));
-            var options = new TrainingOptions
-            {
-                Steps = parsed.GetValue(steps), Window = parsed.GetValue(length), SectionTokens = parsed.GetValue(length), Seed = parsed.GetValue(seed),
-                LearningRate = TrainingChoices.DefaultLearningRate,
-            };
-            options.Check();
-            if (parsed.GetValue(seeds) < 1) throw new UserError($"--seeds is {parsed.GetValue(seeds)}; it must be at least 1.");
+            var options = trainings.Options(parsed, new TrainingOptions { Window = parsed.GetValue(length), SectionTokens = parsed.GetValue(length) });
             if (parsed.GetValue(pieces) < 1) throw new UserError($"--pieces is {parsed.GetValue(pieces)}; it must be at least 1.");
             int[] contexts = [.. Contexts(options.Window, parsed.GetValue(longest))];
             var place = Shared.DeviceOf(parsed.GetValue(device)!);
             var asked = sizes.Of(parsed);
-            int vocabulary = parsed.GetValue(models)!.Min(name => Catalog.Vocabulary(name, asked));
             var corpus = Shared.Text(parsed.GetValue(data));
-            var tokenizer = BytePairTrainer.Train(corpus.Training.Select(d => d.Text), vocabulary);
+            var tokenizer = BytePairTrainer.Train(corpus.Training.Select(d => d.Text), trainings.Vocabulary(parsed, asked));
             var text = TokenizedText.Encode(corpus.Validation, tokenizer);
             var held = ContextCost.Pieces(text, contexts[^1] + options.Window, parsed.GetValue(pieces));
             if (held.Count == 0) throw new UserError($"No held-out document has {contexts[^1] + options.Window:N0} tokens. Choose a smaller --longest, or longer texts with --data.");
             string folder = parsed.GetValue(output)!;
-            Directory.CreateDirectory(folder);
-            var rows = new List<Row>();
-            for (int i = 0; i < parsed.GetValue(seeds); i++)
-            {
-                foreach (string name in parsed.GetValue(models)!)
-                {
-                    rows.Add(Learn(name, asked, corpus, tokenizer, held, contexts, text.ByteLengths, options with { Seed = options.Seed + i }, place));
-                    // What is done stays when a later training is stopped.
-                    AtomicFile.Write(Path.Combine(folder, "result.json"), stream => JsonSerializer.Serialize(stream, rows, new JsonSerializerOptions { WriteIndented = true }));
-                }
-            }
-
+            var rows = trainings.Run(parsed, asked, corpus, tokenizer, options, place, folder, trained => Ask(trained, held, contexts, text.ByteLengths, options.Window));
             Show(rows, contexts);
             Chart(rows).Save(Path.Combine(folder, "context.svg"));
             Terminal.Say($"Saved in {folder}: result.json and context.svg.");
@@ -85,21 +62,14 @@ internal static class ContextCommand
         for (long context = first; context <= longest; context *= 2) yield return (int)context;
     }
 
-    private static Row Learn(
-        string name, Sizes sizes, Corpus corpus, ITokenizer tokenizer, IReadOnlyList<int[]> pieces, int[] contexts, IReadOnlyList<int> byteLengths, TrainingOptions options, torch.Device device)
+    private static Row Ask(Trained trained, IReadOnlyList<int[]> pieces, int[] contexts, IReadOnlyList<int> byteLengths, int trainedAt)
     {
-        torch.random.manual_seed(options.Seed);
-        var (module, model) = DeclarationCompiler.Create(name, sizes, device);
-        using var owned = module;
-        using var trainer = new Trainer(model, corpus, tokenizer, options);
-        using var interruption = new Interruption();
-        Terminal.Progress($"Training {name}, seed {options.Seed}", report => trainer.Run(p => report(p.Fraction, $"{p.BitsPerByte:F2} bits per byte, {p.TokensPerSecond:N0} tokens/s"), interruption.Token));
-        if (trainer.Fraction < 1) throw new UserError($"Stopped while training {name}; what was done before it is in result.json.");
+        var model = trained.Model;
         IReadOnlyList<ContextCost> costs = [];
-        Terminal.Progress($"Asking {name}", report => costs = ContextCost.Measure(model, pieces, contexts, byteLengths, share => report(share, "")));
+        Terminal.Progress($"Asking {trained.Name}", report => costs = ContextCost.Measure(model, pieces, contexts, byteLengths, share => report(share, "")));
         return new Row(
-            name, options.Seed, model.Card.Parameters, model.Card.StateBytes(contexts[^1], torch.ScalarType.Float32), trainer.Elapsed.TotalSeconds,
-            options.Window, (long)pieces.Count * (pieces[0].Length - contexts[^1]), costs);
+            trained.Name, trained.Seed, model.Card.Parameters, model.Card.StateBytes(contexts[^1], torch.ScalarType.Float32), trained.Seconds,
+            trainedAt, (long)pieces.Count * (pieces[0].Length - contexts[^1]), costs);
     }
 
     private static void Show(IReadOnlyList<Row> rows, int[] contexts)
