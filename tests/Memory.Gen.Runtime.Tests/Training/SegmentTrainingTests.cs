@@ -197,37 +197,6 @@ public class SegmentTrainingTests
         }
     }
 
-    [Fact]
-    public void AStepOnALongWindowNeedsNoMoreMemoryThanOneOnAShort()
-    {
-        long few = PeakOfAStep(8), many = PeakOfAStep(64);
-        Assert.True(many <= 1.2 * few, $"{many / 1e6:f0} MB for windows of 64 segments, {few / 1e6:f0} MB for 8");
-    }
-
-    private static long PeakOfAStep(int segments)
-    {
-        random.manual_seed(1);
-        using var model = new LongTextModel();
-        var text = Corpus.FromDocuments("long", Enumerable.Range(0, 8).Select(i => new TextDocument($"{i}", string.Concat(Enumerable.Repeat($"{i} and on ", 900)))));
-        using var trainer = new Trainer(model, text, new ByteTokenizer(), new TrainingOptions { Batch = 4, Window = segments * 112, Steps = 1 });
-        Assert.Equal(2 * 112, trainer.Stretch);
-        long peak = 0;
-        bool done = false;
-        var watch = new Thread(() =>
-        {
-            while (!Volatile.Read(ref done))
-            {
-                peak = Math.Max(peak, Environment.WorkingSet);
-                Thread.Sleep(1);
-            }
-        });
-        watch.Start();
-        trainer.Run();
-        Volatile.Write(ref done, true);
-        watch.Join();
-        return peak;
-    }
-
     // Reads a text by windows of one stretch, with a backward pass for each and without a detach: memories are cut where stretches begin.
     private static long Peak(int segments)
     {
