@@ -176,6 +176,7 @@ public class SegmentTrainingTests
 
         static void Compare(Func<nn.Module<Tensor, Tensor>> create)
         {
+            using var scope = NewDisposeScope();
             var (parts, partLosses) = Gradients(create, trainer => Assert.Equal(12, trainer.Stretch));
             var (whole, losses) = Gradients(create, trainer => trainer.Stretch = Options.Window);
             Assert.All(losses.Zip(partLosses), pair => Assert.Equal(pair.First, pair.Second, 1e-12));
@@ -191,7 +192,7 @@ public class SegmentTrainingTests
             prepare(trainer);
             var gradients = new List<Tensor>();
             var losses = new List<double>();
-            trainer.ReduceGradients = parameters => gradients.AddRange(parameters.Select(p => (p.grad is { } g ? g.clone() : zeros_like(p)).DetachFromDisposeScope()));
+            trainer.ReduceGradients = parameters => gradients.AddRange(parameters.Select(p => (p.grad is { } g ? g.clone() : zeros_like(p)).MoveToOuterDisposeScope()));
             trainer.Run(p => losses.Add(p.Loss));
             return (gradients, losses);
         }
