@@ -33,6 +33,7 @@ public sealed class DisposeScope : IDisposable
         {
             tensor.scope = this;
             tensor.scope_index = owned.Count;
+            tensor.RemovePressure();
         }
         owned.Add(disposable);
     }
@@ -85,8 +86,10 @@ public sealed class DisposeScope : IDisposable
     /// <summary>Takes an object out of the scope: nobody disposes it but its owner.</summary>
     public T Detach<T>(T disposable) where T : IDisposable
     {
-        if (Remove(disposable))
-            DisposeScopeManager.For(disposable).DetachedFromScopeCount++;
+        if (!Remove(disposable))
+            return disposable;
+        DisposeScopeManager.For(disposable).DetachedFromScopeCount++;
+        (disposable as torch.Tensor)?.AddPressure();
         return disposable;
     }
 

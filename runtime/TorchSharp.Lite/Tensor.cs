@@ -16,7 +16,7 @@ public static partial class torch
         internal nint handle;
         internal DisposeScope? scope;
         internal int scope_index;
-        private long pressure;
+        internal long pressure; // bytes that the collector was told of
 
         internal Tensor(nint handle)
         {
@@ -25,10 +25,9 @@ public static partial class torch
             long live = Interlocked.Increment(ref totalCount);
             if (live > Volatile.Read(ref peakCount))
                 RaisePeak(live);
-            long bytes = LibTorch.lt_owned_bytes(handle);
-            if (bytes > PressureThreshold)
-                GC.AddMemoryPressure(pressure = bytes);
             DisposeScopeManager.Register(this);
+            if (scope is null)
+                AddPressure();
         }
 
         private Tensor() => GC.SuppressFinalize(this);
@@ -108,6 +107,20 @@ public static partial class torch
         private void Forget()
         {
             Interlocked.Decrement(ref totalCount);
+            RemovePressure();
+        }
+
+        // A tensor that no scope owns may be left to the collector, which then has to know how much it holds. One in a scope goes with it:
+        // told of those too, the collector ran a hundred times in every step of a training.
+        internal void AddPressure()
+        {
+            long bytes = LibTorch.lt_owned_bytes(handle);
+            if (bytes > PressureThreshold)
+                GC.AddMemoryPressure(pressure = bytes);
+        }
+
+        internal void RemovePressure()
+        {
             if (pressure == 0)
                 return;
             GC.RemoveMemoryPressure(pressure);
