@@ -42,13 +42,14 @@ public sealed class MakePartialFix : CodeFixProvider
                     diagnostic);
     }
 
-    // None while a word before it is half typed, with which 'partial' would be read as the name of a field.
+    // None where something before it is half typed and would take 'partial' for a name, or for a word too many.
     private static TypeDeclarationSyntax? TypeAt(SyntaxNode root, Diagnostic diagnostic) =>
         root.FindNode(diagnostic.Location.SourceSpan).FirstAncestorOrSelf<TypeDeclarationSyntax>() is { } type
-        && !type.AncestorsAndSelf().OfType<TypeDeclarationSyntax>().Any(FollowsHalfAMember) ? type : null;
+        && (!root.ContainsDiagnostics || Errors(MakePartial(root, [type]), root.SyntaxTree) <= Errors(root, root.SyntaxTree)) ? type : null;
 
-    private static bool FollowsHalfAMember(TypeDeclarationSyntax type) =>
-        type.GetFirstToken().GetPreviousToken().Parent?.FirstAncestorOrSelf<IncompleteMemberSyntax>() is not null;
+    // Read anew: a tree that was put together may be one that no text has.
+    private static int Errors(SyntaxNode root, SyntaxTree like) =>
+        CSharpSyntaxTree.ParseText(root.ToFullString(), (CSharpParseOptions)like.Options).GetDiagnostics().Count(d => d.Severity == DiagnosticSeverity.Error);
 
     private static SyntaxNode MakePartial(SyntaxNode root, IEnumerable<TypeDeclarationSyntax> types) => root.ReplaceNodes(
         types.SelectMany(type => type.AncestorsAndSelf()).OfType<TypeDeclarationSyntax>().Distinct().Where(t => !t.Modifiers.Any(SyntaxKind.PartialKeyword)),

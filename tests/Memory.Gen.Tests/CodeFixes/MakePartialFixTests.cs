@@ -81,5 +81,23 @@ public class MakePartialFixTests
             await FixRun.Open(new MakePartialFix(), source, other).AllFiles("MEMGEN001", FixAllScope.Project));
     }
 
+    // Read with what stands before it, 'partial' would be a name or a word too many.
+    [Theory]
+    [InlineData("partial class Outer { partial cl}s @event {\npartial interface IOuter {\nATTRIBUTES partial class Layer;\n}}")]
+    [InlineData("enum, E { } partial class Outer {\npartial c}s @class { partial class @event {\nATTRIBUTES partial class Layer;\n}}}}")]
+    public async Task NoneBehindWhatIsHalfTyped(string type)
+    {
+        string source = Source(type.Replace("ATTRIBUTES", Attributes));
+        Assert.Contains(await Compile.Diagnostics(Compile.Library(source)), d => d.Id == "MEMGEN002");
+        Assert.Empty(await FixRun.Open(new MakePartialFix(), source).Offered("MEMGEN002"));
+    }
+
+    [Fact]
+    public async Task OneBesideWhatIsHalfTyped()
+    {
+        string source = Source("class Layer;\n\nclass Other { int }");
+        Assert.Equal(source.Replace("class Layer", "partial class Layer"), await FixRun.Open(new MakePartialFix(), source).One("MEMGEN001"));
+    }
+
     private static string Source(string type) => $"using Memory.Gen;\n\nnamespace Samples;\n\n{Attributes}\n{type}\n";
 }
