@@ -48,12 +48,28 @@ public sealed class DeclarationAnalyzer : DiagnosticAnalyzer
 
         if (!declaration.IsReadable)
             return;
-        foreach (SpecError error in Missing(declaration, build).Concat(ModelRules.Check(declaration)))
+        foreach (SpecError error in Missing(declaration, build).Concat(ModelRules.Check(declaration)).Where(e => !IsSaidOfAnother(e, type)))
             context.ReportDiagnostic(Diagnostic.Create(
                 Descriptors.Of(error.Id),
                 ErrorLocation.Of(error, type, attributes, context.CancellationToken),
                 Properties(error),
                 error.Args.ToArray<object>()));
+    }
+
+    // A type around several declared classes is wrong once: the first of them says it.
+    private static bool IsSaidOfAnother(SpecError error, INamedTypeSymbol type)
+    {
+        if (error.Id != "MEMGEN002")
+            return false;
+        INamedTypeSymbol around = type.ContainingType;
+        while (around.Name != error.Argument)
+            around = around.ContainingType;
+        return !SymbolEqualityComparer.Default.Equals(Within(around).First(IsDeclared), type);
+
+        static IEnumerable<INamedTypeSymbol> Within(INamedTypeSymbol around) => around.GetTypeMembers().SelectMany(t => Within(t).Prepend(t));
+
+        static bool IsDeclared(INamedTypeSymbol type) =>
+            DeclarationReader.Read(type, AttributeKinds.RoleOf, hiddenNames: default) is { IsReadable: true } declaration && (declaration.IsModel || declaration.IsLayer);
     }
 
     private static IEnumerable<SpecError> Missing(Declaration declaration, BuildSpec build)

@@ -23,6 +23,10 @@ public class TypeDiagnosticTests
     public async Task AClassThatCannotBeWrittenIsOneError(string type, string id, string at) =>
         await DiagnosticAssert.One(type.Contains("MemoryModel") ? type : Model + " " + type, id, at);
 
+    [Fact]
+    public async Task AClassAroundSeveralIsOneError() => await DiagnosticAssert.One(
+        "public class Outer { public partial struct Inner { " + Model + " public sealed partial class First; } " + Model + " public sealed partial class Second; }", "MEMGEN002", "Outer");
+
     [Theory]
     [InlineData("public abstract partial class Model;", "MEMGEN004", "Model")]
     [InlineData("public sealed partial record Model;", "MEMGEN004", "Model")]
