@@ -33,9 +33,12 @@ public sealed partial class SlidingOfEqualSizeLM;
 [TitansMemory(TitansVariant.Gate, Heads = 3, Window = 64)]
 public sealed partial class TitansLM;
 
-/// <summary>B'MOJO: the last 32 to 64 tokens, 32 older ones that were not foreseen, and what Mamba made of the past.</summary>
+/// <summary>
+/// B'MOJO: the last 32 to 64 tokens, 32 older ones that were not foreseen, and what Mamba made of the past. What was kept long ago
+/// gives way, or a text longer than those in training fills the slots with its beginning.
+/// </summary>
 [MemoryModel(VocabSize = 2048, Dim = 192, Layers = 4)]
-[BMojoMemory(Heads = 3, Window = 32, EideticTokens = 32, FadingTokens = 8)]
+[BMojoMemory(Heads = 3, Window = 32, EideticTokens = 32, FadingTokens = 8, ScoreDecay = 0.7)]
 public sealed partial class BMojoLM;
 
 /// <summary>Mixture-of-Memories: each token in two of four gated delta memories, and in a shared one.</summary>
