@@ -18,6 +18,13 @@ internal static class Timing
         return Median(times);
     }
 
+    /// <summary>Calls for some time that is not counted.</summary>
+    public static void WarmUp(TimeSpan time, Action call)
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (Stopwatch.GetElapsedTime(start) < time) call();
+    }
+
     public static double Median(IEnumerable<double> values)
     {
         double[] sorted = [.. values.Order()];

@@ -57,6 +57,7 @@ internal sealed unsafe class Kernel(string name)
     {
         Functions functions = On(on.device_type);
         var function = direction == 0 ? functions.Forward : functions.Backward;
+        if (on.device_type != DeviceType.CUDA) KernelLibrary.FollowThreads(); // each of them has a part of the workspace
         long bytes = functions.WorkspaceSize(args, direction);
         int status;
         if (on.device_type == DeviceType.CUDA)
@@ -67,7 +68,6 @@ internal sealed unsafe class Kernel(string name)
         }
         else
         {
-            KernelLibrary.FollowThreads();
             using var scratch = Scratch.Rent(bytes);
             status = function(args, scratch.Pointer, scratch.Bytes, null);
         }
