@@ -11,12 +11,12 @@ using TorchSharp;
 
 namespace LanguageModel.Commands;
 
-/// <summary>Trains a model on text, compares it with count models and compressors on held-out text, and lets it write a paragraph.</summary>
+/// <summary>Trains a model on text, compares it with count models and compressors on held-out text, and lets it write.</summary>
 internal static class TrainCommand
 {
     public const string DefaultFolder = "artifacts/train";
 
-    private const int ParagraphTokens = 120;
+    private const int Paragraphs = 3, ParagraphTokens = 40; // one alone may happen to be a list of names
 
     public static Command Create()
     {
@@ -105,8 +105,12 @@ internal static class TrainCommand
             }
         }
         Report(folder, trained, model, tokenizer, corpus, trainer);
-        Terminal.Say("");
-        GenerateCommand.Write(model, tokenizer, "", new GenerationOptions { MaxTokens = ParagraphTokens, Temperature = 0.7, TopP = 0.95, Seed = 1 });
+        for (int seed = 1; seed <= Paragraphs; seed++)
+        {
+            Terminal.Say("");
+            GenerateCommand.Write(model, tokenizer, "", new GenerationOptions { MaxTokens = ParagraphTokens, Temperature = 0.7, TopP = 0.95, Seed = seed });
+        }
+
         Terminal.Say("");
         Terminal.Say($"Saved in {folder}: checkpoints, loss.svg, result.json. Talk to it: dotnet run -c Release --project samples/LanguageModel -- generate --run {folder} --prompt \"Returns the\"");
     }
