@@ -210,10 +210,11 @@ __device__ __forceinline__ void ChannelBackward<T, K, V>::leave(Accumulator<K, V
 }
 
 template <class T, int K, int V>
-__global__ void __launch_bounds__(Threads) channel_backward(const MatrixMemoryParameters p) {
-    const Chain c = chain_of_block(p, V);
+__global__ void __launch_bounds__(Threads) channel_backward(const MatrixMemoryParameters p, const Spans spans) {
+    Chain c;
+    if (!span_of_block(c, p, V, spans)) return;
     ChannelBackward<T, K, V> backward{p, *reinterpret_cast<ChannelBackwardMemory<T, K, V>*>(shared_memory()), c, Workspace(p, c, tile_count(p, V), part_width(p, true), Places * K * V + DecayGradients<K>::Floats)};
-    walk_back<K, V>(p, c, backward.workspace.places,
+    walk_back<K, V>(p, c, spans, backward.workspace.places,
         [&](Accumulator<K, V>& state, int64_t first, int64_t end) { backward.replay(state, first, end); },
         [&](Accumulator<K, V>& d_state, int64_t t, const float* place) { backward.leave(d_state, t, place); });
 }
@@ -226,9 +227,11 @@ struct BackwardLaunch {
         } else {
             constexpr int V = channel_backward_values<T, K>();
             static_assert(sizeof(ChannelBackwardMemory<T, K, V>) <= LargestSharedMemory, "does not fit on sm_80");
-            const int64_t chains = sequence_count(p) * p.heads, tiles = tile_count(p, V);
-            cudaError_t status = launch(channel_backward<T, K, V>, chains * tiles, Threads, sizeof(ChannelBackwardMemory<T, K, V>), stream, p);
-            return status != cudaSuccess || tiles < 2 ? status : launch(sum_tiles<T>, chains, Threads, 0, stream, p, tiles, true);
+            const int64_t tiles = tile_count(p, V);
+            const Spans spans = backward_spans(p, Recurrence::Channel);
+            cudaError_t status = launch_channel_spans(p, spans, true, stream);
+            if (status == cudaSuccess) status = launch(channel_backward<T, K, V>, spans.count * p.heads * tiles, Threads, sizeof(ChannelBackwardMemory<T, K, V>), stream, p, spans);
+            return status != cudaSuccess || tiles < 2 ? status : launch(sum_tiles<T>, spans.count * p.heads, Threads, 0, stream, p, spans, tiles, true);
         }
     }
 };

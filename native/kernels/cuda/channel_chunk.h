@@ -98,7 +98,7 @@ __device__ __forceinline__ void channel_scores(Accumulator<Chunk, Chunk>& scores
     }
 }
 
-// k e^(b_C - b) in place of k and e^(b_C); q e^b in place of q.
+// k e^(b_C - b) in place of k and e^(b_C); q e^b in place of q, and e^(b_C) again.
 template <class T, int K>
 __device__ __forceinline__ void leave_keys(int d, const Tile<float, Chunk, K>& decays, Tile<T, Chunk, K>& k, float* whole) {
     float product = 1.0f;
@@ -109,12 +109,13 @@ __device__ __forceinline__ void leave_keys(int d, const Tile<float, Chunk, K>& d
     whole[d] = product;
 }
 template <class T, int K>
-__device__ __forceinline__ void enter_queries(int d, const Tile<float, Chunk, K>& decays, Tile<T, Chunk, K>& q) {
+__device__ __forceinline__ float enter_queries(int d, const Tile<float, Chunk, K>& decays, Tile<T, Chunk, K>& q) {
     float product = 1.0f;
     for (int i = 0; i < Chunk; i++) {
         product *= *decays.at(i, d);
         *q.at(i, d) = rounded<T>(product * q.value(i, d));
     }
+    return product;
 }
 
 } // namespace memgen

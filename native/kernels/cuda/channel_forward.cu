@@ -13,18 +13,20 @@ struct ChannelMemory : ChannelTokens<T, K, V> {
 };
 
 template <class T, int K, int V>
-__global__ void __launch_bounds__(Threads) channel_forward(const MatrixMemoryParameters p) {
+__global__ void __launch_bounds__(Threads) channel_forward(const MatrixMemoryParameters p, const Spans spans) {
     typedef ChannelMemory<T, K, V> Memory;
     Memory& s = *reinterpret_cast<Memory*>(shared_memory());
-    const Chain c = chain_of_block(p, V);
+    Chain c;
+    if (!span_of_block(c, p, V, spans)) return;
     const int keys = static_cast<int>(p.key_dim);
     T* o = tokens_of<T>(p.o, c) + c.first_value;
 
     Accumulator<K, V> state;
     state.zero();
-    if (const float* initial = state_of(p.initial_state, c)) state.load_rows(initial, p.initial_state.stride[2], keys, c.values);
+    const StateRows initial = state_before(p, c, spans);
+    if (initial.data) state.load_rows(initial.data, initial.stride, keys, c.values);
     for (int64_t t = 0; t < c.tokens; t += Chunk) {
-        if (p.checkpoints && t > 0 && t % CheckpointTokens == 0) state.store_rows(checkpoint_of(p, c, t), p.value_dim, keys, c.values, 1.0f);
+        if (p.checkpoints && c.before + t > 0 && t % CheckpointTokens == 0) state.store_rows(checkpoint_of(p, c, t), p.value_dim, keys, c.values, 1.0f);
         open_chunk(s, p, c, t, true, [&] { state.store(s.state); });
 
         {
@@ -47,7 +49,8 @@ __global__ void __launch_bounds__(Threads) channel_forward(const MatrixMemoryPar
         multiply(state, turned(s.k), s.v);
         __syncthreads();
     }
-    if (float* final = state_of(p.final_state, c)) state.store_rows(final, p.final_state.stride[2], keys, c.values, 1.0f);
+    float* final = c.last ? state_of(p.final_state, c) : nullptr;
+    if (final) state.store_rows(final, p.final_state.stride[2], keys, c.values, 1.0f);
 }
 
 template <class T, int K>
@@ -58,7 +61,9 @@ struct ForwardLaunch {
         } else {
             constexpr int V = forward_values<T, K>();
             static_assert(sizeof(ChannelMemory<T, K, V>) <= LargestSharedMemory, "does not fit on sm_80");
-            return launch(channel_forward<T, K, V>, sequence_count(p) * p.heads * tile_count(p, V), Threads, sizeof(ChannelMemory<T, K, V>), stream, p);
+            const Spans spans = forward_spans(p, Recurrence::Channel);
+            const cudaError_t status = launch_channel_spans(p, spans, false, stream);
+            return status != cudaSuccess ? status : launch(channel_forward<T, K, V>, spans.count * p.heads * tile_count(p, V), Threads, sizeof(ChannelMemory<T, K, V>), stream, p, spans);
         }
     }
 };

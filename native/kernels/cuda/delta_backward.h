@@ -248,10 +248,11 @@ __device__ __forceinline__ void Backward<T, K, V, Delta>::d_gates(int64_t t) {
 }
 
 template <class T, int K, int V, bool Delta>
-__global__ void __launch_bounds__(Threads) delta_backward(const MatrixMemoryParameters p) {
-    const Chain c = chain_of_block(p, V);
+__global__ void __launch_bounds__(Threads) delta_backward(const MatrixMemoryParameters p, const Spans spans) {
+    Chain c;
+    if (!span_of_block(c, p, V, spans)) return;
     Backward<T, K, V, Delta> backward{p, *reinterpret_cast<BackwardMemory<T, K, V, Delta>*>(shared_memory()), c, Workspace(p, c, tile_count(p, V) + p.further_parts, part_width(p, false), Places * K * V)};
-    walk_back<K, V>(p, c, backward.workspace.places,
+    walk_back<K, V>(p, c, spans, backward.workspace.places,
         [&](Accumulator<K, V>& state, int64_t first, int64_t end) { backward.replay(state, first, end); },
         [&](Accumulator<K, V>& d_state, int64_t t, const float* place) { backward.leave(d_state, t, place); });
 }
@@ -263,9 +264,11 @@ struct BackwardOf {
         static cudaError_t run(const MatrixMemoryParameters& p, cudaStream_t stream) {
             constexpr int V = backward_values<T, K>();
             static_assert(sizeof(BackwardMemory<T, K, V, Delta>) <= LargestSharedMemory, "does not fit on sm_80");
-            const int64_t chains = sequence_count(p) * p.heads, tiles = tile_count(p, V), parts = tiles + p.further_parts;
-            cudaError_t status = launch(delta_backward<T, K, V, Delta>, chains * tiles, Threads, sizeof(BackwardMemory<T, K, V, Delta>), stream, p);
-            return status != cudaSuccess || parts < 2 ? status : launch(sum_tiles<T>, chains, Threads, 0, stream, p, parts, false);
+            const int64_t tiles = tile_count(p, V), parts = tiles + p.further_parts;
+            const Spans spans = backward_spans(p, Delta ? Recurrence::Delta : Recurrence::Scalar);
+            cudaError_t status = launch_scalar_spans(p, spans, true, stream);
+            if (status == cudaSuccess) status = launch(delta_backward<T, K, V, Delta>, spans.count * p.heads * tiles, Threads, sizeof(BackwardMemory<T, K, V, Delta>), stream, p, spans);
+            return status != cudaSuccess || parts < 2 ? status : launch(sum_tiles<T>, spans.count * p.heads, Threads, 0, stream, p, spans, parts, false);
         }
     };
 };

@@ -23,10 +23,11 @@ struct ForwardMemory {
 };
 
 template <class T, int K, int V, bool Delta>
-__global__ void __launch_bounds__(Threads) delta_forward(const MatrixMemoryParameters p) {
+__global__ void __launch_bounds__(Threads) delta_forward(const MatrixMemoryParameters p, const Spans spans) {
     typedef ForwardMemory<T, K, V, Delta> Memory;
     Memory& s = *reinterpret_cast<Memory*>(shared_memory());
-    const Chain c = chain_of_block(p, V);
+    Chain c;
+    if (!span_of_block(c, p, V, spans)) return;
     const int keys = static_cast<int>(p.key_dim), lane = static_cast<int>(threadIdx.x) % 32;
     const bool first_warp = threadIdx.x < 32;
     const T *q = tokens_of<const T>(p.q, c), *k = tokens_of<const T>(p.k, c), *v = tokens_of<const T>(p.v, c) + c.first_value;
@@ -49,13 +50,14 @@ __global__ void __launch_bounds__(Threads) delta_forward(const MatrixMemoryParam
 
     Accumulator<K, V> state;
     state.zero();
-    if (const float* initial = state_of(p.initial_state, c)) state.load_rows(initial, p.initial_state.stride[2], keys, c.values);
+    const StateRows initial = state_before(p, c, spans);
+    if (initial.data) state.load_rows(initial.data, initial.stride, keys, c.values);
     if (first_warp) load_gates(0);
     if (Memory::Stages == 2 && c.tokens > 0) load(0, 0);
 
     int stage = 0;
     for (int64_t t = 0; t < c.tokens; t += Chunk) {
-        if (p.checkpoints && t > 0 && t % CheckpointTokens == 0) state.store_rows(checkpoint_of(p, c, t), p.value_dim, keys, c.values, 1.0f);
+        if (p.checkpoints && c.before + t > 0 && t % CheckpointTokens == 0) state.store_rows(checkpoint_of(p, c, t), p.value_dim, keys, c.values, 1.0f);
         if (Memory::Stages == 1) {
             __syncthreads(); // the last chunk is read
             load(0, t);
@@ -100,7 +102,8 @@ __global__ void __launch_bounds__(Threads) delta_forward(const MatrixMemoryParam
         state.scale(s.decays.whole);
         multiply(state, turned(x.k), s.faded);
     }
-    if (float* final = state_of(p.final_state, c)) state.store_rows(final, p.final_state.stride[2], keys, c.values, 1.0f);
+    float* final = c.last ? state_of(p.final_state, c) : nullptr;
+    if (final) state.store_rows(final, p.final_state.stride[2], keys, c.values, 1.0f);
 }
 
 template <bool Delta>
@@ -110,8 +113,9 @@ struct Forward {
         static cudaError_t run(const MatrixMemoryParameters& p, cudaStream_t stream) {
             constexpr int V = forward_values<T, K>();
             static_assert(sizeof(ForwardMemory<T, K, V, Delta>) <= LargestSharedMemory, "does not fit on sm_80");
-            const int64_t blocks = sequence_count(p) * p.heads * tile_count(p, V);
-            return launch(delta_forward<T, K, V, Delta>, blocks, Threads, sizeof(ForwardMemory<T, K, V, Delta>), stream, p);
+            const Spans spans = forward_spans(p, Delta ? Recurrence::Delta : Recurrence::Scalar);
+            const cudaError_t status = launch_scalar_spans(p, spans, false, stream);
+            return status != cudaSuccess ? status : launch(delta_forward<T, K, V, Delta>, spans.count * p.heads * tile_count(p, V), Threads, sizeof(ForwardMemory<T, K, V, Delta>), stream, p, spans);
         }
     };
 };

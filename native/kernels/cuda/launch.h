@@ -32,7 +32,7 @@ struct MemoryParameters {
     TensorView o, final_state;
     TensorView d_o, d_final_state, d_q, d_k, d_v, d_initial_state;
     float* checkpoints; // forward writes it where it is not null, 16-byte aligned
-    float* workspace;   // backward, 16-byte aligned
+    float* workspace;   // 16-byte aligned
 };
 
 template <class Args>
@@ -59,7 +59,10 @@ struct MatrixMemoryParameters : MemoryParameters {
     // the parts of d_q and d_k that lie beside those of value tiles.
     const float* divisors;
     int64_t further_parts;
+    int64_t multiprocessors; // of the device; where heads are fewer, sequences are split (spans.h)
 };
+
+enum class Recurrence { Delta, Scalar, Channel };
 
 // The Titans memory of one matrix, whose state is the weights; meaning as in memgen_titans_args. Backward makes its own
 // checkpoints, in the workspace.
@@ -74,11 +77,11 @@ struct TitansParameters : MemoryParameters {
 constexpr int64_t LargestKeyDim = 256;
 constexpr int64_t LargestFloatKeyDim = 128; // in float32, of channel decay and Titans: more does not fit in shared memory
 
-// Elements of checkpoints, and of the workspace of backward. They depend on the sizes and on number alone,
+// Elements of checkpoints, and of the workspace. They depend on the sizes, on number and multiprocessors alone,
 // not on where the segments lie.
 int64_t matrix_memory_checkpoint_floats(const MatrixMemoryParameters& p);
-int64_t matrix_memory_workspace_floats(const MatrixMemoryParameters& p, bool channel_decay);
-// Where in the workspace of scalar decay the part lies that is not a value tile's: 2 K + 2 floats for every token and head.
+int64_t matrix_memory_workspace_floats(const MatrixMemoryParameters& p, Recurrence recurrence, bool backward);
+// Where in backward's workspace of scalar decay the part lies that is not a value tile's: 2 K + 2 floats for every token and head.
 float* further_part(const MatrixMemoryParameters& p);
 
 cudaError_t launch_scalar_decay_forward(const MatrixMemoryParameters& p, cudaStream_t stream);

@@ -28,6 +28,17 @@ const char* words(cudaError_t) { return "the emulator refused the launch"; }
 
 } // namespace
 
+int64_t multiprocessors() {
+#ifdef __CUDACC__
+    int device = 0, count = 0;
+    if (cudaGetDevice(&device) == cudaSuccess && cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device) == cudaSuccess) return count;
+    cudaGetLastError(); // or it would be the next launch's
+    return 0;
+#else
+    return 132; // as an H100 has
+#endif
+}
+
 bool ready(Check& check, const void* workspace, size_t bytes, int64_t needed) {
     if (!check.ok()) return false;
     const char* runs = build();

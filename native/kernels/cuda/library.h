@@ -5,6 +5,9 @@
 
 namespace memgen {
 
+// Of the current device; 0 where there is none.
+int64_t multiprocessors();
+
 // Whether a call whose arguments passed can be queued; else the check says why not.
 bool ready(Check& check, const void* workspace, size_t bytes, int64_t needed);
 

@@ -9,18 +9,19 @@ namespace {
 typedef memgen_gated_delta_rule_args Args;
 
 struct Rule : MatrixRule {
+    Recurrence recurrence;
     cudaError_t (*forward)(const MatrixMemoryParameters&, cudaStream_t);
     cudaError_t (*backward)(const MatrixMemoryParameters&, cudaStream_t);
 };
 
-const Rule gated_delta_rule = {{true, false}, launch_gated_delta_rule_forward, launch_gated_delta_rule_backward};
-const Rule scalar_decay = {{false, false}, launch_scalar_decay_forward, launch_scalar_decay_backward};
-const Rule channel_decay = {{false, true}, launch_channel_decay_forward, launch_channel_decay_backward};
+const Rule gated_delta_rule = {{true, false}, Recurrence::Delta, launch_gated_delta_rule_forward, launch_gated_delta_rule_backward};
+const Rule scalar_decay = {{false, false}, Recurrence::Scalar, launch_scalar_decay_forward, launch_scalar_decay_backward};
+const Rule channel_decay = {{false, true}, Recurrence::Channel, launch_channel_decay_forward, launch_channel_decay_backward};
 
 MatrixMemoryParameters parameters(const Args& a, void* workspace) {
     return {memory_parameters(a, workspace),
             static_cast<float>(a.scale),
-            view(a.beta), view(a.log_decay), view(a.d_beta), view(a.d_log_decay), nullptr, 0};
+            view(a.beta), view(a.log_decay), view(a.d_beta), view(a.d_log_decay), nullptr, 0, multiprocessors()};
 }
 
 Check sizes(const char* operation, const Rule& rule, const Args* a) {
@@ -28,7 +29,7 @@ Check sizes(const char* operation, const Rule& rule, const Args* a) {
     return check.ok() ? check.dimension("key_dim", a->key_dim, 0, rule.channel && a->dtype == MEMGEN_FLOAT32 ? LargestFloatKeyDim : LargestKeyDim) : check;
 }
 
-int64_t workspace_bytes(const Rule& rule, const Args& a, bool backward) { return backward ? 4 * matrix_memory_workspace_floats(parameters(a, nullptr), rule.channel) : 0; }
+int64_t workspace_bytes(const Rule& rule, const Args& a, bool backward) { return 4 * matrix_memory_workspace_floats(parameters(a, nullptr), rule.recurrence, backward); }
 int64_t checkpoint_bytes(const Args& a) { return 4 * matrix_memory_checkpoint_floats(parameters(a, nullptr)); }
 
 int64_t workspace_size(const char* operation, const Rule& rule, const Args* a, int32_t backward) { return sizes(operation, rule, a).ok() ? workspace_bytes(rule, *a, backward != 0) : -1; }
@@ -37,7 +38,7 @@ int64_t checkpoint_size(const char* operation, const Rule& rule, const Args* a) 
 memgen_status forward(const char* operation, const Rule& rule, const Args* a, void* workspace, size_t bytes, void* stream) {
     Check check = sizes(operation, rule, a);
     matrix_forward(check, rule, a);
-    if (!ready(check, workspace, bytes, 0)) return check.status();
+    if (!ready(check, workspace, bytes, check.ok() ? workspace_bytes(rule, *a, false) : 0)) return check.status();
     const MatrixMemoryParameters p = parameters(*a, workspace);
     const cudaStream_t queue = static_cast<cudaStream_t>(stream);
     const bool step = a->tokens == 1 && !a->segments.lengths && !a->checkpoints;

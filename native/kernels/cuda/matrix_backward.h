@@ -12,7 +12,7 @@ __host__ __device__ __forceinline__ int64_t part_width(const MatrixMemoryParamet
 __host__ __device__ __forceinline__ int64_t part_floats(const MemoryParameters& p, int64_t width) { return (p.batch * p.tokens * p.heads * width + 3) / 4 * 4; }
 
 // The workspace: `parts` times [B T, H, width], one for every value tile, where there are several, then block_floats for
-// every block, the states that it holds first.
+// every block, the states that it holds first, then the states between spans.
 struct Workspace {
     float* part; // of this block's tile; null where it is the only one
     float* places;
@@ -25,8 +25,9 @@ struct Workspace {
         row = p.heads * width;
     }
 
-    static int64_t floats(const MemoryParameters& p, int64_t tiles, int64_t parts, int64_t width, int64_t block_floats) {
-        return (parts > 1 ? parts * part_floats(p, width) : 0) + sequence_count(p) * p.heads * tiles * block_floats;
+    // Without the states between spans; `blocks`: of all sequences or spans.
+    static int64_t floats(const MemoryParameters& p, int64_t blocks, int64_t parts, int64_t width, int64_t block_floats) {
+        return (parts > 1 ? parts * part_floats(p, width) : 0) + blocks * block_floats;
     }
 
     __device__ __forceinline__ float* part_of(const MemoryParameters& p, const Chain& c, int64_t t) const {
@@ -55,17 +56,18 @@ __device__ __forceinline__ void load_state(Tile<T, K, V>& to, const float* from)
 // Calls replay(S, first, end) for the tokens between two checkpoints, last first: it stores the states before
 // their chunks in their places. Then leave(dS, t, place) for the chunks, last first.
 template <int K, int V, class Replay, class Leave>
-__device__ __forceinline__ void walk_back(const MatrixMemoryParameters& p, const Chain& c, float* places, Replay replay, Leave leave) {
+__device__ __forceinline__ void walk_back(const MatrixMemoryParameters& p, const Chain& c, const Spans& spans, float* places, Replay replay, Leave leave) {
     const int keys = static_cast<int>(p.key_dim);
     float* held = places + (Places - 1) * (K * V);
     Accumulator<K, V> state; // S while states are computed again, else dS
     state.zero();
-    if (const float* last = state_of(p.d_final_state, c)) state.load_rows(last, p.d_final_state.stride[2], keys, c.values);
+    const StateRows last = d_state_behind(p, c, spans);
+    if (last.data) state.load_rows(last.data, last.stride, keys, c.values);
     for (int64_t first = (c.tokens - 1) / CheckpointTokens * CheckpointTokens; c.tokens > 0 && first >= 0; first -= CheckpointTokens) {
         const int64_t end = first + CheckpointTokens < c.tokens ? first + CheckpointTokens : c.tokens;
         state.store_rows(held, V, K, V, 1.0f);
         state.zero();
-        if (first > 0) {
+        if (c.before + first > 0) {
             state.load_rows(checkpoint_of(p, c, first), p.value_dim, keys, c.values);
         } else if (const float* initial = state_of(p.initial_state, c)) {
             state.load_rows(initial, p.initial_state.stride[2], keys, c.values);
@@ -75,7 +77,8 @@ __device__ __forceinline__ void walk_back(const MatrixMemoryParameters& p, const
         __syncthreads();
         for (int64_t t = first + (end - 1 - first) / Chunk * Chunk; t >= first; t -= Chunk) leave(state, t, places + (t - first) / Chunk * (K * V));
     }
-    if (float* d_initial = state_of(p.d_initial_state, c)) state.store_rows(d_initial, p.d_initial_state.stride[2], keys, c.values, 1.0f);
+    float* d_initial = c.before ? nullptr : state_of(p.d_initial_state, c);
+    if (d_initial) state.store_rows(d_initial, p.d_initial_state.stride[2], keys, c.values, 1.0f);
 }
 
 // Sums over parts in their order, for the chain of a block. gate(i) is where the i-th number behind d_q and d_k of a
@@ -99,8 +102,9 @@ __device__ __forceinline__ void sum_parts(const MemoryParameters& p, const Chain
 }
 
 template <class T>
-__global__ void __launch_bounds__(Threads) sum_tiles(const MatrixMemoryParameters p, int64_t parts, bool channels) {
-    const Chain c = chain_of_block(p, p.value_dim);
+__global__ void __launch_bounds__(Threads) sum_tiles(const MatrixMemoryParameters p, const Spans spans, int64_t parts, bool channels) {
+    Chain c;
+    if (!span_of_block(c, p, p.value_dim, spans)) return;
     sum_parts<T>(p, c, parts, part_width(p, channels), [&](int64_t i, int64_t& stride) -> float* {
         const TensorView& to = channels || i == 1 ? p.d_log_decay : p.d_beta;
         stride = to.stride[1];

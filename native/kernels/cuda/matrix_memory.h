@@ -1,12 +1,11 @@
 // What the kernels of the matrix memories share: which block has what, where it lies, decays of a chunk.
 #pragma once
-#include "launch.h"
 #include "product.h"
+#include "spans.h"
 
 namespace memgen {
 
-constexpr int Chunk = 32;             // tokens that are taken together; a lane of a warp each
-constexpr int CheckpointTokens = 128; // between the states that forward keeps for backward
+constexpr int Chunk = 32; // tokens that are taken together; a lane of a warp each
 
 // Whether a forward call takes the path of one token a sequence.
 inline bool is_step(const MemoryParameters& p) { return p.tokens <= 1 && !p.checkpoints; }
@@ -19,53 +18,82 @@ constexpr int backward_values() { return (K == 256 ? 64 : 128) / (sizeof(T) == 4
 
 namespace {
 
-// Launch<T, K>::run with the number format and padded K of a call. Local to its file: gcc takes arguments from
+// Launch<T, K>::run(p, rest ..) with the number format and padded K of a call. Local to its file: gcc takes arguments from
 // the unnamed namespaces of two files for the same where they have the same name.
-template <template <class, int> class Launch, class Parameters>
-cudaError_t by_number_and_keys(const Parameters& p, cudaStream_t stream) {
+template <template <class, int> class Launch, class Parameters, class... Rest>
+cudaError_t by_number_and_keys(const Parameters& p, const Rest&... rest) {
     if (p.key_dim > LargestKeyDim) return cudaErrorInvalidValue;
     if (p.number == Number::BFloat16)
-        return p.key_dim <= 32 ? Launch<bfloat16, 32>::run(p, stream) : p.key_dim <= 64 ? Launch<bfloat16, 64>::run(p, stream) : p.key_dim <= 128 ? Launch<bfloat16, 128>::run(p, stream) : Launch<bfloat16, 256>::run(p, stream);
-    return p.key_dim <= 32 ? Launch<float, 32>::run(p, stream) : p.key_dim <= 64 ? Launch<float, 64>::run(p, stream) : p.key_dim <= 128 ? Launch<float, 128>::run(p, stream) : Launch<float, 256>::run(p, stream);
+        return p.key_dim <= 32 ? Launch<bfloat16, 32>::run(p, rest...) : p.key_dim <= 64 ? Launch<bfloat16, 64>::run(p, rest...) : p.key_dim <= 128 ? Launch<bfloat16, 128>::run(p, rest...) : Launch<bfloat16, 256>::run(p, rest...);
+    return p.key_dim <= 32 ? Launch<float, 32>::run(p, rest...) : p.key_dim <= 64 ? Launch<float, 64>::run(p, rest...) : p.key_dim <= 128 ? Launch<float, 128>::run(p, rest...) : Launch<float, 256>::run(p, rest...);
 }
 
 } // namespace
-
-inline int64_t sequence_count(const MemoryParameters& p) { return p.segments.lengths ? p.segments.count : p.batch; }
 
 // At least one: without value columns there are still gradients to write.
 __host__ __device__ __forceinline__ int64_t tile_count(const MemoryParameters& p, int64_t tile_values) {
     return p.value_dim > tile_values ? (p.value_dim + tile_values - 1) / tile_values : 1;
 }
 
-// One head of one sequence, and the value columns of it that this block has.
+// One head of one sequence or span, and the value columns of it that this block has.
 struct Chain {
     int64_t sequence, head, tokens;
     int64_t row, token; // of its first token in [B, T]
     int64_t tile;
     int first_value, values;
+    int64_t span, before; // which of all spans, and the tokens of the sequence before it
+    bool last;            // of its sequence
 
     // Tokens from t on, at most a chunk of them.
     __device__ __forceinline__ int count(int64_t t) const { return tokens - t < Chunk ? static_cast<int>(tokens - t) : Chunk; }
 };
 
-// Block b has tile b % tiles of chain b / tiles.
-__device__ __forceinline__ Chain chain_of_block(const MemoryParameters& p, int64_t tile_values) {
-    const int64_t tiles = tile_count(p, tile_values), block = static_cast<int64_t>(blockIdx.x);
+// A whole sequence.
+__device__ __forceinline__ Chain chain_of(const MemoryParameters& p, int64_t sequence, int64_t head, int64_t tile, int64_t tile_values) {
     Chain c;
-    c.tile = block % tiles;
-    c.head = block / tiles % p.heads;
-    c.sequence = block / tiles / p.heads;
-    c.row = c.sequence, c.token = 0, c.tokens = p.tokens;
+    c.sequence = c.span = sequence, c.head = head, c.tile = tile;
+    c.row = sequence, c.token = 0, c.tokens = p.tokens;
     if (p.segments.lengths) {
-        c.tokens = p.segments.lengths[c.sequence];
-        const int64_t start = c.tokens > 0 ? p.segments.starts[c.sequence] : 0;
+        c.tokens = p.segments.lengths[sequence];
+        const int64_t start = c.tokens > 0 ? p.segments.starts[sequence] : 0;
         c.row = p.tokens > 0 ? start / p.tokens : 0;
         c.token = start - c.row * p.tokens;
     }
-    c.first_value = static_cast<int>(c.tile * tile_values);
+    c.first_value = static_cast<int>(tile * tile_values);
     c.values = p.value_dim - c.first_value < tile_values ? static_cast<int>(p.value_dim - c.first_value) : tile_values;
+    c.before = 0, c.last = true;
     return c;
+}
+
+// Block b has tile b % tiles of chain b / tiles.
+__device__ __forceinline__ Chain chain_of_block(const MemoryParameters& p, int64_t tile_values) {
+    const int64_t tiles = tile_count(p, tile_values), block = static_cast<int64_t>(blockIdx.x);
+    return chain_of(p, block / tiles / p.heads, block / tiles % p.heads, block % tiles, tile_values);
+}
+
+// The same with spans in the place of sequences; those of a sequence follow each other. False where there is no such span.
+__device__ __forceinline__ bool span_of_block(Chain& c, const MemoryParameters& p, int64_t tile_values, const Spans& spans) {
+    const int64_t tiles = tile_count(p, tile_values), block = static_cast<int64_t>(blockIdx.x), span = block / tiles / p.heads, sequences = sequence_count(p);
+    int64_t sequence = span, index = 0;
+    if (!are_whole(p, spans)) {
+        if (p.segments.lengths) {
+            for (sequence = 0, index = span; sequence < sequences; sequence++) {
+                const int64_t its = spans.of_sequence(p.segments.lengths[sequence]);
+                if (index < its) break;
+                index -= its;
+            }
+            if (sequence == sequences) return false;
+        } else {
+            const int64_t its = spans.of_sequence(p.tokens);
+            sequence = span / its, index = span % its;
+        }
+    }
+    c = chain_of(p, sequence, block / tiles % p.heads, block % tiles, tile_values);
+    c.span = span, c.before = index * spans.tokens;
+    c.token += c.before, c.tokens -= c.before;
+    c.last = c.tokens <= spans.tokens;
+    if (!c.last) c.tokens = spans.tokens;
+    return true;
 }
 
 // First element of a chain in a tensor [B, T, H, ..]; null stays null.
@@ -88,7 +116,25 @@ __device__ __forceinline__ float* state_of(const TensorView& x, const Chain& c) 
     return data ? data + c.sequence * x.stride[0] + c.head * x.stride[1] + c.first_value : nullptr;
 }
 
-// The state before token `t` of the chain, a multiple of CheckpointTokens above 0, contiguous rows of V.
+// The state before span `span` of all, contiguous rows of V; in backward its gradient. Behind it A, until the states are carried.
+__device__ __forceinline__ float* span_state(const MemoryParameters& p, const Spans& spans, int64_t span, int64_t head) { return spans.states + (span * p.heads + head) * span_floats(p, spans); }
+
+// Rows of the block's columns of a state; null: zeros.
+struct StateRows {
+    const float* data;
+    int64_t stride;
+};
+
+// Of spans, the first and the last find theirs there too: the call's state may be the tensor that another span is to write.
+__device__ __forceinline__ StateRows state_between(const MemoryParameters& p, const Chain& c, const Spans& spans, int64_t span) { return {span_state(p, spans, span, c.head) + c.first_value, p.value_dim}; }
+__device__ __forceinline__ StateRows state_before(const MemoryParameters& p, const Chain& c, const Spans& spans) {
+    return are_whole(p, spans) ? StateRows{state_of(p.initial_state, c), p.initial_state.stride[2]} : state_between(p, c, spans, c.span);
+}
+__device__ __forceinline__ StateRows d_state_behind(const MemoryParameters& p, const Chain& c, const Spans& spans) {
+    return are_whole(p, spans) ? StateRows{state_of(p.d_final_state, c), p.d_final_state.stride[2]} : state_between(p, c, spans, c.span + 1);
+}
+
+// The state before token `t` of the chain, a multiple of CheckpointTokens and not its sequence's first, contiguous rows of V.
 // Places are by token: those of two sequences differ because sequences do not overlap.
 __device__ __forceinline__ float* checkpoint_of(const MatrixMemoryParameters& p, const Chain& c, int64_t t) {
     const int64_t place = (c.row * p.tokens + c.token + t) / CheckpointTokens;

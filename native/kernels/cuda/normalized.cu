@@ -16,18 +16,18 @@ NormalizerParameters parameters(const NormalizedArgs& a, void* workspace) {
 MatrixMemoryParameters linear_attention(const NormalizerParameters& p, bool backward) {
     MatrixMemoryParameters m{};
     static_cast<MemoryParameters&>(m) = p;
-    m.scale = p.scale;
+    m.scale = p.scale, m.multiprocessors = multiprocessors();
     if (backward) m.further_parts = 1;
     else m.divisors = p.divisors;
     return m;
 }
 
-// Of the workspace: what linear attention needs, then d_divisors and d_o over them.
+// Of the workspace: what linear attention needs, then the divisors where the caller keeps none, or d_divisors and d_o over them.
 struct Floats {
     int64_t attention, rows, divided;
 
     Floats(const NormalizerParameters& p, bool backward)
-        : attention(backward ? matrix_memory_workspace_floats(linear_attention(p, true), false) : 0), rows((p.batch * p.tokens * p.heads + 3) / 4 * 4), divided(backward ? rows * p.value_dim : 0) {}
+        : attention(matrix_memory_workspace_floats(linear_attention(p, backward), Recurrence::Scalar, backward)), rows((p.batch * p.tokens * p.heads + 3) / 4 * 4), divided(backward ? rows * p.value_dim : 0) {}
 
     int64_t bytes() const { return 4 * (attention + rows + divided); }
 };
@@ -36,7 +36,7 @@ Check sizes(const char* operation, const NormalizedArgs* a) { return matrix_size
 int64_t checkpoint_bytes(const NormalizedArgs& a) { return 4 * matrix_memory_checkpoint_floats(linear_attention(parameters(a, nullptr), false)); }
 
 cudaError_t forward(NormalizerParameters p, cudaStream_t stream) {
-    if (!p.divisors) p.divisors = p.workspace;
+    if (!p.divisors) p.divisors = p.workspace + Floats(p, false).attention;
     const cudaError_t found = launch_divisors(p, stream);
     return found != cudaSuccess ? found : launch_scalar_decay_forward(linear_attention(p, false), stream);
 }
@@ -63,7 +63,7 @@ int64_t memgen_linear_attention_normalized_checkpoint_size(const NormalizedArgs*
 memgen_status memgen_linear_attention_normalized_forward(const NormalizedArgs* a, void* workspace, size_t bytes, void* stream) {
     Check check = sizes(__func__, a);
     normalized_forward(check, a);
-    if (!ready(check, workspace, bytes, check.ok() && !a->divisors ? Floats(parameters(*a, nullptr), false).bytes() : 0)) return check.status();
+    if (!ready(check, workspace, bytes, check.ok() ? Floats(parameters(*a, nullptr), false).bytes() : 0)) return check.status();
     return launched(check, forward(parameters(*a, workspace), static_cast<cudaStream_t>(stream)));
 }
 

@@ -55,7 +55,8 @@ int64_t titans_tile_values(Number number, int64_t key_dim) { return number == Nu
 
 int64_t titans_workspace_floats(const TitansParameters& p) {
     const int64_t V = titans_tile_values(p.number, p.key_dim), block_floats = (titans_places(p.block) + 2) * 2 * padded_keys(p.key_dim) * V;
-    return checkpoint_floats(p) + Workspace::floats(p, tile_count(p, V), tile_count(p, V), 2 * p.key_dim + TitansSums, block_floats);
+    const int64_t tiles = tile_count(p, V);
+    return checkpoint_floats(p) + Workspace::floats(p, sequence_count(p) * p.heads * tiles, tiles, 2 * p.key_dim + TitansSums, block_floats);
 }
 
 cudaError_t launch_titans_backward(const TitansParameters& p, cudaStream_t stream) {

@@ -1,5 +1,6 @@
 // A call of a matrix memory's kernels on the emulator, and the recurrence in double precision beside it.
 #pragma once
+#include <algorithm>
 #include <memory>
 
 #include "cuda_test.h"
@@ -145,7 +146,8 @@ struct DeviceCall {
     std::vector<Aligned16> checkpoints, workspace;
     memgen::MatrixMemoryParameters p{};
 
-    DeviceCall(const Shape& shape, const Numbers& n, double scale, const Layout& layout) {
+    // multiprocessors: of the device that the call is for; 0 leaves sequences whole.
+    DeviceCall(const Shape& shape, const Numbers& n, double scale, const Layout& layout, int64_t multiprocessors = 0) {
         const int64_t B = shape.B, T_ = shape.T, H = shape.H, K = shape.K, V = shape.V;
         std::vector<int64_t> keys{B, T_, H, K}, values{B, T_, H, V}, gates{B, T_, H}, state{layout.count(shape), H, K, V};
         auto tokens = [&](const std::vector<int64_t>& dims) { return DeviceField<T>(dims, shape.padding); };
@@ -157,7 +159,7 @@ struct DeviceCall {
         if (shape.decay) g = floats(shape.channel ? keys : gates), g.set(n.g), dg = floats(shape.channel ? keys : gates);
         if (shape.initial) s0 = floats(state), s0.set(n.s0);
         p.number = sizeof(T) == 4 ? memgen::Number::Float32 : memgen::Number::BFloat16;
-        p.batch = B, p.tokens = T_, p.heads = H, p.key_dim = K, p.value_dim = V, p.scale = static_cast<float>(scale);
+        p.batch = B, p.tokens = T_, p.heads = H, p.key_dim = K, p.value_dim = V, p.scale = static_cast<float>(scale), p.multiprocessors = multiprocessors;
         if (!layout.lengths.empty()) p.segments = {layout.count(shape), layout.starts.data(), layout.lengths.data()};
         p.q = q.view(), p.k = k.view(), p.v = v.view(), p.beta = beta.view(), p.log_decay = g.view(), p.initial_state = s0.view();
         p.o = o.view(), p.final_state = s.view();
@@ -165,7 +167,8 @@ struct DeviceCall {
         p.d_q = dq.view(), p.d_k = dk.view(), p.d_v = dv.view(), p.d_beta = d_beta.view(), p.d_log_decay = dg.view(), p.d_initial_state = d_s0.view();
         const Aligned16 nan{{NAN, NAN, NAN, NAN}};
         checkpoints.assign(static_cast<size_t>(memgen::matrix_memory_checkpoint_floats(p) + 3) / 4, nan);
-        workspace.assign(static_cast<size_t>(memgen::matrix_memory_workspace_floats(p, shape.channel) + 3) / 4, nan);
+        const memgen::Recurrence recurrence = shape.channel ? memgen::Recurrence::Channel : shape.delta ? memgen::Recurrence::Delta : memgen::Recurrence::Scalar;
+        workspace.assign(static_cast<size_t>(std::max(memgen::matrix_memory_workspace_floats(p, recurrence, false), memgen::matrix_memory_workspace_floats(p, recurrence, true)) + 3) / 4, nan);
         p.checkpoints = checkpoints.empty() ? nullptr : checkpoints[0].x;
         p.workspace = workspace.empty() ? nullptr : workspace[0].x;
     }
@@ -197,10 +200,10 @@ void drop_unwritten(Values& actual, Values& expected) {
 }
 
 template <class T>
-void compare_on_device(LaunchMatrixMemory forward, LaunchMatrixMemory backward, const Shape& p, Numbers n, double scale, const Layout& layout = {}) {
+void compare_on_device(LaunchMatrixMemory forward, LaunchMatrixMemory backward, const Shape& p, Numbers n, double scale, const Layout& layout = {}, int64_t multiprocessors = 0) {
     round_inputs<T>(n);
     sequence_reference(p, scale, layout, n);
-    DeviceCall<T> c(p, n, scale, layout);
+    DeviceCall<T> c(p, n, scale, layout, multiprocessors);
     c.run(forward, backward);
     std::string at = (sizeof(T) == 4 ? "float " : "bfloat16 ") + p.text();
     auto check = [&](const char* what, Values actual, Values expected, double limit) {
