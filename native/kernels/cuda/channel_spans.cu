@@ -52,11 +52,11 @@ __global__ void __launch_bounds__(Threads) channel_span(const MatrixMemoryParame
         multiply(state, turned(s.x), s.y);
         __syncthreads();
     }
-    float* place = span_state(p, spans, Backward ? c.span : c.span + 1, c.head);
-    state.store_rows(place + c.first_value, p.value_dim, keys, c.values, 1.0f);
+    const int64_t place = Backward ? c.span : c.span + 1;
+    state.store_rows(span_state(p, spans, place, c.head) + c.first_value, p.value_dim, keys, c.values, 1.0f);
     if (c.tile == 0)
         by_channel<K>([&](int d) {
-            if (d < keys) place[p.key_dim * p.value_dim + d] = s.decay[d];
+            if (d < keys) span_decays(p, spans, place, c.head)[d] = s.decay[d];
         });
 }
 

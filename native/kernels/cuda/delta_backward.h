@@ -266,7 +266,7 @@ struct BackwardOf {
             static_assert(sizeof(BackwardMemory<T, K, V, Delta>) <= LargestSharedMemory, "does not fit on sm_80");
             const int64_t tiles = tile_count(p, V), parts = tiles + p.further_parts;
             const Spans spans = backward_spans(p, Delta ? Recurrence::Delta : Recurrence::Scalar);
-            cudaError_t status = launch_scalar_spans(p, spans, true, stream);
+            cudaError_t status = Delta ? launch_delta_spans_backward(p, spans, stream) : launch_scalar_spans(p, spans, true, stream);
             if (status == cudaSuccess) status = launch(delta_backward<T, K, V, Delta>, spans.count * p.heads * tiles, Threads, sizeof(BackwardMemory<T, K, V, Delta>), stream, p, spans);
             return status != cudaSuccess || parts < 2 ? status : launch(sum_tiles<T>, spans.count * p.heads, Threads, 0, stream, p, spans, parts, false);
         }

@@ -15,6 +15,17 @@ struct DeltaChunk {
 template <int V>
 struct DeltaChunk<V, false> {};
 
+// M, from keys behind a barrier.
+template <class T, int K, int V>
+__device__ __forceinline__ void enter_keys(DeltaChunk<V, true>& d, const Decays& decays, const Tile<T, Chunk, K>& k) {
+    Accumulator<Chunk, Chunk> m;
+    m.zero();
+    multiply(m, k, turned(k));
+    m.each_pair([&](int i, int j, float& first, float& second) {
+        store_pair(d.keys.at(i, j), j < i ? first * decays.between(i, j) : 0.0f, j + 1 < i ? second * decays.between(i, j + 1) : 0.0f);
+    });
+}
+
 // y = (I + M diag(beta))^{-1} r column by column; V'_i = beta_i y_i. A thread has a column.
 template <class T, int V>
 __device__ __forceinline__ void solve_written(const DeltaChunk<V, true>& d, const float* until, Tile<T, Chunk, V>& written, Tile<T, Chunk, V>& faded, Tile<T, Chunk, V>* y) {
@@ -63,14 +74,7 @@ __device__ __forceinline__ void solve_turned(DeltaChunk<V, true>& d) {
 template <bool Delta, class T, int K, int V>
 __device__ __forceinline__ void write_values(DeltaChunk<V, Delta>& d, const Decays& decays, const Tile<T, Chunk, K>& k, Tile<T, Chunk, V>& v, const Tile<T, K, V>& state, Tile<T, Chunk, V>& faded, Tile<T, Chunk, V>* y) {
     if constexpr (Delta) {
-        {
-            Accumulator<Chunk, Chunk> m;
-            m.zero();
-            multiply(m, k, turned(k));
-            m.each_pair([&](int i, int j, float& first, float& second) {
-                store_pair(d.keys.at(i, j), j < i ? first * decays.between(i, j) : 0.0f, j + 1 < i ? second * decays.between(i, j + 1) : 0.0f);
-            });
-        }
+        enter_keys(d, decays, k);
         Accumulator<Chunk, V> r;
         r.zero();
         multiply(r, k, state);

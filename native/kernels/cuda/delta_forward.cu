@@ -114,7 +114,7 @@ struct Forward {
             constexpr int V = forward_values<T, K>();
             static_assert(sizeof(ForwardMemory<T, K, V, Delta>) <= LargestSharedMemory, "does not fit on sm_80");
             const Spans spans = forward_spans(p, Delta ? Recurrence::Delta : Recurrence::Scalar);
-            const cudaError_t status = launch_scalar_spans(p, spans, false, stream);
+            const cudaError_t status = Delta ? launch_delta_spans(p, spans, stream) : launch_scalar_spans(p, spans, false, stream);
             return status != cudaSuccess ? status : launch(delta_forward<T, K, V, Delta>, spans.count * p.heads * tile_count(p, V), Threads, sizeof(ForwardMemory<T, K, V, Delta>), stream, p, spans);
         }
     };

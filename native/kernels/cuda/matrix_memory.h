@@ -116,8 +116,10 @@ __device__ __forceinline__ float* state_of(const TensorView& x, const Chain& c) 
     return data ? data + c.sequence * x.stride[0] + c.head * x.stride[1] + c.first_value : nullptr;
 }
 
-// The state before span `span` of all, contiguous rows of V; in backward its gradient. Behind it A, until the states are carried.
-__device__ __forceinline__ float* span_state(const MemoryParameters& p, const Spans& spans, int64_t span, int64_t head) { return spans.states + (span * p.heads + head) * span_floats(p, spans); }
+// Where A and B of the span before `span` lie, the state between the two in the place of B once it is carried, contiguous rows
+// of V. In backward A and D of `span`, and the gradient of that state.
+__device__ __forceinline__ float* span_decays(const MemoryParameters& p, const Spans& spans, int64_t span, int64_t head) { return spans.states + (span * p.heads + head) * spans.floats; }
+__device__ __forceinline__ float* span_state(const MemoryParameters& p, const Spans& spans, int64_t span, int64_t head) { return span_decays(p, spans, span, head) + (spans.decays + 3) / 4 * 4; }
 
 // Rows of the block's columns of a state; null: zeros.
 struct StateRows {

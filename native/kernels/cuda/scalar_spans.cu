@@ -60,9 +60,9 @@ __global__ void __launch_bounds__(Threads) scalar_span(const MatrixMemoryParamet
         __syncthreads();
         multiply(state, turned(tokens.x), tokens.y);
     }
-    float* place = span_state(p, spans, Backward ? c.span : c.span + 1, c.head);
-    state.store_rows(place + c.first_value, p.value_dim, keys, c.values, 1.0f);
-    if (c.tile == 0 && threadIdx.x == 0) place[p.key_dim * p.value_dim] = decay;
+    const int64_t place = Backward ? c.span : c.span + 1;
+    state.store_rows(span_state(p, spans, place, c.head) + c.first_value, p.value_dim, keys, c.values, 1.0f);
+    if (c.tile == 0 && threadIdx.x == 0) *span_decays(p, spans, place, c.head) = decay;
 }
 
 template <bool Backward>

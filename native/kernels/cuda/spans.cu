@@ -1,38 +1,95 @@
-// From A and B of all spans to the states between them, a thread for every element of a state.
+// From A and B of all spans to the states between them, in the order of the spans.
 #include "matrix_memory.h"
 
 namespace memgen {
 namespace {
 
+// Of the first span of a chain's sequence.
+__device__ __forceinline__ int64_t first_span(const MemoryParameters& p, const Chain& c, const Spans& spans) {
+    int64_t first = 0;
+    if (!p.segments.lengths) return c.sequence * spans.of_sequence(p.tokens);
+    for (int64_t n = 0; n < c.sequence; n++) first += spans.of_sequence(p.segments.lengths[n]);
+    return first;
+}
+
+// A a diagonal: a thread for every element of a state.
 __global__ void __launch_bounds__(Threads) carry(const MatrixMemoryParameters p, const Spans spans, bool backward) {
     const int64_t size = p.key_dim * p.value_dim, parts = (size + Threads - 1) / Threads, block = static_cast<int64_t>(blockIdx.x);
-    const int64_t element = block % parts * Threads + static_cast<int64_t>(threadIdx.x), head = block / parts % p.heads;
+    const int64_t element = block % parts * Threads + static_cast<int64_t>(threadIdx.x);
     if (element >= size) return;
-    const Chain c = chain_of(p, block / parts / p.heads, head, 0, p.value_dim);
-    const int64_t its = spans.of_sequence(c.tokens), row = element / p.value_dim, column = element % p.value_dim;
-    int64_t first = c.sequence * its;
-    if (p.segments.lengths) {
-        first = 0;
-        for (int64_t n = 0; n < c.sequence; n++) first += spans.of_sequence(p.segments.lengths[n]);
-    }
+    const Chain c = chain_of(p, block / parts / p.heads, block / parts % p.heads, 0, p.value_dim);
+    const int64_t its = spans.of_sequence(c.tokens), row = element / p.value_dim, decay = spans.decays > 1 ? row : 0;
     const TensorView& from = backward ? p.d_final_state : p.initial_state;
     const float* entering = state_of(from, c);
-    float x = entering ? entering[row * from.stride[2] + column] : 0.0f;
-    // The place that x enters, and those that it is carried on to.
-    int64_t span = backward ? first + its : first;
-    span_state(p, spans, span, head)[element] = x;
+    float x = entering ? entering[row * from.stride[2] + element % p.value_dim] : 0.0f;
+    int64_t span = first_span(p, c, spans) + (backward ? its : 0);
+    span_state(p, spans, span, c.head)[element] = x;
     for (int64_t i = 1; i < its; i++) {
         span += backward ? -1 : 1;
-        float* place = span_state(p, spans, span, head);
-        x = place[size + (spans.decays > 1 ? row : 0)] * x + place[element];
-        place[element] = x;
+        float& state = span_state(p, spans, span, c.head)[element];
+        state = x = span_decays(p, spans, span, c.head)[decay] * x + state;
     }
+}
+
+// A a matrix: a block for every 32 value columns of a state, in registers; A comes by 32 columns.
+constexpr int CarryValues = 32, Depth = 32;
+
+template <int K>
+struct CarryMemory {
+    Tile<float, K, Depth> decays[2];
+    Tile<float, Depth, CarryValues> state[K / Depth];
+};
+
+template <int K>
+__global__ void __launch_bounds__(Threads) delta_carry(const MatrixMemoryParameters p, const Spans spans, bool backward) {
+    CarryMemory<K>& s = *reinterpret_cast<CarryMemory<K>*>(shared_memory());
+    const Chain c = chain_of_block(p, CarryValues);
+    const int keys = static_cast<int>(p.key_dim);
+    const int64_t its = spans.of_sequence(c.tokens);
+    const TensorView& from = backward ? p.d_final_state : p.initial_state;
+    const float* entering = state_of(from, c);
+    Accumulator<K, CarryValues> state;
+    state.zero();
+    if (entering) state.load_rows(entering, from.stride[2], keys, c.values);
+    int64_t span = first_span(p, c, spans) + (backward ? its : 0);
+    state.store_rows(span_state(p, spans, span, c.head) + c.first_value, p.value_dim, keys, c.values, 1.0f);
+    for (int64_t i = 1; i < its; i++) {
+        span += backward ? -1 : 1;
+        const float* decays = span_decays(p, spans, span, c.head);
+        float* place = span_state(p, spans, span, c.head) + c.first_value;
+        auto load = [&](int d) {
+            load_rows(s.decays[d / Depth % 2], decays + d, p.key_dim, d < keys ? keys : 0, keys - d < Depth ? keys - d : Depth);
+            close_copies();
+        };
+        load(0);
+        state.each_pair([&](int row, int column, float& first, float& second) { store_pair(s.state[row / Depth].at(row % Depth, column), first, second); });
+        state.load_rows(place, p.value_dim, keys, c.values);
+        MEMGEN_UNROLL
+        for (int d = 0; d < K; d += Depth) {
+            wait_copies<0>();
+            __syncthreads();
+            if (d + Depth < K) load(d + Depth);
+            multiply(state, s.decays[d / Depth % 2], s.state[d / Depth]);
+        }
+        state.store_rows(place, p.value_dim, keys, c.values, 1.0f);
+        __syncthreads();
+    }
+}
+
+template <int K>
+cudaError_t delta_carry_launch(const MatrixMemoryParameters& p, const Spans& spans, bool backward, cudaStream_t stream) {
+    static_assert(sizeof(CarryMemory<K>) <= LargestSharedMemory, "does not fit on sm_80");
+    return launch(delta_carry<K>, sequence_count(p) * p.heads * tile_count(p, CarryValues), Threads, sizeof(CarryMemory<K>), stream, p, spans, backward);
 }
 
 } // namespace
 
 cudaError_t launch_carry(const MatrixMemoryParameters& p, const Spans& spans, bool backward, cudaStream_t stream) {
     return launch(carry, sequence_count(p) * p.heads * ((p.key_dim * p.value_dim + Threads - 1) / Threads), Threads, 0, stream, p, spans, backward);
+}
+
+cudaError_t launch_delta_carry(const MatrixMemoryParameters& p, const Spans& spans, bool backward, cudaStream_t stream) {
+    return p.key_dim <= 32 ? delta_carry_launch<32>(p, spans, backward, stream) : p.key_dim <= 64 ? delta_carry_launch<64>(p, spans, backward, stream) : p.key_dim <= 128 ? delta_carry_launch<128>(p, spans, backward, stream) : delta_carry_launch<256>(p, spans, backward, stream);
 }
 
 } // namespace memgen

@@ -8,62 +8,91 @@ using memgen::Recurrence;
 
 constexpr int64_t Many = 4096; // multiprocessors: spans as short as they get
 
-template <class T>
-void compare(const Shape& p, const Numbers& n, const Layout& layout = {}, int64_t multiprocessors = Many) {
-    if (p.channel) compare_on_device<T>(memgen::launch_channel_decay_forward, memgen::launch_channel_decay_backward, p, n, 0.5, layout, multiprocessors);
-    else compare_on_device<T>(memgen::launch_scalar_decay_forward, memgen::launch_scalar_decay_backward, p, n, 0.5, layout, multiprocessors);
+struct Launches {
+    LaunchMatrixMemory forward, backward;
+};
+
+Launches launches(const Shape& p) {
+    if (p.channel) return {memgen::launch_channel_decay_forward, memgen::launch_channel_decay_backward};
+    if (p.delta) return {memgen::launch_gated_delta_rule_forward, memgen::launch_gated_delta_rule_backward};
+    return {memgen::launch_scalar_decay_forward, memgen::launch_scalar_decay_backward};
 }
 
-Shape shape(int64_t tokens, bool channel) {
-    Shape p{1, tokens, 2, 5, 7, false, true, true};
-    p.channel = channel;
+template <class T>
+void compare(const Shape& p, const Numbers& n, const Layout& layout = {}, int64_t multiprocessors = Many) {
+    compare_on_device<T>(launches(p).forward, launches(p).backward, p, n, 0.5, layout, multiprocessors);
+}
+
+// The delta rule takes five spans and a half at the widths below.
+int64_t fewest(Recurrence recurrence) { return recurrence == Recurrence::Delta ? 5 * memgen::CheckpointTokens : 0; }
+
+Shape shape(int64_t tokens, Recurrence recurrence) {
+    Shape p{1, fewest(recurrence) + tokens, recurrence == Recurrence::Delta ? 1 : 2, 5, 7, recurrence == Recurrence::Delta, true, true};
+    p.channel = recurrence == Recurrence::Channel;
     return p;
 }
 
 template <class T>
-void shapes(bool channel) {
-    for (int64_t tokens : {0, 1, 31, 127, 128, 129, 160, 256, 257, 511}) compare<T>(shape(tokens, channel), draw(shape(tokens, channel), 51));
+void lengths(Recurrence recurrence) {
+    for (int64_t tokens : {0, 1, 31, 127, 128, 129, 160, 257, 511}) {
+        if (recurrence == Recurrence::Delta && (tokens < 127 || tokens > 257)) continue;
+        const Shape p = shape(tokens, recurrence);
+        compare<T>(p, draw(p, 51));
+    }
+    if (recurrence != Recurrence::Delta) compare<T>(shape(500, recurrence), draw(shape(500, recurrence), 53), {}, 4); // of 256 tokens
+}
+
+template <class T>
+void wide(bool channel) {
     for (Shape p : {Shape{2, 300, 1, 40, 150}, Shape{1, 290, 1, 100, 30}, Shape{1, 140, 2, 3, 0}, Shape{1, 140, 2, 0, 3}, Shape{1, 135, 1, sizeof(T) == 4 && channel ? 128 : 200, 33}}) {
         p.channel = channel, p.decay = channel || p.B == 1, p.initial = p.K != 40, p.padding = p.K == 40 ? 8 : p.K == 100 ? 3 : 0;
         compare<T>(p, draw(p, 52));
     }
-    compare<T>(shape(500, channel), draw(shape(500, channel), 53), {}, 4); // spans of 256 tokens
 }
 
 template <class T>
-void segments(bool channel) {
-    Layout layout{{560, 0, 0, 0, 10, 397}, {140, 10, 0, 0, 387, 128}}; // not in the order of their tokens; five spans among them at 128
-    Shape p = shape(700, channel);
+void segments(Recurrence recurrence) {
+    const int64_t more = fewest(recurrence) * 2;
+    Layout layout{{560, 0, 0, 0, 10, 397}, {140 + more, 10, 0, 0, 387, 128}}; // not in the order of their tokens
+    Shape p = shape(700 + more - fewest(recurrence), recurrence);
     p.B = layout.count(p);
     Numbers n = draw(p, 54); // states of six sequences; of the tokens the first row's are used
     p.B = 1;
     const int64_t rows = p.T * p.H;
-    n.q.resize(rows * p.K), n.k.resize(rows * p.K), n.v.resize(rows * p.V), n.d_o.resize(rows * p.V), n.g.resize(rows * (channel ? p.K : 1));
+    n.q.resize(rows * p.K), n.k.resize(rows * p.K), n.v.resize(rows * p.V), n.d_o.resize(rows * p.V), n.g.resize(rows * (p.channel ? p.K : 1));
+    if (p.delta) n.beta.resize(rows);
     compare<T>(p, n, layout);
 }
 
 template <class T>
-void extreme_gates(bool channel) {
+void extreme_gates(Recurrence recurrence) {
     const double infinity = std::numeric_limits<double>::infinity();
     for (double strong : {0.0, -1e-8, -50.0, -1e4, -infinity}) {
-        Shape p = shape(270, channel);
+        Shape p = shape(recurrence == Recurrence::Delta ? 130 : 270, recurrence);
+        if (p.delta) p.K = p.V = 20; // fewer, and bfloat16 alone errs more over tokens of which none is forgotten
         Numbers all = draw(p, 55), some = all;
         for (double& g : all.g) g = strong;
         for (size_t i = 0; i < some.g.size(); i += 7) some.g[i] = strong;
-        compare<T>(p, all), compare<T>(p, some);
+        if (!p.delta || strong > -1.0) compare<T>(p, all);
+        compare<T>(p, some);
     }
+    if (recurrence != Recurrence::Delta || sizeof(T) == 2) return;
+    const Shape p = shape(130, recurrence);
+    Numbers n = draw(p, 59);
+    for (double& beta : n.beta) beta = 2.0; // reflections, which forget nothing
+    compare<T>(p, n);
 }
 
 template <class T>
-void same_bits(bool channel) {
-    Shape p{1, 270, 1, 33, 75, false, true, true};
-    p.channel = channel;
+void same_bits(Recurrence recurrence) {
+    Shape p = shape(recurrence == Recurrence::Delta ? 66 : 270, recurrence);
+    p.H = 1;
+    if (!p.delta) p.K = 33, p.V = 75;
     const Numbers n = draw(p, 56);
     DeviceCall<T> c(p, n, 1.0, {}, Many);
     Values results;
     auto call = [&] {
-        if (channel) c.run(memgen::launch_channel_decay_forward, memgen::launch_channel_decay_backward);
-        else c.run(memgen::launch_scalar_decay_forward, memgen::launch_scalar_decay_backward);
+        c.run(launches(p).forward, launches(p).backward);
         results = c.results();
     };
     EXPECT_SAME_BITS_IN_ALL_ORDERS(call, results);
@@ -73,19 +102,47 @@ void same_bits(bool channel) {
 }
 
 // A state handed on in its own tensor: the last span of a sequence writes what the first begins with.
-void in_place(bool channel) {
-    Shape p = shape(300, channel);
+void in_place(Recurrence recurrence) {
+    const Shape p = shape(200, recurrence);
     const Numbers n = draw(p, 57);
     DeviceCall<float> c(p, n, 1.0, {}, Many), other(p, n, 1.0, {}, Many);
     other.p.final_state = other.p.initial_state, other.p.d_initial_state = other.p.d_final_state;
-    auto forward = channel ? memgen::launch_channel_decay_forward : memgen::launch_scalar_decay_forward;
-    auto backward = channel ? memgen::launch_channel_decay_backward : memgen::launch_scalar_decay_backward;
-    c.run(forward, backward);
-    EXPECT(forward(other.p, nullptr) == cudaSuccess);
+    const Launches launch = launches(p);
+    c.run(launch.forward, launch.backward);
+    EXPECT(launch.forward(other.p, nullptr) == cudaSuccess);
     EXPECT(other.o.values() == c.o.values() && other.s0.values() == c.s.values());
     other.s0.set(n.s0);
-    EXPECT(backward(other.p, nullptr) == cudaSuccess);
+    EXPECT(launch.backward(other.p, nullptr) == cudaSuccess);
     EXPECT(other.dk.values() == c.dk.values() && other.d_s.values() == c.d_s0.values());
+}
+
+// The states between spans of the delta rule, and their gradients, where a call that is cut would be long.
+template <class T>
+void delta_states() {
+    for (Shape p : {Shape{1, 270, 2, 40, 70}, Shape{1, 270, 1, 100, 36}, Shape{1, 270, 1, 200, 33}}) {
+        p.delta = p.decay = p.initial = true;
+        Numbers n = draw(p, 58);
+        round_inputs<T>(n);
+        DeviceCall<T> c(p, n, 0.5, {});
+        memgen::Spans spans{128, 3, p.K * p.K, (p.K * p.K + 3) / 4 * 4 + p.K * p.V, nullptr};
+        std::vector<float> states(static_cast<size_t>(4 * p.H * spans.floats), NAN), d_states = states;
+        auto between = [&](const std::vector<float>& places, int64_t span) {
+            Values x;
+            for (int64_t h = 0; h < p.H; h++)
+                for (int64_t i = 0; i < p.K * p.V; i++) x.push_back(places[static_cast<size_t>((span * p.H + h) * spans.floats + (p.K * p.K + 3) / 4 * 4 + i)]);
+            return x;
+        };
+        spans.states = states.data();
+        EXPECT(memgen::launch_delta_spans(c.p, spans, nullptr) == cudaSuccess);
+        spans.states = d_states.data();
+        EXPECT(memgen::launch_delta_spans_backward(c.p, spans, nullptr) == cudaSuccess);
+        for (int64_t span : {1, 2}) {
+            Numbers before = n, behind = n;
+            sequence_reference(p, 0.5, {{0}, {128 * span}}, before), sequence_reference(p, 0.5, {{128 * span}, {p.T - 128 * span}}, behind);
+            EXPECT_RMS("state", p.text(), between(states, span), before.s, Limits<T>::Forward);
+            EXPECT_RMS("d_state", p.text(), between(d_states, span), behind.d_s0, Limits<T>::Gradient);
+        }
+    }
 }
 
 memgen::MatrixMemoryParameters sizes(int64_t batch, int64_t tokens, int64_t heads, int64_t multiprocessors) {
@@ -109,7 +166,10 @@ TEST(spans_fill_the_multiprocessors) {
     EXPECT(whole(sizes(1, 128, 1, 132), 1));                        // one checkpoint's tokens
     EXPECT(whole(sizes(8, 4096, 9, 132), 1));                       // more than half of the multiprocessors are at work
     EXPECT(!whole(sizes(8, 4096, 8, 132), 1));
-    EXPECT(whole(sizes(1, 4096, 1, 132), 1, Recurrence::Delta));
+    const memgen::Spans delta = cut(sizes(1, 4096, 4, 132), 2, Recurrence::Delta); // sixteen of them were to have, of 512 tokens
+    EXPECT(delta.tokens == 512 && delta.count == 8 && delta.decays == 128 * 128);
+    EXPECT(whole(sizes(1, 2560, 4, 132), 2, Recurrence::Delta));    // five
+    EXPECT(whole(sizes(1, 32768, 14, 132), 2, Recurrence::Delta));  // four
     EXPECT(whole(sizes(1, 4096, 1, 0), 1));                         // no device
     EXPECT(whole(sizes(0, 4096, 1, 132), 1) && whole(sizes(1, 0, 1, 132), 1) && whole(sizes(1, 4096, 0, 132), 1));
     for (int64_t batch : {1, 2, 5})
@@ -134,9 +194,9 @@ TEST(spans_take_a_workspace_in_forward) {
     memgen_scalar_decay_args a{};
     a.struct_size = sizeof a, a.batch = a.heads = 1, a.tokens = 1024, a.key_dim = a.value_dim = 8;
     const int64_t needed = memgen_scalar_decay_workspace_size(&a, 0);
-    EXPECT(needed == 4 * 9 * (8 * 8 + 4)); // before each of eight spans and behind the last: a state and its decay
+    EXPECT(needed == 4 * 9 * (8 * 8 + 4)); // before each of eight spans and behind the last: a decay and a state
     EXPECT(memgen_channel_decay_workspace_size(&a, 0) == 4 * 9 * (8 * 8 + 8));
-    EXPECT(memgen_gated_delta_rule_workspace_size(&a, 0) == 0);
+    EXPECT(memgen_gated_delta_rule_workspace_size(&a, 0) == 4 * 9 * (8 * 8 + 8 * 8));
     std::vector<float> x(static_cast<size_t>(a.tokens * 8), 0.5f);
     const memgen_tensor tokens{x.data(), {a.tokens * 8, 8, 8, 1}};
     std::vector<float> o(x.size());
@@ -148,14 +208,20 @@ TEST(spans_take_a_workspace_in_forward) {
     EXPECT(memgen_scalar_decay_workspace_size(&a, 0) == 0);
 }
 
-TEST(scalar_decay_spans_float) { shapes<float>(false); }
-TEST(scalar_decay_spans_bfloat16) { shapes<memgen::bfloat16>(false); }
-TEST(scalar_decay_spans_of_segments) { segments<float>(false), segments<memgen::bfloat16>(false); }
-TEST(scalar_decay_spans_extreme_gates) { extreme_gates<float>(false), extreme_gates<memgen::bfloat16>(false); }
-TEST(scalar_decay_spans_same_bits_in_all_orders) { same_bits<float>(false), same_bits<memgen::bfloat16>(false); }
-TEST(channel_decay_spans_float) { shapes<float>(true); }
-TEST(channel_decay_spans_bfloat16) { shapes<memgen::bfloat16>(true); }
-TEST(channel_decay_spans_of_segments) { segments<float>(true), segments<memgen::bfloat16>(true); }
-TEST(channel_decay_spans_extreme_gates) { extreme_gates<float>(true), extreme_gates<memgen::bfloat16>(true); }
-TEST(channel_decay_spans_same_bits_in_all_orders) { same_bits<float>(true), same_bits<memgen::bfloat16>(true); }
-TEST(spans_hand_a_state_on_in_place) { in_place(false), in_place(true); }
+TEST(scalar_decay_spans_float) { lengths<float>(Recurrence::Scalar), wide<float>(false); }
+TEST(scalar_decay_spans_bfloat16) { lengths<memgen::bfloat16>(Recurrence::Scalar), wide<memgen::bfloat16>(false); }
+TEST(scalar_decay_spans_of_segments) { segments<float>(Recurrence::Scalar), segments<memgen::bfloat16>(Recurrence::Scalar); }
+TEST(scalar_decay_spans_extreme_gates) { extreme_gates<float>(Recurrence::Scalar), extreme_gates<memgen::bfloat16>(Recurrence::Scalar); }
+TEST(scalar_decay_spans_same_bits_in_all_orders) { same_bits<float>(Recurrence::Scalar), same_bits<memgen::bfloat16>(Recurrence::Scalar); }
+TEST(channel_decay_spans_float) { lengths<float>(Recurrence::Channel), wide<float>(true); }
+TEST(channel_decay_spans_bfloat16) { lengths<memgen::bfloat16>(Recurrence::Channel), wide<memgen::bfloat16>(true); }
+TEST(channel_decay_spans_of_segments) { segments<float>(Recurrence::Channel), segments<memgen::bfloat16>(Recurrence::Channel); }
+TEST(channel_decay_spans_extreme_gates) { extreme_gates<float>(Recurrence::Channel), extreme_gates<memgen::bfloat16>(Recurrence::Channel); }
+TEST(channel_decay_spans_same_bits_in_all_orders) { same_bits<float>(Recurrence::Channel), same_bits<memgen::bfloat16>(Recurrence::Channel); }
+TEST(gated_delta_spans_float) { lengths<float>(Recurrence::Delta); }
+TEST(gated_delta_spans_bfloat16) { lengths<memgen::bfloat16>(Recurrence::Delta); }
+TEST(gated_delta_spans_of_segments) { segments<float>(Recurrence::Delta), segments<memgen::bfloat16>(Recurrence::Delta); }
+TEST(gated_delta_spans_extreme_gates) { extreme_gates<float>(Recurrence::Delta), extreme_gates<memgen::bfloat16>(Recurrence::Delta); }
+TEST(gated_delta_spans_same_bits_in_all_orders) { same_bits<float>(Recurrence::Delta), same_bits<memgen::bfloat16>(Recurrence::Delta); }
+TEST(gated_delta_spans_wide) { delta_states<float>(), delta_states<memgen::bfloat16>(); }
+TEST(spans_hand_a_state_on_in_place) { in_place(Recurrence::Scalar), in_place(Recurrence::Channel), in_place(Recurrence::Delta); }
