@@ -73,8 +73,9 @@ typedef struct memgen_tensor {
  * after row; it lies in one row, and no token is part of two. States of an operator that has segments are one
  * a sequence, [N, ..] in the place of [B, ..], and a sequence without tokens hands its state on. Tokens of no
  * sequence are not read, and their outputs and gradients not written. A sequence has the bits that it would
- * have in a call of its own. Contradictory segments are an error on the CPU, and undefined behaviour on CUDA,
- * where the call does not see them. */
+ * have in a call of its own, except of memories with a matrix state on CUDA: a call of few heads and sequences
+ * is cut along its tokens there, and where it is cut depends on its sizes. Contradictory segments are an error
+ * on the CPU, and undefined behaviour on CUDA, where the call does not see them. */
 typedef struct memgen_segments {
     int64_t count;          /* N >= 0 */
     const int64_t* starts;  /* [N] */
