@@ -90,7 +90,7 @@ void bench_fused(const char* only, double copy) {
         double decay = 0.1, result;
         memgen_adamw_args a{};
         a.struct_size = sizeof a, a.count = 1, a.sizes = &n, a.parameters = ps, a.gradients = gs, a.first_moments = ms, a.second_moments = vs, a.weight_decays = &decay;
-        a.learning_rate = 1e-3, a.beta1 = 0.9, a.beta2 = 0.95, a.epsilon = 1e-8, a.gradient_scale = 1, a.step = 10;
+        a.learning_rate = 1e-3, a.beta1 = 0.9, a.beta2 = 0.95, a.epsilon = 1e-8, a.step = 10;
         memgen_squared_norm_args q{};
         q.struct_size = sizeof q, q.count = 1, q.sizes = &n, q.data = gs, q.result = &result;
         Workspace s(memgen_squared_norm_workspace_size(&q));

@@ -1,4 +1,5 @@
 // Front doors of the convolution, the row-wise operators and the optimizer.
+#include "front/optimizer.h"
 #include "front/rows.h"
 #include "front/scans.h"
 #include "fused_layout.h"
@@ -18,14 +19,6 @@ ScratchSize norm_scratch(const memgen_rms_norm_args& a, bool backward) {
 }
 
 // Chunk table and partial sums of the operators over many tensors.
-template <class Args>
-Check tensor_sizes(const char* operation, const Args* a) {
-    Check check = open(operation, a);
-    if (check.ok()) check.dimension("count", a->count).condition(a->count == 0 || a->sizes, MEMGEN_INVALID_ARGUMENT, "sizes is null");
-    for (int64_t i = 0; check.ok() && i < a->count; i++) check.dimension("a tensor's size", a->sizes[i]);
-    return check;
-}
-
 template <class Args>
 ScratchSize tensor_scratch(const Args& a) {
     return {static_cast<size_t>(a.count + 1 + count_chunks(a.count, a.sizes, nullptr)) * 8, 0};
@@ -101,22 +94,14 @@ memgen_status memgen_cross_entropy_backward(const memgen_cross_entropy_args* a, 
 int64_t memgen_adamw_workspace_size(const memgen_adamw_args* a) { return tensor_sizes(__func__, a).ok() ? tensor_scratch(*a).total() : -1; }
 
 memgen_status memgen_adamw_step(const memgen_adamw_args* a, void* workspace, size_t bytes, void*) {
-    Check check = tensor_sizes(__func__, a);
-    if (!check.ok()) return check.status();
-    check.condition(a->count == 0 || (a->parameters && a->gradients && a->first_moments && a->second_moments && a->weight_decays), MEMGEN_INVALID_ARGUMENT, "an array of tensors is null")
-        .dimension("step", a->step, 1);
-    for (int64_t i = 0; check.ok() && i < a->count; i++)
-        check.condition(a->sizes[i] == 0 || !a->gradients[i] || (a->parameters[i] && a->first_moments[i] && a->second_moments[i]), MEMGEN_INVALID_ARGUMENT, "a tensor with a gradient has a null parameter or moment");
-    if (!check.ok()) return check.status();
-    return run(check, a, workspace, bytes, tensor_scratch(*a), &Kernels::adamw_step);
+    Check check = adamw_arguments(__func__, a);
+    return check.ok() ? run(check, a, workspace, bytes, tensor_scratch(*a), &Kernels::adamw_step) : check.status();
 }
 
 int64_t memgen_squared_norm_workspace_size(const memgen_squared_norm_args* a) { return tensor_sizes(__func__, a).ok() ? tensor_scratch(*a).total() : -1; }
 
 memgen_status memgen_squared_norm(const memgen_squared_norm_args* a, void* workspace, size_t bytes, void*) {
-    Check check = tensor_sizes(__func__, a);
-    if (!check.ok()) return check.status();
-    check.condition(a->count == 0 || a->data, MEMGEN_INVALID_ARGUMENT, "data is null").condition(a->result, MEMGEN_INVALID_ARGUMENT, "result is null");
-    return run(check, a, workspace, bytes, tensor_scratch(*a), &Kernels::squared_norm);
+    Check check = squared_norm_arguments(__func__, a);
+    return check.ok() ? run(check, a, workspace, bytes, tensor_scratch(*a), &Kernels::squared_norm) : check.status();
 }
 }

@@ -28,8 +28,30 @@ struct Group {
         memgen_adamw_args a{};
         a.struct_size = sizeof a, a.count = static_cast<int64_t>(sizes.size()), a.sizes = sizes.data();
         a.parameters = ps.data(), a.gradients = gs.data(), a.first_moments = ms.data(), a.second_moments = vs.data(), a.weight_decays = decays.data();
-        a.learning_rate = 0.01, a.beta1 = 0.9, a.beta2 = 0.95, a.epsilon = 1e-8, a.gradient_scale = 0.5, a.step = 3;
+        a.learning_rate = 0.01, a.beta1 = 0.9, a.beta2 = 0.95, a.epsilon = 1e-8, a.step = 3;
         return a;
+    }
+
+    memgen_status step(const memgen_adamw_args& a) {
+        Scratch scratch(memgen_adamw_workspace_size(&a));
+        return memgen_adamw_step(&a, scratch.data, scratch.size, nullptr);
+    }
+
+    // One step of `args` with the gradients times s.
+    void expect_step(const std::string& at, double s) {
+        for (size_t i = 0; i < sizes.size(); i++) {
+            Values next_p, next_m, next_v;
+            for (int64_t j = 0; j < sizes[i]; j++) {
+                double d = s * gradient[i][j], mj = 0.9 * first[i][j] + 0.1 * d, vj = 0.95 * second[i][j] + 0.05 * d * d, pj = start[i][j] * (1 - 0.01 * decays[i]);
+                pj -= 0.01 * (mj / (1 - std::pow(0.9, 3))) / (std::sqrt(vj / (1 - std::pow(0.95, 3))) + 1e-8);
+                bool still = !gs[i];
+                next_p.push_back(still ? start[i][j] : pj), next_m.push_back(still ? first[i][j] : mj), next_v.push_back(still ? second[i][j] : vj);
+            }
+            std::string where = at + ", tensor " + std::to_string(i);
+            EXPECT_CLOSE("parameter", where, Values(p[i].begin(), p[i].end()), next_p, 1e-6);
+            EXPECT_CLOSE("first moment", where, Values(m[i].begin(), m[i].end()), next_m, 1e-6);
+            EXPECT_CLOSE("second moment", where, Values(v[i].begin(), v[i].end()), next_v, 1e-6);
+        }
     }
 };
 
@@ -38,22 +60,30 @@ TEST(adamw) {
         int32_t before = memgen_get_threads();
         memgen_set_threads(threads);
         Group x;
-        memgen_adamw_args a = x.args();
-        Scratch scratch(memgen_adamw_workspace_size(&a));
-        EXPECT_STATUS(MEMGEN_OK, memgen_adamw_step(&a, scratch.data, scratch.size, nullptr));
-        for (size_t i = 0; i < x.sizes.size(); i++) {
-            Values p, m, v;
-            for (int64_t j = 0; j < x.sizes[i]; j++) {
-                double g = 0.5 * x.gradient[i][j], mj = 0.9 * x.first[i][j] + 0.1 * g, vj = 0.95 * x.second[i][j] + 0.05 * g * g, pj = x.start[i][j] * (1 - 0.01 * x.decays[i]);
-                pj -= 0.01 * (mj / (1 - std::pow(0.9, 3))) / (std::sqrt(vj / (1 - std::pow(0.95, 3))) + 1e-8);
-                bool still = i == 3;
-                p.push_back(still ? x.start[i][j] : pj), m.push_back(still ? x.first[i][j] : mj), v.push_back(still ? x.second[i][j] : vj);
-            }
-            EXPECT_CLOSE("parameter", std::to_string(i), Values(x.p[i].begin(), x.p[i].end()), p, 1e-6);
-            EXPECT_CLOSE("first moment", std::to_string(i), Values(x.m[i].begin(), x.m[i].end()), m, 1e-6);
-            EXPECT_CLOSE("second moment", std::to_string(i), Values(x.v[i].begin(), x.v[i].end()), v, 1e-6);
-        }
+        EXPECT_STATUS(MEMGEN_OK, x.step(x.args()));
+        x.expect_step("without a limit", 1);
         memgen_set_threads(before);
+    }
+}
+
+TEST(adamw_with_a_limit_on_the_norm) {
+    for (double limit : {4.0, 0.0, 9.0, static_cast<double>(INFINITY)}) {
+        Group x;
+        const double squared = 64;
+        memgen_adamw_args a = x.args();
+        a.squared_norm = &squared, a.clip_norm = limit;
+        EXPECT_STATUS(MEMGEN_OK, x.step(a));
+        x.expect_step("norm 8, limit " + std::to_string(limit), std::fmin(1, limit / (8 + 1e-6)));
+    }
+}
+
+TEST(adamw_changes_nothing_where_the_norm_is_no_number) {
+    for (double squared : {static_cast<double>(INFINITY), static_cast<double>(NAN)}) {
+        Group x, untouched;
+        memgen_adamw_args a = x.args();
+        a.squared_norm = &squared, a.clip_norm = 1;
+        EXPECT_STATUS(MEMGEN_OK, x.step(a));
+        EXPECT(x.p == untouched.p && x.m == untouched.m && x.v == untouched.v);
     }
 }
 
@@ -93,13 +123,17 @@ TEST(squared_norm_beyond_the_range_of_float) {
 TEST(optimizer_refuses_bad_arguments) {
     Group x;
     memgen_adamw_args a = x.args();
-    Scratch scratch(memgen_adamw_workspace_size(&a));
     a.step = 0;
-    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_adamw_step(&a, scratch.data, scratch.size, nullptr));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, x.step(a));
+    const double squared = 1;
+    a = x.args(), a.squared_norm = &squared, a.clip_norm = -1;
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, x.step(a));
     a = x.args(), x.ps[1] = nullptr;
-    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_adamw_step(&a, scratch.data, scratch.size, nullptr));
-    a.sizes = nullptr;
-    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_adamw_step(&a, scratch.data, scratch.size, nullptr));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, x.step(a));
+    a.dtype = MEMGEN_BFLOAT16;
+    EXPECT_STATUS(MEMGEN_UNSUPPORTED_DTYPE, memgen_adamw_step(&a, nullptr, 0, nullptr));
+    a = x.args(), a.sizes = nullptr;
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_adamw_step(&a, nullptr, 0, nullptr));
     EXPECT(memgen_adamw_workspace_size(&a) == -1);
 }
 

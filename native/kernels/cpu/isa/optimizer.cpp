@@ -1,4 +1,6 @@
 // AdamW and the squared norm, over many tensors as if they were one, in chunks.
+#include <cmath>
+
 #include "fused_layout.h"
 #include "kernels.h"
 #include "threads.h"
@@ -21,6 +23,12 @@ ChunkOf locate(const int64_t* first, int64_t count, const int64_t* sizes, int64_
     return {low, start, left < OptimizerChunk ? left : OptimizerChunk};
 }
 
+// What brings gradients of that norm down to the one that they may have at most.
+float clip_scale(double squared_norm, double clip_norm) {
+    double scale = clip_norm / (std::sqrt(squared_norm) + 1e-6);
+    return static_cast<float>(scale < 1.0 ? scale : 1.0);
+}
+
 } // namespace
 
 namespace MEMGEN_ISA {
@@ -28,11 +36,12 @@ namespace MEMGEN_ISA {
 void adamw_step(const memgen_adamw_args& a, const Scratch& scratch) {
     int64_t* first = reinterpret_cast<int64_t*>(scratch.shared);
     int64_t chunks = count_chunks(a.count, a.sizes, first);
+    if (a.squared_norm && !std::isfinite(*a.squared_norm)) return;
     const double correction1 = 1.0 - __builtin_pow(a.beta1, static_cast<double>(a.step)), correction2 = 1.0 - __builtin_pow(a.beta2, static_cast<double>(a.step));
     const Vector beta1 = splat(static_cast<float>(a.beta1)), rest1 = splat(static_cast<float>(1.0 - a.beta1));
     const Vector beta2 = splat(static_cast<float>(a.beta2)), rest2 = splat(static_cast<float>(1.0 - a.beta2));
     const Vector rate = splat(static_cast<float>(a.learning_rate / correction1)), root = splat(static_cast<float>(1.0 / __builtin_sqrt(correction2)));
-    const Vector epsilon = splat(static_cast<float>(a.epsilon)), scale = splat(static_cast<float>(a.gradient_scale));
+    const Vector epsilon = splat(static_cast<float>(a.epsilon)), scale = splat(a.squared_norm ? clip_scale(*a.squared_norm, a.clip_norm) : 1.0f);
     for_items(chunks, scratch.workers, [&](int64_t item, int) {
         ChunkOf c = locate(first, a.count, a.sizes, item);
         if (!a.gradients[c.tensor]) return;

@@ -56,6 +56,15 @@ public:
         std::memcpy(data_, from, bytes_);
 #endif
     }
+    // Queued, as a kernel is.
+    void copy(const DeviceMemory& from, cudaStream_t stream) {
+#ifdef __CUDACC__
+        EXPECT_CUDA(cudaMemcpyAsync(data_, from.data_, bytes_, cudaMemcpyDeviceToDevice, stream));
+#else
+        (void)stream;
+        std::memcpy(data_, from.data_, bytes_);
+#endif
+    }
     void read(void* to) const {
 #ifdef __CUDACC__
         EXPECT_CUDA(cudaMemcpy(to, data_, bytes_, cudaMemcpyDeviceToHost));

@@ -204,6 +204,46 @@ void swiglu(Call& c) {
     c.set(a, memgen_swiglu_workspace_size, memgen_swiglu_forward, memgen_swiglu_backward);
 }
 
+// More tensors than a launch takes, moved as far as their squared norm allows, which is summed up before them.
+void adamw(Call& c) {
+    const int64_t count = 70, most = 3 * Tokens;
+    struct Tensors {
+        std::vector<int64_t> sizes;
+        std::vector<float*> parameters, first, second;
+        std::vector<const float*> gradients;
+        std::vector<double> decays;
+        std::vector<std::pair<DeviceMemory*, DeviceMemory*>> copies; // to, from
+    };
+    auto t = std::make_shared<Tensors>();
+    auto changed = [&](int64_t n, double low, double high) {
+        c.floats({n}, low, high);
+        DeviceMemory* start = c.memory.back().get();
+        float* data = static_cast<float*>(c.result({n}, false).data);
+        t->copies.push_back({c.results.back(), start});
+        return data;
+    };
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t n = 1 + i * most / count;
+        t->sizes.push_back(n), t->decays.push_back(0.1);
+        t->parameters.push_back(changed(n, -1, 1)), t->first.push_back(changed(n, -1, 1)), t->second.push_back(changed(n, 0, 1));
+        t->gradients.push_back(static_cast<const float*>(c.floats({n}, -1, 1).data));
+    }
+    memgen_squared_norm_args norm{};
+    norm.struct_size = sizeof norm, norm.count = count, norm.sizes = t->sizes.data(), norm.data = t->gradients.data();
+    norm.result = static_cast<double*>(c.result({2}, false).data);
+    memgen_adamw_args step{};
+    step.struct_size = sizeof step, step.count = count, step.sizes = t->sizes.data(), step.parameters = t->parameters.data(), step.gradients = t->gradients.data();
+    step.first_moments = t->first.data(), step.second_moments = t->second.data(), step.weight_decays = t->decays.data();
+    step.squared_norm = norm.result, step.clip_norm = 1, step.learning_rate = 0.01, step.beta1 = 0.9, step.beta2 = 0.95, step.epsilon = 1e-8, step.step = 2;
+    const int64_t bytes = memgen_squared_norm_workspace_size(&norm);
+    void* sums = c.scratch(bytes);
+    c.queue = [=](cudaStream_t stream) {
+        for (auto& [to, from] : t->copies) to->copy(*from, stream);
+        EXPECT_STATUS(MEMGEN_OK, memgen_squared_norm(&norm, sums, static_cast<size_t>(bytes), stream));
+        EXPECT_STATUS(MEMGEN_OK, memgen_adamw_step(&step, nullptr, 0, stream));
+    };
+}
+
 struct Operation {
     const char* name;
     void (*make)(Call&);
@@ -211,7 +251,7 @@ struct Operation {
 
 const Operation operations[] = {{"gated_delta_rule", gated_delta_rule}, {"scalar_decay", scalar_decay}, {"channel_decay", channel_decay}, {"linear_attention_normalized", linear_attention_normalized},
                                 {"titans", titans}, {"segment_attention", segment_attention}, {"linear_scan", linear_scan}, {"selective_scan", selective_scan}, {"causal_conv", causal_conv},
-                                {"rms_norm", rms_norm}, {"swiglu", swiglu}};
+                                {"rms_norm", rms_norm}, {"swiglu", swiglu}, {"adamw", adamw}};
 
 Call make(const Operation& operation, memgen_dtype dtype, uint32_t seed) {
     Call c;
