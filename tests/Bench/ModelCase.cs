@@ -28,7 +28,7 @@ internal static class ModelCase
             Tensor objective = CrossEntropy.Apply(logits.reshape(-1, Vocabulary), text.narrow(1, 1, Length).reshape(-1));
             model.zero_grad();
             objective.backward();
-            optimization.Step(LearningRate, Math.Min(1, ClipNorm / (optimization.GradientNorm() + 1e-6)));
+            optimization.Step(LearningRate, ClipNorm);
             seconds.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
             loss = objective.item<float>();
         }

@@ -51,19 +51,19 @@ internal sealed unsafe class Kernel(string name)
         fixed (TArgs* pointer = &args) Run(pointer, 1, on);
     }
 
-    private Functions On(DeviceType device) => device == DeviceType.CUDA ? cuda.Value : cpu.Value;
-
-    private void Run(void* args, int direction, Tensor on)
+    /// <summary>Calls one of the library's functions with as much workspace as it wants.</summary>
+    /// <param name="library">Whose function it is.</param>
+    /// <param name="function">Takes arguments, workspace, its bytes and a stream.</param>
+    /// <param name="args">Lives until the call returns.</param>
+    /// <param name="bytes">Of workspace.</param>
+    /// <param name="device">Where the tensors are.</param>
+    public static void Call(DeviceLibrary library, delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int> function, void* args, long bytes, Device device)
     {
-        Functions functions = On(on.device_type);
-        var function = direction == 0 ? functions.Forward : functions.Backward;
-        if (on.device_type != DeviceType.CUDA) KernelLibrary.FollowThreads(); // each of them has a part of the workspace
-        long bytes = functions.WorkspaceSize(args, direction);
         int status;
-        if (on.device_type == DeviceType.CUDA)
+        if (device.type == DeviceType.CUDA)
         {
             // Freed for calls that are queued later, and so run later.
-            using Tensor workspace = torch.empty([Math.Max(bytes, 0)], dtype: ScalarType.Byte, device: on.device);
+            using Tensor workspace = torch.empty([Math.Max(bytes, 0)], dtype: ScalarType.Byte, device: device);
             status = function(args, bytes > 0 ? KernelLibrary.Data(workspace) : null, (nuint)Math.Max(bytes, 0), null);
         }
         else
@@ -72,7 +72,17 @@ internal sealed unsafe class Kernel(string name)
             status = function(args, scratch.Pointer, scratch.Bytes, null);
         }
 
-        if (status != 0) throw new InvalidOperationException($"The kernel library refused a call: {functions.Library.LastError()}");
+        if (status != 0) throw new InvalidOperationException($"The kernel library refused a call: {library.LastError()}");
+    }
+
+    private Functions On(DeviceType device) => device == DeviceType.CUDA ? cuda.Value : cpu.Value;
+
+    private void Run(void* args, int direction, Tensor on)
+    {
+        Functions functions = On(on.device_type);
+        var function = direction == 0 ? functions.Forward : functions.Backward;
+        if (on.device_type != DeviceType.CUDA) KernelLibrary.FollowThreads(); // each of them has a part of the workspace
+        Call(functions.Library, function, args, functions.WorkspaceSize(args, direction), on.device);
     }
 
     /// <summary>The operator in one library.</summary>

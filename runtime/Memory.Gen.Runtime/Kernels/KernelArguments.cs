@@ -262,19 +262,6 @@ internal unsafe struct CrossEntropyArguments
     public KernelTensor Losses, GradLosses, GradLogits;
 }
 
-/// <summary>memgen_adamw_args.</summary>
-[StructLayout(LayoutKind.Sequential)]
-internal unsafe struct AdamWArguments
-{
-    public KernelHeader Header;
-    public long Count;
-    public long* Sizes;
-    public float** Parameters, Gradients, FirstMoments, SecondMoments;
-    public double* WeightDecays;
-    public double LearningRate, Beta1, Beta2, Epsilon, GradientScale;
-    public long Step;
-}
-
 /// <summary>memgen_squared_norm_args.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct SquaredNormArguments
@@ -284,4 +271,19 @@ internal unsafe struct SquaredNormArguments
     public long* Sizes;
     public float** Data;
     public double* Result;
+}
+
+/// <summary>memgen_adamw_args.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct AdamWArguments
+{
+    public KernelHeader Header;
+    public long Count;
+    public long* Sizes;
+    public float** Parameters, Gradients, FirstMoments, SecondMoments;
+    public double* WeightDecays;
+    public double* SquaredNorm;
+    public double ClipNorm;
+    public double LearningRate, Beta1, Beta2, Epsilon;
+    public long Step;
 }

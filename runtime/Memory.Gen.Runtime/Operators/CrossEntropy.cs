@@ -11,11 +11,12 @@ public static class CrossEntropy
     private const string Name = "cross_entropy";
 
     /// <param name="logits"><c>[N, V]</c>, V at least 1.</param>
-    /// <param name="targets"><c>[N]</c> int64, each in 0 .. V - 1 or <paramref name="ignored"/>.</param>
+    /// <param name="targets"><c>[N]</c> int64, each in 0 .. V - 1 or <paramref name="ignored"/>. On CUDA the host does not look at them:
+    /// in the form Native one that is neither makes the loss and its row's gradient NaN.</param>
     /// <param name="ignored">A target that does not count.</param>
     /// <param name="form">Null for the fastest that serves the call; Reference and Chunked are the same here.</param>
     /// <returns>One number, in the dtype of <paramref name="logits"/>; not a number when no target counts.</returns>
-    /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device, or a target is no class.</exception>
+    /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device, or a target on the CPU is no class.</exception>
     public static Tensor Apply(Tensor logits, Tensor targets, long ignored = -100, OperatorForm? form = null)
     {
         var door = new FrontDoor(Name);
@@ -38,56 +39,61 @@ internal sealed unsafe class CrossEntropyKernel : KernelFunction<CrossEntropyKer
 {
     private static readonly Kernel Kernel = new("cross_entropy");
 
-    // Which targets count is looked up here, and a device would have to be waited for.
-    public static string? Refusal(FrontDoor door) => door.Device.type != DeviceType.CPU
-        ? "its kernel is called for the CPU alone"
-        : Kernel.Refusal(door, new CrossEntropyArguments { Header = KernelHeader.Of<CrossEntropyArguments>(door.Dtype), Classes = 1 });
+    public static string? Refusal(FrontDoor door) =>
+        Kernel.Refusal(door, new CrossEntropyArguments { Header = KernelHeader.Of<CrossEntropyArguments>(door.Dtype), Classes = 1 });
 
     /// <param name="logits"><c>[N, V]</c>.</param>
     /// <param name="targets"><c>[N]</c>, contiguous.</param>
     /// <param name="ignored">A target that does not count.</param>
     public static Tensor Run(Tensor logits, Tensor targets, long ignored)
     {
-        long classes = logits.shape[1], counted = 0, rows = targets.numel();
-        long* target = (long*)KernelLibrary.Data(targets);
-        for (long row = 0; row < rows; row++)
-        {
-            if (target[row] == ignored) continue;
-            if (target[row] < 0 || target[row] >= classes)
-            {
-                throw new ArgumentException($"cross_entropy: targets[{row}] is {target[row]}; expected 0 .. {classes - 1}, or {ignored} for a row that does not count.", nameof(targets));
-            }
-
-            counted++;
-        }
-
-        GC.KeepAlive(targets);
-        return Apply(new Options(ignored, counted), logits, targets)[0];
+        if (targets.device_type == DeviceType.CPU) RequireClasses(targets, ignored, logits.shape[1]);
+        return Apply(new Options(ignored), logits, targets)[0];
     }
 
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)
     {
         CrossEntropyArguments args = Arguments(inputs, options);
-        using Tensor losses = torch.empty([args.Rows], dtype: ScalarType.Float32);
+        Tensor losses = Single(inputs[0]!, args.Rows), counted = inputs[1]!.ne(options.Ignored).sum();
         args.Losses = KernelTensor.Of(losses);
         Kernel.Forward(args, inputs[0]!);
-
-        // In order and in float64, so that the number of threads makes no difference.
-        double sum = 0;
-        for (long row = 0; row < args.Rows; row++) sum += ((float*)args.Losses.Data)[row];
-        GC.KeepAlive(losses);
-        return [tensor((float)(sum / options.Counted), dtype: ScalarType.Float32)];
+        kept?.Add(counted);
+        return [(Sum(losses) / counted).to(inputs[0]!.dtype)];
     }
 
     protected override void Backward(Tensor?[] upstream, Tensor?[] inputs, List<Tensor> kept, Tensor?[] gradients, Options options)
     {
         CrossEntropyArguments args = Arguments(inputs, options);
-        double share = options.Counted == 0 ? 0 : upstream[0]!.item<float>() / options.Counted;
-        using Tensor shares = full([args.Rows], share, dtype: ScalarType.Float32);
+        Tensor shares = (upstream[0]!.to(ScalarType.Float32) / kept[0]).expand(args.Rows);
         args.GradLosses = KernelTensor.Of(shares);
         args.GradLogits = KernelTensor.Of(gradients[0]);
         Kernel.Backward(args, inputs[0]!);
         GC.KeepAlive(shares);
+    }
+
+    // In float64, and on the CPU in order, so that the number of threads makes no difference.
+    private static Tensor Sum(Tensor losses)
+    {
+        if (losses.device_type != DeviceType.CPU) return losses.to(ScalarType.Float64).sum();
+        double sum = 0;
+        float* loss = (float*)KernelLibrary.Data(losses);
+        for (long row = 0, rows = losses.numel(); row < rows; row++) sum += loss[row];
+        GC.KeepAlive(losses);
+        return tensor(sum, dtype: ScalarType.Float64);
+    }
+
+    private static void RequireClasses(Tensor targets, long ignored, long classes)
+    {
+        long* target = (long*)KernelLibrary.Data(targets);
+        for (long row = 0, rows = targets.numel(); row < rows; row++)
+        {
+            if (target[row] != ignored && (target[row] < 0 || target[row] >= classes))
+            {
+                throw new ArgumentException($"cross_entropy: targets[{row}] is {target[row]}; expected 0 .. {classes - 1}, or {ignored} for a row that does not count.", nameof(targets));
+            }
+        }
+
+        GC.KeepAlive(targets);
     }
 
     private static CrossEntropyArguments Arguments(Tensor?[] inputs, Options options)
@@ -102,6 +108,5 @@ internal sealed unsafe class CrossEntropyKernel : KernelFunction<CrossEntropyKer
     }
 
     /// <param name="Ignored">A target that does not count.</param>
-    /// <param name="Counted">Rows that count.</param>
-    internal sealed record Options(long Ignored, long Counted);
+    internal sealed record Options(long Ignored);
 }

@@ -75,8 +75,6 @@ public static class RecallTrainer
         double loss = mean.to(ScalarType.Float64).item<double>();
         ((nn.Module)model).zero_grad();
         (state.AuxiliaryLoss is { } auxiliary ? mean + auxiliary : mean).backward();
-        double norm = optimization.GradientNorm();
-        if (double.IsFinite(norm)) optimization.Step(learningRate, Math.Min(1, clip / (norm + 1e-6)));
-        return (loss, norm);
+        return (loss, optimization.Step(learningRate, clip));
     }
 }

@@ -39,53 +39,49 @@ internal sealed class Optimization : IDisposable
         return (trained.Where(p => p.Parameter.dim() >= 2).ToList(), trained.Where(p => p.Parameter.dim() < 2).ToList());
     }
 
-    /// <summary>Euclidean norm of all gradients together.</summary>
-    public double GradientNorm()
-    {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        Tensor[] gradients = [.. Parameters.Select(p => p.grad).OfType<Tensor>()];
-        return OptimizerKernels.Serve(Parameters)
-            ? OptimizerKernels.Norm(gradients)
-            : Math.Sqrt(gradients.Sum(g => g.to(ScalarType.Float64).square().sum().item<double>()));
-    }
-
-    /// <summary>Moves the parameters along their gradients, each times <paramref name="gradientScale"/>.</summary>
-    public void Step(double learningRate, double gradientScale = 1)
+    /// <summary>Moves the parameters along their gradients, after scaling these down to <paramref name="clipNorm"/> where all together are longer.</summary>
+    /// <returns>The Euclidean norm of all gradients before that. Where it is infinite or not a number, nothing was moved.</returns>
+    public double Step(double learningRate, double clipNorm = double.PositiveInfinity)
     {
         foreach (var group in optimizer.ParamGroups) group.LearningRate = learningRate;
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        if (OptimizerKernels.Serve(Parameters))
-        {
-            StepInKernels(learningRate, gradientScale);
-            return;
-        }
+        if (OptimizerKernels.Serve(Parameters)) return StepInKernels(learningRate, clipNorm);
 
-        if (gradientScale != 1)
+        Tensor[] gradients = [.. Parameters.Select(p => p.grad).OfType<Tensor>()];
+        double norm = Math.Sqrt(gradients.Sum(g => g.to(ScalarType.Float64).square().sum().item<double>())), scale = clipNorm / (norm + 1e-6);
+        if (!double.IsFinite(norm)) return norm;
+        if (scale < 1)
         {
-            foreach (Parameter parameter in Parameters) parameter.grad?.mul_(gradientScale);
+            foreach (Tensor gradient in gradients) gradient.mul_(scale);
         }
 
         optimizer.step();
+        return norm;
     }
 
-    // The moments and steps are the optimizer's own, so that a checkpoint does not know who moved the parameters.
-    private void StepInKernels(double learningRate, double gradientScale)
+    // The moments and steps are the optimizer's own, so that a checkpoint does not know who moved the parameters. The norm is read
+    // when everything is queued: a device need not wait for the host.
+    private double StepInKernels(double learningRate, double clipNorm)
     {
         var moved = new List<(AdamW.State State, AdamWTensor Tensor)>();
         foreach (var (parameter, state) in Parameters.Zip(States))
         {
             if (parameter.grad is not { } gradient) continue;
-            state.step++;
             moved.Add((state, new AdamWTensor(parameter, gradient.contiguous(), state.exp_avg, state.exp_avg_sq, parameter.dim() >= 2 ? options.WeightDecay : 0)));
         }
 
-        foreach (var together in moved.GroupBy(each => each.State.step))
+        Tensor squaredNorm = OptimizerKernels.SquaredNorm([.. moved.Select(each => each.Tensor.Gradient)]);
+        foreach (var together in moved.GroupBy(each => each.State.step + 1))
         {
-            var numbers = new AdamWNumbers(learningRate, options.Beta1, options.Beta2, Epsilon, gradientScale, together.Key);
-            OptimizerKernels.AdamW([.. together.Select(each => each.Tensor)], numbers);
+            var numbers = new AdamWNumbers(learningRate, options.Beta1, options.Beta2, Epsilon, together.Key);
+            OptimizerKernels.AdamW([.. together.Select(each => each.Tensor)], numbers, new GradientClip(squaredNorm, clipNorm));
         }
+
+        double norm = Math.Sqrt(squaredNorm.item<double>());
+        if (!double.IsFinite(norm)) return norm;
+        foreach (var (state, _) in moved) state.step++;
+        return norm;
     }
 
     /// <summary>Writes the moments, the steps of every parameter and the state of torch's random numbers.</summary>

@@ -173,9 +173,8 @@ public sealed class Trainer : IDisposable
             for (int start = 0; start < options.Window; start += Stretch)
                 loss += Learn(inputs.narrow(1, start, Stretch), targets.narrow(1, start, Stretch), padding.narrow(1, start, Stretch), batch.Tokens, learningRate);
             ReduceGradients?.Invoke(optimization.Parameters);
-            norm = optimization.GradientNorm();
+            norm = optimization.Step(learningRate, options.ClipNorm);
             RequireNumber("norm of the gradient", norm, learningRate);
-            optimization.Step(learningRate, Math.Min(1, options.ClipNorm / (norm + 1e-6)));
         }
         lastStep = Clock.GetElapsedTime(started).TotalSeconds;
         seconds += lastStep;

@@ -1,11 +1,12 @@
 using Conformance;
 using Memory.Gen.Runtime.Kernels;
 using Memory.Gen.Runtime.Operators;
+using Memory.Gen.Runtime.Tests.Operators;
 using static TorchSharp.torch;
 
 namespace Memory.Gen.Runtime.Tests.Kernels;
 
-/// <summary>A process in which tensors on the CPU go through the CUDA kernels, which run on the host then, and which says what came of every vector file.</summary>
+/// <summary>A process in which tensors on the CPU go through the CUDA kernels, which run on the host then, and which says what came of every vector file and test.</summary>
 internal static class CudaKernelChild
 {
     /// <summary>The CUDA library as the emulator runs it.</summary>
@@ -23,6 +24,26 @@ internal static class CudaKernelChild
             }
         }
 
+        foreach (var (name, test) in Training(Precision.Of(dtype)))
+        {
+            Exception? failure = Xunit.Record.Exception(test);
+            Console.WriteLine($"{(failure is null ? "ok" : "FAIL")} {name}@ {failure?.Message.ReplaceLineEndings(" ")}");
+        }
+
         return 0;
+    }
+
+    // What has no vector files, by the tests that it has on the CPU.
+    private static IEnumerable<(string Name, Action Test)> Training(Precision precision)
+    {
+        var loss = new CrossEntropyTests();
+        yield return ("cross_entropy", () => loss.Equals_its_formula_with_gradient(OperatorForm.Native, precision.Inputs, precision.OutputLimit));
+        yield return ("cross_entropy", loss.Nothing_that_counts_is_no_number);
+        if (precision.Inputs != ScalarType.Float32) yield break;
+        var optimizer = new OptimizerKernelTests();
+        yield return ("squared_norm", optimizer.The_norm_is_that_of_all_elements);
+        yield return ("adamw", () => optimizer.Steps_equal_those_of_the_optimizer(double.PositiveInfinity));
+        yield return ("adamw", () => optimizer.Steps_equal_those_of_the_optimizer(2));
+        yield return ("adamw", optimizer.Nothing_is_stepped_where_the_norm_is_no_number);
     }
 }
