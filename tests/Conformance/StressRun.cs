@@ -28,6 +28,8 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
         long S = sequences ?? B;
         Drawn[] keys = [Activation(B, T, H, K), Unit(B, T, H, K), Activation(B, T, H, V)], state = [Wide(S, H, K, V)];
         Drawn beta = Gate(rand(B, T, H, dtype: ScalarType.Float64)), decay = Gate(Decay(B, T, H)), channels = Gate(Decay(B, T, H, K));
+        Tensor targets = randint(-1, C, [T + 1], dtype: ScalarType.Int64);
+        targets = targets.masked_fill(targets.lt(0), -100);
         int block = random.Next(1, 70);
         Drawn[] titans = [Gate(rand(B, T, H, dtype: ScalarType.Float64) * (0.2 / block)), Gate(rand(B, T, H, dtype: ScalarType.Float64) * 0.9), beta, .. state, Wide(S, H, K, V)]; // steps that a block survives
         (string Name, Drawn[] Inputs, Func<Tensor[], OperatorForm, MemoryRead> Call)[] calls =
@@ -42,12 +44,15 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
             ("selective_scan",
                 [Activation(B, T, C), Gate(rand(B, T, C, dtype: ScalarType.Float64)), Gate(-rand(C, N, dtype: ScalarType.Float64) * 8), Activation(B, T, N), Activation(B, T, N), Wide(C), Wide(S, C, N)],
                 (x, f) => SelectiveScan.Apply(x[0], x[1], x[2], x[3], x[4], x[5], x[6], f, segments: segments)),
+            ("cross_entropy", [Activation(T + 1, C)], (x, f) => Loss(CrossEntropy.Apply(x[0], targets.to(x[0].device), form: f))),
             ("causal_conv", [Activation(B, T, C), Activation(C, W), Activation(C), Activation(S, W - 1, C)], (x, f) => CausalConvolution.Apply(x[0], x[1], x[2], x[3], f, segments)),
         ];
         (string name, Drawn[] inputs, Func<Tensor[], OperatorForm, MemoryRead> call) = calls[random.Next(calls.Length)];
         string shape = $"{name} B{B} T{T} H{H} K{K} V{V} C{C} N{N} W{W}{(segments is null ? "" : $" of {S} segments")}";
         return Compare(shape, inputs, call);
     }
+
+    private static MemoryRead Loss(Tensor loss) => new(loss, loss);
 
     private static MemoryRead Memory(TitansLinearRead read) => new(read.Output, read.FinalState);
 

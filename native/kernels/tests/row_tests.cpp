@@ -1,4 +1,6 @@
 // RMSNorm, unit length, SwiGLU and cross entropy against their definitions in double precision.
+#include <random>
+
 #include "test.h"
 
 namespace {

@@ -1,6 +1,7 @@
 // Results so large that they are stored past the caches: the same bits as where memory is not aligned, which stores
 // them as usual.
 #include <memory>
+#include <random>
 
 #include "test.h"
 

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <functional>
 #include <limits>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -49,14 +48,8 @@ struct Register {
             report_failure(__FILE__, __LINE__, std::string(#call " gave ") + memgen_status_string(status_) + ": " + memgen_last_error()); \
     } while (0)
 
-// Values of reproducible noise in [low, high).
-inline Values noise(int64_t n, double low, double high, uint32_t seed) {
-    std::mt19937 engine(seed);
-    std::uniform_real_distribution<double> draw(low, high);
-    Values x(static_cast<size_t>(n));
-    for (double& v : x) v = static_cast<float>(draw(engine));
-    return x;
-}
+// Values of reproducible noise in [low, high). Not here but in run.cpp: nvcc 11.8 does not read the <random> of gcc 12.
+Values noise(int64_t n, double low, double high, uint32_t seed);
 
 // A float tensor whose rows are padded and whose memory outside the elements is a marked NaN.
 // `swapped` stores axis 2 before axis 1 ([B, H, T, K] in memory for [B, T, H, K]).
