@@ -1,3 +1,4 @@
+using Memory.Gen;
 using Memory.Gen.Runtime.Operators;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -22,7 +23,7 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
         using var scope = NewDisposeScope();
         manual_seed(random.Next());
         long B = random.Next(1, 4), T = random.Next(0, 4) == 0 ? random.Next(0, 3) : random.Next(3, 300), H = random.Next(1, 5);
-        long K = random.Next(1, 130), V = random.Next(1, 130), C = random.Next(1, 300), N = random.Next(1, 17), W = random.Next(1, 9);
+        long K = random.Next(1, 130), V = random.Next(1, 130), E = random.Next(1, 130), C = random.Next(1, 300), N = random.Next(1, 17), W = random.Next(1, 9);
         Segments? segments = random.Next(2) == 0 ? null : Cut(T);
         if (segments is not null) B = 1;
         long S = sequences ?? B;
@@ -32,6 +33,7 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
         targets = targets.masked_fill(targets.lt(0), -100);
         int block = random.Next(1, 70);
         Drawn[] titans = [Gate(rand(B, T, H, dtype: ScalarType.Float64) * (0.2 / block)), Gate(rand(B, T, H, dtype: ScalarType.Float64) * 0.9), beta, .. state, Wide(S, H, K, V)]; // steps that a block survives
+        var rule = new TitansOptions(block) { Activation = (TitansActivation)random.Next(2), ReadsBlockStart = random.Next(3) == 0, Clip = random.Next(3) == 0 ? 2 : null };
         (string Name, Drawn[] Inputs, Func<Tensor[], OperatorForm, MemoryRead> Call)[] calls =
         [
             ("linear_attention", [.. keys, .. state], (x, f) => LinearAttention.Apply(x[0], x[1], x[2], x[3], 1, f, segments: segments)),
@@ -40,6 +42,7 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
             ("delta_rule", [.. keys, beta, .. state], (x, f) => DeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], 1, f, segments: segments)),
             ("gated_delta_rule", [.. keys, beta, decay, .. state], (x, f) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 1, f, segments: segments)),
             ("titans_linear", [.. keys, .. titans], (x, f) => Memory(TitansLinear.Apply(x[0], x[1], x[2], x[3], x[4], x[5], block, x[6], x[7], f, segments: segments))),
+            ("titans_mlp", [.. keys, .. titans[..3], Layer(S, H, K, E), Layer(S, H, E, V)], (x, f) => Memory(TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], x[6..], rule, form: f, segments: segments))),
             ("linear_scan", [Rounded(Decay(B, T, C).exp()), Activation(B, T, C), Wide(S, C)], (x, f) => LinearScan.Apply(x[0], x[1], x[2], f, segments)),
             ("selective_scan",
                 [Activation(B, T, C), Gate(rand(B, T, C, dtype: ScalarType.Float64)), Gate(-rand(C, N, dtype: ScalarType.Float64) * 8), Activation(B, T, N), Activation(B, T, N), Wide(C), Wide(S, C, N)],
@@ -48,13 +51,15 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
             ("causal_conv", [Activation(B, T, C), Activation(C, W), Activation(C), Activation(S, W - 1, C)], (x, f) => CausalConvolution.Apply(x[0], x[1], x[2], x[3], f, segments)),
         ];
         (string name, Drawn[] inputs, Func<Tensor[], OperatorForm, MemoryRead> call) = calls[random.Next(calls.Length)];
-        string shape = $"{name} B{B} T{T} H{H} K{K} V{V} C{C} N{N} W{W}{(segments is null ? "" : $" of {S} segments")}";
+        string shape = $"{name} B{B} T{T} H{H} K{K} V{V} E{E} C{C} N{N} W{W}{(segments is null ? "" : $" of {S} segments")}";
         return Compare(shape, inputs, call);
     }
 
     private static MemoryRead Loss(Tensor loss) => new(loss, loss);
 
     private static MemoryRead Memory(TitansLinearRead read) => new(read.Output, read.FinalState);
+
+    private static MemoryRead Memory(TitansMlpRead read) => new(read.Output, cat(read.FinalWeights.Concat(read.FinalMomenta).Select(x => x.flatten()).ToArray()));
 
     private long? sequences;
 
@@ -107,6 +112,9 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
     private Drawn Gate(Tensor x) => new(x.to(Precision.Accumulation).to(ScalarType.Float64), Precision.Accumulation);
 
     private Drawn Wide(params long[] shape) => Gate(randn(shape, dtype: ScalarType.Float64));
+
+    // A matrix that keeps the size of what goes through it.
+    private Drawn Layer(params long[] shape) => Gate(randn(shape, dtype: ScalarType.Float64) / Math.Sqrt(shape[^2]));
 
     private Tensor Decay(params long[] shape) => random.Next(3) == 0
         ? full(shape, Extremes[random.Next(Extremes.Length)], dtype: ScalarType.Float64)

@@ -61,7 +61,7 @@ vectors() { # OPERATOR...: their files
     local name
     for name in "$@"; do ls fixtures/"$name"@*.safetensors; done
 }
-mapfile -t kernels < <(vectors causal_conv channel_decay delta_rule gated_delta_rule linear_attention linear_attention_normalized linear_scan scalar_decay segment_attention selective_scan titans_linear)
+mapfile -t kernels < <(vectors causal_conv channel_decay delta_rule gated_delta_rule linear_attention linear_attention_normalized linear_scan scalar_decay segment_attention selective_scan titans_linear titans_mlp)
 step conformance-chunked-f64 run Conformance fixtures/*.safetensors --form chunked --dtype f64 --device cuda
 for dtype in f32 bf16; do
     step "conformance-native-$dtype" run Conformance "${kernels[@]}" --form native --dtype $dtype --device cuda

@@ -105,4 +105,9 @@ int64_t titans_workspace_floats(const TitansParameters& p);
 cudaError_t launch_titans_forward(const TitansParameters& p, cudaStream_t stream);
 cudaError_t launch_titans_backward(const TitansParameters& p, cudaStream_t stream);
 
+// The Titans memory of any number of layers and any widths. Elements of its workspace, and its launches with as many, 16-byte
+// aligned.
+int64_t titans_mlp_workspace_floats(const memgen_titans_args& a, bool backward);
+cudaError_t launch_titans_mlp(const memgen_titans_args& a, bool backward, float* workspace, cudaStream_t stream);
+
 } // namespace memgen

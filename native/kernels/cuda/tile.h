@@ -4,8 +4,10 @@
 
 #ifdef __CUDACC__
 #define MEMGEN_UNROLL _Pragma("unroll")
+#define MEMGEN_OUT_OF_LINE __noinline__
 #else
 #define MEMGEN_UNROLL
+#define MEMGEN_OUT_OF_LINE
 #endif
 
 namespace memgen {

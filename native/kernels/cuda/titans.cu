@@ -1,4 +1,4 @@
-// Front door of the Titans memory, of which there are kernels for one matrix.
+// Front door of the Titans memory: kernels for one matrix, whose columns they divide among blocks, and kernels for everything else.
 #include "front/titans.h"
 #include "launch.h"
 #include "library.h"
@@ -21,17 +21,30 @@ TitansParameters parameters(const Args& a, void* workspace) {
             view(a.d_theta), view(a.d_eta), view(a.d_alpha), view(a.d_final_momenta[0]), view(a.d_initial_momenta[0])};
 }
 
-Check sizes(const char* operation, const Args* a) {
-    Check check = titans_sizes(operation, a);
-    if (!check.ok()) return check;
-    const Number number = number_of(*a);
-    check.condition(a->layers == 1, MEMGEN_UNSUPPORTED_SHAPE, "there is no CUDA kernel for a memory of several layers yet")
-        .dimension("the width of keys", a->dims[0], 1, number == Number::Float32 ? LargestFloatKeyDim : LargestKeyDim);
-    if (a->clip > 0) check.dimension("the width of values under a clip", a->dims[1], 1, titans_tile_values(number, a->dims[0]));
-    return check.product({sequence_count(*a) + a->batch * a->tokens, a->heads, 2, a->dims[0], a->dims[1]});
+// Whether the kernels of one matrix serve a call.
+bool one_matrix(const Args& a) {
+    const Number number = number_of(a);
+    return a.layers == 1 && a.dims[0] <= (number == Number::Float32 ? LargestFloatKeyDim : LargestKeyDim) && (!(a.clip > 0) || a.dims[1] <= titans_tile_values(number, a.dims[0]));
 }
 
-int64_t workspace_bytes(const Args& a) { return 4 * titans_workspace_floats(parameters(a, nullptr)); }
+Check sizes(const char* operation, const Args* a) {
+    Check check = titans_sizes(operation, a);
+    int64_t elements = 0;
+    for (int64_t l = 1; check.ok() && l <= a->layers; l++) elements += a->dims[l - 1] * a->dims[l];
+    return check.ok() ? check.product({sequence_count(*a) + a->batch * a->tokens, a->heads, 32, elements + LargestBlock * LargestLayerWidth * MEMGEN_TITANS_LAYERS}) : check;
+}
+
+int64_t workspace_bytes(const Args& a, bool backward) {
+    if (!one_matrix(a)) return 4 * titans_mlp_workspace_floats(a, backward);
+    return backward ? 4 * titans_workspace_floats(parameters(a, nullptr)) : 0;
+}
+
+memgen_status run(Check& check, const Args* a, bool backward, void* workspace, size_t bytes, void* on) {
+    if (!ready(check, workspace, bytes, check.ok() ? workspace_bytes(*a, backward) : 0)) return check.status();
+    cudaStream_t stream = static_cast<cudaStream_t>(on);
+    if (!one_matrix(*a)) return launched(check, launch_titans_mlp(*a, backward, static_cast<float*>(workspace), stream));
+    return launched(check, (backward ? launch_titans_backward : launch_titans_forward)(parameters(*a, workspace), stream));
+}
 
 } // namespace
 } // namespace memgen
@@ -40,19 +53,17 @@ using namespace memgen;
 
 extern "C" {
 
-int64_t memgen_titans_workspace_size(const Args* a, int32_t backward) { return !sizes(__func__, a).ok() ? -1 : backward ? workspace_bytes(*a) : 0; }
+int64_t memgen_titans_workspace_size(const Args* a, int32_t backward) { return sizes(__func__, a).ok() ? workspace_bytes(*a, backward != 0) : -1; }
 
 memgen_status memgen_titans_forward(const Args* a, void* workspace, size_t bytes, void* stream) {
     Check check = sizes(__func__, a);
     titans_forward(check, a);
-    if (!ready(check, workspace, bytes, 0)) return check.status();
-    return launched(check, launch_titans_forward(parameters(*a, workspace), static_cast<cudaStream_t>(stream)));
+    return run(check, a, false, workspace, bytes, stream);
 }
 
 memgen_status memgen_titans_backward(const Args* a, void* workspace, size_t bytes, void* stream) {
     Check check = sizes(__func__, a);
     titans_backward(check, a);
-    if (!ready(check, workspace, bytes, check.ok() ? workspace_bytes(*a) : 0)) return check.status();
-    return launched(check, launch_titans_backward(parameters(*a, workspace), static_cast<cudaStream_t>(stream)));
+    return run(check, a, true, workspace, bytes, stream);
 }
 }

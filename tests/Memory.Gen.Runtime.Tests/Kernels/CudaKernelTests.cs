@@ -7,7 +7,7 @@ namespace Memory.Gen.Runtime.Tests.Kernels;
 public sealed class CudaKernelTests
 {
     /// <summary>Operators that have a CUDA kernel, by the names of their vector files.</summary>
-    internal static readonly string[] Operators = ["causal_conv", "channel_decay", "delta_rule", "gated_delta_rule", "linear_attention", "linear_attention_normalized", "linear_scan", "scalar_decay", "segment_attention", "selective_scan", "titans_linear"];
+    internal static readonly string[] Operators = ["causal_conv", "channel_decay", "delta_rule", "gated_delta_rule", "linear_attention", "linear_attention_normalized", "linear_scan", "scalar_decay", "segment_attention", "selective_scan", "titans_linear", "titans_mlp"];
 
     [Theory]
     [InlineData("f32", "cross_entropy", "squared_norm", "adamw")]

@@ -142,6 +142,23 @@ void titans(Call& c) {
     c.set(a, memgen_titans_workspace_size, memgen_titans_forward, memgen_titans_backward);
 }
 
+void titans_mlp(Call& c) {
+    const int64_t B = 2, T = Tokens, H = 2, widths[] = {40, 70, 24};
+    const Dims keys{B, T, H, widths[0]}, values{B, T, H, widths[2]}, gates{B, T, H};
+    memgen_titans_args a{};
+    a.struct_size = sizeof a, a.dtype = c.dtype, a.batch = B, a.tokens = T, a.heads = H, a.layers = 2, a.block = 16, a.momentum = 1;
+    for (int l = 0; l <= 2; l++) a.dims[l] = widths[l];
+    a.q = c.numbers(keys), a.k = c.numbers(keys, -0.2, 0.2), a.v = c.numbers(values), a.d_o = c.numbers(values);
+    a.theta = c.floats(gates, 0, 0.1), a.eta = c.floats(gates, 0, 0.9), a.alpha = c.floats(gates, 0, 0.1);
+    a.o = c.result(values, true), a.d_q = c.result(keys, true), a.d_k = c.result(keys, true), a.d_v = c.result(values, true);
+    a.d_theta = c.result(gates, false), a.d_eta = c.result(gates, false), a.d_alpha = c.result(gates, false);
+    for (int l = 0; l < 2; l++) {
+        const Dims state{B, H, widths[l], widths[l + 1]};
+        a.initial_weights[l] = c.floats(state, -0.1, 0.1), a.final_weights[l] = c.result(state, false), a.final_momenta[l] = c.result(state, false), a.d_initial_weights[l] = c.result(state, false);
+    }
+    c.set(a, memgen_titans_workspace_size, memgen_titans_forward, memgen_titans_backward);
+}
+
 void segment_attention(Call& c) {
     const int64_t B = 2, T = Tokens, H = 4, G = 2, K = 40, V = 24, chunk = 16, chunks = (T + chunk - 1) / chunk, slots = 3, prefix = 5;
     const Dims queries{B, T, H, K}, out{B, T, H, V}, keys{B, T, G, K}, values{B, T, G, V};
@@ -250,7 +267,7 @@ struct Operation {
 };
 
 const Operation operations[] = {{"gated_delta_rule", gated_delta_rule}, {"scalar_decay", scalar_decay}, {"channel_decay", channel_decay}, {"linear_attention_normalized", linear_attention_normalized},
-                                {"titans", titans}, {"segment_attention", segment_attention}, {"linear_scan", linear_scan}, {"selective_scan", selective_scan}, {"causal_conv", causal_conv},
+                                {"titans", titans}, {"titans_mlp", titans_mlp}, {"segment_attention", segment_attention}, {"linear_scan", linear_scan}, {"selective_scan", selective_scan}, {"causal_conv", causal_conv},
                                 {"rms_norm", rms_norm}, {"swiglu", swiglu}, {"adamw", adamw}};
 
 Call make(const Operation& operation, memgen_dtype dtype, uint32_t seed) {

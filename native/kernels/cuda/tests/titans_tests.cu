@@ -257,18 +257,3 @@ TEST(titans_variants_bfloat16) { variants<memgen::bfloat16>(); }
 TEST(titans_segments) { segments<float>(), segments<memgen::bfloat16>(); }
 TEST(titans_gate_limits) { gate_limits<float>(), gate_limits<memgen::bfloat16>(); }
 TEST(titans_same_bits_in_all_orders) { same_bits<float>(), same_bits<memgen::bfloat16>(); }
-
-TEST(titans_says_what_it_has_no_kernel_for) {
-    memgen_titans_args a{};
-    a.struct_size = sizeof a, a.batch = a.tokens = a.heads = 1, a.block = 16, a.layers = 1, a.dims[0] = 128, a.dims[1] = 200;
-    EXPECT(memgen_titans_workspace_size(&a, 0) == 0 && memgen_titans_workspace_size(&a, 1) > 0);
-    auto refused = [&](auto change, const char* words) {
-        memgen_titans_args changed = a;
-        change(changed);
-        EXPECT(memgen_titans_workspace_size(&changed, 1) == -1);
-        EXPECT(std::strstr(memgen_last_error(), words) != nullptr);
-    };
-    refused([](auto& x) { x.layers = 2, x.dims[2] = 8; }, "several layers");
-    refused([](auto& x) { x.dims[0] = 129; }, "the width of keys is 129, this kernel goes up to 128");
-    refused([](auto& x) { x.clip = 1; }, "the width of values under a clip is 200");
-}

@@ -1,0 +1,50 @@
+// Forward pass of the Titans memory of any number of layers, a block for every head of a sequence; equations in titans_mlp.h.
+#include "front/check.h"
+#include "launch.h"
+#include "titans_mlp.h"
+
+namespace memgen {
+namespace {
+
+template <class T>
+__global__ void __launch_bounds__(Threads) titans_mlp_forward(const __grid_constant__ memgen_titans_args a, const __grid_constant__ MlpWorkspace w) {
+    TitansMlp<T> p = titans_mlp_of_block<T, MlpShared<T>>(a, w, false);
+    float* state = w.state(0, p.s.sizes);
+    bool ends = false; // whether anybody wants the state after the last token
+    for (int l = 0; l < p.layers(); l++) ends = ends || a.final_weights[l].data || a.final_momenta[l].data;
+    p.read_state(a.initial_weights, a.initial_momenta, state);
+    for (int64_t start = 0; start < p.sequence.tokens; start += a.block) {
+        if (w.checkpoints && start > 0 && start % w.interval == 0) p.copy_state(state, titans_mlp_checkpoint(p, w, start));
+        p.enter(start);
+        p.inner_gradients(state);
+        if (a.o.data) p.read_layers(state, p.layers()); // not where backward wants the checkpoints alone
+        if (ends || start + a.block < p.sequence.tokens) p.carry(state, state);
+    }
+    p.write_state(state, a.final_weights, a.final_momenta);
+}
+
+template <class T>
+MlpScratch scratch_of(const memgen_titans_args& a) {
+    MlpScratch scratch = mlp_scratch<MlpShared<T>>(nullptr, nullptr);
+    MlpMatrices(MlpSizes(a), false, scratch);
+    return scratch;
+}
+
+template <class T>
+cudaError_t run(const memgen_titans_args& a, const MlpWorkspace& w, cudaStream_t stream) {
+    const size_t shared = sizeof(MlpShared<T>) + static_cast<size_t>(scratch_of<T>(a).shared_floats) * sizeof(float);
+    return launch(titans_mlp_forward<T>, sequence_count(a) * a.heads, Threads, shared, stream, a, w);
+}
+
+} // namespace
+
+int64_t titans_mlp_forward_floats(const memgen_titans_args& a) {
+    const MlpScratch scratch = number_of(a) == Number::BFloat16 ? scratch_of<bfloat16>(a) : scratch_of<float>(a);
+    return MlpSizes(a).state() + scratch.workspace_floats;
+}
+
+cudaError_t launch_titans_mlp_forward(const memgen_titans_args& a, const MlpWorkspace& w, cudaStream_t stream) {
+    return number_of(a) == Number::BFloat16 ? run<bfloat16>(a, w, stream) : run<float>(a, w, stream);
+}
+
+} // namespace memgen
