@@ -1,8 +1,10 @@
-// Sizes of what the matrix memories keep and need, and where in a workspace they lie.
+// Where sequences are cut, the sizes of what the matrix memories keep and need, and where in a workspace it lies.
 #include "matrix_backward.h"
 
 namespace memgen {
 namespace {
+
+Spans whole_sequences(const MemoryParameters& p) { return {p.tokens, sequence_count(p), 0, 0, nullptr}; }
 
 // As the kernels have them.
 int64_t padded_keys(const MatrixMemoryParameters& p) { return p.key_dim <= 32 ? 32 : p.key_dim <= 64 ? 64 : p.key_dim <= 128 ? 128 : 256; }
@@ -18,6 +20,23 @@ int64_t backward_floats(const MatrixMemoryParameters& p, bool channels, const Sp
 
 } // namespace
 
+// What a span costs beside the walk through it: less than half of one for decays, so that two spans in the place of one already
+// pay. Under the delta rule K + V columns in the place of V, and a K x K x V product between spans, which is short beside 4 K
+// tokens; it takes twice as many spans as walks.
+Spans spans_of(const MatrixMemoryParameters& p, Recurrence recurrence, int64_t tiles) {
+    const int64_t sequences = sequence_count(p), blocks = sequences * p.heads * tiles, all = p.batch * p.tokens, K = p.key_dim, V = p.value_dim;
+    const bool delta = recurrence == Recurrence::Delta;
+    const int64_t wanted = blocks == 0 ? 1 : p.multiprocessors / blocks; // of a sequence of average length
+    if (wanted < 2) return whole_sequences(p);
+    const int64_t even = (all + sequences * wanted - 1) / (sequences * wanted), least = delta && even < 4 * K ? 4 * K : even;
+    const int64_t tokens = (least + CheckpointTokens - 1) / CheckpointTokens * CheckpointTokens;
+    if (tokens >= p.tokens || (delta && all * V < 2 * (2 * V + K) * sequences * tokens)) return whole_sequences(p);
+    Spans spans{tokens, 0, delta ? K * K : recurrence == Recurrence::Channel ? K : 1, 0, nullptr};
+    spans.count = p.segments.lengths ? sequences + all / tokens : sequences * spans.of_sequence(p.tokens);
+    spans.floats = ((spans.decays + 3) / 4 + (K * V + 3) / 4) * 4;
+    return spans;
+}
+
 int64_t matrix_memory_checkpoint_floats(const MatrixMemoryParameters& p) {
     return (p.batch * p.tokens + CheckpointTokens - 1) / CheckpointTokens * p.heads * p.key_dim * p.value_dim;
 }
@@ -31,7 +50,7 @@ Spans forward_spans(const MatrixMemoryParameters& p, Recurrence recurrence) {
 Spans backward_spans(const MatrixMemoryParameters& p, Recurrence recurrence) {
     const bool channels = recurrence == Recurrence::Channel;
     Spans spans = spans_of(p, recurrence, tile_count(p, backward_tile(p, channels)));
-    spans.states = p.workspace + backward_floats(p, channels, spans);
+    if (p.workspace) spans.states = p.workspace + backward_floats(p, channels, spans);
     return spans;
 }
 

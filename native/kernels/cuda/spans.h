@@ -24,33 +24,15 @@ struct Spans {
     __host__ __device__ __forceinline__ int64_t of_sequence(int64_t length) const { return length > tokens ? (length + tokens - 1) / tokens : 1; }
 };
 
-inline Spans whole_sequences(const MemoryParameters& p) { return {p.tokens, sequence_count(p), 0, 0, nullptr}; }
-
-// Depends on sizes and the number of multiprocessors alone. `tiles`: blocks of a head.
-//
-// What a span costs beside the walk through it: less than half of one for decays, so that two spans in the place of one already
-// pay. Under the delta rule K + V columns in the place of V, and a K x K x V product between spans, which is short beside 4 K
-// tokens; it takes twice as many spans as walks.
-inline Spans spans_of(const MatrixMemoryParameters& p, Recurrence recurrence, int64_t tiles) {
-    const int64_t sequences = sequence_count(p), blocks = sequences * p.heads * tiles, all = p.batch * p.tokens, K = p.key_dim, V = p.value_dim;
-    const bool delta = recurrence == Recurrence::Delta;
-    const int64_t wanted = blocks == 0 ? 1 : p.multiprocessors / blocks; // of a sequence of average length
-    if (wanted < 2) return whole_sequences(p);
-    const int64_t even = (all + sequences * wanted - 1) / (sequences * wanted), least = delta && even < 4 * K ? 4 * K : even;
-    const int64_t tokens = (least + CheckpointTokens - 1) / CheckpointTokens * CheckpointTokens;
-    if (tokens >= p.tokens || (delta && all * V < 2 * (2 * V + K) * sequences * tokens)) return whole_sequences(p);
-    Spans spans{tokens, 0, delta ? K * K : recurrence == Recurrence::Channel ? K : 1, 0, nullptr};
-    spans.count = p.segments.lengths ? sequences + all / tokens : sequences * spans.of_sequence(p.tokens);
-    spans.floats = ((spans.decays + 3) / 4 + (K * V + 3) / 4) * 4;
-    return spans;
-}
+// How a call is cut, by its sizes and the number of multiprocessors alone. `tiles`: blocks of a head.
+Spans spans_of(const MatrixMemoryParameters& p, Recurrence recurrence, int64_t tiles);
 
 __host__ __device__ __forceinline__ bool are_whole(const MemoryParameters& p, const Spans& spans) { return spans.count == sequence_count(p); }
 
 // Of the states before spans, and of one more behind the last.
 inline int64_t spans_floats(const MemoryParameters& p, const Spans& spans) { return are_whole(p, spans) ? 0 : (spans.count + 1) * p.heads * spans.floats; }
 
-// Those of a call with its workspace.
+// Those of a call, in its workspace.
 Spans forward_spans(const MatrixMemoryParameters& p, Recurrence recurrence);
 Spans backward_spans(const MatrixMemoryParameters& p, Recurrence recurrence);
 

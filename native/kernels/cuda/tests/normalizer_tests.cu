@@ -1,5 +1,5 @@
 // Normalised linear attention on the emulator against its recurrence in double precision: several value tiles, segments,
-// both number formats.
+// both number formats, sequences that are cut for the 132 multiprocessors of the emulator and whole ones.
 #include "matrix_test.h"
 
 namespace {
@@ -100,14 +100,23 @@ void compare(int64_t B, int64_t tokens, int64_t H, int64_t K, int64_t V, const L
     check("d_q", dq.values(), n.dq, Limits<T>::Gradient), check("d_k", dk.values(), n.dk, Limits<T>::Gradient), check("d_v", dv.values(), n.dv, Limits<T>::Gradient);
     check("d_initial_state", ds0.values(), n.ds0, Limits<T>::Gradient), check("d_initial_normalizer", dz0.values(), n.dz0, Limits<T>::Gradient);
     EXPECT(o.padding_untouched() && dq.padding_untouched());
+
+    a.final_state = a.initial_state, a.final_normalizer = a.initial_normalizer, a.d_initial_state = a.d_final_state, a.d_initial_normalizer = a.d_final_normalizer; // in place
+    EXPECT_STATUS(MEMGEN_OK, memgen_linear_attention_normalized_forward(&a, first.data, first.size, nullptr));
+    EXPECT(s.values() == s_end.values() && z.values() == z_end.values());
+    s.set(n.s), z.set(n.z);
+    EXPECT_STATUS(MEMGEN_OK, memgen_linear_attention_normalized_backward(&a, second.data, second.size, nullptr));
+    EXPECT(ds.values() == ds0.values() && dz.values() == dz0.values());
 }
 
 template <class T>
 void all() {
     compare<T>(2, 37, 2, 40, 24);
     compare<T>(1, 150, 4, 20, 150);
+    compare<T>(1, 300, 1, 150, 6);
     compare<T>(1, 1, 2, 130, 8);
     compare<T>(1, 210, 2, 24, 40, Layout{{140, 0, 0, 61, 130}, {60, 40, 0, 65, 7}});
+    compare<T>(2, 300, 1, 24, 40, Layout{{300, 0, 40, 140, 12, 40}, {290, 0, 100, 160, 28, 0}}); // of up to three spans
 }
 
 } // namespace
