@@ -12,7 +12,7 @@ internal static class CudaCase
     /// <summary>Made one after the other: all at once would not fit.</summary>
     public static IEnumerable<OperatorCase> All()
     {
-        foreach (var (B, T, H, K, V) in new[] { (8L, 8192L, 16L, 128L, 128L), (8, 1024, 8, 64, 64) })
+        foreach (var (B, T, H, K, V) in new[] { (8L, 8192L, 16L, 128L, 128L), (8, 1024, 8, 64, 64), (1, 32768, 8, 128, 128) })
         {
             (string, long)[] shape = [("B", B), ("T", T), ("H", H), ("K", K), ("V", V)];
             Tensor q = Values(B, T, H, K), k = Unit(Values(B, T, H, K)), v = Values(B, T, H, V);

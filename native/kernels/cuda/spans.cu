@@ -64,7 +64,6 @@ __global__ void __launch_bounds__(Threads) delta_carry(const MatrixMemoryParamet
         load(0);
         state.each_pair([&](int row, int column, float& first, float& second) { store_pair(s.state[row / Depth].at(row % Depth, column), first, second); });
         state.load_rows(place, p.value_dim, keys, c.values);
-        MEMGEN_UNROLL
         for (int d = 0; d < K; d += Depth) {
             wait_copies<0>();
             __syncthreads();

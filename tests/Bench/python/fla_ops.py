@@ -7,7 +7,7 @@ by CUDA events). Prints nothing where torch has no CUDA device or fla is not ins
 """
 import argparse, json, statistics
 
-SHAPES = [(8, 8192, 16, 128, 128), (8, 1024, 8, 64, 64)]
+SHAPES = [(8, 8192, 16, 128, 128), (8, 1024, 8, 64, 64), (1, 32768, 8, 128, 128)]
 
 
 def milliseconds(torch, call):
