@@ -76,6 +76,13 @@ extern "C" {
 
 const char* memgen_last_impl(void) { return memgen::last_impl; }
 const char* memgen_isa(void) { return memgen::kernels() ? memgen::kernels()->name : "none"; }
+
+memgen_status memgen_use_device(int32_t device, int32_t* previous) {
+    if (device != 0) return memgen::fail(MEMGEN_INVALID_ARGUMENT, "memgen_use_device", "device is %d, expected 0: there is one CPU", device);
+    if (previous) *previous = 0;
+    return MEMGEN_OK;
+}
+
 int32_t memgen_get_threads(void) { return memgen::thread_count(); }
 
 memgen_status memgen_set_threads(int32_t count) {

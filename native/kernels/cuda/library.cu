@@ -21,9 +21,21 @@ const char* build() {
     return major >= 9 ? "sm_90" : major == 8 ? "sm_80" : nullptr;
 }
 const char* words(cudaError_t error) { return cudaGetErrorString(error); }
+
+cudaError_t use_device(int device, int& previous) {
+    cudaError_t found = cudaGetDevice(&previous);
+    if (found == cudaSuccess && device != previous) found = cudaSetDevice(device);
+    if (found != cudaSuccess) cudaGetLastError(); // or it would be the next launch's
+    return found;
+}
 #else
 const char* build() { return "host"; }
-const char* words(cudaError_t) { return "the emulator refused the launch"; }
+const char* words(cudaError_t) { return "the emulator does not do that"; }
+
+cudaError_t use_device(int device, int& previous) {
+    previous = 0;
+    return device == 0 ? cudaSuccess : cudaErrorInvalidValue;
+}
 #endif
 
 } // namespace
@@ -63,6 +75,14 @@ const char* memgen_last_impl(void) { return memgen::last_impl; }
 const char* memgen_isa(void) {
     const char* runs = memgen::build();
     return runs ? runs : "none";
+}
+
+memgen_status memgen_use_device(int32_t device, int32_t* previous) {
+    int before = 0;
+    const cudaError_t found = memgen::use_device(device, before);
+    if (found != cudaSuccess) return memgen::fail(MEMGEN_INVALID_ARGUMENT, "memgen_use_device", "CUDA does not take device %d: %s", device, memgen::words(found));
+    if (previous) *previous = before;
+    return MEMGEN_OK;
 }
 
 int32_t memgen_get_threads(void) { return 1; }

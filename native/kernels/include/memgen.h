@@ -96,6 +96,8 @@ MEMGEN_API const char* memgen_last_impl(void);
  * lacks makes every operator return MEMGEN_UNSUPPORTED_HARDWARE. CUDA: that for the current device. "none"
  * where nothing serves. */
 MEMGEN_API const char* memgen_isa(void);
+/* Makes a CUDA device the current one of the calling thread; previous (nullable): which one was. Of the CPU there is 0 alone. */
+MEMGEN_API memgen_status memgen_use_device(int32_t device, int32_t* previous);
 /* Threads of the CPU that one call may use, the calling thread included. Starts as MEMORY_GEN_THREADS, else
  * as the number of CPUs. set: 1 .. 1024. On CUDA there is 1, whatever is set. */
 MEMGEN_API int32_t memgen_get_threads(void);

@@ -9,6 +9,14 @@ TEST(library_names_itself) {
     if (forced) EXPECT(!std::strcmp(memgen_isa(), forced));
 }
 
+TEST(library_has_one_device) {
+    int32_t previous = -1;
+    EXPECT_STATUS(MEMGEN_OK, memgen_use_device(0, &previous));
+    EXPECT(previous == 0);
+    EXPECT_STATUS(MEMGEN_OK, memgen_use_device(0, nullptr));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_use_device(1, &previous));
+}
+
 TEST(library_thread_count_is_checked) {
     int32_t before = memgen_get_threads();
     EXPECT(before >= 1);

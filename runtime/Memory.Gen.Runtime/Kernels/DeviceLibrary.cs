@@ -1,6 +1,8 @@
+using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
 
 namespace Memory.Gen.Runtime.Kernels;
 
@@ -11,6 +13,8 @@ namespace Memory.Gen.Runtime.Kernels;
 internal sealed unsafe class DeviceLibrary(string device, string fileName, Func<IEnumerable<string>> folders)
 {
     private readonly Lazy<Opened> opened = new(() => Open(folders(), device, fileName, KernelLibrary.AbiVersion));
+    private readonly ConcurrentDictionary<int, string?> builds = [];
+    private nint useDevice;
     private int threads;
 
     /// <summary>Why operators do without it, with what to do; null when it is loaded.</summary>
@@ -22,12 +26,20 @@ internal sealed unsafe class DeviceLibrary(string device, string fileName, Func<
     /// <summary>The build that runs; null without the library.</summary>
     public string? Isa => opened.Value.Isa;
 
+    private nint UseDevice => useDevice != 0 ? useDevice : useDevice = Export("memgen_use_device");
+
     /// <summary>Why tensors of this dtype cannot be given to it; null when they can.</summary>
     public string? Refusal(ScalarType dtype) =>
         Problem
         ?? (dtype == ScalarType.Float32 || (dtype == ScalarType.BFloat16 && device == "cuda") ? null
             : device == "cuda" ? $"the CUDA kernels compute in Float32 and BFloat16, and the tensors are {dtype}"
             : $"the kernels compute in Float32, and the tensors are {dtype}");
+
+    /// <summary>Why tensors on the CUDA device of this number cannot be given to it; null when they can.</summary>
+    public string? Refusal(int index) => builds.GetOrAdd(index, Build) is null or "none" ? $"{Path} has no code for CUDA device {index}: it needs one of compute capability 8.0 or newer" : null;
+
+    /// <summary>Makes the CUDA device of a tensor the current one of this thread until the result is disposed; nothing on the CPU.</summary>
+    public CurrentDevice Use(Tensor on) => on.device_type == DeviceType.CUDA ? new(UseDevice, on.device_index) : default;
 
     /// <summary>An exported function; 0 when the library is not loaded or has no such function.</summary>
     public nint Export(string name) => Problem is null && NativeLibrary.TryGetExport(opened.Value.Handle, name, out nint address) ? address : 0;
@@ -69,6 +81,16 @@ internal sealed unsafe class DeviceLibrary(string device, string fileName, Func<
         return new(0, null, null, $"the {(device == "cuda" ? "CUDA " : "")}kernel library is missing ({string.Join("; ", tried)}). Run {Command(device)} once to build it, or set MEMORY_GEN_NATIVE to its folder");
     }
 
+    private string? Build(int index)
+    {
+        var use = (delegate* unmanaged[Cdecl]<int, int*, int>)UseDevice;
+        int before;
+        if (use(index, &before) != 0) return null;
+        string? found = Text(opened.Value.Handle, "memgen_isa");
+        use(before, null);
+        return found;
+    }
+
     private static Opened Check(string file, nint library, string device, int version)
     {
         if (!NativeLibrary.TryGetExport(library, "memgen_abi_version", out nint function))
@@ -102,6 +124,26 @@ internal sealed unsafe class DeviceLibrary(string device, string fileName, Func<
         NativeLibrary.TryGetExport(library, function, out nint address)
             ? Marshal.PtrToStringUTF8((nint)((delegate* unmanaged[Cdecl]<byte*>)address)())
             : null;
+
+    /// <summary>A CUDA device that is the calling thread's current one while this lives.</summary>
+    internal readonly ref struct CurrentDevice
+    {
+        private readonly delegate* unmanaged[Cdecl]<int, int*, int> use;
+        private readonly int previous;
+
+        public CurrentDevice(nint use, int index)
+        {
+            this.use = (delegate* unmanaged[Cdecl]<int, int*, int>)use;
+            int before;
+            if (this.use(index, &before) != 0) throw new InvalidOperationException($"CUDA has no device {index}.");
+            previous = before;
+        }
+
+        public void Dispose()
+        {
+            if (use != null) use(previous, null);
+        }
+    }
 
     /// <summary>What came of opening the library: <paramref name="Problem"/> is null when it can be used.</summary>
     internal sealed record Opened(nint Handle, string? Path, string? Isa, string? Problem);

@@ -37,7 +37,7 @@ internal sealed unsafe class Kernel(string name)
         fixed (TArgs* pointer = &args) return On(on.device_type).CheckpointSize(pointer);
     }
 
-    /// <summary>Runs, or on CUDA queues on torch's default stream.</summary>
+    /// <summary>Runs, or on CUDA queues on the default stream of the tensors' device, which is the one that torch uses.</summary>
     /// <param name="args">The call.</param>
     /// <param name="on">A tensor on the device.</param>
     public void Forward<TArgs>(in TArgs args, Tensor on) where TArgs : unmanaged
@@ -56,14 +56,14 @@ internal sealed unsafe class Kernel(string name)
     /// <param name="function">Takes arguments, workspace, its bytes and a stream.</param>
     /// <param name="args">Lives until the call returns.</param>
     /// <param name="bytes">Of workspace.</param>
-    /// <param name="device">Where the tensors are.</param>
-    public static void Call(DeviceLibrary library, delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int> function, void* args, long bytes, Device device)
+    /// <param name="on">A tensor on the device, which is the library's current one.</param>
+    public static void Call(DeviceLibrary library, delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int> function, void* args, long bytes, Tensor on)
     {
         int status;
-        if (device.type == DeviceType.CUDA)
+        if (on.device_type == DeviceType.CUDA)
         {
             // Freed for calls that are queued later, and so run later.
-            using Tensor workspace = torch.empty([Math.Max(bytes, 0)], dtype: ScalarType.Byte, device: device);
+            using Tensor workspace = torch.empty([Math.Max(bytes, 0)], dtype: ScalarType.Byte, device: on.device);
             status = function(args, bytes > 0 ? KernelLibrary.Data(workspace) : null, (nuint)Math.Max(bytes, 0), null);
         }
         else
@@ -80,9 +80,10 @@ internal sealed unsafe class Kernel(string name)
     private void Run(void* args, int direction, Tensor on)
     {
         Functions functions = On(on.device_type);
+        using var current = functions.Library.Use(on);
         var function = direction == 0 ? functions.Forward : functions.Backward;
         if (on.device_type != DeviceType.CUDA) KernelLibrary.FollowThreads(); // each of them has a part of the workspace
-        Call(functions.Library, function, args, functions.WorkspaceSize(args, direction), on.device);
+        Call(functions.Library, function, args, functions.WorkspaceSize(args, direction), on);
     }
 
     /// <summary>The operator in one library.</summary>

@@ -55,8 +55,7 @@ public static unsafe class KernelLibrary
     /// <summary>Why a call on such tensors cannot run here; null when it can.</summary>
     internal static string? Refusal(ScalarType dtype, Device device) =>
         For(device.type) is not { } library ? $"the kernels run on the CPU and on CUDA, and the tensors are on {device.type}"
-        : device is { type: DeviceType.CUDA, index: > 0 } ? $"the kernels run on the first CUDA device, and the tensors are on number {device.index}"
-        : library.Refusal(dtype);
+        : library.Refusal(dtype) ?? (device is { type: DeviceType.CUDA, index: > 0 } ? library.Refusal(device.index) : null);
 
     /// <summary>Whether kernels for the CPU can work on these as they are, with nothing to record for a gradient: contiguous, in float32.</summary>
     internal static bool TakesDirectly(params ReadOnlySpan<Tensor> tensors)

@@ -58,7 +58,8 @@ public static unsafe class OptimizerKernels
                 Result = (double*)KernelLibrary.Data(result),
             };
             Functions functions = On(result.device_type);
-            Kernel.Call(functions.Library, functions.SquaredNorm, &args, functions.SquaredNormWorkspace(&args), result.device);
+            using var current = functions.Library.Use(result);
+            Kernel.Call(functions.Library, functions.SquaredNorm, &args, functions.SquaredNormWorkspace(&args), result);
         }
 
         for (int i = 0; i < dense.Length; i++)
@@ -98,7 +99,8 @@ public static unsafe class OptimizerKernels
                 LearningRate = numbers.LearningRate, Beta1 = numbers.Beta1, Beta2 = numbers.Beta2, Epsilon = numbers.Epsilon, Step = numbers.Step,
             };
             Functions functions = On(values[0].device_type);
-            Kernel.Call(functions.Library, functions.Step, &args, functions.StepWorkspace(&args), values[0].device);
+            using var current = functions.Library.Use(values[0]);
+            Kernel.Call(functions.Library, functions.Step, &args, functions.StepWorkspace(&args), values[0]);
         }
 
         GC.KeepAlive(tensors);

@@ -76,7 +76,14 @@ public sealed class KernelLibraryTests : IDisposable
     public void Other_devices_have_no_library()
     {
         Assert.Contains("the tensors are on META", KernelLibrary.Refusal(ScalarType.Float32, new Device(DeviceType.META)));
-        Assert.Contains("number 1", KernelLibrary.Refusal(ScalarType.Float32, new Device(DeviceType.CUDA, 1)));
+        Assert.Contains("the CUDA kernel library is missing", KernelLibrary.Refusal(ScalarType.Float32, new Device(DeviceType.CUDA, 1)));
+    }
+
+    [Fact]
+    public void Every_cuda_device_is_asked_for_itself()
+    {
+        Assert.Null(CudaKernelChild.Emulated.Refusal(0));
+        Assert.Contains("no code for CUDA device 1", CudaKernelChild.Emulated.Refusal(1));
     }
 
     [Fact]

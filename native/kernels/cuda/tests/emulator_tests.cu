@@ -120,3 +120,11 @@ void products_are_right() {
 
 TEST(products_of_float_tiles) { products_are_right<float>(); }
 TEST(products_of_bfloat16_tiles) { products_are_right<bfloat16>(); }
+
+TEST(emulator_is_one_device) {
+    int32_t previous = -1;
+    EXPECT_STATUS(MEMGEN_OK, memgen_use_device(0, &previous));
+    EXPECT(previous == 0);
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_use_device(1, nullptr));
+    EXPECT(std::strstr(memgen_last_error(), "device 1"));
+}
