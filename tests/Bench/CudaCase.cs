@@ -35,6 +35,19 @@ internal static class CudaCase
             (x, f) => CausalConvolution.Apply(x[0], x[1], x[2], form: f).Output, 2.0 * Rows * Tokens * Channels * Width);
         yield return new("linear_scan", [("B", Rows), ("T", Tokens), ("C", Channels)], [Gates(1, Rows, Tokens, Channels).to(ScalarType.BFloat16), Values(Rows, Tokens, Channels)],
             (x, f) => LinearScan.Apply(x[0], x[1], form: f).Output, 2.0 * Rows * Tokens * Channels);
+        foreach (OperatorCase each in Decoding()) yield return each;
+    }
+
+    // One token for each of many texts, whose states are kept in float32 or bfloat16. What is compared is the new state, and with it both ways of the traffic are counted.
+    private static IEnumerable<OperatorCase> Decoding()
+    {
+        const long B = 32, H = 32, K = 128, V = 128;
+        Tensor q = Values(B, 1, H, K), k = Unit(Values(B, 1, H, K)), v = Values(B, 1, H, V), beta = Gates(1, B, 1, H), g = Gates(-0.1, B, 1, H);
+        foreach (var (dtype, bits) in new[] { (ScalarType.Float32, 32L), (ScalarType.BFloat16, 16L) })
+        {
+            yield return new("gated_delta_rule", [("B", B), ("T", 1), ("H", H), ("K", K), ("V", V), ("state_bits", bits)], [q, k, v, beta, g, Values(B, H, K, V).to(dtype)],
+                (x, f) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], form: f).FinalState, 7.0 * B * H * K * V);
+        }
     }
 
     private static Tensor Values(params long[] shape) => randn(shape, dtype: ScalarType.BFloat16, device: Gpu);

@@ -60,6 +60,7 @@ struct MatrixMemoryParameters : MemoryParameters {
     const float* divisors;
     int64_t further_parts;
     int64_t multiprocessors; // of the device; where heads are fewer, sequences are split (spans.h)
+    Number state;            // of initial_state and final_state; not float in a step alone
 };
 
 enum class Recurrence { Delta, Scalar, Channel };

@@ -21,7 +21,8 @@ const Rule channel_decay = {{false, true}, Recurrence::Channel, launch_channel_d
 MatrixMemoryParameters parameters(const Args& a, void* workspace) {
     return {memory_parameters(a, workspace),
             static_cast<float>(a.scale),
-            view(a.beta), view(a.log_decay), view(a.d_beta), view(a.d_log_decay), nullptr, 0, multiprocessors()};
+            view(a.beta), view(a.log_decay), view(a.d_beta), view(a.d_log_decay), nullptr, 0, multiprocessors(),
+            a.state_dtype == MEMGEN_BFLOAT16 ? Number::BFloat16 : Number::Float32};
 }
 
 Check sizes(const char* operation, const Rule& rule, const Args* a) {
@@ -41,7 +42,7 @@ memgen_status forward(const char* operation, const Rule& rule, const Args* a, vo
     if (!ready(check, workspace, bytes, check.ok() ? workspace_bytes(rule, *a, false) : 0)) return check.status();
     const MatrixMemoryParameters p = parameters(*a, workspace);
     const cudaStream_t queue = static_cast<cudaStream_t>(stream);
-    const bool step = a->tokens == 1 && !a->segments.lengths && !a->checkpoints;
+    const bool step = p.state == Number::BFloat16 || (a->tokens == 1 && !a->segments.lengths && !a->checkpoints);
     return launched(check, step ? launch_matrix_memory_step(p, rule.channel, queue) : rule.forward(p, queue));
 }
 

@@ -111,8 +111,9 @@ __device__ __forceinline__ void load_tokens(Tile<T, Chunk, Width>& to, const Mem
 }
 
 // First element of the block's columns of its state in a tensor [N, H, K, V].
-__device__ __forceinline__ float* state_of(const TensorView& x, const Chain& c) {
-    float* data = static_cast<float*>(x.data);
+template <class State = float>
+__device__ __forceinline__ State* state_of(const TensorView& x, const Chain& c) {
+    State* data = static_cast<State*>(x.data);
     return data ? data + c.sequence * x.stride[0] + c.head * x.stride[1] + c.first_value : nullptr;
 }
 

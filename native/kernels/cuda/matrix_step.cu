@@ -1,4 +1,5 @@
-// One token for every sequence: the state is read once and written once, 16 bytes at a time. With
+// One token for every sequence: the state is read once and written once, four columns at a time, in
+// float or, rounded where it is stored, in bfloat16. With
 // a = e^log_decay, by head or by channel: w = beta (v - (a S)^T k), S' = a S + k w^T and
 // o = scale ((a S)^T q + (q k) w); without beta, w = v.
 //
@@ -15,24 +16,33 @@ struct StepMemory {
     float read[4][StepColumns], answer[4][StepColumns], overlap[4]; // by warp: (a S)^T k, (a S)^T q, q k
 };
 
-__device__ __forceinline__ float4 load_four(const float* from, bool vector, int count) {
-    if (vector && count >= 4) return *reinterpret_cast<const float4*>(from);
-    return make_float4(count > 0 ? from[0] : 0.0f, count > 1 ? from[1] : 0.0f, count > 2 ? from[2] : 0.0f, count > 3 ? from[3] : 0.0f);
+__device__ __forceinline__ float4 load_aligned(const float* from) { return *reinterpret_cast<const float4*>(from); }
+__device__ __forceinline__ float4 load_aligned(const bfloat16* from) {
+    const uint2 packed = *reinterpret_cast<const uint2*>(from);
+    return make_float4(float_of_bits(packed.x << 16), float_of_bits(packed.x & 0xffff0000u), float_of_bits(packed.y << 16), float_of_bits(packed.y & 0xffff0000u));
 }
 
-__device__ __forceinline__ void store_four(float* to, float4 x, bool vector, int count) {
-    if (vector && count >= 4) {
-        *reinterpret_cast<float4*>(to) = x;
-        return;
-    }
-    if (count > 0) to[0] = x.x;
-    if (count > 1) to[1] = x.y;
-    if (count > 2) to[2] = x.z;
-    if (count > 3) to[3] = x.w;
+__device__ __forceinline__ void store_aligned(float* to, float4 x) { *reinterpret_cast<float4*>(to) = x; }
+__device__ __forceinline__ void store_aligned(bfloat16* to, float4 x) { *reinterpret_cast<uint2*>(to) = make_uint2(pack_bfloat16(x.x, x.y), pack_bfloat16(x.z, x.w)); }
+
+template <class S>
+__device__ __forceinline__ float4 load_four(const S* from, bool aligned, int count) {
+    if (aligned && count >= 4) return load_aligned(from);
+    return make_float4(count > 0 ? to_float(from[0]) : 0.0f, count > 1 ? to_float(from[1]) : 0.0f, count > 2 ? to_float(from[2]) : 0.0f, count > 3 ? to_float(from[3]) : 0.0f);
 }
 
-__device__ __forceinline__ bool by_sixteen(const TensorView& x, const float* first) {
-    return (reinterpret_cast<uintptr_t>(first) | static_cast<uintptr_t>(x.stride[2] * static_cast<int64_t>(sizeof(float)))) % 16 == 0;
+template <class S>
+__device__ __forceinline__ void store_four(S* to, float4 x, bool aligned, int count) {
+    if (aligned && count >= 4) return store_aligned(to, x);
+    if (count > 0) to[0] = rounded<S>(x.x);
+    if (count > 1) to[1] = rounded<S>(x.y);
+    if (count > 2) to[2] = rounded<S>(x.z);
+    if (count > 3) to[3] = rounded<S>(x.w);
+}
+
+template <class S>
+__device__ __forceinline__ bool by_fours(const TensorView& x, const S* first) {
+    return (reinterpret_cast<uintptr_t>(first) | static_cast<uintptr_t>(x.stride[2] * static_cast<int64_t>(sizeof(S)))) % (4 * sizeof(S)) == 0;
 }
 
 // Sum over the lanes of a warp that have the same columns.
@@ -41,15 +51,15 @@ __device__ __forceinline__ float over_groups(float x) {
     return x + shuffle_xor(x, 16);
 }
 
-template <class T, int K>
+template <class T, class S, int K>
 __global__ void __launch_bounds__(Threads) matrix_step(const MatrixMemoryParameters p, bool channels) {
     constexpr int Rows = K / StepGroups; // of a thread
     StepMemory& s = *reinterpret_cast<StepMemory*>(shared_memory());
     const Chain c = chain_of_block(p, StepColumns);
     const int thread = static_cast<int>(threadIdx.x), warp = thread / 32, column = thread % 8 * 4, group = thread / 8, count = c.values - column;
-    const float* initial = state_of(p.initial_state, c);
-    float* final = state_of(p.final_state, c);
-    const bool reads_four = by_sixteen(p.initial_state, initial), writes_four = by_sixteen(p.final_state, final);
+    const S* initial = state_of<const S>(p.initial_state, c);
+    S* final = state_of<S>(p.final_state, c);
+    const bool reads_four = by_fours(p.initial_state, initial), writes_four = by_fours(p.final_state, final);
     const bool token = c.tokens > 0;
     const T *q = tokens_of<const T>(p.q, c), *k = tokens_of<const T>(p.k, c);
     const float* log_decay = tokens_of<const float>(p.log_decay, c);
@@ -105,12 +115,12 @@ __global__ void __launch_bounds__(Threads) matrix_step(const MatrixMemoryParamet
     }
 }
 
-template <bool Channels>
+template <class S, bool Channels>
 struct Step {
     template <class T, int K>
     struct Launch {
         static cudaError_t run(const MatrixMemoryParameters& p, cudaStream_t stream) {
-            return launch(matrix_step<T, K>, sequence_count(p) * p.heads * tile_count(p, StepColumns), Threads, sizeof(StepMemory), stream, p, Channels);
+            return launch(matrix_step<T, S, K>, sequence_count(p) * p.heads * tile_count(p, StepColumns), Threads, sizeof(StepMemory), stream, p, Channels);
         }
     };
 };
@@ -119,7 +129,8 @@ struct Step {
 
 cudaError_t launch_matrix_memory_step(const MatrixMemoryParameters& p, bool channel_decay, cudaStream_t stream) {
     if (p.tokens > 1) return cudaErrorInvalidValue;
-    return channel_decay ? by_number_and_keys<Step<true>::Launch>(p, stream) : by_number_and_keys<Step<false>::Launch>(p, stream);
+    if (p.state == Number::BFloat16) return channel_decay ? by_number_and_keys<Step<bfloat16, true>::Launch>(p, stream) : by_number_and_keys<Step<bfloat16, false>::Launch>(p, stream);
+    return channel_decay ? by_number_and_keys<Step<float, true>::Launch>(p, stream) : by_number_and_keys<Step<float, false>::Launch>(p, stream);
 }
 
 } // namespace memgen

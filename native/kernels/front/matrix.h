@@ -38,8 +38,16 @@ inline void matrix_inputs(Check& check, const MatrixRule& rule, const memgen_gat
     check.nullable("initial_state", a.initial_state, {sequence_count(a), H, K, V});
 }
 
+// The states are float32, or what a step keeps.
+inline void state_type(Check& check, const memgen_gated_delta_rule_args& a, bool step) {
+    if (!check.ok() || a.state_dtype == MEMGEN_FLOAT32 || (a.state_dtype == MEMGEN_BFLOAT16 && library.bfloat16 && step)) return;
+    check.status(fail(MEMGEN_UNSUPPORTED_DTYPE, check.operation(), "state_dtype is %d, expected MEMGEN_FLOAT32 (0)%s", static_cast<int>(a.state_dtype),
+                      library.bfloat16 ? ", or MEMGEN_BFLOAT16 (1) in forward of at most one token a row without checkpoints" : ""));
+}
+
 inline void matrix_forward(Check& check, const MatrixRule& rule, const memgen_gated_delta_rule_args* a) {
     if (!check.ok()) return;
+    state_type(check, *a, a->tokens <= 1 && !a->checkpoints);
     matrix_inputs(check, rule, *a);
     check.required("o", a->o, {a->batch, a->tokens, a->heads, a->value_dim}).nullable("final_state", a->final_state, {sequence_count(*a), a->heads, a->key_dim, a->value_dim});
 }
@@ -48,6 +56,7 @@ inline void matrix_forward(Check& check, const MatrixRule& rule, const memgen_ga
 inline void matrix_backward(Check& check, const MatrixRule& rule, const memgen_gated_delta_rule_args* a, int64_t checkpoint_bytes) {
     if (!check.ok()) return;
     const int64_t B = a->batch, T = a->tokens, H = a->heads, K = a->key_dim, V = a->value_dim, N = sequence_count(*a);
+    state_type(check, *a, false);
     matrix_inputs(check, rule, *a);
     check.condition(a->checkpoints || checkpoint_bytes == 0, MEMGEN_INVALID_ARGUMENT, "checkpoints is null: backward needs what forward wrote there")
         .condition(a->log_decay.data || !a->d_log_decay.data, MEMGEN_INVALID_ARGUMENT, "d_log_decay is not null, but log_decay is")

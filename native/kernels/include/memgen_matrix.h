@@ -17,6 +17,10 @@ extern "C" {
  *
  * Forward writes o, final_state and checkpoints. Backward reads all inputs and checkpoints, not o, and
  * writes every gradient that is not null.
+ *
+ * States are float32, unless state_dtype says MEMGEN_BFLOAT16, which the library for CUDA takes in forward calls of at most
+ * one token a row (T <= 1) without checkpoints: half the memory traffic of decoding. Only what is stored is rounded, to
+ * nearest even; the arithmetic stays in float32, and o has read the state before it was rounded.
  */
 typedef struct memgen_gated_delta_rule_args {
     size_t struct_size;
@@ -24,6 +28,7 @@ typedef struct memgen_gated_delta_rule_args {
     int64_t batch, tokens, heads, key_dim, value_dim; /* B, T, H, K, V: each >= 0 */
     memgen_segments segments; /* states are [N, H, K, V] with it */
     double scale;
+    memgen_dtype state_dtype; /* of initial_state and final_state */
 
     memgen_tensor q;             /* [B, T, H, K] */
     memgen_tensor k;             /* [B, T, H, K] */

@@ -191,6 +191,7 @@ TEST(delta_refuses_bad_arguments) {
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_gated_delta_rule_forward(nullptr, scratch.data, scratch.size, nullptr));
     EXPECT_STATUS(MEMGEN_INVALID_STRUCT_SIZE, forward([](auto& a) { a.struct_size--; }));
     EXPECT_STATUS(MEMGEN_UNSUPPORTED_DTYPE, forward([](auto& a) { a.dtype = MEMGEN_BFLOAT16; }));
+    EXPECT_STATUS(MEMGEN_UNSUPPORTED_DTYPE, forward([](auto& a) { a.state_dtype = MEMGEN_BFLOAT16; }));
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, forward([](auto& a) { a.tokens = -1; }));
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, forward([](auto& a) { a.k.data = nullptr; }));
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, forward([](auto& a) { a.beta.data = nullptr; }));

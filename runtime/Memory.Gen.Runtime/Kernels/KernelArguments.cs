@@ -73,7 +73,10 @@ internal struct KernelHeader
 
     /// <summary>Of a struct of type <typeparamref name="TArgs"/>.</summary>
     public static KernelHeader Of<TArgs>(ScalarType dtype) where TArgs : unmanaged =>
-        new() { StructSize = (nuint)Unsafe.SizeOf<TArgs>(), Dtype = dtype == ScalarType.BFloat16 ? 1 : 0 };
+        new() { StructSize = (nuint)Unsafe.SizeOf<TArgs>(), Dtype = Number(dtype) };
+
+    /// <summary>memgen_dtype.</summary>
+    public static int Number(ScalarType? dtype) => dtype == ScalarType.BFloat16 ? 1 : 0;
 }
 
 /// <summary>memgen_gated_delta_rule_args, which scalar_decay and channel_decay share.</summary>
@@ -84,6 +87,7 @@ internal unsafe struct MatrixArguments
     public long Batch, Tokens, Heads, KeyDim, ValueDim;
     public KernelSegments Segments;
     public double Scale;
+    public int StateDtype;
     public KernelTensor Q, K, V, Beta, LogDecay, InitialState;
     public KernelTensor O, FinalState;
     public void* Checkpoints;

@@ -45,11 +45,15 @@ internal sealed class FrontDoor(string name)
     public void Gate(string argument, Tensor? tensor, string axes) => Check(argument, tensor, axes, accumulationToo: true);
 
     /// <summary>A state: in the dtype of accumulation; null is allowed and means zeros.</summary>
-    public void State(string argument, Tensor? tensor, string axes)
+    /// <param name="argument">Its name.</param>
+    /// <param name="tensor">The state.</param>
+    /// <param name="axes">Its axes.</param>
+    /// <param name="bfloat16Too">Whether bfloat16 inputs may have a bfloat16 state.</param>
+    public void State(string argument, Tensor? tensor, string axes, bool bfloat16Too = false)
     {
         if (tensor is null) return;
         Check(argument, tensor, PerSequence(axes), accumulationToo: true);
-        if (tensor.dtype != Accumulation)
+        if (tensor.dtype != Accumulation && !(bfloat16Too && tensor.dtype == ScalarType.BFloat16))
         {
             throw new ArgumentException($"{name}: {argument} is {tensor.dtype}; a state of {dtype} inputs is {Accumulation}.", argument);
         }

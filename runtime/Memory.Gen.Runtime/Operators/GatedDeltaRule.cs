@@ -16,7 +16,7 @@ public static class GatedDeltaRule
     /// <param name="v">Values <c>[B, T, H, V]</c>.</param>
     /// <param name="beta">Write strength <c>[B, T, H]</c>, 0 to 2; 0 writes nothing.</param>
     /// <param name="logDecay">Log decay <c>[B, T, H]</c>, at most 0; 0 keeps everything, -inf forgets everything.</param>
-    /// <param name="initialState">State <c>[B, H, K, V]</c>, float32 or wider; null for zeros.</param>
+    /// <param name="initialState">State <c>[B, H, K, V]</c>, float32 or wider, or bfloat16 where one token in bfloat16 is read, T = 1; null for zeros.</param>
     /// <param name="scale">Factor on the queries; null for K^-1/2.</param>
     /// <param name="form">Null for the fastest that serves the call.</param>
     /// <param name="chunk">Tokens a chunk; null for the default. Changes rounding only.</param>

@@ -13,10 +13,13 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
     /// <summary>The kernel of a rule that has these gates.</summary>
     public static Kernel For(Tensor? beta, Tensor? logDecay) => beta is not null ? Delta : logDecay?.dim() == 4 ? Channel : Scalar;
 
+    /// <summary>Whether a call with these inputs becomes a node of the graph.</summary>
+    public static bool Records(params Tensor?[] inputs) => IsRecorded(inputs);
+
     public static MemoryRead Run(Options options, SegmentLayout? segments, Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, Tensor? state)
     {
         List<Tensor> outputs = SegmentLayout.RunKernel(
-            segments, (x, runs) => Apply(options with { Segments = runs }, [.. x, Gates.Single(state)]), q, k, v, Gates.Single(beta), Gates.Single(logDecay));
+            segments, (x, runs) => Apply(options with { Segments = runs }, [.. x, state]), q, k, v, Gates.Single(beta), Gates.Single(logDecay));
         return new MemoryRead(outputs[0], outputs[1]);
     }
 
@@ -24,7 +27,8 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
     {
         MatrixArguments args = Arguments(inputs, options);
         Tensor o = Fresh(options.Segments, inputs[0]!, args.Batch, args.Tokens, args.Heads, args.ValueDim);
-        Tensor final = Single(o, SegmentLayout.Sequences(options.Segments, args.Batch), args.Heads, args.KeyDim, args.ValueDim);
+        Tensor final = torch.empty(
+            [SegmentLayout.Sequences(options.Segments, args.Batch), args.Heads, args.KeyDim, args.ValueDim], dtype: inputs[5]?.dtype ?? ScalarType.Float32, device: o.device);
         args.O = KernelTensor.Of(o);
         args.FinalState = KernelTensor.Of(final);
         if (kept is not null)
@@ -62,7 +66,7 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
         {
             Header = KernelHeader.Of<MatrixArguments>(inputs[0]!.dtype),
             Batch = shape[0], Tokens = shape[1], Heads = shape[2], KeyDim = shape[3], ValueDim = inputs[2]!.shape[3],
-            Segments = KernelCalls.Segments(options.Segments, inputs[0]!), Scale = options.Scale,
+            Segments = KernelCalls.Segments(options.Segments, inputs[0]!), Scale = options.Scale, StateDtype = KernelHeader.Number(inputs[5]?.dtype),
             Q = KernelTensor.Of(inputs[0]), K = KernelTensor.Of(inputs[1]), V = KernelTensor.Of(inputs[2]),
             Beta = KernelTensor.Of(inputs[3]), LogDecay = KernelTensor.Of(inputs[4]), InitialState = KernelTensor.Of(inputs[5]),
         };

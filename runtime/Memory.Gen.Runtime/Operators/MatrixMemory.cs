@@ -19,18 +19,20 @@ internal static class MatrixMemory
         if (beta is not null) door.Gate(nameof(beta), beta, "BTH");
         if (logDecay is not null) door.Gate(nameof(logDecay), logDecay, decayAxes);
         SegmentLayout? layout = door.Segments(segments);
-        door.State(nameof(initialState), initialState, "BHKV");
+        door.State(nameof(initialState), initialState, "BHKV", bfloat16Too: door['T'] == 1);
         CheckOptions(door, scale, chunk);
         double factor = Scale(door, scale);
         var kernel = new MatrixKernel.Options(MatrixKernel.For(beta, logDecay), factor);
-        OperatorForm chosen = OperatorForms.Choose(name, form, () => kernel.Refusal(door));
+        bool narrow = initialState?.dtype == ScalarType.BFloat16;
+        OperatorForm chosen = OperatorForms.Choose(name, form, () => narrow && MatrixKernel.Records(q, k, v, beta, logDecay, initialState)
+            ? "a state in BFloat16 has no backward pass in the kernel" : kernel.Refusal(door));
 
         using var scope = NewDisposeScope();
         if (chosen == OperatorForm.Native) return MatrixKernel.Run(kernel, layout, q, k, v, beta, logDecay, initialState).ToOuterScope();
-        Tensor state = initialState ?? zeros([door.Sequences, door['H'], door['K'], door['V']], dtype: door.Accumulation, device: door.Device);
+        Tensor state = narrow ? initialState!.to(door.Accumulation) : initialState ?? zeros([door.Sequences, door['H'], door['K'], door['V']], dtype: door.Accumulation, device: door.Device);
         var options = new ChunkedOptions(factor, chunk);
         Tensor[] read = SegmentLayout.Run(layout, chosen, Sequences, [q, k, v, beta, logDecay], [state]);
-        return new MemoryRead(read[0].to(door.Dtype), read[1]).ToOuterScope();
+        return new MemoryRead(read[0].to(door.Dtype), narrow ? read[1].to(ScalarType.BFloat16) : read[1]).ToOuterScope();
 
         Tensor[] Sequences(Tensor?[] x, Tensor[] states, long[]? lengths)
         {

@@ -20,7 +20,7 @@ public enum OperatorForm
 
 /// <summary>What a memory operator returns.</summary>
 /// <param name="Output">What every token read, <c>[B, T, ...]</c>, in the inputs' dtype.</param>
-/// <param name="FinalState">The memory after the last token, float32 or wider; gradients flow from it.</param>
+/// <param name="FinalState">The memory after the last token, float32 or wider, or in bfloat16 where one token was read into a state in bfloat16; gradients flow from it.</param>
 public readonly record struct MemoryRead(Tensor Output, Tensor FinalState)
 {
     internal MemoryRead ToOuterScope() => new(Output.MoveToOuterDisposeScope(), FinalState.MoveToOuterDisposeScope());
