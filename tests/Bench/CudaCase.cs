@@ -27,6 +27,11 @@ internal static class CudaCase
                 (x, f) => TitansLinear.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 64, form: f).Output, 6 * state);
         }
 
+        const long Batch = 8, Length = 2048, Heads = 16, D = 64, E = 256, Block = 64;
+        yield return new("titans_mlp", [("B", Batch), ("T", Length), ("H", Heads), ("D", D), ("E", E), ("block", Block)],
+            [Values(Batch, Length, Heads, D), Unit(Values(Batch, Length, Heads, D)), Values(Batch, Length, Heads, D), Gates(0.01, Batch, Length, Heads), Gates(0.9, Batch, Length, Heads), Gates(0.1, Batch, Length, Heads), Layer(Batch, Heads, D, E), Layer(Batch, Heads, E, D)],
+            (x, f) => TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], x[6..], new TitansOptions((int)Block), form: f).Output, 14.0 * Batch * Length * Heads * D * E);
+
         const long Rows = 8, Tokens = 8192, Channels = 2048, N = 16, Width = 4;
         yield return new("selective_scan", [("B", Rows), ("T", Tokens), ("C", Channels), ("N", N)],
             [Values(Rows, Tokens, Channels), Gates(0.1, Rows, Tokens, Channels), -randn(Channels, N, device: Gpu).exp(), Values(Rows, Tokens, N), Values(Rows, Tokens, N), Gates(1, Channels)],
@@ -51,6 +56,8 @@ internal static class CudaCase
     }
 
     private static Tensor Values(params long[] shape) => randn(shape, dtype: ScalarType.BFloat16, device: Gpu);
+
+    private static Tensor Layer(params long[] shape) => randn(shape, dtype: ScalarType.Float32, device: Gpu) / Math.Sqrt(shape[^2]);
 
     // From 0 to `most`.
     private static Tensor Gates(double most, params long[] shape) => rand(shape, dtype: ScalarType.Float32, device: Gpu) * most;
