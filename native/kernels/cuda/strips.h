@@ -1,5 +1,6 @@
-// Products of matrices of any size by one block, tile after tile of the result, each summed from strips of both operands that
-// come into shared memory rounded to the number format. The order of every sum depends on the sizes alone.
+// Products of matrices of floats of any size by one block, tile after tile of the result, each summed from strips of both operands
+// that come into shared memory. In bfloat16 a strip is two: what rounding keeps and, rounded too, what it leaves; of their four
+// products the three that are more than float's own error are summed. The order of every sum depends on the sizes alone.
 #pragma once
 #include "lanes.h"
 #include "product.h"
@@ -36,6 +37,9 @@ struct Terms {
 };
 
 template <class T>
+constexpr int StripParts = sizeof(T) == 2 ? 2 : 1;
+
+template <class T>
 union StripTile {
     Tile<T, Side, Depth> tall;
     Tile<T, Depth, Side> wide;
@@ -45,7 +49,7 @@ union StripTile {
 template <class T>
 union ProductTiles {
     struct {
-        StripTile<T> left, right;
+        StripTile<T> left[StripParts<T>], right[StripParts<T>];
     } strips;
     Tile<float, Side, Side> result;
 };
@@ -81,13 +85,15 @@ struct Strip {
         }
     }
 
-    __device__ __forceinline__ void store(Tile<T, R, C>& to) const {
+    // Leaves behind what rounding leaves.
+    __device__ __forceinline__ void store(Tile<T, R, C>& to) {
         MEMGEN_UNROLL
         for (int i = 0; i < Count; i++) {
             const int index = static_cast<int>(threadIdx.x) + i * Threads;
             T* p = to.at(index / PerRow, index % PerRow * 4);
             store_pair(p, x[i].x, x[i].y);
             store_pair(p + 2, x[i].z, x[i].w);
+            if constexpr (StripParts<T> > 1) x[i].x -= to_float(p[0]), x[i].y -= to_float(p[1]), x[i].z -= to_float(p[2]), x[i].w -= to_float(p[3]);
         }
     }
 };
@@ -98,6 +104,7 @@ typedef Accumulator<Side, Side> ResultTile;
 template <bool LeftTurned, bool RightTurned, class T>
 __device__ __forceinline__ void add_term(ResultTile& c, ProductTiles<T>& s, const Matrix& a, const Matrix& b, int row, int column) {
     const int depth = LeftTurned ? a.rows : a.columns;
+    const bool inside = row + ResultTile::first_row() < (LeftTurned ? a.columns : a.rows) && column + ResultTile::first_column() < (RightTurned ? b.rows : b.columns); // whether this warp has any of it
     Strip<T, LeftTurned ? Depth : Side, LeftTurned ? Side : Depth> left;
     Strip<T, RightTurned ? Side : Depth, RightTurned ? Depth : Side> right;
     auto read = [&](int k) {
@@ -108,15 +115,24 @@ __device__ __forceinline__ void add_term(ResultTile& c, ProductTiles<T>& s, cons
     read(0);
     for (int k = 0; k < depth; k += Depth) {
         __syncthreads();
-        if constexpr (LeftTurned) left.store(strips.left.wide);
-        else left.store(strips.left.tall);
-        if constexpr (RightTurned) right.store(strips.right.tall);
-        else right.store(strips.right.wide);
+        MEMGEN_UNROLL
+        for (int i = 0; i < StripParts<T>; i++) {
+            if constexpr (LeftTurned) left.store(strips.left[i].wide);
+            else left.store(strips.left[i].tall);
+            if constexpr (RightTurned) right.store(strips.right[i].tall);
+            else right.store(strips.right[i].wide);
+        }
         __syncthreads();
         if (k + Depth < depth) read(k + Depth);
-        if constexpr (LeftTurned) multiply(c, turned(strips.left.wide), strips.right.wide);
-        else if constexpr (RightTurned) multiply(c, strips.left.tall, turned(strips.right.tall));
-        else multiply(c, strips.left.tall, strips.right.wide);
+        if (!inside) continue;
+        MEMGEN_UNROLL
+        for (int i = 0; i < StripParts<T>; i++)
+            MEMGEN_UNROLL
+            for (int j = 0; i + j < StripParts<T>; j++) {
+                if constexpr (LeftTurned) multiply(c, turned(strips.left[i].wide), strips.right[j].wide);
+                else if constexpr (RightTurned) multiply(c, strips.left[i].tall, turned(strips.right[j].tall));
+                else multiply(c, strips.left[i].tall, strips.right[j].wide);
+            }
     }
 }
 
