@@ -8,7 +8,6 @@
 namespace memgen {
 namespace {
 
-constexpr int Group = W == 16 ? 4 : 2;
 constexpr float SmallestDecay = 1.0f / 18446744073709551616.0f; // 2^-64
 
 struct ChannelBlock {
@@ -48,32 +47,6 @@ void read_group(const Args& a, const ChannelForwardScratch& scratch, int64_t h, 
     for (int64_t i = 0; i < K; i++) left[i] = 1.0f;
 }
 
-template <bool Decay>
-MEMGEN_INLINE void channel_sweep(int64_t K, float* s, const float* factor, const float* const* k, const float* const* q, const Vector (*values)[2], Vector (*reads)[2]) {
-    Vector sum[Group][2] = {};
-    for (int64_t i = 0; i < K; i++, s += Strip) {
-        Vector s0 = load(s), s1 = load(s + W);
-        if constexpr (Decay) {
-            Vector f = splat(factor[i]);
-            s0 *= f;
-            s1 *= f;
-        }
-#pragma GCC unroll 4
-        for (int g = 0; g < Group; g++) {
-            Vector w = splat(k[g][i]);
-            s0 += w * values[g][0];
-            s1 += w * values[g][1];
-            w = splat(q[g][i]);
-            sum[g][0] += w * s0;
-            sum[g][1] += w * s1;
-        }
-        store(s, s0);
-        store(s + W, s1);
-    }
-#pragma GCC unroll 4
-    for (int g = 0; g < Group; g++) reads[g][0] = sum[g][0], reads[g][1] = sum[g][1];
-}
-
 void channel_token(int64_t K, float* s, const float* factor, const float* decay, const float* k, const float* q, float scale, const float* v, float* o) {
     Vector v0 = load(v), v1 = load(v + W), y0 = {}, y1 = {};
     for (int64_t i = 0; i < K; i++) {
@@ -92,7 +65,6 @@ MEMGEN_APART void channel_strip(const ChannelBlock& block, const ChannelForwardS
     const float *v = scratch.values, *factor = nullptr;
     float* o = scratch.outputs;
     for (int64_t t = 0; t < block.tokens; t += Group) {
-        ahead.request(t, Group);
         if (block.strong[t])
             for (int64_t u = t; u < t + Group && u < block.tokens; u++) {
                 channel_token(K, s, factor, scratch.keys + u * K, block.k[u], block.q[u], scale, v + u * Strip, o + u * Strip);
@@ -101,8 +73,8 @@ MEMGEN_APART void channel_strip(const ChannelBlock& block, const ChannelForwardS
         else {
             Vector values[Group][2] = {}, reads[Group][2];
             for (int64_t g = 0; g < Group && t + g < block.tokens; g++) values[g][0] = load(v + (t + g) * Strip), values[g][1] = load(v + (t + g) * Strip + W);
-            if (factor) channel_sweep<true>(K, s, factor, block.k + t, block.q + t, values, reads);
-            else channel_sweep<false>(K, s, nullptr, block.k + t, block.q + t, values, reads);
+            if (factor) sweep(ahead, t, K, s, TimesByKey{factor}, block.k + t, block.q + t, values, reads);
+            else sweep(ahead, t, K, s, Kept{}, block.k + t, block.q + t, values, reads);
             for (int64_t g = 0; g < Group && t + g < block.tokens; g++) {
                 store(o + (t + g) * Strip, reads[g][0]);
                 store(o + (t + g) * Strip + W, reads[g][1]);

@@ -63,40 +63,44 @@ struct PendingPair {
     Vector a0, a1, b0, b1;       // what they write, in units of the factored state
 };
 
-// S <- c S + k d^T for both pending tokens; then the four reads of the next pair.
+// S <- c S + k d^T for both pending tokens; then the four reads of the next pair, tokens t and t + 1.
 template <bool Rescale, bool Read>
-MEMGEN_INLINE void delta_sweep(int64_t K, float* s, float c, const PendingPair& p, const float* k1, const float* q1, const float* k2, const float* q2,
+MEMGEN_INLINE void delta_sweep(const Ahead& ahead, int64_t t, int64_t K, float* s, float c, const PendingPair& p, const float* k1, const float* q1, const float* k2, const float* q2,
                                Vector* x1, Vector* y1, Vector* x2, Vector* y2) {
     Vector factor = splat(c);
     Vector x10 = {}, x11 = {}, y10 = {}, y11 = {}, x20 = {}, x21 = {}, y20 = {}, y21 = {};
     const float *ka = p.first, *kb = p.second;
-    for (int64_t i = 0; i < K; i++, s += Strip) {
-        Vector s0 = load(s), s1 = load(s + W);
-        if constexpr (Rescale) {
-            s0 *= factor;
-            s1 *= factor;
-        }
-        Vector w = splat(ka[i]);
-        s0 += w * p.a0;
-        s1 += w * p.a1;
-        w = splat(kb[i]);
-        s0 += w * p.b0;
-        s1 += w * p.b1;
-        store(s, s0);
-        store(s + W, s1);
-        if constexpr (Read) {
-            w = splat(k1[i]);
-            x10 += w * s0;
-            x11 += w * s1;
-            w = splat(q1[i]);
-            y10 += w * s0;
-            y11 += w * s1;
-            w = splat(k2[i]);
-            x20 += w * s0;
-            x21 += w * s1;
-            w = splat(q2[i]);
-            y20 += w * s0;
-            y21 += w * s1;
+    int64_t i = 0;
+    for (int64_t part = 0; part < 2; part++) {
+        if constexpr (Read) ahead.request(t + part);
+        for (const int64_t end = K * (part + 1) / 2; i < end; i++, s += Strip) {
+            Vector s0 = load(s), s1 = load(s + W);
+            if constexpr (Rescale) {
+                s0 *= factor;
+                s1 *= factor;
+            }
+            Vector w = splat(ka[i]);
+            s0 += w * p.a0;
+            s1 += w * p.a1;
+            w = splat(kb[i]);
+            s0 += w * p.b0;
+            s1 += w * p.b1;
+            store(s, s0);
+            store(s + W, s1);
+            if constexpr (Read) {
+                w = splat(k1[i]);
+                x10 += w * s0;
+                x11 += w * s1;
+                w = splat(q1[i]);
+                y10 += w * s0;
+                y11 += w * s1;
+                w = splat(k2[i]);
+                x20 += w * s0;
+                x21 += w * s1;
+                w = splat(q2[i]);
+                y20 += w * s0;
+                y21 += w * s1;
+            }
         }
     }
     if constexpr (Read) {
@@ -109,12 +113,11 @@ MEMGEN_APART void delta_strip(const TokenBlock& block, const Ahead& ahead, int64
     PendingPair pending = {zero, zero, {}, {}, {}, {}};
     float rescale = 1.0f, c = 1.0f; // S = c (rescale Shat + pending)
     for (int64_t t = 0; t < block.tokens; t += 2) {
-        ahead.request(t, 2);
         bool pair = t + 1 < block.tokens;
         Vector x1[2], y1[2], x2[2], y2[2];
         const float *k1 = block.k[t], *k2 = block.k[t + 1], *q1 = block.q[t], *q2 = block.q[t + 1];
-        if (rescale != 1.0f) delta_sweep<true, true>(K, s, rescale, pending, k1, q1, k2, q2, x1, y1, x2, y2);
-        else delta_sweep<false, true>(K, s, 1.0f, pending, k1, q1, k2, q2, x1, y1, x2, y2);
+        if (rescale != 1.0f) delta_sweep<true, true>(ahead, t, K, s, rescale, pending, k1, q1, k2, q2, x1, y1, x2, y2);
+        else delta_sweep<false, true>(ahead, t, K, s, 1.0f, pending, k1, q1, k2, q2, x1, y1, x2, y2);
         float c1 = c * block.alpha[t], c2 = c1 * block.alpha[t + 1];
         bool fold = !(c2 >= SmallestFactor);
         rescale = fold ? c2 : 1.0f;
@@ -137,34 +140,7 @@ MEMGEN_APART void delta_strip(const TokenBlock& block, const Ahead& ahead, int64
     }
     // (rescale Shat + pending) c, pending being in units of the new factor
     pending.a0 *= splat(c), pending.a1 *= splat(c), pending.b0 *= splat(c), pending.b1 *= splat(c);
-    delta_sweep<true, false>(K, s, rescale * c, pending, zero, zero, zero, zero, nullptr, nullptr, nullptr, nullptr);
-}
-
-constexpr int Group = W == 16 ? 4 : 2; // tokens a sweep without delta takes: as many as registers hold
-
-template <bool Rescale>
-MEMGEN_INLINE void decay_sweep(int64_t K, float* s, float c, const float* const* k, const float* const* q, const Vector (*values)[2], Vector (*reads)[2]) {
-    Vector factor = splat(c), sum[Group][2] = {};
-    for (int64_t i = 0; i < K; i++, s += Strip) {
-        Vector s0 = load(s), s1 = load(s + W);
-        if constexpr (Rescale) {
-            s0 *= factor;
-            s1 *= factor;
-        }
-#pragma GCC unroll 4
-        for (int g = 0; g < Group; g++) {
-            Vector w = splat(k[g][i]);
-            s0 += w * values[g][0];
-            s1 += w * values[g][1];
-            w = splat(q[g][i]);
-            sum[g][0] += w * s0;
-            sum[g][1] += w * s1;
-        }
-        store(s, s0);
-        store(s + W, s1);
-    }
-#pragma GCC unroll 4
-    for (int g = 0; g < Group; g++) reads[g][0] = sum[g][0], reads[g][1] = sum[g][1];
+    delta_sweep<true, false>(ahead, 0, K, s, rescale * c, pending, zero, zero, zero, zero, nullptr, nullptr, nullptr, nullptr);
 }
 
 // A group of tokens by the definition, one after the other: for decays too strong to factor out.
@@ -188,7 +164,6 @@ void decay_group_plainly(const TokenBlock& block, int64_t t, int64_t K, float c,
 MEMGEN_APART void decay_strip(const TokenBlock& block, const Ahead& ahead, int64_t K, float scale, const float*, float* s, const float* v, float* o) {
     float c = 1.0f; // S = c Shat
     for (int64_t t = 0; t < block.tokens; t += Group) {
-        ahead.request(t, Group);
         float factor[Group], product = 1.0f;
         for (int g = 0; g < Group; g++) factor[g] = product *= block.alpha[t + g];
         if (!(product >= SmallestFactor)) {
@@ -207,8 +182,8 @@ MEMGEN_APART void decay_strip(const TokenBlock& block, const Ahead& ahead, int64
             values[g][0] = unit * load(v + (t + g) * Strip);
             values[g][1] = unit * load(v + (t + g) * Strip + W);
         }
-        if (fold != 1.0f) decay_sweep<true>(K, s, fold, block.k + t, block.q + t, values, reads);
-        else decay_sweep<false>(K, s, 1.0f, block.k + t, block.q + t, values, reads);
+        if (fold != 1.0f) sweep(ahead, t, K, s, Times{splat(fold)}, block.k + t, block.q + t, values, reads);
+        else sweep(ahead, t, K, s, Kept{}, block.k + t, block.q + t, values, reads);
         for (int g = 0; g < Group && t + g < block.tokens; g++) {
             Vector unit = splat(scale * c * factor[g]);
             store(o + (t + g) * Strip, unit * reads[g][0]);
@@ -223,11 +198,10 @@ MEMGEN_APART void decay_strip(const TokenBlock& block, const Ahead& ahead, int64
 // Without decay: S += k (write v)^T, o = S^T (read q).
 MEMGEN_APART void sum_strip(const TokenBlock& block, const Ahead& ahead, int64_t K, float write, float read, float* s, const float* v, float* o) {
     for (int64_t t = 0; t < block.tokens; t += Group) {
-        ahead.request(t, Group);
         Vector values[Group][2] = {}, reads[Group][2];
         for (int g = 0; g < Group && t + g < block.tokens; g++)
             for (int n = 0; n < 2; n++) values[g][n] = splat(write) * load(v + (t + g) * Strip + n * W);
-        decay_sweep<false>(K, s, 1.0f, block.k + t, block.q + t, values, reads);
+        sweep(ahead, t, K, s, Kept{}, block.k + t, block.q + t, values, reads);
         for (int g = 0; g < Group && t + g < block.tokens; g++)
             for (int n = 0; n < 2; n++) store(o + (t + g) * Strip + n * W, splat(read) * reads[g][n]);
     }

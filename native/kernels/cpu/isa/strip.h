@@ -15,25 +15,68 @@ typedef memgen_gated_delta_rule_args Args;
 
 constexpr int64_t Strip = 2 * W;
 
-// What this worker takes next, asked for a little with every sweep, so that memory works meanwhile: the strip's
-// columns of v and o, and its part of the rows of q and k.
+// What this worker takes next, asked for a token at a time, so that memory works meanwhile: the strip's columns of
+// v and o, and its part of the rows of q and k. Never many lines at once: a core waits for no more than a dozen or so,
+// and whatever else it then has to fetch stands behind them.
 struct Ahead {
     const float *v, *o, *q, *k;
     int64_t v_row, o_row, q_row, k_row, keys, tokens;
 
-    void request(int64_t t, int64_t count) const {
-        for (int64_t u = t; u < t + count && u < tokens; u++) {
-            for (int64_t i = 0; i < Strip; i += 16) {
-                __builtin_prefetch(v + u * v_row + i, 0, 2);
-                if (o) __builtin_prefetch(o + u * o_row + i, 1, 2);
-            }
-            for (int64_t i = 0; i < keys; i += 16) {
-                __builtin_prefetch(q + u * q_row + i, 0, 2);
-                __builtin_prefetch(k + u * k_row + i, 0, 2);
-            }
+    MEMGEN_MEMBER void request(int64_t t) const {
+        if (t >= tokens) return;
+        for (int64_t i = 0; i < Strip; i += 16) {
+            __builtin_prefetch(v + t * v_row + i, 0, 2);
+            if (o) __builtin_prefetch(o + t * o_row + i, 1, 2);
+        }
+        for (int64_t i = 0; i < keys; i += 16) {
+            __builtin_prefetch(q + t * q_row + i, 0, 2);
+            __builtin_prefetch(k + t * k_row + i, 0, 2);
         }
     }
 };
+
+constexpr int Group = W == 16 ? 4 : 2; // tokens that a sweep without delta takes: as many as registers hold
+
+// What the rows of a strip are multiplied by on the way.
+struct Kept {
+    MEMGEN_MEMBER Vector row(int64_t, Vector s) const { return s; }
+};
+struct Times {
+    Vector factor;
+    MEMGEN_MEMBER Vector row(int64_t, Vector s) const { return factor * s; }
+};
+struct TimesByKey {
+    const float* factor;
+    MEMGEN_MEMBER Vector row(int64_t i, Vector s) const { return splat(factor[i]) * s; }
+};
+
+// For the tokens from t on: S <- factor S, then S += k v^T and the read S^T q of one after the other.
+template <class Factor>
+MEMGEN_INLINE void sweep(const Ahead& ahead, int64_t t, int64_t K, float* s, Factor factor, const float* const* keys, const float* const* queries, const Vector (*values)[2], Vector (*reads)[2]) {
+    const float *k[Group], *q[Group]; // for all the compiler knows, a store to S could change the originals
+    for (int g = 0; g < Group; g++) k[g] = keys[g], q[g] = queries[g];
+    Vector sum[Group][2] = {};
+    int64_t i = 0;
+    for (int64_t part = 0; part < Group; part++) {
+        ahead.request(t + part);
+        for (const int64_t end = K * (part + 1) / Group; i < end; i++, s += Strip) {
+            Vector s0 = factor.row(i, load(s)), s1 = factor.row(i, load(s + W));
+#pragma GCC unroll 4
+            for (int g = 0; g < Group; g++) {
+                Vector w = splat(k[g][i]);
+                s0 += w * values[g][0];
+                s1 += w * values[g][1];
+                w = splat(q[g][i]);
+                sum[g][0] += w * s0;
+                sum[g][1] += w * s1;
+            }
+            store(s, s0);
+            store(s + W, s1);
+        }
+    }
+#pragma GCC unroll 4
+    for (int g = 0; g < Group; g++) reads[g][0] = sum[g][0], reads[g][1] = sum[g][1];
+}
 
 inline void exponentials(float* x, int64_t n) {
     int64_t i = 0;
