@@ -118,7 +118,6 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
                 for (int all = 0; all < 2; all++)
                 {
                     set_num_threads(all == 1 ? settings.Threads : 1);
-                    Timing.WarmUp(TimeSpan.FromMilliseconds(100), call); // for tens of milliseconds two threads are no faster than one
                     times[all].Add(Timing.Milliseconds(5, call));
                 }
             }

@@ -4,25 +4,21 @@ namespace Memory.Gen.Bench;
 
 internal static class Timing
 {
-    /// <summary>Median milliseconds of <paramref name="repeats"/> calls after one that is not counted.</summary>
+    private static readonly TimeSpan Uncounted = TimeSpan.FromMilliseconds(100), Shortest = TimeSpan.FromMilliseconds(300);
+
+    /// <summary>Median milliseconds of at least <paramref name="repeats"/> calls, and at least 0.3 s of them.</summary>
+    /// <remarks>The 0.1 s before are not counted: after a rest, two threads can be no faster than one for tens of milliseconds.</remarks>
     public static double Milliseconds(int repeats, Action call)
     {
-        call();
+        for (long begin = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(begin) < Uncounted;) call();
         var times = new List<double>();
-        for (int i = 0; i < repeats; i++)
+        for (long begin = Stopwatch.GetTimestamp(); times.Count < repeats || Stopwatch.GetElapsedTime(begin) < Shortest;)
         {
             long start = Stopwatch.GetTimestamp();
             call();
             times.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
         }
         return Median(times);
-    }
-
-    /// <summary>Calls for some time that is not counted.</summary>
-    public static void WarmUp(TimeSpan time, Action call)
-    {
-        long start = Stopwatch.GetTimestamp();
-        while (Stopwatch.GetElapsedTime(start) < time) call();
     }
 
     public static double Median(IEnumerable<double> values)
