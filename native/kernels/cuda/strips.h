@@ -1,6 +1,6 @@
 // Products of matrices of floats of any size by one block, tile after tile of the result, each summed from strips of both operands
 // that come into shared memory. In bfloat16 a strip is two: what rounding keeps and, rounded too, what it leaves; of their four
-// products the three that are more than float's own error are summed. The order of every sum depends on the sizes alone.
+// products the one of what both leave is left out, which keeps some sixteen bits. The order of every sum depends on the sizes alone.
 #pragma once
 #include "lanes.h"
 #include "product.h"
@@ -11,7 +11,7 @@ constexpr int Side = 64, Depth = 32; // of a tile of the result, and of the stri
 
 // Rows of floats in shared or global memory, each of them at 16 bytes.
 struct Matrix {
-    float* data; // null: absent
+    float* data;               // null: absent
     int stride, rows, columns; // stride: a multiple of 4
     const float* factors;      // of the rows, as the matrix enters a product; null: none
 
@@ -104,7 +104,8 @@ typedef Accumulator<Side, Side> ResultTile;
 template <bool LeftTurned, bool RightTurned, class T>
 __device__ __forceinline__ void add_term(ResultTile& c, ProductTiles<T>& s, const Matrix& a, const Matrix& b, int row, int column) {
     const int depth = LeftTurned ? a.rows : a.columns;
-    const bool inside = row + ResultTile::first_row() < (LeftTurned ? a.columns : a.rows) && column + ResultTile::first_column() < (RightTurned ? b.rows : b.columns); // whether this warp has any of it
+    const int rows = LeftTurned ? a.columns : a.rows, columns = RightTurned ? b.rows : b.columns;
+    const bool inside = row + ResultTile::first_row() < rows && column + ResultTile::first_column() < columns; // whether this warp has any of it
     Strip<T, LeftTurned ? Depth : Side, LeftTurned ? Side : Depth> left;
     Strip<T, RightTurned ? Side : Depth, RightTurned ? Depth : Side> right;
     auto read = [&](int k) {

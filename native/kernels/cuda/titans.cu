@@ -31,6 +31,7 @@ Check sizes(const char* operation, const Args* a) {
     Check check = titans_sizes(operation, a);
     int64_t elements = 0;
     for (int64_t l = 1; check.ok() && l <= a->layers; l++) elements += a->dims[l - 1] * a->dims[l];
+    // More than the workspace: states, and the matrices of a block of tokens.
     return check.ok() ? check.product({sequence_count(*a) + a->batch * a->tokens, a->heads, 32, elements + LargestBlock * LargestLayerWidth * MEMGEN_TITANS_LAYERS}) : check;
 }
 
