@@ -100,7 +100,7 @@ void RunKernelTests(TestSummary summary, string sanitizers = "")
     FilePath report = results.CombineWithFilePath($"{NativeFolder("kernels", sanitizers).GetDirectoryName()}.xml");
     int code = Quietly("ctest", new ProcessArgumentBuilder()
         .Append("--test-dir").AppendQuoted(NativeFolder("kernels", sanitizers).FullPath)
-        .Append("--output-on-failure --output-junit").AppendQuoted(report.FullPath));
+        .Append("--output-on-failure --parallel 2 --output-junit").AppendQuoted(report.FullPath));
     summary.AddJUnit(name, code, report.FullPath);
 }
 
