@@ -75,11 +75,6 @@ struct DeltaSpan {
 
 } // namespace
 
-cudaError_t launch_delta_spans(const MatrixMemoryParameters& p, const Spans& spans, cudaStream_t stream) {
-    if (are_whole(p, spans)) return cudaSuccess;
-    cudaError_t status = by_number_and_keys<DeltaSpan>(without_values(p), spans, true, stream);
-    if (status == cudaSuccess) status = by_number_and_keys<DeltaSpan>(p, spans, false, stream);
-    return status != cudaSuccess ? status : launch_delta_carry(p, spans, false, stream);
-}
+cudaError_t launch_delta_spans(const MatrixMemoryParameters& p, const Spans& spans, cudaStream_t stream) { return launch_spans<DeltaSpan>(p, spans, false, stream); }
 
 } // namespace memgen

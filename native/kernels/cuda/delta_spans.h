@@ -28,5 +28,14 @@ __device__ __forceinline__ void store_span(Accumulator<K, V>& state, const Matri
     state.store_rows(to + c.first_value, p.value_dim, static_cast<int>(p.key_dim), c.values, 1.0f);
 }
 
+// A of every span and B, by the kernel of a direction, then the states between them.
+template <template <class, int> class Launch>
+cudaError_t launch_spans(const MatrixMemoryParameters& p, const Spans& spans, bool backward, cudaStream_t stream) {
+    if (are_whole(p, spans)) return cudaSuccess;
+    cudaError_t status = by_number_and_keys<Launch>(without_values(p), spans, true, stream);
+    if (status == cudaSuccess) status = by_number_and_keys<Launch>(p, spans, false, stream);
+    return status != cudaSuccess ? status : launch_delta_carry(p, spans, backward, stream);
+}
+
 } // namespace
 } // namespace memgen

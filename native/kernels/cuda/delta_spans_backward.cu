@@ -88,11 +88,6 @@ struct DeltaSpanBackward {
 
 } // namespace
 
-cudaError_t launch_delta_spans_backward(const MatrixMemoryParameters& p, const Spans& spans, cudaStream_t stream) {
-    if (are_whole(p, spans)) return cudaSuccess;
-    cudaError_t status = by_number_and_keys<DeltaSpanBackward>(without_values(p), spans, true, stream);
-    if (status == cudaSuccess) status = by_number_and_keys<DeltaSpanBackward>(p, spans, false, stream);
-    return status != cudaSuccess ? status : launch_delta_carry(p, spans, true, stream);
-}
+cudaError_t launch_delta_spans_backward(const MatrixMemoryParameters& p, const Spans& spans, cudaStream_t stream) { return launch_spans<DeltaSpanBackward>(p, spans, true, stream); }
 
 } // namespace memgen

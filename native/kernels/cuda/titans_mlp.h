@@ -108,6 +108,18 @@ __host__ __device__ MlpScratch mlp_scratch(unsigned char* shared, float* workspa
     return {shared ? reinterpret_cast<float*>(shared + sizeof(Shared)) : nullptr, workspace, static_cast<int64_t>((LargestSharedMemory - sizeof(Shared)) / sizeof(float)), 0, 0};
 }
 
+// What a call takes of both.
+template <class Shared>
+MlpScratch mlp_scratch(const memgen_titans_args& a, bool backward) {
+    MlpScratch scratch = mlp_scratch<Shared>(nullptr, nullptr);
+    MlpMatrices(MlpSizes(a), backward, scratch);
+    return scratch;
+}
+
+// Bytes of shared memory of such a call.
+template <class Shared>
+size_t mlp_shared_bytes(const memgen_titans_args& a, bool backward) { return sizeof(Shared) + static_cast<size_t>(mlp_scratch<Shared>(a, backward).shared_floats) * sizeof(float); }
+
 // What a kernel has of the workspace.
 struct MlpWorkspace {
     float* chains; // a part for every head of every sequence: `states` states, then scratch

@@ -36,19 +36,12 @@ int64_t interval_blocks(const memgen_titans_args& a) {
     return blocks;
 }
 
-template <class T>
-MlpScratch scratch_of(const memgen_titans_args& a) {
-    MlpScratch scratch = mlp_scratch<MlpBackwardShared<T>>(nullptr, nullptr);
-    MlpMatrices(MlpSizes(a), true, scratch);
-    return scratch;
-}
-
 // Checkpoints first, then the chains. The forward pass that leaves the checkpoints has their parts before backward does.
 template <class T>
 MlpWorkspace workspace_of(const memgen_titans_args& a, float* workspace, int64_t* floats) {
     const int64_t state = MlpSizes(a).state(), interval = interval_blocks(a) * a.block, states = interval / a.block + 1;
     const int64_t checkpoints = checkpoint_places(a.batch * a.tokens, interval) * a.heads * state;
-    const int64_t again = titans_mlp_forward_floats(a), own = states * state + scratch_of<T>(a).workspace_floats, chain = again > own ? again : own;
+    const int64_t again = titans_mlp_forward_floats(a), own = states * state + mlp_scratch<MlpBackwardShared<T>>(a, true).workspace_floats, chain = again > own ? again : own;
     if (floats) *floats = checkpoints + sequence_count(a) * a.heads * chain;
     return {workspace ? workspace + checkpoints : nullptr, chain, states, workspace, interval};
 }
@@ -63,8 +56,7 @@ cudaError_t run(const memgen_titans_args& a, float* workspace, cudaStream_t stre
         const cudaError_t status = launch_titans_mlp_forward(again, {w.chains, w.chain, 1, w.checkpoints, w.interval}, stream);
         if (status != cudaSuccess) return status;
     }
-    const size_t shared = sizeof(MlpBackwardShared<T>) + static_cast<size_t>(scratch_of<T>(a).shared_floats) * sizeof(float);
-    return launch(titans_mlp_backward<T>, sequence_count(a) * a.heads, Threads, shared, stream, a, w);
+    return launch(titans_mlp_backward<T>, sequence_count(a) * a.heads, Threads, mlp_shared_bytes<MlpBackwardShared<T>>(a, true), stream, a, w);
 }
 
 } // namespace

@@ -24,22 +24,14 @@ __global__ void __launch_bounds__(Threads) titans_mlp_forward(const __grid_const
 }
 
 template <class T>
-MlpScratch scratch_of(const memgen_titans_args& a) {
-    MlpScratch scratch = mlp_scratch<MlpShared<T>>(nullptr, nullptr);
-    MlpMatrices(MlpSizes(a), false, scratch);
-    return scratch;
-}
-
-template <class T>
 cudaError_t run(const memgen_titans_args& a, const MlpWorkspace& w, cudaStream_t stream) {
-    const size_t shared = sizeof(MlpShared<T>) + static_cast<size_t>(scratch_of<T>(a).shared_floats) * sizeof(float);
-    return launch(titans_mlp_forward<T>, sequence_count(a) * a.heads, Threads, shared, stream, a, w);
+    return launch(titans_mlp_forward<T>, sequence_count(a) * a.heads, Threads, mlp_shared_bytes<MlpShared<T>>(a, false), stream, a, w);
 }
 
 } // namespace
 
 int64_t titans_mlp_forward_floats(const memgen_titans_args& a) {
-    const MlpScratch scratch = number_of(a) == Number::BFloat16 ? scratch_of<bfloat16>(a) : scratch_of<float>(a);
+    const MlpScratch scratch = number_of(a) == Number::BFloat16 ? mlp_scratch<MlpShared<bfloat16>>(a, false) : mlp_scratch<MlpShared<float>>(a, false);
     return MlpSizes(a).state() + scratch.workspace_floats;
 }
 

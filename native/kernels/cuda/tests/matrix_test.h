@@ -222,4 +222,16 @@ void compare_on_device(LaunchMatrixMemory forward, LaunchMatrixMemory backward, 
     EXPECT(c.dg.padding_untouched() && c.d_s0.padding_untouched());
 }
 
+// Gates of a Titans memory at their ends: all forgotten, no momentum, no step; the first two together at every third token.
+constexpr int TitansGateEnds = 4;
+
+template <class Numbers>
+void set_to_end(Numbers& n, int which) {
+    for (size_t i = 0; i < n.theta.size(); i += which == 3 ? 3 : 1) {
+        if (which == 0 || which == 3) n.alpha[i] = 1;
+        if (which == 1 || which == 3) n.eta[i] = 0;
+        if (which == 2) n.theta[i] = 0;
+    }
+}
+
 } // namespace

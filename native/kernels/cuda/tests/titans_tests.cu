@@ -228,13 +228,9 @@ void segments() {
 template <class T>
 void gate_limits() {
     Titans p{1, 50, 2, 16, 16, 16};
-    for (int which = 0; which < 4; which++) {
+    for (int which = 0; which < TitansGateEnds; which++) {
         TitansNumbers n = draw(p, p.B, 56);
-        for (size_t i = 0; i < n.theta.size(); i += which == 3 ? 3 : 1) {
-            if (which == 0 || which == 3) n.alpha[i] = 1;
-            if (which == 1 || which == 3) n.eta[i] = 0;
-            if (which == 2) n.theta[i] = 0;
-        }
+        set_to_end(n, which);
         compare<T>(p, n);
     }
 }
