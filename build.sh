@@ -224,13 +224,13 @@ missing_nvcc() {
     command -v nvcc >/dev/null || { say nvidia-cuda-toolkit; say clang-14; }
 }
 
-# Debian keeps it in the component non-free; a file of its own adds that for the release that runs here.
+# Debian keeps it in the component non-free, and what it depends on in contrib; a file of its own adds both for the release that runs here.
 add_non_free() {
     local release
     release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
     grep -qi '^ID=debian' /etc/os-release && [[ -n $release ]] ||
         stop "no nvcc was found, and this is not Debian: install the CUDA toolkit, 11.8 or newer, put its bin folder on the PATH, and run this again."
-    printf 'Types: deb\nURIs: http://deb.debian.org/debian\nSuites: %s\nComponents: non-free\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' "$release" |
+    printf 'Types: deb\nURIs: http://deb.debian.org/debian\nSuites: %s\nComponents: contrib non-free\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' "$release" |
         "${as_root[@]}" tee /etc/apt/sources.list.d/memory-gen-non-free.sources >/dev/null
 }
 
