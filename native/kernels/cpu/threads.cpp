@@ -49,26 +49,20 @@ public:
             return;
         }
         workers = grow(static_cast<int>(workers < items ? workers : items));
-        {
-            std::lock_guard<std::mutex> lock(mutex_);
-            work_ = work;
-            context_ = context;
-            items_ = items;
-            workers_ = workers;
-            next_.store(0, std::memory_order_relaxed);
-            pending_.store(workers - 1, std::memory_order_relaxed);
-            round_.fetch_add(1, std::memory_order_release);
-        }
-        start_.notify_all();
+        work_ = work;
+        context_ = context;
+        items_ = items;
+        next_.store(0, std::memory_order_relaxed);
+        pending_.store(workers - 1, std::memory_order_relaxed);
+        round_.store((round_.load(std::memory_order_relaxed) / Round + 1) * Round + static_cast<uint64_t>(workers));
+        wake(asleep_, start_);
         take(0);
-        auto done = [this] { return pending_.load(std::memory_order_acquire) == 0; };
-        if (!spin(done)) {
-            std::unique_lock<std::mutex> lock(mutex_);
-            done_.wait(lock, done);
-        }
+        await(waiting_, done_, [this] { return pending_.load() == 0; });
     }
 
 private:
+    static constexpr uint64_t Round = 1 << 16;
+
     static void pause() {
 #if defined(__x86_64__)
         __builtin_ia32_pause();
@@ -85,6 +79,23 @@ private:
             else std::this_thread::yield();
         }
         return false;
+    }
+
+    // Waits awake, then asleep. Who makes it ready looks for sleepers afterwards, and a sleeper counts itself before it looks
+    // again: one of the two sees the other.
+    template <class Ready>
+    void await(std::atomic<int>& sleepers, std::condition_variable& awake, Ready&& ready) {
+        if (spin(ready)) return;
+        std::unique_lock<std::mutex> lock(mutex_);
+        sleepers.fetch_add(1);
+        awake.wait(lock, ready);
+        sleepers.fetch_sub(1);
+    }
+
+    void wake(std::atomic<int>& sleepers, std::condition_variable& awake) {
+        if (sleepers.load() == 0) return;
+        std::lock_guard<std::mutex> lock(mutex_);
+        awake.notify_all();
     }
 
     // Threads the machine refuses to start are done without.
@@ -107,33 +118,25 @@ private:
 
     void serve(int worker, uint64_t seen) {
         for (;;) {
-            spin([&] { return round_.load(std::memory_order_acquire) != seen; });
-            bool taking;
-            {
-                std::unique_lock<std::mutex> lock(mutex_);
-                start_.wait(lock, [&] { return round_.load(std::memory_order_relaxed) != seen; });
-                seen = round_.load(std::memory_order_relaxed);
-                taking = worker < workers_;
-            }
-            if (!taking) continue;
+            await(asleep_, start_, [&] { return round_.load() != seen; });
+            seen = round_.load();
+            if (static_cast<uint64_t>(worker) >= seen % Round) continue;
+            // The round waits for this worker, so that until it is through nothing of it changes.
             FlushDenormals flush;
             take(worker);
-            if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-                std::lock_guard<std::mutex> lock(mutex_);
-                done_.notify_one();
-            }
+            if (pending_.fetch_sub(1) == 1) wake(waiting_, done_);
         }
     }
 
     std::mutex owner_, mutex_;
     std::condition_variable start_, done_;
-    std::atomic<uint64_t> round_{0};
+    std::atomic<int> asleep_{0}, waiting_{0};
+    std::atomic<uint64_t> round_{0}; // counts, and says how many workers take part: those with a smaller number
     std::atomic<int64_t> next_{0};
     std::atomic<int> pending_{0};
     Work work_ = nullptr;
     void* context_ = nullptr;
     int64_t items_ = 0;
-    int workers_ = 0;
     size_t threads_ = 0;
 };
 
