@@ -36,7 +36,9 @@ void titans(const char* name, int64_t B, int64_t T, int64_t H, std::vector<int64
     a.q = q.tensor, a.k = k.tensor, a.v = v.tensor, a.theta = theta.tensor, a.eta = eta.tensor, a.alpha = alpha.tensor, a.o = o.tensor;
     a.d_o = d_o.tensor, a.d_q = dq.tensor, a.d_k = dk.tensor, a.d_v = dv.tensor, a.d_theta = dt.tensor, a.d_eta = de.tensor, a.d_alpha = da.tensor;
     Workspace s(std::max(memgen_titans_workspace_size(&a, 0), memgen_titans_workspace_size(&a, 1)));
-    double extra = static_cast<double>(s.size) / static_cast<double>(sizeof(float) * (q.memory.size() + k.memory.size() + v.memory.size() + o.memory.size()));
+    Workspace kept(memgen_titans_checkpoint_size(&a));
+    a.checkpoints = kept.data;
+    double extra = static_cast<double>(s.size + kept.size) / static_cast<double>(sizeof(float) * (q.memory.size() + k.memory.size() + v.memory.size() + o.memory.size()));
     double forward = milliseconds([&] { memgen_titans_forward(&a, s.data, s.size, nullptr); }), backward = milliseconds([&] { memgen_titans_backward(&a, s.data, s.size, nullptr); });
     flops *= static_cast<double>(B * T * H);
     std::printf("{\"op\": \"%s\", \"B\": %lld, \"T\": %lld, \"H\": %lld, \"K\": %lld, \"forward_ms\": %.3f, \"forward_backward_ms\": %.3f, \"forward_gflops\": %.1f, \"forward_peak_share\": %.3f, \"backward_over_forward\": %.2f, \"extra_over_qkvo\": %.2f}\n",

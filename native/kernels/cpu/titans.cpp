@@ -25,9 +25,11 @@ ScratchSize scratch_size(const Args& a, bool backward) {
     return {plan_size(a), slice};
 }
 
+int64_t checkpoint_bytes(const Args& a) { return over_sequences(a, TitansCheckpoints(a)) * a.heads * TitansSizes(a).state() * static_cast<int64_t>(sizeof(float)); }
+
 memgen_status run(Check& check, const Args* a, void* workspace, size_t bytes, bool backward) {
     if (!check.ok()) return check.status();
-    return run(check, a, workspace, bytes, scratch_size(*a, backward), backward ? &Kernels::titans_backward : &Kernels::titans_forward, [](int64_t) { return 0; });
+    return run(check, a, workspace, bytes, scratch_size(*a, backward), backward ? &Kernels::titans_backward : &Kernels::titans_forward, TitansCheckpoints(*a));
 }
 
 } // namespace
@@ -39,6 +41,8 @@ extern "C" {
 
 int64_t memgen_titans_workspace_size(const Args* a, int32_t backward) { return sizes(__func__, a).ok() ? scratch_size(*a, backward != 0).total() : -1; }
 
+int64_t memgen_titans_checkpoint_size(const Args* a) { return sizes(__func__, a).ok() ? checkpoint_bytes(*a) : -1; }
+
 memgen_status memgen_titans_forward(const Args* a, void* workspace, size_t bytes, void*) {
     Check check = sizes(__func__, a);
     titans_forward(check, a);
@@ -47,7 +51,7 @@ memgen_status memgen_titans_forward(const Args* a, void* workspace, size_t bytes
 
 memgen_status memgen_titans_backward(const Args* a, void* workspace, size_t bytes, void*) {
     Check check = sizes(__func__, a);
-    titans_backward(check, a);
+    titans_backward(check, a, check.ok() ? checkpoint_bytes(*a) : 0);
     return run(check, a, workspace, bytes, true);
 }
 }

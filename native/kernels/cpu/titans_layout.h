@@ -1,6 +1,6 @@
 // Scratch of the Titans memory, per worker. Widths and the block are padded to 16; what is padding is zero.
 #pragma once
-#include "layout.h"
+#include "sequences.h"
 
 namespace memgen {
 namespace {
@@ -32,84 +32,137 @@ struct TitansSizes {
     }
 
     int64_t state() const { return offset[layers + 1]; }
+
+    int64_t widest() const {
+        int64_t most = 0;
+        for (int64_t l = 0; l <= layers; l++) most = wide[l] > most ? wide[l] : most;
+        return most;
+    }
 };
 
 inline int64_t titans_blocks(const memgen_titans_args& a) { return (a.tokens + a.block - 1) / a.block; }
 
-// First block of a stretch. The backward pass holds `slots` states at once; the states at the beginnings of the stretches
-// come from one pass over all blocks, then those within each from a second one. Every beginning that is held makes the
-// later stretches a block shorter: m slots serve m + (m - 1) + .. + 1 blocks.
-inline int64_t titans_stretch(int64_t slots, int64_t index) { return index * slots - index * (index - 1) / 2; }
-
-// As few slots as that takes; as many as there are blocks where those are no more than half of the chain's q, k, v and o.
-inline int64_t titans_slots(const memgen_titans_args& a) {
-    int64_t blocks = titans_blocks(a), slots = 1, elements = 0;
-    for (int64_t l = 1; l <= a.layers; l++) elements += 2 * a.dims[l - 1] * a.dims[l];
-    if (blocks * elements <= a.tokens * (a.dims[0] + a.dims[a.layers])) return blocks > 0 ? blocks : 1;
-    while (titans_stretch(slots, slots) < blocks) slots++;
-    return slots;
+// Blocks from one checkpoint to the next: together they take half of the bytes of q, k, v and o.
+inline int64_t titans_interval(const memgen_titans_args& a) {
+    int64_t elements = 0, row = a.block * (a.dims[0] + a.dims[a.layers]);
+    for (int64_t l = 1; l <= a.layers; l++) elements += (a.momentum ? 2 : 1) * a.dims[l - 1] * a.dims[l];
+    return (elements + row - 1) / row;
 }
 
-// What a block of tokens computes; matrices are [block, width] unless said. Names follow the layer:
-// index l from 1 to L, inputs at 0.
-struct TitansBlock {
-    float* A[MostLayers + 1];                             // inner forward on the keys: A_0 = K, A_l = phi(U_l) with U_l = A_{l-1} W_l
-    float *slope[MostLayers + 1], *bend[MostLayers + 1];  // phi'(U_l), phi''(U_l)
-    float *N[MostLayers + 1], *delta[MostLayers + 1];     // inner backward: before and after phi'(U_l)
+// Blocks whose states and writes the backward pass holds at once.
+inline int64_t titans_slots(const memgen_titans_args& a) {
+    const int64_t blocks = titans_blocks(a), interval = titans_interval(a);
+    return blocks < interval ? (blocks > 0 ? blocks : 1) : interval;
+}
+
+// Checkpoints of one head by the tokens of its sequence.
+struct TitansCheckpoints {
+    int64_t interval; // tokens
+
+    explicit TitansCheckpoints(const memgen_titans_args& a) : interval(titans_interval(a) * a.block) {}
+    int64_t operator()(int64_t tokens) const { return checkpoint_count(tokens, interval); }
+};
+
+// Sequence n with its part of the checkpoints.
+inline memgen_titans_args sequence(const memgen_titans_args& a, const SequencePlan& plan, int64_t n) {
+    memgen_titans_args s = sequence(a, n);
+    if (s.checkpoints) s.checkpoints = static_cast<float*>(s.checkpoints) + plan.before[n] * a.heads * TitansSizes(a).state();
+    return s;
+}
+
+// The state, as it is padded, that a head enters stretch `index` with; that of stretch 0 is the initial one.
+inline float* titans_checkpoint(const memgen_titans_args& a, const TitansSizes& z, int64_t h, int64_t count, int64_t index) { return static_cast<float*>(a.checkpoints) + (h * count + index - 1) * z.state(); }
+
+// The gradients that a block of tokens writes, at the weights it started with, and the coefficients they are written with: what the
+// backward pass keeps of every block of a stretch. Matrices are [block, width] unless said. Names follow the layer: index l from 1
+// to L, inputs at 0.
+struct TitansWrites {
+    float* A[MostLayers];                                 // inner forward on the keys: A_0 = K, A_l = phi(U_l) with U_l = A_{l-1} W_l
+    float *slope[MostLayers], *bend[MostLayers];          // phi'(U_l), phi''(U_l)
+    float *N[MostLayers], *delta[MostLayers + 1];         // inner backward: before and after phi'(U_l)
     float* D[MostLayers + 1];                             // step delta
-    float *X[MostLayers + 1], *read_slope[MostLayers + 1]; // read: X_0 = Q, X_l = phi(Z_l) and phi'(Z_l), but X_L = Z_L
-    float *seen[MostLayers + 1], *R[MostLayers + 1];      // [block, wide] X_{l-1} times the layer's state, [block, block] X_{l-1} A_{l-1}^T
     float *input[MostLayers + 1], *error[MostLayers + 1]; // [block] |A_{l-1}|^2 and |delta_l|^2: factors of the gradient's squared length, where there is a clip
     float *theta, *share, *step;                          // [block] min(1, clip / |gradient|), and theta times that
     float *eta, *keep, *beta, *kappa, *h;                 // [block]
     float *Gamma, *Eta;                                   // [block, block] coefficients of the block's gradients
-    float *scaled, *turned, *turned2, *square;            // scratch: [block, widest], [widest, block] twice, [block, block]
 
-    TitansBlock(Arena& arena, const TitansSizes& s) {
-        int64_t widest = 0;
+    TitansWrites(Arena& arena, const TitansSizes& s) {
         for (int64_t l = 0; l <= s.layers; l++) {
-            if (s.wide[l] > widest) widest = s.wide[l];
-            for (float** p : {&A[l], &slope[l], &bend[l], &N[l], &delta[l], &D[l], &X[l], &read_slope[l]}) *p = arena.floats(s.block * s.width[l]);
-            seen[l] = arena.floats(s.block * s.wide[l]), R[l] = arena.floats(s.block * s.block);
-            input[l] = arena.floats(s.block), error[l] = arena.floats(s.block);
+            if (l < s.layers) A[l] = arena.floats(s.block * s.width[l]);
+            if (l == 0) continue;
+            for (float** p : {&delta[l], &D[l]}) *p = arena.floats(s.block * s.width[l]);
+            for (float** p : {&input[l], &error[l]}) *p = arena.floats(s.block);
+            if (l == s.layers) break;
+            for (float** p : {&slope[l], &bend[l], &N[l]}) *p = arena.floats(s.block * s.width[l]);
         }
         for (float** p : {&theta, &share, &step, &eta, &keep, &beta, &kappa, &h}) *p = arena.floats(s.block);
-        for (float** p : {&Gamma, &Eta, &square}) *p = arena.floats(s.block * s.block);
-        for (float** p : {&scaled, &turned, &turned2}) *p = arena.floats(s.block * widest);
+        for (float** p : {&Gamma, &Eta}) *p = arena.floats(s.block * s.block);
+    }
+};
+
+// The read of a block, and scratch. What is turned has the block's tokens as its columns.
+struct TitansRead {
+    float *X[MostLayers + 1], *slope[MostLayers + 1]; // X_0 = Q, X_l = phi(Z_l) and phi'(Z_l), but X_L = Z_L
+    float *turned_X[MostLayers], *R[MostLayers + 1];  // X_l turned, [block, block] A_{l-1} X_{l-1}^T: what writes (rows) are to later reads (columns)
+    float *turned_Gamma, *square;                     // [block, block]
+    float *seen, *scaled, *turned, *turned2;          // scratch of [block, widest]
+
+    TitansRead(Arena& arena, const TitansSizes& s) {
+        for (int64_t l = 0; l <= s.layers; l++) {
+            for (float** p : {&X[l], &slope[l]}) *p = arena.floats(s.block * s.width[l]);
+            if (l < s.layers) turned_X[l] = arena.floats(s.block * s.width[l]);
+            R[l] = arena.floats(s.block * s.block);
+        }
+        for (float** p : {&turned_Gamma, &square}) *p = arena.floats(s.block * s.block);
+        for (float** p : {&seen, &scaled, &turned, &turned2}) *p = arena.floats(s.block * s.widest());
     }
 };
 
 struct TitansForwardScratch {
     TitansSizes sizes;
     float* state;
-    TitansBlock block;
+    TitansWrites writes;
+    TitansRead read;
 
-    TitansForwardScratch(Arena& arena, const memgen_titans_args& a) : sizes(a), state(arena.floats(sizes.state())), block(arena, sizes) {}
+    TitansForwardScratch(Arena& arena, const memgen_titans_args& a) : sizes(a), state(arena.floats(sizes.state())), writes(arena, sizes), read(arena, sizes) {}
 };
 
 // Gradients carry the name of what they belong to after d.
 struct TitansBackwardScratch {
     TitansSizes sizes;
-    int64_t slots;
-    float *states, *d_state; // [slots, state], [state]
-    TitansBlock block;
-    float *dA[MostLayers + 1], *dU[MostLayers + 1], *dD[MostLayers + 1], *dZ[MostLayers + 1];
-    float *dX, *through; // [block, widest]
+    float* d_state;
+    TitansRead read;
+    float *dA[MostLayers], *turned_dA[MostLayers]; // in two parts, to be added
+    float *dU[MostLayers], *dD[MostLayers + 1], *dZ[MostLayers + 1];
+    float *dX, *turned_dX, *turned_dS, *through;              // [block, widest]
     float *d_theta, *d_eta, *d_keep, *d_beta, *d_kappa, *d_h; // [block]
-    float *dGamma, *dEta;        // [block, block]
+    float *dGamma, *dEta, *turned_dGamma;                     // [block, block]
+    char* kept;                                               // of every block of a stretch: its state and what it writes
+    size_t kept_bytes;
 
-    float* state(int64_t slot) const { return states + slot * sizes.state(); }
+    float* state(int64_t slot) const { return reinterpret_cast<float*>(kept + static_cast<size_t>(slot) * kept_bytes); }
 
-    TitansBackwardScratch(Arena& arena, const memgen_titans_args& a)
-        : sizes(a), slots(titans_slots(a)), states(arena.floats(slots * sizes.state())), d_state(arena.floats(sizes.state())), block(arena, sizes) {
-        int64_t widest = 0, b = sizes.block;
+    TitansWrites writes(int64_t slot) const {
+        Arena arena{kept + static_cast<size_t>(slot) * kept_bytes};
+        arena.floats(sizes.state());
+        return {arena, sizes};
+    }
+
+    TitansBackwardScratch(Arena& arena, const memgen_titans_args& a) : sizes(a), d_state(arena.floats(sizes.state())), read(arena, sizes) {
+        const int64_t b = sizes.block;
         for (int64_t l = 0; l <= sizes.layers; l++) {
-            if (sizes.wide[l] > widest) widest = sizes.wide[l];
-            for (float** p : {&dA[l], &dU[l], &dD[l], &dZ[l]}) *p = arena.floats(b * sizes.width[l]);
+            for (float** p : {&dD[l], &dZ[l]}) *p = arena.floats(b * sizes.width[l]);
+            for (float** p : {&dA[l], &turned_dA[l], &dU[l]})
+                if (l < sizes.layers) *p = arena.floats(b * sizes.width[l]);
         }
-        for (float** p : {&dX, &through}) *p = arena.floats(b * widest);
+        for (float** p : {&dX, &turned_dX, &turned_dS, &through}) *p = arena.floats(b * sizes.widest());
         for (float** p : {&d_theta, &d_eta, &d_keep, &d_beta, &d_kappa, &d_h}) *p = arena.floats(b);
-        for (float** p : {&dGamma, &dEta}) *p = arena.floats(b * b);
+        for (float** p : {&dGamma, &dEta, &turned_dGamma}) *p = arena.floats(b * b);
+        Arena one{nullptr};
+        one.floats(sizes.state());
+        TitansWrites(one, sizes);
+        kept_bytes = one.used;
+        kept = reinterpret_cast<char*>(arena.floats(titans_slots(a) * static_cast<int64_t>(kept_bytes / sizeof(float))));
     }
 };
 

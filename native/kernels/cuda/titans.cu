@@ -56,6 +56,8 @@ extern "C" {
 
 int64_t memgen_titans_workspace_size(const Args* a, int32_t backward) { return sizes(__func__, a).ok() ? workspace_bytes(*a, backward != 0) : -1; }
 
+int64_t memgen_titans_checkpoint_size(const Args* a) { return sizes(__func__, a).ok() ? 0 : -1; }
+
 memgen_status memgen_titans_forward(const Args* a, void* workspace, size_t bytes, void* stream) {
     Check check = sizes(__func__, a);
     titans_forward(check, a);
@@ -64,7 +66,7 @@ memgen_status memgen_titans_forward(const Args* a, void* workspace, size_t bytes
 
 memgen_status memgen_titans_backward(const Args* a, void* workspace, size_t bytes, void* stream) {
     Check check = sizes(__func__, a);
-    titans_backward(check, a);
+    titans_backward(check, a, 0);
     return run(check, a, true, workspace, bytes, stream);
 }
 }

@@ -38,10 +38,12 @@ inline void titans_forward(Check& check, const memgen_titans_args* a) {
     titans_weights(check, *a, "final_momenta", a->final_momenta);
 }
 
-inline void titans_backward(Check& check, const memgen_titans_args* a) {
+// checkpoint_bytes: what the library keeps of this call.
+inline void titans_backward(Check& check, const memgen_titans_args* a, int64_t checkpoint_bytes) {
     if (!check.ok()) return;
     const int64_t B = a->batch, T = a->tokens, H = a->heads, in = a->dims[0], out = a->dims[a->layers];
     titans_inputs(check, *a);
+    check.condition(a->checkpoints || checkpoint_bytes == 0, MEMGEN_INVALID_ARGUMENT, "checkpoints is null: backward needs what forward wrote there");
     check.nullable("d_o", a->d_o, {B, T, H, out}).nullable("d_q", a->d_q, {B, T, H, in}).nullable("d_k", a->d_k, {B, T, H, in}).nullable("d_v", a->d_v, {B, T, H, out});
     titans_weights(check, *a, "d_final_weights", a->d_final_weights);
     titans_weights(check, *a, "d_final_momenta", a->d_final_momenta);

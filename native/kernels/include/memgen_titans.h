@@ -15,8 +15,8 @@ extern "C" {
  * In dtype: q, k, v, o and their gradients.
  * The block is part of the model, not of the computation; a last one may be shorter. Blocks below 16 are
  * exact but no faster than 16. Error against float64: relative RMS below 5e-6 forward and 2e-5 for
- * gradients, as long as the memory itself is stable. Backward needs nothing from forward: it forms the
- * weights at the blocks' starts again, and holds some of them in its workspace.
+ * gradients, as long as the memory itself is stable. Forward writes o, the final state and checkpoints;
+ * backward reads all inputs and checkpoints, not o.
  */
 #define MEMGEN_TITANS_LAYERS 4
 #define MEMGEN_TITANS_SILU 0
@@ -57,9 +57,17 @@ typedef struct memgen_titans_args {
     memgen_tensor d_theta, d_eta, d_alpha; /* [B, T, H] */
     memgen_tensor d_initial_weights[MEMGEN_TITANS_LAYERS];
     memgen_tensor d_initial_momenta[MEMGEN_TITANS_LAYERS];
+
+    /* Forward writes, backward reads: weights and momenta inside the sequence, memgen_titans_checkpoint_size
+     * bytes, contiguous, 64-byte aligned. Nullable in forward when no backward follows; in backward
+     * nullable when that size is 0. */
+    void* checkpoints;
 } memgen_titans_args;
 
+/* Bytes: of scratch for forward (backward = 0) or backward (1), and of checkpoints. Only the sizes, segments
+ * and momentum in args are read. -1 when they are invalid. */
 MEMGEN_API int64_t memgen_titans_workspace_size(const memgen_titans_args* args, int32_t backward);
+MEMGEN_API int64_t memgen_titans_checkpoint_size(const memgen_titans_args* args);
 MEMGEN_API memgen_status memgen_titans_forward(const memgen_titans_args* args, void* workspace, size_t bytes, void* stream);
 MEMGEN_API memgen_status memgen_titans_backward(const memgen_titans_args* args, void* workspace, size_t bytes, void* stream);
 

@@ -59,7 +59,7 @@ TEST(segments_of_titans) {
                 a.heads = H, a.layers = layers, a.block = block, a.momentum = 1, a.clip = 1;
                 for (size_t i = 0; i < dims.size(); i++) a.dims[i] = dims[i];
             };
-            check_all(Operator<A>{"titans", entries, sizes, memgen_titans_workspace_size, nullptr, memgen_titans_forward, memgen_titans_backward});
+            check_all(Operator<A>{"titans", entries, sizes, memgen_titans_workspace_size, memgen_titans_checkpoint_size, memgen_titans_forward, memgen_titans_backward});
         }
 }
 

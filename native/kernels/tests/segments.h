@@ -45,7 +45,6 @@ inline void keep(Args& a, void* checkpoints, float*) { a.checkpoints = checkpoin
 inline void keep(memgen_linear_attention_normalized_args& a, void* checkpoints, float* divisors) { a.checkpoints = checkpoints, a.divisors = divisors; }
 inline void keep(memgen_linear_scan_args&, void*, float*) {}
 inline void keep(memgen_causal_conv_args&, void*, float*) {}
-inline void keep(memgen_titans_args&, void*, float*) {}
 
 struct Segment {
     int64_t start, length;

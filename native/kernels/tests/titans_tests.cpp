@@ -133,7 +133,8 @@ struct Call {
     }
 
     void run() {
-        Scratch first(memgen_titans_workspace_size(&a, 0)), second(memgen_titans_workspace_size(&a, 1));
+        Scratch first(memgen_titans_workspace_size(&a, 0)), second(memgen_titans_workspace_size(&a, 1)), kept(memgen_titans_checkpoint_size(&a));
+        a.checkpoints = kept.data;
         EXPECT_STATUS(MEMGEN_OK, memgen_titans_forward(&a, first.data, first.size, nullptr));
         EXPECT_STATUS(MEMGEN_OK, memgen_titans_backward(&a, second.data, second.size, nullptr));
     }
@@ -208,9 +209,11 @@ TEST(titans_clipped) {
     }
 }
 
-// As many blocks as the backward pass cannot hold, so that it forms their weights twice.
+// Several checkpoints, the last of them with no, one and more blocks after it.
 TEST(titans_long_chains) {
-    for (int64_t T : {9, 10, 11, 29}) compare(Problem(1, T, 1, 1, {2, 17, 2}, true, 41));
+    for (int64_t T : {6, 7, 8, 9, 20}) compare(Problem(2, T, 2, 1, {5, 4}, true, 41));
+    for (int64_t T : {18, 19, 39}) compare(Problem(1, T, 1, 2, {2, 9, 2}, true, 42));
+    compare(Problem(1, 20, 1, 2, {4, 4}, true, 43));
 }
 
 TEST(titans_same_bits_for_any_number_of_threads) {
@@ -235,7 +238,8 @@ TEST(titans_nan_stays_in_its_row) {
 TEST(titans_refuses_bad_arguments) {
     Problem p(1, 40, 1, 4, {3, 3}, true, 23);
     Call c(p);
-    Scratch scratch(memgen_titans_workspace_size(&c.a, 1));
+    Scratch scratch(memgen_titans_workspace_size(&c.a, 1)), kept(memgen_titans_checkpoint_size(&c.a));
+    c.a.checkpoints = kept.data;
     auto backward = [&](auto change) {
         memgen_titans_args a = c.a;
         change(a);
@@ -250,6 +254,7 @@ TEST(titans_refuses_bad_arguments) {
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.clip = -1; }));
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.clip = NAN; }));
     EXPECT_STATUS(MEMGEN_UNSUPPORTED_STRIDE, backward([](auto& a) { a.initial_weights[0].stride[3] = 2; }));
+    if (memgen_titans_checkpoint_size(&c.a) > 0) EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.checkpoints = nullptr; }));
 }
 
 } // namespace

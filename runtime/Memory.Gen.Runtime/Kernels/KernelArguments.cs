@@ -138,6 +138,7 @@ internal unsafe struct TitansArguments
     public KernelTensors GradFinalWeights, GradFinalMomenta;
     public KernelTensor GradQ, GradK, GradV, GradTheta, GradEta, GradAlpha;
     public KernelTensors GradInitialWeights, GradInitialMomenta;
+    public void* Checkpoints;
 }
 
 /// <summary>memgen_linear_scan_args.</summary>

@@ -50,6 +50,13 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
             if (options.Momentum) args.FinalMomenta[l] = KernelTensor.Of(momenta[l] = Single(o, shape));
         }
 
+        if (kept is not null)
+        {
+            Tensor checkpoints = Single(o, Kernel.CheckpointBytes(args, o) / sizeof(float));
+            args.Checkpoints = KernelLibrary.Data(checkpoints);
+            kept.Add(checkpoints);
+        }
+
         Kernel.Forward(args, o);
         return [o, .. weights, .. momenta];
     }
@@ -58,6 +65,7 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
     {
         TitansArguments args = Arguments(inputs, options);
         int layers = options.Layers;
+        args.Checkpoints = KernelLibrary.Data(kept[0]);
         args.GradO = KernelTensor.Of(upstream[0]);
         args.GradQ = KernelTensor.Of(gradients[0]);
         args.GradK = KernelTensor.Of(gradients[1]);

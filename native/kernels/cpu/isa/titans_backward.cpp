@@ -10,9 +10,9 @@ namespace memgen {
 namespace {
 
 // d of what the block left behind, as far as it goes to dA, dD and the coefficients.
-void leave_carry(const TitansBackwardScratch& s, int64_t last) {
+void leave_carry(const TitansBackwardScratch& s, const TitansWrites& f, int64_t last) {
     const TitansSizes& z = s.sizes;
-    const TitansBlock& f = s.block;
+    const TitansRead& r = s.read;
     const int64_t C = z.block;
     const float *g = f.Gamma + last * C, *m = f.Eta + last * C;
     for (int64_t l = 1; l <= z.layers; l++) {
@@ -29,17 +29,20 @@ void leave_carry(const TitansBackwardScratch& s, int64_t last) {
                 store(s.dD[l] + i * out + j, -d);
             }
         }
-        scale_both(z, l, f.D[l], g, m, -1.0f, f.scaled);
-        product_by_turned(f, C, f.scaled, wide, d_state, in, z.row[l], false, s.dA[l - 1]);
+        transpose(f.D[l], out, C, out, r.turned, C);
+        for (int64_t part = 0; part < wide / out; part++)
+            for (int64_t j = 0; j < out; j++)
+                for (int64_t i = 0; i < C; i += W) store(r.scaled + (part * out + j) * C + i, -load((part == 0 ? g : m) + i) * load(r.turned + j * C + i));
+        product(in, C, wide, ByRows{d_state, z.row[l]}, r.scaled, C, s.turned_dA[l - 1], C);
     }
 }
 
 // d_state of a layer turns from the gradient after the block into what of it goes to the state before, and gets that of the
 // read, X^T d_seen. A few rows at a time, which stay in the cache.
-void pass_state(const TitansBackwardScratch& s, const float* state, int64_t l, int64_t last, const float* X, const float* d_seen, int64_t columns) {
+void pass_state(const TitansBackwardScratch& s, const TitansWrites& f, const float* state, int64_t l, int64_t last, const float* d_seen, int64_t columns) {
     const TitansSizes& z = s.sizes;
-    const TitansBlock& f = s.block;
     const int64_t C = z.block, in = z.width[l - 1], out = z.width[l];
+    const float* X = s.read.X[l - 1];
     Vector by_beta = {}, by_kappa = {}, by_h = {}, beta = splat(f.beta[last]), kappa = splat(f.kappa[last]), h = splat(f.h[last]);
     for (int64_t first = 0; first < in; first += 16) {
         const int64_t at = z.offset[l] + first * z.row[l];
@@ -61,40 +64,70 @@ void pass_state(const TitansBackwardScratch& s, const float* state, int64_t l, i
     s.d_beta[last] += sum(by_beta), s.d_kappa[last] += sum(by_kappa), s.d_h[last] += sum(by_h);
 }
 
-// d of the read: from dZ_L to dX_0, leaving dA, dD, d_beta, d_kappa, dGamma and d_state.
-void leave_read(const memgen_titans_args& a, const TitansBackwardScratch& s, const float* state, int64_t last) {
+// d of X_{l-1} through the state, turned, as far as the weights after each token's write are what it started with, and d_beta
+// and d_kappa; r.turned: dZ_l turned.
+void leave_entering(const TitansBackwardScratch& s, const TitansWrites& f, const float* state, int64_t l) {
     const TitansSizes& z = s.sizes;
-    const TitansBlock& f = s.block;
+    const int64_t C = z.block, in = z.width[l - 1], out = z.width[l];
+    const float *X = s.read.turned_X[l - 1], *dS = s.turned_dS;
+    if (z.momentum) product(in, C, out, ByRows{state + z.offset[l] + out, z.row[l]}, s.read.turned, C, s.turned_dS, C);
+    for (int64_t i = 0; i < C; i += W) {
+        Vector d_beta = {}, d_kappa = {}, beta = load(f.beta + i), kappa = load(f.kappa + i);
+        for (int64_t j = i; j < in * C; j += C) {
+            Vector x = load(X + j), d = load(s.turned_dX + j), entering = beta * d;
+            d_beta += x * d;
+            if (z.momentum) {
+                Vector m = load(dS + j);
+                d_kappa += x * m;
+                entering += kappa * m;
+            }
+            store(s.turned_dX + j, entering);
+        }
+        store(s.d_beta + i, load(s.d_beta + i) + d_beta), store(s.d_kappa + i, load(s.d_kappa + i) + d_kappa);
+    }
+}
+
+// d of the read of what the block itself wrote, -M D with M = Gamma R: to D and A, and to X in s.dX. r.turned: dZ_l turned.
+void leave_written(const TitansBackwardScratch& s, const TitansWrites& f, int64_t l) {
+    const TitansSizes& z = s.sizes;
+    const TitansRead& r = s.read;
+    const int64_t C = z.block, in = z.width[l - 1], out = z.width[l];
+    for (int64_t i = 0; i < C; i += 16) {
+        const int64_t at = i * C + i, reads = C - i; // the first that these writes can reach is read i
+        product(16, reads, out, ByRows{f.D[l] + i * out, out}, r.turned + i, C, r.square + at, C); // -dM turned
+        for (int64_t j = at; j < at + 16 * C; j += C)
+            for (int64_t t = 0; t < reads; t += W) {
+                Vector dM = -load(r.square + j + t), gamma = load(r.turned_Gamma + j + t), related = load(r.R[l] + j + t);
+                store(s.turned_dGamma + j + t, load(s.turned_dGamma + j + t) + dM * related);
+                store(r.R[l] + j + t, -gamma * related);
+                store(r.square + j + t, dM * gamma); // dR
+            }
+        product_onto(s.dD[l] + i * out, 1, 16, out, reads, ByRows{r.R[l] + at, C}, s.dZ[l] + i * out, out, s.dD[l] + i * out, out);
+        product(16, in, reads, ByRows{r.square + at, C}, r.X[l - 1] + i * in, in, s.dA[l - 1] + i * in, in);
+    }
+    for (int64_t i = 0; i < C; i += 16) product_onto(s.dX + i * in, 1, 16, in, i + 16, Turned{r.square + i, C}, f.A[l - 1], in, s.dX + i * in, in);
+}
+
+// d of the read: from dZ_L to dX_0, leaving dA, dD, d_beta, d_kappa, dGamma and d_state.
+void leave_read(const memgen_titans_args& a, const TitansBackwardScratch& s, const TitansWrites& f, const float* state, int64_t last) {
+    const TitansSizes& z = s.sizes;
+    const TitansRead& r = s.read;
     const int64_t C = z.block;
     for (int64_t l = z.layers; l >= 1; l--) {
-        const int64_t in = z.width[l - 1], out = z.width[l], columns = a.reads_block_start ? out : z.wide[l];
-        const float *X = f.X[l - 1], *seen = f.seen[l];
-        float *dZ = s.dZ[l], *d_seen = dZ;
-        if (!a.reads_block_start) {
-            scale_both(z, l, dZ, f.beta, f.kappa, 1.0f, s.through);
-            d_seen = s.through;
-            for (int64_t i = 0; i < C; i++) {
-                s.d_beta[i] += dot(seen + i * columns, dZ + i * out, out);
-                if (z.momentum) s.d_kappa[i] += dot(seen + i * columns + out, dZ + i * out, out);
-            }
+        const int64_t in = z.width[l - 1], out = z.width[l];
+        transpose(s.dZ[l], out, C, out, r.turned, C);
+        product(in, C, out, ByRows{state + z.offset[l], z.row[l]}, r.turned, C, s.turned_dX, C);
+        if (!a.reads_block_start) leave_entering(s, f, state, l);
+        transpose(s.turned_dX, C, in, C, s.dX, in);
+        if (a.reads_block_start) {
+            fill(s.dA[l - 1], C * in, 0.0f);
+            pass_state(s, f, state, l, last, s.dZ[l], out);
+        } else {
+            leave_written(s, f, l);
+            scale_both(z, l, s.dZ[l], f.beta, f.kappa, 1.0f, s.through);
+            pass_state(s, f, state, l, last, s.through, z.wide[l]);
         }
-        product_by_turned(f, C, d_seen, columns, state + z.offset[l], in, z.row[l], false, s.dX);
-        pass_state(s, state, l, last, X, d_seen, columns);
-        if (!a.reads_block_start) {
-            // through -(Gamma R) D
-            transpose(f.D[l], out, C, out, f.turned, C);
-            product(C, C, out, ByRows{dZ, out}, f.turned, C, f.square, C); // -d(Gamma R)
-            for (int64_t i = 0; i < C * C; i += W) {
-                Vector dM = -load(f.square + i), gamma = load(f.Gamma + i), r = load(f.R[l] + i);
-                store(s.dGamma + i, load(s.dGamma + i) + dM * r);
-                store(f.R[l] + i, -gamma * r);
-                store(f.square + i, dM * gamma); // dR
-            }
-            product_onto(s.dD[l], 1, C, out, C, Turned{f.R[l], C}, dZ, out, s.dD[l], out);
-            product_onto(s.dA[l - 1], 1, C, in, C, Turned{f.square, C}, X, in, s.dA[l - 1], in);
-            product_onto(s.dX, 1, C, in, C, ByRows{f.square, C}, f.A[l - 1], in, s.dX, in);
-        }
-        for (int64_t i = 0; l > 1 && i < C * in; i += W) store(s.dZ[l - 1] + i, load(s.dX + i) * load(f.read_slope[l - 1] + i));
+        for (int64_t i = 0; l > 1 && i < C * in; i += W) store(s.dZ[l - 1] + i, load(s.dX + i) * load(r.slope[l - 1] + i));
     }
 }
 
@@ -104,9 +137,9 @@ void add_scaled(float* x, float factor, const float* y, float share, int64_t n) 
 }
 
 // d of the inner gradients and of the inner forward pass under them.
-void leave_inner(const TitansBackwardScratch& s, const float* state, float clip) {
+void leave_inner(const TitansBackwardScratch& s, const TitansWrites& f, const float* state, float clip) {
     const TitansSizes& z = s.sizes;
-    const TitansBlock& f = s.block;
+    const TitansRead& r = s.read;
     const int64_t C = z.block, L = z.layers;
     for (int64_t i = 0; i < C; i++) {
         float d_step = 0.0f;
@@ -134,33 +167,37 @@ void leave_inner(const TitansBackwardScratch& s, const float* state, float clip)
         const int64_t in = z.width[l - 1], out = z.width[l];
         const float* dU = l == L ? s.dD[L] : s.dU[l];
         product_onto(s.d_state + z.offset[l], 1, in, out, C, Turned{f.A[l - 1], in}, dU, out, s.d_state + z.offset[l], z.row[l]);
-        product_by_turned(f, C, dU, out, state + z.offset[l], in, z.row[l], true, s.dA[l - 1]);
+        transpose(dU, out, C, out, r.turned, C);
+        product_onto(s.turned_dA[l - 1], 1, in, C, out, ByRows{state + z.offset[l], z.row[l]}, r.turned, C, s.turned_dA[l - 1], C);
+        transpose(s.turned_dA[l - 1], C, in, C, r.scaled, in);
+        add(s.dA[l - 1], r.scaled, C * in);
         for (int64_t i = 0; l > 1 && i < C * in; i += W) store(s.dU[l - 1] + i, load(s.dU[l - 1] + i) + load(s.dA[l - 1] + i) * load(f.slope[l - 1] + i));
     }
 }
 
-// d of the recurrences of the coefficients, last token first.
-void leave_gates(const TitansBackwardScratch& s, int64_t n) {
-    const TitansBlock& f = s.block;
+// d of the recurrences of the coefficients, last token first. What stands to the right of the diagonal meets zeros.
+void leave_gates(const TitansBackwardScratch& s, const TitansWrites& f, int64_t n) {
     const int64_t C = s.sizes.block;
+    transpose(s.turned_dGamma, C, C, C, s.read.square, C);
+    add(s.dGamma, s.read.square, C * C);
     for (int64_t t = n - 1; t >= 0; t--) {
         float beta = t > 0 ? f.beta[t - 1] : 1.0f, kappa = t > 0 ? f.kappa[t - 1] : 0.0f, h = t > 0 ? f.h[t - 1] : 1.0f;
         s.d_h[t] += s.d_kappa[t];
         s.d_keep[t] = s.d_beta[t] * beta + s.d_kappa[t] * kappa;
         s.d_eta[t] = s.d_h[t] * h;
-        float* dG = s.dGamma + t * C;
-        float* dH = s.dEta + t * C;
-        for (int64_t i = 0; i <= t; i++) dH[i] += dG[i];
         if (t == 0) break;
         s.d_beta[t - 1] += f.keep[t] * s.d_beta[t];
         s.d_kappa[t - 1] += f.keep[t] * s.d_kappa[t];
         s.d_h[t - 1] += f.eta[t] * s.d_h[t];
-        for (int64_t i = 0; i < t; i++) {
-            s.d_keep[t] += dG[i] * f.Gamma[(t - 1) * C + i];
-            s.d_eta[t] += dH[i] * f.Eta[(t - 1) * C + i];
-            dG[i - C] += f.keep[t] * dG[i];
-            dH[i - C] += f.eta[t] * dH[i];
+        Vector d_keep = {}, d_eta = {}, keep = splat(f.keep[t]), eta = splat(f.eta[t]);
+        for (int64_t i = t * C; i < t * C + t; i += W) {
+            Vector dG = load(s.dGamma + i), dH = load(s.dEta + i) + dG;
+            d_keep += dG * load(f.Gamma + i - C);
+            d_eta += dH * load(f.Eta + i - C);
+            store(s.dGamma + i - C, load(s.dGamma + i - C) + keep * dG);
+            store(s.dEta + i - C, load(s.dEta + i - C) + eta * dH);
         }
+        s.d_keep[t] += sum(d_keep), s.d_eta[t] += sum(d_eta);
     }
 }
 
@@ -171,23 +208,23 @@ void write_rows(const TitansTokens& x, const memgen_tensor& to, const float* fro
     }
 }
 
-void leave_block(const TitansTokens& x, const TitansBackwardScratch& s, const float* state) {
+void leave_block(const TitansTokens& x, const TitansBackwardScratch& s, const TitansWrites& f, const float* state) {
     const TitansSizes& z = s.sizes;
+    const TitansRead& r = s.read;
     const int64_t C = z.block, L = z.layers;
-    read_gates(x, z, s.block);
-    inner_gradients(x, z, s.block, state);
-    read_memory(x, z, s.block, state);
+    read_memory(x, z, f, r, L - 1, state);
+    if (!x.a.reads_block_start) relate(z, f, r, L);
     for (float* d : {s.d_theta, s.d_eta, s.d_keep, s.d_beta, s.d_kappa, s.d_h}) fill(d, C, 0.0f);
-    fill(s.dGamma, C * C, 0.0f), fill(s.dEta, C * C, 0.0f);
+    for (float* d : {s.dGamma, s.dEta, s.turned_dGamma}) fill(d, C * C, 0.0f);
     read_padded(x, x.a.d_o, x.a.dims[L], z.width[L], C, s.dZ[L]);
 
-    leave_carry(s, x.n - 1);
-    leave_read(x.a, s, state, x.n - 1);
+    leave_carry(s, f, x.n - 1);
+    leave_read(x.a, s, f, state, x.n - 1);
     write_rows(x, x.a.d_q, s.dX, x.a.dims[0], z.width[0], 1.0f);
-    leave_inner(s, state, static_cast<float>(x.a.clip));
+    leave_inner(s, f, state, static_cast<float>(x.a.clip));
     write_rows(x, x.a.d_k, s.dA[0], x.a.dims[0], z.width[0], 1.0f);
     write_rows(x, x.a.d_v, s.dD[L], x.a.dims[L], z.width[L], -1.0f);
-    leave_gates(s, x.n);
+    leave_gates(s, f, x.n);
     write_rows(x, x.a.d_theta, s.d_theta, 1, 1, 1.0f);
     write_rows(x, x.a.d_eta, s.d_eta, 1, 1, 1.0f);
     write_rows(x, x.a.d_alpha, s.d_keep, 1, 1, -1.0f);
@@ -198,24 +235,21 @@ void run_chain(const memgen_titans_args& a, int64_t h, char* slice) {
     TitansBackwardScratch s(arena, a);
     const TitansSizes& z = s.sizes;
     TitansTokens chain{a, h, 0, 0};
-    const int64_t blocks = titans_blocks(a);
-    auto advance = [&](int64_t block, int64_t from, int64_t to) {
-        TitansTokens x = block_of(chain, block);
-        read_gates(x, z, s.block);
-        inner_gradients(x, z, s.block, s.state(from));
-        carry_memory(x, z, s.block, s.state(from), s.state(to));
-    };
-    auto begin = [&](int64_t stretch) { return titans_stretch(s.slots, stretch); };
-
-    // Slot j holds the state at the beginning of stretch j, and the slots after it those within the stretch.
-    int64_t last = 0;
-    read_state(chain, z, a.initial_weights, a.initial_momenta, s.state(0));
-    for (; begin(last + 1) < blocks; last++)
-        for (int64_t i = begin(last); i < begin(last + 1); i++) advance(i, i == begin(last) ? last : last + 1, last + 1);
+    const int64_t blocks = titans_blocks(a), interval = titans_interval(a), checkpoints = TitansCheckpoints(a)(a.tokens);
     read_state(chain, z, a.d_final_weights, a.d_final_momenta, s.d_state);
-    for (int64_t end = blocks; last >= 0; end = begin(last), last--) {
-        for (int64_t i = begin(last); i + 1 < end; i++) advance(i, last + i - begin(last), last + i - begin(last) + 1);
-        for (int64_t i = end - 1; i >= begin(last); i--) leave_block(block_of(chain, i), s, s.state(last + i - begin(last)));
+    for (int64_t stretch = blocks > 0 ? checkpoints : -1, end = blocks; stretch >= 0; stretch--) {
+        const int64_t begin = stretch * interval;
+        if (stretch > 0) __builtin_memcpy(s.state(0), titans_checkpoint(a, z, h, checkpoints, stretch), sizeof(float) * static_cast<size_t>(z.state()));
+        else read_state(chain, z, a.initial_weights, a.initial_momenta, s.state(0));
+        for (int64_t i = begin; i < end; i++) {
+            TitansTokens x = block_of(chain, i);
+            const TitansWrites f = s.writes(i - begin);
+            read_gates(x, z, f);
+            inner_gradients(x, z, f, s.read, s.state(i - begin));
+            if (i + 1 < end) carry_memory(x, z, f, s.read, s.state(i - begin), s.state(i - begin + 1));
+        }
+        for (int64_t i = end - 1; i >= begin; i--) leave_block(block_of(chain, i), s, s.writes(i - begin), s.state(i - begin));
+        end = begin;
     }
     write_state(chain, z, s.d_state, a.d_initial_weights, a.d_initial_momenta);
 }
@@ -226,7 +260,7 @@ namespace MEMGEN_ISA {
 void titans_backward(const memgen_titans_args& a, const Scratch& scratch) {
     Arena arena{scratch.shared};
     const SequencePlan plan(arena, sequence_count(a));
-    for_items(sequence_count(a) * a.heads, scratch.workers, [&](int64_t item, int worker) { run_chain(sequence(a, plan.order[item / a.heads]), item % a.heads, scratch.of(worker)); });
+    for_items(sequence_count(a) * a.heads, scratch.workers, [&](int64_t item, int worker) { run_chain(sequence(a, plan, plan.order[item / a.heads]), item % a.heads, scratch.of(worker)); });
 }
 } // namespace MEMGEN_ISA
 

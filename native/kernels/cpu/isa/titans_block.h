@@ -50,16 +50,11 @@ inline void scale_both(const TitansSizes& z, int64_t l, const float* x, const fl
     if (z.momentum) scale_rows(x, m, sign, z.block, z.width[l], out + z.width[l], z.wide[l]);
 }
 
-// out = X M^T with X [block, M's columns]: M X^T, turned back. Added to out where `onto`.
-inline void product_by_turned(const TitansBlock& s, int64_t block, const float* x, int64_t x_width, const float* m, int64_t m_rows, int64_t m_row, bool onto, float* out) {
-    transpose(x, x_width, block, x_width, s.turned, block);
-    product(m_rows, block, x_width, ByRows{m, m_row}, s.turned, block, s.turned2, block);
-    if (!onto) {
-        transpose(s.turned2, block, m_rows, block, out, m_rows);
-        return;
-    }
-    transpose(s.turned2, block, m_rows, block, s.turned, m_rows);
-    add(out, s.turned, block * m_rows);
+// out = X M^T with X [block, M's columns]: M X^T, turned back.
+inline void product_by_turned(const TitansRead& r, int64_t block, const float* x, int64_t x_width, const float* m, int64_t m_rows, int64_t m_row, float* out) {
+    transpose(x, x_width, block, x_width, r.turned, block);
+    product(m_rows, block, x_width, ByRows{m, m_row}, r.turned, block, r.turned2, block);
+    transpose(r.turned2, block, m_rows, block, out, m_rows);
 }
 
 struct Curve {
@@ -83,7 +78,7 @@ MEMGEN_INLINE Curve gelu_curve(Vector u) {
 MEMGEN_INLINE Curve curve(const memgen_titans_args& a, Vector u) { return a.activation == MEMGEN_TITANS_GELU ? gelu_curve(u) : silu_curve(u); }
 
 // Coefficients of the block: beta, kappa, h of what it started with, Gamma and Eta of its gradients.
-inline void read_gates(const TitansTokens& x, const TitansSizes& sizes, const TitansBlock& s) {
+inline void read_gates(const TitansTokens& x, const TitansSizes& sizes, const TitansWrites& s) {
     const int64_t C = sizes.block;
     fill(s.Gamma, C * C, 0.0f);
     fill(s.Eta, C * C, 0.0f);
@@ -108,7 +103,7 @@ inline void read_gates(const TitansTokens& x, const TitansSizes& sizes, const Ti
 }
 
 // The steps that gradients are written with: theta times min(1, clip / |gradient|).
-inline void clip_steps(const memgen_titans_args& a, const TitansSizes& z, const TitansBlock& s) {
+inline void clip_steps(const memgen_titans_args& a, const TitansSizes& z, const TitansWrites& s) {
     for (int64_t i = 0; i < z.block; i++) {
         float square = 0.0f;
         for (int64_t l = 1; a.clip > 0 && l <= z.layers; l++) {
@@ -124,7 +119,7 @@ inline void clip_steps(const memgen_titans_args& a, const TitansSizes& z, const 
 }
 
 // The gradients D_l that the block writes, at the weights it started with.
-inline void inner_gradients(const TitansTokens& x, const TitansSizes& z, const TitansBlock& s, const float* state) {
+inline void inner_gradients(const TitansTokens& x, const TitansSizes& z, const TitansWrites& s, const TitansRead& r, const float* state) {
     const int64_t C = z.block, L = z.layers;
     read_padded(x, x.a.k, x.a.dims[0], z.width[0], C, s.A[0]);
     read_padded(x, x.a.v, x.a.dims[L], z.width[L], C, s.delta[L]);
@@ -136,53 +131,64 @@ inline void inner_gradients(const TitansTokens& x, const TitansSizes& z, const T
         }
     }
     product_onto(s.delta[L], -1, C, z.width[L], z.width[L - 1], ByRows{s.A[L - 1], z.width[L - 1]}, state + z.offset[L], z.row[L], s.delta[L], z.width[L]);
-    for (int64_t l = L; l >= 1; l--) {
-        if (l < L) {
-            product_by_turned(s, C, s.delta[l + 1], z.width[l + 1], state + z.offset[l + 1], z.width[l], z.row[l + 1], false, s.N[l]);
-            for (int64_t i = 0; i < C * z.width[l]; i += W) store(s.delta[l] + i, load(s.N[l] + i) * load(s.slope[l] + i));
-        }
+    for (int64_t l = L - 1; l >= 1; l--) {
+        product_by_turned(r, C, s.delta[l + 1], z.width[l + 1], state + z.offset[l + 1], z.width[l], z.row[l + 1], s.N[l]);
+        for (int64_t i = 0; i < C * z.width[l]; i += W) store(s.delta[l] + i, load(s.N[l] + i) * load(s.slope[l] + i));
     }
     clip_steps(x.a, z, s);
     for (int64_t l = 1; l <= L; l++) scale_rows(s.delta[l], s.step, 1.0f, C, z.width[l], s.D[l], z.width[l]);
 }
 
-// X_L: every query with the weights after its own token's write, or with those the block started with.
-inline void read_memory(const TitansTokens& x, const TitansSizes& z, const TitansBlock& s, const float* state) {
-    const int64_t C = z.block;
-    read_padded(x, x.a.q, x.a.dims[0], z.width[0], C, s.X[0]);
-    for (int64_t l = 1; l <= z.layers; l++) {
-        const int64_t in = z.width[l - 1], out = z.width[l], wide = z.wide[l];
-        const ByRows X = {s.X[l - 1], in};
-        if (x.a.reads_block_start) {
-            product(C, out, in, X, state + z.offset[l], z.row[l], s.X[l], out);
-        } else {
-            product(C, wide, in, X, state + z.offset[l], z.row[l], s.seen[l], wide);
-            for (int64_t i = 0; i < C; i++)
-                for (int64_t j = 0; j < out; j += W) {
-                    const float* seen = s.seen[l] + i * wide + j;
-                    Vector entering = splat(s.beta[i]) * load(seen);
-                    if (z.momentum) entering += splat(s.kappa[i]) * load(seen + out);
-                    store(s.X[l] + i * out + j, entering);
-                }
-            transpose(s.A[l - 1], in, C, in, s.turned, C);
-            product(C, C, in, X, s.turned, C, s.R[l], C);
-            for (int64_t i = 0; i < C * C; i += W) store(s.square + i, -load(s.R[l] + i) * load(s.Gamma + i));
-            product_onto(s.X[l], 1, C, out, C, ByRows{s.square, C}, s.D[l], out, s.X[l], out);
+// What layer l's writes are to the reads of its block: R[l], from the first read that a group of 16 writes can reach on.
+inline void relate(const TitansSizes& z, const TitansWrites& s, const TitansRead& r, int64_t l) {
+    const int64_t C = z.block, in = z.width[l - 1];
+    transpose(r.X[l - 1], in, C, in, r.turned_X[l - 1], C);
+    for (int64_t i = 0; i < C; i += 16) product(16, C - i, in, ByRows{s.A[l - 1] + i * in, in}, r.turned_X[l - 1] + i, C, r.R[l] + i * C + i, C);
+}
+
+// Z_l of every query, with the weights after its own token's write, or with those the block started with.
+inline void read_layer(const TitansTokens& x, const TitansSizes& z, const TitansWrites& s, const TitansRead& r, int64_t l, const float* state) {
+    const int64_t C = z.block, in = z.width[l - 1], out = z.width[l], wide = z.wide[l];
+    const ByRows X = {r.X[l - 1], in};
+    if (x.a.reads_block_start) {
+        product(C, out, in, X, state + z.offset[l], z.row[l], r.X[l], out);
+        return;
+    }
+    product(C, wide, in, X, state + z.offset[l], z.row[l], r.seen, wide);
+    for (int64_t i = 0; i < C; i++)
+        for (int64_t j = 0; j < out; j += W) {
+            const float* seen = r.seen + i * wide + j;
+            Vector entering = splat(s.beta[i]) * load(seen);
+            if (z.momentum) entering += splat(s.kappa[i]) * load(seen + out);
+            store(r.X[l] + i * out + j, entering);
         }
-        for (int64_t i = 0; l < z.layers && i < C * out; i += W) {
-            Curve c = curve(x.a, load(s.X[l] + i));
-            store(s.X[l] + i, c.value), store(s.read_slope[l] + i, c.slope);
+    relate(z, s, r, l);
+    for (int64_t i = 0; i < C; i++)
+        for (int64_t j = i / 16 * 16; j < C; j += W) store(r.square + i * C + j, -load(r.R[l] + i * C + j) * load(r.turned_Gamma + i * C + j));
+    for (int64_t i = 0; i < C; i += 16) product_onto(r.X[l] + i * out, 1, 16, out, i + 16, Turned{r.square + i, C}, s.D[l], out, r.X[l] + i * out, out);
+}
+
+// The queries through the first `layers` of the memory.
+inline void read_memory(const TitansTokens& x, const TitansSizes& z, const TitansWrites& s, const TitansRead& r, int64_t layers, const float* state) {
+    const int64_t C = z.block;
+    transpose(s.Gamma, C, C, C, r.turned_Gamma, C);
+    read_padded(x, x.a.q, x.a.dims[0], z.width[0], C, r.X[0]);
+    for (int64_t l = 1; l <= layers; l++) {
+        read_layer(x, z, s, r, l, state);
+        for (int64_t i = 0; l < z.layers && i < C * z.width[l]; i += W) {
+            Curve c = curve(x.a, load(r.X[l] + i));
+            store(r.X[l] + i, c.value), store(r.slope[l] + i, c.slope);
         }
     }
 }
 
 // The state after the block's last token. `next` may be the same memory. A few rows at a time, which stay in the cache.
-inline void carry_memory(const TitansTokens& x, const TitansSizes& z, const TitansBlock& s, const float* state, float* next) {
+inline void carry_memory(const TitansTokens& x, const TitansSizes& z, const TitansWrites& s, const TitansRead& r, const float* state, float* next) {
     const int64_t C = z.block, last = x.n - 1;
     const Vector beta = splat(s.beta[last]), kappa = splat(s.kappa[last]), h = splat(s.h[last]);
     for (int64_t l = 1; l <= z.layers; l++) {
         const int64_t in = z.width[l - 1], out = z.width[l], wide = z.wide[l];
-        scale_both(z, l, s.D[l], s.Gamma + last * C, s.Eta + last * C, -1.0f, s.scaled);
+        scale_both(z, l, s.D[l], s.Gamma + last * C, s.Eta + last * C, -1.0f, r.scaled);
         for (int64_t first = 0; first < in; first += 16) {
             const int64_t at = z.offset[l] + first * z.row[l];
             for (int64_t i = 0; i < 16; i++)
@@ -196,7 +202,7 @@ inline void carry_memory(const TitansTokens& x, const TitansSizes& z, const Tita
                     }
                     store(next + w, entering);
                 }
-            product_onto(next + at, 1, 16, wide, C, Turned{s.A[l - 1] + first, in}, s.scaled, wide, next + at, z.row[l]);
+            product_onto(next + at, 1, 16, wide, C, Turned{s.A[l - 1] + first, in}, r.scaled, wide, next + at, z.row[l]);
         }
     }
 }

@@ -15,14 +15,15 @@ void run_chain(const memgen_titans_args& a, int64_t h, char* slice) {
     read_state(chain, z, a.initial_weights, a.initial_momenta, s.state);
     bool ends = false; // whether anybody wants the state after the last token
     for (int64_t l = 0; l < z.layers; l++) ends = ends || a.final_weights[l].data || a.final_momenta[l].data;
-    const int64_t blocks = titans_blocks(a);
+    const int64_t blocks = titans_blocks(a), interval = titans_interval(a), checkpoints = TitansCheckpoints(a)(a.tokens);
     for (int64_t block = 0; block < blocks; block++) {
         TitansTokens x = block_of(chain, block);
-        read_gates(x, z, s.block);
-        inner_gradients(x, z, s.block, s.state);
-        read_memory(x, z, s.block, s.state);
-        for (int64_t i = 0; i < x.n; i++) __builtin_memcpy(x.row(a.o, i), s.block.X[z.layers] + i * z.width[z.layers], sizeof(float) * static_cast<size_t>(a.dims[z.layers]));
-        if (ends || block + 1 < blocks) carry_memory(x, z, s.block, s.state, s.state);
+        if (a.checkpoints && block > 0 && block % interval == 0) __builtin_memcpy(titans_checkpoint(a, z, h, checkpoints, block / interval), s.state, sizeof(float) * static_cast<size_t>(z.state()));
+        read_gates(x, z, s.writes);
+        inner_gradients(x, z, s.writes, s.read, s.state);
+        read_memory(x, z, s.writes, s.read, z.layers, s.state);
+        for (int64_t i = 0; i < x.n; i++) __builtin_memcpy(x.row(a.o, i), s.read.X[z.layers] + i * z.width[z.layers], sizeof(float) * static_cast<size_t>(a.dims[z.layers]));
+        if (ends || block + 1 < blocks) carry_memory(x, z, s.writes, s.read, s.state, s.state);
     }
     write_state(chain, z, s.state, a.final_weights, a.final_momenta);
 }
@@ -33,7 +34,7 @@ namespace MEMGEN_ISA {
 void titans_forward(const memgen_titans_args& a, const Scratch& scratch) {
     Arena arena{scratch.shared};
     const SequencePlan plan(arena, sequence_count(a));
-    for_items(sequence_count(a) * a.heads, scratch.workers, [&](int64_t item, int worker) { run_chain(sequence(a, plan.order[item / a.heads]), item % a.heads, scratch.of(worker)); });
+    for_items(sequence_count(a) * a.heads, scratch.workers, [&](int64_t item, int worker) { run_chain(sequence(a, plan, plan.order[item / a.heads]), item % a.heads, scratch.of(worker)); });
 }
 } // namespace MEMGEN_ISA
 
