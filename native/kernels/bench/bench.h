@@ -15,9 +15,10 @@ void bench_fused(const char* only, double copy);
 void bench_titans(const char* only, double peak);
 void bench_linear(const char* only, double peak);
 
-// A contiguous tensor of noise, or nothing.
+// A contiguous tensor of noise that begins with a cache line, as torch's do, or nothing.
 struct Array {
     std::vector<float> memory;
+    float* numbers = nullptr;
     memgen_tensor tensor{};
 
     Array() = default;
@@ -26,9 +27,9 @@ struct Array {
         for (size_t i = shape.size(); i-- > 0; stride *= shape[i]) tensor.stride[i] = stride;
         static std::mt19937 engine(1);
         std::uniform_real_distribution<float> draw(low, high);
-        memory.resize(static_cast<size_t>(stride));
+        memory.resize(static_cast<size_t>(stride) + 16);
         for (float& x : memory) x = draw(engine);
-        tensor.data = memory.data();
+        tensor.data = numbers = reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64);
     }
 };
 

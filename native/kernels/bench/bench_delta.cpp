@@ -17,8 +17,8 @@ void run(const Case& c, int64_t B, int64_t T, int64_t H, int64_t D, double peak)
     Array q(rows), k(rows), v(rows), beta, g, o(rows), s(state), d_o(rows), dq(rows), dk(rows), dv(rows), db(gates), dg(gates), ds(state);
     for (int64_t r = 0; r < B * T * H; r++) {
         float square = 0;
-        for (int64_t i = 0; i < D; i++) square += k.memory[r * D + i] * k.memory[r * D + i];
-        for (int64_t i = 0; i < D; i++) k.memory[r * D + i] /= std::sqrt(square);
+        for (int64_t i = 0; i < D; i++) square += k.numbers[r * D + i] * k.numbers[r * D + i];
+        for (int64_t i = 0; i < D; i++) k.numbers[r * D + i] /= std::sqrt(square);
     }
     if (c.delta) beta = Array(gates, 0, 1);
     if (c.decay) g = Array(c.channel ? rows : gates, -0.1f, 0);

@@ -11,12 +11,24 @@ constexpr int C = static_cast<int>(Chunk);
 // Row t of head h in the first row of x, whose axes are [B, T, H, ..].
 MEMGEN_INLINE float* at(const memgen_tensor& x, int64_t t, int64_t h) { return floats(x) + t * x.stride[1] + h * x.stride[2]; }
 
-// Asks for n rows that are needed soon: they are strided, which the hardware does not foresee.
-MEMGEN_INLINE void prefetch_rows(const memgen_tensor& x, int64_t t, int64_t h, int64_t n, int64_t width) {
-    if (!x.data) return;
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < width; j += 16) __builtin_prefetch(at(x, t + i, h) + j, 0, 2);
-}
+// Rows that are needed soon, of up to N tensors; they are strided, which the hardware does not foresee. They are asked
+// for a few at a time, between the steps of the work: of many at once a core drops those that it has no room for.
+template <int N>
+struct Soon {
+    const float* rows[N] = {};
+    int64_t row[N] = {}, width[N] = {}, tokens[N] = {};
+
+    MEMGEN_MEMBER void add(int n, const memgen_tensor& x, int64_t t, int64_t h, int64_t count, int64_t columns) {
+        if (x.data) rows[n] = at(x, t, h), row[n] = x.stride[1], width[n] = columns, tokens[n] = count;
+    }
+
+    // The index-th of `parts` parts. Not inlined it would be dropped, since it computes nothing.
+    MEMGEN_MEMBER void ask(int64_t index, int64_t parts) const {
+        for (int n = 0; n < N; n++)
+            for (int64_t i = C * index / parts; i < C * (index + 1) / parts && i < tokens[n]; i++)
+                for (int64_t j = 0; j < width[n]; j += 16) __builtin_prefetch(rows[n] + i * row[n] + j, 0, 3);
+    }
+};
 
 // Rows t .. t+n of [T, width], turned: out [padded width, 16], zero where there is no number.
 inline void read_turned(const float* x, int64_t row, int64_t n, int64_t width, int64_t padded_width, float* out) {
@@ -51,6 +63,12 @@ inline void weigh(const float* x, const float* factor, int64_t rows, float* out,
 // A state out of its padded rows.
 inline void copy_state_out(const float* from, int64_t from_row, int64_t K, int64_t V, float* to, int64_t row) {
     for (int64_t i = 0; i < K; i++) __builtin_memcpy(to + i * row, from + i * from_row, sizeof(float) * static_cast<size_t>(V));
+}
+
+// Rows of a result out of padded rows. Past: stored past the caches.
+inline void write_rows(const float* from, int64_t from_row, int64_t n, int64_t width, float* to, int64_t row, bool past) {
+    for (int64_t i = 0; i < n; i++)
+        for_vectors(width, [&](int64_t j, auto extent) { store(to + i * row + j, load(from + i * from_row + j, extent), extent, past); });
 }
 
 } // namespace

@@ -25,10 +25,16 @@ namespace {
 
 typedef memgen_gated_delta_rule_args Args;
 
-// One head of one sequence.
+// One head of one sequence; whether its gradients are stored past the caches.
 struct Chain {
     const Args& a;
     int64_t h;
+    bool past_q, past_k, past_v;
+
+    Chain(const Args& args, int64_t head) : a(args), h(head) {
+        auto past = [&](const memgen_tensor& x, int64_t width) { return x.data && streamed(x, a.tokens * a.heads * width, 3); };
+        past_q = past(a.d_q, a.key_dim), past_k = past(a.d_k, a.key_dim), past_v = past(a.d_v, a.value_dim);
+    }
 
     float* row(const memgen_tensor& x, int64_t t) const { return at(x, t, h); }
 };
@@ -80,25 +86,33 @@ void enter_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
     }
     for (int j = 0; j < C; j++) until[j] = x.decay[(C - 1) * C + j];
 
+    Soon<2> soon;
     if (next) {
-        prefetch_rows(a.k, t + C, chain.h, C < a.tokens - t - C ? C : a.tokens - t - C, a.key_dim);
-        prefetch_rows(a.v, t + C, chain.h, C < a.tokens - t - C ? C : a.tokens - t - C, a.value_dim);
+        const int64_t left = a.tokens - t - C;
+        soon.add(0, a.k, t + C, chain.h, left, a.key_dim);
+        soon.add(1, a.v, t + C, chain.h, left, a.value_dim);
     }
     read_turned(chain.row(a.k, t), a.k.stride[1], n, a.key_dim, s.kp, x.kT);
     if constexpr (Delta) {
+        soon.ask(0, 4);
         product(C, C, s.kp, Turned{x.kT, C}, x.kT, C, x.keys, C);
+        soon.ask(1, 4);
         for (int i = 0; i < C; i++)
             for (int j = 0; j < C; j++) x.solve[i * C + j] = j < i ? beta[i] * x.decay[i * C + j] * x.keys[i * C + j] : 0.0f;
         read_rows(chain.row(a.v, t), a.v.stride[1], n, a.value_dim, s.vp, x.written);
         product(C, s.vp, s.kp, Turned{x.kT, C}, s.state(c), s.state_row, x.residual, s.vp);
+        soon.ask(2, 4);
         for (int i = 0; i < C; i++)
             for (int64_t j = 0; j < s.vp; j += W) {
                 float* r = x.residual + i * s.vp + j;
                 store(r, load(x.written + i * s.vp + j) - splat(since[i]) * load(r));
             }
         solve_forward(x.solve, beta, x.residual, s.vp, x.written);
+        soon.ask(3, 4);
     } else {
+        soon.ask(0, 2);
         read_rows(chain.row(a.v, t), a.v.stride[1], n, a.value_dim, s.vp, x.written);
+        soon.ask(1, 2);
     }
     if (!next) return;
     weigh(x.kT, until, s.kp, s.weighted, C);
@@ -117,12 +131,17 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
     float *dots = turned + 256 /* 512 */, *sums = dots + 512, *factor = sums + 32;
     float *dO = s.rows, *X = s.rows + C * vp;
 
-    prefetch_rows(a.d_q, t, chain.h, n, K);
-    prefetch_rows(a.d_k, t, chain.h, n, K);
-    prefetch_rows(a.d_v, t, chain.h, n, V);
+    Soon<7> soon; // the chunk before this one, the gradients of this one and, before the first chunk, where the segment before begins
     if (t >= C) {
-        prefetch_rows(a.q, t - C, chain.h, C, K);
-        prefetch_rows(a.d_o, t - C, chain.h, C, V);
+        soon.add(0, a.q, t - C, chain.h, C, K);
+        soon.add(1, a.d_o, t - C, chain.h, C, V);
+    }
+    if (!chain.past_q) soon.add(2, a.d_q, t, chain.h, n, K);
+    if (!chain.past_k) soon.add(3, a.d_k, t, chain.h, n, K);
+    if (!chain.past_v) soon.add(4, a.d_v, t, chain.h, n, V);
+    if (c == 0 && t > 0) {
+        soon.add(5, a.k, t - s.chunks * C, chain.h, C, K);
+        soon.add(6, a.v, t - s.chunks * C, chain.h, C, V);
     }
     read_turned(chain.row(a.q, t), a.q.stride[1], n, K, kp, s.qT);
     for (int64_t i = 0; i < kp * C; i += W) store(s.qT + i, splat(scale) * load(s.qT + i));
@@ -138,26 +157,31 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
         store(strictT + i, load(decayT + i));
     }
     for (int i = 0; i < C; i++) strictT[i * C + i] = 0.0f;
+    soon.ask(0, 8);
 
     float* dW = Delta ? X : s.writtenT; // gradient of what the chunk writes
     product(C, vp, C, ByRows{Pt, C}, dO, vp, dW, vp);
+    soon.ask(1, 8);
     weigh(x.kT, until, kp, s.weighted, C);
     product_onto(dW, 1, C, vp, kp, Turned{s.weighted, C}, s.d_state, s.state_row, dW, vp);
+    soon.ask(2, 8);
     if constexpr (Delta) solve_backward(x.solve, vp, X);
+    soon.ask(3, 8);
     if (a.d_v.data)
         for (int64_t i = 0; i < n; i++) {
             float* out = chain.row(a.d_v, t + i);
             Vector b = splat(Delta ? beta[i] : 1.0f);
-            int64_t j = 0;
-            for (; j + W <= V; j += W) store(out + j, b * load(dW + i * vp + j));
-            if (j < V) store_part(out + j, b * load(dW + i * vp + j), V - j);
+            for_vectors(V, [&](int64_t j, auto extent) { store(out + j, b * load(dW + i * vp + j, extent), extent, chain.past_v); });
         }
 
     transpose(s.rows, vp, N, vp, s.columns, N);
     transpose(x.written, vp, C, vp, s.writtenT, C);
     product(C, N, vp, ByRows{x.written, vp}, s.columns, N, dots, N); // V' [dO^T | X^T]
+    soon.ask(4, 8);
     product(kp, N, vp, ByRows{s.state(c), s.state_row}, s.columns, N, s.z, N);
+    soon.ask(5, 8);
     product(kp, C, vp, ByRows{s.d_state, s.state_row}, s.writtenT, C, s.y, C);
+    soon.ask(6, 8);
 
     // E becomes the gradient of Gamma times Gamma below the diagonal, H the gradient of K K^T
     float d_beta[C] = {};
@@ -189,6 +213,7 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
     product(kp, C, C, ByRows{x.kT, C}, dPt, C, s.dqT, C);
     product(kp, C, C, ByRows{s.qT, C}, dP, C, s.dkT, C);
     if constexpr (Delta) product_onto(s.dkT, 1, kp, C, C, ByRows{x.kT, C}, H, C, s.dkT, C);
+    soon.ask(7, 8);
 
     // The parts of dQ and dK that come from the states, and what they say about the decays
     for (int m = 0; m < C; m += W) {
@@ -231,9 +256,13 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
 
     if (a.d_q.data) {
         for (int64_t i = 0; i < kp * C; i += W) store(s.dqT + i, splat(scale) * load(s.dqT + i));
-        transpose(s.dqT, C, K, n, chain.row(a.d_q, t), a.d_q.stride[1]);
+        transpose(s.dqT, C, kp, C, s.weighted, kp);
+        write_rows(s.weighted, kp, n, K, chain.row(a.d_q, t), a.d_q.stride[1], chain.past_q);
     }
-    if (a.d_k.data) transpose(s.dkT, C, K, n, chain.row(a.d_k, t), a.d_k.stride[1]);
+    if (a.d_k.data) {
+        transpose(s.dkT, C, kp, C, s.weighted, kp);
+        write_rows(s.weighted, kp, n, K, chain.row(a.d_k, t), a.d_k.stride[1], chain.past_k);
+    }
 
     weigh(s.qT, since, kp, s.weighted, N);
     if constexpr (Delta) weigh(x.kT, factor, kp, s.weighted + C, N);
@@ -264,6 +293,7 @@ void run_chain(const Args& a, int64_t h, char* slice) {
             leave_chunk<Delta>(chain, s, c, t, end - t < C ? end - t : C);
         }
     }
+    finish_streaming();
     if (!a.d_initial_state.data) return;
     float* out = floats(a.d_initial_state) + h * a.d_initial_state.stride[1];
     copy_state_out(s.d_state, s.state_row, K, V, out, a.d_initial_state.stride[2]);
