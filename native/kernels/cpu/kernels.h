@@ -19,6 +19,7 @@
     X(selective_scan_backward, memgen_selective_scan_args)        \
     X(titans_forward, memgen_titans_args)                         \
     X(titans_backward, memgen_titans_args)                        \
+    X(titans_step, memgen_titans_step_args)                       \
     X(segment_attention_forward, memgen_segment_attention_args)   \
     X(segment_attention_backward, memgen_segment_attention_args)  \
     X(causal_conv_forward, memgen_causal_conv_args)               \

@@ -51,5 +51,31 @@ inline void titans_backward(Check& check, const memgen_titans_args* a, int64_t c
     titans_weights(check, *a, "d_initial_momenta", a->d_initial_momenta);
 }
 
+inline Check titans_step_sizes(const char* operation, const memgen_titans_step_args* a) {
+    Check check = open(operation, a);
+    if (check.ok())
+        check.dimension("batch", a->batch).dimension("heads", a->heads).dimension("layers", a->layers, 1, MEMGEN_TITANS_LAYERS).dimension("block", a->block, 1, LargestBlock).dimension("read", a->read, 0, a->block - 1)
+            .dimension("activation", a->activation, MEMGEN_TITANS_SILU, MEMGEN_TITANS_GELU).condition(a->clip >= 0, MEMGEN_INVALID_ARGUMENT, "clip is negative or not a number: expected a length, or 0 for none");
+    for (int64_t l = 0; check.ok() && l <= a->layers; l++) check.dimension("a width", a->dims[l], 1, LargestLayerWidth);
+    for (int64_t l = 0; check.ok() && l < a->layers; l++) check.product({a->batch, a->heads, a->dims[l], a->dims[l + 1]});
+    return check.ok() ? check.product({a->batch, a->block, a->heads, a->dims[0] + a->dims[a->layers]}) : check;
+}
+
+inline Check titans_step_arguments(const char* operation, const memgen_titans_step_args* a) {
+    Check check = titans_step_sizes(operation, a);
+    if (!check.ok()) return check;
+    const int64_t B = a->batch, R = a->read, H = a->heads, in = a->dims[0], out = a->dims[a->layers];
+    check.required("q", a->q, {B, H, in}).required("k", a->k, {B, H, in}).required("v", a->v, {B, H, out}).required("theta", a->theta, {B, H, 1}).nullable("alpha", a->alpha, {B, H, 1})
+        .required("past_k", a->past_k, {B, R, H, in}).required("past_v", a->past_v, {B, R, H, out}).required("past_theta", a->past_theta, {B, R, H, 1});
+    if (a->momentum) check.required("eta", a->eta, {B, H, 1}).required("past_eta", a->past_eta, {B, R, H, 1});
+    if (a->alpha.data) check.required("past_alpha", a->past_alpha, {B, R, H, 1});
+    for (int64_t l = 0; l < a->layers; l++) {
+        const int64_t rows = a->dims[l], columns = a->dims[l + 1];
+        check.required("an entry of weights", a->weights[l], {B, H, rows, columns}).nullable("an entry of momenta", a->momenta[l], {B, H, rows, columns})
+            .nullable("an entry of final_weights", a->final_weights[l], {B, H, rows, columns}).nullable("an entry of final_momenta", a->final_momenta[l], {B, H, rows, columns});
+    }
+    return check.required("o", a->o, {B, H, out});
+}
+
 } // namespace
 } // namespace memgen

@@ -71,6 +71,40 @@ MEMGEN_API int64_t memgen_titans_checkpoint_size(const memgen_titans_args* args)
 MEMGEN_API memgen_status memgen_titans_forward(const memgen_titans_args* args, void* workspace, size_t bytes, void* stream);
 MEMGEN_API memgen_status memgen_titans_backward(const memgen_titans_args* args, void* workspace, size_t bytes, void* stream);
 
+/* ---- one token of a Titans memory ------------------------------------------------------------------------
+ * What memgen_titans_forward makes of the last of `read` + 1 tokens that begin a block: the same sums, of which only those
+ * are formed that this token needs. What it leaves is wanted where it ends the block. Error: as there. On the CPU alone.
+ */
+typedef struct memgen_titans_step_args {
+    size_t struct_size;
+    memgen_dtype dtype;
+    int64_t batch, heads;                   /* B, H: each >= 0 */
+    int64_t layers;                         /* L in 1 .. 4 */
+    int64_t block;                          /* 1 .. 128 tokens */
+    int64_t read;                           /* R, tokens of the block before this one: 0 .. block - 1 */
+    int64_t dims[MEMGEN_TITANS_LAYERS + 1]; /* as in memgen_titans_args, like the four that follow */
+    int64_t activation;
+    int64_t reads_block_start;
+    int64_t momentum;
+    double clip;
+
+    memgen_tensor q, k;                     /* [B, H, d_0] */
+    memgen_tensor v;                        /* [B, H, d_L] */
+    memgen_tensor theta, eta, alpha;        /* [B, H]; eta with momentum, alpha nullable: no forgetting */
+    memgen_tensor past_k;                   /* [B, R, H, d_0], the block's tokens before, oldest first */
+    memgen_tensor past_v;                   /* [B, R, H, d_L] */
+    memgen_tensor past_theta, past_eta, past_alpha; /* [B, R, H], where there is one of this token */
+    memgen_tensor weights[MEMGEN_TITANS_LAYERS];    /* [B, H, d_{l-1}, d_l] that the block started with */
+    memgen_tensor momenta[MEMGEN_TITANS_LAYERS];    /* [B, H, d_{l-1}, d_l] nullable: zero */
+
+    memgen_tensor o;                        /* [B, H, d_L] */
+    memgen_tensor final_weights[MEMGEN_TITANS_LAYERS]; /* [B, H, d_{l-1}, d_l] nullable: not written */
+    memgen_tensor final_momenta[MEMGEN_TITANS_LAYERS]; /* [B, H, d_{l-1}, d_l] nullable: not written */
+} memgen_titans_step_args;
+
+MEMGEN_API int64_t memgen_titans_step_workspace_size(const memgen_titans_step_args* args);
+MEMGEN_API memgen_status memgen_titans_step(const memgen_titans_step_args* args, void* workspace, size_t bytes, void* stream);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,117 +1,14 @@
-// The Titans memory against its definition in double precision, with a weight for every token.
-#include "test.h"
+// The Titans memory against its definition in double precision.
+#include "titans_oracle.h"
 
 namespace {
-
-struct Problem {
-    int64_t B, T, H, block;
-    std::vector<int64_t> dims;
-    bool momentum; // whether there is an initial one
-    bool gelu = false, reads_block_start = false, has_eta = true, has_alpha = true;
-    double clip = 0;
-    mutable int64_t clipped = 0; // tokens that were, in all evaluations
-    Values q, k, v, theta, eta, alpha, d_o;
-    std::vector<Values> W, S, dW, dS;
-
-    Problem(int64_t B, int64_t T, int64_t H, int64_t block, std::vector<int64_t> widths, bool momentum, uint32_t seed) : B(B), T(T), H(H), block(block), dims(std::move(widths)), momentum(momentum) {
-        int64_t rows = B * T * H;
-        double unit = 1 / std::sqrt((double)dims[0]);
-        q = noise(rows * dims.front(), -1, 1, seed), k = noise(rows * dims.front(), -unit, unit, seed + 1), v = noise(rows * dims.back(), -1, 1, seed + 2);
-        theta = noise(rows, 0, 0.3, seed + 3), eta = noise(rows, 0, 0.9, seed + 4), alpha = noise(rows, 0, 0.3, seed + 5), d_o = noise(rows * dims.back(), -1, 1, seed + 6);
-        for (size_t l = 1; l < dims.size(); l++) {
-            int64_t n = B * H * dims[l - 1] * dims[l];
-            W.push_back(noise(n, -0.5, 0.5, seed + 10 * (uint32_t)l)), S.push_back(momentum ? noise(n, -0.1, 0.1, seed + 1 + 10 * (uint32_t)l) : Values(n, 0.0));
-            dW.push_back(noise(n, -1, 1, seed + 2 + 10 * (uint32_t)l)), dS.push_back(noise(n, -1, 1, seed + 3 + 10 * (uint32_t)l));
-        }
-    }
-
-    size_t layers() const { return dims.size() - 1; }
-
-    double phi(double x) const { return gelu ? x * (1 + std::erf(x / std::sqrt(2.0))) / 2 : x / (1 + std::exp(-x)); }
-
-    double slope(double x) const {
-        double s = 1 / (1 + std::exp(-x));
-        return gelu ? (1 + std::erf(x / std::sqrt(2.0))) / 2 + x * std::exp(-x * x / 2) / std::sqrt(2 * 3.14159265358979323846) : s * (1 + x * (1 - s));
-    }
-
-    // Every layer's output of one row vector.
-    std::vector<Values> layers_of(const double* x, const std::vector<Values>& weights, size_t chain) const {
-        std::vector<Values> u;
-        Values input(x, x + dims[0]);
-        for (size_t l = 0; l < layers(); l++) {
-            Values out(dims[l + 1]);
-            for (int64_t i = 0; i < dims[l]; i++)
-                for (int64_t j = 0; j < dims[l + 1]; j++) out[j] += input[i] * weights[l][(chain * dims[l] + i) * dims[l + 1] + j];
-            u.push_back(out);
-            for (double& y : out) y = phi(y);
-            input = out;
-        }
-        return u;
-    }
-
-    Values o(std::vector<Values>& weights, std::vector<Values>& momenta) const {
-        weights = W, momenta = S;
-        Values out(B * T * H * dims.back());
-        for (int64_t b = 0; b < B; b++)
-            for (int64_t h = 0; h < H; h++) {
-                size_t chain = b * H + h;
-                std::vector<Values> start;
-                for (int64_t t = 0; t < T; t++) {
-                    if (t % block == 0) start = weights;
-                    int64_t row = (b * T + t) * H + h;
-                    std::vector<Values> u = layers_of(&k[row * dims[0]], start, chain);
-                    std::vector<Values> inputs(layers()), deltas(layers());
-                    deltas.back() = u.back();
-                    for (int64_t j = 0; j < dims.back(); j++) deltas.back()[j] -= v[row * dims.back() + j];
-                    double square = 0;
-                    for (size_t l = layers(); l-- > 0;) {
-                        inputs[l].resize(dims[l]);
-                        Values below(dims[l]);
-                        for (int64_t i = 0; i < dims[l]; i++) {
-                            double x = l == 0 ? k[row * dims[0] + i] : u[l - 1][i];
-                            inputs[l][i] = l == 0 ? x : phi(x);
-                            for (int64_t j = 0; j < dims[l + 1]; j++) below[i] += start[l][(chain * dims[l] + i) * dims[l + 1] + j] * deltas[l][j];
-                            below[i] *= slope(x);
-                        }
-                        square += inner(inputs[l], inputs[l]) * inner(deltas[l], deltas[l]);
-                        if (l > 0) deltas[l - 1] = below;
-                    }
-                    double step = theta[row] * (clip > 0 && std::sqrt(square) > clip ? clip / std::sqrt(square) : 1);
-                    clipped += step != theta[row];
-                    for (size_t l = 0; l < layers(); l++)
-                        for (int64_t i = 0; i < dims[l]; i++)
-                            for (int64_t j = 0; j < dims[l + 1]; j++) {
-                                size_t at = (chain * dims[l] + i) * dims[l + 1] + j;
-                                momenta[l][at] = (has_eta ? eta[row] : 0) * momenta[l][at] - step * inputs[l][i] * deltas[l][j];
-                                weights[l][at] = (has_alpha ? 1 - alpha[row] : 1) * weights[l][at] + momenta[l][at];
-                            }
-                    Values y = layers_of(&q[row * dims[0]], reads_block_start ? start : weights, chain).back();
-                    for (int64_t j = 0; j < dims.back(); j++) out[row * dims.back() + j] = y[j];
-                }
-            }
-        return out;
-    }
-
-    double loss() const {
-        std::vector<Values> weights, momenta;
-        double sum = inner(o(weights, momenta), d_o);
-        for (size_t l = 0; l < layers(); l++) sum += inner(weights[l], dW[l]) + (has_eta ? inner(momenta[l], dS[l]) : 0);
-        return sum;
-    }
-
-    std::string text() const {
-        std::string s = "T" + std::to_string(T) + " block" + std::to_string(block) + " widths";
-        for (int64_t d : dims) s += " " + std::to_string(d);
-        return s + (gelu ? " gelu" : "") + (reads_block_start ? " reads block start" : "") + (has_eta ? "" : " no momentum") + (has_alpha ? "" : " no forgetting") + (clip > 0 ? " clipped" : "");
-    }
-};
 
 struct Call {
     Field q, k, v, theta, eta, alpha, o, d_o, dq, dk, dv, dtheta, deta, dalpha;
     std::vector<Field> W, S, fW, fS, dfW, dfS, dW, dS;
     memgen_titans_args a{};
 
-    explicit Call(const Problem& p, int64_t pad = 0) {
+    explicit Call(const TitansProblem& p, int64_t pad = 0) {
         std::vector<int64_t> in{p.B, p.T, p.H, p.dims.front()}, out{p.B, p.T, p.H, p.dims.back()}, gates{p.B, p.T, p.H};
         q = Field(in, pad), k = Field(in, pad), v = Field(out, pad), o = Field(out, pad), d_o = Field(out, pad), dq = Field(in, pad), dk = Field(in, pad), dv = Field(out, pad);
         theta = Field(gates), eta = Field(gates), alpha = Field(gates), dtheta = Field(gates), deta = Field(gates), dalpha = Field(gates);
@@ -147,7 +44,7 @@ struct Call {
     }
 };
 
-void compare(Problem p, int64_t pad = 0) {
+void compare(TitansProblem p, int64_t pad = 0) {
     Call c(p, pad);
     c.run();
     std::string at = p.text();
@@ -171,29 +68,29 @@ void compare(Problem p, int64_t pad = 0) {
 
 TEST(titans_linear) {
     for (bool momentum : {true, false}) {
-        compare(Problem(2, 11, 2, 4, {3, 5}, momentum, 1), 2);
-        compare(Problem(1, 7, 1, 1, {4, 3}, momentum, 2));
-        compare(Problem(1, 20, 1, 16, {2, 2}, momentum, 3));
-        compare(Problem(1, 5, 1, 16, {17, 3}, momentum, 4), 1);
-        compare(Problem(1, 40, 1, 20, {2, 3}, momentum, 5));
-        compare(Problem(1, 0, 2, 16, {2, 3}, momentum, 6));
+        compare(TitansProblem(2, 11, 2, 4, {3, 5}, momentum, 1), 2);
+        compare(TitansProblem(1, 7, 1, 1, {4, 3}, momentum, 2));
+        compare(TitansProblem(1, 20, 1, 16, {2, 2}, momentum, 3));
+        compare(TitansProblem(1, 5, 1, 16, {17, 3}, momentum, 4), 1);
+        compare(TitansProblem(1, 40, 1, 20, {2, 3}, momentum, 5));
+        compare(TitansProblem(1, 0, 2, 16, {2, 3}, momentum, 6));
     }
 }
 
 TEST(titans_perceptron) {
     for (bool momentum : {true, false}) {
-        compare(Problem(1, 9, 2, 4, {3, 5, 3}, momentum, 11), 2);
-        compare(Problem(1, 5, 1, 1, {2, 4, 3}, momentum, 12));
-        compare(Problem(1, 19, 1, 16, {2, 3, 2}, momentum, 13));
-        compare(Problem(1, 6, 1, 3, {2, 3, 4, 2}, momentum, 14));
-        compare(Problem(1, 4, 1, 2, {2, 2, 3, 2, 2}, momentum, 15));
+        compare(TitansProblem(1, 9, 2, 4, {3, 5, 3}, momentum, 11), 2);
+        compare(TitansProblem(1, 5, 1, 1, {2, 4, 3}, momentum, 12));
+        compare(TitansProblem(1, 19, 1, 16, {2, 3, 2}, momentum, 13));
+        compare(TitansProblem(1, 6, 1, 3, {2, 3, 4, 2}, momentum, 14));
+        compare(TitansProblem(1, 4, 1, 2, {2, 2, 3, 2, 2}, momentum, 15));
     }
 }
 
 TEST(titans_variants) {
     for (int bits = 1; bits < 16; bits++)
         for (std::vector<int64_t> dims : {std::vector<int64_t>{3, 2}, std::vector<int64_t>{3, 4, 2}}) {
-            Problem p(1, 9, 2, 4, dims, false, 31);
+            TitansProblem p(1, 9, 2, 4, dims, false, 31);
             p.gelu = bits & 1, p.reads_block_start = bits & 2, p.has_eta = !(bits & 4), p.has_alpha = !(bits & 8);
             compare(p, 1);
         }
@@ -201,7 +98,7 @@ TEST(titans_variants) {
 
 TEST(titans_clipped) {
     for (std::vector<int64_t> dims : {std::vector<int64_t>{3, 2}, std::vector<int64_t>{3, 4, 2}, std::vector<int64_t>{2, 3, 4, 2}}) {
-        Problem p(1, 9, 2, 4, dims, true, 51);
+        TitansProblem p(1, 9, 2, 4, dims, true, 51);
         std::vector<Values> weights, momenta;
         for (p.clip = 4; p.clipped < 6;) p.clip /= 2, p.clipped = 0, p.o(weights, momenta);
         EXPECT(p.clipped < 18); // of 18 tokens: some are clipped, some are not
@@ -211,19 +108,19 @@ TEST(titans_clipped) {
 
 // Several checkpoints, the last of them with no, one and more blocks after it.
 TEST(titans_long_chains) {
-    for (int64_t T : {6, 7, 8, 9, 20}) compare(Problem(2, T, 2, 1, {5, 4}, true, 41));
-    for (int64_t T : {18, 19, 39}) compare(Problem(1, T, 1, 2, {2, 9, 2}, true, 42));
-    compare(Problem(1, 20, 1, 2, {4, 4}, true, 43));
+    for (int64_t T : {6, 7, 8, 9, 20}) compare(TitansProblem(2, T, 2, 1, {5, 4}, true, 41));
+    for (int64_t T : {18, 19, 39}) compare(TitansProblem(1, T, 1, 2, {2, 9, 2}, true, 42));
+    compare(TitansProblem(1, 20, 1, 2, {4, 4}, true, 43));
 }
 
 TEST(titans_same_bits_for_any_number_of_threads) {
-    Problem p(2, 70, 2, 16, {24, 40, 24}, true, 21);
+    TitansProblem p(2, 70, 2, 16, {24, 40, 24}, true, 21);
     Call c(p);
     EXPECT_SAME_BITS([&] { c.run(); }, c.results());
 }
 
 TEST(titans_nan_stays_in_its_row) {
-    Problem p(3, 20, 1, 8, {4, 6, 4}, true, 22), bad = p;
+    TitansProblem p(3, 20, 1, 8, {4, 6, 4}, true, 22), bad = p;
     bad.k[20 * 4 + 5] = NAN;
     Call good(p), poisoned(bad);
     good.run(), poisoned.run();
@@ -236,7 +133,7 @@ TEST(titans_nan_stays_in_its_row) {
 }
 
 TEST(titans_refuses_bad_arguments) {
-    Problem p(1, 40, 1, 4, {3, 3}, true, 23);
+    TitansProblem p(1, 40, 1, 4, {3, 3}, true, 23);
     Call c(p);
     Scratch scratch(memgen_titans_workspace_size(&c.a, 1)), kept(memgen_titans_checkpoint_size(&c.a));
     c.a.checkpoints = kept.data;

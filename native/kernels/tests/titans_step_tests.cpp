@@ -1,0 +1,120 @@
+// One token of a Titans memory against its definition in double precision.
+#include "titans_oracle.h"
+
+namespace {
+
+// The last token of a problem whose tokens are the beginning of one block.
+struct Step {
+    Field q, k, v, theta, eta, alpha, past_k, past_v, past_theta, past_eta, past_alpha, o;
+    std::vector<Field> W, S, fW, fS;
+    memgen_titans_step_args a{};
+
+    explicit Step(const TitansProblem& p, int64_t pad = 0, bool ends = true) {
+        const int64_t R = p.T - 1;
+        auto split = [&](const Values& all, int64_t width, Field& past, Field& own) {
+            Values before, last;
+            for (int64_t b = 0; b < p.B; b++)
+                for (int64_t t = 0; t < p.T; t++)
+                    for (int64_t i = 0; i < p.H * width; i++) (t < R ? before : last).push_back(all[(b * p.T + t) * p.H * width + i]);
+            past = width == 1 ? Field({p.B, R, p.H}) : Field({p.B, R, p.H, width}, pad);
+            own = width == 1 ? Field({p.B, p.H}) : Field({p.B, p.H, width}, pad);
+            past.set(before), own.set(last);
+        };
+        Field unused;
+        split(p.q, p.dims.front(), unused, q), split(p.k, p.dims.front(), past_k, k), split(p.v, p.dims.back(), past_v, v);
+        split(p.theta, 1, past_theta, theta), split(p.eta, 1, past_eta, eta), split(p.alpha, 1, past_alpha, alpha);
+        o = Field({p.B, p.H, p.dims.back()}, pad);
+        a.struct_size = sizeof a, a.batch = p.B, a.heads = p.H, a.layers = (int64_t)p.layers(), a.block = p.block, a.read = R;
+        for (size_t l = 0; l < p.dims.size(); l++) a.dims[l] = p.dims[l];
+        a.activation = p.gelu ? MEMGEN_TITANS_GELU : MEMGEN_TITANS_SILU, a.reads_block_start = p.reads_block_start, a.momentum = p.has_eta, a.clip = p.clip;
+        for (size_t l = 0; l < p.layers(); l++) {
+            std::vector<int64_t> shape{p.B, p.H, p.dims[l], p.dims[l + 1]};
+            for (auto* all : {&W, &S, &fW, &fS}) all->emplace_back(shape, pad);
+            a.weights[l] = W[l].set(p.W[l]).tensor;
+            if (p.momentum) a.momenta[l] = S[l].set(p.S[l]).tensor;
+            if (ends) a.final_weights[l] = fW[l].tensor;
+            if (ends && p.has_eta) a.final_momenta[l] = fS[l].tensor;
+        }
+        a.q = q.tensor, a.k = k.tensor, a.v = v.tensor, a.theta = theta.tensor, a.o = o.tensor;
+        a.past_k = past_k.tensor, a.past_v = past_v.tensor, a.past_theta = past_theta.tensor;
+        if (p.has_eta) a.eta = eta.tensor, a.past_eta = past_eta.tensor;
+        if (p.has_alpha) a.alpha = alpha.tensor, a.past_alpha = past_alpha.tensor;
+    }
+
+    void run() {
+        Scratch scratch(memgen_titans_step_workspace_size(&a));
+        EXPECT_STATUS(MEMGEN_OK, memgen_titans_step(&a, scratch.data, scratch.size, nullptr));
+    }
+
+    std::vector<Field*> results() {
+        std::vector<Field*> all{&o};
+        for (auto* fields : {&fW, &fS})
+            for (Field& f : *fields) all.push_back(&f);
+        return all;
+    }
+};
+
+void compare(const TitansProblem& p, int64_t pad = 0) {
+    Step step(p, pad), within(p, pad, false);
+    step.run(), within.run();
+    std::vector<Values> weights, momenta;
+    const Values all = p.o(weights, momenta);
+    Values last;
+    for (int64_t b = 0; b < p.B; b++)
+        for (int64_t i = 0; i < p.H * p.dims.back(); i++) last.push_back(all[((b + 1) * p.T - 1) * p.H * p.dims.back() + i]);
+    EXPECT_CLOSE("o", p.text(), step.o.values(), last, ForwardLimit);
+    EXPECT(same_bits(step.o, within.o));
+    for (size_t l = 0; l < p.layers(); l++) {
+        EXPECT_CLOSE("final_weights", p.text(), step.fW[l].values(), weights[l], ForwardLimit);
+        if (p.has_eta) EXPECT_CLOSE("final_momenta", p.text(), step.fS[l].values(), momenta[l], ForwardLimit);
+    }
+    for (Field* f : step.results()) EXPECT(f->padding_untouched());
+}
+
+const std::vector<std::vector<int64_t>> Widths{{3, 5}, {16, 16}, {17, 3}, {64, 64}, {3, 5, 3}, {16, 32, 16}, {16, 24, 16}, {2, 3, 4, 2}, {16, 16, 48, 32, 16}};
+
+TEST(titans_step) {
+    for (const auto& widths : Widths)
+        for (int64_t T : {1, 2, 7, 8, 9, 16, 17}) {
+            compare(TitansProblem(1, T, 1, 17, widths, true, 1), 2);
+            compare(TitansProblem(2, T, 3, 20, widths, false, 2));
+        }
+    compare(TitansProblem(1, 128, 2, 128, {16, 16}, true, 3));
+}
+
+TEST(titans_step_variants) {
+    for (int bits = 1; bits < 32; bits++)
+        for (const auto& widths : Widths) {
+            TitansProblem p(1, 5, 2, 8, widths, !(bits & 4), 31);
+            p.gelu = bits & 1, p.reads_block_start = bits & 2, p.has_eta = !(bits & 4), p.has_alpha = !(bits & 8), p.clip = bits & 16 ? 0.2 : 0;
+            compare(p, 1);
+        }
+}
+
+TEST(titans_step_same_bits_for_any_number_of_threads) {
+    TitansProblem p(3, 16, 4, 16, {64, 64}, true, 21);
+    Step step(p);
+    EXPECT_SAME_BITS([&] { step.run(); }, step.results());
+}
+
+TEST(titans_step_refuses_bad_arguments) {
+    TitansProblem p(1, 3, 1, 4, {3, 3}, true, 23);
+    Step c(p);
+    Scratch scratch(memgen_titans_step_workspace_size(&c.a));
+    auto step = [&](auto change) {
+        memgen_titans_step_args a = c.a;
+        change(a);
+        return memgen_titans_step(&a, scratch.data, scratch.size, nullptr);
+    };
+    EXPECT_STATUS(MEMGEN_INVALID_STRUCT_SIZE, step([](auto& a) { a.struct_size--; }));
+    EXPECT_STATUS(MEMGEN_UNSUPPORTED_SHAPE, step([](auto& a) { a.layers = 5; }));
+    EXPECT_STATUS(MEMGEN_UNSUPPORTED_SHAPE, step([](auto& a) { a.read = 4; }));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, step([](auto& a) { a.read = -1; }));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, step([](auto& a) { a.weights[0].data = nullptr; }));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, step([](auto& a) { a.past_eta.data = nullptr; }));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, step([](auto& a) { a.past_alpha.data = nullptr; }));
+    EXPECT_STATUS(MEMGEN_UNSUPPORTED_STRIDE, step([](auto& a) { a.momenta[0].stride[3] = 2; }));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, step([](auto& a) { a.clip = -1; }));
+}
+
+} // namespace
