@@ -43,6 +43,16 @@ public sealed class RotaryTests : IDisposable
         Assert.True((wide - narrow).abs().max().item<double>() < 2e-6);
     }
 
+    // With the bits of the parallel form where torch fuses a product and a sum; otherwise a model amplifies a last bit.
+    [Theory, InlineData(1, 1, 4, 64, 100_003), InlineData(3, 1, 2, 6, 5), InlineData(2, 5, 1, 34, 0)]
+    public void FewNumbersTurnAsManyDo(long B, long T, long H, long D, long first)
+    {
+        using var quiet = no_grad();
+        Tensor x = randn([B, T, H, D], dtype: ScalarType.Float32), positions = arange(first, first + T, dtype: ScalarType.Int64);
+        Tensor few = Rotary.Apply(x, positions), many = Rotary.Apply(x.repeat(1, 1, 5000, 1), positions).narrow(2, 0, H);
+        Assert.True((few - many).abs().max().item<float>() < 5e-7);
+    }
+
     [Fact]
     public void EveryRowHasItsOwnPositions()
     {
