@@ -141,6 +141,22 @@ internal unsafe struct TitansArguments
     public void* Checkpoints;
 }
 
+/// <summary>memgen_titans_step_args.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct TitansStepArguments
+{
+    public KernelHeader Header;
+    public long Batch, Heads, Layers, Block, Read;
+    public fixed long Dims[TitansArguments.MostLayers + 1];
+    public long Activation, ReadsBlockStart, Momentum;
+    public double Clip;
+    public KernelTensor Q, K, V, Theta, Eta, Alpha;
+    public KernelTensor PastK, PastV, PastTheta, PastEta, PastAlpha;
+    public KernelTensors Weights, Momenta;
+    public KernelTensor O;
+    public KernelTensors FinalWeights, FinalMomenta;
+}
+
 /// <summary>memgen_linear_scan_args.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct LinearScanArguments

@@ -100,14 +100,22 @@ public static class SegmentAttention
             long T = q.shape[1];
             if (q.numel() == 0) return [zeros([q.shape[0], T, H, V], dtype: door.Accumulation, device: q.device)];
             var given = new Queue<Tensor>(states);
-            Tensor keys = pastKeys is null ? k : cat(new[] { given.Dequeue(), k }, 1), values = pastKeys is null ? v : cat(new[] { given.Dequeue(), v }, 1);
+            Tensor? before = pastKeys is null ? null : given.Dequeue(), valuesBefore = pastKeys is null ? null : given.Dequeue();
             long[]? counted = pastLengths is null ? null : RememberedKeys.OnHost(given.Dequeue());
-            var places = new QueryPlaces(Math.Min(window ?? long.MaxValue, Unbounded), chunks?.Length ?? 0, chunks is { Blocked: true }, read, counted);
             var kinds = new List<(KeySource Source, Tensor[] Tensors)>();
+            if (T == 1 && before is not null && !hasPrefix && chunks is null && slots is null && fading is null && PastOfOne(counted, Math.Min(L, window - 1 ?? L)) is { } seen)
+            {
+                // All that the only token sees of the past every query sees: it need not stand in one tensor with what is new.
+                if (seen > 0) kinds.Add((new PrefixKeys(each * seen, false), [before.narrow(1, past - (each * seen), each * seen), valuesBefore!.narrow(1, past - (each * seen), each * seen)]));
+                (before, counted) = (null, null);
+            }
+
+            var places = new QueryPlaces(Math.Min(window ?? long.MaxValue, Unbounded), chunks?.Length ?? 0, chunks is { Blocked: true }, read, counted);
+            Tensor keys = before is null ? k : cat(new[] { before, k }, 1), values = before is null ? v : cat(new[] { valuesBefore!, v }, 1);
             if (hasPrefix) kinds.Add((new PrefixKeys(door['P'], prefixQueries is not null), [.. new[] { x[3], given.Dequeue(), given.Dequeue() }.OfType<Tensor>()]));
             if (slots is not null && door['M'] > 0) kinds.Add((new ChunkSlots(places, door['M'], door['C'], RememberedKeys.OnHost(slots)), [slots.Keys.flatten(1, 2), slots.Values.flatten(1, 2)]));
             if (fading is not null) kinds.Add(RememberedKeys.Of(fading, places, T));
-            if (window != 0) kinds.Add((new WindowKeys(places, L, each), [keys, values]));
+            if (window != 0) kinds.Add((new WindowKeys(places, before is null ? 0 : L, each), [keys, values]));
             if (kinds.Count == 0) return [zeros([q.shape[0], T, H, V], dtype: door.Accumulation, device: q.device)];
             var options = new AttentionOptions(scale ?? 1 / Math.Sqrt(door['K']), chunk, places, [.. kinds.Select(kind => kind.Source)]);
             ScalarType numbers = chosen == OperatorForm.Native ? door.Dtype : door.Accumulation;
@@ -119,5 +127,15 @@ public static class SegmentAttention
                 _ => AttentionBlocks.Run(options, inputs)[0],
             }];
         }
+    }
+
+    /// <summary>How many tokens of the past the one token of a row sees; null where the rows differ.</summary>
+    /// <param name="counted">Tokens that each row has there; null for all.</param>
+    /// <param name="most">Tokens that there are, within the window.</param>
+    private static long? PastOfOne(long[]? counted, long most)
+    {
+        if (counted is null || counted.Length == 0) return most;
+        long seen = Math.Min(counted[0], most);
+        return Array.TrueForAll(counted, tokens => Math.Min(tokens, most) == seen) ? seen : null;
     }
 }

@@ -1,3 +1,4 @@
+using Memory.Gen.Runtime.Kernels;
 using Memory.Gen.Runtime.Operators;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -14,6 +15,11 @@ public sealed class StateTensor : IStateSlot
     private readonly long[] initialShape;
     private Tensor? committed, pending;
     private RowUpdate? pendingRows;
+    private EntryRoom? room;
+
+    // One entry along axis 1 of every row, and where it goes; negative where there is none.
+    private byte[] pendingEntry = [];
+    private long pendingPlace = -1;
 
     // Whether the storage of committed, or of pending, was made here and was never shown to a graph: then rows of it can
     // be written in place.
@@ -47,7 +53,7 @@ public sealed class StateTensor : IStateSlot
         get
         {
             owner.ThrowIfDisposed();
-            MergeRows();
+            Merge();
             if (is_grad_enabled())
                 committedIsPrivate = pendingIsPrivate = false;
             return pending ?? Committed();
@@ -92,7 +98,8 @@ public sealed class StateTensor : IStateSlot
     }
 
     /// <summary>
-    /// Writes entries behind those along axis 1: a growing cache gets longer, any other drops as many of its oldest.
+    /// Writes entries behind those along axis 1: a growing cache gets longer, any other drops as many of its oldest. For one
+    /// row and without gradients this costs nothing for the others.
     /// </summary>
     /// <param name="next"><c>[B, N, ...]</c>, the newest last; any N, 0 included.</param>
     /// <exception cref="InvalidOperationException">No transaction is open.</exception>
@@ -102,6 +109,12 @@ public sealed class StateTensor : IStateSlot
         RequireTransaction();
         if (!FitsBehind(next.shape))
             throw new ArgumentException($"State tensor '{Name}' is [{string.Join(", ", Shape)}]; it cannot take [{string.Join(", ", next.shape)}] behind it along axis 1.");
+        if (owner.Batch == 1 && !is_grad_enabled() && (Grows || next.size(1) <= initialShape[1]))
+        {
+            AppendInRoom(next);
+            return;
+        }
+
         using var scope = NewDisposeScope();
         Tensor all = cat(new[] { Value, next.to(Dtype) }, 1);
         Update(Grows ? all : all.narrow(1, next.shape[1], initialShape[1]));
@@ -122,8 +135,22 @@ public sealed class StateTensor : IStateSlot
         long[] shape = next.shape;
         if (!FitsRows(shape) || !rows.shape.SequenceEqual(shape[..1]))
             throw new ArgumentException($"State tensor '{Name}' is [{string.Join(", ", Shape)}]; it cannot take rows [{string.Join(", ", shape)}] at indices [{string.Join(", ", rows.shape)}].");
-        MergeRows();
+        Merge();
         pendingRows = new RowUpdate(rows.alias().DetachFromDisposeScope(), Own(next));
+    }
+
+    /// <summary>Writes the next value of one entry along axis 1 in every row; the others stay, and cost nothing as with <see cref="UpdateRows"/>.</summary>
+    /// <param name="place">Which.</param>
+    /// <param name="next"><c>[B, 1, ...]</c>, contiguous, on the CPU and of the element type that is kept. It is copied.</param>
+    internal unsafe void UpdateEntry(long place, Tensor next)
+    {
+        RequireTransaction();
+        Merge();
+        long bytes = next.numel() * Dtype.Size();
+        if (pendingEntry.Length != bytes) pendingEntry = new byte[bytes];
+        new ReadOnlySpan<byte>(KernelLibrary.Data(next), (int)bytes).CopyTo(pendingEntry);
+        pendingPlace = place;
+        GC.KeepAlive(next);
     }
 
     /// <summary>What routed tokens use of a state <c>[B, M, ...]</c>: one row for every segment of the route.</summary>
@@ -134,7 +161,7 @@ public sealed class StateTensor : IStateSlot
     internal void Zero()
     {
         RequireTransaction();
-        if (committed is null && pending is null && pendingRows is null)
+        if (committed is null && pending is null && pendingRows is null && pendingPlace < 0)
             return;
         Discard();
         pending = zeros(initialShape, dtype: Dtype, device: owner.Device).DetachFromDisposeScope();
@@ -161,13 +188,15 @@ public sealed class StateTensor : IStateSlot
     internal void Prepare()
     {
         if (pending is not null || !committedIsPrivate || is_grad_enabled())
-            MergeRows();
+            Merge();
     }
 
     internal void Commit()
     {
         if (pendingRows is { } update)
             update.WriteInto(committed!);
+        if (pendingPlace >= 0)
+            WriteEntry(committed!);
         if (pending is { } next)
         {
             committed?.Dispose();
@@ -184,6 +213,7 @@ public sealed class StateTensor : IStateSlot
         pendingIsPrivate = false;
         pendingRows?.Dispose();
         pendingRows = null;
+        pendingPlace = -1;
     }
 
     /// <summary>Replaces the committed value outside a transaction.</summary>
@@ -232,6 +262,16 @@ public sealed class StateTensor : IStateSlot
             committed = other.committed.clone().DetachFromDisposeScope();
     }
 
+    private void AppendInRoom(Tensor next)
+    {
+        Tensor before = Value;
+        long added = next.size(1), kept = Grows ? before.size(1) + added : initialShape[1];
+        if (room is not null && ReferenceEquals(room.Last, before) && room.Has(added) && (pending is null ? committedIsPrivate : pendingIsPrivate)) room.Append(next, kept);
+        else room = EntryRoom.Of(before, next, kept);
+        Discard();
+        (pending, pendingIsPrivate) = (room.Last, true);
+    }
+
     private Tensor Committed()
     {
         if (committed is null)
@@ -242,13 +282,25 @@ public sealed class StateTensor : IStateSlot
         return committed;
     }
 
-    private void MergeRows()
+    // Makes a whole next value of the parts that were written.
+    private void Merge()
     {
-        if (pendingRows is not { } update)
+        if (pendingRows is null && pendingPlace < 0)
             return;
-        Tensor merged = update.Into(pending ?? Committed());
+        Tensor merged;
+        if (pendingRows is { } update) merged = update.Into(pending ?? Committed());
+        else WriteEntry(merged = (pending ?? Committed()).clone().DetachFromDisposeScope());
         Discard();
         (pending, pendingIsPrivate) = (merged, !is_grad_enabled());
+    }
+
+    private unsafe void WriteEntry(Tensor value)
+    {
+        int each = pendingEntry.Length / (int)owner.Batch;
+        byte* data = (byte*)KernelLibrary.Data(value);
+        for (int row = 0; row < owner.Batch; row++)
+            pendingEntry.AsSpan(row * each, each).CopyTo(new Span<byte>(data + (((row * initialShape[1]) + pendingPlace) * each), each));
+        GC.KeepAlive(value);
     }
 
     private void RequireTransaction()

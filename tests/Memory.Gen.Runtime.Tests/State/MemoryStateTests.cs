@@ -75,6 +75,57 @@ public sealed class MemoryStateTests : IDisposable
         Assert.Equal(all[.., ^3..].contiguous().data<double>().ToArray(), state.Layer.Last.Value.contiguous().data<double>().ToArray());
     }
 
+    // Without gradients the caches of one row have room behind them, which nobody may notice.
+    [Fact]
+    public void CachesOfOneRowAreTheLastEntriesOfAllHoweverTheyWereAppended()
+    {
+        using var quiet = no_grad();
+        using var state = new SmallState(1);
+        List<Tensor> read = [zeros(1, 3, dtype: ScalarType.Float64)];
+        var random = new Random(7);
+        for (int i = 0; i < 300; i++)
+        {
+            Tensor next = Random(1, random.Next(5) == 0 ? 4 : 1), before = state.Layer.Last.Value, kept = before.clone();
+            if (i % 7 == 0)
+            {
+                using var givenUp = state.Begin(1, next.shape[1]);
+                state.Layer.Read(next);
+                state.Layer.Read(next);
+            }
+
+            if (i % 11 == 0)
+            {
+                using var loud = enable_grad();
+                _ = state.Layer.Last.Value;
+            }
+
+            if (i % 50 == 49)
+            {
+                state.Detach();
+                before = state.Layer.Last.Value;
+            }
+
+            if (i % 13 == 0)
+            {
+                using SmallState copy = state.Clone();
+                copy.Advance(next);
+            }
+
+            Assert.Equal(kept.data<double>().ToArray(), before.data<double>().ToArray());
+            using (var step = state.Begin(1, next.shape[1]))
+            {
+                state.Layer.Read(next);
+                Assert.Equal(kept.data<double>().ToArray(), before.data<double>().ToArray());
+                step.Commit();
+            }
+
+            read.Add(next);
+            double[] all = cat(read, 1).data<double>().ToArray();
+            Assert.Equal(all[3..], state.Layer.All.Value.contiguous().data<double>().ToArray());
+            Assert.Equal(all[^3..], state.Layer.Last.Value.contiguous().data<double>().ToArray());
+        }
+    }
+
     [Fact]
     public void WhatIsAppendedMustFitBehindAndCarriesGradients()
     {

@@ -79,6 +79,34 @@ public sealed class TitansBlocksTests : IDisposable
         Numbers.Near(whole, state, 1e-5, "final state");
     }
 
+    // The kernel library reads such a token where the block lies.
+    [Theory, MemberData(nameof(Names))]
+    public void Without_gradients_tokens_are_read_one_by_one_and_a_call_that_is_given_up_leaves_nothing(string name)
+    {
+        using var quiet = no_grad();
+        TitansCase variant = Variant(name);
+        (Tensor[] x, Tensor[] others, Tensor[] initial) = Inputs(variant, ScalarType.Float32);
+        static Tensor[] Wide(Tensor[] tensors) => [.. tensors.Select(each => each.to(ScalarType.Float64))];
+        using var whole = new TitansState(variant, B);
+        Tensor expected = whole.Advance(Wide(x), Wide(others), Wide(initial));
+        using var state = new TitansState(variant, B, ScalarType.Float32);
+        var outputs = new List<Tensor>();
+        for (long t = 0; t < T; t++)
+        {
+            Tensor[] token = [.. x.Select(each => each.narrow(1, t, 1))];
+            using (TitansState before = state.Clone())
+            {
+                state.Try(token, others, initial);
+                Numbers.Near(before, state, 0, $"given up at {t}");
+            }
+
+            outputs.Add(state.Advance(token, others, initial));
+        }
+
+        Numbers.Near(expected, cat(outputs, 1), 1e-5, "outputs");
+        Numbers.Near(whole, state, 1e-5, "final state");
+    }
+
     [Fact]
     public void A_state_of_a_16_bit_model_keeps_weights_in_float32_and_tokens_as_they_are()
     {

@@ -42,13 +42,22 @@ internal sealed class TitansState : MemoryState
     public Tensor Advance(Tensor[] x, Tensor[] others, Tensor[] initial)
     {
         using var step = Begin(x[0].shape[0], x[0].shape[1]);
-        Tensor output = Blocks.Read(
-            x[0], x[1], x[2], x[3], variant.Momentum ? x[4] : null, variant.Forgetting ? x[^1] : null,
-            initial[..variant.Depth], variant.Momentum ? initial[variant.Depth..] : null, variant.Options,
-            variant.TargetOf(others, Batch), variant.Residual ? others[^1] : null);
+        Tensor output = Read(x, others, initial);
         step.Commit();
         return output;
     }
+
+    /// <summary>The same, given up before its commit.</summary>
+    public void Try(Tensor[] x, Tensor[] others, Tensor[] initial)
+    {
+        using var step = Begin(x[0].shape[0], x[0].shape[1]);
+        Read(x, others, initial);
+    }
+
+    private Tensor Read(Tensor[] x, Tensor[] others, Tensor[] initial) => Blocks.Read(
+        x[0], x[1], x[2], x[3], variant.Momentum ? x[4] : null, variant.Forgetting ? x[^1] : null,
+        initial[..variant.Depth], variant.Momentum ? initial[variant.Depth..] : null, variant.Options,
+        variant.TargetOf(others, Batch), variant.Residual ? others[^1] : null);
 
     private sealed class Layer(MemoryState owner) : LayerState(owner, "layers.0");
 }

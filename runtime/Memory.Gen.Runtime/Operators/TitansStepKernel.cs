@@ -1,0 +1,115 @@
+using Memory.Gen.Runtime.Kernels;
+using TorchSharp;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Operators;
+
+/// <summary>One token of a Titans memory in the kernel library for the CPU, where no gradient is wanted: the running block stays where it lies.</summary>
+internal static unsafe class TitansStepKernel
+{
+    private static readonly Lazy<Functions> Step = new(() => new(KernelLibrary.Cpu));
+
+    /// <summary>Reads the token that comes so many tokens after its block began.</summary>
+    /// <param name="q">Queries <c>[B, 1, H, K]</c>.</param>
+    /// <param name="tokens">Keys, values, theta, and eta and alpha where there are any: <c>[B, 1, H, ...]</c>.</param>
+    /// <param name="past">The same of the block's tokens before: <c>[B, block - 1, H, ...]</c>; none where the block is one token.</param>
+    /// <param name="place">How many of them count.</param>
+    /// <param name="weights">The weights that the block began with, one a layer.</param>
+    /// <param name="momenta">Their momenta; none without momentum.</param>
+    /// <param name="forgetting">Whether there is an alpha.</param>
+    /// <param name="options">The rule.</param>
+    /// <returns>What the token read, and the weights and momenta after it where it ends its block; null for a call of another kind.</returns>
+    public static (Tensor Output, Tensor[] Weights, Tensor[] Momenta)? Run(
+        Tensor q, Tensor[] tokens, Tensor[] past, long place, IReadOnlyList<Tensor> weights, IReadOnlyList<Tensor> momenta, bool forgetting, TitansOptions options)
+    {
+        if (options.DecaysFirst || weights.Count > TitansArguments.MostLayers || !KernelLibrary.TakesDirectly([q, .. tokens, .. past, .. weights, .. momenta])) return null;
+        bool momentum = momenta.Count > 0;
+        Tensor k = tokens[0], v = tokens[1];
+        if (q.dim() != 4 || v.dim() != 4) return null;
+        long B = q.size(0), H = q.size(2), K = q.size(3), V = v.size(3), room = options.Block - 1;
+        int layers = weights.Count, last = tokens.Length - 1;
+        if (!q.Has(B, 1, H, K) || !AreOf(tokens, 1) || !AreOf(past, room) || !Chain(weights) || !Chain(momenta)) return null;
+        TitansStepArguments args = new()
+        {
+            Header = KernelHeader.Of<TitansStepArguments>(ScalarType.Float32), Batch = B, Heads = H, Layers = layers, Block = options.Block, Read = place,
+            Activation = (long)options.Activation, ReadsBlockStart = options.ReadsBlockStart ? 1 : 0, Momentum = momentum ? 1 : 0, Clip = options.Clip ?? 0,
+            Q = KernelTensor.Tokens(q, H, K), K = KernelTensor.Tokens(k, H, K), V = KernelTensor.Tokens(v, H, V), Theta = KernelTensor.Tokens(tokens[2], H, 1),
+        };
+        if (momentum) args.Eta = KernelTensor.Tokens(tokens[3], H, 1);
+        if (forgetting) args.Alpha = KernelTensor.Tokens(tokens[last], H, 1);
+        if (past.Length > 0)
+        {
+            (args.PastK, args.PastV, args.PastTheta) = (Past(past[0], room, H, K), Past(past[1], room, H, V), Past(past[2], room, H, 1));
+            if (momentum) args.PastEta = Past(past[3], room, H, 1);
+            if (forgetting) args.PastAlpha = Past(past[last], room, H, 1);
+        }
+
+        args.Dims[0] = K;
+        for (int l = 0; l < layers; l++)
+        {
+            args.Dims[l + 1] = weights[l].size(3);
+            args.Weights[l] = KernelTensor.Of(weights[l]);
+            if (momentum) args.Momenta[l] = KernelTensor.Of(momenta[l]);
+        }
+
+        long bytes = Step.Value.WorkspaceSize == null ? -1 : Step.Value.WorkspaceSize(&args);
+        if (bytes < 0 || !OperatorForms.TakesKernel("titans_mlp")) return null;
+        Tensor o = torch.empty([B, 1, H, V], dtype: ScalarType.Float32, device: q.device);
+        args.O = KernelTensor.Tokens(o, H, V);
+        Tensor[] finalWeights = [], finalMomenta = [];
+        if (place == room)
+        {
+            finalWeights = [.. weights.Select(each => torch.empty_like(each))];
+            finalMomenta = [.. momenta.Select(each => torch.empty_like(each))];
+            for (int l = 0; l < layers; l++)
+            {
+                args.FinalWeights[l] = KernelTensor.Of(finalWeights[l]);
+                if (momentum) args.FinalMomenta[l] = KernelTensor.Of(finalMomenta[l]);
+            }
+        }
+
+        KernelLibrary.FollowThreads();
+        bytes = Step.Value.WorkspaceSize(&args);
+        Kernel.Call(KernelLibrary.Cpu, Step.Value.Function, &args, bytes, o);
+        GC.KeepAlive(tokens);
+        GC.KeepAlive(past);
+        GC.KeepAlive(weights);
+        GC.KeepAlive(momenta);
+        return (o, finalWeights, finalMomenta);
+
+        bool AreOf(Tensor[] x, long T)
+        {
+            for (int i = 0; i < x.Length; i++)
+                if (i == 0 ? !x[i].Has(B, T, H, K) : i == 1 ? !x[i].Has(B, T, H, V) : !x[i].Has(B, T, H)) return false;
+            return true;
+        }
+
+        bool Chain(IReadOnlyList<Tensor> matrices)
+        {
+            long width = K;
+            foreach (Tensor each in matrices)
+            {
+                if (each.dim() != 4 || !each.Has(B, H, width, each.size(3))) return false;
+                width = each.size(3);
+            }
+
+            return matrices.Count == 0 || width == V;
+        }
+    }
+
+    // [B, T, H, N] that lie one behind the other.
+    private static KernelTensor Past(Tensor tensor, long tokens, long heads, long features)
+    {
+        KernelTensor view = KernelTensor.Tokens(tensor, tokens, heads * features);
+        (view.Stride[2], view.Stride[3]) = (features, 1);
+        return view;
+    }
+
+    private sealed class Functions(DeviceLibrary library)
+    {
+        public readonly delegate* unmanaged[Cdecl]<void*, long> WorkspaceSize = (delegate* unmanaged[Cdecl]<void*, long>)library.Export("memgen_titans_step_workspace_size");
+
+        public readonly delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int> Function = (delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int>)library.Export("memgen_titans_step");
+    }
+}
