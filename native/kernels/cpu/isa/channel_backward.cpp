@@ -17,9 +17,19 @@ namespace {
 typedef memgen_channel_decay_args Args;
 constexpr float SmallestDecay = 1.0f / 1099511627776.0f; // 2^-40: what 1 / E loses stays far below float's range
 
+// Which gradients are stored past the caches.
+struct Past {
+    bool q, k, v, decay;
+
+    explicit Past(const Args& a)
+        : q(past_caches(a, a.d_q, a.key_dim)), k(past_caches(a, a.d_k, a.key_dim)), v(past_caches(a, a.d_v, a.value_dim)), decay(past_caches(a, a.d_log_decay, a.key_dim)) {}
+};
+
 struct Tokens {
     const Args& a;
+    const Past& past;
     int64_t h, t, n; // n of them from t on
+    int64_t segment; // tokens of the segment before, where that comes next
 
     float* row(const memgen_tensor& x, int64_t i) const { return at(x, t + i, h); }
 };
@@ -80,8 +90,16 @@ void advance_token(const Tokens& x, const ChannelBackwardScratch& s, int64_t i, 
 }
 
 void enter_chunk(const Tokens& x, const ChannelBackwardScratch& s, const float* from, float* to) {
+    Soon<3> soon;
+    const int64_t left = x.a.tokens - x.t - C;
+    soon.add(0, x.a.log_decay, x.t + C, x.h, left, x.a.key_dim);
+    soon.add(1, x.a.k, x.t + C, x.h, left, x.a.key_dim);
+    soon.add(2, x.a.v, x.t + C, x.h, left, x.a.value_dim);
+    soon.ask(0, 3);
     if (read_decays(x, s)) {
+        soon.ask(1, 3);
         read_operands(x, s, false);
+        soon.ask(2, 3);
         for (int64_t i = 0; i < s.kp; i++) s.first[i] *= s.decaysT[i * C + C - 1];
         scale_rows(s, from, to, s.first);
         product_onto(to, 1, s.kp, s.vp, C, ByRows{s.untilT, C}, s.values, s.vp, to, s.state_row);
@@ -95,31 +113,52 @@ void leave_mild_chunk(const Tokens& x, const ChannelBackwardScratch& s, const fl
     const Args& a = x.a;
     const int64_t kp = s.kp, vp = s.vp, K = a.key_dim, V = a.value_dim;
     float *P = s.small, *dP = P + 256, *dPt = dP + 256, *dO = s.rows;
+    Soon<9> soon; // the chunk before this one, the gradients of this one and, before the first chunk, where the segment before begins
+    if (x.t >= C) {
+        soon.add(0, a.q, x.t - C, x.h, C, K);
+        soon.add(1, a.d_o, x.t - C, x.h, C, V);
+    }
+    if (!x.past.q) soon.add(2, a.d_q, x.t, x.h, x.n, K);
+    if (!x.past.k) soon.add(3, a.d_k, x.t, x.h, x.n, K);
+    if (!x.past.v) soon.add(4, a.d_v, x.t, x.h, x.n, V);
+    if (!x.past.decay) soon.add(5, a.d_log_decay, x.t, x.h, x.n, K);
+    if (x.segment > 0) {
+        soon.add(6, a.log_decay, x.t - x.segment, x.h, C, K);
+        soon.add(7, a.k, x.t - x.segment, x.h, C, K);
+        soon.add(8, a.v, x.t - x.segment, x.h, C, V);
+    }
     read_operands(x, s, true);
+    soon.ask(0, 8);
     if (a.d_o.data) read_rows(x.row(a.d_o, 0), a.d_o.stride[1], x.n, V, vp, dO);
     else
         for (int64_t i = 0; i < C * vp; i++) dO[i] = 0.0f;
     transpose(dO, vp, C, vp, s.columns, C);
     transpose(s.values, vp, C, vp, s.valuesT, C);
+    soon.ask(1, 8);
 
     product(C, C, kp, Turned{s.queriesT, C}, s.keysT, C, P, C);
     product(C, C, vp, ByRows{dO, vp}, s.valuesT, C, dP, C);
+    soon.ask(2, 8);
     for (int i = 0; i < C; i++)
         for (int j = 0; j < C; j++) {
             if (j > i) P[i * C + j] = dP[i * C + j] = 0.0f;
             dPt[j * C + i] = dP[i * C + j];
         }
     product(C, vp, C, Turned{P, C}, dO, vp, s.values, vp); // values are turned already: their place holds dV
+    soon.ask(3, 8);
     product_onto(s.values, 1, C, vp, kp, Turned{s.untilT, C}, s.d_state, s.state_row, s.values, vp);
-    for (int64_t i = 0; a.d_v.data && i < x.n; i++)
-        for_vectors(V, [&](int64_t j, auto extent) { store(x.row(a.d_v, i) + j, load(s.values + i * vp + j), extent); });
+    soon.ask(4, 8);
+    if (a.d_v.data) write_rows(s.values, vp, x.n, V, x.row(a.d_v, 0), a.d_v.stride[1], x.past.v);
 
     product(kp, C, vp, ByRows{state, s.state_row}, s.columns, C, s.dqT, C);
+    soon.ask(5, 8);
     product(kp, C, vp, ByRows{s.d_state, s.state_row}, s.valuesT, C, s.y, C);
+    soon.ask(6, 8);
     for (int64_t d = 0; d < kp; d++)
         for (int i = 0; i < C; i += W) store(s.dqT + d * C + i, splat(s.first[d]) * load(s.dqT + d * C + i));
     product_onto(s.dqT, 1, kp, C, C, ByRows{s.keysT, C}, dPt, C, s.dqT, C);
     product(kp, C, C, ByRows{s.queriesT, C}, dP, C, s.dkT, C);
+    soon.ask(7, 8);
     for (int64_t d = 0; d < kp; d++)
         for (int i = 0; i < C; i += W) {
             Vector E = load(s.decaysT + d * C + i), inner = load(s.dqT + d * C + i), end = splat(s.decaysT[d * C + C - 1]);
@@ -128,8 +167,13 @@ void leave_mild_chunk(const Tokens& x, const ChannelBackwardScratch& s, const fl
             store(s.dqT + d * C + i, splat(static_cast<float>(a.scale)) * E * inner);
             store(s.dkT + d * C + i, dk);
         }
-    if (a.d_q.data) transpose(s.dqT, C, K, x.n, x.row(a.d_q, 0), a.d_q.stride[1]);
-    if (a.d_k.data) transpose(s.dkT, C, K, x.n, x.row(a.d_k, 0), a.d_k.stride[1]);
+    auto write_turned = [&](const float* from, const memgen_tensor& to, bool past) {
+        if (!to.data) return;
+        transpose(from, C, kp, C, s.y, kp);
+        write_rows(s.y, kp, x.n, K, x.row(to, 0), to.stride[1], past);
+    };
+    write_turned(s.dqT, a.d_q, x.past.q);
+    write_turned(s.dkT, a.d_k, x.past.k);
 
     // dS = alpha_first (E_end dS' + QE^T dO)
     for (int64_t d = 0; d < kp; d++) {
@@ -139,13 +183,14 @@ void leave_mild_chunk(const Tokens& x, const ChannelBackwardScratch& s, const fl
     scale_rows(s, s.d_state, s.d_state, s.y);
     product_onto(s.d_state, 1, kp, vp, C, ByRows{s.queriesT, C}, dO, vp, s.d_state, s.state_row);
     if (!a.d_log_decay.data) return;
-    for (int64_t d = 0; d < K; d++) {
-        float gradient = dot(state + d * s.state_row, s.d_state + d * s.state_row, vp);
-        for (int64_t i = 0; i < x.n; i++) {
-            x.row(a.d_log_decay, i)[d] = gradient;
-            gradient -= s.weighted[d * C + i];
-        }
-    }
+    for (int64_t d = 0; d < kp; d++) s.first[d] = dot(state + d * s.state_row, s.d_state + d * s.state_row, vp);
+    transpose(s.weighted, C, kp, C, s.y, kp);
+    for (int64_t i = 0; i < x.n; i++)
+        for_vectors(K, [&](int64_t d, auto extent) {
+            Vector gradient = load(s.first + d);
+            store(x.row(a.d_log_decay, i) + d, gradient, extent, x.past.decay);
+            store(s.first + d, gradient - load(s.y + i * kp + d));
+        });
 }
 
 void leave_strong_chunk(const Tokens& x, const ChannelBackwardScratch& s, const float* state) {
@@ -184,6 +229,7 @@ void leave_strong_chunk(const Tokens& x, const ChannelBackwardScratch& s, const 
 void run_chain(const Args& a, int64_t h, char* slice) {
     Arena arena{slice};
     ChannelBackwardScratch s(arena, a);
+    const Past past(a);
     const int64_t K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V), saved = checkpoint_count(T, interval);
     auto state_of = [&](const memgen_tensor& x) { return x.data ? floats(x) + h * x.stride[1] : nullptr; };
 
@@ -194,7 +240,7 @@ void run_chain(const Args& a, int64_t h, char* slice) {
         else copy_state_in(state_of(a.initial_state), a.initial_state.stride[2], K, V, s.states, s.kp, s.state_row);
         auto tokens = [&](int64_t c) {
             int64_t t = start + c * C;
-            return Tokens{a, h, t, end - t < C ? end - t : C};
+            return Tokens{a, past, h, t, end - t < C ? end - t : C, c == 0 && segment > 0 ? interval : 0};
         };
         for (int64_t c = 0; c + 1 < chunks; c++) enter_chunk(tokens(c), s, s.state(c), s.state(c + 1));
         for (int64_t c = chunks - 1; c >= 0; c--) {
@@ -202,6 +248,7 @@ void run_chain(const Args& a, int64_t h, char* slice) {
             (mild ? leave_mild_chunk : leave_strong_chunk)(tokens(c), s, s.state(c));
         }
     }
+    finish_streaming();
     if (a.d_initial_state.data) copy_state_out(s.d_state, s.state_row, K, V, state_of(a.d_initial_state), a.d_initial_state.stride[2]);
 }
 

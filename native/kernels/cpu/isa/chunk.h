@@ -65,6 +65,10 @@ inline void copy_state_out(const float* from, int64_t from_row, int64_t K, int64
     for (int64_t i = 0; i < K; i++) __builtin_memcpy(to + i * row, from + i * from_row, sizeof(float) * static_cast<size_t>(V));
 }
 
+// Whether the rows of a gradient [B, T, H, width] are stored past the caches.
+template <class Args>
+bool past_caches(const Args& a, const memgen_tensor& x, int64_t width) { return x.data && streamed(x, a.tokens * a.heads * width, 3); }
+
 // Rows of a result out of padded rows. Past: stored past the caches.
 inline void write_rows(const float* from, int64_t from_row, int64_t n, int64_t width, float* to, int64_t row, bool past) {
     for (int64_t i = 0; i < n; i++)

@@ -31,11 +31,8 @@ struct Chain {
     int64_t h;
     bool past_q, past_k, past_v;
 
-    Chain(const Args& args, int64_t head) : a(args), h(head) {
-        auto past = [&](const memgen_tensor& x, int64_t width) { return x.data && streamed(x, a.tokens * a.heads * width, 3); };
-        past_q = past(a.d_q, a.key_dim), past_k = past(a.d_k, a.key_dim), past_v = past(a.d_v, a.value_dim);
-    }
-
+    Chain(const Args& args, int64_t head)
+        : a(args), h(head), past_q(past_caches(a, a.d_q, a.key_dim)), past_k(past_caches(a, a.d_k, a.key_dim)), past_v(past_caches(a, a.d_v, a.value_dim)) {}
     float* row(const memgen_tensor& x, int64_t t) const { return at(x, t, h); }
 };
 
