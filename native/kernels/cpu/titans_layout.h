@@ -136,7 +136,8 @@ struct TitansBackwardScratch {
     float *dU[MostLayers], *dD[MostLayers + 1], *dZ[MostLayers + 1];
     float *dX, *turned_dX, *turned_dS, *through;              // [block, widest]
     float *d_theta, *d_eta, *d_keep, *d_beta, *d_kappa, *d_h; // [block]
-    float *dGamma, *dEta, *turned_dGamma;                     // [block, block]
+    float *last_dGamma, *last_dEta;                           // [block] of the last token, and of one after the other before it
+    float *dGamma, *turned_dGamma;                            // [block, block] of the reads
     char* kept;                                               // of every block of a stretch: its state and what it writes
     size_t kept_bytes;
 
@@ -156,8 +157,8 @@ struct TitansBackwardScratch {
                 if (l < sizes.layers) *p = arena.floats(b * sizes.width[l]);
         }
         for (float** p : {&dX, &turned_dX, &turned_dS, &through}) *p = arena.floats(b * sizes.widest());
-        for (float** p : {&d_theta, &d_eta, &d_keep, &d_beta, &d_kappa, &d_h}) *p = arena.floats(b);
-        for (float** p : {&dGamma, &dEta, &turned_dGamma}) *p = arena.floats(b * b);
+        for (float** p : {&d_theta, &d_eta, &d_keep, &d_beta, &d_kappa, &d_h, &last_dGamma, &last_dEta}) *p = arena.floats(b);
+        for (float** p : {&dGamma, &turned_dGamma}) *p = arena.floats(b * b);
         Arena one{nullptr};
         one.floats(sizes.state());
         TitansWrites(one, sizes);

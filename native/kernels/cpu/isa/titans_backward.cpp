@@ -21,8 +21,8 @@ void leave_carry(const TitansBackwardScratch& s, const TitansWrites& f, int64_t 
         product(C, wide, in, ByRows{f.A[l - 1], in}, d_state, z.row[l], s.through, wide);
         for (int64_t i = 0; i < C; i++) {
             const float *through = s.through + i * wide, *D = f.D[l] + i * out;
-            s.dGamma[last * C + i] -= dot(through, D, out);
-            if (z.momentum) s.dEta[last * C + i] -= dot(through + out, D, out);
+            s.last_dGamma[i] -= dot(through, D, out);
+            if (z.momentum) s.last_dEta[i] -= dot(through + out, D, out);
             for (int64_t j = 0; j < out; j += W) {
                 Vector d = splat(g[i]) * load(through + j);
                 if (z.momentum) d += splat(m[i]) * load(through + out + j);
@@ -98,7 +98,7 @@ void leave_written(const TitansBackwardScratch& s, const TitansWrites& f, int64_
         for (int64_t j = at; j < at + 16 * C; j += C)
             for (int64_t t = 0; t < reads; t += W) {
                 Vector dM = -load(r.square + j + t), gamma = load(r.turned_Gamma + j + t), related = load(r.R[l] + j + t);
-                store(s.turned_dGamma + j + t, load(s.turned_dGamma + j + t) + dM * related);
+                store(s.turned_dGamma + j + t, l < z.layers ? load(s.turned_dGamma + j + t) + dM * related : dM * related);
                 store(r.R[l] + j + t, -gamma * related);
                 store(r.square + j + t, dM * gamma); // dR
             }
@@ -175,11 +175,10 @@ void leave_inner(const TitansBackwardScratch& s, const TitansWrites& f, const fl
     }
 }
 
-// d of the recurrences of the coefficients, last token first. What stands to the right of the diagonal meets zeros.
+// d of the recurrences of the coefficients, last token first: of row t of Gamma and Eta in last_dGamma and last_dEta.
 void leave_gates(const TitansBackwardScratch& s, const TitansWrites& f, int64_t n) {
     const int64_t C = s.sizes.block;
-    transpose(s.turned_dGamma, C, C, C, s.read.square, C);
-    add(s.dGamma, s.read.square, C * C);
+    transpose(s.turned_dGamma, C, C, C, s.dGamma, C);
     for (int64_t t = n - 1; t >= 0; t--) {
         float beta = t > 0 ? f.beta[t - 1] : 1.0f, kappa = t > 0 ? f.kappa[t - 1] : 0.0f, h = t > 0 ? f.h[t - 1] : 1.0f;
         s.d_h[t] += s.d_kappa[t];
@@ -190,12 +189,12 @@ void leave_gates(const TitansBackwardScratch& s, const TitansWrites& f, int64_t 
         s.d_kappa[t - 1] += f.keep[t] * s.d_kappa[t];
         s.d_h[t - 1] += f.eta[t] * s.d_h[t];
         Vector d_keep = {}, d_eta = {}, keep = splat(f.keep[t]), eta = splat(f.eta[t]);
-        for (int64_t i = t * C; i < t * C + t; i += W) {
-            Vector dG = load(s.dGamma + i), dH = load(s.dEta + i) + dG;
-            d_keep += dG * load(f.Gamma + i - C);
-            d_eta += dH * load(f.Eta + i - C);
-            store(s.dGamma + i - C, load(s.dGamma + i - C) + keep * dG);
-            store(s.dEta + i - C, load(s.dEta + i - C) + eta * dH);
+        for (int64_t i = 0; i < t; i += W) { // what stands right of the diagonal meets zeros
+            Vector dG = load(s.last_dGamma + i) + load(s.dGamma + t * C + i), dH = load(s.last_dEta + i) + dG;
+            d_keep += dG * load(f.Gamma + (t - 1) * C + i);
+            d_eta += dH * load(f.Eta + (t - 1) * C + i);
+            store(s.last_dGamma + i, keep * dG);
+            store(s.last_dEta + i, eta * dH);
         }
         s.d_keep[t] += sum(d_keep), s.d_eta[t] += sum(d_eta);
     }
@@ -214,8 +213,8 @@ void leave_block(const TitansTokens& x, const TitansBackwardScratch& s, const Ti
     const int64_t C = z.block, L = z.layers;
     read_memory(x, z, f, r, L - 1, state);
     if (!x.a.reads_block_start) relate(z, f, r, L);
-    for (float* d : {s.d_theta, s.d_eta, s.d_keep, s.d_beta, s.d_kappa, s.d_h}) fill(d, C, 0.0f);
-    for (float* d : {s.dGamma, s.dEta, s.turned_dGamma}) fill(d, C * C, 0.0f);
+    for (float* d : {s.d_theta, s.d_eta, s.d_keep, s.d_beta, s.d_kappa, s.d_h, s.last_dGamma, s.last_dEta}) fill(d, C, 0.0f);
+    if (x.a.reads_block_start) fill(s.turned_dGamma, C * C, 0.0f);
     read_padded(x, x.a.d_o, x.a.dims[L], z.width[L], C, s.dZ[L]);
 
     leave_carry(s, f, x.n - 1);

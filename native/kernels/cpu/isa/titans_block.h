@@ -33,7 +33,7 @@ inline void add(float* x, const float* y, int64_t n) {
 inline void read_padded(const TitansTokens& x, const memgen_tensor& from, int64_t width, int64_t padded_width, int64_t block, float* to) {
     for (int64_t i = 0; i < block; i++) {
         float* out = to + i * padded_width;
-        fill(out, padded_width, 0.0f);
+        if (i >= x.n || width < padded_width || !from.data) fill(out, padded_width, 0.0f);
         if (i < x.n && from.data) __builtin_memcpy(out, x.row(from, i), sizeof(float) * static_cast<size_t>(width));
     }
 }
@@ -80,8 +80,7 @@ MEMGEN_INLINE Curve curve(const memgen_titans_args& a, Vector u) { return a.acti
 // Coefficients of the block: beta, kappa, h of what it started with, Gamma and Eta of its gradients.
 inline void read_gates(const TitansTokens& x, const TitansSizes& sizes, const TitansWrites& s) {
     const int64_t C = sizes.block;
-    fill(s.Gamma, C * C, 0.0f);
-    fill(s.Eta, C * C, 0.0f);
+    for (float* rows : {s.Gamma, s.Eta}) fill(rows, C, 0.0f), fill(rows + x.n * C, (C - x.n) * C, 0.0f); // the others follow from the first
     float beta = 1.0f, kappa = 0.0f, h = 1.0f;
     for (int64_t i = 0; i < C; i++) {
         bool valid = i < x.n;
