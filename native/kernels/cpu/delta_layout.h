@@ -53,22 +53,31 @@ inline memgen_tensor zero_row(Arena& arena, int64_t width) {
     return x;
 }
 
+// Linear attention without decay: with a row beside the state of every head, where there is one.
+struct SumScratch : DeltaForwardScratch {
+    float* row = nullptr;
+
+    SumScratch(Arena& arena, const memgen_gated_delta_rule_args& a, bool has_row) : DeltaForwardScratch(arena, a) {
+        if (has_row) row = arena.floats(largest_head_group(a) * padded(a.value_dim, WidestStrip));
+    }
+};
+
 // A worker's part of linear attention's backward pass: forward passes with keys and values of either width.
 inline size_t linear_backward_slice(memgen_gated_delta_rule_args a) {
     Arena keys{nullptr}, values{nullptr};
-    DeltaForwardScratch straight(keys, a);
+    SumScratch straight(keys, a, true);
     int64_t key_dim = a.key_dim;
     a.key_dim = a.value_dim, a.value_dim = key_dim;
-    DeltaForwardScratch turned(values, a);
+    SumScratch turned(values, a, true);
     return keys.used > values.used ? keys.used : values.used;
 }
 
-// Of all tokens: d_o over what each o was divided by, and the gradient of that divisor.
+// Of all tokens, [B, T, H]: one over what each o is divided by, and scale times the gradient of that divisor.
 struct NormalizedScratch {
-    float *d_o, *d_divisor; // [B, T, H, V], [B, T, H]
+    float *inverse, *d_divisor;
 
     NormalizedScratch(Arena& arena, const memgen_linear_attention_normalized_args& a)
-        : d_o(arena.floats(a.batch * a.tokens * a.heads * a.value_dim + WidestStrip)), d_divisor(arena.floats(a.batch * a.tokens * a.heads)) {}
+        : inverse(arena.floats(a.batch * a.tokens * a.heads)), d_divisor(arena.floats(a.batch * a.tokens * a.heads)) {}
 };
 
 // Keys and queries of a block in units of the decays since the start of their group, and the decay that

@@ -6,12 +6,13 @@
 namespace memgen {
 namespace {
 
-// Those of linear attention, which hold a row of keys too; backward, what all share begins with NormalizedScratch.
+// What all share begins with NormalizedScratch and ends with a row for a d_o that is absent. Forward a worker has one row of keys before.
 ScratchSize scratch_size(const NormalizedArgs& a, bool backward) {
     memgen_scalar_decay_args s{};
     s.batch = a.batch, s.tokens = a.tokens, s.heads = a.heads, s.key_dim = a.key_dim, s.value_dim = a.value_dim;
-    if (!backward) return {plan_size(a), measure<DeltaForwardScratch>(s)};
-    return {plan_size(a) + measure<NormalizedScratch>(a), linear_backward_slice(s)};
+    Arena zeros{nullptr};
+    zero_row(zeros, a.value_dim);
+    return {plan_size(a) + measure<NormalizedScratch>(a) + (backward ? zeros.used : 0), backward ? linear_backward_slice(s) : measure<DeltaForwardScratch>(s)};
 }
 
 } // namespace

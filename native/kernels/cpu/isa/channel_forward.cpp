@@ -98,7 +98,7 @@ void channel_decay_forward(const memgen_channel_decay_args& a, const Scratch& sc
             block.tokens = own.tokens - t0 < Block ? own.tokens - t0 : Block;
             for (int64_t t = 0; t < block.tokens; t += Group) read_group(own, s, h, t0, t, block);
             for (int64_t t = block.tokens; t < block.tokens + 4; t++) block.k[t] = block.q[t] = s.zero;
-            advance_strips(own, share, s, h, t0, [&](const Ahead& ahead, float* state) { channel_strip(block, s, ahead, own.key_dim, static_cast<float>(own.scale), state); });
+            advance_strips(own, share, s, h, t0, [&](const Ahead& ahead, const StripView& strip) { channel_strip(block, s, ahead, own.key_dim, static_cast<float>(own.scale), strip.state); });
         });
     });
 }

@@ -1,4 +1,4 @@
-// Backward pass of the gated delta rule and of scalar decay (without decay: see delta_forward.cpp), in chunks of 16 tokens, last segment first.
+// Backward pass of the gated delta rule and of scalar decay (without decay: see linear_attention.cpp), in chunks of 16 tokens, last segment first.
 //
 // The forward pass left the state at the start of every segment. A segment's states are computed again
 // from there, one per chunk, and the chunks are then walked back to front with the gradient dS of the
@@ -18,7 +18,7 @@
 namespace memgen {
 
 namespace MEMGEN_ISA {
-void linear_attention_backward(const memgen_scalar_decay_args&, const memgen_tensor& d_o, const Scratch&);
+void linear_attention_backward(const memgen_scalar_decay_args&, const Scratch&);
 } // namespace MEMGEN_ISA
 
 namespace {
@@ -312,9 +312,7 @@ void gated_delta_rule_backward(const memgen_gated_delta_rule_args& a, const Scra
 
 void scalar_decay_backward(const memgen_scalar_decay_args& a, const Scratch& s) {
     if (a.log_decay.data) return backward<false>(a, s);
-    Arena arena{s.shared};
-    SequencePlan plan(arena, sequence_count(a));
-    linear_attention_backward(a, a.d_o.data ? a.d_o : zero_row(arena, a.value_dim), s);
+    linear_attention_backward(a, s);
 }
 } // namespace MEMGEN_ISA
 

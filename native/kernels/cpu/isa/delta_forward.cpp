@@ -1,19 +1,20 @@
 // Forward pass of the gated delta rule and of scalar decay: the recurrence itself, on strips of value
-// columns that stay in the first-level cache.
+// columns that stay in the first-level cache. Without decay: see linear_attention.cpp.
 //
 // Columns of S never mix, so a strip S [K, 2W] runs through a block of tokens alone. Two decisions make
 // it fast. Decay is not multiplied into S: S = c Shat, and c is multiplied in when it has become small,
 // which takes a quarter of the arithmetic away. And tokens go in pairs (delta) or fours (no delta): one
 // sweep over the strip applies what the previous pair wrote and reads for this one.
-//
-// Without decay the backward pass is three more of the same kind. With R_t = dS' + sum_(u >= t) (scale q_u) dO_u^T,
-//   dQ_t = scale S_t dO_t      dK_t = R_t v_t      dV_t = R_t^T k_t
-// each is linear attention with the operands in other places, the last two from the last token to the first.
 #include "delta_layout.h"
 #include "kernels.h"
 #include "strip.h"
 
 namespace memgen {
+
+namespace MEMGEN_ISA {
+void linear_attention_forward(const memgen_scalar_decay_args&, const Scratch&);
+} // namespace MEMGEN_ISA
+
 namespace {
 
 constexpr float SmallestFactor = 1.0f / 65536; // c below this is multiplied into S
@@ -195,59 +196,12 @@ MEMGEN_APART void decay_strip(const TokenBlock& block, const Ahead& ahead, int64
         for (int64_t i = 0; i < 2 * K; i++) store(s + i * W, splat(c) * load(s + i * W));
 }
 
-// Without decay: S += k (write v)^T, o = S^T (read q).
-MEMGEN_APART void sum_strip(const TokenBlock& block, const Ahead& ahead, int64_t K, float write, float read, float* s, const float* v, float* o) {
-    for (int64_t t = 0; t < block.tokens; t += Group) {
-        Vector values[Group][2] = {}, reads[Group][2];
-        for (int g = 0; g < Group && t + g < block.tokens; g++)
-            for (int n = 0; n < 2; n++) values[g][n] = splat(write) * load(v + (t + g) * Strip + n * W);
-        sweep(ahead, t, K, s, Kept{}, block.k + t, block.q + t, values, reads);
-        for (int g = 0; g < Group && t + g < block.tokens; g++)
-            for (int n = 0; n < 2; n++) store(o + (t + g) * Strip + n * W, splat(read) * reads[g][n]);
-    }
-}
-
-memgen_tensor from_the_end(memgen_tensor x, int64_t tokens) {
-    if (x.data && tokens > 0) {
-        x.data = floats(x) + (tokens - 1) * x.stride[1];
-        x.stride[1] = -x.stride[1];
-    }
-    return x;
-}
-
-struct Direction {
-    bool backwards, turned; // from the last token to the first; the initial state is [V, K] in memory
-};
-
-void sums(const Args& a, Direction direction, float write, float read, const Scratch& scratch) {
-    run_strips(a, scratch, [&](const Args& sequence, const Share& share, char* slice) {
-        Args own = sequence;
-        if (direction.backwards)
-            for (memgen_tensor* x : {&own.q, &own.k, &own.v, &own.o}) *x = from_the_end(*x, own.tokens);
-        Arena arena{slice};
-        DeltaForwardScratch s(arena, own);
-        run_share(own, share, s, [&](int64_t h, int64_t t0) {
-            TokenBlock block;
-            read_block<false>(own, h, t0, s.zero, block);
-            advance_strips(own, share, s, h, t0, [&](const Ahead& ahead, float* state) { sum_strip(block, ahead, own.key_dim, write, read, state, s.values, s.outputs); });
-        }, direction.turned);
-    });
-}
-
-// Linear attention over the tokens of `a` with operands of these widths.
-Args operands(const Args& a, int64_t key_dim, int64_t value_dim, const memgen_tensor& q, const memgen_tensor& k, const memgen_tensor& v, const memgen_tensor& o) {
-    Args s{};
-    s.batch = a.batch, s.tokens = a.tokens, s.heads = a.heads, s.segments = a.segments, s.key_dim = key_dim, s.value_dim = value_dim;
-    s.q = q, s.k = k, s.v = v, s.o = o;
-    return s;
-}
-
 template <bool Delta>
 void advance(const Args& a, const Share& share, const DeltaForwardScratch& scratch, int64_t h, int64_t t0) {
     TokenBlock block;
     read_block<Delta>(a, h, t0, scratch.zero, block);
-    advance_strips(a, share, scratch, h, t0, [&](const Ahead& ahead, float* state) {
-        (Delta ? delta_strip : decay_strip)(block, ahead, a.key_dim, static_cast<float>(a.scale), scratch.zero, state, scratch.values, scratch.outputs);
+    advance_strips(a, share, scratch, h, t0, [&](const Ahead& ahead, const StripView& strip) {
+        (Delta ? delta_strip : decay_strip)(block, ahead, a.key_dim, static_cast<float>(a.scale), scratch.zero, strip.state, scratch.values, scratch.outputs);
     });
 }
 
@@ -266,31 +220,8 @@ namespace MEMGEN_ISA {
 void gated_delta_rule_forward(const memgen_gated_delta_rule_args& a, const Scratch& s) { forward<true>(a, s); }
 
 void scalar_decay_forward(const memgen_scalar_decay_args& a, const Scratch& s) {
-    if (a.log_decay.data) return forward<false>(a, s);
-    Args plain = a;
-    plain.checkpoints = nullptr; // its backward pass needs none
-    sums(plain, {false, false}, 1.0f, static_cast<float>(a.scale), s);
-}
-
-// d_o: that of `a`, or what stands in its place. d_initial_state may be d_final_state, so it is written last.
-void linear_attention_backward(const memgen_scalar_decay_args& a, const memgen_tensor& d_o, const Scratch& scratch) {
-    const int64_t K = a.key_dim, V = a.value_dim;
-    const float scale = static_cast<float>(a.scale);
-    if (a.d_q.data) {
-        Args s = operands(a, V, K, d_o, a.v, a.k, a.d_q);
-        s.initial_state = a.initial_state;
-        sums(s, {false, true}, 1.0f, scale, scratch);
-    }
-    if (a.d_k.data) {
-        Args s = operands(a, V, K, a.v, d_o, a.q, a.d_k);
-        s.initial_state = a.d_final_state;
-        sums(s, {true, true}, scale, 1.0f, scratch);
-    }
-    if (a.d_v.data || a.d_initial_state.data) {
-        Args s = operands(a, K, V, a.k, a.q, d_o, a.d_v);
-        s.initial_state = a.d_final_state, s.final_state = a.d_initial_state;
-        sums(s, {true, false}, scale, 1.0f, scratch);
-    }
+    if (a.log_decay.data) forward<false>(a, s);
+    else linear_attention_forward(a, s);
 }
 } // namespace MEMGEN_ISA
 

@@ -126,7 +126,7 @@ MEMGEN_INLINE void for_strips(const Args& a, const Share& share, const DeltaForw
 }
 
 // One block of one head: every strip of it by way of buffers, since a miss on v or o inside a recurrence
-// would hold up every store after it. recurrence(ahead, state) works from scratch.values to
+// would hold up every store after it. recurrence(ahead, strip) works from scratch.values to
 // scratch.outputs, [Block, 2W] each. Checkpoints are written where they are due.
 template <class Recurrence>
 void advance_strips(const Args& a, const Share& share, const DeltaForwardScratch& scratch, int64_t h, int64_t t0, Recurrence&& recurrence) {
@@ -145,7 +145,7 @@ void advance_strips(const Args& a, const Share& share, const DeltaForwardScratch
         Ahead ahead = {next_rows(a.v, column), a.o.data && !past ? next_rows(a.o, column) : nullptr, next_rows(a.q, key), next_rows(a.k, key),
                        a.v.stride[1], a.o.stride[1], a.q.stride[1], a.k.stride[1], key + keys < K ? keys : K - key, T - t2 < Block ? T - t2 : Block};
         copy_strip_in(v + column, a.v.stride[1], tokens, strip.width, scratch.values);
-        recurrence(ahead, strip.state);
+        recurrence(ahead, strip);
         if (o) copy_strip_out(scratch.outputs, tokens, strip.width, o + column, a.o.stride[1], past);
         if (saved) copy_strip_out(strip.state, K, strip.width, saved + column, V);
     });
@@ -180,8 +180,8 @@ void run_share(const Args& a, const Share& share, const DeltaForwardScratch& scr
 // since its items are what the others are waited for with. Where waking a thread takes longer than the work, as in
 // decoding, the caller does it alone.
 // run(sequence, share, slice)
-template <class Run>
-void run_strips(const Args& a, const Scratch& scratch, Run&& run) {
+template <class Call, class Run>
+void run_strips(const Call& a, const Scratch& scratch, Run&& run) {
     constexpr int64_t WorthAThread = 1 << 19; // state elements touched: some 20 microseconds
     Arena arena{scratch.shared};
     const SequencePlan plan(arena, sequence_count(a));

@@ -1,0 +1,269 @@
+// Linear attention without decay, plain and normalised, both directions: sums on strips of value columns (strip.h).
+//
+// With R_t = dS' + sum_(u >= t) (scale q_u) dO_u^T the backward pass is three more of the forward kind,
+//   dQ_t = scale S_t dO_t      dK_t = R_t v_t      dV_t = R_t^T k_t
+// each linear attention with the operands in other places, the last two from the last token to the first. Normalised,
+// o_t = S_t^T (scale q_t) / c_t with c_t = scale z_t . q_t + epsilon and z_t = z + sum_(u <= t) k_u: every dO_t is divided
+// by c_t, and with the gradient of the divisor dc_t = -dO_t . o_t / c_t
+//   dQ_t += scale dc_t z_t      dK_t += dz' + sum_(u >= t) scale dc_u q_u
+// which are sums of the rows that the strips add to their states anyway.
+#include "delta_layout.h"
+#include "kernels.h"
+#include "strip.h"
+
+namespace memgen {
+namespace {
+
+typedef memgen_linear_attention_normalized_args NormalizedArgs;
+
+// S_t = S_(t-1) + k_t (w_t v_t)^T and o_t = r_t S_t^T q_t. With a row z beside the state,
+// z_t = z_(t-1) + e_t v_t and o_t = r_t S_t^T q_t + l_t z_t.
+struct SumArgs : Args {
+    bool backwards = false, turned = false;   // from the last token to the first; the initial state is [V, K] in memory
+    float write = 1.0f, read = 1.0f;          // of all w_t and r_t
+    memgen_tensor write_by{}, read_by{};      // [B, T, H] nullable: and of each
+    bool has_row = false;
+    memgen_tensor enter{}, leave{};           // [B, T, H] nullable: 1
+    memgen_tensor initial_row{}, final_row{}; // [B, H, V] nullable: zero, not written
+};
+
+template <>
+struct Axes<SumArgs> {
+    typedef SumArgs A;
+    static constexpr memgen_tensor A::*tokens[] = {&A::q, &A::k, &A::v, &A::o, &A::write_by, &A::read_by, &A::enter, &A::leave};
+    static constexpr memgen_tensor A::*states[] = {&A::initial_state, &A::final_state, &A::initial_row, &A::final_row};
+};
+
+struct SumBlock {
+    const float *k[Block + 4], *q[Block + 4];
+    float write[Block], read[Block], enter[Block], leave[Block];
+    int64_t tokens; // valid ones; those after them up to a multiple of four leave S as it is
+};
+
+void read_block(const SumArgs& a, int64_t h, int64_t t0, const float* zero, SumBlock& block) {
+    block.tokens = a.tokens - t0 < Block ? a.tokens - t0 : Block;
+    auto row = [&](const memgen_tensor& x, int64_t i) { return floats(x) + (t0 + i) * x.stride[1] + h * x.stride[2]; };
+    auto factors = [&](const memgen_tensor& x, float of_all, float* to) {
+        for (int64_t i = 0; i < block.tokens; i++) to[i] = x.data ? of_all * *row(x, i) : of_all;
+    };
+    for (int64_t i = 0; i < block.tokens + 4; i++) {
+        block.k[i] = i < block.tokens ? row(a.k, i) : zero;
+        block.q[i] = i < block.tokens ? row(a.q, i) : zero;
+    }
+    factors(a.write_by, a.write, block.write);
+    factors(a.read_by, a.read, block.read);
+    if (!a.has_row) return;
+    factors(a.enter, 1.0f, block.enter);
+    factors(a.leave, 1.0f, block.leave);
+}
+
+template <bool HasRow>
+MEMGEN_APART void sum_strip(const SumBlock& block, const Ahead& ahead, int64_t K, float* s, float* row, const float* v, float* o) {
+    Vector z[2] = {};
+    for (int n = 0; HasRow && n < 2; n++) z[n] = load(row + n * W);
+    for (int64_t t = 0; t < block.tokens; t += Group) {
+        Vector values[Group][2] = {}, reads[Group][2];
+        for (int g = 0; g < Group && t + g < block.tokens; g++)
+            for (int n = 0; n < 2; n++) values[g][n] = splat(block.write[t + g]) * load(v + (t + g) * Strip + n * W);
+        sweep(ahead, t, K, s, Kept{}, block.k + t, block.q + t, values, reads);
+        for (int g = 0; g < Group && t + g < block.tokens; g++)
+            for (int n = 0; n < 2; n++) {
+                Vector out = splat(block.read[t + g]) * reads[g][n];
+                if constexpr (HasRow) {
+                    z[n] += splat(block.enter[t + g]) * load(v + (t + g) * Strip + n * W);
+                    out += splat(block.leave[t + g]) * z[n];
+                }
+                store(o + (t + g) * Strip + n * W, out);
+            }
+    }
+    for (int n = 0; HasRow && n < 2; n++) store(row + n * W, z[n]);
+}
+
+memgen_tensor from_the_end(memgen_tensor x, int64_t tokens) {
+    if (x.data && tokens > 0) {
+        x.data = floats(x) + (tokens - 1) * x.stride[1];
+        x.stride[1] = -x.stride[1];
+    }
+    return x;
+}
+
+void sums(const SumArgs& a, const Scratch& scratch) {
+    run_strips(a, scratch, [](const SumArgs& sequence, const Share& share, char* slice) {
+        SumArgs own = sequence;
+        if (own.backwards)
+            for (auto field : Axes<SumArgs>::tokens) own.*field = from_the_end(own.*field, own.tokens);
+        Arena arena{slice};
+        SumScratch s(arena, own, own.has_row);
+        auto row = [&](const StripView& strip) { return s.row ? s.row + (strip.h - share.first_head) * padded(own.value_dim, WidestStrip) + strip.s * Strip : nullptr; };
+        auto for_rows = [&](const memgen_tensor& x, auto&& function) {
+            for (int64_t h = share.first_head; own.has_row && h < share.last_head; h++)
+                for_strips(own, share, s, h, [&](const StripView& strip) { function(x.data ? floats(x) + h * x.stride[1] + strip.s * Strip : nullptr, row(strip), strip.width); });
+        };
+        for_rows(own.initial_row, [](const float* from, float* z, int64_t width) {
+            for (int64_t i = 0; i < Strip; i++) z[i] = from && i < width ? from[i] : 0.0f;
+        });
+        run_share(own, share, s, [&](int64_t h, int64_t t0) {
+            SumBlock block;
+            read_block(own, h, t0, s.zero, block);
+            advance_strips(own, share, s, h, t0, [&](const Ahead& ahead, const StripView& strip) {
+                (own.has_row ? sum_strip<true> : sum_strip<false>)(block, ahead, own.key_dim, strip.state, row(strip), s.values, s.outputs);
+            });
+        }, own.turned);
+        for_rows(own.final_row, [](float* to, const float* z, int64_t width) {
+            for (int64_t i = 0; to && i < width; i++) to[i] = z[i];
+        });
+    });
+}
+
+// A pass over the tokens of `a` with operands of these widths.
+template <class Call>
+SumArgs operands(const Call& a, int64_t key_dim, int64_t value_dim, const memgen_tensor& q, const memgen_tensor& k, const memgen_tensor& v, const memgen_tensor& o) {
+    SumArgs s{};
+    s.batch = a.batch, s.tokens = a.tokens, s.heads = a.heads, s.segments = a.segments, s.key_dim = key_dim, s.value_dim = value_dim;
+    s.q = q, s.k = k, s.v = v, s.o = o;
+    return s;
+}
+
+template <class Call>
+SumArgs forward_pass(const Call& a) {
+    SumArgs s = operands(a, a.key_dim, a.value_dim, a.q, a.k, a.v, a.o);
+    s.initial_state = a.initial_state, s.final_state = a.final_state;
+    s.read = static_cast<float>(a.scale);
+    return s;
+}
+
+template <class Call>
+SumArgs d_q_pass(const Call& a, const memgen_tensor& d_o) {
+    SumArgs s = operands(a, a.value_dim, a.key_dim, d_o, a.v, a.k, a.d_q);
+    s.initial_state = a.initial_state, s.turned = true;
+    s.read = static_cast<float>(a.scale);
+    return s;
+}
+
+template <class Call>
+SumArgs d_k_pass(const Call& a, const memgen_tensor& d_o) {
+    SumArgs s = operands(a, a.value_dim, a.key_dim, a.v, d_o, a.q, a.d_k);
+    s.initial_state = a.d_final_state, s.turned = s.backwards = true;
+    s.write = static_cast<float>(a.scale);
+    return s;
+}
+
+// d_initial_state may be d_final_state, so this one comes last.
+template <class Call>
+SumArgs d_v_pass(const Call& a, const memgen_tensor& d_o) {
+    SumArgs s = operands(a, a.key_dim, a.value_dim, a.k, a.q, d_o, a.d_v);
+    s.initial_state = a.d_final_state, s.final_state = a.d_initial_state, s.backwards = true;
+    s.write = static_cast<float>(a.scale);
+    return s;
+}
+
+// One head of one sequence.
+struct Chain {
+    const NormalizedArgs& a;
+    int64_t h, first; // its first token on the axis of all
+
+    float* row(const memgen_tensor& x, int64_t t) const { return floats(x) + t * x.stride[1] + h * x.stride[2]; }
+    int64_t index(int64_t t) const { return (first + t) * a.heads + h; }
+
+    // Asks for a row that is needed soon.
+    void request(const memgen_tensor& x, int64_t t, int64_t width) const {
+        for (int64_t i = 0; t < a.tokens && i < width; i += 16) __builtin_prefetch(row(x, t) + i, 0, 2);
+    }
+};
+
+constexpr int64_t Soon = 8; // tokens
+
+template <class Body>
+void for_chains(const NormalizedArgs& a, const Scratch& scratch, Body&& body) {
+    Arena arena{scratch.shared};
+    const SequencePlan plan(arena, sequence_count(a));
+    for_items(sequence_count(a) * a.heads, scratch.workers, [&](int64_t item, int worker) {
+        int64_t n = plan.order[item / a.heads];
+        NormalizedArgs own = sequence(a, n);
+        body(Chain{own, item % a.heads, sequence_start(a, n)}, reinterpret_cast<float*>(scratch.of(worker)));
+    });
+}
+
+} // namespace
+
+namespace MEMGEN_ISA {
+
+void linear_attention_forward(const memgen_scalar_decay_args& a, const Scratch& scratch) { sums(forward_pass(a), scratch); }
+
+void linear_attention_backward(const memgen_scalar_decay_args& a, const Scratch& scratch) {
+    Arena arena{scratch.shared};
+    SequencePlan plan(arena, sequence_count(a));
+    const memgen_tensor d_o = a.d_o.data ? a.d_o : zero_row(arena, a.value_dim);
+    if (a.d_q.data) sums(d_q_pass(a, d_o), scratch);
+    if (a.d_k.data) sums(d_k_pass(a, d_o), scratch);
+    if (a.d_v.data || a.d_initial_state.data) sums(d_v_pass(a, d_o), scratch);
+}
+
+void linear_attention_normalized_forward(const NormalizedArgs& a, const Scratch& scratch) {
+    Arena arena{scratch.shared};
+    SequencePlan plan(arena, sequence_count(a));
+    const NormalizedScratch s(arena, a);
+    const int64_t H = a.heads, K = a.key_dim;
+    for_chains(a, scratch, [&](const Chain& chain, float* z) {
+        const NormalizedArgs& own = chain.a;
+        auto normalizer = [&](const memgen_tensor& x) { return floats(x) + chain.h * x.stride[1]; };
+        for (int64_t i = 0; i < K; i++) z[i] = own.initial_normalizer.data ? normalizer(own.initial_normalizer)[i] : 0.0f;
+        for (int64_t t = 0; t < own.tokens; t++) {
+            chain.request(own.q, t + Soon, K);
+            chain.request(own.k, t + Soon, K);
+            const float *q = chain.row(own.q, t), *k = chain.row(own.k, t);
+            Vector product = {};
+            for_vectors(K, [&](int64_t i, auto extent) {
+                Vector sum = load(z + i, extent) + load(k + i, extent);
+                store(z + i, sum, extent);
+                product += load(q + i, extent) * sum;
+            });
+            const float divisor = static_cast<float>(a.scale * static_cast<double>(sum(product)) + a.epsilon);
+            if (a.divisors) a.divisors[chain.index(t)] = divisor;
+            s.inverse[chain.index(t)] = 1.0f / divisor;
+        }
+        for (int64_t i = 0; own.final_normalizer.data && i < K; i++) normalizer(own.final_normalizer)[i] = z[i];
+    });
+    SumArgs pass = forward_pass(a);
+    pass.read_by = {s.inverse, {a.tokens * H, H, 1, 0}};
+    sums(pass, scratch);
+}
+
+void linear_attention_normalized_backward(const NormalizedArgs& a, const Scratch& scratch) {
+    Arena arena{scratch.shared};
+    SequencePlan plan(arena, sequence_count(a));
+    const NormalizedScratch s(arena, a);
+    const memgen_tensor d_o = a.d_o.data ? a.d_o : zero_row(arena, a.value_dim);
+    const int64_t H = a.heads, V = a.value_dim;
+    const float scale = static_cast<float>(a.scale);
+    for_chains(a, scratch, [&](const Chain& chain, float*) {
+        for (int64_t t = 0; t < chain.a.tokens; t++) {
+            const int64_t index = chain.index(t);
+            chain.request(chain.a.o, t + Soon, V);
+            if (chain.a.d_o.data) chain.request(chain.a.d_o, t + Soon, V);
+            s.inverse[index] = 1.0f / a.divisors[index];
+            s.d_divisor[index] = chain.a.d_o.data ? -scale * dot(chain.row(chain.a.d_o, t), chain.row(chain.a.o, t), V) * s.inverse[index] : 0.0f;
+        }
+    });
+    const memgen_tensor inverse = {s.inverse, {a.tokens * H, H, 1, 0}}, d_divisor = {s.d_divisor, {a.tokens * H, H, 1, 0}};
+    if (a.d_q.data) {
+        SumArgs pass = d_q_pass(a, d_o);
+        pass.read_by = inverse;
+        pass.has_row = true, pass.leave = d_divisor, pass.initial_row = a.initial_normalizer;
+        sums(pass, scratch);
+    }
+    if (a.d_k.data || a.d_initial_normalizer.data) {
+        SumArgs pass = d_k_pass(a, d_o);
+        pass.write_by = inverse;
+        pass.has_row = true, pass.enter = d_divisor, pass.initial_row = a.d_final_normalizer, pass.final_row = a.d_initial_normalizer;
+        sums(pass, scratch);
+    }
+    if (a.d_v.data || a.d_initial_state.data) {
+        SumArgs pass = d_v_pass(a, d_o);
+        pass.write_by = inverse;
+        sums(pass, scratch);
+    }
+}
+
+} // namespace MEMGEN_ISA
+} // namespace memgen
