@@ -42,11 +42,11 @@ struct TitansSizes {
 
 inline int64_t titans_blocks(const memgen_titans_args& a) { return (a.tokens + a.block - 1) / a.block; }
 
-// Blocks from one checkpoint to the next: together they take half of the bytes of q, k, v and o.
+// Blocks from one checkpoint to the next: together they take a quarter of the bytes of q, k, v and o.
 inline int64_t titans_interval(const memgen_titans_args& a) {
     int64_t elements = 0, row = a.block * (a.dims[0] + a.dims[a.layers]);
     for (int64_t l = 1; l <= a.layers; l++) elements += (a.momentum ? 2 : 1) * a.dims[l - 1] * a.dims[l];
-    return (elements + row - 1) / row;
+    return (2 * elements + row - 1) / row;
 }
 
 // Blocks whose states and writes the backward pass holds at once.
