@@ -62,6 +62,7 @@ public static class Projection
     /// <exception cref="ArgumentException">The last axis of <paramref name="x"/> is not what a layer takes, or dtypes or devices differ.</exception>
     public static Tensor[] Apply(Tensor x, Linear[] layers, OperatorForm? form = null)
     {
+        if (form is null && ProjectionKernel.RunDirectly(x, layers) is { } direct) return direct;
         Tensor[] y = Apply(x, Array.ConvertAll<Linear, Tensor>(layers, layer => layer.weight!), form);
         for (int i = 0; i < y.Length; i++)
         {

@@ -1,5 +1,6 @@
 using Memory.Gen.Runtime.Kernels;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
 
@@ -12,6 +13,55 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
     private static readonly Kernel Kernel = new("linear");
 
     public static string? Refusal(FrontDoor door) => Kernel.Refusal(door, new LinearArguments { Header = KernelHeader.Of<LinearArguments>(door.Dtype), Count = 1 });
+
+    /// <summary>The maps of layers where no gradient is wanted, biases added; null for a call of another kind, or one whose arguments do not fit.</summary>
+    public static Tensor[]? RunDirectly(Tensor x, Linear[] layers)
+    {
+        if (layers.Length > LinearArguments.MostMaps || !KernelLibrary.TakesDirectly(x)) return null;
+        long[] shape = x.shape;
+        if (shape.Length == 0) return null;
+        LinearArguments args = new()
+        {
+            Header = KernelHeader.Of<LinearArguments>(ScalarType.Float32),
+            Rows = Count(shape.AsSpan()[..^1]), InFeatures = shape[^1], Count = layers.Length, X = KernelTensor.Rows(KernelLibrary.Data(x), shape[^1]),
+        };
+        for (int i = 0; i < layers.Length; i++)
+        {
+            Tensor weight = layers[i].weight!;
+            if (!KernelLibrary.TakesDirectly(weight) || weight.dim() != 2 || weight.size(1) != args.InFeatures) return null;
+            args.OutFeatures[i] = weight.size(0);
+            args.Weights[i] = KernelTensor.Rows(KernelLibrary.Data(weight), args.InFeatures);
+            if (layers[i].bias is { } bias && (!KernelLibrary.TakesDirectly(bias) || bias.numel() != args.OutFeatures[i])) return null;
+        }
+
+        if (!Kernel.Serves(args) || !OperatorForms.TakesKernel("linear")) return null;
+        var y = new Tensor[layers.Length];
+        for (int i = 0; i < y.Length; i++)
+        {
+            shape[^1] = args.OutFeatures[i];
+            y[i] = torch.empty(shape, dtype: ScalarType.Float32, device: x.device);
+            args.Y[i] = KernelTensor.Rows(KernelLibrary.Data(y[i]), shape[^1]);
+        }
+
+        Kernel.Forward(args, x);
+        for (int i = 0; i < y.Length; i++)
+        {
+            if (layers[i].bias is not { } bias) continue;
+            int features = (int)args.OutFeatures[i];
+            var sum = new ReadOnlySpan<float>(KernelLibrary.Data(bias), features);
+            for (long row = 0; row < args.Rows; row++)
+            {
+                var to = new Span<float>((float*)args.Y[i].Data + (row * features), features);
+                for (int j = 0; j < features; j++) to[j] += sum[j];
+            }
+
+            GC.KeepAlive(bias);
+        }
+
+        GC.KeepAlive(x);
+        GC.KeepAlive(layers);
+        return y;
+    }
 
     public static Tensor[] Run(Tensor x, Tensor[] weights)
     {
