@@ -47,14 +47,16 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
         for (int i = 0; i < y.Length; i++)
         {
             if (layers[i].bias is not { } bias) continue;
-            int features = (int)args.OutFeatures[i];
-            var sum = new ReadOnlySpan<float>(KernelLibrary.Data(bias), features);
-            for (long row = 0; row < args.Rows; row++)
+            if (args.Rows != 1)
             {
-                var to = new Span<float>((float*)args.Y[i].Data + (row * features), features);
-                for (int j = 0; j < features; j++) to[j] += sum[j];
+                y[i].add_(bias);
+                continue;
             }
 
+            // A decoded token: less than what a call of torch takes.
+            var sum = new ReadOnlySpan<float>(KernelLibrary.Data(bias), (int)args.OutFeatures[i]);
+            var to = new Span<float>(args.Y[i].Data, sum.Length);
+            for (int j = 0; j < to.Length; j++) to[j] += sum[j];
             GC.KeepAlive(bias);
         }
 

@@ -43,6 +43,22 @@ public sealed class ProjectionTests
         Numbers.Close(shifted.call(x), Projection.Apply(x, shifted), 2e-5, "alone");
     }
 
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(2, 3)]
+    [InlineData(0, 3)]
+    public void Without_gradients_too(long batch, long tokens)
+    {
+        using var scope = NewDisposeScope();
+        Linear plain = nn.Linear(6, 4, hasBias: false), shifted = nn.Linear(6, 5);
+        Tensor x = new Randoms(43).Normal(batch, tokens, 6).to(ScalarType.Float32);
+        Tensor[] expected = [plain.call(x), shifted.call(x)];
+        using var quiet = no_grad();
+        Tensor[] actual = Projection.Apply(x, [plain, shifted]);
+        for (int i = 0; i < 2; i++) Numbers.Close(expected[i], actual[i], 2e-5, i == 0 ? "without bias" : "with bias");
+        Assert.All(actual, y => Assert.False(y.requires_grad));
+    }
+
     [Fact]
     public void A_wrong_width_is_named()
     {
