@@ -17,17 +17,15 @@ namespace {
 typedef memgen_channel_decay_args Args;
 constexpr float SmallestDecay = 1.0f / 1099511627776.0f; // 2^-40: what 1 / E loses stays far below float's range
 
-// Which gradients are stored past the caches.
-struct Past {
-    bool q, k, v, decay;
+struct ChannelPast : Past {
+    bool decay;
 
-    explicit Past(const Args& a)
-        : q(past_caches(a, a.d_q, a.key_dim)), k(past_caches(a, a.d_k, a.key_dim)), v(past_caches(a, a.d_v, a.value_dim)), decay(past_caches(a, a.d_log_decay, a.key_dim)) {}
+    explicit ChannelPast(const Args& a) : Past(a), decay(past_caches(a, a.d_log_decay, a.key_dim)) {}
 };
 
 struct Tokens {
     const Args& a;
-    const Past& past;
+    const ChannelPast& past;
     int64_t h, t, n; // n of them from t on
     int64_t segment; // tokens of the segment before, where that comes next
 
@@ -229,7 +227,7 @@ void leave_strong_chunk(const Tokens& x, const ChannelBackwardScratch& s, const 
 void run_chain(const Args& a, int64_t h, char* slice) {
     Arena arena{slice};
     ChannelBackwardScratch s(arena, a);
-    const Past past(a);
+    const ChannelPast past(a);
     const int64_t K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V), saved = checkpoint_count(T, interval);
     auto state_of = [&](const memgen_tensor& x) { return x.data ? floats(x) + h * x.stride[1] : nullptr; };
 

@@ -69,6 +69,14 @@ inline void copy_state_out(const float* from, int64_t from_row, int64_t K, int64
 template <class Args>
 bool past_caches(const Args& a, const memgen_tensor& x, int64_t width) { return x.data && streamed(x, a.tokens * a.heads * width, 3); }
 
+// Which gradients are.
+struct Past {
+    bool q, k, v;
+
+    template <class Args>
+    explicit Past(const Args& a) : q(past_caches(a, a.d_q, a.key_dim)), k(past_caches(a, a.d_k, a.key_dim)), v(past_caches(a, a.d_v, a.value_dim)) {}
+};
+
 // Rows of a result out of padded rows. Past: stored past the caches.
 inline void write_rows(const float* from, int64_t from_row, int64_t n, int64_t width, float* to, int64_t row, bool past) {
     for (int64_t i = 0; i < n; i++)

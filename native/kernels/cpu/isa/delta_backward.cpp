@@ -29,10 +29,9 @@ typedef memgen_gated_delta_rule_args Args;
 struct Chain {
     const Args& a;
     int64_t h;
-    bool past_q, past_k, past_v;
+    Past past;
 
-    Chain(const Args& args, int64_t head)
-        : a(args), h(head), past_q(past_caches(a, a.d_q, a.key_dim)), past_k(past_caches(a, a.d_k, a.key_dim)), past_v(past_caches(a, a.d_v, a.value_dim)) {}
+    Chain(const Args& args, int64_t head) : a(args), h(head), past(args) {}
     float* row(const memgen_tensor& x, int64_t t) const { return at(x, t, h); }
 };
 
@@ -133,9 +132,9 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
         soon.add(0, a.q, t - C, chain.h, C, K);
         soon.add(1, a.d_o, t - C, chain.h, C, V);
     }
-    if (!chain.past_q) soon.add(2, a.d_q, t, chain.h, n, K);
-    if (!chain.past_k) soon.add(3, a.d_k, t, chain.h, n, K);
-    if (!chain.past_v) soon.add(4, a.d_v, t, chain.h, n, V);
+    if (!chain.past.q) soon.add(2, a.d_q, t, chain.h, n, K);
+    if (!chain.past.k) soon.add(3, a.d_k, t, chain.h, n, K);
+    if (!chain.past.v) soon.add(4, a.d_v, t, chain.h, n, V);
     if (c == 0 && t > 0) {
         soon.add(5, a.k, t - s.chunks * C, chain.h, C, K);
         soon.add(6, a.v, t - s.chunks * C, chain.h, C, V);
@@ -168,7 +167,7 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
         for (int64_t i = 0; i < n; i++) {
             float* out = chain.row(a.d_v, t + i);
             Vector b = splat(Delta ? beta[i] : 1.0f);
-            for_vectors(V, [&](int64_t j, auto extent) { store(out + j, b * load(dW + i * vp + j, extent), extent, chain.past_v); });
+            for_vectors(V, [&](int64_t j, auto extent) { store(out + j, b * load(dW + i * vp + j, extent), extent, chain.past.v); });
         }
 
     transpose(s.rows, vp, N, vp, s.columns, N);
@@ -254,11 +253,11 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
     if (a.d_q.data) {
         for (int64_t i = 0; i < kp * C; i += W) store(s.dqT + i, splat(scale) * load(s.dqT + i));
         transpose(s.dqT, C, kp, C, s.weighted, kp);
-        write_rows(s.weighted, kp, n, K, chain.row(a.d_q, t), a.d_q.stride[1], chain.past_q);
+        write_rows(s.weighted, kp, n, K, chain.row(a.d_q, t), a.d_q.stride[1], chain.past.q);
     }
     if (a.d_k.data) {
         transpose(s.dkT, C, kp, C, s.weighted, kp);
-        write_rows(s.weighted, kp, n, K, chain.row(a.d_k, t), a.d_k.stride[1], chain.past_k);
+        write_rows(s.weighted, kp, n, K, chain.row(a.d_k, t), a.d_k.stride[1], chain.past.k);
     }
 
     weigh(s.qT, since, kp, s.weighted, N);
