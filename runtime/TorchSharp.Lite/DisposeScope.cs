@@ -33,7 +33,7 @@ public sealed class DisposeScope : IDisposable
         {
             tensor.scope = this;
             tensor.scope_index = owned.Count;
-            tensor.RemovePressure();
+            tensor.Unwatch();
         }
         owned.Add(disposable);
     }
@@ -89,7 +89,7 @@ public sealed class DisposeScope : IDisposable
         if (!Remove(disposable))
             return disposable;
         DisposeScopeManager.For(disposable).DetachedFromScopeCount++;
-        (disposable as torch.Tensor)?.AddPressure();
+        (disposable as torch.Tensor)?.Watch();
         return disposable;
     }
 

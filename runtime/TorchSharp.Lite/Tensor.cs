@@ -16,7 +16,7 @@ public static partial class torch
         internal nint handle;
         internal DisposeScope? scope;
         internal int scope_index;
-        internal long pressure; // bytes that the collector was told of
+        private Guard? guard;   // of a tensor that no scope owns
 
         internal Tensor(nint handle)
         {
@@ -27,12 +27,12 @@ public static partial class torch
                 RaisePeak(live);
             DisposeScopeManager.Register(this);
             if (scope is null)
-                AddPressure();
+                Watch();
         }
 
-        private Tensor() => GC.SuppressFinalize(this);
-
-        ~Tensor() => Dispose(false);
+        private Tensor()
+        {
+        }
 
         /// <summary>An invalid tensor, such as a gradient that is not there.</summary>
         internal static Tensor Undefined() => new();
@@ -69,16 +69,11 @@ public static partial class torch
             nint given = Handle;
             handle = 0;
             Forget();
-            GC.SuppressFinalize(this);
             CountAsGone();
             return given;
         }
 
-        public void Dispose()
-        {
-            Dispose(true);
-            GC.SuppressFinalize(this);
-        }
+        public void Dispose() => Dispose(true);
 
         protected virtual void Dispose(bool disposing)
         {
@@ -107,24 +102,21 @@ public static partial class torch
         private void Forget()
         {
             Interlocked.Decrement(ref totalCount);
-            RemovePressure();
+            Unwatch();
         }
 
-        // A tensor that no scope owns may be left to the collector, which then has to know how much it holds. One in a scope goes with it:
-        // told of those too, the collector ran a hundred times in every step of a training.
-        internal void AddPressure()
-        {
-            long bytes = LibTorch.lt_owned_bytes(handle);
-            if (bytes > PressureThreshold)
-                GC.AddMemoryPressure(pressure = bytes);
-        }
+        /// <summary>Bytes that the collector was told of.</summary>
+        internal long pressure => guard?.Bytes ?? 0;
 
-        internal void RemovePressure()
+        // A tensor that no scope owns may be left to the collector, which then has to give it back and to know how much it holds. One in
+        // a scope goes with it: told of the memory of those too, the collector ran a hundred times in every step of a training, and
+        // objects with a finalizer take several times as long to make.
+        internal void Watch() => guard ??= new Guard(this);
+
+        internal void Unwatch()
         {
-            if (pressure == 0)
-                return;
-            GC.RemoveMemoryPressure(pressure);
-            pressure = 0;
+            guard?.Leave();
+            guard = null;
         }
 
         private static void RaisePeak(long live)
@@ -203,6 +195,29 @@ public static partial class torch
         }
 
         public Tensor DetatchFromDisposeScope() => DetachFromDisposeScope();
+
+        private sealed class Guard
+        {
+            internal readonly long Bytes;
+            private readonly Tensor tensor;
+
+            internal Guard(Tensor tensor)
+            {
+                this.tensor = tensor;
+                long bytes = LibTorch.lt_owned_bytes(tensor.handle);
+                if (bytes > PressureThreshold)
+                    GC.AddMemoryPressure(Bytes = bytes);
+            }
+
+            ~Guard() => tensor.Dispose(false);
+
+            internal void Leave()
+            {
+                GC.SuppressFinalize(this);
+                if (Bytes > 0)
+                    GC.RemoveMemoryPressure(Bytes);
+            }
+        }
 
         // Handles of tensors that were never disposed: the finalizer leaves them here, and the next new tensor, on a normal
         // thread, frees them.

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using Memory.Gen.Runtime.Tests.Harness;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
@@ -45,5 +47,29 @@ public sealed class CollectorTests
         Assert.Equal(Bytes, large.pressure);
         large.Dispose();
         Assert.Equal(0, large.pressure);
+    }
+
+    [Fact]
+    public void WhatNobodyDisposedIsGivenBack()
+    {
+        long live = LiveTensors.Count();
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static void Leave()
+        {
+            _ = empty(8);
+            using (NewDisposeScope())
+                _ = empty(8).DetachFromDisposeScope();
+            _ = new Holder(empty(8));
+        }
+
+        Leave();
+        Assert.Equal(live + 3, Tensor.TotalCount);
+        Assert.Equal(live, LiveTensors.Count());
+    }
+
+    // Finalizers run in any order: its tensor may have been given back before.
+    private sealed class Holder(Tensor tensor)
+    {
+        ~Holder() => tensor.Dispose();
     }
 }
