@@ -6,10 +6,11 @@ namespace memgen {
 namespace {
 
 constexpr int64_t PanelColumns = 32;
-constexpr int64_t RowBlock = 128;   // rows of x that one worker takes through all panels
-constexpr int64_t DepthBlock = 256; // rows of x that a gradient of weights takes together
-constexpr int64_t LargestGroup = 256; // rows of a weight's gradient that one worker takes
-constexpr int64_t FewRows = 8;      // below this weights are read as they lie
+constexpr int64_t RowBlock = 128;     // rows of x that one worker takes through all panels
+constexpr int64_t DepthBlock = 256;   // rows of x that a gradient of weights takes together
+constexpr int64_t LargestGroup = 264; // rows of gradients of weights that one worker takes
+constexpr int64_t LargestTile = 8;    // of them in registers
+constexpr int64_t FewRows = 8;        // below this weights are read as they lie
 
 inline int64_t outputs(const memgen_linear_args& a) {
     int64_t sum = 0;
@@ -29,9 +30,9 @@ struct LinearScratch {
     }
 };
 
-// A worker's part of a gradient of weights: sums of a group of rows, and a block of x and of d_y.
+// A worker's part of the gradients of weights: their sums, a panel of x, and tiles of d_y that are of several maps or end the last.
 inline int64_t linear_slice_floats(const memgen_linear_args& a) {
-    return (LargestGroup + DepthBlock) * padded(a.in_features, PanelColumns) + LargestGroup * DepthBlock;
+    return LargestGroup * padded(a.in_features, PanelColumns) + DepthBlock * PanelColumns + (MEMGEN_MOST_MAPS + 1) * DepthBlock * LargestTile;
 }
 
 } // namespace

@@ -76,7 +76,7 @@ struct Call {
 
 TEST(linear) {
     for (const Maps& p : {Maps(1, 5, {3}), Maps(7, 33, {4, 9}), Maps(8, 16, {32, 1}), Maps(9, 40, {65, 3, 7}), Maps(300, 70, {33, 2}), Maps(523, 17, {40}), Maps(0, 4, {6}), Maps(20, 0, {6, 2}),
-                          Maps(20, 9, {0, 5}), Maps(20, 9, {0}), Maps(3, 130, {70, 0, 2, 2, 2, 2, 2, 17})}) {
+                          Maps(20, 9, {0, 5}), Maps(20, 9, {0}), Maps(3, 130, {70, 0, 2, 2, 2, 2, 2, 17}), Maps(520, 40, {256, 4, 0, 4, 261, 3, 1, 8})}) {
         Call c(p);
         c.run();
         for (size_t i = 0; i < p.O.size(); i++) {
@@ -90,6 +90,12 @@ TEST(linear) {
 }
 
 TEST(linear_without_some_gradients) {
+    Maps between(50, 24, {5, 3, 12, 6});
+    Call call(between);
+    call.a.d_weights[1].data = call.a.d_y[2].data = nullptr;
+    call.run();
+    EXPECT_CLOSE("d_weights", between.text(), call.dw[0].values(), between.d_weights(0), ForwardLimit);
+    EXPECT_CLOSE("d_weights", between.text(), call.dw[3].values(), between.d_weights(3), ForwardLimit);
     for (int64_t rows : {5, 50}) {
         Maps p(rows, 24, {10, 7});
         Call c(p);
@@ -105,11 +111,12 @@ TEST(linear_without_some_gradients) {
 }
 
 TEST(linear_same_bits_for_any_number_of_threads) {
-    for (int64_t rows : {3, 1000}) {
-        Maps p(rows, 70, {90, 2000});
-        Call c(p);
-        EXPECT_SAME_BITS([&] { c.run(); }, {&c.y[0], &c.y[1], &c.dx, &c.dw[0], &c.dw[1]});
-    }
+    for (int64_t rows : {3, 1000})
+        for (int64_t outputs : {3, 90, 2000}) {
+            Maps p(rows, 70, {outputs, 90});
+            Call c(p);
+            EXPECT_SAME_BITS([&] { c.run(); }, {&c.y[0], &c.y[1], &c.dx, &c.dw[0], &c.dw[1]});
+        }
 }
 
 TEST(linear_refuses_wrong_arguments) {

@@ -51,21 +51,27 @@ struct Term {
     const float* panel;
 };
 
-// C [rows, width] = sum of the terms; at least TileRows rows, at most Columns columns. Past: stored past the caches.
+// The rows from r on in one register tile of a sum of products. Past: stored past the caches.
+template <bool Past>
+MEMGEN_INLINE void sum_tile(const Term* terms, int64_t count, int64_t r, float* c, int64_t c_row) {
+    Vector sum[TileRows][2] = {};
+    for (int64_t t = 0; t < count; t++) add_products(sum, terms[t].depth, cursor<TileRows>(from_row(terms[t].a, r)), terms[t].panel, Columns);
+#pragma GCC unroll 8
+    for (int i = 0; i < TileRows; i++)
+        for (int n = 0; n < 2; n++) store(c + i * c_row + n * W, sum[i][n], Whole{}, Past);
+}
+
+// C [rows, width] = sum of the terms; at least TileRows rows, at most Columns columns.
 void sum_of_products(int64_t rows, const Term* terms, int64_t count, float* c, int64_t c_row, int64_t width, bool past) {
     alignas(64) float edge[TileRows * Columns];
-    const bool whole = width == Columns;
     for (int64_t m = 0; m < rows; m += TileRows) {
         int64_t r = smaller(m, rows - TileRows); // the last tile covers some rows once more
-        float* out = whole ? c + r * c_row : edge;
-        const int64_t out_row = whole ? c_row : Columns;
-        for (int64_t t = 0; t < count; t++) {
-            const bool last = past && whole && t + 1 == count;
-            auto tile = t == 0 ? (last ? product_tile<TileRows, 2, false, ByRows, true> : product_tile<TileRows, 2, false, ByRows>)
-                               : (last ? product_tile<TileRows, 2, true, ByRows, true> : product_tile<TileRows, 2, true, ByRows>);
-            tile(terms[t].depth, from_row(terms[t].a, r), terms[t].panel, Columns, out, 1.0f, out, out_row);
+        if (width == Columns) {
+            (past ? sum_tile<true> : sum_tile<false>)(terms, count, r, c + r * c_row, c_row);
+            continue;
         }
-        for (int64_t i = 0; !whole && i < TileRows; i++) __builtin_memcpy(c + (r + i) * c_row, edge + i * Columns, sizeof(float) * static_cast<size_t>(width));
+        sum_tile<false>(terms, count, r, edge, Columns);
+        for (int64_t i = 0; i < TileRows; i++) __builtin_memcpy(c + (r + i) * c_row, edge + i * Columns, sizeof(float) * static_cast<size_t>(width));
     }
 }
 
@@ -118,38 +124,93 @@ void input_gradient(const Args& a, const LinearScratch& s, int workers) {
     });
 }
 
-// Rows of one weight's gradient, summed over blocks of tokens: what a block needs stays in the second-level cache.
-void weight_gradient(const Args& a, const Piece& group, float* slice) {
-    const int64_t I = a.in_features, panels = parts(I, Columns), sum_row = panels * Columns, tiles = parts(group.width, TileRows);
-    const memgen_tensor &dy = a.d_y[group.map], &out = a.d_weights[group.map];
-    float *sums = slice, *inputs = sums + LargestGroup * sum_row, *turned = inputs + DepthBlock * sum_row;
+// The rows of all gradients of weights that are wanted, one behind the other.
+struct GradientRows {
+    int64_t maps[MEMGEN_MOST_MAPS], before[MEMGEN_MOST_MAPS + 1] = {}, count = 0;
+
+    explicit GradientRows(const Args& a) {
+        for (int64_t i = 0; i < a.count; i++) {
+            if (!a.d_weights[i].data || !a.d_y[i].data) continue;
+            maps[count] = i;
+            before[count + 1] = before[count] + a.out_features[i];
+            count++;
+        }
+    }
+
+    int64_t total() const { return before[count]; }
+
+    // Which of the maps a row is of.
+    int64_t owner(int64_t row) const {
+        int64_t n = 0;
+        while (row >= before[n + 1]) n++;
+        return n;
+    }
+
+    // The column of d_y that goes with a row, from the first token on.
+    Turned upstream(const Args& a, int64_t row) const {
+        const int64_t n = owner(row);
+        return {floats(a.d_y[maps[n]]) + row - before[n], a.d_y[maps[n]].stride[0]};
+    }
+};
+
+// Some rows of all gradients, and of these some panels of columns.
+struct GradientPart {
+    int64_t row, rows, panel, panels;
+};
+
+// Summed over blocks of tokens. A panel of x is packed when its turn comes, and the next one asked for meanwhile; d_y is
+// read as it lies, except in the tiles that are of several maps or end the last one.
+void weight_gradient(const Args& a, const GradientRows& all, const GradientPart& part, float* slice) {
+    const int64_t I = a.in_features, x_row = a.x.stride[0], sum_row = part.panels * Columns, tiles = parts(part.rows, TileRows);
+    float *sums = slice, *panel = sums + LargestGroup * padded(I, PanelColumns), *turned = panel + DepthBlock * PanelColumns;
+    Turned operands[LargestGroup / TileRows];
     for (int64_t m = 0; m < a.rows; m += DepthBlock) {
         const int64_t depth = smaller(DepthBlock, a.rows - m);
-        for (int64_t p = 0; p < panels; p++) pack(floats(a.x) + m * a.x.stride[0] + p * Columns, a.x.stride[0], depth, smaller(Columns, I - p * Columns), inputs + p * depth * Columns);
+        float* next_turned = turned;
         for (int64_t t = 0; t < tiles; t++) {
-            const int64_t width = smaller(TileRows, group.width - t * TileRows);
-            const float* from = floats(dy) + m * dy.stride[0] + group.first + t * TileRows;
-            float* to = turned + t * DepthBlock * TileRows;
-            for (int64_t d = 0; d < depth; d++) {
-                if (width == TileRows) __builtin_memcpy(to + d * TileRows, from + d * dy.stride[0], sizeof(float) * TileRows);
-                else
-                    for (int64_t i = 0; i < TileRows; i++) to[d * TileRows + i] = i < width ? from[d * dy.stride[0] + i] : 0.0f;
+            const int64_t row = part.row + t * TileRows;
+            Turned& operand = operands[t] = all.upstream(a, row);
+            operand.p += m * operand.stride;
+            if (row + TileRows <= all.before[all.owner(row) + 1]) continue;
+            for (int64_t i = 0; i < TileRows; i++) {
+                const bool exists = row + i < all.total();
+                const Turned from = all.upstream(a, exists ? row + i : row);
+                for (int64_t d = 0; d < depth; d++) next_turned[d * TileRows + i] = exists ? from.p[(m + d) * from.stride] : 0.0f;
+            }
+            operand = {next_turned, TileRows};
+            next_turned += DepthBlock * TileRows;
+        }
+        for (int64_t p = 0; p < part.panels; p++) {
+            const int64_t column = (part.panel + p) * Columns;
+            const float* x = floats(a.x) + m * x_row;
+            pack(x + column, x_row, depth, smaller(Columns, I - column), panel);
+            const float* next = p + 1 < part.panels ? x + column + Columns : m + DepthBlock < a.rows ? x + DepthBlock * x_row + part.panel * Columns : x;
+            for (int64_t t = 0; t < tiles; t++) {
+                for (int64_t d = depth * t / tiles; d < depth * (t + 1) / tiles; d++)
+                    for (int64_t c = 0; c < Columns; c += 16) __builtin_prefetch(next + d * x_row + c, 0, 2);
+                float* c = sums + t * TileRows * sum_row + p * Columns;
+                (m == 0 ? product_tile<TileRows, 2, false, Turned> : product_tile<TileRows, 2, true, Turned>)(depth, operands[t], panel, Columns, c, 1.0f, c, sum_row);
             }
         }
-        for (int64_t p = 0; p < panels; p++)
-            for (int64_t t = 0; t < tiles; t++) {
-                float* c = sums + t * TileRows * sum_row + p * Columns;
-                (m == 0 ? product_tile<TileRows, 2, false, Turned> : product_tile<TileRows, 2, true, Turned>)(depth, {turned + t * DepthBlock * TileRows, TileRows}, inputs + p * depth * Columns, Columns, c, 1.0f, c, sum_row);
-            }
     }
-    for (int64_t r = 0; r < group.width; r++) __builtin_memcpy(floats(out) + (group.first + r) * out.stride[0], sums + r * sum_row, sizeof(float) * static_cast<size_t>(I));
+    const int64_t first = part.panel * Columns, columns = smaller(sum_row, I - first);
+    for (int64_t r = 0; r < part.rows; r++) {
+        const int64_t n = all.owner(part.row + r);
+        const memgen_tensor& out = a.d_weights[all.maps[n]];
+        __builtin_memcpy(floats(out) + (part.row + r - all.before[n]) * out.stride[0] + first, sums + r * sum_row, sizeof(float) * static_cast<size_t>(columns));
+    }
 }
 
+// As many rows to a part as fit, since a panel is packed once for all of them; columns are parted too where that deals evenly.
 void weight_gradients(const Args& a, const Scratch& scratch) {
-    const int64_t share = parts(outputs(a), scratch.workers), group_rows = smaller(padded(share + 1, TileRows), LargestGroup);
-    for_items(count_pieces(a, group_rows), scratch.workers, [&](int64_t index, int worker) {
-        Piece group(a, index, group_rows);
-        if (a.d_weights[group.map].data && a.d_y[group.map].data) weight_gradient(a, group, reinterpret_cast<float*>(scratch.of(worker)));
+    const GradientRows all(a);
+    if (all.total() == 0) return;
+    const int64_t rows = padded(parts(all.total(), parts(all.total(), LargestGroup)), TileRows), groups = parts(all.total(), rows), panels = parts(a.in_features, Columns);
+    int64_t cuts = 1;
+    while (cuts < panels && groups * cuts % scratch.workers != 0 && groups * cuts < 4 * scratch.workers) cuts++;
+    for_items(groups * cuts, scratch.workers, [&](int64_t index, int worker) {
+        const int64_t row = index / cuts * rows, cut = index % cuts, first = panels * cut / cuts;
+        weight_gradient(a, all, {row, smaller(rows, all.total() - row), first, panels * (cut + 1) / cuts - first}, reinterpret_cast<float*>(scratch.of(worker)));
     });
 }
 

@@ -45,18 +45,9 @@ struct TurnedCursor {
 template <int Rows> MEMGEN_INLINE RowsCursor<Rows> cursor(ByRows a) { return a; }
 template <int Rows> MEMGEN_INLINE TurnedCursor cursor(Turned a) { return a; }
 
-// One register tile of C = gamma * initial + A B; without Initial, C = A B. Past: stored past the caches.
-template <int Rows, int Vectors, bool Initial, class Operand, bool Past = false>
-MEMGEN_INLINE void product_tile(int64_t depth, Operand operand, const float* b, int64_t b_row, const float* initial, float gamma, float* c, int64_t c_row) {
-    Vector sum[Rows][Vectors], factor = splat(gamma);
-    auto a = cursor<Rows>(operand);
-#pragma GCC unroll 16
-    for (int r = 0; r < Rows; r++)
-#pragma GCC unroll 4
-        for (int n = 0; n < Vectors; n++) {
-            if constexpr (Initial) sum[r][n] = factor * load(initial + r * c_row + n * W);
-            else sum[r][n] = Vector{};
-        }
+// sum += A B in one register tile, with a cursor at A's first rows.
+template <int Rows, int Vectors, class Cursor>
+MEMGEN_INLINE void add_products(Vector (&sum)[Rows][Vectors], int64_t depth, Cursor a, const float* b, int64_t b_row) {
     for (int64_t x = 0; x < depth; x++) {
         Vector row[Vectors];
 #pragma GCC unroll 4
@@ -70,6 +61,21 @@ MEMGEN_INLINE void product_tile(int64_t depth, Operand operand, const float* b, 
         a.advance();
         b += b_row;
     }
+}
+
+// One register tile of C = gamma * initial + A B; without Initial, C = A B. Past: stored past the caches.
+template <int Rows, int Vectors, bool Initial, class Operand, bool Past = false>
+MEMGEN_INLINE void product_tile(int64_t depth, Operand operand, const float* b, int64_t b_row, const float* initial, float gamma, float* c, int64_t c_row) {
+    Vector sum[Rows][Vectors], factor = splat(gamma);
+    auto a = cursor<Rows>(operand);
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; r++)
+#pragma GCC unroll 4
+        for (int n = 0; n < Vectors; n++) {
+            if constexpr (Initial) sum[r][n] = factor * load(initial + r * c_row + n * W);
+            else sum[r][n] = Vector{};
+        }
+    add_products(sum, depth, a, b, b_row);
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; r++)
 #pragma GCC unroll 4
