@@ -48,6 +48,17 @@ internal unsafe struct KernelTensor
         return view;
     }
 
+    /// <summary>A contiguous tensor of a shape that the caller knows; absent when null.</summary>
+    public static KernelTensor Contiguous(Tensor? tensor, params ReadOnlySpan<long> shape)
+    {
+        KernelTensor view = default;
+        if (tensor is null) return view;
+        view.Data = KernelLibrary.Data(tensor);
+        long step = 1;
+        for (int i = shape.Length - 1; i >= 0; step *= shape[i--]) view.Stride[i] = step;
+        return view;
+    }
+
     /// <summary>The tensor itself where its last axis is contiguous, else a copy of it.</summary>
     public static Tensor Dense(Tensor tensor)
     {

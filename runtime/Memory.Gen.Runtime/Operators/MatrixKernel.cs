@@ -23,6 +23,43 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
         return new MemoryRead(outputs[0], outputs[1]);
     }
 
+    /// <summary>The memory where no gradient is wanted; null for a call of another kind, or one whose arguments do not fit.</summary>
+    public static MemoryRead? RunDirectly(string name, Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, int decayAxes, Tensor? state, double? scale)
+    {
+        if (q is null || k is null || v is null || !double.IsFinite(scale ?? 0) || !KernelLibrary.TakesDirectly(q, k, v, beta ?? q, logDecay ?? q, state ?? q)) return null;
+        long[] keys = q.shape, values = v.shape;
+        if (keys.Length != 4 || values.Length != 4) return null;
+        long B = keys[0], T = keys[1], H = keys[2], K = keys[3], V = values[3];
+        ReadOnlySpan<long> tokens = keys.AsSpan(..3);
+        bool fits = K > 0 && Has(k, keys) && tokens.SequenceEqual(values.AsSpan(..3)) && (beta is null || Has(beta, tokens))
+            && (logDecay is null || Has(logDecay, keys.AsSpan(..decayAxes))) && (state is null || Has(state, B, H, K, V));
+        if (!fits) return null;
+        Kernel kernel = For(beta, logDecay);
+        MatrixArguments args = new()
+        {
+            Header = KernelHeader.Of<MatrixArguments>(ScalarType.Float32),
+            Batch = B, Tokens = T, Heads = H, KeyDim = K, ValueDim = V, Scale = scale ?? 1 / Math.Sqrt(K),
+            Q = KernelTensor.Contiguous(q, keys), K = KernelTensor.Contiguous(k, keys), V = KernelTensor.Contiguous(v, values),
+            Beta = KernelTensor.Contiguous(beta, tokens), LogDecay = KernelTensor.Contiguous(logDecay, keys.AsSpan(..decayAxes)),
+            InitialState = KernelTensor.Contiguous(state, B, H, K, V),
+        };
+        if (!kernel.Serves(args) || !OperatorForms.TakesKernel(name)) return null;
+        Tensor o = torch.empty(values, dtype: ScalarType.Float32, device: q.device);
+        Tensor final = torch.empty([B, H, K, V], dtype: ScalarType.Float32, device: q.device);
+        args.O = KernelTensor.Contiguous(o, values);
+        args.FinalState = KernelTensor.Contiguous(final, B, H, K, V);
+        kernel.Forward(args, o);
+        GC.KeepAlive(q);
+        GC.KeepAlive(k);
+        GC.KeepAlive(v);
+        GC.KeepAlive(beta);
+        GC.KeepAlive(logDecay);
+        GC.KeepAlive(state);
+        return new MemoryRead(o, final);
+
+        static bool Has(Tensor x, params ReadOnlySpan<long> shape) => x.shape.AsSpan().SequenceEqual(shape);
+    }
+
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)
     {
         MatrixArguments args = Arguments(inputs, options);

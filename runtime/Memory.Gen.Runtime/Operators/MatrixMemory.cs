@@ -12,6 +12,7 @@ internal static class MatrixMemory
         string name, Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, string decayAxes,
         Tensor? initialState, double? scale, OperatorForm? form, int? chunk, Segments? segments, ChunkedForm chunked)
     {
+        if (form is null && chunk is null && segments is null && MatrixKernel.RunDirectly(name, q, k, v, beta, logDecay, decayAxes.Length, initialState, scale) is { } direct) return direct;
         var door = new FrontDoor(name);
         door.Value(nameof(q), q, "BTHK");
         door.Value(nameof(k), k, "BTHK");

@@ -35,6 +35,7 @@ public static class RootMeanSquareNorm
 
     private static Tensor Run(Tensor x, Tensor weight, Tensor? gate, double eps, OperatorForm? form)
     {
+        if (form is null && NormKernel.RunDirectly(x, weight, gate, eps) is { } direct) return direct;
         var door = new FrontDoor(Name);
         string axes = LastAxis.Names(Name, x);
         door.Value(nameof(x), x, axes);
@@ -79,6 +80,9 @@ public static class RootMeanSquareNorm
 /// <summary>Operators that work row by row along the last axis.</summary>
 internal static class LastAxis
 {
+    /// <summary>Axes that rows may have.</summary>
+    public const int MostAxes = 9;
+
     private const string Leading = "STUVWXYZ";
 
     /// <summary>Letters for the axes of <c>[..., last]</c>, for the front door.</summary>
@@ -87,7 +91,7 @@ internal static class LastAxis
         FrontDoor.Required(name, nameof(x), x);
         if (x.IsInvalid) throw new ArgumentException($"{name}: x was disposed.", nameof(x));
         long axes = x.dim();
-        if (axes < 1 || axes > Leading.Length + 1) throw new ArgumentException($"{name}: x has {axes} axes; expected [..., {last}], 1 to {Leading.Length + 1}.", nameof(x));
+        if (axes is < 1 or > MostAxes) throw new ArgumentException($"{name}: x has {axes} axes; expected [..., {last}], 1 to {MostAxes}.", nameof(x));
         return Leading[..(int)(axes - 1)] + last;
     }
 

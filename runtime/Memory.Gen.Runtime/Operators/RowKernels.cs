@@ -15,6 +15,30 @@ internal sealed class NormKernel : KernelFunction<NormKernel, NormKernel.Options
     public static Tensor Run(Tensor x, Tensor weight, Tensor? gate, double eps) =>
         Apply(new Options(eps), LastAxis.Contiguous(x), Gates.Single(weight), gate is null ? null : LastAxis.Contiguous(gate))[0];
 
+    /// <summary>The norm where no gradient is wanted; null for a call of another kind, or one whose arguments do not fit.</summary>
+    public static Tensor? RunDirectly(Tensor x, Tensor weight, Tensor? gate, double eps)
+    {
+        if (x is null || weight is null || !double.IsFinite(eps) || !KernelLibrary.TakesDirectly(x, weight, gate ?? weight)) return null;
+        long[] shape = x.shape;
+        if (shape.Length is 0 or > LastAxis.MostAxes || shape[^1] == 0 || !weight.shape.AsSpan().SequenceEqual(shape.AsSpan(^1..))) return null;
+        if (gate is not null && !gate.shape.AsSpan().SequenceEqual(shape)) return null;
+        long features = shape[^1];
+        NormArguments args = new()
+        {
+            Header = KernelHeader.Of<NormArguments>(ScalarType.Float32),
+            Rows = LastAxis.Count(x), Features = features, Epsilon = eps,
+            X = KernelTensor.Contiguous(x, 0, features), Weight = KernelTensor.Contiguous(weight, features), Gate = KernelTensor.Contiguous(gate, 0, features),
+        };
+        if (!Kernel.Serves(args) || !OperatorForms.TakesKernel("rms_norm")) return null;
+        Tensor y = torch.empty(shape, dtype: ScalarType.Float32, device: x.device);
+        args.Y = KernelTensor.Contiguous(y, 0, features);
+        Kernel.Forward(args, y);
+        GC.KeepAlive(x);
+        GC.KeepAlive(weight);
+        GC.KeepAlive(gate);
+        return y;
+    }
+
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)
     {
         NormArguments args = Arguments(inputs, options);

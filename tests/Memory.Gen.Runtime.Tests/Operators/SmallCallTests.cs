@@ -131,4 +131,60 @@ public sealed class SmallCallTests
         IList<Tensor> gradients = autograd.grad([actual.square().mean()], single);
         foreach ((Tensor e, Tensor a) in autograd.grad([expected.square().mean()], exact).Zip(gradients)) Numbers.Close(e, a, 1e-5, "gradient");
     }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(9)]
+    public void Memories_without_gradients_equal_the_token_loop(long tokens)
+    {
+        const long B = 2, H = 3, K = 20, V = 17;
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var r = new Randoms(94);
+        Tensor q = r.Normal(B, tokens, H, K), k = 0.1 * r.Normal(B, tokens, H, K), v = r.Normal(B, tokens, H, V), beta = r.Normal(B, tokens, H).sigmoid();
+        Tensor decay = -r.Normal(B, tokens, H).exp(), channels = -r.Normal(B, tokens, H, K).exp(), state = r.Normal(B, H, K, V);
+        Assert.All(
+            new (string Name, Func<Func<Tensor, Tensor>, OperatorForm?, MemoryRead> Call)[]
+            {
+                ("linear_attention", (to, f) => LinearAttention.Apply(to(q), to(k), to(v), to(state), form: f)),
+                ("scalar_decay", (to, f) => ScalarDecay.Apply(to(q), to(k), to(v), to(decay), null, 0.5, f)),
+                ("channel_decay", (to, f) => ChannelDecay.Apply(to(q), to(k), to(v), to(channels), to(state), form: f)),
+                ("delta_rule", (to, f) => DeltaRule.Apply(to(q), to(k), to(v), to(beta), null, form: f)),
+                ("gated_delta_rule", (to, f) => GatedDeltaRule.Apply(to(q), to(k), to(v), to(beta), to(decay), to(state), form: f)),
+            },
+            rule =>
+            {
+                MemoryRead expected = rule.Call(x => x, OperatorForm.Reference);
+                foreach ((string how, Func<Tensor, Tensor> to) in new (string, Func<Tensor, Tensor>)[] { ("as they lie", Single), ("turned", x => Single(x.transpose(0, 1)).contiguous().transpose(0, 1)) })
+                {
+                    MemoryRead read = rule.Call(to, null);
+                    Assert.Equal(new OperatorUse(rule.Name, OperatorForm.Native), OperatorForms.LastUsed);
+                    Numbers.Close(expected.Output, read.Output, 2e-5, $"{rule.Name}, {how}, output");
+                    Numbers.Close(expected.FinalState, read.FinalState, 2e-5, $"{rule.Name}, {how}, final state");
+                }
+            });
+        Assert.Contains("beta has shape", Assert.Throws<ArgumentException>(() => DeltaRule.Apply(Single(q), Single(k), Single(v), Single(channels))).Message);
+        Assert.Contains("initialState has shape", Assert.Throws<ArgumentException>(() => DeltaRule.Apply(Single(q), Single(k), Single(v), Single(beta), Single(k))).Message);
+        Assert.Throws<ArgumentOutOfRangeException>(() => LinearAttention.Apply(Single(q), Single(k), Single(v), scale: double.NaN));
+
+        static Tensor Single(Tensor x) => x.to(ScalarType.Float32);
+    }
+
+    [Theory]
+    [InlineData(1, 64)]
+    [InlineData(5, 33)]
+    [InlineData(0, 8)]
+    public void A_norm_without_gradients_equals_its_formula(long rows, long features)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var r = new Randoms(95);
+        Tensor x = r.Normal(2, rows, features), weight = r.Normal(features), gate = r.Normal(2, rows, features);
+        Tensor expected = x / (x.square().mean(new long[] { -1 }, keepdim: true) + 1e-6).sqrt() * weight;
+        Tensor single = x.to(ScalarType.Float32), weights = weight.to(ScalarType.Float32), gates = gate.to(ScalarType.Float32);
+        Numbers.Close(expected, RootMeanSquareNorm.Apply(single, weights), 2e-6, "norm");
+        Numbers.Close(expected * gate * gate.sigmoid(), RootMeanSquareNorm.Gated(single, weights, gates), 2e-6, "gated");
+        Assert.Contains("weight has shape", Assert.Throws<ArgumentException>(() => RootMeanSquareNorm.Apply(single, ones(features + 1))).Message);
+        Assert.Contains("gate has shape", Assert.Throws<ArgumentException>(() => RootMeanSquareNorm.Gated(single, weights, ones(features))).Message);
+    }
 }
