@@ -8,7 +8,7 @@
 namespace {
 
 void unit_rows(Array& k, int64_t width) {
-    for (size_t r = 0; r < k.memory.size(); r += static_cast<size_t>(width)) {
+    for (size_t r = 0; r + static_cast<size_t>(width) <= k.memory.size() - 16; r += static_cast<size_t>(width)) { // behind them: room to begin with a line
         float square = 0;
         for (int64_t i = 0; i < width; i++) square += k.numbers[r + static_cast<size_t>(i)] * k.numbers[r + static_cast<size_t>(i)];
         for (int64_t i = 0; i < width; i++) k.numbers[r + static_cast<size_t>(i)] /= std::sqrt(square);
