@@ -35,7 +35,7 @@ struct TitansSizes {
 
     int64_t widest() const {
         int64_t most = 0;
-        for (int64_t l = 0; l <= layers; l++) most = wide[l] > most ? wide[l] : most;
+        for (int64_t l = 0; l <= layers; l++) most = width[l] > most ? width[l] : most;
         return most;
     }
 };
@@ -103,18 +103,19 @@ struct TitansWrites {
 // The read of a block, and scratch. What is turned has the block's tokens as its columns.
 struct TitansRead {
     float *X[MostLayers + 1], *slope[MostLayers + 1]; // X_0 = Q, X_l = phi(Z_l) and phi'(Z_l), but X_L = Z_L
-    float *turned_X[MostLayers], *R[MostLayers + 1];  // X_l turned, [block, block] A_{l-1} X_{l-1}^T: what writes (rows) are to later reads (columns)
-    float *turned_Gamma, *square;                     // [block, block]
-    float *seen, *scaled, *turned, *turned2;          // scratch of [block, widest]
+    float* R[MostLayers + 1];                         // [block, block] X_{l-1} A_{l-1}^T: what reads (rows) take from writes (columns)
+    float* square;                                    // [block, block]
+    float *turned, *turned2;                          // scratch of [block, widest]
+    float* scaled;                                    // the columns of a register tile, scaled
 
     TitansRead(Arena& arena, const TitansSizes& s) {
         for (int64_t l = 0; l <= s.layers; l++) {
             for (float** p : {&X[l], &slope[l]}) *p = arena.floats(s.block * s.width[l]);
-            if (l < s.layers) turned_X[l] = arena.floats(s.block * s.width[l]);
             R[l] = arena.floats(s.block * s.block);
         }
-        for (float** p : {&turned_Gamma, &square}) *p = arena.floats(s.block * s.block);
-        for (float** p : {&seen, &scaled, &turned, &turned2}) *p = arena.floats(s.block * s.widest());
+        square = arena.floats(s.block * s.block);
+        for (float** p : {&turned, &turned2}) *p = arena.floats(s.block * s.widest());
+        scaled = arena.floats(s.block * 32);
     }
 };
 
@@ -134,10 +135,12 @@ struct TitansBackwardScratch {
     TitansRead read;
     float *dA[MostLayers], *turned_dA[MostLayers]; // in two parts, to be added
     float *dU[MostLayers], *dD[MostLayers + 1], *dZ[MostLayers + 1];
-    float *dX, *turned_dX, *turned_dS, *through;              // [block, widest]
+    float* turned_D[MostLayers + 1];
+    float *dX, *turned_dX, *through;                          // [block, widest]
     float *d_theta, *d_eta, *d_keep, *d_beta, *d_kappa, *d_h; // [block]
     float *last_dGamma, *last_dEta;                           // [block] of the last token, and of one after the other before it
-    float *dGamma, *turned_dGamma;                            // [block, block] of the reads
+    float* dots;                                              // [2, block] sums of products, in a vector each
+    float* dGamma;                                            // [block, block] of the reads
     char* kept;                                               // of every block of a stretch: its state and what it writes
     size_t kept_bytes;
 
@@ -152,13 +155,14 @@ struct TitansBackwardScratch {
     TitansBackwardScratch(Arena& arena, const memgen_titans_args& a) : sizes(a), d_state(arena.floats(sizes.state())), read(arena, sizes) {
         const int64_t b = sizes.block;
         for (int64_t l = 0; l <= sizes.layers; l++) {
-            for (float** p : {&dD[l], &dZ[l]}) *p = arena.floats(b * sizes.width[l]);
+            for (float** p : {&dD[l], &dZ[l], &turned_D[l]}) *p = arena.floats(b * sizes.width[l]);
             for (float** p : {&dA[l], &turned_dA[l], &dU[l]})
                 if (l < sizes.layers) *p = arena.floats(b * sizes.width[l]);
         }
-        for (float** p : {&dX, &turned_dX, &turned_dS, &through}) *p = arena.floats(b * sizes.widest());
+        for (float** p : {&dX, &turned_dX, &through}) *p = arena.floats(b * sizes.widest());
         for (float** p : {&d_theta, &d_eta, &d_keep, &d_beta, &d_kappa, &d_h, &last_dGamma, &last_dEta}) *p = arena.floats(b);
-        for (float** p : {&dGamma, &turned_dGamma}) *p = arena.floats(b * b);
+        dots = arena.floats(2 * b * 16);
+        dGamma = arena.floats(b * b);
         Arena one{nullptr};
         one.floats(sizes.state());
         TitansWrites(one, sizes);

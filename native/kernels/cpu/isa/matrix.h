@@ -45,13 +45,13 @@ struct TurnedCursor {
 template <int Rows> MEMGEN_INLINE RowsCursor<Rows> cursor(ByRows a) { return a; }
 template <int Rows> MEMGEN_INLINE TurnedCursor cursor(Turned a) { return a; }
 
-// sum += A B in one register tile, with a cursor at A's first rows.
+// sum += A B in one register tile, with a cursor at A's first rows. apart: from one vector of B's rows to the next.
 template <int Rows, int Vectors, class Cursor>
-MEMGEN_INLINE void add_products(Vector (&sum)[Rows][Vectors], int64_t depth, Cursor a, const float* b, int64_t b_row) {
+MEMGEN_INLINE void add_products(Vector (&sum)[Rows][Vectors], int64_t depth, Cursor a, const float* b, int64_t b_row, int64_t apart = W) {
     for (int64_t x = 0; x < depth; x++) {
         Vector row[Vectors];
 #pragma GCC unroll 4
-        for (int n = 0; n < Vectors; n++) row[n] = load(b + n * W);
+        for (int n = 0; n < Vectors; n++) row[n] = load(b + n * apart);
 #pragma GCC unroll 16
         for (int r = 0; r < Rows; r++) {
             Vector scalar = splat(a[r]);
@@ -85,27 +85,36 @@ MEMGEN_INLINE void product_tile(int64_t depth, Operand operand, const float* b, 
 constexpr int TileRows = W == 16 ? 8 : 4;
 constexpr int SingleRows = 8; // as many as have a register each for their address
 
-template <bool Initial, class Operand>
-MEMGEN_INLINE void product_tiles(int64_t rows, int64_t columns, int64_t depth, Operand a, const float* b, int64_t b_row, const float* initial, float gamma, float* c, int64_t c_row) {
+// What there is to do after every tile of a product.
+struct Nothing {
+    MEMGEN_MEMBER void operator()() const {}
+};
+
+template <bool Initial, class Operand, class Meanwhile>
+MEMGEN_INLINE void product_tiles(int64_t rows, int64_t columns, int64_t depth, Operand a, const float* b, int64_t b_row, const float* initial, float gamma, float* c, int64_t c_row, Meanwhile&& meanwhile) {
     int64_t n = 0;
     for (; n + 2 * W <= columns; n += 2 * W)
-        for (int64_t m = 0; m < rows; m += TileRows)
+        for (int64_t m = 0; m < rows; m += TileRows) {
             product_tile<TileRows, 2, Initial>(depth, from_row(a, m), b + n, b_row, initial + m * c_row + n, gamma, c + m * c_row + n, c_row);
+            meanwhile();
+        }
     for (; n < columns; n += W)
-        for (int64_t m = 0; m < rows; m += SingleRows)
+        for (int64_t m = 0; m < rows; m += SingleRows) {
             product_tile<SingleRows, 1, Initial>(depth, from_row(a, m), b + n, b_row, initial + m * c_row + n, gamma, c + m * c_row + n, c_row);
+            meanwhile();
+        }
 }
 
 // C [rows, columns] = A B with A [rows, depth], B [depth, columns]; rows and columns are multiples of 16.
-template <class Operand>
-static inline void product(int64_t rows, int64_t columns, int64_t depth, Operand a, const float* b, int64_t b_row, float* c, int64_t c_row) {
-    product_tiles<false>(rows, columns, depth, a, b, b_row, c, 0.0f, c, c_row);
+template <class Operand, class Meanwhile = Nothing>
+static inline void product(int64_t rows, int64_t columns, int64_t depth, Operand a, const float* b, int64_t b_row, float* c, int64_t c_row, Meanwhile&& meanwhile = {}) {
+    product_tiles<false>(rows, columns, depth, a, b, b_row, c, 0.0f, c, c_row, meanwhile);
 }
 
 // C = gamma * initial + A B; `initial` has C's rows and may be C.
-template <class Operand>
-static inline void product_onto(const float* initial, float gamma, int64_t rows, int64_t columns, int64_t depth, Operand a, const float* b, int64_t b_row, float* c, int64_t c_row) {
-    product_tiles<true>(rows, columns, depth, a, b, b_row, initial, gamma, c, c_row);
+template <class Operand, class Meanwhile = Nothing>
+static inline void product_onto(const float* initial, float gamma, int64_t rows, int64_t columns, int64_t depth, Operand a, const float* b, int64_t b_row, float* c, int64_t c_row, Meanwhile&& meanwhile = {}) {
+    product_tiles<true>(rows, columns, depth, a, b, b_row, initial, gamma, c, c_row, meanwhile);
 }
 
 } // namespace

@@ -10,123 +10,132 @@ namespace memgen {
 namespace {
 
 // d of what the block left behind, as far as it goes to dA, dD and the coefficients.
-void leave_carry(const TitansBackwardScratch& s, const TitansWrites& f, int64_t last) {
+template <int Parts>
+void leave_carry(const TitansBackwardScratch& s, const TitansWrites& f, int64_t last, TitansAhead& ahead) {
     const TitansSizes& z = s.sizes;
-    const TitansRead& r = s.read;
     const int64_t C = z.block;
     const float *g = f.Gamma + last * C, *m = f.Eta + last * C;
+    float* sums[] = {s.last_dGamma, s.last_dEta};
     for (int64_t l = 1; l <= z.layers; l++) {
-        const int64_t in = z.width[l - 1], out = z.width[l], wide = z.wide[l];
+        const int64_t in = z.width[l - 1], out = z.width[l], row = z.row[l];
         const float* d_state = s.d_state + z.offset[l];
-        product(C, wide, in, ByRows{f.A[l - 1], in}, d_state, z.row[l], s.through, wide);
-        for (int64_t i = 0; i < C; i++) {
-            const float *through = s.through + i * wide, *D = f.D[l] + i * out;
-            s.last_dGamma[i] -= dot(through, D, out);
-            if (z.momentum) s.last_dEta[i] -= dot(through + out, D, out);
-            for (int64_t j = 0; j < out; j += W) {
-                Vector d = splat(g[i]) * load(through + j);
-                if (z.momentum) d += splat(m[i]) * load(through + out + j);
-                store(s.dD[l] + i * out + j, -d);
-            }
-        }
-        transpose(f.D[l], out, C, out, r.turned, C);
-        for (int64_t part = 0; part < wide / out; part++)
-            for (int64_t j = 0; j < out; j++)
-                for (int64_t i = 0; i < C; i += W) store(r.scaled + (part * out + j) * C + i, -load((part == 0 ? g : m) + i) * load(r.turned + j * C + i));
-        product(in, C, wide, ByRows{d_state, z.row[l]}, r.scaled, C, s.turned_dA[l - 1], C);
+        fill(s.dots, Parts * C * W, 0.0f);
+        for_tiles<TileRows>(C, out, ahead, [&](int64_t first, int64_t n, auto tile) {
+            times_state<Parts>(tile, in, out, ByRows{f.A[l - 1] + first * in, in}, d_state + n, row, [&](int i, int v, const Vector(&through)[Parts]) {
+                const int64_t t = first + i, at = t * out + n + v * W;
+                Vector D = load(f.D[l] + at), d = splat(g[t]) * through[0];
+                if constexpr (Parts == 2) d += splat(m[t]) * through[1];
+                store(s.dD[l] + at, -d);
+                for (int p = 0; p < Parts; p++) {
+                    float* sum = s.dots + (p * C + t) * W;
+                    store(sum, load(sum) + through[p] * D);
+                }
+            });
+        });
+        for (int p = 0; p < Parts; p++)
+            for (int64_t t = 0; t < C; t++) sums[p][t] -= sum(load(s.dots + (p * C + t) * W));
+        transpose(f.D[l], out, C, out, s.turned_D[l], C);
+        for_tiles<HalfRows>(in, C, ahead, [&](int64_t first, int64_t n, auto tile) {
+            state_times<Parts>(tile, out, d_state + first * row, row, s.turned_D[l] + n, C, [&](int i, int v, const Vector(&through)[Parts]) {
+                Vector d = load(g + n + v * W) * through[0];
+                if constexpr (Parts == 2) d += load(m + n + v * W) * through[1];
+                store(s.turned_dA[l - 1] + (first + i) * C + n + v * W, -d);
+            });
+        });
     }
 }
 
 // d_state of a layer turns from the gradient after the block into what of it goes to the state before, and gets that of the
-// read, X^T d_seen. A few rows at a time, which stay in the cache.
-void pass_state(const TitansBackwardScratch& s, const TitansWrites& f, const float* state, int64_t l, int64_t last, const float* d_seen, int64_t columns) {
+// read, X^T dZ.
+void pass_state(const memgen_titans_args& a, const TitansBackwardScratch& s, const TitansWrites& f, const float* state, int64_t l, int64_t last, TitansAhead& ahead) {
     const TitansSizes& z = s.sizes;
-    const int64_t C = z.block, in = z.width[l - 1], out = z.width[l];
-    const float* X = s.read.X[l - 1];
+    const TitansRead& r = s.read;
+    const int64_t C = z.block, in = z.width[l - 1], out = z.width[l], row = z.row[l];
+    const Turned X = {r.X[l - 1], in};
+    const float *w = state + z.offset[l], *m = w + out;
+    float *dW = s.d_state + z.offset[l], *dS = dW + out;
     Vector by_beta = {}, by_kappa = {}, by_h = {}, beta = splat(f.beta[last]), kappa = splat(f.kappa[last]), h = splat(f.h[last]);
-    for (int64_t first = 0; first < in; first += 16) {
-        const int64_t at = z.offset[l] + first * z.row[l];
-        for (int64_t i = 0; i < 16; i++)
-            for (int64_t j = 0; j < out; j += W) {
-                const float* w = state + at + i * z.row[l] + j;
-                float* d = s.d_state + at + i * z.row[l] + j;
-                Vector dW = load(d);
-                by_beta += dW * load(w);
-                store(d, beta * dW);
-                if (!z.momentum) continue;
-                Vector dS = load(d + out), momentum = load(w + out);
-                by_kappa += dW * momentum;
-                by_h += dS * momentum;
-                store(d + out, kappa * dW + h * dS);
-            }
-        product_onto(s.d_state + at, 1, 16, columns, C, Turned{X + first, in}, d_seen, columns, s.d_state + at, z.row[l]);
-    }
+    for_panels(z.momentum ? out : 0, [&](int64_t n, int64_t columns) { // before the weights: it takes theirs as it was
+        scale_rows(s.dZ[l] + n, out, f.kappa, 1.0f, C, columns, r.scaled, columns);
+        product_from(in, columns, a.reads_block_start ? 0 : C, X, r.scaled, columns, dS + n, row, ahead, [&](int64_t i, int64_t j) {
+            const int64_t at = i * row + n + j;
+            Vector d_weights = load(dW + at), d_momentum = load(dS + at), momentum = load(m + at);
+            by_kappa += d_weights * momentum;
+            by_h += d_momentum * momentum;
+            return kappa * d_weights + h * d_momentum;
+        });
+    });
+    for_panels(out, [&](int64_t n, int64_t columns) {
+        const bool start = a.reads_block_start;
+        if (!start) scale_rows(s.dZ[l] + n, out, f.beta, 1.0f, C, columns, r.scaled, columns);
+        product_from(in, columns, C, X, start ? s.dZ[l] + n : r.scaled, start ? out : columns, dW + n, row, ahead, [&](int64_t i, int64_t j) {
+            const int64_t at = i * row + n + j;
+            Vector d_weights = load(dW + at);
+            by_beta += d_weights * load(w + at);
+            return beta * d_weights;
+        });
+    });
     s.d_beta[last] += sum(by_beta), s.d_kappa[last] += sum(by_kappa), s.d_h[last] += sum(by_h);
 }
 
 // d of X_{l-1} through the state, turned, as far as the weights after each token's write are what it started with, and d_beta
 // and d_kappa; r.turned: dZ_l turned.
-void leave_entering(const TitansBackwardScratch& s, const TitansWrites& f, const float* state, int64_t l) {
+template <int Parts>
+void leave_entering(const TitansBackwardScratch& s, const TitansWrites& f, const float* state, int64_t l, TitansAhead& ahead) {
     const TitansSizes& z = s.sizes;
+    const TitansRead& r = s.read;
     const int64_t C = z.block, in = z.width[l - 1], out = z.width[l];
-    const float *X = s.read.turned_X[l - 1], *dS = s.turned_dS;
-    if (z.momentum) product(in, C, out, ByRows{state + z.offset[l] + out, z.row[l]}, s.read.turned, C, s.turned_dS, C);
-    for (int64_t i = 0; i < C; i += W) {
-        Vector d_beta = {}, d_kappa = {}, beta = load(f.beta + i), kappa = load(f.kappa + i);
-        for (int64_t j = i; j < in * C; j += C) {
-            Vector x = load(X + j), d = load(s.turned_dX + j), entering = beta * d;
-            d_beta += x * d;
-            if (z.momentum) {
-                Vector m = load(dS + j);
-                d_kappa += x * m;
-                entering += kappa * m;
-            }
-            store(s.turned_dX + j, entering);
-        }
-        store(s.d_beta + i, load(s.d_beta + i) + d_beta), store(s.d_kappa + i, load(s.d_kappa + i) + d_kappa);
-    }
+    float* d_coefficients[] = {s.d_beta, s.d_kappa};
+    transpose(r.X[l - 1], in, C, in, r.turned2, C);
+    for_tiles<HalfRows>(in, C, ahead, [&](int64_t first, int64_t n, auto tile) {
+        state_times<Parts>(tile, out, state + z.offset[l] + first * z.row[l], z.row[l], r.turned + n, C, [&](int i, int v, const Vector(&through)[Parts]) {
+            const int64_t t = n + v * W, at = (first + i) * C + t;
+            Vector x = load(r.turned2 + at), d = load(f.beta + t) * through[0];
+            if constexpr (Parts == 2) d += load(f.kappa + t) * through[1];
+            store(s.turned_dX + at, d);
+            for (int p = 0; p < Parts; p++) store(d_coefficients[p] + t, load(d_coefficients[p] + t) + x * through[p]);
+        });
+    });
 }
 
-// d of the read of what the block itself wrote, -M D with M = Gamma R: to D and A, and to X in s.dX. r.turned: dZ_l turned.
-void leave_written(const TitansBackwardScratch& s, const TitansWrites& f, int64_t l) {
+// d of the read of what the block itself wrote, -M D with M = Gamma R: to D and A, and to X in s.dX.
+void leave_written(const TitansBackwardScratch& s, const TitansWrites& f, int64_t l, TitansAhead& ahead) {
     const TitansSizes& z = s.sizes;
     const TitansRead& r = s.read;
     const int64_t C = z.block, in = z.width[l - 1], out = z.width[l];
     for (int64_t i = 0; i < C; i += 16) {
-        const int64_t at = i * C + i, reads = C - i; // the first that these writes can reach is read i
-        product(16, reads, out, ByRows{f.D[l] + i * out, out}, r.turned + i, C, r.square + at, C); // -dM turned
-        for (int64_t j = at; j < at + 16 * C; j += C)
-            for (int64_t t = 0; t < reads; t += W) {
-                Vector dM = -load(r.square + j + t), gamma = load(r.turned_Gamma + j + t), related = load(r.R[l] + j + t);
-                store(s.turned_dGamma + j + t, l < z.layers ? load(s.turned_dGamma + j + t) + dM * related : dM * related);
-                store(r.R[l] + j + t, -gamma * related);
-                store(r.square + j + t, dM * gamma); // dR
+        const int64_t writes = i + 16; // that these reads see
+        product(16, writes, out, ByRows{s.dZ[l] + i * out, out}, s.turned_D[l], C, r.square + i * C, C, ahead); // -dM
+        for (int64_t row = i * C; row < i * C + 16 * C; row += C)
+            for (int64_t j = row; j < row + writes; j += W) {
+                Vector dM = -load(r.square + j), gamma = load(f.Gamma + j), related = load(r.R[l] + j);
+                store(s.dGamma + j, l < z.layers ? load(s.dGamma + j) + dM * related : dM * related);
+                store(r.R[l] + j, -gamma * related);
+                store(r.square + j, dM * gamma); // dR
             }
-        product_onto(s.dD[l] + i * out, 1, 16, out, reads, ByRows{r.R[l] + at, C}, s.dZ[l] + i * out, out, s.dD[l] + i * out, out);
-        product(16, in, reads, ByRows{r.square + at, C}, r.X[l - 1] + i * in, in, s.dA[l - 1] + i * in, in);
+        product_onto(s.dX + i * in, 1, 16, in, writes, ByRows{r.square + i * C, C}, f.A[l - 1], in, s.dX + i * in, in, ahead);
     }
-    for (int64_t i = 0; i < C; i += 16) product_onto(s.dX + i * in, 1, 16, in, i + 16, Turned{r.square + i, C}, f.A[l - 1], in, s.dX + i * in, in);
+    for (int64_t i = 0; i < C; i += 16) {
+        const int64_t at = i * C + i, reads = C - i; // the first that sees these writes is read i
+        product_onto(s.dD[l] + i * out, 1, 16, out, reads, Turned{r.R[l] + at, C}, s.dZ[l] + i * out, out, s.dD[l] + i * out, out, ahead);
+        product(16, in, reads, Turned{r.square + at, C}, r.X[l - 1] + i * in, in, s.dA[l - 1] + i * in, in, ahead);
+    }
 }
 
 // d of the read: from dZ_L to dX_0, leaving dA, dD, d_beta, d_kappa, dGamma and d_state.
-void leave_read(const memgen_titans_args& a, const TitansBackwardScratch& s, const TitansWrites& f, const float* state, int64_t last) {
+void leave_read(const memgen_titans_args& a, const TitansBackwardScratch& s, const TitansWrites& f, const float* state, int64_t last, TitansAhead& ahead) {
     const TitansSizes& z = s.sizes;
     const TitansRead& r = s.read;
     const int64_t C = z.block;
     for (int64_t l = z.layers; l >= 1; l--) {
         const int64_t in = z.width[l - 1], out = z.width[l];
         transpose(s.dZ[l], out, C, out, r.turned, C);
-        product(in, C, out, ByRows{state + z.offset[l], z.row[l]}, r.turned, C, s.turned_dX, C);
-        if (!a.reads_block_start) leave_entering(s, f, state, l);
+        if (a.reads_block_start) product(in, C, out, ByRows{state + z.offset[l], z.row[l]}, r.turned, C, s.turned_dX, C, ahead);
+        else (z.momentum ? leave_entering<2> : leave_entering<1>)(s, f, state, l, ahead);
         transpose(s.turned_dX, C, in, C, s.dX, in);
-        if (a.reads_block_start) {
-            fill(s.dA[l - 1], C * in, 0.0f);
-            pass_state(s, f, state, l, last, s.dZ[l], out);
-        } else {
-            leave_written(s, f, l);
-            scale_both(z, l, s.dZ[l], f.beta, f.kappa, 1.0f, s.through);
-            pass_state(s, f, state, l, last, s.through, z.wide[l]);
-        }
+        if (a.reads_block_start) fill(s.dA[l - 1], C * in, 0.0f);
+        else leave_written(s, f, l, ahead);
+        pass_state(a, s, f, state, l, last, ahead);
         for (int64_t i = 0; l > 1 && i < C * in; i += W) store(s.dZ[l - 1] + i, load(s.dX + i) * load(r.slope[l - 1] + i));
     }
 }
@@ -137,7 +146,7 @@ void add_scaled(float* x, float factor, const float* y, float share, int64_t n) 
 }
 
 // d of the inner gradients and of the inner forward pass under them.
-void leave_inner(const TitansBackwardScratch& s, const TitansWrites& f, const float* state, float clip) {
+void leave_inner(const TitansBackwardScratch& s, const TitansWrites& f, const float* state, float clip, TitansAhead& ahead) {
     const TitansSizes& z = s.sizes;
     const TitansRead& r = s.read;
     const int64_t C = z.block, L = z.layers;
@@ -160,17 +169,17 @@ void leave_inner(const TitansBackwardScratch& s, const TitansWrites& f, const fl
             store(s.dU[l] + i, d * load(f.N[l] + i) * load(f.bend[l] + i));
             store(s.through + i, d * load(f.slope[l] + i)); // of N_l
         }
-        product_onto(s.dD[l + 1], 1, C, above, width, ByRows{s.through, width}, state + z.offset[l + 1], z.row[l + 1], s.dD[l + 1], above);
-        product_onto(s.d_state + z.offset[l + 1], 1, width, above, C, Turned{s.through, width}, f.delta[l + 1], above, s.d_state + z.offset[l + 1], z.row[l + 1]);
+        product_onto(s.dD[l + 1], 1, C, above, width, ByRows{s.through, width}, state + z.offset[l + 1], z.row[l + 1], s.dD[l + 1], above, ahead);
+        product_onto(s.d_state + z.offset[l + 1], 1, width, above, C, Turned{s.through, width}, f.delta[l + 1], above, s.d_state + z.offset[l + 1], z.row[l + 1], ahead);
     }
     for (int64_t l = L; l >= 1; l--) {
         const int64_t in = z.width[l - 1], out = z.width[l];
         const float* dU = l == L ? s.dD[L] : s.dU[l];
-        product_onto(s.d_state + z.offset[l], 1, in, out, C, Turned{f.A[l - 1], in}, dU, out, s.d_state + z.offset[l], z.row[l]);
+        product_onto(s.d_state + z.offset[l], 1, in, out, C, Turned{f.A[l - 1], in}, dU, out, s.d_state + z.offset[l], z.row[l], ahead);
         transpose(dU, out, C, out, r.turned, C);
-        product_onto(s.turned_dA[l - 1], 1, in, C, out, ByRows{state + z.offset[l], z.row[l]}, r.turned, C, s.turned_dA[l - 1], C);
-        transpose(s.turned_dA[l - 1], C, in, C, r.scaled, in);
-        add(s.dA[l - 1], r.scaled, C * in);
+        product_onto(s.turned_dA[l - 1], 1, in, C, out, ByRows{state + z.offset[l], z.row[l]}, r.turned, C, s.turned_dA[l - 1], C, ahead);
+        transpose(s.turned_dA[l - 1], C, in, C, r.turned, in);
+        add(s.dA[l - 1], r.turned, C * in);
         for (int64_t i = 0; l > 1 && i < C * in; i += W) store(s.dU[l - 1] + i, load(s.dU[l - 1] + i) + load(s.dA[l - 1] + i) * load(f.slope[l - 1] + i));
     }
 }
@@ -178,7 +187,6 @@ void leave_inner(const TitansBackwardScratch& s, const TitansWrites& f, const fl
 // d of the recurrences of the coefficients, last token first: of row t of Gamma and Eta in last_dGamma and last_dEta.
 void leave_gates(const TitansBackwardScratch& s, const TitansWrites& f, int64_t n) {
     const int64_t C = s.sizes.block;
-    transpose(s.turned_dGamma, C, C, C, s.dGamma, C);
     for (int64_t t = n - 1; t >= 0; t--) {
         float beta = t > 0 ? f.beta[t - 1] : 1.0f, kappa = t > 0 ? f.kappa[t - 1] : 0.0f, h = t > 0 ? f.h[t - 1] : 1.0f;
         s.d_h[t] += s.d_kappa[t];
@@ -207,20 +215,20 @@ void write_rows(const TitansTokens& x, const memgen_tensor& to, const float* fro
     }
 }
 
-void leave_block(const TitansTokens& x, const TitansBackwardScratch& s, const TitansWrites& f, const float* state) {
+void leave_block(const TitansTokens& x, const TitansBackwardScratch& s, const TitansWrites& f, const float* state, TitansAhead& ahead) {
     const TitansSizes& z = s.sizes;
     const TitansRead& r = s.read;
     const int64_t C = z.block, L = z.layers;
-    read_memory(x, z, f, r, L - 1, state);
-    if (!x.a.reads_block_start) relate(z, f, r, L);
+    read_memory(x, z, f, r, state, ahead);
+    if (!x.a.reads_block_start) relate(z, f, r, L, ahead);
     for (float* d : {s.d_theta, s.d_eta, s.d_keep, s.d_beta, s.d_kappa, s.d_h, s.last_dGamma, s.last_dEta}) fill(d, C, 0.0f);
-    if (x.a.reads_block_start) fill(s.turned_dGamma, C * C, 0.0f);
+    if (x.a.reads_block_start) fill(s.dGamma, C * C, 0.0f);
     read_padded(x, x.a.d_o, x.a.dims[L], z.width[L], C, s.dZ[L]);
 
-    leave_carry(s, f, x.n - 1);
-    leave_read(x.a, s, f, state, x.n - 1);
+    (z.momentum ? leave_carry<2> : leave_carry<1>)(s, f, x.n - 1, ahead);
+    leave_read(x.a, s, f, state, x.n - 1, ahead);
     write_rows(x, x.a.d_q, s.dX, x.a.dims[0], z.width[0], 1.0f);
-    leave_inner(s, f, state, static_cast<float>(x.a.clip));
+    leave_inner(s, f, state, static_cast<float>(x.a.clip), ahead);
     write_rows(x, x.a.d_k, s.dA[0], x.a.dims[0], z.width[0], 1.0f);
     write_rows(x, x.a.d_v, s.dD[L], x.a.dims[L], z.width[L], -1.0f);
     leave_gates(s, f, x.n);
@@ -228,6 +236,10 @@ void leave_block(const TitansTokens& x, const TitansBackwardScratch& s, const Ti
     write_rows(x, x.a.d_eta, s.d_eta, 1, 1, 1.0f);
     write_rows(x, x.a.d_alpha, s.d_keep, 1, 1, -1.0f);
 }
+
+// What the two halves of a stretch read of a block, and the gradients they write.
+TitansAhead writes_ahead(const TitansTokens& x) { return {x, {&x.a.k}, {&x.a.v}}; }
+TitansAhead reads_ahead(const TitansTokens& x) { return {x, {&x.a.q, &x.a.d_q, &x.a.d_k}, {&x.a.d_o, &x.a.d_v}}; }
 
 void run_chain(const memgen_titans_args& a, int64_t h, char* slice) {
     Arena arena{slice};
@@ -242,12 +254,16 @@ void run_chain(const memgen_titans_args& a, int64_t h, char* slice) {
         else read_state(chain, z, a.initial_weights, a.initial_momenta, s.state(0));
         for (int64_t i = begin; i < end; i++) {
             TitansTokens x = block_of(chain, i);
+            TitansAhead ahead = i + 1 < end ? writes_ahead(block_of(chain, i + 1)) : reads_ahead(x);
             const TitansWrites f = s.writes(i - begin);
             read_gates(x, z, f);
-            inner_gradients(x, z, f, s.read, s.state(i - begin));
-            if (i + 1 < end) carry_memory(x, z, f, s.read, s.state(i - begin), s.state(i - begin + 1));
+            inner_gradients(x, z, f, s.read, s.state(i - begin), ahead);
+            if (i + 1 < end) carry_memory(x, z, f, s.read, s.state(i - begin), s.state(i - begin + 1), ahead);
         }
-        for (int64_t i = end - 1; i >= begin; i--) leave_block(block_of(chain, i), s, s.writes(i - begin), s.state(i - begin));
+        for (int64_t i = end - 1; i >= begin; i--) {
+            TitansAhead ahead = i > begin ? reads_ahead(block_of(chain, i - 1)) : writes_ahead(block_of(chain, begin - interval));
+            leave_block(block_of(chain, i), s, s.writes(i - begin), s.state(i - begin), ahead);
+        }
         end = begin;
     }
     write_state(chain, z, s.d_state, a.d_initial_weights, a.d_initial_momenta);

@@ -1,19 +1,9 @@
 // One block of a Titans memory: reading it, the gradients it writes, its read, and what it leaves behind.
 #pragma once
-#include "chunk.h"
-#include "titans_layout.h"
+#include "titans_tile.h"
 
 namespace memgen {
 namespace {
-
-// Tokens of one head of a call with one row.
-struct TitansTokens {
-    const memgen_titans_args& a;
-    int64_t h, t, n; // n of them from t on
-
-    float* row(const memgen_tensor& x, int64_t i) const { return at(x, t + i, h); }
-    float* state_row(const memgen_tensor& x, int64_t i) const { return at(x, h, i); } // of [B, H, d_{l-1}, d_l]
-};
 
 // A block of a chain; beyond the last one it has no tokens.
 inline TitansTokens block_of(const TitansTokens& chain, int64_t block) {
@@ -38,16 +28,16 @@ inline void read_padded(const TitansTokens& x, const memgen_tensor& from, int64_
     }
 }
 
-// out[i] = sign factor[i] x[i], row by row, into rows of `out_row`
-inline void scale_rows(const float* x, const float* factor, float sign, int64_t rows, int64_t width, float* out, int64_t out_row) {
+// out[i] = sign factor[i] x[i], row by row
+inline void scale_rows(const float* x, int64_t x_row, const float* factor, float sign, int64_t rows, int64_t width, float* out, int64_t out_row) {
     for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < width; j += W) store(out + i * out_row + j, splat(sign * factor[i]) * load(x + i * width + j));
+        for (int64_t j = 0; j < width; j += W) store(out + i * out_row + j, splat(sign * factor[i]) * load(x + i * x_row + j));
 }
 
-// [sign w x | sign m x] beside each other, as a layer's state has weights and momentum; without momentum the first alone.
-inline void scale_both(const TitansSizes& z, int64_t l, const float* x, const float* w, const float* m, float sign, float* out) {
-    scale_rows(x, w, sign, z.block, z.width[l], out, z.wide[l]);
-    if (z.momentum) scale_rows(x, m, sign, z.block, z.width[l], out + z.width[l], z.wide[l]);
+// body(n, columns): the columns of a register tile, so that what is prepared for them stays in the cache until it is used.
+template <class Body>
+MEMGEN_INLINE void for_panels(int64_t width, Body&& body) {
+    for (int64_t n = 0; n < width; n += 2 * W) body(n, n + 2 * W <= width ? 2 * W : W);
 }
 
 // out = X M^T with X [block, M's columns]: M X^T, turned back.
@@ -77,11 +67,11 @@ MEMGEN_INLINE Curve gelu_curve(Vector u) {
 
 MEMGEN_INLINE Curve curve(const memgen_titans_args& a, Vector u) { return a.activation == MEMGEN_TITANS_GELU ? gelu_curve(u) : silu_curve(u); }
 
-// Coefficients of the block: beta, kappa, h of what it started with, Gamma and Eta of its gradients.
+// Coefficients of the block: beta, kappa, h of what it started with, Gamma and Eta of its gradients. Of a whole block nobody
+// reads what stands right of the diagonal's squares of 16.
 inline void read_gates(const TitansTokens& x, const TitansSizes& sizes, const TitansWrites& s) {
     const int64_t C = sizes.block;
-    for (float* rows : {s.Gamma, s.Eta}) fill(rows, C, 0.0f), fill(rows + x.n * C, (C - x.n) * C, 0.0f); // the others follow from the first
-    float beta = 1.0f, kappa = 0.0f, h = 1.0f;
+    float beta = 1.0f, kappa = 0.0f, h = 1.0f, one[2 * W] = {};
     for (int64_t i = 0; i < C; i++) {
         bool valid = i < x.n;
         s.theta[i] = valid ? *x.row(x.a.theta, i) : 0.0f;
@@ -91,13 +81,21 @@ inline void read_gates(const TitansTokens& x, const TitansSizes& sizes, const Ti
         kappa = s.keep[i] * kappa + h;
         beta *= s.keep[i];
         s.beta[i] = beta, s.kappa[i] = kappa, s.h[i] = h;
-        if (!valid) continue;
-        for (int64_t j = 0; i > 0 && j < C; j += W) {
-            Vector eta = splat(s.eta[i]) * load(s.Eta + (i - 1) * C + j);
-            store(s.Eta + i * C + j, eta);
-            store(s.Gamma + i * C + j, splat(s.keep[i]) * load(s.Gamma + (i - 1) * C + j) + eta);
+    }
+    if (x.n < C)
+        for (float* rows : {s.Gamma, s.Eta}) fill(rows, C * C, 0.0f);
+    one[W] = 1.0f;
+    for (int64_t j = 0; j < C; j += W) { // a few columns, and in them from row to row
+        Vector eta = {}, gamma = {};
+        for (int64_t i = j / 16 * 16; i < x.n; i++) {
+            eta *= splat(s.eta[i]);
+            gamma = splat(s.keep[i]) * gamma + eta;
+            if (i >= j && i < j + W) {
+                Vector own = load(one + W - (i - j));
+                eta += own, gamma += own;
+            }
+            store(s.Eta + i * C + j, eta), store(s.Gamma + i * C + j, gamma);
         }
-        s.Eta[i * C + i] = s.Gamma[i * C + i] = 1.0f;
     }
 }
 
@@ -118,91 +116,93 @@ inline void clip_steps(const memgen_titans_args& a, const TitansSizes& z, const 
 }
 
 // The gradients D_l that the block writes, at the weights it started with.
-inline void inner_gradients(const TitansTokens& x, const TitansSizes& z, const TitansWrites& s, const TitansRead& r, const float* state) {
+inline void inner_gradients(const TitansTokens& x, const TitansSizes& z, const TitansWrites& s, const TitansRead& r, const float* state, TitansAhead& ahead) {
     const int64_t C = z.block, L = z.layers;
     read_padded(x, x.a.k, x.a.dims[0], z.width[0], C, s.A[0]);
     read_padded(x, x.a.v, x.a.dims[L], z.width[L], C, s.delta[L]);
     for (int64_t l = 1; l < L; l++) {
-        product(C, z.width[l], z.width[l - 1], ByRows{s.A[l - 1], z.width[l - 1]}, state + z.offset[l], z.row[l], s.A[l], z.width[l]);
+        product(C, z.width[l], z.width[l - 1], ByRows{s.A[l - 1], z.width[l - 1]}, state + z.offset[l], z.row[l], s.A[l], z.width[l], ahead);
         for (int64_t i = 0; i < C * z.width[l]; i += W) {
             Curve c = curve(x.a, load(s.A[l] + i));
             store(s.A[l] + i, c.value), store(s.slope[l] + i, c.slope), store(s.bend[l] + i, c.bend);
         }
     }
-    product_onto(s.delta[L], -1, C, z.width[L], z.width[L - 1], ByRows{s.A[L - 1], z.width[L - 1]}, state + z.offset[L], z.row[L], s.delta[L], z.width[L]);
+    product_onto(s.delta[L], -1, C, z.width[L], z.width[L - 1], ByRows{s.A[L - 1], z.width[L - 1]}, state + z.offset[L], z.row[L], s.delta[L], z.width[L], ahead);
     for (int64_t l = L - 1; l >= 1; l--) {
         product_by_turned(r, C, s.delta[l + 1], z.width[l + 1], state + z.offset[l + 1], z.width[l], z.row[l + 1], s.N[l]);
         for (int64_t i = 0; i < C * z.width[l]; i += W) store(s.delta[l] + i, load(s.N[l] + i) * load(s.slope[l] + i));
     }
     clip_steps(x.a, z, s);
-    for (int64_t l = 1; l <= L; l++) scale_rows(s.delta[l], s.step, 1.0f, C, z.width[l], s.D[l], z.width[l]);
+    for (int64_t l = 1; l <= L; l++) scale_rows(s.delta[l], z.width[l], s.step, 1.0f, C, z.width[l], s.D[l], z.width[l]);
 }
 
-// What layer l's writes are to the reads of its block: R[l], from the first read that a group of 16 writes can reach on.
-inline void relate(const TitansSizes& z, const TitansWrites& s, const TitansRead& r, int64_t l) {
+// R[l]: what layer l's writes (columns) are to the reads (rows) of their block, up to the last one that a group of 16 reads sees.
+inline void relate(const TitansSizes& z, const TitansWrites& s, const TitansRead& r, int64_t l, TitansAhead& ahead) {
     const int64_t C = z.block, in = z.width[l - 1];
-    transpose(r.X[l - 1], in, C, in, r.turned_X[l - 1], C);
-    for (int64_t i = 0; i < C; i += 16) product(16, C - i, in, ByRows{s.A[l - 1] + i * in, in}, r.turned_X[l - 1] + i, C, r.R[l] + i * C + i, C);
+    transpose(s.A[l - 1], in, C, in, r.turned, C);
+    for (int64_t i = 0; i < C; i += 16) product(16, i + 16, in, ByRows{r.X[l - 1] + i * in, in}, r.turned, C, r.R[l] + i * C, C, ahead);
+}
+
+// beta X W + kappa X M - (Gamma R) D
+template <int Parts>
+void read_tiles(const TitansSizes& z, const TitansWrites& s, const TitansRead& r, int64_t l, const float* state, float* to, int64_t to_row, TitansAhead& ahead) {
+    const int64_t C = z.block, in = z.width[l - 1], out = z.width[l];
+    for_tiles<TileRows>(C, out, ahead, [&](int64_t m, int64_t n, auto tile) {
+        Vector sum[tile.Rows][tile.Vectors];
+        times_state<Parts>(tile, in, out, ByRows{r.X[l - 1] + m * in, in}, state + z.offset[l] + n, z.row[l], [&](int i, int v, const Vector(&seen)[Parts]) {
+            sum[i][v] = splat(s.beta[m + i]) * seen[0];
+            if constexpr (Parts == 2) sum[i][v] += splat(s.kappa[m + i]) * seen[1];
+        });
+        add_products(sum, m / 16 * 16 + 16, cursor<tile.Rows>(ByRows{r.square + m * C, C}), s.D[l] + n, out);
+        store_tile(sum, to + m * to_row + n, to_row);
+    });
 }
 
 // Z_l of every query, with the weights after its own token's write, or with those the block started with.
-inline void read_layer(const TitansTokens& x, const TitansSizes& z, const TitansWrites& s, const TitansRead& r, int64_t l, const float* state) {
-    const int64_t C = z.block, in = z.width[l - 1], out = z.width[l], wide = z.wide[l];
-    const ByRows X = {r.X[l - 1], in};
+inline void read_layer(const TitansTokens& x, const TitansSizes& z, const TitansWrites& s, const TitansRead& r, int64_t l, const float* state, float* to, int64_t to_row, TitansAhead& ahead) {
+    const int64_t C = z.block;
     if (x.a.reads_block_start) {
-        product(C, out, in, X, state + z.offset[l], z.row[l], r.X[l], out);
+        product(C, z.width[l], z.width[l - 1], ByRows{r.X[l - 1], z.width[l - 1]}, state + z.offset[l], z.row[l], to, to_row, ahead);
         return;
     }
-    product(C, wide, in, X, state + z.offset[l], z.row[l], r.seen, wide);
+    relate(z, s, r, l, ahead);
     for (int64_t i = 0; i < C; i++)
-        for (int64_t j = 0; j < out; j += W) {
-            const float* seen = r.seen + i * wide + j;
-            Vector entering = splat(s.beta[i]) * load(seen);
-            if (z.momentum) entering += splat(s.kappa[i]) * load(seen + out);
-            store(r.X[l] + i * out + j, entering);
-        }
-    relate(z, s, r, l);
-    for (int64_t i = 0; i < C; i++)
-        for (int64_t j = i / 16 * 16; j < C; j += W) store(r.square + i * C + j, -load(r.R[l] + i * C + j) * load(r.turned_Gamma + i * C + j));
-    for (int64_t i = 0; i < C; i += 16) product_onto(r.X[l] + i * out, 1, 16, out, i + 16, Turned{r.square + i, C}, s.D[l], out, r.X[l] + i * out, out);
+        for (int64_t j = i * C; j < i * C + i / 16 * 16 + 16; j += W) store(r.square + j, -load(r.R[l] + j) * load(s.Gamma + j));
+    (z.momentum ? read_tiles<2> : read_tiles<1>)(z, s, r, l, state, to, to_row, ahead);
 }
 
-// The queries through the first `layers` of the memory.
-inline void read_memory(const TitansTokens& x, const TitansSizes& z, const TitansWrites& s, const TitansRead& r, int64_t layers, const float* state) {
+// The queries through the memory, up to the last layer's inputs.
+inline void read_memory(const TitansTokens& x, const TitansSizes& z, const TitansWrites& s, const TitansRead& r, const float* state, TitansAhead& ahead) {
     const int64_t C = z.block;
-    transpose(s.Gamma, C, C, C, r.turned_Gamma, C);
     read_padded(x, x.a.q, x.a.dims[0], z.width[0], C, r.X[0]);
-    for (int64_t l = 1; l <= layers; l++) {
-        read_layer(x, z, s, r, l, state);
-        for (int64_t i = 0; l < z.layers && i < C * z.width[l]; i += W) {
+    for (int64_t l = 1; l < z.layers; l++) {
+        read_layer(x, z, s, r, l, state, r.X[l], z.width[l], ahead);
+        for (int64_t i = 0; i < C * z.width[l]; i += W) {
             Curve c = curve(x.a, load(r.X[l] + i));
             store(r.X[l] + i, c.value), store(r.slope[l] + i, c.slope);
         }
     }
 }
 
-// The state after the block's last token. `next` may be the same memory. A few rows at a time, which stay in the cache.
-inline void carry_memory(const TitansTokens& x, const TitansSizes& z, const TitansWrites& s, const TitansRead& r, const float* state, float* next) {
+// The state after the block's last token. `next` may be the same memory.
+inline void carry_memory(const TitansTokens& x, const TitansSizes& z, const TitansWrites& s, const TitansRead& r, const float* state, float* next, TitansAhead& ahead) {
     const int64_t C = z.block, last = x.n - 1;
     const Vector beta = splat(s.beta[last]), kappa = splat(s.kappa[last]), h = splat(s.h[last]);
     for (int64_t l = 1; l <= z.layers; l++) {
-        const int64_t in = z.width[l - 1], out = z.width[l], wide = z.wide[l];
-        scale_both(z, l, s.D[l], s.Gamma + last * C, s.Eta + last * C, -1.0f, r.scaled);
-        for (int64_t first = 0; first < in; first += 16) {
-            const int64_t at = z.offset[l] + first * z.row[l];
-            for (int64_t i = 0; i < 16; i++)
-                for (int64_t j = 0; j < out; j += W) {
-                    const int64_t w = at + i * z.row[l] + j;
-                    Vector entering = beta * load(state + w);
-                    if (z.momentum) {
-                        Vector m = load(state + w + out);
-                        entering += kappa * m;
-                        store(next + w + out, h * m);
-                    }
-                    store(next + w, entering);
-                }
-            product_onto(next + at, 1, 16, wide, C, Turned{s.A[l - 1] + first, in}, r.scaled, wide, next + at, z.row[l]);
-        }
+        const int64_t in = z.width[l - 1], out = z.width[l], row = z.row[l];
+        const float *w = state + z.offset[l], *m = w + out;
+        const Turned A = {s.A[l - 1], in};
+        for_panels(out, [&](int64_t n, int64_t columns) { // before the momentum: they take it as it was
+            scale_rows(s.D[l] + n, out, s.Gamma + last * C, -1.0f, C, columns, r.scaled, columns);
+            product_from(in, columns, C, A, r.scaled, columns, next + z.offset[l] + n, row, ahead, [&](int64_t i, int64_t j) {
+                const int64_t at = i * row + n + j;
+                return z.momentum ? beta * load(w + at) + kappa * load(m + at) : beta * load(w + at);
+            });
+        });
+        for_panels(z.momentum ? out : 0, [&](int64_t n, int64_t columns) {
+            scale_rows(s.D[l] + n, out, s.Eta + last * C, -1.0f, C, columns, r.scaled, columns);
+            product_from(in, columns, C, A, r.scaled, columns, next + z.offset[l] + out + n, row, ahead, [&](int64_t i, int64_t j) { return h * load(m + i * row + n + j); });
+        });
     }
 }
 

@@ -19,11 +19,18 @@ void run_chain(const memgen_titans_args& a, int64_t h, char* slice) {
     for (int64_t block = 0; block < blocks; block++) {
         TitansTokens x = block_of(chain, block);
         if (a.checkpoints && block > 0 && block % interval == 0) __builtin_memcpy(titans_checkpoint(a, z, h, checkpoints, block / interval), s.state, sizeof(float) * static_cast<size_t>(z.state()));
+        TitansAhead ahead(block_of(chain, block + 1), {&a.k, &a.q}, {&a.v, &a.o});
         read_gates(x, z, s.writes);
-        inner_gradients(x, z, s.writes, s.read, s.state);
-        read_memory(x, z, s.writes, s.read, z.layers, s.state);
-        for (int64_t i = 0; i < x.n; i++) __builtin_memcpy(x.row(a.o, i), s.read.X[z.layers] + i * z.width[z.layers], sizeof(float) * static_cast<size_t>(a.dims[z.layers]));
-        if (ends || block + 1 < blocks) carry_memory(x, z, s.writes, s.read, s.state, s.state);
+        inner_gradients(x, z, s.writes, s.read, s.state, ahead);
+        read_memory(x, z, s.writes, s.read, s.state, ahead);
+        const int64_t width = z.width[z.layers];
+        if (x.n == z.block && a.dims[z.layers] == width) read_layer(x, z, s.writes, s.read, z.layers, s.state, x.row(a.o, 0), a.o.stride[1], ahead);
+        else {
+            float* Z = s.read.X[z.layers];
+            read_layer(x, z, s.writes, s.read, z.layers, s.state, Z, width, ahead);
+            for (int64_t i = 0; i < x.n; i++) __builtin_memcpy(x.row(a.o, i), Z + i * width, sizeof(float) * static_cast<size_t>(a.dims[z.layers]));
+        }
+        if (ends || block + 1 < blocks) carry_memory(x, z, s.writes, s.read, s.state, s.state, ahead);
     }
     write_state(chain, z, s.state, a.final_weights, a.final_momenta);
 }
