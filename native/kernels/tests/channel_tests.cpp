@@ -10,7 +10,7 @@ Shape with_channels(Shape p) {
 
 TEST(channel_shapes) {
     for (bool initial : {true, false})
-        for (Shape p : {Shape{2, 37, 3, 16, 16}, Shape{1, 64, 2, 32, 32}, Shape{1, 131, 1, 7, 19}, Shape{2, 33, 2, 24, 40}, Shape{1, 2, 1, 1, 1}, Shape{1, 1, 2, 3, 5}, Shape{1, 0, 1, 4, 4}, Shape{0, 5, 2, 4, 4}, Shape{1, 17, 2, 5, 0}, Shape{1, 17, 2, 0, 5}, Shape{1, 200, 1, 66, 33}, Shape{1, 300, 1, 96, 96}, Shape{2, 41, 3, 21, 35}}) {
+        for (Shape p : {Shape{2, 37, 3, 16, 16}, Shape{1, 64, 2, 32, 32}, Shape{1, 131, 1, 7, 19}, Shape{2, 33, 2, 24, 40}, Shape{1, 2, 1, 1, 1}, Shape{1, 1, 2, 3, 5}, Shape{3, 1, 2, 20, 150}, Shape{1, 0, 1, 4, 4}, Shape{0, 5, 2, 4, 4}, Shape{1, 17, 2, 5, 0}, Shape{1, 17, 2, 0, 5}, Shape{1, 200, 1, 66, 33}, Shape{1, 300, 1, 96, 96}, Shape{2, 41, 3, 21, 35}}) {
             p.initial = initial;
             p.padding = p.K == 21 ? 3 : 0, p.swapped = p.K == 21;
             compare(with_channels(p), draw(with_channels(p), 31), 0.5);

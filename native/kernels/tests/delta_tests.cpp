@@ -36,6 +36,36 @@ TEST(delta_shapes) {
                 }
 }
 
+// A sequence of one token is not run on strips.
+TEST(delta_one_token) {
+    for (bool delta : {true, false})
+        for (bool decay : {true, false})
+            for (bool initial : {true, false})
+                for (Shape p : {Shape{3, 1, 4, 64, 64}, Shape{2, 1, 3, 20, 17}, Shape{1, 1, 2, 7, 150}, Shape{1, 1, 1, 0, 5}, Shape{1, 1, 1, 5, 0}}) {
+                    p.delta = delta, p.decay = decay, p.initial = initial;
+                    compare(p, draw(p, 41), 0.5);
+                    p.padding = 5, p.swapped = true;
+                    compare(p, draw(p, 42), 0.5);
+                }
+    // The state's columns are dealt out to the threads.
+    Shape wide{1, 1, 1, 512, 1100, true, true, true};
+    Call c(wide, draw(wide, 43), 1.0);
+    EXPECT_SAME_BITS([&] { c.run(); }, {&c.o, &c.s});
+}
+
+TEST(delta_one_token_in_place_or_without_a_state_after_it) {
+    Shape p{2, 1, 3, 20, 37, true, true, true};
+    Numbers n = draw(p, 44);
+    reference(p, 1.0, n);
+    Call place(p, n, 1.0), none(p, n, 1.0);
+    place.args.final_state = place.args.initial_state;
+    none.args.final_state.data = nullptr;
+    place.run(), none.run();
+    EXPECT_CLOSE("final_state", "in place", place.s0.values(), n.s, ForwardLimit);
+    EXPECT_CLOSE("o", "in place", place.o.values(), n.o, ForwardLimit);
+    EXPECT_CLOSE("o", "no final state", none.o.values(), n.o, ForwardLimit);
+}
+
 TEST(delta_strides_and_padding) {
     for (bool delta : {true, false})
         for (bool swapped : {true, false}) compare(Shape{2, 41, 3, 21, 35, delta, true, true, 5, swapped}, draw(Shape{2, 41, 3, 21, 35, delta, true, true}, 12), 1.0);

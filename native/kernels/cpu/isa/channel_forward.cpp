@@ -3,7 +3,7 @@
 // Within a group of tokens S_t = diag(c_t) Shat_t, c_t being the decay since the group's start: keys are
 // divided by c_t, queries multiplied, and the sweep is that of plain linear attention; the next sweep
 // multiplies diag(c) in. A group whose c falls below 2^-64 somewhere runs by the definition.
-#include "strip.h"
+#include "one_token.h"
 
 namespace memgen {
 namespace {
@@ -93,6 +93,12 @@ void channel_decay_forward(const memgen_channel_decay_args& a, const Scratch& sc
     run_strips(a, scratch, [](const Args& own, const Share& share, char* slice) {
         Arena arena{slice};
         ChannelForwardScratch s(arena, own);
+        if (own.tokens == 1)
+            return advance_one_token<false>(own, share, [&](int64_t h) {
+                const float* log_decay = floats(own.log_decay) + h * own.log_decay.stride[2];
+                for_vectors(own.key_dim, [&](int64_t i, auto extent) { store(s.left + i, exponential(load(log_decay + i, extent)), extent); });
+                return s.left;
+            });
         run_share(own, share, s, [&](int64_t h, int64_t t0) {
             ChannelBlock block;
             block.tokens = own.tokens - t0 < Block ? own.tokens - t0 : Block;

@@ -7,7 +7,7 @@
 // sweep over the strip applies what the previous pair wrote and reads for this one.
 #include "delta_layout.h"
 #include "kernels.h"
-#include "strip.h"
+#include "one_token.h"
 
 namespace memgen {
 
@@ -208,6 +208,7 @@ void advance(const Args& a, const Share& share, const DeltaForwardScratch& scrat
 template <bool Delta>
 void forward(const Args& a, const Scratch& scratch) {
     run_strips(a, scratch, [](const Args& own, const Share& share, char* slice) {
+        if (own.tokens == 1) return advance_one_token<Delta>(own, share);
         Arena arena{slice};
         DeltaForwardScratch s(arena, own);
         run_share(own, share, s, [&](int64_t h, int64_t t0) { advance<Delta>(own, share, s, h, t0); });

@@ -9,7 +9,7 @@
 // which are sums of the rows that the strips add to their states anyway.
 #include "delta_layout.h"
 #include "kernels.h"
-#include "strip.h"
+#include "one_token.h"
 
 namespace memgen {
 namespace {
@@ -87,33 +87,33 @@ memgen_tensor from_the_end(memgen_tensor x, int64_t tokens) {
     return x;
 }
 
-void sums(const SumArgs& a, const Scratch& scratch) {
-    run_strips(a, scratch, [](const SumArgs& sequence, const Share& share, char* slice) {
-        SumArgs own = sequence;
-        if (own.backwards)
-            for (auto field : Axes<SumArgs>::tokens) own.*field = from_the_end(own.*field, own.tokens);
-        Arena arena{slice};
-        SumScratch s(arena, own, own.has_row);
-        auto row = [&](const StripView& strip) { return s.row ? s.row + (strip.h - share.first_head) * padded(own.value_dim, WidestStrip) + strip.s * Strip : nullptr; };
-        auto for_rows = [&](const memgen_tensor& x, auto&& function) {
-            for (int64_t h = share.first_head; own.has_row && h < share.last_head; h++)
-                for_strips(own, share, s, h, [&](const StripView& strip) { function(x.data ? floats(x) + h * x.stride[1] + strip.s * Strip : nullptr, row(strip), strip.width); });
-        };
-        for_rows(own.initial_row, [](const float* from, float* z, int64_t width) {
-            for (int64_t i = 0; i < Strip; i++) z[i] = from && i < width ? from[i] : 0.0f;
+void sum_share(const SumArgs& sequence, const Share& share, char* slice) {
+    SumArgs own = sequence;
+    if (own.backwards)
+        for (auto field : Axes<SumArgs>::tokens) own.*field = from_the_end(own.*field, own.tokens);
+    Arena arena{slice};
+    SumScratch s(arena, own, own.has_row);
+    auto row = [&](const StripView& strip) { return s.row ? s.row + (strip.h - share.first_head) * padded(own.value_dim, WidestStrip) + strip.s * Strip : nullptr; };
+    auto for_rows = [&](const memgen_tensor& x, auto&& function) {
+        for (int64_t h = share.first_head; own.has_row && h < share.last_head; h++)
+            for_strips(own, share, s, h, [&](const StripView& strip) { function(x.data ? floats(x) + h * x.stride[1] + strip.s * Strip : nullptr, row(strip), strip.width); });
+    };
+    for_rows(own.initial_row, [](const float* from, float* z, int64_t width) {
+        for (int64_t i = 0; i < Strip; i++) z[i] = from && i < width ? from[i] : 0.0f;
+    });
+    run_share(own, share, s, [&](int64_t h, int64_t t0) {
+        SumBlock block;
+        read_block(own, h, t0, s.zero, block);
+        advance_strips(own, share, s, h, t0, [&](const Ahead& ahead, const StripView& strip) {
+            (own.has_row ? sum_strip<true> : sum_strip<false>)(block, ahead, own.key_dim, strip.state, row(strip), s.values, s.outputs);
         });
-        run_share(own, share, s, [&](int64_t h, int64_t t0) {
-            SumBlock block;
-            read_block(own, h, t0, s.zero, block);
-            advance_strips(own, share, s, h, t0, [&](const Ahead& ahead, const StripView& strip) {
-                (own.has_row ? sum_strip<true> : sum_strip<false>)(block, ahead, own.key_dim, strip.state, row(strip), s.values, s.outputs);
-            });
-        }, own.turned);
-        for_rows(own.final_row, [](float* to, const float* z, int64_t width) {
-            for (int64_t i = 0; to && i < width; i++) to[i] = z[i];
-        });
+    }, own.turned);
+    for_rows(own.final_row, [](float* to, const float* z, int64_t width) {
+        for (int64_t i = 0; to && i < width; i++) to[i] = z[i];
     });
 }
+
+void sums(const SumArgs& a, const Scratch& scratch) { run_strips(a, scratch, sum_share); }
 
 // A pass over the tokens of `a` with operands of these widths.
 template <class Call>
@@ -188,7 +188,12 @@ void for_chains(const NormalizedArgs& a, const Scratch& scratch, Body&& body) {
 
 namespace MEMGEN_ISA {
 
-void linear_attention_forward(const memgen_scalar_decay_args& a, const Scratch& scratch) { sums(forward_pass(a), scratch); }
+void linear_attention_forward(const memgen_scalar_decay_args& a, const Scratch& scratch) {
+    run_strips(a, scratch, [](const Args& own, const Share& share, char* slice) {
+        if (own.tokens == 1) advance_one_token<false>(own, share);
+        else sum_share(forward_pass(own), share, slice);
+    });
+}
 
 void linear_attention_backward(const memgen_scalar_decay_args& a, const Scratch& scratch) {
     Arena arena{scratch.shared};
