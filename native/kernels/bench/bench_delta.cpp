@@ -29,7 +29,7 @@ void run(const Case& c, int64_t B, int64_t T, int64_t H, int64_t D, double peak)
     a.d_o = d_o.tensor, a.d_q = dq.tensor, a.d_k = dk.tensor, a.d_v = dv.tensor;
     if (c.delta) a.d_beta = db.tensor;
     if (c.decay) a.d_log_decay = dg.tensor;
-    auto size = c.channel ? memgen_channel_decay_workspace_size : memgen_gated_delta_rule_workspace_size;
+    auto size = c.channel ? memgen_channel_decay_workspace_size : c.delta ? memgen_gated_delta_rule_workspace_size : memgen_scalar_decay_workspace_size;
     Workspace checkpoints(memgen_gated_delta_rule_checkpoint_size(&a)), scratch(std::max(size(&a, 0), size(&a, 1)));
     auto forward = c.channel ? memgen_channel_decay_forward : c.delta ? memgen_gated_delta_rule_forward : memgen_scalar_decay_forward;
     auto backward = c.channel ? memgen_channel_decay_backward : c.delta ? memgen_gated_delta_rule_backward : memgen_scalar_decay_backward;
