@@ -61,7 +61,8 @@ typedef enum memgen_status {
     MEMGEN_INTERNAL_ERROR = 8        /* of the device, in whose words memgen_last_error says it */
 } memgen_status;
 
-typedef enum memgen_dtype { MEMGEN_FLOAT32 = 0, MEMGEN_BFLOAT16 = 1 } memgen_dtype;
+typedef int32_t memgen_dtype; /* no enum, which only its own values can be read from: any other is refused by name */
+enum { MEMGEN_FLOAT32 = 0, MEMGEN_BFLOAT16 = 1 };
 
 typedef struct memgen_tensor {
     void* data;        /* first element, or null */
