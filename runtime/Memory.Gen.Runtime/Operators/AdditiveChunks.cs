@@ -33,7 +33,8 @@ internal sealed class AdditiveChunks : OperatorFunction<AdditiveChunks, ChunkedO
         Tensor states = torch.empty([N, R, K, V], dtype: q.dtype, device: q.device);
         Tensor S = initial.reshape(R, K, V);
         {
-            Tensor[] added = keysT.mul_(decay.ToEnd.transpose(1, 2)).bmm(values).view(N, R, K, V).unbind();
+            // Not in place: where K or C is 1, the transposed keys are the keys themselves, and may be the caller's.
+            Tensor[] added = (keysT * decay.ToEnd.transpose(1, 2)).bmm(values).view(N, R, K, V).unbind();
             Tensor[] totals = decay.FromStart.narrow(1, C - 1, 1).view(N, R, 1, 1).unbind(), entering = states.unbind();
             for (int n = 0; n < N; n++)
             {

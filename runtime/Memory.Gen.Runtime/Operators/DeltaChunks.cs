@@ -45,7 +45,8 @@ internal sealed class DeltaChunks : OperatorFunction<DeltaChunks, ChunkedOptions
         {
             // U becomes V' in place.
             Tensor[] values = U.view(N, R, C, V).unbind(), Ws = W.view(N, R, C, K).unbind(), entering = states.unbind();
-            Tensor[] kr = keysT.mul_(decay.ToEnd.transpose(1, 2)).view(N, R, K, C).unbind();
+            // Not in place: where K or C is 1, the transposed keys are the keys themselves.
+            Tensor[] kr = (keysT * decay.ToEnd.transpose(1, 2)).view(N, R, K, C).unbind();
             Tensor[] totals = decay.FromStart.narrow(1, C - 1, 1).view(N, R, 1, 1).unbind();
             for (int n = 0; n < N; n++)
             {

@@ -108,6 +108,38 @@ public sealed class OperatorPropertyTests
         Assert.Equal(sequences.Length + others.Length + states.Length, expectedGradients.Length);
     }
 
+    /// <summary>Where a size is 1, a transposed tensor is the tensor itself: what is done to it in place is done to the input.</summary>
+    [Theory]
+    [InlineData(1, 1, 1)]
+    [InlineData(1, 1, 5)]
+    [InlineData(1, 2, 1)]
+    [InlineData(2, 1, 1)]
+    [InlineData(2, 2, 1)]
+    public void One_row_head_or_feature_is_no_special_case(long rows, long heads, long features)
+    {
+        foreach (string name in new[] { "linear_attention", "linear_attention_normalized", "scalar_decay", "channel_decay", "delta_rule", "gated_delta_rule", "titans_linear in blocks" })
+        {
+            foreach (int chunk in new[] { 1, 8, 64 })
+            {
+                using var scope = NewDisposeScope();
+                OperatorCase each = OperatorCase.Of(name);
+                var random = new Randoms(9);
+                // Queries and keys come first, then values; gates have features where there is one a channel.
+                Tensor[] sequences = [.. each.Sequences(random, 21).Select((x, i) => Cut(x.narrow(2, 0, heads), i != 2 && x.dim() == 4 ? 3 : 0))];
+                Tensor[] states = [.. each.States(random).Select(x => Cut(x.narrow(1, 0, heads), 2))];
+                Tensor[] before = [.. sequences.Concat(states).Select(x => x.clone())];
+                (Tensor[] expected, Tensor[] expectedGradients) = Numbers.ForwardBackward(each, sequences, [], states, OperatorForm.Reference, null);
+                (Tensor[] actual, Tensor[] gradients) = Numbers.ForwardBackward(each, sequences, [], states, OperatorForm.Chunked, chunk);
+                foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, 1e-10, $"{name} output");
+                foreach ((Tensor e, Tensor a) in expectedGradients.Zip(gradients)) Numbers.Close(e, a, 1e-10, $"{name} gradient");
+                each.Call(sequences, [], states, OperatorForm.Chunked, chunk);
+                foreach ((Tensor e, Tensor a) in before.Zip(sequences.Concat(states))) Numbers.Close(e, a, 0, $"{name} input");
+            }
+        }
+
+        Tensor Cut(Tensor x, long axis) => x.narrow(0, 0, rows).narrow(axis, 0, axis == 0 ? rows : features).contiguous();
+    }
+
     [Theory]
     [MemberData(nameof(OperatorCase.Names), MemberType = typeof(OperatorCase))]
     public void Float32_is_near_float64(string name)
