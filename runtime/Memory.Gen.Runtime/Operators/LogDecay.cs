@@ -37,8 +37,9 @@ public static class LogDecay
         int heads = (int)rate.numel(), count = (int)x.numel();
         for (int i = 0; i < count; i++)
         {
-            double z = (double)from[i] + b[i % heads];
-            to[i] = (float)(-Math.Exp(a[i % heads]) * (Math.Max(z, 0) + Math.Log(1 + Math.Exp(-Math.Abs(z)))));
+            double z = (double)from[i] + b[i % heads], small = Math.Exp(-Math.Abs(z));
+            // 1 + small would lose what the logarithm of it is.
+            to[i] = (float)(-Math.Exp(a[i % heads]) * (Math.Max(z, 0) + (small < 1e-8 ? small : Math.Log(1 + small))));
         }
 
         GC.KeepAlive(x);
