@@ -72,6 +72,7 @@ internal static unsafe class TitansStepKernel
         KernelLibrary.FollowThreads();
         bytes = Step.Value.WorkspaceSize(&args);
         Kernel.Call(KernelLibrary.Cpu, Step.Value.Function, &args, bytes, o);
+        GC.KeepAlive(q);
         GC.KeepAlive(tokens);
         GC.KeepAlive(past);
         GC.KeepAlive(weights);
