@@ -57,13 +57,13 @@ public static unsafe class KernelLibrary
         For(device.type) is not { } library ? $"the kernels run on the CPU and on CUDA, and the tensors are on {device.type}"
         : library.Refusal(dtype) ?? (device is { type: DeviceType.CUDA, index: > 0 } ? library.Refusal(device.index) : null);
 
-    /// <summary>Whether kernels for the CPU can work on these as they are, with nothing to record for a gradient: contiguous, in float32.</summary>
-    internal static bool TakesDirectly(params ReadOnlySpan<Tensor> tensors)
+    /// <summary>Whether kernels for the CPU can work on these as they are, with nothing to record for a gradient: there, contiguous, in float32.</summary>
+    internal static bool TakesDirectly(params ReadOnlySpan<Tensor?> tensors)
     {
         if (is_grad_enabled() || !IsLoaded) return false;
-        foreach (Tensor tensor in tensors)
+        foreach (Tensor? tensor in tensors)
         {
-            if (tensor.IsInvalid || tensor.dtype != ScalarType.Float32 || tensor.device_type != DeviceType.CPU || !tensor.is_contiguous()) return false;
+            if (tensor is null || tensor.IsInvalid || tensor.dtype != ScalarType.Float32 || tensor.device_type != DeviceType.CPU || !tensor.is_contiguous()) return false;
         }
 
         return true;
@@ -76,7 +76,7 @@ public static unsafe class KernelLibrary
     }
 
     /// <summary>The address of a tensor's first element.</summary>
-    internal static void* Data(Tensor tensor) => THSTensor_data(tensor.Handle);
+    internal static void* Data(Tensor tensor) => ResolveTorch.THSTensor_data(tensor.Handle);
 
     private static IEnumerable<string> Folders()
     {
@@ -85,9 +85,6 @@ public static unsafe class KernelLibrary
         string rid = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "linux-arm64" : "linux-x64";
         return [AppContext.BaseDirectory, System.IO.Path.Combine(AppContext.BaseDirectory, "runtimes", rid, "native")];
     }
-
-    [DllImport("LibTorchSharp"), SuppressGCTransition]
-    private static extern void* THSTensor_data(nint tensor);
 
     private static class ResolveTorch
     {
@@ -98,5 +95,8 @@ public static unsafe class KernelLibrary
         public static void Once()
         {
         }
+
+        [DllImport("LibTorchSharp"), SuppressGCTransition]
+        public static extern void* THSTensor_data(nint tensor);
     }
 }

@@ -22,15 +22,30 @@ public static class CrossEntropy
         var door = new FrontDoor(Name);
         door.Value(nameof(logits), logits, "NV");
         door.AtLeastOne('V');
-        FrontDoor.Required(Name, nameof(targets), targets);
         door.Integers(nameof(targets), targets, "N");
-        if (OperatorForms.Choose(Name, form, () => CrossEntropyKernel.Refusal(door)) != OperatorForm.Native)
-        {
-            return nn.functional.cross_entropy(logits, targets, ignore_index: ignored);
-        }
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => CrossEntropyKernel.Refusal(door));
 
         using var scope = NewDisposeScope();
-        return CrossEntropyKernel.Run(logits, targets.contiguous(), ignored).MoveToOuterDisposeScope();
+        Tensor classes = targets.contiguous();
+        if (classes.device_type == DeviceType.CPU) RequireClasses(classes, ignored, door['V']);
+        Tensor loss = chosen == OperatorForm.Native
+            ? CrossEntropyKernel.Run(logits, classes, ignored)
+            : nn.functional.cross_entropy(logits, classes, ignore_index: ignored);
+        return loss.MoveToOuterDisposeScope();
+    }
+
+    private static unsafe void RequireClasses(Tensor targets, long ignored, long classes)
+    {
+        long* target = (long*)KernelLibrary.Data(targets);
+        for (long row = 0, rows = targets.numel(); row < rows; row++)
+        {
+            if (target[row] != ignored && (target[row] < 0 || target[row] >= classes))
+            {
+                throw new ArgumentException($"{Name}: targets[{row}] is {target[row]}; expected 0 .. {classes - 1}, or {ignored} for a row that does not count.", nameof(targets));
+            }
+        }
+
+        GC.KeepAlive(targets);
     }
 }
 
@@ -43,13 +58,9 @@ internal sealed unsafe class CrossEntropyKernel : KernelFunction<CrossEntropyKer
         Kernel.Refusal(door, new CrossEntropyArguments { Header = KernelHeader.Of<CrossEntropyArguments>(door.Dtype), Classes = 1 });
 
     /// <param name="logits"><c>[N, V]</c>.</param>
-    /// <param name="targets"><c>[N]</c>, contiguous.</param>
+    /// <param name="targets"><c>[N]</c>, contiguous; on the CPU all are classes or ignored.</param>
     /// <param name="ignored">A target that does not count.</param>
-    public static Tensor Run(Tensor logits, Tensor targets, long ignored)
-    {
-        if (targets.device_type == DeviceType.CPU) RequireClasses(targets, ignored, logits.shape[1]);
-        return Apply(new Options(ignored), logits, targets)[0];
-    }
+    public static Tensor Run(Tensor logits, Tensor targets, long ignored) => Apply(new Options(ignored), logits, targets)[0];
 
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)
     {
@@ -80,20 +91,6 @@ internal sealed unsafe class CrossEntropyKernel : KernelFunction<CrossEntropyKer
         for (long row = 0, rows = losses.numel(); row < rows; row++) sum += loss[row];
         GC.KeepAlive(losses);
         return tensor(sum, dtype: ScalarType.Float64);
-    }
-
-    private static void RequireClasses(Tensor targets, long ignored, long classes)
-    {
-        long* target = (long*)KernelLibrary.Data(targets);
-        for (long row = 0, rows = targets.numel(); row < rows; row++)
-        {
-            if (target[row] != ignored && (target[row] < 0 || target[row] >= classes))
-            {
-                throw new ArgumentException($"cross_entropy: targets[{row}] is {target[row]}; expected 0 .. {classes - 1}, or {ignored} for a row that does not count.", nameof(targets));
-            }
-        }
-
-        GC.KeepAlive(targets);
     }
 
     private static CrossEntropyArguments Arguments(Tensor?[] inputs, Options options)

@@ -60,10 +60,10 @@ internal sealed class FrontDoor(string name)
     }
 
     /// <summary>Numbers on the same device, such as lengths.</summary>
-    public void Integers(string argument, Tensor tensor, string axes) => Typed(argument, tensor, ScalarType.Int64, axes);
+    public void Integers(string argument, Tensor? tensor, string axes) => Typed(argument, tensor, ScalarType.Int64, axes);
 
     /// <summary>True or false on the same device.</summary>
-    public void Flags(string argument, Tensor tensor, string axes) => Typed(argument, tensor, ScalarType.Bool, axes);
+    public void Flags(string argument, Tensor? tensor, string axes) => Typed(argument, tensor, ScalarType.Bool, axes);
 
     /// <summary>Segments of the tokens <c>[B, T, ...]</c> that were checked before; states are checked after it.</summary>
     /// <returns>Null where every row is one sequence.</returns>
@@ -133,8 +133,7 @@ internal sealed class FrontDoor(string name)
 
     private void Check(string argument, Tensor? tensor, string axes, bool accumulationToo)
     {
-        Required(name, argument, tensor);
-        if (tensor.IsInvalid) throw new ArgumentException($"{name}: {argument} was disposed.", argument);
+        Alive(argument, tensor);
         if (device is null)
         {
             if (tensor.dtype is not (ScalarType.Float32 or ScalarType.Float64 or ScalarType.BFloat16 or ScalarType.Float16))
@@ -153,11 +152,18 @@ internal sealed class FrontDoor(string name)
         CheckShape(argument, tensor.shape, axes);
     }
 
-    private void Typed(string argument, Tensor tensor, ScalarType expected, string axes)
+    private void Typed(string argument, Tensor? tensor, ScalarType expected, string axes)
     {
+        Alive(argument, tensor);
         if (tensor.dtype != expected) throw new ArgumentException($"{name}: {argument} is {tensor.dtype}; expected {expected}.", argument);
         CheckDevice(argument, tensor.device_type, tensor.device_index);
         CheckShape(argument, tensor.shape, axes);
+    }
+
+    private void Alive(string argument, [NotNull] Tensor? tensor)
+    {
+        Required(name, argument, tensor);
+        if (tensor.IsInvalid) throw new ArgumentException($"{name}: {argument} was disposed.", argument);
     }
 
     private void CheckDevice(string argument, DeviceType type, int index)

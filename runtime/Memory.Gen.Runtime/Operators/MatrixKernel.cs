@@ -26,7 +26,7 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
     /// <summary>The memory where no gradient is wanted; null for a call of another kind, or one whose arguments do not fit.</summary>
     public static MemoryRead? RunDirectly(string name, Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, int decayAxes, Tensor? state, double? scale)
     {
-        if (q is null || k is null || v is null || !double.IsFinite(scale ?? 0) || !KernelLibrary.TakesDirectly(q, k, v, beta ?? q, logDecay ?? q, state ?? q)) return null;
+        if (!double.IsFinite(scale ?? 0) || !KernelLibrary.TakesDirectly(q, k, v, beta ?? q, logDecay ?? q, state ?? q)) return null;
         long[] keys = q.shape, values = v.shape;
         if (keys.Length != 4 || values.Length != 4) return null;
         long B = keys[0], T = keys[1], H = keys[2], K = keys[3], V = values[3];

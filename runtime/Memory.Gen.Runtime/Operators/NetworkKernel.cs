@@ -21,7 +21,7 @@ internal static unsafe class NetworkKernel
         if (gate.bias is not null || up.bias is not null || down.bias is not null) return null;
         if (!KernelLibrary.TakesDirectly(x, gate.weight!, up.weight!, down.weight!)) return null;
         long[] shape = x.shape, inner = gate.weight!.shape, outer = down.weight!.shape;
-        if (shape.Length == 0 || shape[^1] != inner[1] || !inner.AsSpan().SequenceEqual(up.weight!.shape) || outer[1] != inner[0]) return null;
+        if (shape.Length is 0 or > LastAxis.MostAxes || inner.Length != 2 || outer.Length != 2 || shape[^1] != inner[1] || !inner.AsSpan().SequenceEqual(up.weight!.shape) || outer[1] != inner[0]) return null;
         long rows = LastAxis.Count(x), hidden = inner[0];
         if (rows == 0 || rows * hidden > MostHidden || !OperatorForms.TakesKernel("linear") || !OperatorForms.TakesKernel("swiglu")) return null;
 
@@ -46,6 +46,9 @@ internal static unsafe class NetworkKernel
 
         ArrayPool<float>.Shared.Return(buffer);
         GC.KeepAlive(x);
+        GC.KeepAlive(gate);
+        GC.KeepAlive(up);
+        GC.KeepAlive(down);
         return y;
     }
 

@@ -63,10 +63,11 @@ public static class Projection
     public static Tensor[] Apply(Tensor x, Linear[] layers, OperatorForm? form = null)
     {
         if (form is null && ProjectionKernel.RunDirectly(x, layers) is { } direct) return direct;
-        Tensor[] y = Apply(x, Array.ConvertAll<Linear, Tensor>(layers, layer => layer.weight!), form);
+        Tensor?[] biases = Array.ConvertAll<Linear, Tensor?>(layers, layer => layer.bias);
+        Tensor[] y = Run(x, Array.ConvertAll<Linear, Tensor>(layers, layer => layer.weight!), biases, form);
         for (int i = 0; i < y.Length; i++)
         {
-            if (layers[i].bias is not { } bias) continue;
+            if (biases[i] is not { } bias) continue;
             using Tensor product = y[i];
             y[i] = product + bias;
         }
@@ -87,7 +88,10 @@ public static class Projection
     /// <param name="form">Null for the fastest that serves the call; Reference and Chunked are the same here.</param>
     /// <returns><c>[..., out]</c> for every weight, in order.</returns>
     /// <exception cref="ArgumentException">A shape does not fit, or dtypes or devices differ.</exception>
-    public static Tensor[] Apply(Tensor x, Tensor[] weights, OperatorForm? form = null)
+    public static Tensor[] Apply(Tensor x, Tensor[] weights, OperatorForm? form = null) => Run(x, weights, [], form);
+
+    /// <summary>The products, without the biases, which are only checked.</summary>
+    private static Tensor[] Run(Tensor x, Tensor[] weights, Tensor?[] biases, OperatorForm? form)
     {
         var door = new FrontDoor(Name);
         string axes = LastAxis.Names(Name, x, 'I');
@@ -98,6 +102,11 @@ public static class Projection
 
         door.Value(nameof(x), x, axes);
         for (int i = 0; i < weights.Length; i++) door.Value($"weights[{i}]", weights[i], $"{OutputAxes[i]}I");
+        for (int i = 0; i < biases.Length; i++)
+        {
+            if (biases[i] is { } bias) door.Value($"biases[{i}]", bias, OutputAxes[i..(i + 1)]);
+        }
+
         // On CUDA torch's own product is the fastest form, which nobody need be told.
         Func<string?>? refusal = x.device_type == DeviceType.CUDA ? null : () => ProjectionKernel.Refusal(door);
         return OperatorForms.Choose(Name, form, refusal) == OperatorForm.Native

@@ -19,7 +19,7 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
     {
         if (layers.Length > LinearArguments.MostMaps || !KernelLibrary.TakesDirectly(x)) return null;
         long[] shape = x.shape;
-        if (shape.Length == 0) return null;
+        if (shape.Length is 0 or > LastAxis.MostAxes) return null;
         LinearArguments args = new()
         {
             Header = KernelHeader.Of<LinearArguments>(ScalarType.Float32),
@@ -31,7 +31,7 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
             if (!KernelLibrary.TakesDirectly(weight) || weight.dim() != 2 || weight.size(1) != args.InFeatures) return null;
             args.OutFeatures[i] = weight.size(0);
             args.Weights[i] = KernelTensor.Rows(KernelLibrary.Data(weight), args.InFeatures);
-            if (layers[i].bias is { } bias && (!KernelLibrary.TakesDirectly(bias) || bias.numel() != args.OutFeatures[i])) return null;
+            if (layers[i].bias is { } bias && (!KernelLibrary.TakesDirectly(bias) || bias.dim() != 1 || bias.numel() != args.OutFeatures[i])) return null;
         }
 
         if (!Kernel.Serves(args) || !OperatorForms.TakesKernel("linear")) return null;

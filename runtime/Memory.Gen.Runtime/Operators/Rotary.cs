@@ -70,7 +70,7 @@ public static class Rotary
         if (count == 0 || count > FewNumbers || x.dim() != 4 || !KernelLibrary.TakesDirectly(x)) return null;
         if (positions.dtype != ScalarType.Int64 || positions.device_type != DeviceType.CPU || !positions.is_contiguous()) return null;
         int tokens = (int)(x.size(0) * x.size(1)), heads = (int)x.size(2), half = (int)x.size(3) / 2;
-        if (positions.size(-1) != x.size(1) || tokens % places != 0) return null;
+        if (positions.size(-1) != x.size(1) || (places != x.size(1) && places != tokens)) return null;
 
         var at = new ReadOnlySpan<long>(KernelLibrary.Data(positions), (int)places);
         if (last is null || !last.IsOf(at, half, theta)) last = FewAngles.Of(positions, at, half, theta);

@@ -18,7 +18,7 @@ internal sealed class NormKernel : KernelFunction<NormKernel, NormKernel.Options
     /// <summary>The norm where no gradient is wanted; null for a call of another kind, or one whose arguments do not fit.</summary>
     public static Tensor? RunDirectly(Tensor x, Tensor weight, Tensor? gate, double eps)
     {
-        if (x is null || weight is null || !double.IsFinite(eps) || !KernelLibrary.TakesDirectly(x, weight, gate ?? weight)) return null;
+        if (!double.IsFinite(eps) || !KernelLibrary.TakesDirectly(x, weight, gate ?? weight)) return null;
         long[] shape = x.shape;
         if (shape.Length is 0 or > LastAxis.MostAxes || shape[^1] == 0 || !weight.shape.AsSpan().SequenceEqual(shape.AsSpan(^1..))) return null;
         if (gate is not null && !gate.shape.AsSpan().SequenceEqual(shape)) return null;

@@ -102,6 +102,8 @@ public static class SegmentAttention
             var given = new Queue<Tensor>(states);
             Tensor? before = pastKeys is null ? null : given.Dequeue(), valuesBefore = pastKeys is null ? null : given.Dequeue();
             long[]? counted = pastLengths is null ? null : RememberedKeys.OnHost(given.Dequeue());
+            if (counted is not null && Array.Find(counted, tokens => tokens < 0) is < 0 and var negative)
+                throw new ArgumentException($"{Name}: pastLengths has {negative} for a row; expected at least 0.", nameof(pastLengths));
             var kinds = new List<(KeySource Source, Tensor[] Tensors)>();
             if (T == 1 && before is not null && !hasPrefix && chunks is null && slots is null && fading is null && PastOfOne(counted, Math.Min(L, window - 1 ?? L)) is { } seen)
             {

@@ -11,7 +11,7 @@ public static class SwiGlu
 {
     private const string Name = "swiglu";
 
-    /// <param name="gate">Any shape.</param>
+    /// <param name="gate">Any shape of up to nine axes.</param>
     /// <param name="up">The shape of <paramref name="gate"/>.</param>
     /// <param name="form">Null for the fastest that serves the call; Reference and Chunked are the same here.</param>
     /// <returns>The shape and dtype of <paramref name="gate"/>.</returns>
@@ -20,7 +20,7 @@ public static class SwiGlu
     {
         using var scope = NewDisposeScope();
         var door = new FrontDoor(Name);
-        string axes = "ABCDEFGH"[..(int)Math.Min(8, gate?.dim() ?? 0)];
+        string axes = "ABCDEFGHI"[..(gate is { IsInvalid: false } ? (int)Math.Min(LastAxis.MostAxes, gate.dim()) : 0)];
         door.Value(nameof(gate), gate, axes);
         door.Value(nameof(up), up, axes);
         OperatorForm chosen = OperatorForms.Choose(Name, form, () => gate!.dim() == 0 ? "a number has no rows" : SwiGluKernel.Refusal(door));

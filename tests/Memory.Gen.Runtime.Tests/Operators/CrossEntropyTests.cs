@@ -41,13 +41,15 @@ public sealed class CrossEntropyTests
     }
 
     [Theory]
-    [InlineData(7)]
-    [InlineData(-1)]
-    public void A_target_that_is_no_class_is_named(long target)
+    [InlineData(7, OperatorForm.Native)]
+    [InlineData(-1, OperatorForm.Native)]
+    [InlineData(7, OperatorForm.Chunked)]
+    [InlineData(-1, OperatorForm.Chunked)]
+    public void A_target_that_is_no_class_is_named(long target, OperatorForm form)
     {
         using var scope = NewDisposeScope();
         Tensor targets = tensor(new long[] { 0, 6, target });
-        var error = Assert.Throws<ArgumentException>(() => CrossEntropy.Apply(zeros(3, 7), targets, form: OperatorForm.Native));
+        var error = Assert.Throws<ArgumentException>(() => CrossEntropy.Apply(zeros(3, 7), targets, form: form));
         Assert.Contains($"targets[2] is {target}", error.Message);
         Assert.Contains("0 .. 6", error.Message);
     }

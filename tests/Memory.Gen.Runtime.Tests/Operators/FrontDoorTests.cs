@@ -1,5 +1,6 @@
 using Memory.Gen.Runtime.Operators;
 using TorchSharp;
+using TorchSharp.Modules;
 using Xunit;
 using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
@@ -56,6 +57,76 @@ public sealed class FrontDoorTests
         Tensor gone = Ones(1, 1, 1, 1);
         gone.Dispose();
         Refused<ArgumentException>(() => LinearAttention.Apply(gone, Ones(1, 1, 1, 1), Ones(1, 1, 1, 1)), "linear_attention: q was disposed.");
+    }
+
+    [Fact]
+    public void Disposed_gate_of_a_unit()
+    {
+        Tensor gone = Ones(2, 3);
+        gone.Dispose();
+        Refused<ArgumentException>(() => SwiGlu.Apply(gone, Ones(2, 3)), "swiglu: gate was disposed.");
+    }
+
+    [Fact]
+    public void Disposed_numbers()
+    {
+        Tensor gone = Integers(0, 1);
+        gone.Dispose();
+        Refused<ArgumentException>(() => CrossEntropy.Apply(Ones(2, 3), gone), "cross_entropy: targets was disposed.");
+        Refused<ArgumentException>(
+            () => SegmentAttention.Apply(Ones(2, 1, 1, 3), Ones(2, 1, 1, 3), Ones(2, 1, 1, 3), null, Ones(2, 4, 1, 3), Ones(2, 4, 1, 3), gone), "segment_attention: pastLengths was disposed.");
+    }
+
+    [Theory]
+    [InlineData(1, null)]
+    [InlineData(2, null)]
+    [InlineData(2, OperatorForm.Chunked)]
+    public void Lengths_below_zero(long tokens, OperatorForm? form)
+    {
+        Tensor x = Ones(2, tokens, 1, 3), past = Ones(2, 4, 1, 3);
+        Refused<ArgumentException>(() => SegmentAttention.Apply(x, x, x, null, past, past, Integers(2, -1), form: form), "segment_attention: pastLengths has -1 for a row; expected at least 0.");
+    }
+
+    [Fact]
+    public void Bias_of_another_width_or_dtype()
+    {
+        foreach (bool recorded in new[] { true, false })
+        {
+            using var mode = set_grad_enabled(recorded);
+            Linear plain = nn.Linear(3, 4, hasBias: false), wrong = nn.Linear(3, 4);
+            wrong.bias = new Parameter(Ones(5));
+            Refused<ArgumentException>(() => Projection.Apply(Ones(2, 3), plain, wrong), "linear: biases[1] has shape [5]; expected [K] = [4], as given by weights[1].");
+            wrong.bias = new Parameter(Ones(4).to(ScalarType.Float64));
+            Refused<ArgumentException>(() => Projection.Apply(Ones(2, 3), plain, wrong), "linear: biases[1] is Float64; expected Float32, as x is.");
+        }
+    }
+
+    /// <summary>Without gradients calls go to the kernels directly: what does not fit is refused in the same words.</summary>
+    [Fact]
+    public void With_and_without_gradients_the_words_are_the_same()
+    {
+        using var scope = NewDisposeScope();
+        Linear plain = nn.Linear(3, 3, hasBias: false);
+        Tensor x = Ones(1, 2, 1, 3), gone = Ones(1, 2, 1, 3), many = Ones(1, 1, 1, 1, 1, 1, 1, 1, 1, 3);
+        gone.Dispose();
+        Assert.All(
+            new Func<object>[]
+            {
+                () => LinearAttention.Apply(null!, x, x), () => LinearAttention.Apply(x, gone, x), () => LinearAttention.Apply(x, x, Ones(1, 2, 2, 3)),
+                () => DeltaRule.Apply(x, x, x, Ones(1, 2)), () => ScalarDecay.Apply(x, x, x, Ones(1, 2, 1), Ones(1, 1, 3)), () => ChannelDecay.Apply(x, x, x, Ones(1, 2, 1)),
+                () => RootMeanSquareNorm.Apply(null!, Ones(3)), () => RootMeanSquareNorm.Apply(x, null!), () => RootMeanSquareNorm.Apply(many, Ones(3)), () => RootMeanSquareNorm.Gated(x, Ones(3), gone),
+                () => Projection.Apply(null!, plain), () => Projection.Apply(gone, plain), () => Projection.Apply(many, plain), () => Projection.Apply(x, Array.Empty<Linear>()),
+                () => SwiGlu.Network(null!, plain, plain, plain), () => SwiGlu.Network(gone, plain, plain, plain), () => SwiGlu.Network(many, plain, plain, plain),
+                () => LogDecay.Apply(null!, Ones(3), Ones(3)), () => LogDecay.Apply(x, Ones(3), gone), () => LogDecay.Apply(many, Ones(3), Ones(3)),
+                () => CausalConvolution.Heads(null!, Ones(3, 4), null, null, 1, true), () => CausalConvolution.Heads(Ones(1, 2, 3), null!, null, null, 1, true),
+                () => CausalConvolution.Heads(Ones(1, 2, 3), Ones(3, 0), null, null, 1, true), () => CausalConvolution.Heads(Ones(1, 2, 3), Ones(3, 4), Ones(2), null, 1, true),
+            },
+            call =>
+            {
+                string expected = Assert.ThrowsAny<ArgumentException>(call).Message;
+                using var quiet = no_grad();
+                Assert.Equal(expected, Assert.ThrowsAny<ArgumentException>(call).Message);
+            });
     }
 
     [Theory]

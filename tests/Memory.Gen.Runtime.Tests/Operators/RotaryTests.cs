@@ -63,6 +63,13 @@ public sealed class RotaryTests : IDisposable
     }
 
     [Fact]
+    public void PositionsOfOtherRowsAreRefusedWithoutGradientsToo()
+    {
+        using var quiet = no_grad();
+        Assert.ThrowsAny<Exception>(() => Rotary.Apply(zeros(4, 1, 1, 4), zeros([2, 1], dtype: ScalarType.Int64)));
+    }
+
+    [Fact]
     public void AnOddHeadIsRefused() =>
         Assert.Contains("5", Assert.Throws<ArgumentException>(() => Rotary.Apply(zeros(1, 1, 1, 5), tensor(new[] { 0L }))).Message);
 }

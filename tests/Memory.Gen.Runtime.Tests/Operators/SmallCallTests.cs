@@ -132,6 +132,26 @@ public sealed class SmallCallTests
         foreach ((Tensor e, Tensor a) in autograd.grad([expected.square().mean()], exact).Zip(gradients)) Numbers.Close(e, a, 1e-5, "gradient");
     }
 
+    [Fact]
+    public void A_small_log_decay_is_not_nothing()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        Tensor x = tensor(new[] { -18.5f, -25, -40, -80 }).view(1, 4, 1), none = zeros(1);
+        Tensor expected = -x.to(ScalarType.Float64).exp();
+        Assert.True(((LogDecay.Apply(x, none, none) - expected) / expected).abs().max().item<double>() < 1e-6);
+    }
+
+    [Fact]
+    public void Nine_axes_are_a_network_too()
+    {
+        using var scope = NewDisposeScope();
+        using Linear gate = nn.Linear(3, 4, hasBias: false), up = nn.Linear(3, 4, hasBias: false), down = nn.Linear(4, 2, hasBias: false);
+        Tensor x = ones(new long[] { 1, 1, 1, 1, 1, 1, 1, 2, 3 }), recorded = SwiGlu.Network(x, gate, up, down);
+        using var quiet = no_grad();
+        Numbers.Close(recorded, SwiGlu.Network(x, gate, up, down), 1e-6, "without gradients");
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(9)]
