@@ -30,9 +30,12 @@ public sealed class GateTests
         (Tensor[] actual, Tensor[] gradients) = Run(name, inputs, OperatorForm.Chunked, ScalarType.Float64);
         foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, 1e-10, "float64 output");
         foreach ((Tensor e, Tensor a) in expectedGradients.Zip(gradients)) Numbers.Close(e, a, 1e-10, "float64 gradient");
-        (actual, gradients) = Run(name, inputs, OperatorForm.Chunked, ScalarType.Float32);
-        foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, 1e-5, "float32 output");
-        foreach ((Tensor e, Tensor a) in expectedGradients.Zip(gradients)) Numbers.Close(e, a, 5e-5, "float32 gradient");
+        foreach (OperatorForm form in new[] { OperatorForm.Chunked, OperatorForm.Native })
+        {
+            (actual, gradients) = Run(name, inputs, form, ScalarType.Float32);
+            foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, 1e-5, $"{form}, float32 output");
+            foreach ((Tensor e, Tensor a) in expectedGradients.Zip(gradients)) Numbers.Close(e, a, 5e-5, $"{form}, float32 gradient");
+        }
     }
 
     [Theory]
@@ -44,10 +47,13 @@ public sealed class GateTests
         inputs[^2] = inputs[^2].clone();
         inputs[^2].select(1, 33).fill_(double.NegativeInfinity);
         Tensor[] rest = [.. inputs[..^1].Select(x => x.narrow(1, 33, T - 33)), zeros_like(inputs[^1])];
-        (Tensor[] whole, _) = Run(name, inputs, OperatorForm.Chunked, ScalarType.Float64);
-        (Tensor[] fresh, _) = Run(name, rest, OperatorForm.Chunked, ScalarType.Float64);
-        Numbers.Close(fresh[0], whole[0].narrow(1, 33, T - 33), 1e-12, "outputs");
-        Numbers.Close(fresh[1], whole[1], 1e-12, "final state");
+        foreach ((OperatorForm form, ScalarType dtype, double limit) in new[] { (OperatorForm.Chunked, ScalarType.Float64, 1e-12), (OperatorForm.Native, ScalarType.Float32, 1e-6) })
+        {
+            (Tensor[] whole, _) = Run(name, inputs, form, dtype);
+            (Tensor[] fresh, _) = Run(name, rest, form, dtype);
+            Numbers.Close(fresh[0], whole[0].narrow(1, 33, T - 33), limit, $"{form}, outputs");
+            Numbers.Close(fresh[1], whole[1], limit, $"{form}, final state");
+        }
     }
 
     [Fact]
@@ -60,8 +66,11 @@ public sealed class GateTests
             inputs[^2] = full_like(inputs[^2], -50);
             inputs[^2].narrow(1, 40, 1).fill_(-1e-3);
             (Tensor[] expected, _) = Run(name, inputs, OperatorForm.Reference, ScalarType.Float64);
-            (Tensor[] actual, _) = Run(name, inputs, OperatorForm.Chunked, ScalarType.Float32);
-            Numbers.Close(expected[0].select(1, 40), actual[0].select(1, 40), 1e-5, name);
+            foreach (OperatorForm form in new[] { OperatorForm.Chunked, OperatorForm.Native })
+            {
+                (Tensor[] actual, _) = Run(name, inputs, form, ScalarType.Float32);
+                Numbers.Close(expected[0].select(1, 40), actual[0].select(1, 40), 1e-5, $"{name}, {form}");
+            }
         }
     }
 
@@ -76,9 +85,12 @@ public sealed class GateTests
         inputs[3] = full_like(inputs[3], strength);
         inputs[4] = zeros_like(inputs[4]);
         (Tensor[] expected, Tensor[] expectedGradients) = Run("gated_delta_rule", inputs, OperatorForm.Reference, ScalarType.Float64);
-        (Tensor[] actual, Tensor[] gradients) = Run("gated_delta_rule", inputs, OperatorForm.Chunked, ScalarType.Float32);
-        foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, 1e-5, "output");
-        foreach ((Tensor e, Tensor a) in expectedGradients.Zip(gradients)) Numbers.Close(e, a, 5e-5, "gradient");
+        foreach (OperatorForm form in new[] { OperatorForm.Chunked, OperatorForm.Native })
+        {
+            (Tensor[] actual, Tensor[] gradients) = Run("gated_delta_rule", inputs, form, ScalarType.Float32);
+            foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, 1e-5, $"{form}, output");
+            foreach ((Tensor e, Tensor a) in expectedGradients.Zip(gradients)) Numbers.Close(e, a, 5e-5, $"{form}, gradient");
+        }
     }
 
     [Fact]

@@ -16,7 +16,7 @@ public sealed class OperatorPropertyTests
         OperatorCase each = OperatorCase.Of(name);
         foreach (int C in each.Chunks)
         {
-            foreach (long T in new long[] { 0, 1, C - 1, C, C + 1, (3 * C) + 5 }.Where(T => T <= 70).Distinct())
+            foreach (long T in new long[] { 0, 1, C - 1, C, C + 1, (3 * C) + 5 }.Distinct())
             {
                 using var scope = NewDisposeScope();
                 var random = new Randoms(1);
@@ -98,14 +98,17 @@ public sealed class OperatorPropertyTests
         var random = new Randoms(5);
         Tensor[] sequences = each.Sequences(random, 21), others = each.Others(random), states = each.States(random);
         Tensor[] before = [.. sequences.Concat(others).Concat(states).Select(x => x.clone())];
-        (Tensor[] expected, Tensor[] expectedGradients) = Numbers.ForwardBackward(each, sequences, others, states, OperatorForm.Chunked, 8);
-        foreach ((Tensor e, Tensor a) in before.Zip(sequences.Concat(others).Concat(states))) Numbers.Close(e, a, 0, "an input");
+        (Tensor expected, Tensor[] expectedFinals) = each.Call(sequences, others, states, OperatorForm.Chunked, 8);
+        foreach (OperatorForm form in new[] { OperatorForm.Reference, OperatorForm.Chunked })
+        {
+            each.Call(sequences, others, states, form, 8);
+            foreach ((Tensor e, Tensor a) in before.Zip(sequences.Concat(others).Concat(states))) Numbers.Close(e, a, 0, $"{form}, an input");
+        }
 
         static Tensor Strided(Tensor x) => stack([x, x + 1], -1).select(-1, 0);
         (Tensor actual, Tensor[] finals) = each.Call(
             [.. sequences.Select(Strided)], [.. others.Select(Strided)], [.. states.Select(Strided)], OperatorForm.Chunked, 8);
-        foreach ((Tensor e, Tensor a) in expected.Zip([actual, .. finals])) Numbers.Close(e, a, 1e-12, "outputs");
-        Assert.Equal(sequences.Length + others.Length + states.Length, expectedGradients.Length);
+        foreach ((Tensor e, Tensor a) in expectedFinals.Prepend(expected).Zip([actual, .. finals])) Numbers.Close(e, a, 1e-12, "outputs");
     }
 
     /// <summary>Where a size is 1, a transposed tensor is the tensor itself: what is done to it in place is done to the input.</summary>
