@@ -171,6 +171,122 @@ TEST(attention_beyond_32_bits) {
     }
 }
 
+// The other memories as above: rows of a batch that are far apart; gates are those of both.
+TEST(memories_beyond_32_bits) {
+    const int64_t T = 20, K = 16, n = T * K;
+    Sparse q, k, v, o, d_o, dq, dk, dv;
+    Sparse* all[] = {&q, &k, &v, &o, &d_o, &dq, &dk, &dv};
+    for (Sparse* s : all)
+        if (!s->valid()) return report_failure(__FILE__, __LINE__, "this system does not reserve 8 GiB of address space");
+    uint32_t seed = 1;
+    for (Sparse* s : {&q, &k, &v, &d_o}) {
+        Values x = noise(n, 0.05, 0.3, seed++);
+        for (int64_t b = 0; b < 2; b++)
+            for (int64_t i = 0; i < n; i++) s->row(b)[i] = (float)x[i];
+    }
+    auto rows = [&](Sparse& s) { return memgen_tensor{s.row(0), {Far, K, K, 1}}; };
+    auto fill = [&](auto& a) {
+        a.struct_size = sizeof a, a.batch = 2, a.tokens = T, a.heads = 1;
+        a.q = rows(q), a.k = rows(k), a.v = rows(v), a.o = rows(o), a.d_o = rows(d_o), a.d_q = rows(dq), a.d_k = rows(dk), a.d_v = rows(dv);
+    };
+    auto run = [&](auto& a, auto workspace, auto checkpoints, auto forward, auto backward) {
+        Scratch first(workspace(&a, 0)), second(workspace(&a, 1)), kept(checkpoints(&a));
+        a.checkpoints = kept.data;
+        EXPECT_STATUS(MEMGEN_OK, forward(&a, first.data, first.size, nullptr));
+        EXPECT_STATUS(MEMGEN_OK, backward(&a, second.data, second.size, nullptr));
+        for (Sparse* s : {&o, &dq, &dk, &dv}) {
+            EXPECT(!std::memcmp(s->row(0), s->row(1), sizeof(float) * n));
+            EXPECT(s->row(1)[n - 1] != 0.0f || (s == &dk && s->row(1)[0] != 0.0f));
+            std::memset(s->row(0), 0, sizeof(float) * n), std::memset(s->row(1), 0, sizeof(float) * n);
+        }
+    };
+    std::vector<float> gates(n, -0.25f), steps(T, 0.125f), divisors(2 * T);
+    memgen_tensor each_token{steps.data(), {0, 1, 1, 0}};
+
+    memgen_scalar_decay_args scalar{};
+    fill(scalar);
+    scalar.key_dim = scalar.value_dim = K, scalar.scale = 1, scalar.log_decay = {gates.data(), {0, 1, 1, 0}};
+    run(scalar, memgen_scalar_decay_workspace_size, memgen_scalar_decay_checkpoint_size, memgen_scalar_decay_forward, memgen_scalar_decay_backward);
+
+    memgen_channel_decay_args channel = scalar;
+    channel.log_decay = {gates.data(), {0, K, K, 1}};
+    run(channel, memgen_channel_decay_workspace_size, memgen_channel_decay_checkpoint_size, memgen_channel_decay_forward, memgen_channel_decay_backward);
+
+    memgen_linear_attention_normalized_args normalized{};
+    fill(normalized);
+    normalized.key_dim = normalized.value_dim = K, normalized.scale = 1, normalized.divisors = divisors.data();
+    run(normalized, memgen_linear_attention_normalized_workspace_size, memgen_linear_attention_normalized_checkpoint_size,
+        memgen_linear_attention_normalized_forward, memgen_linear_attention_normalized_backward);
+
+    memgen_titans_args titans{};
+    fill(titans);
+    titans.layers = 1, titans.block = 8, titans.dims[0] = titans.dims[1] = K, titans.momentum = 1;
+    titans.theta = titans.eta = titans.alpha = each_token;
+    run(titans, memgen_titans_workspace_size, memgen_titans_checkpoint_size, memgen_titans_forward, memgen_titans_backward);
+}
+
+TEST(rows_beyond_32_bits) {
+    const int64_t N = 40;
+    Sparse x, g, y, d_y, dx, dg, w, dw;
+    for (Sparse* s : {&x, &g, &y, &d_y, &dx, &dg, &w, &dw})
+        if (!s->valid()) return report_failure(__FILE__, __LINE__, "this system does not reserve 8 GiB of address space");
+    uint32_t seed = 1;
+    for (Sparse* s : {&x, &g, &d_y, &w}) {
+        Values drawn = noise(N, -1, 1, seed++);
+        for (int64_t r = 0; r < 2; r++)
+            for (int64_t i = 0; i < N; i++) s->row(r)[i] = (float)drawn[i];
+    }
+    auto rows = [](Sparse& s) { return memgen_tensor{s.row(0), {Far, 1, 0, 0}}; };
+    auto check = [&](std::initializer_list<Sparse*> written, int64_t count) {
+        for (Sparse* s : written) {
+            EXPECT(!std::memcmp(s->row(0), s->row(1), sizeof(float) * static_cast<size_t>(count)));
+            EXPECT(s->row(1)[count - 1] != 0.0f);
+            std::memset(s->row(0), 0, sizeof(float) * N), std::memset(s->row(1), 0, sizeof(float) * N);
+        }
+    };
+    auto run = [&](auto& a, auto workspace, auto forward, auto backward) {
+        a.struct_size = sizeof a;
+        Scratch first(workspace(&a, 0)), second(workspace(&a, 1));
+        EXPECT_STATUS(MEMGEN_OK, forward(&a, first.data, first.size, nullptr));
+        EXPECT_STATUS(MEMGEN_OK, backward(&a, second.data, second.size, nullptr));
+    };
+
+    memgen_rms_norm_args norm{};
+    norm.rows = 2, norm.features = N, norm.epsilon = 1e-6;
+    norm.x = rows(x), norm.gate = rows(g), norm.y = rows(y), norm.d_y = rows(d_y), norm.d_x = rows(dx), norm.d_gate = rows(dg);
+    run(norm, memgen_rms_norm_workspace_size, memgen_rms_norm_forward, memgen_rms_norm_backward);
+    check({&y, &dx, &dg}, N);
+
+    memgen_unit_length_args unit{};
+    unit.rows = 2, unit.features = N, unit.epsilon = 1e-6, unit.x = rows(x), unit.y = rows(y), unit.d_y = rows(d_y), unit.d_x = rows(dx);
+    run(unit, memgen_unit_length_workspace_size, memgen_unit_length_forward, memgen_unit_length_backward);
+    check({&y, &dx}, N);
+
+    memgen_swiglu_args swiglu{};
+    swiglu.rows = 2, swiglu.features = N, swiglu.gate = rows(g), swiglu.up = rows(x), swiglu.y = rows(y), swiglu.d_y = rows(d_y), swiglu.d_gate = rows(dg), swiglu.d_up = rows(dx);
+    run(swiglu, memgen_swiglu_workspace_size, memgen_swiglu_forward, memgen_swiglu_backward);
+    check({&y, &dg, &dx}, N);
+
+    const int64_t targets[] = {N - 1, N - 1};
+    float losses[2], upstream[] = {1, 1};
+    memgen_cross_entropy_args loss{};
+    loss.rows = 2, loss.classes = N, loss.ignored_target = -100, loss.gradient_scale = 1;
+    loss.logits = rows(x), loss.targets = targets, loss.losses = {losses, {1, 0, 0, 0}}, loss.d_losses = {upstream, {1, 0, 0, 0}}, loss.d_logits = rows(dx);
+    run(loss, memgen_cross_entropy_workspace_size, memgen_cross_entropy_forward, memgen_cross_entropy_backward);
+    check({&dx}, N);
+    EXPECT(losses[0] == losses[1] && losses[0] > 0.0f);
+
+    // Rows of the weight too are far apart.
+    memgen_linear_args linear{};
+    linear.rows = linear.out_features[0] = 2, linear.in_features = N, linear.count = 1;
+    linear.x = rows(x), linear.weights[0] = rows(w), linear.y[0] = rows(y), linear.d_y[0] = rows(d_y), linear.d_x = rows(dx), linear.d_weights[0] = rows(dw);
+    d_y.row(0)[1] = d_y.row(1)[1] = d_y.row(0)[0];
+    run(linear, memgen_linear_workspace_size, memgen_linear_forward, memgen_linear_backward);
+    EXPECT(y.row(0)[0] == y.row(0)[1]);
+    check({&y}, 2);
+    check({&dx, &dw}, N);
+}
+
 TEST(sizes_that_no_memory_holds) {
     memgen_gated_delta_rule_args a{};
     a.struct_size = sizeof a, a.batch = 1 << 20, a.tokens = 1 << 20, a.heads = 64, a.key_dim = a.value_dim = 128;
