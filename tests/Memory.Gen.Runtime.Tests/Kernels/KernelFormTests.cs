@@ -156,6 +156,25 @@ public sealed class KernelFormTests
         }
     }
 
+    /// <summary>At ordinary decays: a strong one has its whole group of tokens computed in another way, with other last bits.</summary>
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Later_tokens_change_no_bit_before_them(string name)
+    {
+        OperatorCase each = OperatorCase.Of(name);
+        foreach (long first in new long[] { 1, 16, 45, 69 })
+        {
+            using var scope = NewDisposeScope();
+            var random = new Randoms(46);
+            (Tensor[] sequences, Tensor[] others, Tensor[] states) = (Single(each.Sequences(random, 70)), Single(each.Others(random)), Single(each.States(random)));
+            Tensor before = each.Call(sequences, others, states, OperatorForm.Native, null).Output.clone();
+            foreach ((Tensor x, Tensor other) in sequences.Zip(each.Sequences(random, 70))) x.narrow(1, first, 70 - first).copy_(other.narrow(1, first, 70 - first));
+            Tensor after = each.Call(sequences, others, states, OperatorForm.Native, null).Output;
+            Assert.Equal(0, Numbers.Error(after.narrow(1, 0, first), before.narrow(1, 0, first)));
+            Assert.NotEqual(0, Numbers.Error(after.narrow(1, first, 1), before.narrow(1, first, 1)));
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Names))]
     public void Not_a_number_stays_in_its_row(string name)
