@@ -1,7 +1,11 @@
 using Conformance;
+using Memory.Gen.Runtime.Files;
 using Memory.Gen.Runtime.Operators;
+using Memory.Gen.Runtime.Tests.Harness;
 using TorchSharp;
 using Xunit;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
 
 namespace Memory.Gen.Runtime.Tests.Operators;
 
@@ -49,6 +53,35 @@ public sealed class VectorFileTests
         Comparison line = Assert.Single(VectorRun.Compare(path, OperatorForm.Native, Precision.Of("f64"), torch.CPU, null));
         Assert.False(line.Passed);
         Assert.Contains("Native", line.Reason);
+    }
+
+    [Theory]
+    [InlineData(OperatorForm.Reference)]
+    [InlineData(OperatorForm.Chunked)]
+    [InlineData(OperatorForm.Native)]
+    public void A_text_without_tokens_is_a_text(OperatorForm form)
+    {
+        using var folder = new TemporaryFolder();
+        using var scope = NewDisposeScope();
+        var r = new Randoms(96);
+        Tensor q = r.Normal(2, 0, 3, 4), v = r.Normal(2, 0, 3, 5), gate = r.Normal(2, 0, 3), S = r.Normal(2, 3, 4, 5), dS = r.Normal(2, 3, 4, 5);
+        var file = new Dictionary<string, Tensor>
+        {
+            ["in.q"] = q, ["in.k"] = q, ["in.v"] = v, ["out.o"] = v, ["grad.o"] = v, ["din.q"] = q, ["din.k"] = q, ["din.v"] = v,
+            ["out.final_state"] = zeros_like(S), ["grad.final_state"] = dS,
+        };
+        void Passes(string name, int tensors)
+        {
+            SafetensorsFile.Write(folder.File(name), file, new Dictionary<string, string> { ["op"] = name, ["scale"] = "0.5" });
+            IReadOnlyList<Comparison> lines = VectorRun.Compare(folder.File(name), form, Precision.Of("f32"), CPU, null);
+            Assert.Equal(tensors, lines.Count);
+            Assert.All(lines, line => Assert.True(line.Passed, $"{name} {line.Tensor}: error {line.Error:g3} {line.Reason}"));
+        }
+
+        Passes("linear_attention", 5);
+        (file["in.beta"], file["din.beta"], file["in.log_decay"], file["din.log_decay"]) = (gate, gate, gate, gate);
+        (file["in.initial_state"], file["out.final_state"], file["din.initial_state"]) = (S, S, dS);
+        Passes("gated_delta_rule", 8);
     }
 
     [Fact]
