@@ -106,7 +106,7 @@ struct TitansRead {
     float* R[MostLayers + 1];                         // [block, block] X_{l-1} A_{l-1}^T: what reads (rows) take from writes (columns)
     float* square;                                    // [block, block]
     float *turned, *turned2;                          // scratch of [block, widest]
-    float* scaled;                                    // the columns of a register tile, scaled
+    float* scaled;                                    // the columns of a register tile, scaled in two ways
 
     TitansRead(Arena& arena, const TitansSizes& s) {
         for (int64_t l = 0; l <= s.layers; l++) {
@@ -115,7 +115,7 @@ struct TitansRead {
         }
         square = arena.floats(s.block * s.block);
         for (float** p : {&turned, &turned2}) *p = arena.floats(s.block * s.widest());
-        scaled = arena.floats(s.block * 32);
+        scaled = arena.floats(2 * s.block * 32);
     }
 };
 

@@ -153,6 +153,7 @@ void read_tiles(const TitansSizes& z, const TitansWrites& s, const TitansRead& r
             sum[i][v] = splat(s.beta[m + i]) * seen[0];
             if constexpr (Parts == 2) sum[i][v] += splat(s.kappa[m + i]) * seen[1];
         });
+        ahead();
         add_products(sum, m / 16 * 16 + 16, cursor<tile.Rows>(ByRows{r.square + m * C, C}), s.D[l] + n, out);
         store_tile(sum, to + m * to_row + n, to_row);
     });
@@ -184,26 +185,35 @@ inline void read_memory(const TitansTokens& x, const TitansSizes& z, const Titan
     }
 }
 
-// The state after the block's last token. `next` may be the same memory.
-inline void carry_memory(const TitansTokens& x, const TitansSizes& z, const TitansWrites& s, const TitansRead& r, const float* state, float* next, TitansAhead& ahead) {
+// The state after the block's last token. `next` may be the same memory. What the next tile begins with is asked for.
+template <int Parts>
+void carry_memory(const TitansTokens& x, const TitansSizes& z, const TitansWrites& s, const TitansRead& r, const float* state, float* next, TitansAhead& ahead) {
     const int64_t C = z.block, last = x.n - 1;
     const Vector beta = splat(s.beta[last]), kappa = splat(s.kappa[last]), h = splat(s.h[last]);
     for (int64_t l = 1; l <= z.layers; l++) {
         const int64_t in = z.width[l - 1], out = z.width[l], row = z.row[l];
-        const float *w = state + z.offset[l], *m = w + out;
-        const Turned A = {s.A[l - 1], in};
-        for_panels(out, [&](int64_t n, int64_t columns) { // before the momentum: they take it as it was
+        for_panels(out, [&](int64_t n, int64_t columns) {
+            const float* written[] = {r.scaled, r.scaled + C * columns};
             scale_rows(s.D[l] + n, out, s.Gamma + last * C, -1.0f, C, columns, r.scaled, columns);
-            product_from(in, columns, C, A, r.scaled, columns, next + z.offset[l] + n, row, ahead, [&](int64_t i, int64_t j) {
-                const int64_t at = i * row + n + j;
-                return z.momentum ? beta * load(w + at) + kappa * load(m + at) : beta * load(w + at);
+            if (Parts == 2) scale_rows(s.D[l] + n, out, s.Eta + last * C, -1.0f, C, columns, r.scaled + C * columns, columns);
+            for_tiles<TileRows>(in, columns, ahead, [&](int64_t first, int64_t, auto tile) {
+                const Turned A = {s.A[l - 1] + first, in};
+                const int64_t at = z.offset[l] + first * row + n;
+                const float *w = state + at, *m = w + out;
+                tile_from(tile, C, A, written[0], columns, next + at, row, [&](int i, int v) {
+                    const float* p = w + i * row + v * W;
+                    if constexpr (Parts == 1) return beta * load(p);
+                    return beta * load(p) + kappa * load(p + out);
+                });
+                ahead();
+                if constexpr (Parts == 2) tile_from(tile, C, A, written[1], columns, next + at + out, row, [&](int i, int v) { return h * load(m + i * row + v * W); });
             });
         });
-        for_panels(z.momentum ? out : 0, [&](int64_t n, int64_t columns) {
-            scale_rows(s.D[l] + n, out, s.Eta + last * C, -1.0f, C, columns, r.scaled, columns);
-            product_from(in, columns, C, A, r.scaled, columns, next + z.offset[l] + out + n, row, ahead, [&](int64_t i, int64_t j) { return h * load(m + i * row + n + j); });
-        });
     }
+}
+
+inline void carry_memory(const TitansTokens& x, const TitansSizes& z, const TitansWrites& s, const TitansRead& r, const float* state, float* next, TitansAhead& ahead) {
+    (z.momentum ? carry_memory<2> : carry_memory<1>)(x, z, s, r, state, next, ahead);
 }
 
 // A padded state from [B, H, d_{l-1}, d_l] tensors, zeros where one is absent, and back.

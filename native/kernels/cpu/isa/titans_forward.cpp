@@ -19,7 +19,7 @@ void run_chain(const memgen_titans_args& a, int64_t h, char* slice) {
     for (int64_t block = 0; block < blocks; block++) {
         TitansTokens x = block_of(chain, block);
         if (a.checkpoints && block > 0 && block % interval == 0) __builtin_memcpy(titans_checkpoint(a, z, h, checkpoints, block / interval), s.state, sizeof(float) * static_cast<size_t>(z.state()));
-        TitansAhead ahead(block_of(chain, block + 1), {&a.k, &a.q}, {&a.v, &a.o});
+        TitansAhead ahead(block_of(chain, block + 1), {&a.k, &a.q}, {&a.v});
         read_gates(x, z, s.writes);
         inner_gradients(x, z, s.writes, s.read, s.state, ahead);
         read_memory(x, z, s.writes, s.read, s.state, ahead);

@@ -64,17 +64,23 @@ MEMGEN_INLINE void store_tile(const Vector (&sum)[Rows][Vectors], float* c, int6
         for (int v = 0; v < Vectors; v++) store(c + r * c_row + v * W, sum[r][v]);
 }
 
+// C = initial(r, v) + A B in one register tile, where v counts vectors.
+template <class Tile, class Operand, class Initial>
+MEMGEN_INLINE void tile_from(Tile, int64_t depth, Operand a, const float* b, int64_t b_row, float* c, int64_t c_row, Initial&& initial) {
+    Vector sum[Tile::Rows][Tile::Vectors];
+#pragma GCC unroll 16
+    for (int r = 0; r < Tile::Rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < Tile::Vectors; v++) sum[r][v] = initial(r, v);
+    add_products(sum, depth, cursor<Tile::Rows>(a), b, b_row);
+    store_tile(sum, c, c_row);
+}
+
 // C = initial(row, column) + A B
 template <class Operand, class Initial>
 MEMGEN_INLINE void product_from(int64_t rows, int64_t columns, int64_t depth, Operand a, const float* b, int64_t b_row, float* c, int64_t c_row, TitansAhead& ahead, Initial&& initial) {
     for_tiles<TileRows>(rows, columns, ahead, [&](int64_t m, int64_t n, auto tile) {
-        Vector sum[tile.Rows][tile.Vectors];
-#pragma GCC unroll 16
-        for (int r = 0; r < tile.Rows; r++)
-#pragma GCC unroll 4
-            for (int v = 0; v < tile.Vectors; v++) sum[r][v] = initial(m + r, n + v * W);
-        add_products(sum, depth, cursor<tile.Rows>(from_row(a, m)), b + n, b_row);
-        store_tile(sum, c + m * c_row + n, c_row);
+        tile_from(tile, depth, from_row(a, m), b + n, b_row, c + m * c_row + n, c_row, [&](int r, int v) { return initial(m + r, n + v * W); });
     });
 }
 
