@@ -88,13 +88,17 @@ void leave_entering(const TitansBackwardScratch& s, const TitansWrites& f, const
     float* d_coefficients[] = {s.d_beta, s.d_kappa};
     transpose(r.X[l - 1], in, C, in, r.turned2, C);
     for_tiles<HalfRows>(in, C, ahead, [&](int64_t first, int64_t n, auto tile) {
+        Vector sums[Parts][tile.Vectors] = {};
         state_times<Parts>(tile, out, state + z.offset[l] + first * z.row[l], z.row[l], r.turned + n, C, [&](int i, int v, const Vector(&through)[Parts]) {
             const int64_t t = n + v * W, at = (first + i) * C + t;
             Vector x = load(r.turned2 + at), d = load(f.beta + t) * through[0];
             if constexpr (Parts == 2) d += load(f.kappa + t) * through[1];
             store(s.turned_dX + at, d);
-            for (int p = 0; p < Parts; p++) store(d_coefficients[p] + t, load(d_coefficients[p] + t) + x * through[p]);
+#pragma GCC unroll 2
+            for (int p = 0; p < Parts; p++) sums[p][v] += x * through[p];
         });
+        for (int p = 0; p < Parts; p++)
+            for (int v = 0; v < tile.Vectors; v++) store(d_coefficients[p] + n + v * W, load(d_coefficients[p] + n + v * W) + sums[p][v]);
     });
 }
 
