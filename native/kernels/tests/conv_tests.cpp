@@ -105,9 +105,9 @@ TEST(conv_nan_stays_in_its_row) {
     bad.x[20 * 8 + 3] = NAN, bad.s[3 * 8] = NAN;
     Call good(p), poisoned(bad);
     good.run(), poisoned.run();
-    for (auto pair : {std::make_pair(&good.y, &poisoned.y), std::make_pair(&good.dx, &poisoned.dx), std::make_pair(&good.fs, &poisoned.fs)})
-        for (int64_t i = 0, row = pair.first->size() / 3; i < pair.first->size(); i++)
-            if (i / row != 1) EXPECT(pair.first->at(i) == pair.second->at(i));
+    for (Field Call::*field : {&Call::y, &Call::dx, &Call::fs})
+        for (int64_t i = 0, row = (good.*field).size() / 3; i < (good.*field).size(); i++)
+            if (i / row != 1) EXPECT((good.*field).at(i) == (poisoned.*field).at(i));
 }
 
 TEST(conv_refuses_bad_arguments) {
