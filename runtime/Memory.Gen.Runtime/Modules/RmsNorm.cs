@@ -44,9 +44,16 @@ public sealed class RmsNorm : nn.Module<Tensor, Tensor>
     /// <param name="gate">The shape of <paramref name="x"/>.</param>
     /// <returns><c>[..., features]</c>.</returns>
     /// <exception cref="InvalidOperationException">The norm has groups.</exception>
-    public Tensor Gated(Tensor x, Tensor gate) => groups == 1
-        ? RootMeanSquareNorm.Gated(x, weight, gate, eps)
-        : throw new InvalidOperationException("RmsNorm: a gate behind the norm needs groups = 1.");
+    public Tensor Gated(Tensor x, Tensor gate) => RootMeanSquareNorm.Gated(x, OneWeight(), gate, eps);
+
+    /// <summary>The gated norm of every head, and the heads side by side.</summary>
+    /// <param name="x"><c>[..., H, features]</c>.</param>
+    /// <param name="gate"><c>[..., H * features]</c>.</param>
+    /// <returns>The shape of <paramref name="gate"/>.</returns>
+    /// <exception cref="InvalidOperationException">The norm has groups.</exception>
+    public Tensor GatedHeads(Tensor x, Tensor gate) => RootMeanSquareNorm.GatedHeads(x, OneWeight(), gate, eps);
+
+    private Parameter OneWeight() => groups == 1 ? weight : throw new InvalidOperationException("RmsNorm: a gate behind the norm needs groups = 1.");
 
     // The operator has one weight for all rows: here every group is a row, and the weights follow it.
     private Tensor InGroups(Tensor x)

@@ -33,6 +33,28 @@ public static class RootMeanSquareNorm
         return Run(x, weight, gate, eps, form);
     }
 
+    /// <summary>The gated norm of every head, and the heads side by side.</summary>
+    /// <param name="x"><c>[..., H, D]</c>, D at least 1.</param>
+    /// <param name="weight"><c>[D]</c>.</param>
+    /// <param name="gate"><c>[..., H D]</c>.</param>
+    /// <param name="eps">Added to the mean square.</param>
+    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked are the same here.</param>
+    /// <returns>The shape of <paramref name="gate"/>, the dtype of <paramref name="x"/>.</returns>
+    /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
+    public static Tensor GatedHeads(Tensor x, Tensor weight, Tensor gate, double eps = 1e-6, OperatorForm? form = null)
+    {
+        if (form is null && NormKernel.RunDirectly(x, weight, gate, eps, joined: true) is { } direct) return direct;
+        FrontDoor.Required(Name, nameof(x), x);
+        FrontDoor.Required(Name, nameof(gate), gate);
+        long[] shape = x.shape;
+        if (shape.Length < 2) throw new ArgumentException($"{Name}: x has {shape.Length} axes; expected [..., H, D], at least 2.", nameof(x));
+        long[] joined = [.. shape[..^2], shape[^2] * shape[^1]];
+        if (!gate.shape.SequenceEqual(joined))
+            throw new ArgumentException($"{Name}: gate has shape [{string.Join(", ", gate.shape)}]; expected [{string.Join(", ", joined)}] for x [{string.Join(", ", shape)}].", nameof(gate));
+        using var scope = NewDisposeScope();
+        return Run(x, weight, gate.view(shape), eps, form).view(joined).MoveToOuterDisposeScope();
+    }
+
     private static Tensor Run(Tensor x, Tensor weight, Tensor? gate, double eps, OperatorForm? form)
     {
         if (form is null && NormKernel.RunDirectly(x, weight, gate, eps) is { } direct) return direct;

@@ -16,13 +16,19 @@ internal sealed class NormKernel : KernelFunction<NormKernel, NormKernel.Options
         Apply(new Options(eps), LastAxis.Contiguous(x), Gates.Single(weight), gate is null ? null : LastAxis.Contiguous(gate))[0];
 
     /// <summary>The norm where no gradient is wanted; null for a call of another kind, or one whose arguments do not fit.</summary>
-    public static Tensor? RunDirectly(Tensor x, Tensor weight, Tensor? gate, double eps)
+    /// <param name="x"><c>[..., D]</c>.</param>
+    /// <param name="weight"><c>[D]</c>.</param>
+    /// <param name="gate">Null for none.</param>
+    /// <param name="eps">Added to the mean square.</param>
+    /// <param name="joined">Whether the last two axes of <paramref name="x"/> are one in the gate and in the result.</param>
+    public static Tensor? RunDirectly(Tensor x, Tensor weight, Tensor? gate, double eps, bool joined = false)
     {
         if (!double.IsFinite(eps) || !KernelLibrary.TakesDirectly(x, weight, gate ?? weight)) return null;
         long[] shape = x.shape;
-        if (shape.Length is 0 or > LastAxis.MostAxes || shape[^1] == 0 || !weight.shape.AsSpan().SequenceEqual(shape.AsSpan(^1..))) return null;
-        if (gate is not null && !gate.shape.AsSpan().SequenceEqual(shape)) return null;
+        if (shape.Length < (joined ? 2 : 1) || shape.Length > LastAxis.MostAxes || shape[^1] == 0 || !weight.shape.AsSpan().SequenceEqual(shape.AsSpan(^1..))) return null;
         long features = shape[^1];
+        if (joined) shape = [.. shape[..^2], shape[^2] * features];
+        if (gate is not null && !gate.shape.AsSpan().SequenceEqual(shape)) return null;
         NormArguments args = new()
         {
             Header = KernelHeader.Of<NormArguments>(ScalarType.Float32),

@@ -42,6 +42,20 @@ public sealed class RmsNormTests : IDisposable
     }
 
     [Fact]
+    public void GatedHeadsAreThoseOfGatedSideBySide()
+    {
+        using var norm = new RmsNorm(6);
+        Tensor x = randn(2, 3, 4, 6).requires_grad_(true), gate = randn(2, 3, 24).requires_grad_(true), upstream = randn(2, 3, 24);
+        Tensor heads = norm.GatedHeads(x, gate), apart = norm.Gated(x, gate.view(2, 3, 4, 6)).flatten(2);
+        Assert.Equal([2, 3, 24], heads.shape);
+        Assert.Equal(apart.data<float>().ToArray(), heads.data<float>().ToArray());
+        foreach ((Tensor a, Tensor b) in autograd.grad([heads], [x, gate], [upstream]).Zip(autograd.grad([apart], [x, gate], [upstream])))
+            Assert.Equal(b.data<float>().ToArray(), a.data<float>().ToArray());
+        Assert.Throws<ArgumentException>(() => norm.GatedHeads(x, gate.view(2, 3, 4, 6)));
+        Assert.Throws<InvalidOperationException>(() => new RmsNorm(6, groups: 2).GatedHeads(x, gate));
+    }
+
+    [Fact]
     public void HalfTypesAreNormalizedInFloat32()
     {
         using var norm = new RmsNorm(512, dtype: ScalarType.BFloat16);

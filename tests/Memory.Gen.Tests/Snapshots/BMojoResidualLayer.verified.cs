@@ -276,7 +276,6 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
             {
                 using var scope = torch.NewDisposeScope();
                 var state = (FadingBMojoState?)layer;
-                long B = x.shape[0], T = x.shape[1];
                 var (queries, keys, values, strengths, decays, gates) = Projection.Apply(x, query, key, value, write_strength, decay, gate);
                 Tensor q = query_convolution.UnitHeads(queries, Heads, state?.QueryTail);  // [B, T, H, K]
                 Tensor k = key_convolution.UnitHeads(keys, Heads, state?.KeyTail);         // [B, T, H, K]
@@ -286,8 +285,8 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
                 var read = GatedDeltaRule.Apply(q, k, v, beta, g, state?.S.Value);
                 Tensor e = Innovation.Residual(k, v, state?.S.Value, next => GatedDeltaRule.Apply(next, k, v, beta, g, state?.S.Value, scale: 1).Output);  // [B, T], 1 - cos(v_t, S_{t-1}^T k_t)
                 state?.S.Update(read.FinalState);                                          // [B, H, K, V]
-                Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));     // [B, T, H, V]
-                return (Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope(), e.MoveToOuterDisposeScope());  // [B, T, D], [B, T]
+                Tensor y = norm.GatedHeads(read.Output, gates);                            // [B, T, H*V]
+                return (Projection.Apply(y, output).MoveToOuterDisposeScope(), e.MoveToOuterDisposeScope());  // [B, T, D], [B, T]
             }
 
             /// <inheritdoc/>

@@ -170,14 +170,14 @@ partial class ChannelDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.
             var state = (ChannelDecayState?)layer;
             long B = x.shape[0], T = x.shape[1];
             var (queries, keys, values, decays, gates) = Projection.Apply(x, query, key, value, decay_down, gate);
-            Tensor q = query_convolution.Heads(queries, Heads, state?.QueryTail);   // [B, T, H, K]
-            Tensor k = key_convolution.Heads(keys, Heads, state?.KeyTail);          // [B, T, H, K]
-            Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);    // [B, T, H, V]
+            Tensor q = query_convolution.Heads(queries, Heads, state?.QueryTail);  // [B, T, H, K]
+            Tensor k = key_convolution.Heads(keys, Heads, state?.KeyTail);         // [B, T, H, K]
+            Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);   // [B, T, H, V]
             Tensor g = Projection.Apply(decays, decay_up).log_sigmoid().view(B, T, Heads, KeyDim) / DecayTemperature;  // [B, T, H, K], log decay, <= 0
             var read = ChannelDecay.Apply(q, k, v, g, state?.S.Value);
-            state?.S.Update(read.FinalState);                                       // [B, H, K, V]
-            Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));  // [B, T, H, V]
-            return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
+            state?.S.Update(read.FinalState);                                      // [B, H, K, V]
+            Tensor y = norm.GatedHeads(read.Output, gates);                        // [B, T, H*V]
+            return Projection.Apply(y, output).MoveToOuterDisposeScope();          // [B, T, D]
         }
 
         /// <inheritdoc/>

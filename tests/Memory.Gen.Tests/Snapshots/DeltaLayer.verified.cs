@@ -165,7 +165,6 @@ partial class DeltaLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
         {
             using var scope = torch.NewDisposeScope();
             var state = (DeltaState?)layer;
-            long B = x.shape[0], T = x.shape[1];
             var (queries, keys, values, strengths, gates) = Projection.Apply(x, query, key, value, write_strength, gate);
             Tensor q = query_convolution.UnitHeads(queries, Heads, state?.QueryTail);  // [B, T, H, K]
             Tensor k = key_convolution.UnitHeads(keys, Heads, state?.KeyTail);         // [B, T, H, K]
@@ -173,8 +172,8 @@ partial class DeltaLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
             Tensor beta = 2.0 * strengths.sigmoid();                                   // [B, T, H], write strength in (0, 2)
             var read = DeltaRule.Apply(q, k, v, beta, state?.S.Value);
             state?.S.Update(read.FinalState);                                          // [B, H, K, V]
-            Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));     // [B, T, H, V]
-            return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
+            Tensor y = norm.GatedHeads(read.Output, gates);                            // [B, T, H*V]
+            return Projection.Apply(y, output).MoveToOuterDisposeScope();              // [B, T, D]
         }
 
         /// <inheritdoc/>

@@ -404,7 +404,6 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         {
             using var scope = torch.NewDisposeScope();
             var state = (GatedDeltaMixtureState?)layer;
-            long B = x.shape[0], T = x.shape[1];
             var (logits, q, gates) = Projection.Apply(x, router, query, gate);
             Routing route = Routing.TopK(logits, TopK);  // [R, L] below: [1, B*T*TopK], or [B*TopK, 1] where T is 1
             if (state is not null && torch.is_grad_enabled())
@@ -417,8 +416,8 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
             var (k, v, beta, g) = Projection.Apply(x, shared_key, shared_value, shared_write_strength, shared_decay);
             Tensor shared = Remember(q, k, v, beta, g, state?.Shared, null);  // [B, T, H, V]
             Tensor o = route.Mix(routed) + shared;                            // [B, T, H, V]
-            Tensor y = norm.Gated(o, gates.view(B, T, Heads, ValueDim));      // [B, T, H, V]
-            return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
+            Tensor y = norm.GatedHeads(o, gates);                             // [B, T, H*V]
+            return Projection.Apply(y, output).MoveToOuterDisposeScope();     // [B, T, D]
         }
 
         // The memories of a route, or without one the shared memory, take in their tokens: what each token reads after it

@@ -275,7 +275,6 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
         {
             using var scope = torch.NewDisposeScope();
             var state = (GatedDeltaState?)layer;
-            long B = x.shape[0], T = x.shape[1];
             var (queries, keys, values, strengths, decays, gates) = Projection.Apply(x, query, key, value, write_strength, decay, gate);
             Tensor q = query_convolution.UnitHeads(queries, Heads, state?.QueryTail);  // [B, T, H, K]
             Tensor k = key_convolution.UnitHeads(keys, Heads, state?.KeyTail);         // [B, T, H, K]
@@ -284,8 +283,8 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
             Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);                 // [B, T, H], log decay, <= 0: -e^a softplus(. + b)
             var read = GatedDeltaRule.Apply(q, k, v, beta, g, state?.S.Value);
             state?.S.Update(read.FinalState);                                          // [B, H, K, V]
-            Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));     // [B, T, H, V]
-            return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
+            Tensor y = norm.GatedHeads(read.Output, gates);                            // [B, T, H*V]
+            return Projection.Apply(y, output).MoveToOuterDisposeScope();              // [B, T, D]
         }
 
         /// <inheritdoc/>

@@ -178,14 +178,13 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         {
             using var scope = torch.NewDisposeScope();
             var state = (DeltaMixtureState?)layer;
-            long B = x.shape[0], T = x.shape[1];
             var (logits, gates) = Projection.Apply(x, router, gate);
             Routing route = Routing.TopK(logits, TopK);  // [R, L] below: [1, B*T*TopK], or [B*TopK, 1] where T is 1
 
             var (q, k, v, beta) = Projection.Apply(x, query, key, value, write_strength);
             Tensor o = route.Mix(Remember(route.Gather(q), route.Gather(k), route.Gather(v), route.Gather(beta), state, route));  // [B, T, H, V]
-            Tensor y = norm.Gated(o, gates.view(B, T, Heads, ValueDim));  // [B, T, H, V]
-            return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
+            Tensor y = norm.GatedHeads(o, gates);                          // [B, T, H*V]
+            return Projection.Apply(y, output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         // The memories take in their tokens: what each token reads after it is written.

@@ -152,14 +152,14 @@ partial class LinearLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
             var state = (LinearState?)layer;
             long B = x.shape[0], T = x.shape[1];
             var (queries, keys, values) = Projection.Apply(x, query, key, value);
-            Tensor q = queries.view(B, T, Heads, KeyDim).elu() + 1.0;  // [B, T, H, K]
-            Tensor k = keys.view(B, T, Heads, KeyDim).elu() + 1.0;     // [B, T, H, K]
-            Tensor v = values.view(B, T, Heads, ValueDim);             // [B, T, H, V]
+            Tensor q = queries.view(B, T, Heads, KeyDim).elu() + 1.0;      // [B, T, H, K]
+            Tensor k = keys.view(B, T, Heads, KeyDim).elu() + 1.0;         // [B, T, H, K]
+            Tensor v = values.view(B, T, Heads, ValueDim);                 // [B, T, H, V]
             var read = LinearAttention.Normalized(q, k, v, state?.S.Value, state?.Z.Value);
-            state?.S.Update(read.FinalState);                          // [B, H, K, V]
-            state?.Z.Update(read.FinalNormalizer);                     // [B, H, K]
-            Tensor y = norm.call(read.Output);                         // [B, T, H, V]
-            return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
+            state?.S.Update(read.FinalState);                              // [B, H, K, V]
+            state?.Z.Update(read.FinalNormalizer);                         // [B, H, K]
+            Tensor y = norm.call(read.Output).flatten(2);                  // [B, T, H*V]
+            return Projection.Apply(y, output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         /// <inheritdoc/>

@@ -171,16 +171,15 @@ partial class ScalarDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.R
         {
             using var scope = torch.NewDisposeScope();
             var state = (ScalarDecayState?)layer;
-            long B = x.shape[0], T = x.shape[1];
             var (queries, keys, values, decays, gates) = Projection.Apply(x, query, key, value, decay, gate);
-            Tensor q = query_convolution.Heads(queries, Heads, state?.QueryTail);   // [B, T, H, K]
-            Tensor k = key_convolution.Heads(keys, Heads, state?.KeyTail);          // [B, T, H, K]
-            Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);    // [B, T, H, V]
-            Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);              // [B, T, H], log decay, <= 0: -e^a softplus(. + b)
+            Tensor q = query_convolution.Heads(queries, Heads, state?.QueryTail);  // [B, T, H, K]
+            Tensor k = key_convolution.Heads(keys, Heads, state?.KeyTail);         // [B, T, H, K]
+            Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);   // [B, T, H, V]
+            Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);             // [B, T, H], log decay, <= 0: -e^a softplus(. + b)
             var read = ScalarDecay.Apply(q, k, v, g, state?.S.Value);
-            state?.S.Update(read.FinalState);                                       // [B, H, K, V]
-            Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));  // [B, T, H, V]
-            return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]
+            state?.S.Update(read.FinalState);                                      // [B, H, K, V]
+            Tensor y = norm.GatedHeads(read.Output, gates);                        // [B, T, H*V]
+            return Projection.Apply(y, output).MoveToOuterDisposeScope();          // [B, T, D]
         }
 
         /// <inheritdoc/>

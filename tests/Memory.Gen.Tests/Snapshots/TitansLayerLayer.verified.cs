@@ -180,8 +180,8 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
         // What the attention is shown of the memory.
         private Tensor Shown(Tensor x, Tensor m)
         {
-            Tensor gated = memory_norm.Gated(m, Projection.Apply(x, memory_gate).view(m.shape)).flatten(2);  // [B, T, H*K]
-            return attention_norm.call(Projection.Apply(gated, memory_output));  // [B, T, D]
+            Tensor gated = memory_norm.GatedHeads(m, Projection.Apply(x, memory_gate));  // [B, T, H*K]
+            return attention_norm.call(Projection.Apply(gated, memory_output));          // [B, T, D]
         }
 
         /// <inheritdoc/>

@@ -159,9 +159,9 @@ partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
         {
             using var scope = torch.NewDisposeScope();
             var state = (LongTermMemoryState?)layer;
-            Tensor m = memory.Read(x, state);                                              // [B, T, H, K]
-            Tensor o = norm.Gated(m, Projection.Apply(x, gate).view(m.shape)).flatten(2);  // [B, T, H*K]
-            return Projection.Apply(o, output).MoveToOuterDisposeScope();                  // [B, T, D]
+            Tensor m = memory.Read(x, state);                              // [B, T, H, K]
+            Tensor o = norm.GatedHeads(m, Projection.Apply(x, gate));      // [B, T, H*K]
+            return Projection.Apply(o, output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
         /// <inheritdoc/>

@@ -177,7 +177,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
     {
         yield return "using var scope = torch.NewDisposeScope();";
         yield return $"var state = ({state}?)layer;";
-        yield return "long B = x.shape[0], T = x.shape[1];";
+        if (!HasConvolution || HasChannelDecay)
+            yield return "long B = x.shape[0], T = x.shape[1];";
         yield return $"var ({string.Join(", ", Projections().Select(p => p.Result))}) = Projection.Apply(x, {string.Join(", ", Projections().Select(p => p.Layer))});";
         yield return $"Tensor q = {Mapped("query", "queries")};  // [B, T, H, K]";
         yield return $"Tensor k = {Mapped("key", "keys")};  // [B, T, H, K]";
@@ -199,9 +200,9 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         if (spec.Normalized)
             yield return "state?.Z.Update(read.FinalNormalizer);  // [B, H, K]";
         yield return spec.OutputGate
-            ? "Tensor y = norm.Gated(read.Output, gates.view(B, T, Heads, ValueDim));  // [B, T, H, V]"
-            : "Tensor y = norm.call(read.Output);  // [B, T, H, V]";
-        yield return Residual.Return("y.reshape(B, T, Heads * ValueDim)", residual);
+            ? "Tensor y = norm.GatedHeads(read.Output, gates);  // [B, T, H*V]"
+            : "Tensor y = norm.call(read.Output).flatten(2);  // [B, T, H*V]";
+        yield return Residual.Return("y", residual);
     }
 
     private string Heads(string name, string projected, string features) => HasConvolution

@@ -34,7 +34,6 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
         writer.Lines(
             "using var scope = torch.NewDisposeScope();",
             $"var state = ({state}?)layer;",
-            "long B = x.shape[0], T = x.shape[1];",
             $"{Declared(results)} = Projection.Apply(x, {string.Join(", ", first)});",
             "Routing route = Routing.TopK(logits, TopK);  // [R, L] below: [1, B*T*TopK], or [B*TopK, 1] where T is 1",
             spec.BalanceLoss > 0 ? "if (state is not null && torch.is_grad_enabled())" : null,
@@ -60,9 +59,9 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
 
         writer.Lines(
             memory.OutputGate
-                ? "Tensor y = norm.Gated(o, gates.view(B, T, Heads, ValueDim));  // [B, T, H, V]"
-                : "Tensor y = norm.call(o);  // [B, T, H, V]",
-            "return Projection.Apply(y.reshape(B, T, Heads * ValueDim), output).MoveToOuterDisposeScope();  // [B, T, D]");
+                ? "Tensor y = norm.GatedHeads(o, gates);  // [B, T, H*V]"
+                : "Tensor y = norm.call(o).flatten(2);  // [B, T, H*V]",
+            "return Projection.Apply(y, output).MoveToOuterDisposeScope();  // [B, T, D]");
     }
 
     // What one memory, or all of them alike, make of every token.
