@@ -20,7 +20,7 @@ void leave_carry(const TitansBackwardScratch& s, const TitansWrites& f, int64_t 
         const int64_t in = z.width[l - 1], out = z.width[l], row = z.row[l];
         const float* d_state = s.d_state + z.offset[l];
         fill(s.dots, Parts * C * W, 0.0f);
-        for_tiles<TileRows>(C, out, ahead, [&](int64_t first, int64_t n, auto tile) {
+        for_tiles<TileRows, 1>(C, out, ahead, [&](int64_t first, int64_t n, auto tile) {
             times_state<Parts>(tile, in, out, ByRows{f.A[l - 1] + first * in, in}, d_state + n, row, [&](int i, int v, const Vector(&through)[Parts]) {
                 const int64_t t = first + i, at = t * out + n + v * W;
                 Vector D = load(f.D[l] + at), d = splat(g[t]) * through[0];

@@ -47,11 +47,12 @@ struct Tile {
 };
 
 // body(m, n, tile) for every register tile of a matrix, which begins with row m and column n. Both counts are multiples of 16.
-template <int Rows, class Body>
+// Most: vectors side by side in a tile; with one, what a product reads of a wide state stays in the cache from row to row.
+template <int Rows, int Most = 2, class Body>
 MEMGEN_INLINE void for_tiles(int64_t rows, int64_t columns, TitansAhead& ahead, Body&& body) {
     int64_t n = 0;
-    for (; n + 2 * W <= columns; n += 2 * W)
-        for (int64_t m = 0; m < rows; m += Rows) body(m, n, Tile<Rows, 2>{}), ahead();
+    for (; n + 2 * W <= columns && Most == 2; n += 2 * W)
+        for (int64_t m = 0; m < rows; m += Rows) body(m, n, Tile<Rows, Most>{}), ahead();
     for (; n < columns; n += W)
         for (int64_t m = 0; m < rows; m += Rows) body(m, n, Tile<Rows, 1>{}), ahead();
 }
