@@ -13,6 +13,15 @@ internal static class LiveTensors
     /// </summary>
     public static int WithoutTensor() => CurrentDisposeScope!.DisposablesView.OfType<Tensor>().Count(each => each.IsInvalid);
 
+    /// <summary>The same of one backward pass of a model.</summary>
+    public static int WithoutTensor(IMemoryModel model)
+    {
+        using var scope = NewDisposeScope();
+        using MemoryState state = model.NewState(1);
+        model.Prefill(zeros(1, 8, dtype: ScalarType.Int64), state).sum().backward();
+        return WithoutTensor();
+    }
+
     public static long Count()
     {
         GC.Collect();

@@ -110,20 +110,11 @@ public class RecallTrainerTests
     {
         using var model = NewModel();
         var live = new List<long>();
-        int without = WithoutTensor(model);
+        int without = LiveTensors.WithoutTensor(model);
 
         RecallTrainer.Train(model, [Task], Short with { Steps = 20, StopAccuracy = 2 }, _ => live.Add(LiveTensors.Count()));
 
         Assert.Equal(Enumerable.Range(0, live.Count - 5).Select(step => live[5] + step * without), live.Skip(5));
-    }
-
-    // The objects without a tensor that one backward pass leaves in the count.
-    private static int WithoutTensor(IMemoryModel model)
-    {
-        using var scope = NewDisposeScope();
-        using var state = model.NewState(1);
-        model.Prefill(zeros(1, 8, dtype: ScalarType.Int64), state).sum().backward();
-        return LiveTensors.WithoutTensor();
     }
 
     [Fact]
