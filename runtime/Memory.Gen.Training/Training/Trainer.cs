@@ -171,7 +171,11 @@ public sealed class Trainer : IDisposable
             module.zero_grad();
             loss = 0;
             for (int start = 0; start < options.Window; start += Stretch)
+            {
                 loss += Learn(inputs.narrow(1, start, Stretch), targets.narrow(1, start, Stretch), padding.narrow(1, start, Stretch), batch.Tokens, learningRate);
+                if (Stretch < options.Window) LetGraphGo();
+            }
+
             ReduceGradients?.Invoke(optimization.Parameters);
             norm = optimization.Step(learningRate, options.ClipNorm);
             RequireNumber("norm of the gradient", norm, learningRate);
@@ -206,6 +210,13 @@ public sealed class Trainer : IDisposable
         return loss;
 
         static Tensor Part(Tensor whole, double share) => share == 1 ? whole : whole * share;
+    }
+
+    // Nodes of TorchSharp's package hold what forward saved until the collector comes for them, which does not know how much that is.
+    private static void LetGraphGo()
+    {
+        GC.Collect(1);
+        GC.WaitForPendingFinalizers();
     }
 
     private void RequireNumber(string what, double value, double learningRate)
