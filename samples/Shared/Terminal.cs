@@ -1,3 +1,4 @@
+using Memory.Gen.Runtime.Kernels;
 using Spectre.Console;
 
 namespace Samples;
@@ -8,6 +9,7 @@ internal static class Terminal
     /// <summary>Colours and narrow tables belong on a terminal, not in a file.</summary>
     public static void Begin()
     {
+        BlasCore.Prepare();
         if (Console.IsOutputRedirected) (AnsiConsole.Profile.Width, AnsiConsole.Profile.Capabilities.Ansi) = (200, false);
     }
 

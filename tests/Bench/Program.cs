@@ -1,9 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
 using Memory.Gen.Bench;
+using Memory.Gen.Runtime.Kernels;
 using Spectre.Console;
 using TorchSharp;
 
+BlasCore.Prepare();
 CultureInfo.CurrentCulture = CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
 
 // A file takes wide tables; a terminal says how wide it is.

@@ -15,8 +15,12 @@ public static class BlasCore
     /// <summary>The kernels that run, by OpenBLAS's own account; null before libtorch is loaded and where it uses another library.</summary>
     public static string? Running => BlasChoice.Running;
 
+    /// <summary>
+    /// Chooses them, and how long idle threads of libtorch spin, where libtorch is not loaded yet. It runs by itself when anything of
+    /// this library first does; with TorchSharp's package a program that touches <c>torch</c> before that begins with it.
+    /// </summary>
 #pragma warning disable CA2255 // With the package provider this is the last moment before libtorch loads.
     [ModuleInitializer]
-    internal static void Choose() => BlasChoice.Choose();
+    public static void Prepare() => BlasChoice.Choose();
 #pragma warning restore CA2255
 }
