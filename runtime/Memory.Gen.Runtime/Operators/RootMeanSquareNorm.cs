@@ -44,15 +44,15 @@ public static class RootMeanSquareNorm
     public static Tensor GatedHeads(Tensor x, Tensor weight, Tensor gate, double eps = 1e-6, OperatorForm? form = null)
     {
         if (form is null && NormKernel.RunDirectly(x, weight, gate, eps, joined: true) is { } direct) return direct;
-        FrontDoor.Required(Name, nameof(x), x);
-        FrontDoor.Required(Name, nameof(gate), gate);
+        var door = new FrontDoor(Name);
+        string axes = LastAxis.Names(Name, x);
+        if (axes.Length < 2) throw new ArgumentException($"{Name}: x has 1 axis; expected [..., H, D], at least 2.", nameof(x));
+        door.Value(nameof(x), x, axes);
         long[] shape = x.shape;
-        if (shape.Length < 2) throw new ArgumentException($"{Name}: x has {shape.Length} axes; expected [..., H, D], at least 2.", nameof(x));
-        long[] joined = [.. shape[..^2], shape[^2] * shape[^1]];
-        if (!gate.shape.SequenceEqual(joined))
-            throw new ArgumentException($"{Name}: gate has shape [{string.Join(", ", gate.shape)}]; expected [{string.Join(", ", joined)}] for x [{string.Join(", ", shape)}].", nameof(gate));
+        door.Bind('J', shape[^2] * shape[^1], "x (H D)");
+        door.Value(nameof(gate), gate, axes[..^2] + 'J');
         using var scope = NewDisposeScope();
-        return Run(x, weight, gate.view(shape), eps, form).view(joined).MoveToOuterDisposeScope();
+        return Run(x, weight, gate.reshape(shape), eps, form).view(gate.shape).MoveToOuterDisposeScope();
     }
 
     private static Tensor Run(Tensor x, Tensor weight, Tensor? gate, double eps, OperatorForm? form)

@@ -52,7 +52,11 @@ public sealed class RmsNormTests : IDisposable
         foreach ((Tensor a, Tensor b) in autograd.grad([heads], [x, gate], [upstream]).Zip(autograd.grad([apart], [x, gate], [upstream])))
             Assert.Equal(b.data<float>().ToArray(), a.data<float>().ToArray());
         Assert.Throws<ArgumentException>(() => norm.GatedHeads(x, gate.view(2, 3, 4, 6)));
-        Assert.Throws<InvalidOperationException>(() => new RmsNorm(6, groups: 2).GatedHeads(x, gate));
+        using var grouped = new RmsNorm(6, groups: 2);
+        Assert.Throws<InvalidOperationException>(() => grouped.GatedHeads(x, gate));
+        Assert.Equal(heads.data<float>().ToArray(), norm.GatedHeads(x, stack([gate, gate], -1).select(-1, 0)).data<float>().ToArray());
+        gate.Dispose();
+        Assert.Contains("gate was disposed", Assert.Throws<ArgumentException>(() => norm.GatedHeads(x, gate)).Message);
     }
 
     [Fact]

@@ -207,7 +207,7 @@ public sealed class SmallCallTests
         Tensor side = gates.flatten(1), heads = RootMeanSquareNorm.GatedHeads(single, weights, side);
         Assert.Equal(side.shape, heads.shape);
         Assert.True(heads.view(single.shape).equal(RootMeanSquareNorm.Gated(single, weights, gates)).all().item<bool>());
-        Assert.Contains("gate has shape [2, 7]; expected [2, ", Assert.Throws<ArgumentException>(() => RootMeanSquareNorm.GatedHeads(single, weights, ones(2, 7))).Message);
+        Assert.Contains("gate has shape [2, 7]; expected [S, J] = [2, ", Assert.Throws<ArgumentException>(() => RootMeanSquareNorm.GatedHeads(single, weights, ones(2, 7))).Message);
         Assert.Contains("weight has shape", Assert.Throws<ArgumentException>(() => RootMeanSquareNorm.Apply(single, ones(features + 1))).Message);
         Assert.Contains("gate has shape", Assert.Throws<ArgumentException>(() => RootMeanSquareNorm.Gated(single, weights, ones(features))).Message);
     }
