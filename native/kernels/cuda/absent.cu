@@ -16,11 +16,4 @@ int64_t memgen_linear_workspace_size(const memgen_linear_args*, int32_t) {
 
 memgen_status memgen_linear_forward(const memgen_linear_args*, void*, size_t, void*) { return absent(__func__); }
 memgen_status memgen_linear_backward(const memgen_linear_args*, void*, size_t, void*) { return absent(__func__); }
-
-int64_t memgen_titans_step_workspace_size(const memgen_titans_step_args*) {
-    absent(__func__);
-    return -1;
-}
-
-memgen_status memgen_titans_step(const memgen_titans_step_args*, void*, size_t, void*) { return absent(__func__); }
 }

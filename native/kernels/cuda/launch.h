@@ -111,4 +111,8 @@ cudaError_t launch_titans_backward(const TitansParameters& p, cudaStream_t strea
 int64_t titans_mlp_workspace_floats(const memgen_titans_args& a, bool backward);
 cudaError_t launch_titans_mlp(const memgen_titans_args& a, bool backward, float* workspace, cudaStream_t stream);
 
+// One token of it, of any number of layers.
+int64_t titans_step_workspace_floats(const memgen_titans_step_args& a);
+cudaError_t launch_titans_step(const memgen_titans_step_args& a, float* workspace, cudaStream_t stream);
+
 } // namespace memgen

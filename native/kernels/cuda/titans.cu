@@ -1,4 +1,5 @@
-// Front door of the Titans memory: kernels for one matrix, whose columns they divide among blocks, and kernels for everything else.
+// Front door of the Titans memory: kernels for one matrix, whose columns they divide among blocks, kernels for everything else, and
+// those of one token.
 #include "front/titans.h"
 #include "launch.h"
 #include "library.h"
@@ -40,6 +41,11 @@ int64_t workspace_bytes(const Args& a, bool backward) {
     return backward ? 4 * titans_workspace_floats(parameters(a, nullptr)) : 0;
 }
 
+Check step_sizes(const char* operation, const memgen_titans_step_args* a) {
+    Check check = titans_step_sizes(operation, a);
+    return check.ok() ? check.product({a->batch, a->heads, 16, LargestBlock * LargestLayerWidth * MEMGEN_TITANS_LAYERS}) : check; // more than the workspace
+}
+
 memgen_status run(Check& check, const Args* a, bool backward, void* workspace, size_t bytes, void* on) {
     if (!ready(check, workspace, bytes, check.ok() ? workspace_bytes(*a, backward) : 0)) return check.status();
     cudaStream_t stream = static_cast<cudaStream_t>(on);
@@ -68,5 +74,14 @@ memgen_status memgen_titans_backward(const Args* a, void* workspace, size_t byte
     Check check = sizes(__func__, a);
     titans_backward(check, a, 0);
     return run(check, a, true, workspace, bytes, stream);
+}
+
+int64_t memgen_titans_step_workspace_size(const memgen_titans_step_args* a) { return step_sizes(__func__, a).ok() ? 4 * titans_step_workspace_floats(*a) : -1; }
+
+memgen_status memgen_titans_step(const memgen_titans_step_args* a, void* workspace, size_t bytes, void* stream) {
+    Check check = step_sizes(__func__, a);
+    if (check.ok()) check = titans_step_arguments(__func__, a);
+    if (!ready(check, workspace, bytes, check.ok() ? 4 * titans_step_workspace_floats(*a) : 0)) return check.status();
+    return launched(check, launch_titans_step(*a, static_cast<float*>(workspace), static_cast<cudaStream_t>(stream)));
 }
 }

@@ -73,7 +73,8 @@ MEMGEN_API memgen_status memgen_titans_backward(const memgen_titans_args* args, 
 
 /* ---- one token of a Titans memory ------------------------------------------------------------------------
  * What memgen_titans_forward makes of the last of `read` + 1 tokens that begin a block: the same sums, of which only those
- * are formed that this token needs. What it leaves is wanted where it ends the block. Error: as there. On the CPU alone.
+ * are formed that this token needs. What it leaves is wanted where it ends the block; it may be written where
+ * weights and momenta lie. Error: as there. In dtype: q, k, v, past_k, past_v and o.
  */
 typedef struct memgen_titans_step_args {
     size_t struct_size;

@@ -55,16 +55,22 @@ struct Step {
 };
 
 void compare(const TitansProblem& p, int64_t pad = 0) {
-    Step step(p, pad), within(p, pad, false);
-    step.run(), within.run();
+    Step step(p, pad), within(p, pad, false), in_place(p, pad);
+    for (size_t l = 0; l < p.layers(); l++) {
+        in_place.a.final_weights[l] = in_place.a.weights[l];
+        if (p.has_eta && p.momentum) in_place.a.final_momenta[l] = in_place.a.momenta[l];
+    }
+    step.run(), within.run(), in_place.run();
     std::vector<Values> weights, momenta;
     const Values all = p.o(weights, momenta);
     Values last;
     for (int64_t b = 0; b < p.B; b++)
         for (int64_t i = 0; i < p.H * p.dims.back(); i++) last.push_back(all[((b + 1) * p.T - 1) * p.H * p.dims.back() + i]);
     EXPECT_CLOSE("o", p.text(), step.o.values(), last, ForwardLimit);
-    EXPECT(same_bits(step.o, within.o));
+    EXPECT(same_bits(step.o, within.o) && same_bits(step.o, in_place.o));
     for (size_t l = 0; l < p.layers(); l++) {
+        EXPECT(same_bits(step.fW[l], in_place.W[l]));
+        if (p.has_eta && p.momentum) EXPECT(same_bits(step.fS[l], in_place.S[l]));
         EXPECT_CLOSE("final_weights", p.text(), step.fW[l].values(), weights[l], ForwardLimit);
         if (p.has_eta) EXPECT_CLOSE("final_momenta", p.text(), step.fS[l].values(), momenta[l], ForwardLimit);
     }

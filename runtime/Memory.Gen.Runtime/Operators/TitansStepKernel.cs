@@ -5,10 +5,10 @@ using Tensor = TorchSharp.torch.Tensor;
 
 namespace Memory.Gen.Runtime.Operators;
 
-/// <summary>One token of a Titans memory in the kernel library for the CPU, where no gradient is wanted: the running block stays where it lies.</summary>
+/// <summary>One token of a Titans memory in the kernel libraries, where no gradient is wanted: the running block stays where it lies.</summary>
 internal static unsafe class TitansStepKernel
 {
-    private static readonly Lazy<Functions> Step = new(() => new(KernelLibrary.Cpu));
+    private static readonly Lazy<Functions> Cpu = new(() => new(KernelLibrary.Cpu)), Cuda = new(() => new(KernelLibrary.Cuda));
 
     /// <summary>Reads the token that comes so many tokens after its block began.</summary>
     /// <param name="q">Queries <c>[B, 1, H, K]</c>.</param>
@@ -23,7 +23,11 @@ internal static unsafe class TitansStepKernel
     public static (Tensor Output, Tensor[] Weights, Tensor[] Momenta)? Run(
         Tensor q, Tensor[] tokens, Tensor[] past, long place, IReadOnlyList<Tensor> weights, IReadOnlyList<Tensor> momenta, bool forgetting, TitansOptions options)
     {
-        if (options.DecaysFirst || weights.Count > TitansArguments.MostLayers || !KernelLibrary.TakesDirectly([q, .. tokens, .. past, .. weights, .. momenta])) return null;
+        ScalarType dtype = q.dtype;
+        if (is_grad_enabled() || options.DecaysFirst || weights.Count > TitansArguments.MostLayers || KernelLibrary.Refusal(dtype, q.device) is not null) return null;
+        tokens = [tokens[0], tokens[1], .. tokens[2..].Select(Gates.Single)!];
+        if (!Lie(dtype, [q, .. tokens[..2], .. past.Take(2)]) || !Lie(ScalarType.Float32, [.. tokens[2..], .. past.Skip(2), .. weights, .. momenta])) return null;
+        Functions step = q.device_type == DeviceType.CUDA ? Cuda.Value : Cpu.Value;
         bool momentum = momenta.Count > 0;
         Tensor k = tokens[0], v = tokens[1];
         if (q.dim() != 4 || v.dim() != 4) return null;
@@ -32,7 +36,7 @@ internal static unsafe class TitansStepKernel
         if (!q.Has(B, 1, H, K) || !AreOf(tokens, 1) || !AreOf(past, room) || !Chain(weights) || !Chain(momenta)) return null;
         TitansStepArguments args = new()
         {
-            Header = KernelHeader.Of<TitansStepArguments>(ScalarType.Float32), Batch = B, Heads = H, Layers = layers, Block = options.Block, Read = place,
+            Header = KernelHeader.Of<TitansStepArguments>(dtype), Batch = B, Heads = H, Layers = layers, Block = options.Block, Read = place,
             Activation = (long)options.Activation, ReadsBlockStart = options.ReadsBlockStart ? 1 : 0, Momentum = momentum ? 1 : 0, Clip = options.Clip ?? 0,
             Q = KernelTensor.Tokens(q, H, K), K = KernelTensor.Tokens(k, H, K), V = KernelTensor.Tokens(v, H, V), Theta = KernelTensor.Tokens(tokens[2], H, 1),
         };
@@ -53,9 +57,8 @@ internal static unsafe class TitansStepKernel
             if (momentum) args.Momenta[l] = KernelTensor.Of(momenta[l]);
         }
 
-        long bytes = Step.Value.WorkspaceSize == null ? -1 : Step.Value.WorkspaceSize(&args);
-        if (bytes < 0 || !OperatorForms.TakesKernel("titans_mlp")) return null;
-        Tensor o = torch.empty([B, 1, H, V], dtype: ScalarType.Float32, device: q.device);
+        if (step.WorkspaceSize == null || step.WorkspaceSize(&args) < 0 || !OperatorForms.TakesKernel("titans_mlp")) return null;
+        Tensor o = torch.empty([B, 1, H, V], dtype: dtype, device: q.device);
         args.O = KernelTensor.Tokens(o, H, V);
         Tensor[] finalWeights = [], finalMomenta = [];
         if (place == room)
@@ -69,15 +72,22 @@ internal static unsafe class TitansStepKernel
             }
         }
 
-        KernelLibrary.FollowThreads();
-        bytes = Step.Value.WorkspaceSize(&args);
-        Kernel.Call(KernelLibrary.Cpu, Step.Value.Function, &args, bytes, o);
+        if (q.device_type != DeviceType.CUDA) KernelLibrary.FollowThreads(); // each of them has a part of the workspace
+        using (step.Library.Use(o)) Kernel.Call(step.Library, step.Function, &args, step.WorkspaceSize(&args), o);
         GC.KeepAlive(q);
         GC.KeepAlive(tokens);
         GC.KeepAlive(past);
         GC.KeepAlive(weights);
         GC.KeepAlive(momenta);
         return (o, finalWeights, finalMomenta);
+
+        // Whether the kernel can work on these where they lie.
+        bool Lie(ScalarType dtype, Tensor[] x)
+        {
+            foreach (Tensor each in x)
+                if (each.IsInvalid || each.dtype != dtype || each.device_type != q.device_type || each.device_index != q.device_index || !each.is_contiguous()) return false;
+            return true;
+        }
 
         bool AreOf(Tensor[] x, long T)
         {
@@ -109,6 +119,8 @@ internal static unsafe class TitansStepKernel
 
     private sealed class Functions(DeviceLibrary library)
     {
+        public DeviceLibrary Library => library;
+
         public readonly delegate* unmanaged[Cdecl]<void*, long> WorkspaceSize = (delegate* unmanaged[Cdecl]<void*, long>)library.Export("memgen_titans_step_workspace_size");
 
         public readonly delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int> Function = (delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int>)library.Export("memgen_titans_step");

@@ -129,8 +129,10 @@ public sealed class TitansBlocks
         Store(momenta, ends ? step.Momenta : call.Momenta);
         for (int i = 0; i < buffers.Length; i++)
         {
+            Tensor token = call.Tokens[i];
             if (ends) buffers[i].Zero();
-            else buffers[i].UpdateEntry(place, call.Tokens[i]);
+            else if (token.device_type == DeviceType.CPU && token.dtype == buffers[i].Dtype) buffers[i].UpdateEntry(place, token);
+            else buffers[i].UpdateRows(arange(place, token.size(0) * (block - 1), block - 1, dtype: ScalarType.Int64, device: token.device), token.flatten(0, 1));
         }
 
         return step.Output;

@@ -2,6 +2,7 @@ using Conformance;
 using Memory.Gen.Runtime.Kernels;
 using Memory.Gen.Runtime.Operators;
 using Memory.Gen.Runtime.Tests.Operators;
+using Memory.Gen.Runtime.Tests.State;
 using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
 
@@ -55,6 +56,17 @@ internal static class CudaKernelChild
         var loss = new CrossEntropyTests();
         yield return ("cross_entropy", () => loss.Equals_its_formula_with_gradient(OperatorForm.Native, precision.Inputs, precision.OutputLimit));
         yield return ("cross_entropy", loss.Nothing_that_counts_is_no_number);
+        yield return ("titans_step", () => TakesSteps(precision.Inputs));
+        foreach (string name in TitansCase.All.Select(each => each.Name))
+        {
+            yield return ("titans_step", () =>
+            {
+                using var titans = new TitansBlocksTests();
+                if (precision.Inputs == ScalarType.BFloat16) titans.Without_gradients_tokens_of_a_16_bit_model_are_read_one_by_one(name);
+                else titans.Without_gradients_tokens_are_read_one_by_one_and_a_call_that_is_given_up_leaves_nothing(name);
+            });
+        }
+
         if (precision.Inputs == ScalarType.BFloat16)
         {
             yield return ("step", () => new StepStateTests().Only_the_new_state_is_rounded(OperatorForm.Native));
@@ -66,5 +78,17 @@ internal static class CudaKernelChild
         yield return ("adamw", () => optimizer.Steps_equal_those_of_the_optimizer(double.PositiveInfinity));
         yield return ("adamw", () => optimizer.Steps_equal_those_of_the_optimizer(2));
         yield return ("adamw", optimizer.Nothing_is_stepped_where_the_norm_is_no_number);
+    }
+
+    // Activations of the precision, and gates that may be too.
+    private static void TakesSteps(ScalarType dtype)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        Tensor[] Tokens(long count) => [zeros([2, count, 3, 5], dtype: dtype), zeros([2, count, 3, 4], dtype: dtype), zeros([2, count, 3])];
+        Tensor[] weights = [zeros([2, 3, 5, 4])];
+        Tensor[] halves = [.. Tokens(1).Select(each => each.to(dtype))];
+        Xunit.Assert.NotNull(TitansStepKernel.Run(zeros([2, 1, 3, 5], dtype: dtype), halves, Tokens(7), 3, weights, [], false, new TitansOptions(8)));
+        Xunit.Assert.Null(TitansStepKernel.Run(zeros([2, 1, 3, 5], dtype: ScalarType.Float64), halves, Tokens(7), 3, weights, [], false, new TitansOptions(8)));
     }
 }

@@ -10,8 +10,8 @@ public sealed class CudaKernelTests
     internal static readonly string[] Operators = ["causal_conv", "channel_decay", "delta_rule", "gated_delta_rule", "linear_attention", "linear_attention_normalized", "linear_scan", "scalar_decay", "segment_attention", "selective_scan", "titans_linear", "titans_mlp"];
 
     [Theory]
-    [InlineData("f32", "long_sequence", "cross_entropy", "squared_norm", "adamw")]
-    [InlineData("bf16", "long_sequence", "cross_entropy", "step")]
+    [InlineData("f32", "long_sequence", "cross_entropy", "squared_norm", "adamw", "titans_step")]
+    [InlineData("bf16", "long_sequence", "cross_entropy", "step", "titans_step")]
     public void Results_are_within_the_limits(string dtype, params string[] others)
     {
         (int code, string output, string errors) = ChildProcess.Run(typeof(CudaKernelTests).Assembly, [("MEMORY_GEN_FORM", null), ("MEMORY_GEN_NATIVE", null)], "cuda-kernels", dtype);

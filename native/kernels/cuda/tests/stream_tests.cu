@@ -1,5 +1,6 @@
 // Calls on streams of their own: two at once have the bits that each has alone, and so has a call that was captured in a
 // graph, every time that it is replayed.
+#include <algorithm>
 #include <memory>
 
 #include "device_memory.h"
@@ -159,6 +160,28 @@ void titans_mlp(Call& c) {
     c.set(a, memgen_titans_workspace_size, memgen_titans_forward, memgen_titans_backward);
 }
 
+// One token in the middle of a block of several layers, and one that ends a block of one matrix.
+void titans_step(Call& c, std::initializer_list<int64_t> widths, int64_t read, bool ends) {
+    const int64_t B = 2, H = 3, in = *widths.begin(), out = *(widths.end() - 1);
+    memgen_titans_step_args a{};
+    a.struct_size = sizeof a, a.dtype = c.dtype, a.batch = B, a.heads = H, a.layers = static_cast<int64_t>(widths.size()) - 1, a.block = 16, a.read = read, a.momentum = 1;
+    std::copy(widths.begin(), widths.end(), a.dims);
+    a.q = c.numbers({B, H, in}), a.k = c.numbers({B, H, in}, -0.2, 0.2), a.v = c.numbers({B, H, out}), a.past_k = c.numbers({B, read, H, in}, -0.2, 0.2), a.past_v = c.numbers({B, read, H, out});
+    a.theta = c.floats({B, H}, 0, 0.1), a.eta = c.floats({B, H}, 0, 0.9), a.alpha = c.floats({B, H}, 0, 0.1);
+    a.past_theta = c.floats({B, read, H}, 0, 0.1), a.past_eta = c.floats({B, read, H}, 0, 0.9), a.past_alpha = c.floats({B, read, H}, 0, 0.1);
+    a.o = c.result({B, H, out}, true);
+    for (int64_t l = 0; l < a.layers; l++) {
+        const Dims state{B, H, a.dims[l], a.dims[l + 1]};
+        a.weights[l] = c.floats(state, -0.1, 0.1), a.momenta[l] = c.floats(state, -0.1, 0.1);
+        if (ends) a.final_weights[l] = c.result(state, false), a.final_momenta[l] = c.result(state, false);
+    }
+    const int64_t bytes = memgen_titans_step_workspace_size(&a);
+    void* scratch = c.scratch(bytes);
+    c.queue = [=](cudaStream_t stream) { EXPECT_STATUS(MEMGEN_OK, memgen_titans_step(&a, scratch, static_cast<size_t>(bytes), stream)); };
+}
+void titans_step_within(Call& c) { titans_step(c, {40, 70, 24}, 9, false); }
+void titans_step_at_end(Call& c) { titans_step(c, {40, 70}, 15, true); }
+
 void segment_attention(Call& c) {
     const int64_t B = 2, T = Tokens, H = 4, G = 2, K = 40, V = 24, chunk = 16, chunks = (T + chunk - 1) / chunk, slots = 3, prefix = 5;
     const Dims queries{B, T, H, K}, out{B, T, H, V}, keys{B, T, G, K}, values{B, T, G, V};
@@ -267,7 +290,7 @@ struct Operation {
 };
 
 const Operation operations[] = {{"gated_delta_rule", gated_delta_rule}, {"scalar_decay", scalar_decay}, {"channel_decay", channel_decay}, {"linear_attention_normalized", linear_attention_normalized},
-                                {"titans", titans}, {"titans_mlp", titans_mlp}, {"segment_attention", segment_attention}, {"linear_scan", linear_scan}, {"selective_scan", selective_scan}, {"causal_conv", causal_conv},
+                                {"titans", titans}, {"titans_mlp", titans_mlp}, {"titans_step", titans_step_within}, {"titans_step at a block's end", titans_step_at_end}, {"segment_attention", segment_attention}, {"linear_scan", linear_scan}, {"selective_scan", selective_scan}, {"causal_conv", causal_conv},
                                 {"rms_norm", rms_norm}, {"swiglu", swiglu}, {"adamw", adamw}};
 
 Call make(const Operation& operation, memgen_dtype dtype, uint32_t seed) {
