@@ -73,6 +73,7 @@ struct TitansParameters : MemoryParameters {
     float clip; // only where one value tile has all columns
     TensorView theta, eta, alpha, initial_momentum, final_momentum;
     TensorView d_theta, d_eta, d_alpha, d_final_momentum, d_initial_momentum;
+    int64_t multiprocessors; // of the device; where heads are fewer, sequences are split (spans.h)
 };
 
 constexpr int64_t LargestKeyDim = 256;
@@ -100,8 +101,8 @@ cudaError_t launch_channel_decay_backward(const MatrixMemoryParameters& p, cudaS
 
 // Value columns of a block, which a clip needs to have all in one.
 int64_t titans_tile_values(Number number, int64_t key_dim);
-// Elements of the workspace of backward. They depend on the sizes, block and number alone.
-int64_t titans_workspace_floats(const TitansParameters& p);
+// Elements of the workspace. They depend on the sizes, block, clip, number and multiprocessors alone.
+int64_t titans_workspace_floats(const TitansParameters& p, bool backward);
 
 cudaError_t launch_titans_forward(const TitansParameters& p, cudaStream_t stream);
 cudaError_t launch_titans_backward(const TitansParameters& p, cudaStream_t stream);

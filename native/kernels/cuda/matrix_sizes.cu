@@ -24,16 +24,25 @@ int64_t backward_floats(const MatrixMemoryParameters& p, bool channels, const Sp
 // pay. Under the delta rule K + V columns in the place of V, and a K x K x V product between spans, which is short beside 4 K
 // tokens; it takes twice as many spans as walks.
 Spans spans_of(const MatrixMemoryParameters& p, Recurrence recurrence, int64_t tiles) {
-    const int64_t sequences = sequence_count(p), blocks = sequences * p.heads * tiles, all = p.batch * p.tokens, K = p.key_dim, V = p.value_dim;
-    const bool delta = recurrence == Recurrence::Delta;
-    const int64_t wanted = blocks == 0 ? 1 : p.multiprocessors / blocks; // of a sequence of average length
+    const int64_t K = p.key_dim, V = p.value_dim;
+    if (recurrence == Recurrence::Delta) return with_floats(cut(p, p.multiprocessors, tiles, {CheckpointTokens, 4 * K, 2 * (2 * V + K), V}), K * K, K * V);
+    return with_floats(cut(p, p.multiprocessors, tiles, {CheckpointTokens, 0, 0, 1}), recurrence == Recurrence::Channel ? K : 1, K * V);
+}
+
+Spans cut(const MemoryParameters& p, int64_t multiprocessors, int64_t tiles, const Cut& pays) {
+    const int64_t sequences = sequence_count(p), blocks = sequences * p.heads * tiles, all = p.batch * p.tokens;
+    const int64_t wanted = blocks == 0 ? 1 : multiprocessors / blocks; // of a sequence of average length
     if (wanted < 2) return whole_sequences(p);
-    const int64_t even = (all + sequences * wanted - 1) / (sequences * wanted), least = delta && even < 4 * K ? 4 * K : even;
-    const int64_t tokens = (least + CheckpointTokens - 1) / CheckpointTokens * CheckpointTokens;
-    if (tokens >= p.tokens || (delta && all * V < 2 * (2 * V + K) * sequences * tokens)) return whole_sequences(p);
-    Spans spans{tokens, 0, delta ? K * K : recurrence == Recurrence::Channel ? K : 1, 0, nullptr};
+    const int64_t even = (all + sequences * wanted - 1) / (sequences * wanted), least = even < pays.least ? pays.least : even;
+    const int64_t tokens = (least + pays.multiple - 1) / pays.multiple * pays.multiple;
+    if (tokens >= p.tokens || all * pays.over < pays.fewest * sequences * tokens) return whole_sequences(p);
+    Spans spans{tokens, 0, 0, 0, nullptr};
     spans.count = p.segments.lengths ? sequences + all / tokens : sequences * spans.of_sequence(p.tokens);
-    spans.floats = ((spans.decays + 3) / 4 + (K * V + 3) / 4) * 4;
+    return spans;
+}
+
+Spans with_floats(Spans spans, int64_t decays, int64_t state) {
+    spans.decays = decays, spans.floats = ((decays + 3) / 4 + (state + 3) / 4) * 4;
     return spans;
 }
 

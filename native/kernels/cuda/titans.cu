@@ -19,7 +19,7 @@ TitansParameters parameters(const Args& a, void* workspace) {
              nullptr, static_cast<float*>(workspace)},
             a.block, a.reads_block_start != 0, a.momentum != 0, static_cast<float>(a.clip),
             view(a.theta), view(a.eta), view(a.alpha), view(a.initial_momenta[0]), view(a.final_momenta[0]),
-            view(a.d_theta), view(a.d_eta), view(a.d_alpha), view(a.d_final_momenta[0]), view(a.d_initial_momenta[0])};
+            view(a.d_theta), view(a.d_eta), view(a.d_alpha), view(a.d_final_momenta[0]), view(a.d_initial_momenta[0]), multiprocessors()};
 }
 
 // Whether the kernels of one matrix serve a call.
@@ -38,7 +38,7 @@ Check sizes(const char* operation, const Args* a) {
 
 int64_t workspace_bytes(const Args& a, bool backward) {
     if (!one_matrix(a)) return 4 * titans_mlp_workspace_floats(a, backward);
-    return backward ? 4 * titans_workspace_floats(parameters(a, nullptr)) : 0;
+    return 4 * titans_workspace_floats(parameters(a, nullptr), backward);
 }
 
 Check step_sizes(const char* operation, const memgen_titans_step_args* a) {

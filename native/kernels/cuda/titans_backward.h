@@ -12,6 +12,7 @@
 #include "lanes.h"
 #include "matrix_backward.h"
 #include "titans_chunk.h"
+#include "titans_spans.h"
 
 namespace memgen {
 namespace {
@@ -33,6 +34,7 @@ struct TitansBackwardMemory {
     Tile<float, Chunk, Chunk> d_gamma;
     TitansGates gates;
     TitansClip clip;
+    Chain chain; // here it takes no registers
     float of_weights[2][Chunk], of_momentum[2][Chunk];           // (K dW') D and (K dS') D by token, the halves of the columns apart
     float d_of_weights[2][Chunk], d_of_momentum[2][Chunk];       // (Q W) dO, (Q S) dO
     float d_step[2][Chunk];
@@ -44,7 +46,8 @@ struct TitansBackward {
     typedef Accumulator<K, V> State;
     const TitansParameters& p;
     TitansBackwardMemory<T, K, V>& s;
-    const Chain c;
+    const Chain& c;
+    const Spans& spans;
     const Workspace workspace;
 
     __device__ __forceinline__ float* place(int64_t index) const { return workspace.places + index * place_floats<K, V>(); }
@@ -321,12 +324,17 @@ __device__ __forceinline__ void TitansBackward<T, K, V>::walk() {
     const int64_t interval = titans_interval(p.block), chunks = titans_chunks(p.block);
     float* held = place(titans_places(p.block));
     State weights, momentum; // W and S while they are computed again, else their gradients
-    load_memory(weights, p.d_final_state, c, keys);
-    load_memory(momentum, p.momentum ? p.d_final_momentum : TensorView{}, c, keys);
+    if (are_whole(p, spans)) {
+        load_memory(weights, p.d_final_state, c, keys);
+        load_memory(momentum, p.momentum ? p.d_final_momentum : TensorView{}, c, keys);
+    } else {
+        momentum.zero();
+        load_between(weights, momentum, p, c, spans, c.span + 1);
+    }
     for (int64_t first = (c.tokens - 1) / interval * interval; c.tokens > 0 && first >= 0; first -= interval) {
         const int64_t end = first + interval < c.tokens ? first + interval : c.tokens;
         store(weights, momentum, held);
-        if (first > 0) {
+        if (c.before + first > 0) {
             const float* from = titans_checkpoint(p, c, first);
             weights.load_rows(from, p.value_dim, keys, c.values);
             momentum.load_rows(from + p.key_dim * p.value_dim, p.value_dim, keys, c.values);
@@ -342,6 +350,7 @@ __device__ __forceinline__ void TitansBackward<T, K, V>::walk() {
             for (int64_t t = start + (last - 1 - start) / Chunk * Chunk; t >= start; t -= Chunk) leave(weights, momentum, t, start, last, (start - first) / p.block * chunks + (t - start) / Chunk);
         }
     }
+    if (c.before > 0) return;
     store_memory(weights, p.d_initial_state, c, keys);
     if (p.momentum) store_memory(momentum, p.d_initial_momentum, c, keys);
 }

@@ -114,6 +114,19 @@ __device__ __forceinline__ void store_memory(Accumulator<K, V>& x, const TensorV
     if (float* first = state_of(to, c)) x.store_rows(first, to.stride[2], keys, c.values, 1.0f);
 }
 
+// Of a block's columns, W above S, contiguous rows of value_dim.
+template <int K, int V>
+__device__ __forceinline__ void load_between(Accumulator<K, V>& weights, Accumulator<K, V>& momentum, const TitansParameters& p, const Chain& c, const Spans& spans, int64_t span) {
+    const float* from = span_state(p, spans, span, c.head) + c.first_value;
+    weights.load_rows(from, p.value_dim, static_cast<int>(p.key_dim), c.values);
+    if (p.momentum) momentum.load_rows(from + p.key_dim * p.value_dim, p.value_dim, static_cast<int>(p.key_dim), c.values);
+}
+template <int K, int V>
+__device__ __forceinline__ void store_between(Accumulator<K, V>& weights, Accumulator<K, V>& momentum, const TitansParameters& p, const Chain& c, float* state) {
+    weights.store_rows(state + c.first_value, p.value_dim, static_cast<int>(p.key_dim), c.values, 1.0f);
+    if (p.momentum) momentum.store_rows(state + c.first_value + p.key_dim * p.value_dim, p.value_dim, static_cast<int>(p.key_dim), c.values, 1.0f);
+}
+
 // Where W before token t of the chain is kept, t a multiple of the interval above 0; S lies behind it.
 __device__ __forceinline__ float* titans_checkpoint(const TitansParameters& p, const Chain& c, int64_t t) {
     const int64_t place = (c.row * p.tokens + c.token + t) / titans_interval(p.block);

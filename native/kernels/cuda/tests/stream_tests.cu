@@ -7,8 +7,8 @@
 
 namespace {
 
-#ifdef __CUDACC__ // enough tokens to cut sequences, under the delta rule too
-constexpr int64_t Tokens = 1600, Rows = 4000, Rounds = 3;
+#ifdef __CUDACC__ // enough tokens to cut sequences, under the delta rule and of Titans too
+constexpr int64_t Tokens = 1800, Rows = 4000, Rounds = 3;
 #else
 constexpr int64_t Tokens = 18, Rows = 4, Rounds = 1;
 #endif
