@@ -40,13 +40,13 @@ done
 run() { local name=$1; shift; "$root/dotnet/dotnet" "$root/bin/$name/$name.dll" "$@"; }
 
 build() {
-    cmake -S "native/$1" -B "build/$1" -DCMAKE_BUILD_TYPE=Release -DLIBTORCH="$LIBTORCH" "${@:2}" && cmake --build "build/$1" --parallel
+    cmake -S "native/$1" -B "build/$1" -DCMAKE_BUILD_TYPE=Release -DLIBTORCH="$LIBTORCH" "${@:2}" && cmake --build "build/$1" --parallel "$(nproc)"
 }
 device=$("$python" -c 'import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else "")')
 command -v nvcc >/dev/null && cuda=ON || cuda=OFF
 step build-libtorch build libtorch
 step build-kernels build kernels -DMEMGEN_CUDA=$cuda
-step emulated-kernels ctest --test-dir build/kernels -R cuda_on_host --output-on-failure
+step emulated-kernels ctest --test-dir build/kernels -R cuda_on_host --output-on-failure --parallel "$(nproc)"
 step conformance-cpu run Conformance fixtures/*.safetensors --form native --dtype f32
 
 if [[ -z $device ]]; then
