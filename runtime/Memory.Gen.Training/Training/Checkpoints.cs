@@ -74,8 +74,8 @@ public sealed class Checkpoints(string folder, int keep = 3)
         }
     }
 
-    /// <summary>Moves the newest whole checkpoint of an earlier run to <c>earlier-N</c> and removes its others, so that a new run can begin.</summary>
-    /// <returns>Where it is now, or null where there was none.</returns>
+    /// <summary>Moves the checkpoints of an earlier run to <c>earlier-N</c>, so that a new run can begin.</summary>
+    /// <returns>Where they are now, or null where there were none.</returns>
     internal string? SetAside()
     {
         var paths = Paths;
@@ -85,10 +85,8 @@ public sealed class Checkpoints(string folder, int keep = 3)
             int number = 1;
             while (Directory.Exists(Path.Combine(Folder, Earlier + number.ToString(CultureInfo.InvariantCulture)))) number++;
             string target = Path.Combine(Folder, Earlier + number.ToString(CultureInfo.InvariantCulture));
-            string newest = paths.FirstOrDefault(IsWhole) ?? paths[0];
             Directory.CreateDirectory(target);
-            Directory.Move(newest, Path.Combine(target, Path.GetFileName(newest)));
-            foreach (string old in Paths) Directory.Delete(old, recursive: true);
+            foreach (string path in paths) Directory.Move(path, Path.Combine(target, Path.GetFileName(path)));
             return target;
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)

@@ -40,8 +40,8 @@ public sealed class Trainer : IDisposable
     /// <param name="corpus">Text to train on and to validate on.</param>
     /// <param name="tokenizer">Makes tokens of it; at most as many as the model knows.</param>
     /// <param name="options">How to train.</param>
-    /// <param name="folder">Where checkpoints go, or null for none. Of an earlier run there, the newest checkpoint moves to <c>earlier-N</c>
-    /// when the first one of this run is saved, and the others are removed.</param>
+    /// <param name="folder">Where checkpoints go, or null for none. Those of an earlier run there move to <see cref="EarlierCheckpoints"/> when the
+    /// first one of this run is saved.</param>
     /// <exception cref="TrainingException">An option makes no sense, or model, tokenizer and text do not fit together.</exception>
     public Trainer(IMemoryModel model, Corpus corpus, ITokenizer tokenizer, TrainingOptions options, string? folder = null)
     {
@@ -126,6 +126,9 @@ public sealed class Trainer : IDisposable
 
     /// <summary>Folder of the checkpoint saved last, or null.</summary>
     public string? LastCheckpoint { get; private set; }
+
+    /// <summary>Folder, <c>earlier-N</c> in this run's, to which the checkpoints of an earlier run were moved; null where there were none.</summary>
+    public string? EarlierCheckpoints { get; private set; }
 
     /// <summary>Trains until the run is done or someone asks it to stop, then saves a checkpoint.</summary>
     /// <param name="progress">Told after every step.</param>
@@ -237,7 +240,7 @@ public sealed class Trainer : IDisposable
     {
         secondsAtSave = seconds;
         if (checkpoints is null) return;
-        if (fresh) checkpoints.SetAside();
+        if (fresh) EarlierCheckpoints = checkpoints.SetAside();
         fresh = false;
         LastCheckpoint = checkpoints.Save(Step, folder =>
         {

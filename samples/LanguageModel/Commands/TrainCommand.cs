@@ -65,8 +65,9 @@ internal static class TrainCommand
         var tokenizer = firstStage is null
             ? choices.Tokenizer(corpus, Catalog.Vocabulary(trained.Name, trained.Sizes))
             : BeginAt(firstStage, model);
-        trained.Save(folder);
         using var trainer = new Trainer(model, corpus, tokenizer, options, TrainedModel.CheckpointsOf(folder));
+        // Last: a run that cannot begin leaves the one that was here in its place.
+        if (trained.Begin(folder) is { } earlier) Terminal.Say($"The run that was here is now in {earlier}; use it with --run {earlier}.");
         Run(folder, trained, model, tokenizer, corpus, trainer);
     }
 
@@ -121,8 +122,8 @@ internal static class TrainCommand
         Terminal.Say("Counting bytes for comparison.");
         var baselines = Baselines.Measure(corpus);
         var report = TrainingReport.Create(trained.Name, model.Card.Parameters, Shared.Provider, trainer, corpus, tokenizer.VocabSize, evaluation, baselines);
-        report.Save(Path.Combine(folder, "result.json"));
-        LossChart.Create(trained.Name, trainer.History, trainer.Validations, baselines, evaluation.BitsPerByte).Save(Path.Combine(folder, "loss.svg"));
+        report.Save(TrainedModel.ResultOf(folder));
+        LossChart.Create(trained.Name, trainer.History, trainer.Validations, baselines, evaluation.BitsPerByte).Save(TrainedModel.LossChartOf(folder));
 
         var rows = new (string Name, double Bits)[]
         {

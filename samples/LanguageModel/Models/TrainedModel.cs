@@ -17,33 +17,45 @@ public sealed record TrainedModel(string Name, Sizes Sizes)
     /// <summary>Where a run's checkpoints are.</summary>
     public static string CheckpointsOf(string folder) => Path.Combine(folder, "checkpoints");
 
-    /// <summary>Writes <c>model.json</c>. Another model's stays beside it under a new name: its last checkpoint is kept too.</summary>
-    /// <exception cref="MemoryFileException">It could not be written.</exception>
-    public void Save(string folder)
+    /// <summary>Where a run's numbers are.</summary>
+    public static string ResultOf(string folder) => Path.Combine(folder, "result.json");
+
+    /// <summary>Where a run's loss curve is.</summary>
+    public static string LossChartOf(string folder) => Path.Combine(folder, "loss.svg");
+
+    /// <summary>Begins a run: writes <c>model.json</c>, after all of a run that was in the folder has moved to <c>earlier-N</c>, a run like any other.</summary>
+    /// <returns>Where the earlier run is now, or null where there was none.</returns>
+    /// <exception cref="UserError">The earlier run cannot be moved.</exception>
+    /// <exception cref="MemoryFileException"><c>model.json</c> could not be written.</exception>
+    public string? Begin(string folder)
     {
         Directory.CreateDirectory(folder);
-        string path = Path.Combine(folder, FileName);
-        if (File.Exists(path) && !IsSame(path))
-        {
-            int number = 1;
-            while (File.Exists(Earlier(number))) number++;
-            File.Move(path, Earlier(number));
-        }
-        AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, this, new JsonSerializerOptions { WriteIndented = true }));
-
-        string Earlier(int number) => Path.Combine(folder, $"model-earlier-{number}.json");
+        string? earlier = SetAside(folder);
+        AtomicFile.Write(Path.Combine(folder, FileName), stream => JsonSerializer.Serialize(stream, this, new JsonSerializerOptions { WriteIndented = true }));
+        return earlier;
     }
 
-    private bool IsSame(string path)
+    // Only what this program writes: the folder may hold other things. model.json goes last, so that a move which was cut short is
+    // ended by the next one.
+    private static string? SetAside(string folder)
     {
+        if (new Checkpoints(CheckpointsOf(folder)).Paths.Count == 0 && !File.Exists(ResultOf(folder))) return null;
+        int number = 1;
+        while (File.Exists(Path.Combine(Earlier(number), FileName))) number++;
+        string target = Earlier(number);
         try
         {
-            return JsonSerializer.Deserialize<TrainedModel>(File.ReadAllBytes(path)) == this;
+            Directory.CreateDirectory(target);
+            foreach (string path in new[] { CheckpointsOf(folder), LossChartOf(folder), ResultOf(folder), Path.Combine(folder, FileName) })
+                if (Path.Exists(path)) Directory.Move(path, Path.Combine(target, Path.GetFileName(path)));
+            return target;
         }
-        catch (JsonException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            return false;
+            throw new UserError($"{folder} holds a run that cannot be moved to {target} ({error.Message.TrimEnd('.')}). Choose another folder with --out.");
         }
+
+        string Earlier(int number) => Path.Combine(folder, $"earlier-{number}");
     }
 
     /// <exception cref="UserError">The folder is no run's.</exception>

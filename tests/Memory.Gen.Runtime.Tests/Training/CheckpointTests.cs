@@ -11,11 +11,12 @@ public class CheckpointTests
 {
     private static readonly TrainingOptions Options = new() { Batch = 2, Window = 16, Steps = 5, CheckpointInterval = TimeSpan.FromTicks(1) };
 
-    private static void Train(string folder, long steps = 5)
+    private static string? Train(string folder, long steps = 5)
     {
         using var model = TrainerTests.NewModel();
         using var trainer = new Trainer(model, TrainerTests.Text, new ByteTokenizer(), Options with { Steps = steps }, folder);
         trainer.Run();
+        return trainer.EarlierCheckpoints;
     }
 
     [Fact]
@@ -116,13 +117,13 @@ public class CheckpointTests
     }
 
     [Fact]
-    public void ANewRunSetsTheEarlierOneAside()
+    public void ANewRunSetsAllOfTheEarlierOneAsideAndSaysWhere()
     {
         using var folder = new TemporaryFolder();
-        Train(folder.Path);
-        Train(folder.Path, 2);
+        Assert.Null(Train(folder.Path));
+        Assert.Equal(folder.File("earlier-1"), Train(folder.Path, 2));
 
         Assert.Equal(2, new Checkpoints(folder.Path).LoadLatest().Snapshot.Step);
-        Assert.Equal(5, new Checkpoints(folder.File("earlier-1")).LoadLatest().Snapshot.Step);
+        Assert.Equal([5, 4, 3], new Checkpoints(folder.File("earlier-1")).Paths.Select(path => Checkpoint.Open(path).Snapshot.Step));
     }
 }

@@ -9,11 +9,10 @@ namespace Memory.Gen.Runtime.Tests.Training;
 [Collection("Alone")]
 public sealed class LanguageModelSampleTests : IDisposable
 {
-    private static readonly string[] Small = ["--vocab", "300", "--dim", "32", "--layers", "1", "--heads", "2"];
+    private static readonly string[] Small = LanguageModelSample.Small;
     private readonly TemporaryFolder folder = new();
 
-    public LanguageModelSampleTests() => File.WriteAllText(folder.File("text.txt"), string.Concat(Enumerable.Range(0, 900).Select(i =>
-        $"Member {i * 37 % 101} of set {i % 13} returns the number {i * i % 997}, or {i % 7} where it has none.\n")));
+    public LanguageModelSampleTests() => File.WriteAllText(folder.File("text.txt"), LanguageModelSample.Text(900));
 
     public void Dispose() => folder.Dispose();
 
@@ -64,14 +63,5 @@ public sealed class LanguageModelSampleTests : IDisposable
 
     private string[] Data => ["--data", folder.File("text.txt")];
 
-    private static string Run(params string[] arguments)
-    {
-        // The sample lies beside the tests, built for the same framework and configuration.
-        string framework = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
-        string configuration = Path.GetFileName(Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory))!);
-        string program = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../../../../samples/LanguageModel/bin", configuration, framework, "LanguageModel.dll"));
-        var (exitCode, output, errors) = ChildProcess.Run(program, arguments);
-        Assert.True(exitCode == 0, $"{string.Join(' ', arguments)}: {errors}{output}");
-        return output;
-    }
+    private static string Run(params string[] arguments) => LanguageModelSample.Run(arguments);
 }

@@ -1,0 +1,47 @@
+using Memory.Gen.Runtime.Tests.Harness;
+using Memory.Gen.Training;
+using Xunit;
+
+namespace Memory.Gen.Runtime.Tests.Training;
+
+/// <summary>What the sample's commands make of a run's folder.</summary>
+[Collection("Alone")]
+public sealed class LanguageModelRunTests : IDisposable
+{
+    // Models as they are declared need no compiler, so their commands are the quickest.
+    private static readonly string[] Small = ["--batch", "2", "--length", "64"];
+    private readonly TemporaryFolder folder = new();
+    private readonly string run;
+
+    public LanguageModelRunTests()
+    {
+        run = folder.File("run");
+        File.WriteAllText(folder.File("text.txt"), LanguageModelSample.Words(600));
+    }
+
+    public void Dispose() => folder.Dispose();
+
+    [Fact]
+    public void ASecondRunMovesAllOfTheFirstTogetherAndSaysSo()
+    {
+        Train("gated-delta", 3);
+        string[] first = Directory.GetFiles(run, "*", SearchOption.AllDirectories);
+        LanguageModelSample.Run(["train", "--resume", "--steps", "4", "--out", run, .. Data]);
+
+        string output = Train("sliding", 2), earlier = Path.Combine(run, "earlier-1");
+
+        Assert.Contains($"The run that was here is now in {earlier}; use it with --run {earlier}.", output);
+        Assert.Equal([4, 3], new Checkpoints(Path.Combine(earlier, "checkpoints")).Paths.Select(path => Checkpoint.Open(path).Snapshot.Step));
+        Assert.All(first, path => Assert.True(File.Exists(Path.Combine(earlier, Path.GetRelativePath(run, path))), path));
+        Assert.StartsWith("Member 7", LanguageModelSample.Run("generate", "--run", earlier, "--prompt", "Member 7", "--tokens", "3"));
+        Assert.Equal(2, new Checkpoints(Path.Combine(run, "checkpoints")).LoadLatest().Snapshot.Step);
+
+        Train("gated-delta", 1);
+        Assert.Equal(2, new Checkpoints(Path.Combine(run, "earlier-2", "checkpoints")).LoadLatest().Snapshot.Step);
+        Assert.Equal(["checkpoints", "earlier-1", "earlier-2", "loss.svg", "model.json", "result.json"], Directory.GetFileSystemEntries(run).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+    }
+
+    private string[] Data => ["--data", folder.File("text.txt")];
+
+    private string Train(string model, int steps) => LanguageModelSample.Run(["train", "--model", model, "--steps", $"{steps}", "--out", run, .. Data, .. Small]);
+}

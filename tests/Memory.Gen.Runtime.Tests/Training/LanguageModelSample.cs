@@ -1,0 +1,50 @@
+using Memory.Gen.Runtime.Tests.Harness;
+using Xunit;
+
+namespace Memory.Gen.Runtime.Tests.Training;
+
+/// <summary>The sample's commands as somebody types them, in processes of their own.</summary>
+internal static class LanguageModelSample
+{
+    /// <summary>Options of a model that is trained in no time.</summary>
+    public static readonly string[] Small = ["--vocab", "300", "--dim", "32", "--layers", "1", "--heads", "2"];
+
+    /// <summary>Lines that are worth learning.</summary>
+    public static string Text(int lines) => string.Concat(Enumerable.Range(0, lines).Select(i =>
+        $"Member {i * 37 % 101} of set {i % 13} returns the number {i * i % 997}, or {i % 7} where it has none.\n"));
+
+    /// <summary>Lines of made-up words, with as many pieces as the declared vocabularies have tokens.</summary>
+    public static string Words(int lines)
+    {
+        var random = new Random(1);
+        string[] words = [.. Enumerable.Range(0, 2000).Select(_ => string.Concat(Enumerable.Range(0, 7).Select(_ => (char)('a' + random.Next(26)))))];
+        return string.Concat(Enumerable.Range(0, lines).Select(_ => string.Join(' ', Enumerable.Range(0, 10).Select(_ => words[random.Next(words.Length)])) + "\n"));
+    }
+
+    /// <summary>Runs a command that succeeds, and returns what it wrote.</summary>
+    public static string Run(params string[] arguments)
+    {
+        var (exitCode, output, errors) = ChildProcess.Run(Program, arguments);
+        Assert.True(exitCode == 0, $"{string.Join(' ', arguments)}: {errors}{output}");
+        return output;
+    }
+
+    /// <summary>Runs a command that fails as users' mistakes do, and returns the sentence it ends with.</summary>
+    public static string Fail(params string[] arguments)
+    {
+        var (exitCode, output, errors) = ChildProcess.Run(Program, arguments);
+        Assert.True(exitCode == 1, $"{string.Join(' ', arguments)}: {exitCode} {errors}{output}");
+        return errors;
+    }
+
+    // The sample lies beside the tests, built for the same framework and configuration.
+    private static string Program
+    {
+        get
+        {
+            string folder = Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory);
+            return Path.GetFullPath(Path.Combine(
+                folder, "../../../../../samples/LanguageModel/bin", Path.GetFileName(Path.GetDirectoryName(folder)!), Path.GetFileName(folder), "LanguageModel.dll"));
+        }
+    }
+}
