@@ -17,7 +17,7 @@ internal static class GenerateCommand
         var topP = new Option<double>("--top-p") { Description = "draws from the likeliest tokens that together have this probability", DefaultValueFactory = _ => 0.95 };
         var topK = new Option<int>("--top-k") { Description = "draws from this many likeliest tokens; 0 = all" };
         var seed = new Option<long>("--seed") { Description = "the same seed makes the same text", DefaultValueFactory = _ => 1 };
-        var memory = new Option<string?>("--memory") { Description = "file of a conversation's memory: continued when it exists, saved at the end" };
+        var memory = new Option<string?>("--memory") { Description = "file of a conversation's memory: continued where it exists, saved at the end and after Ctrl-C" };
         var device = Shared.Device();
         var threads = Shared.Threads();
         var command = new Command("generate", "Continues a text with a trained model.") { run, prompt, tokens, temperature, topP, topK, seed, memory, device, threads };
@@ -32,26 +32,27 @@ internal static class GenerateCommand
                 TopK = parsed.GetValue(topK),
                 Seed = parsed.GetValue(seed),
             };
-            var (model, checkpoint) = TrainedModel.Load(parsed.GetValue(run)!, Shared.DeviceOf(parsed.GetValue(device)!));
-            Write(model, checkpoint.LoadTokenizer(), parsed.GetValue(prompt)!, options, parsed.GetValue(memory));
+            string folder = parsed.GetValue(run)!;
+            Conversation? conversation = parsed.GetValue(memory) is { } file ? new Conversation(file, folder) : null;
+            var (model, checkpoint) = TrainedModel.Load(folder, Shared.DeviceOf(parsed.GetValue(device)!));
+            using var interruption = new Interruption();
+            using MemoryState state = conversation?.Begin(model) ?? model.NewState(1);
+            Write(model, checkpoint.LoadTokenizer(), parsed.GetValue(prompt)!, options, state, interruption.Token);
+            conversation?.Save(state);
         }));
         return command;
     }
 
-    /// <summary>Writes the prompt and its continuation as it is made; Ctrl-C ends it, and the memory is saved all the same.</summary>
-    public static void Write(IMemoryModel model, ITokenizer tokenizer, string prompt, GenerationOptions options, string? memory = null)
+    /// <summary>Writes the prompt and its continuation as it is made, until it is asked to stop; the state is of all that was written.</summary>
+    public static void Write(IMemoryModel model, ITokenizer tokenizer, string prompt, GenerationOptions options, MemoryState state, CancellationToken cancellation)
     {
-        bool continued = memory is not null && File.Exists(memory);
-        using var interruption = new Interruption();
-        using MemoryState state = continued ? model.LoadState(memory!) : model.NewState(1);
-        if (state.Batch != 1) throw new UserError($"{memory} holds the memories of {state.Batch} texts; a conversation has one. Name another file.");
-
         // A text begins after a line end, as training has it.
+        bool continued = state.Positions.item<long>() > 0;
         string text = continued && prompt.Length > 0 ? prompt : "\n" + prompt;
         Console.Write(prompt);
         try
         {
-            var made = model.Generate([.. tokenizer.Encode(text).Select(t => (long)t)], options, state, interruption.Token);
+            var made = model.Generate([.. tokenizer.Encode(text).Select(t => (long)t)], options, state, cancellation);
             foreach (string piece in tokenizer.DecodeStream(made))
             {
                 Console.Write(piece);
@@ -60,9 +61,8 @@ internal static class GenerateCommand
         }
         catch (OperationCanceledException)
         {
-            // Asked to stop: what was read and written so far is in the state.
+            // What was read and written so far is in the state.
         }
         Console.WriteLine();
-        if (memory is not null) state.Save(memory);
     }
 }

@@ -109,7 +109,8 @@ internal static class TrainCommand
         for (int seed = 1; seed <= Paragraphs; seed++)
         {
             Terminal.Say("");
-            GenerateCommand.Write(model, tokenizer, "", new GenerationOptions { MaxTokens = ParagraphTokens, Temperature = 0.7, TopP = 0.95, Seed = seed });
+            using var state = model.NewState(1);
+            GenerateCommand.Write(model, tokenizer, "", new GenerationOptions { MaxTokens = ParagraphTokens, Temperature = 0.7, TopP = 0.95, Seed = seed }, state, default);
         }
 
         Terminal.Say("");

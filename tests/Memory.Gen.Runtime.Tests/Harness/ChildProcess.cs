@@ -25,6 +25,16 @@ internal static class ChildProcess
     /// <param name="arguments">Its arguments.</param>
     public static (int ExitCode, string Output, string Errors) Run(string program, params string[] arguments) => Run(Of(program, arguments));
 
+    /// <summary>Starts a program of another folder; its output and errors can be read.</summary>
+    /// <param name="program">Its assembly.</param>
+    /// <param name="arguments">Its arguments.</param>
+    public static Process Start(string program, params string[] arguments)
+    {
+        ProcessStartInfo start = Of(program, arguments);
+        start.RedirectStandardOutput = true;
+        return Process.Start(start)!;
+    }
+
     private static ProcessStartInfo Of(string program, string[] arguments) => new(
         Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet",
         ["exec", program, .. arguments]) { RedirectStandardError = true };

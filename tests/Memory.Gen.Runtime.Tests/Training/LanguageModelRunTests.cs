@@ -41,6 +41,42 @@ public sealed class LanguageModelRunTests : IDisposable
         Assert.Equal(["checkpoints", "earlier-1", "earlier-2", "loss.svg", "model.json", "result.json"], Directory.GetFileSystemEntries(run).Select(Path.GetFileName).Order(StringComparer.Ordinal));
     }
 
+    [Fact]
+    public void AMemoryThatCannotBeSavedIsNoticedBeforeAnythingIsWritten()
+    {
+        Train("gated-delta", 1);
+        string occupied = folder.File("text.txt/talk.safetensors");
+        Assert.Contains($"--memory names a folder, \"{folder.Path}\"", Generate(folder.Path));
+        Assert.Contains("--memory names a folder", Generate(folder.File("missing/")));
+        Assert.Contains($"The memory cannot be saved as {occupied} (", Generate(occupied));
+        Assert.Contains("The memory cannot be saved as /proc/talk (", Generate("/proc/talk"));
+
+        string deep = folder.File("one/two/talk.safetensors");
+        LanguageModelSample.Run("generate", "--run", run, "--tokens", "1", "--memory", deep);
+        Assert.Equal(["talk.safetensors"], Directory.GetFileSystemEntries(folder.File("one/two")).Select(Path.GetFileName));
+
+        string Generate(string memory)
+        {
+            var (exitCode, output, errors) = LanguageModelSample.RunToEnd("generate", "--run", run, "--prompt", "Member", "--memory", memory);
+            Assert.Equal((1, ""), (exitCode, output));
+            return errors;
+        }
+    }
+
+    [Fact]
+    public void AMemoryThatCannotBeSavedAfterAllIsSavedBesideTheRun()
+    {
+        Train("gated-delta", 1);
+        string place = folder.File("place"), memory = Path.Combine(place, "talk.safetensors"), instead = Path.Combine(run, "talk-1.safetensors");
+        var (exitCode, _, errors) = LanguageModelSample.Interrupt(
+            "Member 7", () => Directory.Delete(place, recursive: true), "generate", "--run", run, "--prompt", "Member 7", "--tokens", "1000000", "--memory", memory);
+
+        Assert.Equal(1, exitCode);
+        Assert.StartsWith($"{memory}: could not be written (", errors);
+        Assert.Contains($"The memory is saved as {instead} instead; go on with --memory {instead}.", errors);
+        LanguageModelSample.Run("generate", "--run", run, "--prompt", "Member 7", "--tokens", "1", "--memory", instead);
+    }
+
     private string[] Data => ["--data", folder.File("text.txt")];
 
     private string Train(string model, int steps) => LanguageModelSample.Run(["train", "--model", model, "--steps", $"{steps}", "--out", run, .. Data, .. Small]);

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Text;
 using Memory.Gen.Runtime.Tests.Harness;
 using Xunit;
 
@@ -24,7 +26,7 @@ internal static class LanguageModelSample
     /// <summary>Runs a command that succeeds, and returns what it wrote.</summary>
     public static string Run(params string[] arguments)
     {
-        var (exitCode, output, errors) = ChildProcess.Run(Program, arguments);
+        var (exitCode, output, errors) = RunToEnd(arguments);
         Assert.True(exitCode == 0, $"{string.Join(' ', arguments)}: {errors}{output}");
         return output;
     }
@@ -32,9 +34,29 @@ internal static class LanguageModelSample
     /// <summary>Runs a command that fails as users' mistakes do, and returns the sentence it ends with.</summary>
     public static string Fail(params string[] arguments)
     {
-        var (exitCode, output, errors) = ChildProcess.Run(Program, arguments);
+        var (exitCode, output, errors) = RunToEnd(arguments);
         Assert.True(exitCode == 1, $"{string.Join(' ', arguments)}: {exitCode} {errors}{output}");
         return errors;
+    }
+
+    /// <summary>Runs a command.</summary>
+    public static (int ExitCode, string Output, string Errors) RunToEnd(params string[] arguments) => ChildProcess.Run(Program, arguments);
+
+    /// <summary>Runs a command until it has written something, does something then, presses Ctrl-C, and waits for its end.</summary>
+    /// <param name="expected">What it writes before.</param>
+    /// <param name="then">What happens before Ctrl-C; null: nothing.</param>
+    /// <param name="arguments">The command.</param>
+    public static (int ExitCode, string Output, string Errors) Interrupt(string expected, Action? then, params string[] arguments)
+    {
+        using Process child = ChildProcess.Start(Program, arguments);
+        Task<string> errors = child.StandardError.ReadToEndAsync();
+        var output = new StringBuilder();
+        while (!output.ToString().Contains(expected, StringComparison.Ordinal) && child.StandardOutput.Read() is >= 0 and var next) output.Append((char)next);
+        then?.Invoke();
+        using (Process kill = Process.Start("kill", ["-INT", $"{child.Id}"])) kill.WaitForExit();
+        output.Append(child.StandardOutput.ReadToEnd());
+        child.WaitForExit();
+        return (child.ExitCode, output.ToString(), errors.Result);
     }
 
     // The sample lies beside the tests, built for the same framework and configuration.

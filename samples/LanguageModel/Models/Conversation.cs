@@ -1,0 +1,78 @@
+using Memory.Gen.Runtime;
+using Memory.Gen.Runtime.Files;
+
+namespace LanguageModel.Models;
+
+/// <summary>The memory of a conversation in a file, from one command to the next.</summary>
+internal sealed class Conversation
+{
+    private readonly string path, run;
+
+    /// <summary>Makes sure, before anything is generated, that the memory can be saved.</summary>
+    /// <param name="path">Its file; folders that are missing are made.</param>
+    /// <param name="run">The run's folder.</param>
+    /// <exception cref="UserError">There can be no such file.</exception>
+    public Conversation(string path, string run)
+    {
+        (this.path, this.run) = (path, run);
+        if (Directory.Exists(path) || Path.GetFileName(path).Length == 0)
+            throw new UserError($"--memory names a folder, \"{path}\". Give the name of a file, for example {Path.Combine(path, "talk.safetensors")}.");
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            // What saving begins with.
+            new FileStream(path + ".tmp", FileMode.Create, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose).Dispose();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UserError($"The memory cannot be saved as {path} ({error.Message.TrimEnd('.')}). Choose another file with --memory.");
+        }
+    }
+
+    /// <summary>What the file remembers, or a state that has read nothing where there is no file yet.</summary>
+    public MemoryState Begin(IMemoryModel model)
+    {
+        if (!File.Exists(path)) return model.NewState(1);
+        MemoryState state = model.LoadState(path);
+        if (state.Batch == 1) return state;
+        using (state) throw new UserError($"{path} holds the memories of {state.Batch} texts; a conversation has one. Name another file.");
+    }
+
+    /// <summary>Saves the memory; where its file cannot be written after all, in the run's folder or the one for temporary files.</summary>
+    /// <exception cref="UserError">It is in another file; the message says in which.</exception>
+    /// <exception cref="MemoryFileException">It could be saved nowhere.</exception>
+    public void Save(MemoryState state)
+    {
+        try
+        {
+            state.Save(path);
+        }
+        catch (MemoryFileException error)
+        {
+            if (SaveElsewhere(state) is not { } elsewhere) throw;
+            throw new UserError($"{error.Message} The memory is saved as {elsewhere} instead; go on with --memory {elsewhere}.");
+        }
+    }
+
+    private string? SaveElsewhere(MemoryState state)
+    {
+        foreach (string folder in new[] { run, Path.GetTempPath() })
+        {
+            try
+            {
+                int number = 1;
+                while (File.Exists(Name(folder, number))) number++;
+                state.Save(Name(folder, number));
+                return Name(folder, number);
+            }
+            catch (MemoryFileException)
+            {
+                // The next folder may take it.
+            }
+        }
+
+        return null;
+
+        string Name(string folder, int number) => Path.Combine(folder, $"{Path.GetFileNameWithoutExtension(path)}-{number}.safetensors");
+    }
+}
