@@ -12,7 +12,7 @@ internal static class StateFile
 {
     private const string Format = "memory-gen-state", Version = "1";
 
-    public static void Save(string path, MemoryState state)
+    public static void Save(string path, MemoryState state, IReadOnlyDictionary<string, string> more)
     {
         using Tensor positions = state.Positions.cpu();
         var metadata = new Dictionary<string, string>
@@ -25,6 +25,8 @@ internal static class StateFile
             ["dtype"] = SafetensorsHeader.NameOf(state.Dtype),
             ["positions"] = string.Join(',', positions.data<long>().ToArray()),
         };
+        foreach (var (key, value) in more)
+            metadata.Add(key, value);
         SafetensorsFile.Write(path, state.Tensors.ToDictionary(t => t.Name, t => t.Value), metadata);
     }
 

@@ -10,10 +10,10 @@ public sealed class Checkpoint
 {
     internal const string Weights = "model.safetensors", Optimizer = "optimizer.safetensors", Memory = "memory.safetensors";
 
-    private Checkpoint(string path, TrainingSnapshot snapshot)
+    private Checkpoint(string path, (TrainingSnapshot Snapshot, string ModelDigest) manifest)
     {
         Path = path;
-        Snapshot = snapshot;
+        (Snapshot, ModelDigest) = manifest;
     }
 
     /// <summary>The checkpoint's folder.</summary>
@@ -21,6 +21,9 @@ public sealed class Checkpoint
 
     /// <summary>The run, beside its tensors.</summary>
     public TrainingSnapshot Snapshot { get; }
+
+    /// <summary>SHA-256 of the weights and the tokenizer: the same wherever the checkpoint lies, another one after every further step.</summary>
+    public string ModelDigest { get; }
 
     /// <summary>Opens a checkpoint and compares every file with its digest.</summary>
     /// <param name="path">A checkpoint's folder.</param>

@@ -15,7 +15,8 @@ internal static class CheckpointManifest
     private const int Version = 1;
     private const long LargestFile = 64 << 20;
 
-    private static readonly string[] FileNames = [Checkpoint.Weights, Checkpoint.Optimizer, Checkpoint.Memory, "vocab.json", "merges.txt"];
+    private static readonly string[] ModelFiles = [Checkpoint.Weights, "vocab.json", "merges.txt"];
+    private static readonly string[] FileNames = [.. ModelFiles, Checkpoint.Optimizer, Checkpoint.Memory];
     private static readonly string NoDigest = new('0', 64);
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true, NewLine = "\n" };
 
@@ -33,7 +34,7 @@ internal static class CheckpointManifest
 
     /// <summary>Reads and checks a folder.</summary>
     /// <exception cref="MemoryFileException">It is no checkpoint, not whole, or was altered.</exception>
-    public static TrainingSnapshot Read(string folder)
+    public static (TrainingSnapshot Snapshot, string ModelDigest) Read(string folder)
     {
         string path = Path.Combine(folder, Name);
         try
@@ -42,7 +43,7 @@ internal static class CheckpointManifest
             foreach (string name in FileNames)
                 if (!manifest.Files.TryGetValue(name, out string? digest) || Digest(Path.Combine(folder, name)) != digest)
                     throw new MemoryFileException(Path.Combine(folder, name), "was altered or damaged after the checkpoint was written. Use another checkpoint.");
-            return manifest.Snapshot;
+            return (manifest.Snapshot, ModelDigest(manifest.Files));
         }
         catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -79,6 +80,9 @@ internal static class CheckpointManifest
             throw new MemoryFileException(path, "was altered or damaged after the checkpoint was written. Use another checkpoint.");
         return manifest;
     }
+
+    private static string ModelDigest(Dictionary<string, string> files) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Join('\n', ModelFiles.Select(name => files[name])))));
 
     private static string Digest(string path)
     {

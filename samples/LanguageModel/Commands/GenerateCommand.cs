@@ -36,7 +36,7 @@ internal static class GenerateCommand
             Conversation? conversation = parsed.GetValue(memory) is { } file ? new Conversation(file, folder) : null;
             var (model, checkpoint) = TrainedModel.Load(folder, Shared.DeviceOf(parsed.GetValue(device)!));
             using var interruption = new Interruption();
-            using MemoryState state = conversation?.Begin(model) ?? model.NewState(1);
+            using MemoryState state = conversation?.Begin(model, checkpoint) ?? model.NewState(1);
             Write(model, checkpoint.LoadTokenizer(), parsed.GetValue(prompt)!, options, state, interruption.Token);
             conversation?.Save(state);
         }));

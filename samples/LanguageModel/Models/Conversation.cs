@@ -1,12 +1,16 @@
 using Memory.Gen.Runtime;
 using Memory.Gen.Runtime.Files;
+using Memory.Gen.Training;
 
 namespace LanguageModel.Models;
 
 /// <summary>The memory of a conversation in a file, from one command to the next.</summary>
 internal sealed class Conversation
 {
+    private const string Weights = "weights", Step = "step";
+
     private readonly string path, run;
+    private readonly Dictionary<string, string> madeBy = [];
 
     /// <summary>Makes sure, before anything is generated, that the memory can be saved.</summary>
     /// <param name="path">Its file; folders that are missing are made.</param>
@@ -30,12 +34,28 @@ internal sealed class Conversation
     }
 
     /// <summary>What the file remembers, or a state that has read nothing where there is no file yet.</summary>
-    public MemoryState Begin(IMemoryModel model)
+    /// <param name="model">The model.</param>
+    /// <param name="checkpoint">Where its weights are from. A memory means something to them alone.</param>
+    /// <exception cref="UserError">The memory is not of one text, or of other weights.</exception>
+    public MemoryState Begin(IMemoryModel model, Checkpoint checkpoint)
     {
+        (madeBy[Weights], madeBy[Step]) = (checkpoint.ModelDigest, $"{checkpoint.Snapshot.Step}");
         if (!File.Exists(path)) return model.NewState(1);
+        RequireWeights();
         MemoryState state = model.LoadState(path);
         if (state.Batch == 1) return state;
         using (state) throw new UserError($"{path} holds the memories of {state.Batch} texts; a conversation has one. Name another file.");
+    }
+
+    private void RequireWeights()
+    {
+        using var file = SafetensorsFile.Open(path);
+        if (!file.Metadata.TryGetValue(Weights, out string? weights))
+            Terminal.Say($"{path} does not say which weights made it; it is read as a memory of {run}.");
+        else if (weights != madeBy[Weights])
+            throw new UserError(
+                $"{path} is the memory of other weights, after {file.Metadata.GetValueOrDefault(Step)} steps, than those in {run}, after {madeBy[Step]}: it is of another run, or this one was "
+                + "trained on since. A memory means something to the weights that made it alone. Name its run with --run, or begin another conversation with another --memory.");
     }
 
     /// <summary>Saves the memory; where its file cannot be written after all, in the run's folder or the one for temporary files.</summary>
@@ -45,7 +65,7 @@ internal sealed class Conversation
     {
         try
         {
-            state.Save(path);
+            state.Save(path, madeBy);
         }
         catch (MemoryFileException error)
         {
@@ -62,7 +82,7 @@ internal sealed class Conversation
             {
                 int number = 1;
                 while (File.Exists(Name(folder, number))) number++;
-                state.Save(Name(folder, number));
+                state.Save(Name(folder, number), madeBy);
                 return Name(folder, number);
             }
             catch (MemoryFileException)

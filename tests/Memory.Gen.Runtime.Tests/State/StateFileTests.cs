@@ -61,6 +61,18 @@ public sealed class StateFileTests : IDisposable
     }
 
     [Fact]
+    public void TheMetadataSaysWhatItIsGivenBeside()
+    {
+        using var state = new SmallState(2);
+        state.Save(path, new Dictionary<string, string> { ["weights"] = "of today" });
+        using (var file = SafetensorsFile.Open(path)) Assert.Equal("of today", file.Metadata["weights"]);
+        using (SmallState.Load(path)) { }
+
+        Assert.Throws<ArgumentException>(() => state.Save(path, new Dictionary<string, string> { ["model"] = "Another" }));
+        using (SmallState.Load(path)) { }
+    }
+
+    [Fact]
     public void AnotherModelsStateIsRefused()
     {
         using (var other = new SmallState(1, model: "Large"))

@@ -44,6 +44,18 @@ public class CheckpointTests
         Assert.All(model.parameters().Zip(again.parameters()), p => Assert.True(p.First.equal(p.Second).all().item<bool>()));
     }
 
+    [Fact]
+    public void TheModelsDigestIsThatOfItsWeightsWhereverTheyLie()
+    {
+        using var folder = new TemporaryFolder();
+        Train(folder.Path);
+        string[] digests = [.. new Checkpoints(folder.Path).Paths.Select(path => Checkpoint.Open(path).ModelDigest)];
+        Assert.Equal(3, digests.Distinct().Count());
+
+        Train(folder.Path, 2);
+        Assert.Equal(digests, new Checkpoints(folder.File("earlier-1")).Paths.Select(path => Checkpoint.Open(path).ModelDigest));
+    }
+
     public static TheoryData<string> Files => ["model.safetensors", "optimizer.safetensors", "memory.safetensors", "vocab.json", "merges.txt", "checkpoint.json"];
 
     [Theory, MemberData(nameof(Files))]

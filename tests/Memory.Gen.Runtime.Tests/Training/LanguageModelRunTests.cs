@@ -77,7 +77,30 @@ public sealed class LanguageModelRunTests : IDisposable
         LanguageModelSample.Run("generate", "--run", run, "--prompt", "Member 7", "--tokens", "1", "--memory", instead);
     }
 
+    [Fact]
+    public void AMemoryIsReadByTheWeightsThatMadeItAlone()
+    {
+        Train("gated-delta", 2);
+        string memory = folder.File("talk.safetensors"), earlier = Path.Combine(run, "earlier-1");
+        string[] talk = ["generate", "--prompt", "Member", "--tokens", "2", "--memory", memory, "--run"];
+        LanguageModelSample.Run([.. talk, run]);
+        byte[] saved = File.ReadAllBytes(memory);
+
+        Train("gated-delta", 3, "--seed", "2");
+        Assert.StartsWith($"{memory} is the memory of other weights, after 2 steps, than those in {run}, after 3", LanguageModelSample.Fail([.. talk, run]));
+        Assert.Equal(saved, File.ReadAllBytes(memory));
+
+        // The run that it is of has moved, and its memory is still its own.
+        LanguageModelSample.Run([.. talk, earlier]);
+        Assert.NotEqual(saved, saved = File.ReadAllBytes(memory));
+
+        LanguageModelSample.Run(["train", "--resume", "--steps", "4", "--out", earlier, .. Data]);
+        Assert.Contains("it is of another run, or this one was trained on since", LanguageModelSample.Fail([.. talk, earlier]));
+        Assert.Equal(saved, File.ReadAllBytes(memory));
+    }
+
     private string[] Data => ["--data", folder.File("text.txt")];
 
-    private string Train(string model, int steps) => LanguageModelSample.Run(["train", "--model", model, "--steps", $"{steps}", "--out", run, .. Data, .. Small]);
+    private string Train(string model, int steps, params string[] more) =>
+        LanguageModelSample.Run(["train", "--model", model, "--steps", $"{steps}", "--out", run, .. Data, .. Small, .. more]);
 }
