@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Samples;
 
-/// <summary>Ctrl-C and SIGTERM as a request to stop at the next good moment, so that everything can be saved.</summary>
+/// <summary>Ctrl-C and SIGTERM as a request to stop at the next good moment, so that everything can be saved; asked again, the program ends at once.</summary>
 internal sealed class Interruption : IDisposable
 {
     private readonly CancellationTokenSource source = new();
@@ -13,6 +13,10 @@ internal sealed class Interruption : IDisposable
 
     public CancellationToken Token => source.Token;
 
+    /// <summary>Does what cannot be stopped in the middle. Asked to stop, it does not wait: that work ends with the program, so it must leave nothing half done.</summary>
+    /// <exception cref="OperationCanceledException">It was asked to stop.</exception>
+    public T Wait<T>(Func<T> work) => Task.Run(work).WaitAsync(Token).GetAwaiter().GetResult();
+
     public void Dispose()
     {
         foreach (var registration in registrations) registration.Dispose();
@@ -21,7 +25,7 @@ internal sealed class Interruption : IDisposable
 
     private void Stop(PosixSignalContext context)
     {
-        context.Cancel = true;
+        context.Cancel = !source.IsCancellationRequested;
         source.Cancel();
     }
 }

@@ -30,11 +30,17 @@ internal static class EvaluateCommand
         return command;
     }
 
-    public static Evaluation Measure(IMemoryModel model, TokenizedText text)
+    public static Evaluation Measure(IMemoryModel model, TokenizedText text, CancellationToken cancellation = default)
     {
         Evaluation? result = null;
-        Terminal.Progress("Reading held-out text", report =>
-            result = Evaluation.Measure(model, text, new EvaluationOptions { Progress = share => report(share, "") }));
+        Terminal.Progress("Reading held-out text", report => result = Evaluation.Measure(model, text, new EvaluationOptions
+        {
+            Progress = share =>
+            {
+                cancellation.ThrowIfCancellationRequested();
+                report(share, "");
+            },
+        }));
         return result!;
     }
 

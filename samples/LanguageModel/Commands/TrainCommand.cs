@@ -49,26 +49,36 @@ internal static class TrainCommand
                 parsed.GetValue(tokenizer)!, asked.Vocabulary, parsed.GetValue(minutes), parsed.GetValue(steps),
                 parsed.GetValue(batch), parsed.GetValue(length), parsed.GetValue(rate), parsed.GetValue(seed));
             var place = Shared.DeviceOf(parsed.GetValue(device)!);
-            if (parsed.GetValue(resume)) Resume(folder, choices, asked, parsed.GetValue(data), place);
-            else Begin(folder, new TrainedModel(parsed.GetValue(model)!, choices.Fit(asked)), choices, parsed.GetValue(data), parsed.GetValue(firstStage), place);
+            using var interruption = new Interruption();
+            try
+            {
+                if (parsed.GetValue(resume)) Resume(folder, choices, asked, parsed.GetValue(data), place, interruption);
+                else Begin(folder, new TrainedModel(parsed.GetValue(model)!, choices.Fit(asked)), choices, parsed.GetValue(data), parsed.GetValue(firstStage), place, interruption);
+            }
+            catch (OperationCanceledException)
+            {
+                Terminal.Say($"Stopped before the first step; nothing has changed in {folder}.");
+            }
         }));
         return command;
     }
 
-    private static void Begin(string folder, TrainedModel trained, TrainingChoices choices, string? data, string? firstStage, torch.Device device)
+    private static void Begin(
+        string folder, TrainedModel trained, TrainingChoices choices, string? data, string? firstStage, torch.Device device, Interruption interruption)
     {
         // Before the text is read: a size that does not fit should not cost a minute.
         torch.random.manual_seed(choices.Seed);
         var (_, model) = DeclarationCompiler.Create(trained.Name, trained.Sizes, device);
         var options = choices.Options();
-        var corpus = Shared.Text(data);
+        var corpus = interruption.Wait(() => Shared.Text(data));
         var tokenizer = firstStage is null
-            ? choices.Tokenizer(corpus, Catalog.Vocabulary(trained.Name, trained.Sizes))
+            ? interruption.Wait(() => choices.Tokenizer(corpus, Catalog.Vocabulary(trained.Name, trained.Sizes)))
             : BeginAt(firstStage, model);
         using var trainer = new Trainer(model, corpus, tokenizer, options, TrainedModel.CheckpointsOf(folder));
-        // Last: a run that cannot begin leaves the one that was here in its place.
+        interruption.Token.ThrowIfCancellationRequested();
+        // Last: a run that does not begin leaves the one that was here in its place.
         if (trained.Begin(folder) is { } earlier) Terminal.Say($"The run that was here is now in {earlier}; use it with --run {earlier}.");
-        Run(folder, trained, model, tokenizer, corpus, trainer);
+        Run(folder, data, trained, model, tokenizer, corpus, trainer, interruption);
     }
 
     // The weights of the first stage are of its tokens, so these are taken over too.
@@ -79,49 +89,62 @@ internal static class TrainCommand
         return checkpoint.LoadTokenizer();
     }
 
-    private static void Resume(string folder, TrainingChoices choices, Sizes sizes, string? data, torch.Device device)
+    private static void Resume(string folder, TrainingChoices choices, Sizes sizes, string? data, torch.Device device, Interruption interruption)
     {
         if (!sizes.AsDeclared) throw new UserError("--resume goes on with the model of the run; leave out --dim, --layers, --heads, --pattern and --vocab.");
         var trained = TrainedModel.Read(folder);
         var (model, checkpoint) = TrainedModel.Load(folder, device);
-        var corpus = Shared.Text(data);
+        var corpus = interruption.Wait(() => Shared.Text(data));
         using var trainer = Trainer.Resume(model, corpus, checkpoint, TrainedModel.CheckpointsOf(folder), choices.Extend(checkpoint.Snapshot.Options));
         Terminal.Say($"Going on after step {trainer.Step:N0}.");
-        Run(folder, trained, model, checkpoint.LoadTokenizer(), corpus, trainer);
+        Run(folder, data, trained, model, checkpoint.LoadTokenizer(), corpus, trainer, interruption);
     }
 
-    private static void Run(string folder, TrainedModel trained, IMemoryModel model, ITokenizer tokenizer, Corpus corpus, Trainer trainer)
+    private static void Run(
+        string folder, string? data, TrainedModel trained, IMemoryModel model, ITokenizer tokenizer, Corpus corpus, Trainer trainer, Interruption interruption)
     {
         Terminal.Say($"Model: {trained.Name}, {model.Card.Parameters:N0} parameters; state {model.Card.StateBytes(0, torch.ScalarType.Float32):N0} bytes a text.");
-        using (var interruption = new Interruption())
+        string goOn = $"./build.sh train --resume --out {folder}{(data is null ? "" : $" --data {data}")}";
+        TrainingOutcome outcome = default;
+        Terminal.Progress("Training", report => outcome = trainer.Run(
+            p => report(p.Fraction, $"step {p.Step:N0}, {p.BitsPerByte:F2} bits per byte, {p.TokensPerSecond:N0} tokens/s, {p.Left:m\\:ss} left"),
+            interruption.Token));
+        if (outcome == TrainingOutcome.Stopped)
         {
-            TrainingOutcome outcome = default;
-            Terminal.Progress("Training", report => outcome = trainer.Run(
-                p => report(p.Fraction, $"step {p.Step:N0}, {p.BitsPerByte:F2} bits per byte, {p.TokensPerSecond:N0} tokens/s, {p.Left:m\\:ss} left"),
-                interruption.Token));
-            if (outcome == TrainingOutcome.Stopped)
-            {
-                Terminal.Say($"Stopped after step {trainer.Step:N0}. {(trainer.LastCheckpoint is { } saved ? $"Saved in {saved}." : "Nothing was trained yet.")} Go on with: ./build.sh train --resume --out {folder}");
-                return;
-            }
+            Terminal.Say(trainer.LastCheckpoint is { } saved
+                ? $"Stopped after step {trainer.Step:N0}. Saved in {saved}. Go on with: {goOn}"
+                : "Stopped before the first step; nothing was trained.");
+            return;
         }
-        Report(folder, trained, model, tokenizer, corpus, trainer);
-        for (int seed = 1; seed <= Paragraphs; seed++)
+
+        try
+        {
+            Report(folder, trained, model, tokenizer, corpus, trainer, interruption);
+        }
+        catch (OperationCanceledException)
+        {
+            Terminal.Say($"Stopped before the report was written. All {trainer.Step:N0} steps are done and saved in {trainer.LastCheckpoint}. The report is written by: {goOn}");
+            return;
+        }
+
+        for (int seed = 1; seed <= Paragraphs && !interruption.Token.IsCancellationRequested; seed++)
         {
             Terminal.Say("");
             using var state = model.NewState(1);
-            GenerateCommand.Write(model, tokenizer, "", new GenerationOptions { MaxTokens = ParagraphTokens, Temperature = 0.7, TopP = 0.95, Seed = seed }, state, default);
+            var options = new GenerationOptions { MaxTokens = ParagraphTokens, Temperature = 0.7, TopP = 0.95, Seed = seed };
+            GenerateCommand.Write(model, tokenizer, "", options, state, interruption.Token);
         }
 
         Terminal.Say("");
         Terminal.Say($"Saved in {folder}: checkpoints, loss.svg, result.json. Talk to it: dotnet run -c Release --project samples/LanguageModel -- generate --run {folder} --prompt \"Returns the\"");
     }
 
-    private static void Report(string folder, TrainedModel trained, IMemoryModel model, ITokenizer tokenizer, Corpus corpus, Trainer trainer)
+    private static void Report(
+        string folder, TrainedModel trained, IMemoryModel model, ITokenizer tokenizer, Corpus corpus, Trainer trainer, Interruption interruption)
     {
-        var evaluation = EvaluateCommand.Measure(model, TokenizedText.Encode(corpus.Validation, tokenizer));
+        var evaluation = EvaluateCommand.Measure(model, TokenizedText.Encode(corpus.Validation, tokenizer), interruption.Token);
         Terminal.Say("Counting bytes for comparison.");
-        var baselines = Baselines.Measure(corpus);
+        var baselines = interruption.Wait(() => Baselines.Measure(corpus));
         var report = TrainingReport.Create(trained.Name, model.Card.Parameters, Shared.Provider, trainer, corpus, tokenizer.VocabSize, evaluation, baselines);
         report.Save(TrainedModel.ResultOf(folder));
         LossChart.Create(trained.Name, trainer.History, trainer.Validations, baselines, evaluation.BitsPerByte).Save(TrainedModel.LossChartOf(folder));

@@ -99,6 +99,31 @@ public sealed class LanguageModelRunTests : IDisposable
         Assert.Equal(saved, File.ReadAllBytes(memory));
     }
 
+    [Fact]
+    public void CtrlCBeforeTheFirstStepEndsWellAndChangesNothing()
+    {
+        File.WriteAllText(folder.File("text.txt"), LanguageModelSample.Words(40_000));
+        var (exitCode, output, errors) = LanguageModelSample.Interrupt("Learning 2,048 tokens.", null, ["train", "--steps", "1000000", "--out", run, .. Data, .. Small]);
+        Assert.Equal((0, ""), (exitCode, errors));
+        Assert.EndsWith($"Stopped before the first step; nothing has changed in {run}.\n", output);
+        Assert.False(Path.Exists(run));
+    }
+
+    [Fact]
+    public void CtrlCInTheReportEndsWellAndResumingWritesIt()
+    {
+        File.WriteAllText(folder.File("text.txt"), LanguageModelSample.Words(10_000));
+        var (exitCode, output, errors) = LanguageModelSample.Interrupt("Training 100", null, ["train", "--model", "gated-delta", "--steps", "2", "--out", run, .. Data, .. Small]);
+        string goOn = $"train --resume --out {run} --data {folder.File("text.txt")}", checkpoint = Path.Combine(run, "checkpoints", "checkpoint-000002");
+        Assert.Equal((0, ""), (exitCode, errors));
+        Assert.EndsWith($"Stopped before the report was written. All 2 steps are done and saved in {checkpoint}. The report is written by: ./build.sh {goOn}\n", output);
+        Assert.Equal(["checkpoints", "model.json"], Directory.GetFileSystemEntries(run).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+
+        LanguageModelSample.Run(goOn.Split(' '));
+        Assert.Equal(["checkpoints", "loss.svg", "model.json", "result.json"], Directory.GetFileSystemEntries(run).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal([checkpoint], new Checkpoints(Path.Combine(run, "checkpoints")).Paths);
+    }
+
     private string[] Data => ["--data", folder.File("text.txt")];
 
     private string Train(string model, int steps, params string[] more) =>
