@@ -92,7 +92,7 @@ internal static class TrainCommand
     private static void Resume(string folder, TrainingChoices choices, Sizes sizes, string? data, torch.Device device, Interruption interruption)
     {
         if (!sizes.AsDeclared) throw new UserError("--resume goes on with the model of the run; leave out --dim, --layers, --heads, --pattern and --vocab.");
-        var trained = TrainedModel.Read(folder);
+        var trained = TrainedModel.Read(folder, "--out");
         var (model, checkpoint) = TrainedModel.Load(folder, device);
         var corpus = interruption.Wait(() => Shared.Text(data));
         using var trainer = Trainer.Resume(model, corpus, checkpoint, TrainedModel.CheckpointsOf(folder), choices.Extend(checkpoint.Snapshot.Options));

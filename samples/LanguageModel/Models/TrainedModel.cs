@@ -58,11 +58,13 @@ public sealed record TrainedModel(string Name, Sizes Sizes)
         string Earlier(int number) => Path.Combine(folder, $"earlier-{number}");
     }
 
+    /// <param name="folder">A run's folder.</param>
+    /// <param name="option">The option that named it.</param>
     /// <exception cref="UserError">The folder is no run's.</exception>
-    public static TrainedModel Read(string folder)
+    public static TrainedModel Read(string folder, string option = "--run")
     {
         string path = Path.Combine(folder, FileName);
-        if (!File.Exists(path)) throw new UserError($"{folder} holds no trained model. Train one first (./build.sh train), or name the folder of a run with --run.");
+        if (!File.Exists(path)) throw new UserError($"{folder} holds no trained model. Train one first (./build.sh train), or name the folder of a run with {option}.");
         try
         {
             if (new FileInfo(path).Length > LargestFile) throw new JsonException("it is too large");
@@ -70,7 +72,7 @@ public sealed record TrainedModel(string Name, Sizes Sizes)
         }
         catch (JsonException e)
         {
-            throw new UserError($"{path} does not describe a model ({e.Message}). Train again, or name another run with --run.");
+            throw new UserError($"{path} does not describe a model ({e.Message}). Train again, or name another run with {option}.");
         }
     }
 
