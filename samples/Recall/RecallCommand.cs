@@ -19,7 +19,7 @@ internal static class RecallCommand
         {
             var plan = Plan(parsed.GetValue(task), parsed.GetValue(model), parsed.GetValue(seeds), parsed.GetValue(quick));
             using var interruption = new Interruption();
-            Run(plan, parsed.GetValue(output)!, interruption.Token);
+            Run(plan, OutputFolder.Make(parsed.GetValue(output)!), interruption.Token);
         }));
         return command;
     }

@@ -37,6 +37,7 @@ internal static class ContextCommand
         command.SetAction(Failure.Guard(parsed =>
         {
             Shared.UseThreads(parsed.GetValue(threads));
+            string folder = OutputFolder.Make(parsed.GetValue(output)!);
             var options = trainings.Options(parsed, new TrainingOptions { Window = parsed.GetValue(length), SectionTokens = parsed.GetValue(length) });
             if (parsed.GetValue(pieces) < 1) throw new UserError($"--pieces is {parsed.GetValue(pieces)}; it must be at least 1.");
             int[] contexts = [.. Contexts(options.Window, parsed.GetValue(longest))];
@@ -47,7 +48,6 @@ internal static class ContextCommand
             var text = TokenizedText.Encode(corpus.Validation, tokenizer);
             var held = ContextCost.Pieces(text, contexts[^1] + options.Window, parsed.GetValue(pieces));
             if (held.Count == 0) throw new UserError($"No held-out document has {contexts[^1] + options.Window:N0} tokens. Choose a smaller --longest, or longer texts with --data.");
-            string folder = parsed.GetValue(output)!;
             var rows = trainings.Run(parsed, asked, corpus, tokenizer, options, place, folder, trained => Ask(trained, held, contexts, text.ByteLengths, options.Window));
             Show(rows, contexts);
             Chart(rows).Save(Path.Combine(folder, "context.svg"));

@@ -35,13 +35,13 @@ internal static class InterleaveCommand
         command.SetAction(Failure.Guard(parsed =>
         {
             Shared.UseThreads(parsed.GetValue(threads));
+            string folder = OutputFolder.Make(parsed.GetValue(output)!);
             var options = trainings.Options(parsed, new TrainingOptions { Window = parsed.GetValue(length), InterleaveTokens = parsed.GetValue(stretch) });
             var place = Shared.DeviceOf(parsed.GetValue(device)!);
-            var corpus = Shared.Text(parsed.GetValue(data));
             var asked = sizes.Of(parsed);
+            var corpus = Shared.Text(parsed.GetValue(data));
             var tokenizer = BytePairTrainer.Train(corpus.Training.Select(d => d.Text), trainings.Vocabulary(parsed, asked));
             var text = TokenizedText.Encode(corpus.Validation, tokenizer).Interleaved(options.InterleaveTokens);
-            string folder = parsed.GetValue(output)!;
             var rows = trainings.Run(parsed, asked, corpus, tokenizer, options, place, folder, trained =>
             {
                 var evaluation = EvaluateCommand.Measure(trained.Model, text);

@@ -21,6 +21,7 @@ internal sealed class SizeOptions
         command.Add(vocabulary);
     }
 
-    public Sizes Of(ParseResult parsed) =>
-        new(parsed.GetValue(vocabulary), parsed.GetValue(dim), parsed.GetValue(layers), parsed.GetValue(heads), parsed.GetValue(pattern));
+    public Sizes Of(ParseResult parsed) => parsed.GetValue(vocabulary) is { } tokens and < TrainingChoices.Bytes
+        ? throw new UserError($"--vocab is {tokens}; each of the {TrainingChoices.Bytes} bytes is a token, so give at least that.")
+        : new(parsed.GetValue(vocabulary), parsed.GetValue(dim), parsed.GetValue(layers), parsed.GetValue(heads), parsed.GetValue(pattern));
 }

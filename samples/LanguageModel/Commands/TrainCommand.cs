@@ -66,10 +66,11 @@ internal static class TrainCommand
     private static void Begin(
         string folder, TrainedModel trained, TrainingChoices choices, string? data, string? firstStage, torch.Device device, Interruption interruption)
     {
-        // Before the text is read: a size that does not fit should not cost a minute.
+        // Before the text is read: a size that does not fit should not cost a minute, nor a folder that cannot be.
         torch.random.manual_seed(choices.Seed);
         var (_, model) = DeclarationCompiler.Create(trained.Name, trained.Sizes, device);
         var options = choices.Options();
+        OutputFolder.Make(folder);
         var corpus = interruption.Wait(() => Shared.Text(data));
         var tokenizer = firstStage is null
             ? interruption.Wait(() => choices.Tokenizer(corpus, Catalog.Vocabulary(trained.Name, trained.Sizes)))

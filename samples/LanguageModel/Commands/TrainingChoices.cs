@@ -15,7 +15,8 @@ internal sealed record TrainingChoices(
     public const int DefaultBatch = 8, DefaultLength = 128;
     public const double DefaultLearningRate = 4e-3;
 
-    private const int Bytes = 256;
+    /// <summary>The tokens that every tokenizer here has.</summary>
+    public const int Bytes = 256;
 
     /// <summary>The sizes with the vocabulary that the tokenizer asks for.</summary>
     public Sizes Fit(Sizes sizes) => TokenizerName switch

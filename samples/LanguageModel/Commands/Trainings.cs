@@ -49,7 +49,6 @@ internal sealed class Trainings(params string[] names)
     public IReadOnlyList<TRow> Run<TRow>(
         ParseResult parsed, Sizes sizes, Corpus corpus, ITokenizer tokenizer, TrainingOptions options, torch.Device device, string folder, Func<Trained, TRow> measure)
     {
-        Directory.CreateDirectory(folder);
         var rows = new List<TRow>();
         for (int i = 0; i < parsed.GetValue(seeds); i++)
         {

@@ -24,12 +24,12 @@ public sealed record TrainedModel(string Name, Sizes Sizes)
     public static string LossChartOf(string folder) => Path.Combine(folder, "loss.svg");
 
     /// <summary>Begins a run: writes <c>model.json</c>, after all of a run that was in the folder has moved to <c>earlier-N</c>, a run like any other.</summary>
+    /// <param name="folder">The run's folder, which is there.</param>
     /// <returns>Where the earlier run is now, or null where there was none.</returns>
     /// <exception cref="UserError">The earlier run cannot be moved.</exception>
     /// <exception cref="MemoryFileException"><c>model.json</c> could not be written.</exception>
     public string? Begin(string folder)
     {
-        Directory.CreateDirectory(folder);
         string? earlier = SetAside(folder);
         AtomicFile.Write(Path.Combine(folder, FileName), stream => JsonSerializer.Serialize(stream, this, new JsonSerializerOptions { WriteIndented = true }));
         return earlier;
