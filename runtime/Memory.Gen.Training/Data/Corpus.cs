@@ -9,12 +9,12 @@ public sealed class Corpus
     // Of all bytes: what is held out on purpose, and the range that whole documents must land in to be taken as they are.
     private const double HeldOutShare = 0.07, LeastShare = 0.05, MostShare = 0.10;
 
-    private Corpus(string name, IReadOnlyList<TextDocument> training, IReadOnlyList<TextDocument> validation, int skippedFiles)
+    private Corpus(string name, IReadOnlyList<TextDocument> training, IReadOnlyList<TextDocument> validation, IReadOnlyList<string> leftOut)
     {
         Name = name;
         Training = training;
         Validation = validation;
-        SkippedFiles = skippedFiles;
+        LeftOut = leftOut;
         TrainingBytes = training.Sum(d => d.ByteCount);
         ValidationBytes = validation.Sum(d => d.ByteCount);
     }
@@ -28,8 +28,8 @@ public sealed class Corpus
     /// <summary>Held-out documents, in a fixed order.</summary>
     public IReadOnlyList<TextDocument> Validation { get; }
 
-    /// <summary>Files of the data folder that are empty or not text.</summary>
-    public int SkippedFiles { get; }
+    /// <summary>Files of the data folder that are empty or not text: of each its name and the reason.</summary>
+    public IReadOnlyList<string> LeftOut { get; }
 
     /// <summary>Bytes of UTF-8 text to train on.</summary>
     public long TrainingBytes { get; }
@@ -44,8 +44,8 @@ public sealed class Corpus
     public static Corpus Load(string? path = null)
     {
         if (path is null) return FromDocuments("the documentation of the .NET SDK", DotnetDocumentation.Read());
-        var (documents, skipped) = TextFiles.Read(path);
-        return FromDocuments(path, documents, skipped);
+        var (documents, leftOut) = TextFiles.Read(path);
+        return FromDocuments(path, documents, leftOut);
     }
 
     /// <summary>
@@ -55,9 +55,9 @@ public sealed class Corpus
     /// </summary>
     /// <param name="name">Where the text came from.</param>
     /// <param name="documents">The documents; their order does not matter, their names are distinct.</param>
-    /// <param name="skippedFiles">Files that are not among them because they hold no text.</param>
+    /// <param name="leftOut">Files that are not among them because they hold no text, each with the reason.</param>
     /// <exception cref="InvalidDataException">There is too little text to hold any of it out.</exception>
-    public static Corpus FromDocuments(string name, IEnumerable<TextDocument> documents, int skippedFiles = 0)
+    public static Corpus FromDocuments(string name, IEnumerable<TextDocument> documents, IReadOnlyList<string>? leftOut = null)
     {
         var all = documents.OrderBy(d => d.Name, StringComparer.Ordinal).ToList();
         long total = all.Sum(d => d.ByteCount), heldOut = 0;
@@ -72,7 +72,7 @@ public sealed class Corpus
         if (heldOut < LeastShare * total) HoldOutTail(name, training, validation, (long)(HeldOutShare * total) - heldOut);
         training.Sort(ByName);
         validation.Sort(ByName);
-        return new Corpus(name, training, validation, skippedFiles);
+        return new Corpus(name, training, validation, leftOut ?? []);
     }
 
     private static int ByName(TextDocument a, TextDocument b) => string.CompareOrdinal(a.Name, b.Name);

@@ -8,36 +8,37 @@ public static class TextFiles
     private const long LargestFile = 1L << 29;
     private const double InvalidShare = 0.001;
 
-    /// <summary>Reads one file, or every text file under a folder; files there that are empty or not text are counted and left out.</summary>
+    /// <summary>Reads one file, or every text file under a folder; files there that are empty or not text are left out.</summary>
     /// <param name="path">A file or a folder. Hidden entries and links under a folder are not followed.</param>
-    /// <returns>The documents, named by their path relative to the folder, and how many files were left out.</returns>
+    /// <returns>The documents, named by their path relative to the folder, and of each file that was left out its name and the reason.</returns>
     /// <exception cref="IOException">The path does not exist or cannot be read.</exception>
     /// <exception cref="InvalidDataException">The file, or every file of the folder, is empty or not text.</exception>
-    public static (IReadOnlyList<TextDocument> Documents, int Skipped) Read(string path)
+    public static (IReadOnlyList<TextDocument> Documents, IReadOnlyList<string> LeftOut) Read(string path)
     {
         if (File.Exists(path))
         {
             byte[] bytes = ReadBytes(path);
             return Decode(bytes, out string problem) is { } text
-                ? ([new TextDocument(Path.GetFileName(path), text)], 0)
+                ? ([new TextDocument(Path.GetFileName(path), text)], [])
                 : throw new InvalidDataException($"{path} {problem}; give a UTF-8 text file or a folder of them.");
         }
         if (!Directory.Exists(path)) throw new FileNotFoundException($"{path} does not exist; give a text file or a folder of text files.");
 
         var documents = new List<TextDocument>();
-        int skipped = 0;
+        var leftOut = new List<string>();
         foreach (string file in Files(path))
         {
-            if (Decode(ReadBytes(file), out _) is { } text)
-                documents.Add(new TextDocument(Path.GetRelativePath(path, file).Replace('\\', '/'), text));
+            string name = Path.GetRelativePath(path, file).Replace('\\', '/');
+            if (Decode(ReadBytes(file), out string problem) is { } text)
+                documents.Add(new TextDocument(name, text));
             else
-                skipped++;
+                leftOut.Add($"{name} {problem}");
         }
         if (documents.Count == 0)
-            throw new InvalidDataException(skipped == 0
+            throw new InvalidDataException(leftOut.Count == 0
                 ? $"The folder {path} holds no files; give a text file or a folder of text files."
-                : $"None of the {skipped} files in the folder {path} is UTF-8 text; give a text file or a folder of text files.");
-        return (documents, skipped);
+                : $"None of the {leftOut.Count} files in the folder {path} is UTF-8 text ({leftOut[0]}); give a text file or a folder of text files.");
+        return (documents, leftOut);
     }
 
     /// <summary>The text in a file's bytes, or null where it is empty or not text: a NUL byte, or more than 0.1 % of bytes that are not UTF-8.</summary>

@@ -10,6 +10,8 @@ namespace LanguageModel.Commands;
 /// <summary>Options that several commands have.</summary>
 internal static class Shared
 {
+    private const int Named = 3; // of the files that are left out
+
     public static Option<string> Model() => new("--model") { Description = $"one of {string.Join(", ", Catalog.Names)}", DefaultValueFactory = _ => Catalog.DefaultName };
 
     public static Option<string?> Data() => new("--data") { Description = "a text file or a folder of text files; without it, the documentation that the .NET SDK ships" };
@@ -39,8 +41,9 @@ internal static class Shared
     public static Corpus Text(string? path)
     {
         Corpus corpus = Corpus.Load(path);
-        Terminal.Say($"Text: {corpus.Name}: {corpus.TrainingBytes / 1e6:F1} MB to train on, {corpus.ValidationBytes / 1e6:F2} MB held out.");
-        if (corpus.SkippedFiles > 0) Terminal.Say($"{corpus.SkippedFiles} files were left out because they are empty or not text.");
+        Terminal.Say($"Text: {corpus.Name}: {Terminal.Size(corpus.TrainingBytes)} to train on, {Terminal.Size(corpus.ValidationBytes)} held out.");
+        string more = corpus.LeftOut.Count > Named ? $"; and {corpus.LeftOut.Count - Named:N0} more" : "";
+        if (corpus.LeftOut.Count > 0) Terminal.Say($"Left out: {string.Join("; ", corpus.LeftOut.Take(Named))}{more}.");
         return corpus;
     }
 }

@@ -160,6 +160,6 @@ internal static class TrainCommand
         foreach (var (name, bits) in rows.OrderByDescending(r => r.Bits))
             table.AddRow(bits == evaluation.BitsPerByte ? $"[bold]{name}[/]" : name, bits == evaluation.BitsPerByte ? $"[bold]{bits:F3}[/]" : $"{bits:F3}");
         AnsiConsole.Write(table);
-        Terminal.Say($"{trainer.Tokens:N0} tokens ({trainer.Bytes / 1e6:F1} MB of text) in {trainer.Elapsed.TotalSeconds:F0} s: {report.TokensPerSecond:N0} tokens/s.");
+        Terminal.Say($"{trainer.Tokens:N0} tokens ({Terminal.Size(trainer.Bytes)} of text) in {trainer.Elapsed.TotalSeconds:F0} s: {report.TokensPerSecond:N0} tokens/s.");
     }
 }

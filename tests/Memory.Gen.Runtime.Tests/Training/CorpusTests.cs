@@ -81,7 +81,7 @@ public class CorpusTests
     }
 
     [Fact]
-    public void FolderSkipsWhatIsNotText()
+    public void FolderSkipsWhatIsNotTextAndNamesIt()
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.File("a.txt"), string.Join('\n', Enumerable.Range(0, 100)));
@@ -90,7 +90,7 @@ public class CorpusTests
 
         var corpus = Corpus.Load(folder.Path);
 
-        Assert.Equal(2, corpus.SkippedFiles);
+        Assert.Equal(["b.bin is not text (it contains NUL bytes)", "c.txt is empty"], corpus.LeftOut);
         Assert.Equal("a.txt", Assert.Single(corpus.Training).Name);
     }
 

@@ -27,6 +27,20 @@ public sealed class LanguageModelMessageTests : IDisposable
             Assert.StartsWith($"--out names the folder \"{impossible}\", in which nothing can be written (", LanguageModelSample.Fail(command, "--data", folder.File("none"), "--out", impossible));
     }
 
+    [Fact]
+    public void FilesThatAreLeftOutAreNamedAndASmallTextHasItsSize()
+    {
+        string text = folder.File("text");
+        Directory.CreateDirectory(text);
+        File.WriteAllText(Path.Combine(text, "a.txt"), LanguageModelSample.Text(100)[..5000]);
+        foreach (int i in Enumerable.Range(0, 5)) File.WriteAllBytes(Path.Combine(text, $"b{i}.txt"), [65, 0xE9, 66]);
+
+        string output = LanguageModelSample.Run(["train", "--model", "gated-delta", "--steps", "1", "--data", text, "--out", folder.File("run"), .. LanguageModelSample.Small]);
+        Assert.Matches($"Text: {text}: 4\\.[0-9] kB to train on, [0-9]{{3}} bytes held out\\.\n", output);
+        string left = string.Join("; ", Enumerable.Range(0, 3).Select(i => $"b{i}.txt is not UTF-8 text (1 of its 3 bytes cannot be decoded)"));
+        Assert.Contains($"Left out: {left}; and 2 more.\n", output);
+    }
+
     [Theory, InlineData("train"), InlineData("interleave")]
     public void AVocabularyThatIsTooSmallIsNamedWithItsOptionBeforeTheTextIsRead(string command) => Assert.Equal(
         "--vocab is 10; each of the 256 bytes is a token, so give at least that.\n",
