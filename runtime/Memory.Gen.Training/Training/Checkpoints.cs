@@ -44,6 +44,32 @@ public sealed class Checkpoints(string folder, int keep = 3)
             : $"holds {Paths.Count} checkpoints and none of them is whole. Train again.");
     }
 
+    /// <summary>Sees that a checkpoint of so many bytes can be saved, before the work begins that it shall keep. Leaves nothing behind.</summary>
+    /// <param name="bytes">What it will take.</param>
+    /// <exception cref="MemoryFileException">There is no room for it, or the folder takes no files.</exception>
+    internal void RequireRoom(long bytes)
+    {
+        string place = Path.GetFullPath(Folder);
+        while (!Directory.Exists(place) && Path.GetDirectoryName(place) is { } parent) place = parent;
+        try
+        {
+            RemoveUnfinished();
+            new FileStream(Path.Combine(place, Unfinished + "room"), new FileStreamOptions
+            {
+                Mode = FileMode.Create,
+                Access = FileAccess.Write,
+                PreallocationSize = bytes,
+                Options = FileOptions.DeleteOnClose,
+            }).Dispose();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            long free = new DriveInfo(place).AvailableFreeSpace;
+            string cause = free < bytes ? FormattableString.Invariant($"a checkpoint takes about {bytes:N0} bytes, and {free:N0} are free") : error.Message.TrimEnd('.');
+            throw new MemoryFileException(Folder, $"can take no checkpoint ({cause}). Free some space or choose another folder.", error);
+        }
+    }
+
     /// <summary>Saves a checkpoint; one of this step that is whole stays as it is.</summary>
     /// <param name="step">Steps done.</param>
     /// <param name="write">Writes the files into the folder it is given.</param>
@@ -56,7 +82,7 @@ public sealed class Checkpoints(string folder, int keep = 3)
         try
         {
             Directory.CreateDirectory(Folder);
-            foreach (string leftover in Directory.GetDirectories(Folder, Unfinished + "*")) Directory.Delete(leftover, recursive: true);
+            RemoveUnfinished();
             Directory.CreateDirectory(temporary);
             write(temporary);
             FolderFlush.Flush(temporary);
@@ -93,6 +119,12 @@ public sealed class Checkpoints(string folder, int keep = 3)
         {
             throw new MemoryFileException(Folder, $"holds checkpoints of an earlier run that cannot be moved away ({error.Message.TrimEnd('.')}); choose another folder.", error);
         }
+    }
+
+    private void RemoveUnfinished()
+    {
+        if (!Directory.Exists(Folder)) return;
+        foreach (string leftover in Directory.GetDirectories(Folder, Unfinished + "*")) Directory.Delete(leftover, recursive: true);
     }
 
     private static bool IsWhole(string path)

@@ -20,6 +20,9 @@ public sealed class Trainer : IDisposable
     // Shorter documents than this many windows are joined: at most an eighth of a batch is padding then.
     private const int BundledWindows = 4;
 
+    // Of a checkpoint: a token's share of the vocabulary's files, and what loss curve, headers and the random numbers' state come to.
+    private const long VocabularyBytes = 32, DescriptionBytes = 1 << 17;
+
     private readonly IMemoryModel model;
     private readonly nn.Module module;
     private readonly ITokenizer tokenizer;
@@ -43,6 +46,7 @@ public sealed class Trainer : IDisposable
     /// <param name="folder">Where checkpoints go, or null for none. Those of an earlier run there move to <see cref="EarlierCheckpoints"/> when the
     /// first one of this run is saved.</param>
     /// <exception cref="TrainingException">An option makes no sense, or model, tokenizer and text do not fit together.</exception>
+    /// <exception cref="MemoryFileException">The folder can take no checkpoint: there is no room, or nothing can be written.</exception>
     public Trainer(IMemoryModel model, Corpus corpus, ITokenizer tokenizer, TrainingOptions options, string? folder = null)
     {
         options.Check();
@@ -59,6 +63,7 @@ public sealed class Trainer : IDisposable
         state = model.NewState(options.Batch);
         Stretch = model is ISegmentedModel { StretchTokens: > 0 and var tokens } && options.Window % tokens == 0 ? (int)tokens : options.Window;
         if (folder is not null) checkpoints = new Checkpoints(folder);
+        checkpoints?.RequireRoom(CheckpointBytes);
     }
 
     /// <summary>Goes on where a checkpoint was saved.</summary>
@@ -67,7 +72,7 @@ public sealed class Trainer : IDisposable
     /// <param name="checkpoint">The checkpoint.</param>
     /// <param name="folder">Where further checkpoints go, or null for none.</param>
     /// <param name="options">Other options, to train longer for instance; null keeps those of the run. Batch, window, section length, interleaving and seed must stay.</param>
-    /// <exception cref="MemoryFileException">The checkpoint is of another model.</exception>
+    /// <exception cref="MemoryFileException">The checkpoint is of another model, or the folder can take no further one.</exception>
     /// <exception cref="TrainingException">The text is another one, or the options do not fit.</exception>
     public static Trainer Resume(IMemoryModel model, Corpus corpus, Checkpoint checkpoint, string? folder = null, TrainingOptions? options = null)
     {
@@ -102,6 +107,10 @@ public sealed class Trainer : IDisposable
     /// windows do, so all rows stand at the same place of theirs), else a window.
     /// </summary>
     internal int Stretch { get; set; }
+
+    /// <summary>About what a checkpoint takes: the weights and two moments of each, the rows' states, the vocabulary and the description.</summary>
+    internal long CheckpointBytes => 3 * optimization.Parameters.Sum(p => p.numel() * p.ElementSize)
+        + options.Batch * model.Card.StateBytes(Math.Max(options.Window, options.SectionTokens), state.Dtype) + VocabularyBytes * tokenizer.VocabSize + DescriptionBytes;
 
     /// <summary>Optimizer steps done.</summary>
     public long Step { get; private set; }

@@ -116,6 +116,31 @@ public class CheckpointTests
     }
 
     [Fact]
+    public void AFolderThatCanTakeNoneIsNoticedBeforeTheFirstStep()
+    {
+        using var folder = new TemporaryFolder();
+        string missing = folder.File("run/checkpoints");
+        var error = Assert.Throws<MemoryFileException>(() => new Checkpoints(missing).RequireRoom(1L << 60));
+        Assert.StartsWith($"{missing}: can take no checkpoint (a checkpoint takes about 1,152,921,504,606,846,976 bytes, and ", error.Message);
+        Assert.Empty(folder.Names);
+
+        using var model = TrainerTests.NewModel();
+        Assert.StartsWith("/proc/none: can take no checkpoint (", Assert.Throws<MemoryFileException>(() => new Trainer(model, TrainerTests.Text, new ByteTokenizer(), Options, "/proc/none")).Message);
+    }
+
+    [Fact]
+    public void TheRoomThatIsLookedForIsWhatOneTakes()
+    {
+        using var folder = new TemporaryFolder();
+        using var model = TrainerTests.NewModel();
+        using var trainer = new Trainer(model, TrainerTests.Text, new ByteTokenizer(), Options, folder.Path);
+        Assert.Empty(folder.Names);
+        trainer.Run();
+        long bytes = new DirectoryInfo(trainer.LastCheckpoint!).EnumerateFiles().Sum(file => file.Length);
+        Assert.InRange(bytes, trainer.CheckpointBytes / 3, trainer.CheckpointBytes);
+    }
+
+    [Fact]
     public void AnUnfinishedOneIsIgnoredAndRemoved()
     {
         using var folder = new TemporaryFolder();
