@@ -35,7 +35,7 @@ internal static unsafe partial class LibTorch
         BlasChoice.Choose();
         var tried = new List<string>();
         LoadTorch(tried);
-        foreach (string folder in Folders().Distinct())
+        foreach (string folder in Folders())
         {
             string file = Path.Combine(folder, FileName);
             if (!File.Exists(file))
@@ -57,12 +57,15 @@ internal static unsafe partial class LibTorch
         throw new DllNotFoundException(
             $"{FileName}, the library between TorchSharp.Lite and libtorch, could not be loaded.\n  "
             + string.Join("\n  ", tried)
-            + "\nRun ./build.sh once: it builds the library against the libtorch on this machine. Where libtorch is missing, "
+            + "\nRun ./build.sh train or ./build.sh test once: each builds the library against the libtorch on this machine. Where libtorch is missing, "
             + "install libtorch-dev or set LIBTORCH to a folder with include/ and lib/ (a downloaded libtorch or a Python wheel's torch folder). "
             + "MEMORY_GEN_NATIVE names another folder for the library itself.");
     }
 
-    private static IEnumerable<string> Folders()
+    /// <summary>Where the shim may be, each folder once: that of the application ends with a separator, and this assembly's, mostly the same, does not.</summary>
+    internal static IEnumerable<string> Folders() => Candidates().Select(Path.TrimEndingDirectorySeparator).Distinct();
+
+    private static IEnumerable<string> Candidates()
     {
         if (Environment.GetEnvironmentVariable("MEMORY_GEN_NATIVE") is { Length: > 0 } named)
             yield return named;

@@ -19,6 +19,14 @@ public sealed class OperatorNamesTests
     }
 
     [Fact]
+    public void The_library_is_looked_for_in_every_folder_once()
+    {
+        string[] folders = [.. LibTorch.Folders().Select(folder => Path.GetFullPath(folder + "/"))];
+        Assert.Contains(AppContext.BaseDirectory, folders);
+        Assert.Equal(folders.Distinct(), folders);
+    }
+
+    [Fact]
     public void Every_import_is_exported()
     {
         nint library = System.Runtime.InteropServices.NativeLibrary.Load(LibTorch.Library, typeof(Op).Assembly, null);
