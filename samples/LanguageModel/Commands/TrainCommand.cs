@@ -85,7 +85,7 @@ internal static class TrainCommand
     // The weights of the first stage are of its tokens, so these are taken over too.
     private static ITokenizer BeginAt(string firstStage, IMemoryModel model)
     {
-        var checkpoint = new Checkpoints(TrainedModel.CheckpointsOf(firstStage)).LoadLatest(refused => Terminal.Say($"Left aside: {refused}"));
+        var checkpoint = TrainedModel.LastOf(firstStage);
         checkpoint.LoadFirstStage(model);
         return checkpoint.LoadTokenizer();
     }

@@ -76,11 +76,14 @@ public sealed record TrainedModel(string Name, Sizes Sizes)
         }
     }
 
+    /// <summary>The newest whole checkpoint of a run.</summary>
+    public static Checkpoint LastOf(string folder) => new Checkpoints(CheckpointsOf(folder)).LoadLatest(refused => Terminal.Say($"Left aside: {refused}"));
+
     /// <summary>Builds the model and gives it the weights of the run's newest whole checkpoint.</summary>
     public static (IMemoryModel Model, Checkpoint Checkpoint) Load(string folder, Device device)
     {
         var trained = Read(folder);
-        var checkpoint = new Checkpoints(CheckpointsOf(folder)).LoadLatest(refused => Terminal.Say($"Left aside: {refused}"));
+        var checkpoint = LastOf(folder);
         var (module, model) = DeclarationCompiler.Create(trained.Name, trained.Sizes, device);
         checkpoint.LoadWeights(model);
         module.eval();
