@@ -91,11 +91,26 @@ public class PackageTests(PackedFeed feed) : IClassFixture<PackedFeed>
         Succeed("Diary", "build", "-c", "Release", "--nologo", "-v", "quiet", "-warnaserror");
         Assert.Contains("namespace Diary;", File.ReadAllText(Directory.GetFiles(feed.InFolder("Diary/obj/emitted"), "*JournalLM.g.cs", SearchOption.AllDirectories).Single()));
 
-        string output = Succeed("Diary", "run", "-c", "Release", "--no-build", "--", "10", feed.InFolder("text"));
+        string[] run = ["run", "-c", "Release", "--no-build", "--"];
+        string output = Succeed("Diary", [.. run, "10", feed.InFolder("text")]);
         Assert.Contains("step 10,", output);
         Assert.Contains("bits a byte", output);
-        Assert.True(File.Exists(feed.InFolder("Diary/memory.safetensors")));
+        Assert.Equal(["checkpoint-000010", "memory-10.safetensors"], Saved());
+        byte[] memory = File.ReadAllBytes(feed.InFolder("Diary/checkpoints/memory-10.safetensors"));
+
+        // Again: nothing is left to train, and the text goes on from its memory.
+        Assert.DoesNotContain("step 1,", Succeed("Diary", [.. run, "10", feed.InFolder("text")]));
+        Assert.NotEqual(memory, File.ReadAllBytes(feed.InFolder("Diary/checkpoints/memory-10.safetensors")));
+        // Longer: the training goes on, and what it writes begins with other weights.
+        Assert.Contains("step 12,", Succeed("Diary", [.. run, "12", feed.InFolder("text")]));
+        Assert.Equal(["checkpoint-000010", "checkpoint-000012", "memory-10.safetensors", "memory-12.safetensors"], Saved());
+
+        Command.Result mistaken = feed.Dotnet("Diary", [.. run, "abc"]), missing = feed.Dotnet("Diary", [.. run, "10", feed.InFolder("none")]);
+        Assert.Equal((2, "'abc' is no number of steps. Usage: dotnet run -c Release -- [STEPS] [FILE OR FOLDER]\n"), (mistaken.ExitCode, mistaken.Errors));
+        Assert.Equal((1, $"{feed.InFolder("none")} does not exist; give a text file or a folder of text files.\n"), (missing.ExitCode, missing.Errors));
         Assert.True(File.Exists(feed.InFolder("Diary/bin/Release/net10.0/runtimes/linux-x64/native/libMemoryGenKernels.so")));
+
+        string[] Saved() => [.. Directory.GetFileSystemEntries(feed.InFolder("Diary/checkpoints")).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
     }
 
     [Fact]
