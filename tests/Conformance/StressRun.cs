@@ -22,6 +22,7 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
     {
         using var scope = NewDisposeScope();
         manual_seed(random.Next());
+        if (random.Next(0, 12) == 0) return TitansSteps();
         long B = random.Next(1, 4), T = random.Next(0, 4) == 0 ? random.Next(0, 3) : random.Next(3, 300), H = random.Next(1, 5);
         if (Device.type == DeviceType.CUDA && random.Next(0, 10) == 0) T = random.Next(1500, 2500); // kernels cut sequences that are long beside their keys
         long K = random.Next(1, 130), V = random.Next(1, 130), E = random.Next(1, 130), C = random.Next(1, 300), N = random.Next(1, 17), W = random.Next(1, 9);
@@ -54,6 +55,36 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
         (string name, Drawn[] inputs, Func<Tensor[], OperatorForm, MemoryRead> call) = calls[random.Next(calls.Length)];
         string shape = $"{name} B{B} T{T} H{H} K{K} V{V} E{E} C{C} N{N} W{W}{(segments is null ? "" : $" of {S} segments")}";
         return Compare(shape, inputs, call);
+    }
+
+    // Token by token and without gradients, until a block ends.
+    private List<Comparison> TitansSteps()
+    {
+        using var quiet = no_grad();
+        long B = random.Next(1, 4), H = random.Next(1, 5);
+        int block = random.Next(1, 20), T = block * random.Next(1, 4);
+        long[] widths = [.. Enumerable.Range(0, random.Next(2, 6)).Select(_ => random.NextInt64(1, 130))];
+        var rule = new TitansOptions(block) { Activation = (TitansActivation)random.Next(2), ReadsBlockStart = random.Next(3) == 0, Clip = random.Next(3) == 0 ? 2 : null };
+        Drawn[] tokens =
+        [
+            Activation(B, T, H, widths[0]), Unit(B, T, H, widths[0]), Activation(B, T, H, widths[^1]),
+            Gate(rand(B, T, H, dtype: ScalarType.Float64) * (0.2 / block)), Gate(rand(B, T, H, dtype: ScalarType.Float64) * 0.9), Gate(rand(B, T, H, dtype: ScalarType.Float64)),
+        ];
+        Drawn[] weights = Layers(), momenta = Layers();
+        Tensor[] x = Exact(tokens), given = Given(tokens), w = Given(weights), s = Given(momenta);
+        MemoryRead expected = Memory(TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], Exact(weights), rule, Exact(momenta), form: OperatorForm.Reference));
+        using var text = new TitansText(B, H, widths, block, Device, Precision.Inputs);
+        Tensor[] outputs = [.. Enumerable.Range(0, T).Select(t => text.Read([.. given.Select(each => each.narrow(1, t, 1).contiguous())], w, s, rule))];
+        string shape = $"titans steps B{B} T{T} H{H} widths {string.Join(' ', widths)} block {block}";
+        return
+        [
+            VectorRun.Measure($"{shape} out", cat(outputs, 1), expected.Output, Precision.OutputLimit),
+            VectorRun.Measure($"{shape} final_state", cat([.. text.Tensors.Take(weights.Length + momenta.Length).Select(each => each.Value.flatten())]), expected.FinalState, Precision.OutputLimit),
+        ];
+
+        Drawn[] Layers() => [.. Enumerable.Range(1, widths.Length - 1).Select(l => Layer(B, H, widths[l - 1], widths[l]))];
+        static Tensor[] Exact(Drawn[] drawn) => [.. drawn.Select(each => each.Value)];
+        Tensor[] Given(Drawn[] drawn) => [.. drawn.Select(each => each.Value.to(each.Dtype).to(Device))];
     }
 
     private static MemoryRead Loss(Tensor loss) => new(loss, loss);
