@@ -13,7 +13,7 @@ python=${MEMORY_GEN_PYTHON:-python3}
 passed=0 failed=0
 mkdir -p log
 
-cannot() { printf 'check.sh: %s\n' "$*" >&2; exit 2; }
+cannot() { printf 'check.sh: %s\n' "$*" >&2; exit $((failed > 0 ? 1 : 2)); }
 
 # step NAME COMMAND...: runs it, keeps what it said, shows the end of it when it failed.
 step() {
@@ -59,9 +59,10 @@ printf '%s, driver %s, %s, torch %s\n' "$device" "$(nvidia-smi --query-gpu=drive
     "$(nvcc --version | tail -n 1)" "$("$python" -c 'import torch; print(torch.__version__)')" | tee log/machine.txt
 vectors() { # OPERATOR...: their files
     local name
-    for name in "$@"; do ls fixtures/"$name"@*.safetensors; done
+    for name in "$@"; do compgen -G "fixtures/$name@*.safetensors" || cannot "there are no vector files of $name."; done
 }
-mapfile -t kernels < <(vectors causal_conv channel_decay delta_rule gated_delta_rule linear_attention linear_attention_normalized linear_scan scalar_decay segment_attention selective_scan titans_linear titans_mlp)
+found=$(vectors causal_conv channel_decay delta_rule gated_delta_rule linear_attention linear_attention_normalized linear_scan scalar_decay segment_attention selective_scan titans_linear titans_mlp) || exit
+mapfile -t kernels <<<"$found"
 step conformance-chunked-f64 run Conformance fixtures/*.safetensors --form chunked --dtype f64 --device cuda
 for dtype in f32 bf16; do
     step "conformance-native-$dtype" run Conformance "${kernels[@]}" --form native --dtype $dtype --device cuda
