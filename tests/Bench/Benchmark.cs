@@ -58,7 +58,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
         foreach (var one in cases)
         {
             using var scope = NewDisposeScope();
-            (double error, Tensor produced) = Check(one);
+            (double error, Tensor produced, OperatorForm form) = Check(one);
             double forward = Timing.Milliseconds(settings.Repeats, () => Forward(one));
             var ratios = new List<double>();
             double both = Timing.Milliseconds(settings.Repeats, () => ratios.Add(ForwardAndBackward(one)));
@@ -75,7 +75,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
                 ["op"] = one.Op,
                 ["shape"] = one.Shape.ToDictionary(s => s.Axis, s => s.Size),
                 ["threads"] = settings.Threads,
-                ["form"] = OperatorForms.LastUsed!.Value.Form.ToString().ToLowerInvariant(),
+                ["form"] = form.ToString().ToLowerInvariant(),
                 ["error"] = error,
                 ["forward_ms"] = correct ? forward : null,
                 ["forward_backward_ms"] = correct ? both : null,
@@ -87,7 +87,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
                 ["blas_core"] = BlasCore.Running, ["torch_environment"] = Settings(python),
             });
             table.AddRow(
-                one.Op, string.Join(' ', one.Shape.Select(s => $"{s.Axis}{s.Size}")), OperatorForms.LastUsed!.Value.Form.ToString(),
+                one.Op, string.Join(' ', one.Shape.Select(s => $"{s.Axis}{s.Size}")), form.ToString(),
                 $"{forward:F2}", Show(torchForward), Ratio(torchForward, forward, correct), Show(forwardShare, "P0"),
                 $"{both:F2}", Show(torchBoth), Ratio(torchBoth, both, correct), Show(bothShare, "P0"), $"{ratio:F1}", $"{error:E1}");
         }
@@ -198,14 +198,15 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
         console.WriteLine($"One addition of 16 numbers: {best:F0} ns here, {Show(torch, "F0")} ns in Python.");
     }
 
-    internal static (double Error, Tensor Output) Check(OperatorCase one)
+    internal static (double Error, Tensor Output, OperatorForm Form) Check(OperatorCase one)
     {
         using var quiet = no_grad();
         Tensor produced = one.Run(one.Inputs, null);
+        OperatorForm form = OperatorForms.LastUsed!.Value.Form;
         var exact = one.Inputs.Select(t => t.to(float64)).ToArray();
         Tensor expected = one.Run(exact, OperatorForm.Reference);
         double scale = Math.Max(1, expected.abs().max().item<double>());
-        return ((produced.to(float64) - expected).abs().max().item<double>() / scale, produced);
+        return ((produced.to(float64) - expected).abs().max().item<double>() / scale, produced, form);
     }
 
     internal static void Forward(OperatorCase one)

@@ -53,6 +53,33 @@ internal static class CudaCase
             yield return new("gated_delta_rule", [("B", B), ("T", 1), ("H", H), ("K", K), ("V", V), ("state_bits", bits)], [q, k, v, beta, g, Values(B, H, K, V).to(dtype)],
                 (x, f) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], form: f).FinalState, 7.0 * B * H * K * V);
         }
+
+        yield return TitansStep("titans_linear", B, H, 31, K, V);
+        yield return TitansStep("titans_mlp", B, 16, 31, 64, 256, 64);
+    }
+
+    // A token in the middle of its block of 64, which writes nothing: W and S are read, and with several layers the tokens before it go through W again.
+    private static OperatorCase TitansStep(string op, long B, long H, int read, params long[] widths)
+    {
+        const int Block = 64;
+        int layers = widths.Length - 1;
+        Tensor[] Tokens(long T) => [Unit(Values(B, T, H, widths[0])), Values(B, T, H, widths[^1]), Gates(0.01, B, T, H), Gates(0.9, B, T, H), Gates(0.1, B, T, H)];
+        Tensor[] inputs =
+        [
+            Values(B, 1, H, widths[0]), .. Tokens(1), .. Tokens(Block - 1),
+            .. Enumerable.Range(1, layers).Select(l => Layer(B, H, widths[l - 1], widths[l])), .. Enumerable.Range(1, layers).Select(l => Layer(B, H, widths[l - 1], widths[l])),
+        ];
+        var rule = new TitansOptions(Block);
+        double products = Enumerable.Range(1, layers).Sum(l => (double)widths[l - 1] * widths[l]), again = layers > 1 ? (read + 1) * ((2 * products) - (widths[0] * widths[1])) : 0;
+        return new(op, [("B", B), ("T", 1), ("H", H), .. widths.Select((width, l) => (l == 0 ? "K" : l == layers ? "V" : "E", width)), ("read", read)], inputs, Run, 2 * B * H * ((2 * products) + again));
+
+        Tensor Run(Tensor[] x, OperatorForm? form)
+        {
+            Tensor[] token = x[1..6], past = x[6..11], weights = x[11..(11 + layers)], momenta = x[(11 + layers)..];
+            if (form is null && TitansStepKernel.Run(x[0], token, past, read, weights, momenta, true, rule) is { } step) return step.Output;
+            Tensor[] all = [.. token.Select((last, i) => cat([past[i].narrow(1, 0, read), last], 1))];
+            return TitansMlp.Apply(x[0].expand(-1, read + 1, -1, -1), all[0], all[1], all[2], all[3], all[4], weights, rule, momenta, form: form).Output.narrow(1, read, 1);
+        }
     }
 
     private static Tensor Values(params long[] shape) => randn(shape, dtype: ScalarType.BFloat16, device: Gpu);
