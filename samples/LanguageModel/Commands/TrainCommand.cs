@@ -67,27 +67,34 @@ internal static class TrainCommand
         string folder, TrainedModel trained, TrainingChoices choices, string? data, string? firstStage, torch.Device device, Interruption interruption)
     {
         // Before the text is read: a size that does not fit should not cost a minute, nor a folder that cannot be.
-        torch.random.manual_seed(choices.Seed);
-        var (_, model) = DeclarationCompiler.Create(trained.Name, trained.Sizes, device);
+        var model = Build();
         var options = choices.Options();
         OutputFolder.Make(folder);
         var corpus = interruption.Wait(() => Shared.Text(data));
-        var tokenizer = firstStage is null
-            ? interruption.Wait(() => choices.Tokenizer(corpus, Catalog.Vocabulary(trained.Name, trained.Sizes)))
-            : BeginAt(firstStage, model);
+        // The weights of a first stage are of its tokens, so these are taken over too.
+        var first = firstStage is null ? null : TrainedModel.LastOf(firstStage);
+        int vocabulary = Catalog.Vocabulary(trained.Name, trained.Sizes);
+        var tokenizer = first?.LoadTokenizer() ?? interruption.Wait(() => choices.Tokenizer(corpus, vocabulary));
+        if (tokenizer.VocabSize < vocabulary)
+        {
+            // Otherwise it could make tokens that stand for nothing.
+            Terminal.Say($"There are {tokenizer.VocabSize:N0} tokens; the model is made with as many instead of {vocabulary:N0}.");
+            trained = trained with { Sizes = trained.Sizes with { Vocabulary = tokenizer.VocabSize } };
+            model = Build();
+        }
+
+        first?.LoadFirstStage(model);
         using var trainer = new Trainer(model, corpus, tokenizer, options, TrainedModel.CheckpointsOf(folder));
         interruption.Token.ThrowIfCancellationRequested();
         // Last: a run that does not begin leaves the one that was here in its place.
         if (trained.Begin(folder) is { } earlier) Terminal.Say($"The run that was here is now in {earlier}; use it with --run {earlier}.");
         Run(folder, data, trained, model, tokenizer, corpus, trainer, interruption);
-    }
 
-    // The weights of the first stage are of its tokens, so these are taken over too.
-    private static ITokenizer BeginAt(string firstStage, IMemoryModel model)
-    {
-        var checkpoint = TrainedModel.LastOf(firstStage);
-        checkpoint.LoadFirstStage(model);
-        return checkpoint.LoadTokenizer();
+        IMemoryModel Build()
+        {
+            torch.random.manual_seed(choices.Seed);
+            return DeclarationCompiler.Create(trained.Name, trained.Sizes, device).Model;
+        }
     }
 
     private static void Resume(string folder, TrainingChoices choices, Sizes sizes, string? data, torch.Device device, Interruption interruption)

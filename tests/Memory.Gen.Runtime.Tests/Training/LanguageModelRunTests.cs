@@ -100,6 +100,14 @@ public sealed class LanguageModelRunTests : IDisposable
     }
 
     [Fact]
+    public void AModelOfATextWithFewTokensMakesNoOthers()
+    {
+        File.WriteAllText(folder.File("text.txt"), LanguageModelSample.Text(100));
+        Assert.Matches("There are [0-9]{3} tokens; the model is made with as many instead of 2,048\\.", Train("gated-delta", 1));
+        LanguageModelSample.Run("generate", "--run", run, "--tokens", "100", "--temperature", "2", "--top-p", "1");
+    }
+
+    [Fact]
     public void InfoDescribesARun()
     {
         Train("sliding", 3, LanguageModelSample.Small);
