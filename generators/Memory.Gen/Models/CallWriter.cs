@@ -10,13 +10,15 @@ internal static class CallWriter
     /// <param name="writer">Where to.</param>
     /// <param name="model">The model or layer.</param>
     /// <param name="weight">An expression for a weight that tells device and dtype.</param>
-    public static void Write(CodeWriter writer, ModelSpec model, string weight)
+    /// <param name="training">How to train it where forward is not enough; null where it is.</param>
+    public static void Write(CodeWriter writer, ModelSpec model, string weight, string? training)
     {
         string input = model.IsModel ? "tokens" : "x", one = model.IsModel ? "token" : "x";
         string inputs = model.IsModel ? "[B, T] int64" : "[B, T, Dim]", outputs = model.IsModel ? "[B, T, VocabSize]" : "[B, T, Dim]";
         string oneIn = model.IsModel ? "[B] int64" : "[B, Dim]", oneOut = model.IsModel ? "[B, VocabSize]" : "[B, Dim]";
         writer.Lines(
             $"/// <summary>Reads whole sequences that begin here: {inputs} to {outputs}.</summary>",
+            training is null ? null : $"/// <remarks>{training}</remarks>",
             model.Wrapper is null ? $"public override Tensor forward(Tensor {input}) => Read({input}, null);" : null);
         if (model.Wrapper is not null)
         {
@@ -107,11 +109,11 @@ internal static class CallWriter
     /// Writes what an editor shows of the class and the line that opens it. The sizes are remarks: of two summaries an editor shows
     /// the first, and that is the user's own.
     /// </summary>
-    public static CodeWriter.Scope Open(CodeWriter writer, ModelSpec model, string summary, params string[] remarks)
+    public static CodeWriter.Scope Open(CodeWriter writer, ModelSpec model, string summary, params string?[] remarks)
     {
         writer.Lines("/// <summary>", "/// " + summary, "/// </summary>");
         if (remarks.Length > 0)
-            writer.Lines(["/// <remarks>", .. remarks.Select(line => "/// " + line), "/// </remarks>"]);
+            writer.Lines(["/// <remarks>", .. remarks.OfType<string>().Select(line => "/// " + line), "/// </remarks>"]);
         writer.Lines(
             $"[global::System.CodeDom.Compiler.GeneratedCode(\"{SourceFile.Tool}\", \"{SourceFile.Version}\")]");
         return writer.Block($"partial class {model.Type.Written} : nn.Module<Tensor, Tensor>, {Contracts(model)}");

@@ -22,7 +22,7 @@ internal static class LayerEmitter
     {
         string name = TypeSpec.Escape(model.Type.Name);
         EmittedMixer mixer = mixers[0];
-        using CodeWriter.Scope type = CallWriter.Open(writer, model, ModelHeader.Summary(model, mixers), ModelHeader.Sizes(size), ModelHeader.Cost(size, isAverage: false));
+        using CodeWriter.Scope type = CallWriter.Open(writer, model, ModelHeader.Summary(model, mixers), ModelHeader.Sizes(size), ModelHeader.Cost(size, isAverage: false), ModelHeader.Training(mixers));
         writer.Lines(
             $"private const long Dim = {model.Dim};",
             $"private const string DeclarationHash = \"{model.Hash}\";",
@@ -36,7 +36,7 @@ internal static class LayerEmitter
         using (writer.Block($"public {name}(Device? device = null, ScalarType? dtype = null) : base(nameof({name}))"))
             writer.Lines($"mixer = new {mixer.Module}(device, dtype);", "RegisterComponents();");
         writer.Blank();
-        CallWriter.Write(writer, model, "Weight");
+        CallWriter.Write(writer, model, "Weight", ModelHeader.Training(mixers));
         writer.Lines("", "private Parameter Weight => mixer.get_parameter(\"output.weight\")!;  // tells where the layer lies, and its element type");
         writer.Lines("", "private Tensor Read(Tensor x, State? state) => mixer.call(x, state?.Layer);  // [B, T, D]", "");
         Registration.Write(writer, ["mixer"]);

@@ -49,7 +49,7 @@ internal static class ModelEmitter
     private static void WriteClass(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers, Size size, WrapperEmitter? wrapper)
     {
         using CodeWriter.Scope type = CallWriter.Open(
-            writer, model, ModelHeader.Summary(model, mixers, wrapper), ModelHeader.Sizes(size), ModelHeader.Cost(size, isAverage: wrapper is not null));
+            writer, model, ModelHeader.Summary(model, mixers, wrapper), ModelHeader.Sizes(size), ModelHeader.Cost(size, isAverage: wrapper is not null), ModelHeader.Training(mixers));
         writer.Lines(
             $"private const long VocabSize = {model.VocabSize}, Dim = {model.Dim};",
             mixers.Length > 1 ? $"private const string Pattern = \"{model.Pattern}\";" : null,
@@ -65,12 +65,12 @@ internal static class ModelEmitter
         writer.Lines([.. wrapper is null ? [] : ModulePart.Fields(wrapper.Parts), Registration.Field, ""]);
         WriteConstructor(writer, model, mixers, wrapper);
         writer.Blank();
-        CallWriter.Write(writer, model, "embedding.Weight");
+        CallWriter.Write(writer, model, "embedding.Weight", ModelHeader.Training(mixers));
         writer.Blank();
         if (wrapper is null)
             WriteRead(writer, model);
         else
-            wrapper.WriteRead(writer, model.TiedEmbeddings ? "embedding.Weight" : "head", mixers.Any(m => m.Emitter.AddsLoss));
+            wrapper.WriteRead(writer, model.TiedEmbeddings ? "embedding.Weight" : "head", mixers.Any(m => m.Emitter.Loss is not null));
         writer.Blank();
         WriteRegistration(writer, model, wrapper);
         writer.Blank();

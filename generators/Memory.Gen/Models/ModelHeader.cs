@@ -49,6 +49,13 @@ internal static class ModelHeader
         return $"Cost: {Prose.Count(size.FlopsPerToken)} FLOPs a token{(isAverage ? ", a segment's spread over its new tokens" : "")}{growth}.  Receptive field: {field}.";
     }
 
+    /// <summary>How to train what has a loss beside the task's, as the class's remarks and forward's state it; null for the others.</summary>
+    public static string? Training(EmittedMixer[] mixers)
+    {
+        string does = Prose.List(mixers.Select(m => m.Emitter.Loss).Distinct().ToArray());
+        return does.Length == 0 ? null : $"To train, Prefill a new state and add its AuxiliaryLoss, which {does}; call and forward leave that out.";
+    }
+
     /// <summary>What an editor shows of the class: what it is and which memories it has; in lines of a documentation comment.</summary>
     public static string Summary(ModelSpec model, EmittedMixer[] mixers, WrapperEmitter? wrapper = null)
     {

@@ -29,8 +29,11 @@ internal abstract class MixerEmitter
     /// <summary>Its sizes for one layer.</summary>
     public abstract Size Size { get; }
 
-    /// <summary>Whether its layers ask for a loss of their own, which they can do in a state alone.</summary>
-    public virtual bool AddsLoss => false;
+    /// <summary>
+    /// What the loss does that its layers ask for beside the task's, which they can do in a state alone: <c>balances the router</c>;
+    /// null where they ask for none.
+    /// </summary>
+    public virtual string? Loss => null;
 
     /// <summary>Writes its module, <c>nn.Module&lt;Tensor, LayerState?, Tensor&gt;</c> with features [B, T, D] in and out,
     /// whose last projection is the field <c>output</c>: its weight tells device and dtype.</summary>

@@ -23,4 +23,19 @@ public class AuxiliaryLossTests
         without.Prefill(without.Input(2, 7), other);
         Assert.Null(other.AuxiliaryLoss);
     }
+
+    // A segment that one call reads whole needs no state to be read, but its layers do to ask.
+    [Theory]
+    [InlineData(nameof(HierarchicalMixtureModel))]
+    [InlineData(nameof(HierarchicalBMojoModel))]
+    public void LayersAskFromWithinWholeSegmentsToo(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var subject = new Subject(name);
+        using var state = subject.NewState(2);
+        subject.Prefill(subject.Input(2, 12), state);
+        Assert.NotNull(state.AuxiliaryLoss);
+        state.AuxiliaryLoss.backward();
+        Assert.Contains(subject.Module.named_parameters(), p => (p.name.Contains("predictor") || p.name.Contains("router")) && p.parameter.grad is { } gradient && gradient.abs().sum().item<double>() > 0);
+    }
 }

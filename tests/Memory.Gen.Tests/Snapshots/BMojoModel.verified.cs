@@ -70,6 +70,7 @@ using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 /// <remarks>
 /// Parameters: 73,732,608.  State: 36,804,616 bytes a sequence in float32, whatever the length.
 /// Cost: 130,809,856 FLOPs a token.  Receptive field: unbounded.
+/// To train, Prefill a new state and add its AuxiliaryLoss, which trains W_p; call and forward leave that out.
 /// </remarks>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
 partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryModel<ArchiveLM.State>
@@ -99,6 +100,7 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
     }
 
     /// <summary>Reads whole sequences that begin here: [B, T] int64 to [B, T, VocabSize].</summary>
+    /// <remarks>To train, Prefill a new state and add its AuxiliaryLoss, which trains W_p; call and forward leave that out.</remarks>
     public override Tensor forward(Tensor tokens) => Read(tokens, null);
 
     /// <summary>A state that has read nothing.</summary>

@@ -85,6 +85,7 @@ using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 /// <remarks>
 /// Parameters: 171,992.  State: 52,232 bytes a sequence in float32, whatever the length.
 /// Cost: 406,016 FLOPs a token, a segment's spread over its new tokens.  Receptive field: unbounded.
+/// To train, Prefill a new state and add its AuxiliaryLoss, which balances the router; call and forward leave that out.
 /// </remarks>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
 partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryModel<PaperLM.State>, global::Memory.Gen.Runtime.ISegmentedModel
@@ -129,6 +130,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     }
 
     /// <summary>Reads whole sequences that begin here: [B, T] int64 to [B, T, VocabSize].</summary>
+    /// <remarks>To train, Prefill a new state and add its AuxiliaryLoss, which balances the router; call and forward leave that out.</remarks>
     public override Tensor forward(Tensor tokens)
     {
         using State state = NewState(tokens.shape[0]);

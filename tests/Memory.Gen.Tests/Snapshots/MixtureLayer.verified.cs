@@ -57,6 +57,7 @@ using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 /// <remarks>
 /// Parameters: 56,856.  State: 32,008 bytes a sequence in float32, whatever the length.
 /// Cost: 95,744 FLOPs a token.  Receptive field: unbounded.
+/// To train, Prefill a new state and add its AuxiliaryLoss, which balances the router; call and forward leave that out.
 /// </remarks>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
 partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryLayer<MixtureLayer.State>
@@ -77,6 +78,7 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     }
 
     /// <summary>Reads whole sequences that begin here: [B, T, Dim] to [B, T, Dim].</summary>
+    /// <remarks>To train, Prefill a new state and add its AuxiliaryLoss, which balances the router; call and forward leave that out.</remarks>
     public override Tensor forward(Tensor x) => Read(x, null);
 
     /// <summary>A state that has read nothing.</summary>

@@ -56,6 +56,8 @@ internal sealed class BMojoEmitter(BMojoSpec spec, int dim) : MixerEmitter
 
     public override (string Name, IEnumerable<string> Axes)? Inner => memory is null ? null : ("the fading memory", memory.Axes);
 
+    public override string? Loss => spec is { HasPredictor: true, PredictionLoss: > 0 } ? "trains W_p" : null;
+
     public override Size Size => BMojoSize.Of(spec, dim, memory?.Size);
 
     public override void WriteModule(CodeWriter writer, string module, string state)

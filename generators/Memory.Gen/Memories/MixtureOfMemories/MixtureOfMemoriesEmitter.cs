@@ -17,7 +17,7 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
 
     public override string StateName => memory.Rule + "MixtureState";
 
-    public override bool AddsLoss => spec.BalanceLoss > 0;
+    public override string? Loss => spec.BalanceLoss > 0 ? "balances the router" : null;
 
     public override string Phrase => MixtureOfMemoriesTexts.Phrase(spec);
 
