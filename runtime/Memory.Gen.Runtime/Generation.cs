@@ -19,11 +19,15 @@ public static class Generation
     /// <param name="state">A state of one row to continue and to advance; null begins a text and keeps nothing.</param>
     /// <param name="cancellationToken">Ends with <see cref="OperationCanceledException"/> between two tokens.</param>
     /// <returns>The tokens; each enumeration makes a text of its own.</returns>
-    /// <exception cref="ArgumentException">The prompt is empty, the state has more than one row, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">The prompt is empty, the state has more than one row, or an option is out of range; or, once the prompt is read, a token has no
+    /// place in the vocabulary.</exception>
     public static IEnumerable<long> Generate(
         this IMemoryModel model, IReadOnlyList<long> prompt, GenerationOptions options, MemoryState? state = null,
         CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(prompt);
+        ArgumentNullException.ThrowIfNull(options);
         options.Check();
         if (prompt.Count == 0)
             throw new ArgumentException("The prompt is empty; give at least one token to begin from.", nameof(prompt));

@@ -63,5 +63,5 @@ internal static class StateCast
 {
     public static TState As<TState>(this MemoryState state, Type model) where TState : MemoryState =>
         state as TState ?? throw new ArgumentException(
-            $"{model.Name} was given a state of {state?.Model ?? "nothing"}; make one with {model.Name}.NewState.", nameof(state));
+            $"{model.Name} was given {(state is null ? "no state" : "a state of " + state.Model)}; make one with {model.Name}.NewState.", nameof(state));
 }

@@ -16,14 +16,16 @@ internal static class CallWriter
         string input = model.IsModel ? "tokens" : "x", one = model.IsModel ? "token" : "x";
         string inputs = model.IsModel ? "[B, T] int64" : "[B, T, Dim]", outputs = model.IsModel ? "[B, T, VocabSize]" : "[B, T, Dim]";
         string oneIn = model.IsModel ? "[B] int64" : "[B, Dim]", oneOut = model.IsModel ? "[B, VocabSize]" : "[B, Dim]";
+        string name = $"nameof({Specs.TypeSpec.Escape(model.Type.Name)})";
+        string read = model.IsModel ? $"CallInput.Tokens({name}, {input}, VocabSize, {weight}" : $"CallInput.Features({name}, {input}, Dim, {weight}";
         writer.Lines(
             $"/// <summary>Reads whole sequences that begin here: {inputs} to {outputs}.</summary>",
             training is null ? null : $"/// <remarks>{training}</remarks>",
-            model.Wrapper is null ? $"public override Tensor forward(Tensor {input}) => Read({input}, null);" : null);
+            model.Wrapper is null ? $"public override Tensor forward(Tensor {input}) => Read({read}), null);" : null);
         if (model.Wrapper is not null)
         {
             using CodeWriter.Scope method = writer.Block($"public override Tensor forward(Tensor {input})");
-            writer.Lines($"using State state = NewState({input}.shape[0]);", $"return Prefill({input}, state);");
+            writer.Lines($"using State state = NewState({read}).shape[0]);", $"return Prefill({input}, state);");
         }
 
         writer.Lines(
@@ -33,21 +35,21 @@ internal static class CallWriter
             $"public State NewState(long batch) => new State(batch, {weight}.device, {weight}.dtype);",
             "",
             $"/// <summary>Reads on from a state and advances it, all or nothing: {inputs} to {outputs}. Any T, any split.</summary>");
-        writer.Lines(ArgumentsOfReading(input));
+        writer.Lines(ArgumentsOfReading(input, model.IsModel));
         using (writer.Block($"public Tensor Prefill(Tensor {input}, State state)"))
             writer.Lines(
-                $"using var advance = state.Begin({input}.shape[0], {input}.shape[1]);",
+                $"using var advance = {read}, state);",
                 $"Tensor {(model.IsModel ? "logits" : "y")} = Read({input}, state);",
                 "advance.Commit();",
                 $"return {(model.IsModel ? "logits" : "y")};");
         writer.Lines(
             "",
             $"/// <summary>Reads one token of every sequence and advances the state: {oneIn} to {oneOut}.</summary>");
-        writer.Lines(ArgumentsOfReading(one));
+        writer.Lines(ArgumentsOfReading(one, model.IsModel));
         using (writer.Block($"public Tensor Step(Tensor {one}, State state)"))
             writer.Lines(
                 "using var scope = torch.NewDisposeScope();",
-                $"return Prefill({one}.unsqueeze(1), state).squeeze(1).MoveToOuterDisposeScope();");
+                $"return Prefill({(model.IsModel ? $"CallInput.Token({name}, {one})" : $"CallInput.Feature({name}, {one}, Dim)")}, state).squeeze(1).MoveToOuterDisposeScope();");
         writer.Lines(
             "",
             "/// <summary>Loads a state that its Save wrote.</summary>",
@@ -57,11 +59,11 @@ internal static class CallWriter
     }
 
     // Of Prefill and Step alike.
-    private static string[] ArgumentsOfReading(string input) =>
+    private static string[] ArgumentsOfReading(string input, bool areTokens) =>
     [
         $"/// <param name=\"{input}\">What comes next in every sequence.</param>",
         "/// <param name=\"state\">What was read before; it has B sequences.</param>",
-        "/// <exception cref=\"global::System.ArgumentException\">The state has another number of sequences.</exception>",
+        $"/// <exception cref=\"global::System.ArgumentException\">It is no such tensor{(areTokens ? ", or on the CPU has an id outside the vocabulary; " : "; ")}or the state has other sequences, another element type or device.</exception>",
         "/// <exception cref=\"global::System.InvalidOperationException\">Another call is using the state.</exception>",
     ];
 

@@ -31,6 +31,7 @@ internal static class Aliases
         ("Parameter", Modules + ".Parameter"),
         ("TitansActivation", "global::Memory.Gen.TitansActivation"),
         ("AlignedSegment", Runtime + ".AlignedSegment"),
+        ("CallInput", Runtime + ".CallInput"),
         ("EideticSlots", Runtime + ".EideticSlots"),
         ("LayerState", Runtime + ".LayerState"),
         ("MemoryCard", Runtime + ".MemoryCard"),

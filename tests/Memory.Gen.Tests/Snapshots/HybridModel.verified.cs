@@ -37,6 +37,7 @@ using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
 using Linear = global::TorchSharp.Modules.Linear;
 using Parameter = global::TorchSharp.Modules.Parameter;
+using CallInput = global::Memory.Gen.Runtime.CallInput;
 using LayerState = global::Memory.Gen.Runtime.LayerState;
 using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
@@ -93,7 +94,7 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
     }
 
     /// <summary>Reads whole sequences that begin here: [B, T] int64 to [B, T, VocabSize].</summary>
-    public override Tensor forward(Tensor tokens) => Read(tokens, null);
+    public override Tensor forward(Tensor tokens) => Read(CallInput.Tokens(nameof(HybridLM), tokens, VocabSize, embedding.Weight), null);
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
@@ -102,11 +103,11 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T] int64 to [B, T, VocabSize]. Any T, any split.</summary>
     /// <param name="tokens">What comes next in every sequence.</param>
     /// <param name="state">What was read before; it has B sequences.</param>
-    /// <exception cref="global::System.ArgumentException">The state has another number of sequences.</exception>
+    /// <exception cref="global::System.ArgumentException">It is no such tensor, or on the CPU has an id outside the vocabulary; or the state has other sequences, another element type or device.</exception>
     /// <exception cref="global::System.InvalidOperationException">Another call is using the state.</exception>
     public Tensor Prefill(Tensor tokens, State state)
     {
-        using var advance = state.Begin(tokens.shape[0], tokens.shape[1]);
+        using var advance = CallInput.Tokens(nameof(HybridLM), tokens, VocabSize, embedding.Weight, state);
         Tensor logits = Read(tokens, state);
         advance.Commit();
         return logits;
@@ -115,12 +116,12 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
     /// <summary>Reads one token of every sequence and advances the state: [B] int64 to [B, VocabSize].</summary>
     /// <param name="token">What comes next in every sequence.</param>
     /// <param name="state">What was read before; it has B sequences.</param>
-    /// <exception cref="global::System.ArgumentException">The state has another number of sequences.</exception>
+    /// <exception cref="global::System.ArgumentException">It is no such tensor, or on the CPU has an id outside the vocabulary; or the state has other sequences, another element type or device.</exception>
     /// <exception cref="global::System.InvalidOperationException">Another call is using the state.</exception>
     public Tensor Step(Tensor token, State state)
     {
         using var scope = torch.NewDisposeScope();
-        return Prefill(token.unsqueeze(1), state).squeeze(1).MoveToOuterDisposeScope();
+        return Prefill(CallInput.Token(nameof(HybridLM), token), state).squeeze(1).MoveToOuterDisposeScope();
     }
 
     /// <summary>Loads a state that its Save wrote.</summary>

@@ -27,6 +27,7 @@ using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
 using Linear = global::TorchSharp.Modules.Linear;
 using Parameter = global::TorchSharp.Modules.Parameter;
+using CallInput = global::Memory.Gen.Runtime.CallInput;
 using LayerState = global::Memory.Gen.Runtime.LayerState;
 using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
@@ -65,7 +66,7 @@ partial class StateSpaceLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Ru
     }
 
     /// <summary>Reads whole sequences that begin here: [B, T, Dim] to [B, T, Dim].</summary>
-    public override Tensor forward(Tensor x) => Read(x, null);
+    public override Tensor forward(Tensor x) => Read(CallInput.Features(nameof(StateSpaceLayer), x, Dim, Weight), null);
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
@@ -74,11 +75,11 @@ partial class StateSpaceLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Ru
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T, Dim] to [B, T, Dim]. Any T, any split.</summary>
     /// <param name="x">What comes next in every sequence.</param>
     /// <param name="state">What was read before; it has B sequences.</param>
-    /// <exception cref="global::System.ArgumentException">The state has another number of sequences.</exception>
+    /// <exception cref="global::System.ArgumentException">It is no such tensor; or the state has other sequences, another element type or device.</exception>
     /// <exception cref="global::System.InvalidOperationException">Another call is using the state.</exception>
     public Tensor Prefill(Tensor x, State state)
     {
-        using var advance = state.Begin(x.shape[0], x.shape[1]);
+        using var advance = CallInput.Features(nameof(StateSpaceLayer), x, Dim, Weight, state);
         Tensor y = Read(x, state);
         advance.Commit();
         return y;
@@ -87,12 +88,12 @@ partial class StateSpaceLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Ru
     /// <summary>Reads one token of every sequence and advances the state: [B, Dim] to [B, Dim].</summary>
     /// <param name="x">What comes next in every sequence.</param>
     /// <param name="state">What was read before; it has B sequences.</param>
-    /// <exception cref="global::System.ArgumentException">The state has another number of sequences.</exception>
+    /// <exception cref="global::System.ArgumentException">It is no such tensor; or the state has other sequences, another element type or device.</exception>
     /// <exception cref="global::System.InvalidOperationException">Another call is using the state.</exception>
     public Tensor Step(Tensor x, State state)
     {
         using var scope = torch.NewDisposeScope();
-        return Prefill(x.unsqueeze(1), state).squeeze(1).MoveToOuterDisposeScope();
+        return Prefill(CallInput.Feature(nameof(StateSpaceLayer), x, Dim), state).squeeze(1).MoveToOuterDisposeScope();
     }
 
     /// <summary>Loads a state that its Save wrote.</summary>
