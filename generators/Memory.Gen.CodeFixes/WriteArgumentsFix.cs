@@ -1,6 +1,7 @@
 using System.Collections.Generic;
 using System.Linq;
 using System.Threading.Tasks;
+using Memory.Gen.Generators.Specs;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CodeActions;
 using Microsoft.CodeAnalysis.CodeFixes;
@@ -22,8 +23,10 @@ internal sealed class WriteArgumentsFix : FixAllProvider
             foreach (Project project in context.Scope == FixAllScope.Solution ? context.Solution.Projects : [context.Project])
                 diagnostics.AddRange(await context.GetAllDiagnosticsAsync(project).ConfigureAwait(false));
 
-        string choice = context.CodeActionEquivalenceKey!, key = choice.Substring(choice.IndexOf('.') + 1);
+        // A host that was offered nothing for its first diagnostic, as `dotnet format analyzers` may be, has no choice to name.
+        string choice = context.CodeActionEquivalenceKey ?? Repairs.Keys[0], key = choice.Substring(choice.IndexOf('.') + 1);
+        Diagnostic[] asked = [.. diagnostics.Where(d => context.DiagnosticIds.Contains(d.Id))];
         return CodeAction.Create(
-            "Write what works everywhere", token => WriteArgumentFix.Apply(context.Solution, diagnostics, key, token), choice);
+            "Write what works everywhere", token => WriteArgumentFix.Apply(context.Solution, asked, key, token), choice);
     }
 }

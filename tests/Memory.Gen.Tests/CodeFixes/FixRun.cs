@@ -80,6 +80,13 @@ internal sealed class FixRun
         return await Sources((await fix.GetFixAllProvider()!.GetFixAsync(context))!);
     }
 
+    /// <summary>All source files after what a host asks for that was offered nothing for the first of these diagnostics.</summary>
+    public async Task<string[]> AllFilesWithoutAChoice(FixAllScope scope, params string[] ids)
+    {
+        var context = new FixAllContext(document, fix, scope, null!, ids, new AnalyzerDiagnostics(), CancellationToken.None);
+        return await Sources((await fix.GetFixAllProvider()!.GetFixAsync(context))!);
+    }
+
     /// <summary>All source files after an action, in their order.</summary>
     public static async Task<string[]> Sources(CodeAction action)
     {

@@ -117,6 +117,16 @@ public class WriteArgumentFixTests
             await FixRun.Open(new WriteArgumentFix(), source, other).AllFiles("MEMGEN102", scope));
     }
 
+    // As `dotnet format analyzers` does where the first diagnostic of a file has no repair.
+    [Theory]
+    [InlineData(FixAllScope.Document)]
+    [InlineData(FixAllScope.Solution)]
+    public async Task AHostWithoutAChoiceGetsTheFirstOfThoseItAskedFor(FixAllScope scope)
+    {
+        string source = Declarations.Model("[SlidingAttention(Heads = 12)]") + Model("[SlidingAttention(Heads = 4, Window = -1)]", "Second").Replace("partial class Second", "class Second");
+        Assert.Equal([source.Replace("Heads = 12", "Heads = 8")], await FixRun.Open(new WriteArgumentFix(), source).AllFilesWithoutAChoice(scope, "MEMGEN001", "MEMGEN102"));
+    }
+
     [Fact]
     public async Task TheLayerMayBeInAnotherFile()
     {
