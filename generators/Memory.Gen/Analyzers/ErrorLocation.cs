@@ -13,7 +13,9 @@ internal static class ErrorLocation
     public static Location Of(SpecError error, INamedTypeSymbol type, IReadOnlyList<AttributeData> attributes, CancellationToken token)
     {
         if (error.Attribute < 0)
-            return OfSymbol(error.Argument.Length == 0 ? type : Named(type, error.Argument) ?? type);
+            return error.Argument == WellKnownMemberNames.InstanceConstructorName
+                ? DeclarationReader.OpenConstructors(type).Select(c => c.Identifier.GetLocation()).FirstOrDefault() ?? OfSymbol(type)
+                : OfSymbol(error.Argument.Length == 0 ? type : Named(type, error.Argument) ?? type);
         return attributes[error.Attribute].ApplicationSyntaxReference?.GetSyntax(token) is AttributeSyntax attribute
             ? (Argument(attribute, error.Argument) ?? (SyntaxNode)attribute.Name).GetLocation()
             : OfSymbol(type);

@@ -46,7 +46,7 @@ internal static class StubEmitter
         ("State", "LoadState", "string path, Device? device = null"),
     ];
 
-    // A class with another base, or a record, gets the members but not the base class, which would be an error of its own.
+    // A class with another base, a record, or one whose constructor needs a base without arguments, gets the members but not the base class, which would be an error of its own.
     private static CodeWriter.Scope Open(CodeWriter writer, ModelSpec model, string reason, bool isModule)
     {
         if (isModule)
@@ -63,7 +63,7 @@ internal static class StubEmitter
     {
         string name = TypeSpec.Escape(model.Type.Name);
         string input = model.IsModel ? "tokens" : "x", one = model.IsModel ? "token" : "x";
-        bool isModule = model.Type is { WrongBase: null, Flaw: not TypeSpec.Record };
+        bool isModule = model.Type is { WrongBase: null, Flaw: not TypeSpec.Record, HasBareConstructor: false };
         using CodeWriter.Scope type = Open(writer, model, reason, isModule);
         string contract = "global::Memory.Gen.Runtime.IMemory" + (model.IsModel ? "Model" : "Layer");
         writer.Lines(

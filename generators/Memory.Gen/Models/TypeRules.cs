@@ -7,6 +7,8 @@ namespace Memory.Gen.Generators.Models;
 /// <summary>What can be wrong with the class that carries the attributes.</summary>
 internal static class TypeRules
 {
+    private const string Constructor = Microsoft.CodeAnalysis.WellKnownMemberNames.InstanceConstructorName;
+
     public static void Check(Declaration declaration, List<SpecError> errors)
     {
         TypeSpec type = declaration.Type;
@@ -21,11 +23,13 @@ internal static class TypeRules
         if (type.WrongBase is not null && type.Flaw is null)
             Add("MEMGEN005", type.Name, type.WrongBase.Name);
         foreach (string name in EmittedNames.Of(declaration).Where(n => type.Members.Contains(n)))
-            AddAt(name, "MEMGEN006", type.Name, "'" + name + "'");
+            AddAt(name, "MEMGEN006", type.Name, $"'{name}', which Memory.Gen writes", "rename or remove yours");
         if (EmittedNames.Of(declaration).Contains(type.Name))
-            Add("MEMGEN006", type.Name, "its own name as that of a member");
-        if (type.HasPrimaryConstructor && type.Flaw is null)
-            Add("MEMGEN006", type.Name, "a primary constructor");
+            Add("MEMGEN006", type.Name, "its own name as that of a member, which Memory.Gen writes", "rename it");
+        if (type.Flaw is null && type.HasPrimaryConstructor)
+            Add("MEMGEN006", type.Name, "a primary constructor, which every other would have to go on to, the written one too", "move its parameters to a constructor of its own that ends in ': this()'");
+        else if (type is { Flaw: null, WrongBase: null, OpenConstructor: { } continuation })
+            AddAt(Constructor, "MEMGEN006", type.Name, "a constructor that goes past the written one, which makes its layers", $"add '{continuation}' to it");
 
         void Add(string id, params string[] args) => AddAt("", id, args);
 

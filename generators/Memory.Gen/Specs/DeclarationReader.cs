@@ -42,6 +42,15 @@ internal static class DeclarationReader
         .Where(m => !m.IsImplicitlyDeclared && m is not IMethodSymbol { MethodKind: not MethodKind.Ordinary })
         .Select(m => m.Name);
 
+    /// <summary>Its constructors that do not go on to another of its own.</summary>
+    public static IEnumerable<ConstructorDeclarationSyntax> OpenConstructors(INamedTypeSymbol type) => Parts(type)
+        .SelectMany(p => p.Members.OfType<ConstructorDeclarationSyntax>())
+        .Where(c => !c.Modifiers.Any(SyntaxKind.StaticKeyword) && c.Initializer?.IsKind(SyntaxKind.ThisConstructorInitializer) != true);
+
+    // One that can be called without arguments would with this() go on to itself.
+    private static string Continuation(ConstructorDeclarationSyntax constructor) =>
+        constructor.ParameterList.Parameters.All(p => p.Default is not null) ? ": this(device: null)" : ": this()";
+
     private static TypeSpec ReadType(INamedTypeSymbol type, EquatableArray<string> hiddenNames) => new(
         type.ContainingNamespace.IsGlobalNamespace ? "" : type.ContainingNamespace.ToDisplayString(NamespaceFormat),
         Containers(type).Select(c => new ContainerSpec(Keyword(c), c.Name, IsPartial(c), TypeParameters(c))).ToEquatableArray(),
@@ -52,6 +61,8 @@ internal static class DeclarationReader
         WrongBase(type),
         MemberNames(type).Distinct().OrderBy(n => n, StringComparer.Ordinal).ToEquatableArray(),
         Parts(type).Any(p => p.ParameterList is not null),
+        OpenConstructors(type).Select(Continuation).FirstOrDefault(),
+        OpenConstructors(type).Any(c => c.Initializer is null),
         hiddenNames);
 
     private static IEnumerable<INamedTypeSymbol> Containers(INamedTypeSymbol type)

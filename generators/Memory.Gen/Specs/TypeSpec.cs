@@ -29,6 +29,8 @@ public sealed record BaseSpec(string Name, EquatableArray<string>? Arguments, bo
 /// <param name="WrongBase">Its base class where that is neither absent nor Module&lt;Tensor, Tensor&gt;; null otherwise.</param>
 /// <param name="Members">Names of its own members.</param>
 /// <param name="HasPrimaryConstructor">Whether it has parameters after its name.</param>
+/// <param name="OpenConstructor">How its first constructor that does not go on to another of its own can go on to the written one; null where each does.</param>
+/// <param name="HasBareConstructor">Whether one of these says nothing of its base, and so needs one that takes no arguments.</param>
 /// <param name="HiddenNames">Names that mean something else where the emitted file would use them.</param>
 public sealed record TypeSpec(
     string Namespace,
@@ -40,6 +42,8 @@ public sealed record TypeSpec(
     BaseSpec? WrongBase,
     EquatableArray<string> Members,
     bool HasPrimaryConstructor,
+    string? OpenConstructor,
+    bool HasBareConstructor,
     EquatableArray<string> HiddenNames)
 {
     /// <summary>The one flaw with which it can still be a module.</summary>

@@ -1,4 +1,6 @@
 using Memory.Gen.Tests.Harness;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
 
 namespace Memory.Gen.Tests.Diagnostics;
 
@@ -20,12 +22,44 @@ public class TypeDiagnosticTests
     [InlineData("public sealed partial class LM { public sealed class State; }", "MEMGEN006", "State")]
     [InlineData("public sealed partial class State;", "MEMGEN006", "State")]
     [InlineData("public sealed partial class LM(int size) { public int Size => size; }", "MEMGEN006", "LM")]
+    [InlineData("public sealed partial class LM { public LM() { } }", "MEMGEN006", "LM")]
+    [InlineData("public sealed partial class LM { private readonly int size; public LM(int size) => this.size = size; public int Size => size; }", "MEMGEN006", "LM")]
     public async Task AClassThatCannotBeWrittenIsOneError(string type, string id, string at) =>
         await DiagnosticAssert.One(type.Contains("MemoryModel") ? type : Model + " " + type, id, at);
 
     [Fact]
     public async Task AClassAroundSeveralIsOneError() => await DiagnosticAssert.One(
         "public class Outer { public partial struct Inner { " + Model + " public sealed partial class First; } " + Model + " public sealed partial class Second; }", "MEMGEN002", "Outer");
+
+    // What the message says is what to write.
+    [Theory]
+    [InlineData("public LM() { }", ": this(device: null)")]
+    [InlineData("public LM(int size = 3) => _ = size;", ": this(device: null)")]
+    [InlineData("public LM(int size) => _ = size;", ": this()")]
+    [InlineData("public LM(string name) : base(name) { }", ": this()")]
+    [InlineData("public LM(int size) : this() => _ = size; private LM(string name) => _ = name;", ": this()")]
+    public async Task AConstructorOfOnesOwnGoesOnToTheWrittenOne(string constructors, string continuation)
+    {
+        string type = Model + " public sealed partial class LM { " + constructors + " }";
+        string message = await DiagnosticAssert.One(type, "MEMGEN006", "LM");
+        Assert.Equal($"'LM' declares a constructor that goes past the written one, which makes its layers; add '{continuation}' to it", message);
+        string last = constructors[(constructors.LastIndexOf("LM(", StringComparison.Ordinal))..], head = last[..(last.IndexOf(')') + 1)];
+        string mended = type.Replace(head, head + " " + continuation).Replace(" : base(name)", "");
+        Assert.Empty(await Compile.Diagnostics(Compile.Library(mended)));
+    }
+
+    [Fact]
+    public async Task AConstructorIsShownWhereItStands()
+    {
+        CSharpCompilation compilation = Compile.Library(Model + " public sealed partial class LM { public LM(int size) : this() => _ = size; public LM(string name) { } }");
+        Diagnostic diagnostic = Assert.Single(await Compile.Diagnostics(compilation));
+        Assert.Equal("LM(string", compilation.SyntaxTrees[0].ToString().Substring(diagnostic.Location.SourceSpan.Start, 9));
+    }
+
+    [Fact]
+    public async Task APrimaryConstructorHasASentenceOfItsOwn() => Assert.Equal(
+        "'LM' declares a primary constructor, which every other would have to go on to, the written one too; move its parameters to a constructor of its own that ends in ': this()'",
+        await DiagnosticAssert.One(Model + " public sealed partial class LM(int size) { public int Size => size; }", "MEMGEN006", "LM"));
 
     [Theory]
     [InlineData("public abstract partial class Model;", "MEMGEN004", "Model")]
