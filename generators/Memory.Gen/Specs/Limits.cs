@@ -54,15 +54,16 @@ internal static class Limits
     /// <param name="value">Its value.</param>
     /// <param name="low">Lower end, inclusive.</param>
     /// <param name="high">Upper end, inclusive.</param>
-    /// <param name="works">What goes with the rest of the declaration; the nearest end where it is absent.</param>
+    /// <param name="works">What goes with the rest of the declaration; the nearest end where it is absent. For NaN it is the default.</param>
     /// <returns>Whether the value is good.</returns>
     public static bool CheckRange(this ErrorList errors, string name, double value, double low, double high, double? works = null)
     {
         if (value >= low && value <= high)
             return true;
-        string good = Text(works ?? (value > high ? high : low));
+        // What is no number lies at no end, and an end may be what turns the option off.
+        string good = double.IsNaN(value) ? "its default" : Text(works ?? (value > high ? high : low));
         errors.Add("MEMGEN108", name, name, Text(value), Text(low), Text(high), good);
-        errors.Offer(name + " = " + good);
+        errors.Offer(double.IsNaN(value) ? "no " + name : name + " = " + good);
         return false;
     }
 

@@ -22,6 +22,7 @@ public class WriteArgumentFixTests
     [InlineData("MEMGEN106", Sizes, "TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 0)", "TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 1)")]
     [InlineData("MEMGEN107", Sizes, "TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 3, InnerClip = 0)", "TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 3, InnerClip = 1)")]
     [InlineData("MEMGEN108", Sizes, "TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MaxMomentum = 1)", "TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MaxMomentum = 0.9999)")]
+    [InlineData("MEMGEN108", Sizes, "TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MaxMomentum = double.NaN)", "TitansMemory(TitansVariant.MemoryOnly, Heads = 4)")]
     [InlineData("MEMGEN108", Sizes, "SlidingAttention(Heads = 4, RotaryBase = 1e300)", "SlidingAttention(Heads = 4, RotaryBase = 1000000000000)")]
     [InlineData("MEMGEN108", Sizes, "LinearMemory(Heads = 4, Rule = (MemoryRule)42)", "LinearMemory(Heads = 4, Rule = MemoryRule.Linear)")]
     [InlineData("MEMGEN109", Sizes, "BMojoMemory(Heads = 4, Window = 0, EideticTokens = 4, FadingTokens = 1)", "BMojoMemory(Heads = 4, Window = 256, EideticTokens = 4, FadingTokens = 1)")]

@@ -18,6 +18,12 @@ public class ValueDiagnosticTests
     public async Task AModelsNumbers(string model, string id, string at) =>
         await DiagnosticAssert.One(Declarations.Model(Attention, model), id, at);
 
+    // An end would be a choice nobody made: a momentum of 0 turns it off.
+    [Fact]
+    public async Task WhatIsNoNumberIsAnsweredWithTheDefault() => Assert.Equal(
+        "MaxMomentum = NaN is outside 0 to 0.9999; its default works",
+        await DiagnosticAssert.One(Declarations.Model("[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MaxMomentum = double.NaN)]"), "MEMGEN108", "MaxMomentum = double.NaN"));
+
     [Theory]
     [InlineData("SlidingAttention()", "MEMGEN101", "SlidingAttention")]
     [InlineData("SlidingAttention(Heads = -1)", "MEMGEN101", "Heads = -1")]
