@@ -334,7 +334,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
                 Tensor pv = tokenValues.view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);        // [B, P, H, K]
                 Tensor y = SegmentAttention.Apply(
                     q, k, v, window: null, span.Past(state.Keys), span.Past(state.Values), span.Read, prefixKeys: pk, prefixValues: pv, prefixQueries: still);  // [B, T, H, K]
-                state.Keys.Append(k);                                                             // the last w-1 tokens
+                state.Keys.Append(k);                                                             // read back: those of the running segment, recalled and own
                 state.Values.Append(v);
                 return y;
             }

@@ -288,7 +288,7 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
                 {
                     outputs.Add(SegmentAttention.Apply(
                         span.Of(q), span.Of(k), span.Of(v), window: null, span.Past(state?.Keys), span.Past(state?.Values), span.Read, prefixKeys: pk, prefixValues: pv));
-                    state?.Keys.Append(span.Of(k));             // the last w-1 tokens
+                    state?.Keys.Append(span.Of(k));             // read back: those of the running segment
                     state?.Values.Append(span.Of(v));
                 }
 
