@@ -31,6 +31,15 @@ public class SnippetTests
         Assert.Contains(new Page("README.md").Snippets, s => s.Code.StartsWith("public override Tensor forward", StringComparison.Ordinal) && IsEmitted(s));
 
     [Fact]
+    public void ReadmeCountsTheLinesOfTheEmittedFile()
+    {
+        string readme = File.ReadAllText(SourceTree.Path("README.md"));
+        Assert.Contains("Snapshots/NormalizedLinearLayer.verified.cs", readme, StringComparison.Ordinal);
+        double lines = File.ReadAllLines(SourceTree.Path("tests", "Memory.Gen.Tests", "Snapshots", "NormalizedLinearLayer.verified.cs")).Length;
+        Assert.Contains($"becomes a file of about {Math.Round(lines / 10) * 10} lines", readme, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void TheLayerInAModelOfOnesOwnLearns()
     {
         var code = new SnippetCode();
