@@ -7,9 +7,11 @@ public static class AtomicFile
     /// <param name="path">The file to create or replace; its folder must exist.</param>
     /// <param name="write">Writes the content; may seek.</param>
     /// <param name="size">Bytes to reserve before writing, so that a full disk is noticed at once; 0 when unknown.</param>
+    /// <exception cref="ArgumentException">The path is null or empty.</exception>
     /// <exception cref="MemoryFileException">The file could not be written; what was there before is untouched.</exception>
     public static void Write(string path, Action<FileStream> write, long size = 0)
     {
+        ArgumentException.ThrowIfNullOrEmpty(path);
         string temporary = path + ".tmp";
         bool created = false;
         try

@@ -230,6 +230,21 @@ public sealed class SafetensorsFileTests : IDisposable
         Assert.Equal(["a"], folder.Names);
     }
 
+    [Theory]
+    [InlineData(null)]
+    [InlineData("")]
+    public void APathThatIsNoneIsNamedBeforeAnythingIsWritten(string? path)
+    {
+        using var module = nn.Linear(2, 2);
+        using var state = new State.SmallState(1);
+        foreach (Action save in new Action[]
+        {
+            () => state.Save(path!), () => module.SaveWeights(path!), () => SafetensorsFile.Write(path!, new Dictionary<string, Tensor>()),
+            () => AtomicFile.Write(path!, _ => Assert.Fail("A file was opened.")),
+        })
+            Assert.Equal("path", Assert.ThrowsAny<ArgumentException>(save).ParamName);
+    }
+
     [Fact]
     public void AFolderThatIsNotThereIsOneClearError()
     {
