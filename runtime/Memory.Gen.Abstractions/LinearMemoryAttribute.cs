@@ -62,7 +62,7 @@ public sealed class LinearMemoryAttribute : MixerAttribute
     /// </summary>
     public bool UnitLength { get; set; }
 
-    /// <summary>Whether what was read is multiplied by <c>SiLU(W x)</c>, after its norm. Absent: true.</summary>
+    /// <summary>Whether what was read is multiplied by <c>SiLU(W_G x)</c>, after its norm. Absent: true.</summary>
     public bool OutputGate { get; set; }
 
     /// <summary>
@@ -73,7 +73,7 @@ public sealed class LinearMemoryAttribute : MixerAttribute
 
     /// <summary>
     /// Whether a memory with <see cref="MemoryRule.ScalarDecay"/> has the parametrisation of Mamba-2 (Dao and Gu,
-    /// arXiv 2405.21060): one step size a head, <c>delta = softplus(W x + b)</c>, sets both the decay, <c>delta A</c>, and
+    /// arXiv 2405.21060): one step size a head, <c>delta = softplus(W_delta x + b)</c>, sets both the decay, <c>delta A</c>, and
     /// the weight of what is written, <c>delta u</c>; keys B and queries C are shared by the heads of a group and not scaled; one
     /// convolution runs over u, B and C; <c>skip u</c> is added to what was read; the gate stands before the norm. Absent: false.
     /// </summary>

@@ -67,7 +67,7 @@ public sealed class MixtureOfMemoriesAttribute : MixerAttribute
     /// </summary>
     public bool UnitLength { get; set; }
 
-    /// <summary>Whether what was read is multiplied by <c>SiLU(W x)</c>, after its norm. Absent: true.</summary>
+    /// <summary>Whether what was read is multiplied by <c>SiLU(W_G x)</c>, after its norm. Absent: true.</summary>
     public bool OutputGate { get; set; }
 
     /// <summary>

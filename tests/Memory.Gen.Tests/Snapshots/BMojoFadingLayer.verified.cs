@@ -8,16 +8,16 @@
 //        z_t = sum_s softmax_s((R_t q_t)^T (R_s k_s) / sqrt(K)) v_s   over all of these together:
 //           k_s, v_s for t - w < s <= t
 //           k'_s, v'_s for s = t - w - i,   0 <= i < P
-//        q_t, k_t, v_t = W x_t
-//        k'_t, v'_t = W y_t,   W those of k_t, v_t
+//        q_t, k_t, v_t = W_Q x_t, W_K x_t, W_V x_t
+//        k'_t, v'_t = W_K y_t, W_V y_t
 //        R_t the rotation at position t
-//        out_t = W z_t
+//        out_t = W_O z_t
 //        y_t the fading memory, which has letters of its own:
 //           h_t = e^{delta_t A} h_{t-1} + delta_t u_t B_t,   A = -e^a   in each channel of u
 //           o_t = C_t . h_t + skip u_t
-//           u_t = SiLU(conv(W x_t) + b)
-//           B_t, C_t = W u_t,   delta_t = softplus(W_2 W_1 u_t + b)
-//           y_t = W (o_t * SiLU(W x_t))
+//           u_t = SiLU(conv(W_u x_t) + b)
+//           B_t, C_t = W_B u_t, W_C u_t,   delta_t = softplus(W_2 W_1 u_t + b)
+//           y_t = W_O (o_t * SiLU(W_G x_t))
 //      Zancato et al.: B'MOJO: Hybrid State Space Realizations of Foundation Models with Eidetic and Fading Memory
 //      (arXiv 2407.06324); the fading memory: Gu, Dao: Mamba (arXiv 2312.00752), section 3; positions: Su et al.:
 //      RoFormer (arXiv 2104.09864), section 3.4.

@@ -8,9 +8,9 @@
 //        z_t = sum_s softmax_s(q_t^T k_s / sqrt(K)) v_s   over all of these together:
 //           k_s, v_s for (c - 1) w <= s <= t,   c = floor(t / w) the chunk of t
 //           k_s, v_s for s in E_c
-//        q_t, k_t, v_t = W x_t
+//        q_t, k_t, v_t = W_Q x_t, W_K x_t, W_V x_t
 //        E_c: the newest M of E_{c-1} and of the tokens s < (c - 1) w not judged before
-//        out_t = W z_t
+//        out_t = W_O z_t
 //      Zancato et al.: B'MOJO: Hybrid State Space Realizations of Foundation Models with Eidetic and Fading Memory
 //      (arXiv 2407.06324).
 //      Ours: when slots are chosen, what is let go.

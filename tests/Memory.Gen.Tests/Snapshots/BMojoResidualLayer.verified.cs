@@ -9,20 +9,20 @@
 //           k_s, v_s for t - w < s <= t
 //           k_s, v_s for s in E_c,   c = floor(t / Q)
 //           k'_s, v'_s for s = t - w - 4 i,   0 <= i < P
-//        q_t, k_t = RMSNorm(W x_t),   v_t = W x_t
-//        k'_t, v'_t = RMSNorm(W y_t), W y_t
+//        q_t, k_t, v_t = RMSNorm(W_Q x_t), RMSNorm(W_K x_t), W_V x_t
+//        k'_t, v'_t = RMSNorm(W'_K y_t), W'_V y_t
 //        E_c: the M largest e of E_{c-1} and of the tokens s <= c Q - w not judged before
 //           before that e_s <- 0.9 e_s for s in E_{c-1}
 //           none with e_s < 0.5
 //           e_t = 1 - cos(v_t, S_{t-1}^T k_t)   with k, v and S of the fading memory
 //        R_t the rotation at position t
-//        out_t = W z_t
+//        out_t = W_O z_t
 //        y_t the fading memory, which has letters of its own:
 //           S_t = e^{g_t} S_{t-1} + beta_t k_t (v_t - (e^{g_t} S_{t-1})^T k_t)^T
 //           o_t = S_t^T q_t / sqrt(K)
-//           q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
-//           beta_t = sigmoid(W x_t),   g_t = -e^a softplus(W x_t + b)
-//           y_t = W (RMSNorm(o_t) * SiLU(W x_t))
+//           q_t = unit(SiLU(conv(W_Q x_t))),   k_t = unit(SiLU(conv(W_K x_t))),   v_t = SiLU(conv(W_V x_t))
+//           beta_t = sigmoid(W_beta x_t),   g_t = -e^a softplus(W_g x_t + b)
+//           y_t = W_O (RMSNorm(o_t) * SiLU(W_G x_t))
 //      Zancato et al.: B'MOJO: Hybrid State Space Realizations of Foundation Models with Eidetic and Fading Memory
 //      (arXiv 2407.06324); the fading memory: Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464),
 //      section 3; shared keys: Ainslie et al.: GQA (arXiv 2305.13245), section 2.2; positions: Su et al.: RoFormer

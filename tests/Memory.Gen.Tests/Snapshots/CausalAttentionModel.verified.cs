@@ -6,9 +6,9 @@
 //   give the logits.
 //
 //   Softmax attention over the whole past, 8 heads of 64 features, 2 key and value heads, rotary positions.
-//        q_t, k_t, v_t = W x_t
+//        q_t, k_t, v_t = W_Q x_t, W_K x_t, W_V x_t
 //        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   j <= t,   R_t the rotation at position t
-//        y_t = W o_t
+//        y_t = W_O o_t
 //      Vaswani et al.: Attention Is All You Need (arXiv 1706.03762), section 3.2; shared keys: Ainslie et al.: GQA
 //      (arXiv 2305.13245), section 2.2; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
 //

@@ -7,9 +7,9 @@
 //   over 4 tokens, gated output.
 //        S_t = diag(e^{g_t}) S_{t-1} + k_t v_t^T
 //        o_t = S_t^T q_t / sqrt(K)
-//        q_t, k_t, v_t = SiLU(conv(W x_t))
+//        q_t = SiLU(conv(W_Q x_t)),   k_t = SiLU(conv(W_K x_t)),   v_t = SiLU(conv(W_V x_t))
 //        g_t = log sigmoid(W_2 W_1 x_t + b) / 16
-//        y_t = W (RMSNorm(o_t) * SiLU(W x_t))
+//        y_t = W_O (RMSNorm(o_t) * SiLU(W_G x_t))
 //      Yang, Wang, Shen, Panda, Kim: Gated Linear Attention Transformers (arXiv 2312.06635), section 4.
 //
 //   Parameters: 18,480.  State: 3,592 bytes a sequence in float32, whatever the length.

@@ -6,9 +6,9 @@
 //   A linear memory under the delta rule, 4 heads of 16 by 16 features, convolutions over 4 tokens, gated output.
 //        S_t = S_{t-1} + beta_t k_t (v_t - S_{t-1}^T k_t)^T
 //        o_t = S_t^T q_t / sqrt(K)
-//        q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
-//        beta_t = 2 sigmoid(W x_t)
-//        y_t = W (RMSNorm(o_t) * SiLU(W x_t))
+//        q_t = unit(SiLU(conv(W_Q x_t))),   k_t = unit(SiLU(conv(W_K x_t))),   v_t = SiLU(conv(W_V x_t))
+//        beta_t = 2 sigmoid(W_beta x_t)
+//        y_t = W_O (RMSNorm(o_t) * SiLU(W_G x_t))
 //      Yang, Wang, Zhang, Shen, Kim: Parallelizing Linear Transformers with the Delta Rule (arXiv 2406.06484), section
 //      2. Write strengths up to 2: Grazzi et al.: Unlocking State-Tracking in Linear RNNs Through Negative Eigenvalues
 //      (arXiv 2411.12537).

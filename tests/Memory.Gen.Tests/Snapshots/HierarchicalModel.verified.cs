@@ -5,9 +5,9 @@
 //   SwiGLU network's of hidden width 1,376, each behind an RMS norm. A last norm and a linear head give the logits.
 //
 //   Softmax attention over the last 256 tokens, 8 heads of 64 features, rotary positions.
-//        q_t, k_t, v_t = W x_t
+//        q_t, k_t, v_t = W_Q x_t, W_K x_t, W_V x_t
 //        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   t - w < j <= t,   R_t the rotation at position t
-//        y_t = W o_t
+//        y_t = W_O o_t
 //      Vaswani et al.: Attention Is All You Need (arXiv 1706.03762), section 3.2; windows: Beltagy, Peters, Cohan:
 //      Longformer (arXiv 2004.05150), section 3.1; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
 //
@@ -15,7 +15,7 @@
 //   the last 300 memories asked by a summary of 111 tokens; the backbone reads windows of 256 rows, each from a
 //   fresh state and with positions from 0.
 //        S_n = last row of backbone([T_sum ; last 111 of x_{n-1} ; T_sum]),   T_sum learned
-//        P_n = softmax((S_n W_q) (Mem W_k)^T / sqrt(R)) Mem,   Mem = [Mem_{n-300} ; ... ; Mem_{n-1}],   P_0 learned
+//        P_n = softmax((S_n W_Q) (Mem W_K)^T / sqrt(R)) Mem,   Mem = [Mem_{n-300} ; ... ; Mem_{n-1}],   P_0 learned
 //        [. ; y_n ; Mem_n] = backbone([P_n ; last 32 of x_{n-1} ; x_n ; P_n])
 //      He, Cao, Qin, Prakriya, Sun, Cong: HMT: Hierarchical Memory Transformer for Efficient Long Context Language
 //      Processing (arXiv 2405.06067), section 3.
@@ -81,8 +81,8 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
     private readonly Linear head;          // D -> VocabSize
     private Parameter initial_memory;      // P_0, [1, D]; to() puts a new parameter in its place
     private Parameter summary_prompt;      // T_sum, [1, D]
-    private readonly Linear recall_query;  // W_q, D -> R
-    private readonly Linear recall_key;    // W_k, D -> R
+    private readonly Linear recall_query;  // W_Q, D -> R
+    private readonly Linear recall_key;    // W_K, D -> R
     private bool registered;               // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A model with fresh weights.</summary>
@@ -185,7 +185,7 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
         return h.narrow(1, part.Begins ? front : 0, T).MoveToOuterDisposeScope();  // [B, T, D]
     }
 
-    // P = softmax((S W_q) (Mem W_k)^T / sqrt(R)) Mem over the memories of each row; P_0 where there are none yet.
+    // P = softmax((S W_Q) (Mem W_K)^T / sqrt(R)) Mem over the memories of each row; P_0 where there are none yet.
     private Tensor Recall(AlignedSegment part, HierarchicalState memory)
     {
         using var scope = torch.NewDisposeScope();
@@ -194,7 +194,7 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
         long N = part.Most(RecallSlots), first = RecallSlots - N;
         Tensor memories = memory.Memories.Value.narrow(1, first, N);                               // [B, N, D]
         Tensor keys = torch.is_grad_enabled()
-            ? recall_key.call(memories)                                                            // [B, N, R], made again, for W_k learns from all memories
+            ? recall_key.call(memories)                                                            // [B, N, R], made again, for W_K learns from all memories
             : memory.Keys.Value.narrow(1, first, N);                                               // [B, N, R]
         Tensor S = Summary(memory.Recent.Value);                                                   // [B, 1, D]
         Tensor scores = recall_query.call(S).matmul(keys.transpose(1, 2)) / Math.Sqrt(RecallDim);  // [B, 1, N]
@@ -394,7 +394,7 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
     private sealed class HierarchicalState : LayerState
     {
         public readonly StateTensor Memories;  // [B, N, D], the newest last
-        public readonly StateTensor Keys;      // [B, N, R], Mem W_k as it was when the memory came; without gradients
+        public readonly StateTensor Keys;      // [B, N, R], Mem W_K as it was when the memory came; without gradients
         public readonly StateTensor Prompt;    // [B, 1, D], P of the present segment
         public readonly StateTensor Recent;    // [B, RecentTokens], the last ones of the text
 

@@ -7,14 +7,14 @@
 //
 //   M: a mixture of 4 linear memories under the gated delta rule, each token in 2 of them and in a shared one, 4
 //   heads of 16 by 16 features, convolutions over 4 tokens, gated output.
-//        l_t = W x_t,   A_t: the 2 memories with the largest of its entries,   w_t = softmax of l_t over A_t
+//        l_t = W_r x_t,   A_t: the 2 memories with the largest of its entries,   w_t = softmax of l_t over A_t
 //        in each memory of A_t and in the shared one, where t - 1 is the last token that it got,
 //           S_t = e^{g_t} S_{t-1} + beta_t k_t (v_t - (e^{g_t} S_{t-1})^T k_t)^T
 //           o_t = S_t^T q_t / sqrt(K)
-//           q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
-//           beta_t = sigmoid(W x_t),   g_t = -e^a softplus(W x_t + b)
-//           W of k_t, v_t, beta_t and g_t each memory's own, that of q_t, conv, a and b the same for all
-//        y_t = W (RMSNorm(sum_{m in A_t} w_{t,m} o_{t,m} + o_{t,shared}) * SiLU(W x_t))
+//           q_t = unit(SiLU(conv(W_Q x_t))),   k_t = unit(SiLU(conv(W_K x_t))),   v_t = SiLU(conv(W_V x_t))
+//           beta_t = sigmoid(W_beta x_t),   g_t = -e^a softplus(W_g x_t + b)
+//           W_K, W_V, W_beta and W_g each memory's own, W_Q, conv, a and b the same for all
+//        y_t = W_O (RMSNorm(sum_{m in A_t} w_{t,m} o_{t,m} + o_{t,shared}) * SiLU(W_G x_t))
 //        beside the loss of the task: 0.001 M sum_m f_m p_m,   f_m the share of tokens in m, p_m the mean of softmax(l_t)_m
 //      Du, Sun, Lan, Hu, Cheng: MoM: Linear Sequence Modeling with Mixture-of-Memories (arXiv 2502.13685), section 3;
 //      the memories: Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464), section 3. The balance loss:
@@ -23,16 +23,16 @@
 //      streaming.
 //
 //   A: softmax attention over the last 32 tokens, 4 heads of 16 features, rotary positions.
-//        q_t, k_t, v_t = W x_t
+//        q_t, k_t, v_t = W_Q x_t, W_K x_t, W_V x_t
 //        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   t - w < j <= t,   R_t the rotation at position t
-//        y_t = W o_t
+//        y_t = W_O o_t
 //      Vaswani et al.: Attention Is All You Need (arXiv 1706.03762), section 3.2; windows: Beltagy, Peters, Cohan:
 //      Longformer (arXiv 2004.05150), section 3.1; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
 //
 //   A hierarchical memory around the layers: segments of 64 new tokens, a recall over the last 8 memories asked by a
 //   summary of 16 tokens; the backbone reads windows of 66 rows, each from a fresh state and with positions from 0.
 //        S_n = last row of backbone([T_sum ; first 16 of x_n ; T_sum]),   T_sum learned
-//        P_n = softmax(0.5 (S_n W_q) (Mem W_k)^T) Mem,   Mem = [Mem_{n-8} ; ... ; Mem_{n-1}],   P_0 learned
+//        P_n = softmax(0.5 (S_n W_Q) (Mem W_K)^T) Mem,   Mem = [Mem_{n-8} ; ... ; Mem_{n-1}],   P_0 learned
 //        [. ; y_n ; Mem_n] = backbone([P_n ; x_n ; P_n])
 //      He, Cao, Qin, Prakriya, Sun, Cong: HMT: Hierarchical Memory Transformer for Efficient Long Context Language
 //      Processing (arXiv 2405.06067), section 3.
@@ -105,8 +105,8 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     private readonly RmsNorm norm;
     private Parameter initial_memory;      // P_0, [1, D]; to() puts a new parameter in its place
     private Parameter summary_prompt;      // T_sum, [1, D]
-    private readonly Linear recall_query;  // W_q, D -> R
-    private readonly Linear recall_key;    // W_k, D -> R
+    private readonly Linear recall_query;  // W_Q, D -> R
+    private readonly Linear recall_key;    // W_K, D -> R
     private bool registered;               // a parent calls RegisterComponents again, and a name is taken only once
 
     /// <summary>A model with fresh weights.</summary>
@@ -212,7 +212,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         return h.narrow(1, part.Begins ? 1 : 0, T).MoveToOuterDisposeScope();  // [B, T, D]
     }
 
-    // P = softmax(RecallScale (S W_q) (Mem W_k)^T) Mem over the memories of each row; P_0 where there are none yet.
+    // P = softmax(RecallScale (S W_Q) (Mem W_K)^T) Mem over the memories of each row; P_0 where there are none yet.
     private Tensor Recall(Tensor tokens, AlignedSegment part, HierarchicalState memory)
     {
         using var scope = torch.NewDisposeScope();
@@ -221,7 +221,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         long N = part.Most(RecallSlots), first = RecallSlots - N;
         Tensor memories = memory.Memories.Value.narrow(1, first, N);                        // [B, N, D]
         Tensor keys = torch.is_grad_enabled()
-            ? recall_key.call(memories)                                                     // [B, N, R], made again, for W_k learns from all memories
+            ? recall_key.call(memories)                                                     // [B, N, R], made again, for W_K learns from all memories
             : memory.Keys.Value.narrow(1, first, N);                                        // [B, N, R]
         Tensor S = Summary(tokens.narrow(1, 0, Math.Min(SummaryTokens, tokens.shape[1])));  // [B, 1, D]
         Tensor scores = recall_query.call(S).matmul(keys.transpose(1, 2)) * RecallScale;    // [B, 1, N]
@@ -558,7 +558,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     private sealed class HierarchicalState : LayerState
     {
         public readonly StateTensor Memories;  // [B, N, D], the newest last
-        public readonly StateTensor Keys;      // [B, N, R], Mem W_k as it was when the memory came; without gradients
+        public readonly StateTensor Keys;      // [B, N, R], Mem W_K as it was when the memory came; without gradients
         public readonly StateTensor Prompt;    // [B, 1, D], P of the present segment
 
         public HierarchicalState(MemoryState owner, string prefix) : base(owner, prefix)

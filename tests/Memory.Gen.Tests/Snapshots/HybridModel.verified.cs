@@ -9,15 +9,15 @@
 //   output.
 //        S_t = e^{g_t} S_{t-1} + beta_t k_t (v_t - (e^{g_t} S_{t-1})^T k_t)^T
 //        o_t = S_t^T q_t / sqrt(K)
-//        q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
-//        beta_t = sigmoid(W x_t),   g_t = -e^a softplus(W x_t + b)
-//        y_t = W (RMSNorm(o_t) * SiLU(W x_t))
+//        q_t = unit(SiLU(conv(W_Q x_t))),   k_t = unit(SiLU(conv(W_K x_t))),   v_t = SiLU(conv(W_V x_t))
+//        beta_t = sigmoid(W_beta x_t),   g_t = -e^a softplus(W_g x_t + b)
+//        y_t = W_O (RMSNorm(o_t) * SiLU(W_G x_t))
 //      Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464), section 3.
 //
 //   A: softmax attention over the last 64 tokens, 3 heads of 64 features, rotary positions.
-//        q_t, k_t, v_t = W x_t
+//        q_t, k_t, v_t = W_Q x_t, W_K x_t, W_V x_t
 //        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   t - w < j <= t,   R_t the rotation at position t
-//        y_t = W o_t
+//        y_t = W_O o_t
 //      Vaswani et al.: Attention Is All You Need (arXiv 1706.03762), section 3.2; windows: Beltagy, Peters, Cohan:
 //      Longformer (arXiv 2004.05150), section 3.1; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
 //

@@ -5,14 +5,14 @@
 //
 //   A mixture of 4 linear memories under the gated delta rule, each token in 2 of them and in a shared one, 4 heads
 //   of 16 by 16 features, convolutions over 4 tokens, gated output.
-//        l_t = W x_t,   A_t: the 2 memories with the largest of its entries,   w_t = softmax of l_t over A_t
+//        l_t = W_r x_t,   A_t: the 2 memories with the largest of its entries,   w_t = softmax of l_t over A_t
 //        in each memory of A_t and in the shared one, where t - 1 is the last token that it got,
 //           S_t = e^{g_t} S_{t-1} + beta_t k_t (v_t - (e^{g_t} S_{t-1})^T k_t)^T
 //           o_t = S_t^T q_t / sqrt(K)
-//           q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
-//           beta_t = sigmoid(W x_t),   g_t = -e^a softplus(W x_t + b)
-//           W of k_t, v_t, beta_t and g_t each memory's own, that of q_t, conv, a and b the same for all
-//        y_t = W (RMSNorm(sum_{m in A_t} w_{t,m} o_{t,m} + o_{t,shared}) * SiLU(W x_t))
+//           q_t = unit(SiLU(conv(W_Q x_t))),   k_t = unit(SiLU(conv(W_K x_t))),   v_t = SiLU(conv(W_V x_t))
+//           beta_t = sigmoid(W_beta x_t),   g_t = -e^a softplus(W_g x_t + b)
+//           W_K, W_V, W_beta and W_g each memory's own, W_Q, conv, a and b the same for all
+//        y_t = W_O (RMSNorm(sum_{m in A_t} w_{t,m} o_{t,m} + o_{t,shared}) * SiLU(W_G x_t))
 //        beside the loss of the task: 0.001 M sum_m f_m p_m,   f_m the share of tokens in m, p_m the mean of softmax(l_t)_m
 //      Du, Sun, Lan, Hu, Cheng: MoM: Linear Sequence Modeling with Mixture-of-Memories (arXiv 2502.13685), section 3;
 //      the memories: Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464), section 3. The balance loss:

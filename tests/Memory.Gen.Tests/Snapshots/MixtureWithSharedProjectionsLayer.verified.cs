@@ -5,14 +5,14 @@
 //
 //   A mixture of 8 linear memories under the delta rule, each token in 1 of them, all with the same projections, 4
 //   heads of 16 by 16 features, convolutions over 4 tokens, gated output.
-//        l_t = W x_t,   A_t: the memory with the largest of its entries,   w_t = softmax of l_t over A_t
+//        l_t = W_r x_t,   A_t: the memory with the largest of its entries,   w_t = softmax of l_t over A_t
 //        in each memory of A_t, where t - 1 is the last token that it got,
 //           S_t = S_{t-1} + beta_t k_t (v_t - S_{t-1}^T k_t)^T
 //           o_t = S_t^T q_t / sqrt(K)
-//           q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
-//           beta_t = sigmoid(W x_t)
-//           every W the same for all memories
-//        y_t = W (RMSNorm(sum_{m in A_t} w_{t,m} o_{t,m}) * SiLU(W x_t))
+//           q_t = unit(SiLU(conv(W_Q x_t))),   k_t = unit(SiLU(conv(W_K x_t))),   v_t = SiLU(conv(W_V x_t))
+//           beta_t = sigmoid(W_beta x_t)
+//           all matrices the same for all memories
+//        y_t = W_O (RMSNorm(sum_{m in A_t} w_{t,m} o_{t,m}) * SiLU(W_G x_t))
 //        w_t is 1 whatever l_t is, and there is no balance loss: nothing trains the router
 //      Du, Sun, Lan, Hu, Cheng: MoM: Linear Sequence Modeling with Mixture-of-Memories (arXiv 2502.13685), section 3;
 //      the memories: Yang, Wang, Zhang, Shen, Kim: Parallelizing Linear Transformers with the Delta Rule (arXiv

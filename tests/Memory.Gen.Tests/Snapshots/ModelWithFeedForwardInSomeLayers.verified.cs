@@ -6,16 +6,16 @@
 //   linear head give the logits.
 //
 //   N: softmax attention over the last 16 tokens, 4 heads of 16 features, no positions.
-//        q_t, k_t, v_t = W x_t
+//        q_t, k_t, v_t = W_Q x_t, W_K x_t, W_V x_t
 //        o_t = sum_j softmax_j(q_t^T k_j / sqrt(K)) v_j,   t - w < j <= t
-//        y_t = W o_t
+//        y_t = W_O o_t
 //      Vaswani et al.: Attention Is All You Need (arXiv 1706.03762), section 3.2; windows: Beltagy, Peters, Cohan:
 //      Longformer (arXiv 2004.05150), section 3.1.
 //
 //   W: softmax attention over the last 64 tokens, 4 heads of 16 features, rotary positions.
-//        q_t, k_t, v_t = W x_t
+//        q_t, k_t, v_t = W_Q x_t, W_K x_t, W_V x_t
 //        o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   t - w < j <= t,   R_t the rotation at position t
-//        y_t = W o_t
+//        y_t = W_O o_t
 //      Vaswani et al.: Attention Is All You Need (arXiv 1706.03762), section 3.2; windows: Beltagy, Peters, Cohan:
 //      Longformer (arXiv 2004.05150), section 3.1; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
 //

@@ -6,8 +6,8 @@
 //   Normalized linear attention, 4 heads of 16 by 16 features.
 //        S_t = S_{t-1} + k_t v_t^T
 //        o_t = S_t^T q_t / (z_t^T q_t),   z_t = z_{t-1} + k_t
-//        q_t, k_t = (elu + 1)(W x_t),   v_t = W x_t
-//        y_t = W RMSNorm(o_t)
+//        q_t = (elu + 1)(W_Q x_t),   k_t = (elu + 1)(W_K x_t),   v_t = W_V x_t
+//        y_t = W_O RMSNorm(o_t)
 //      Katharopoulos, Vyas, Pappas, Fleuret: Transformers are RNNs (arXiv 2006.16236), section 3.
 //
 //   Parameters: 16,400.  State: 4,360 bytes a sequence in float32, whatever the length.

@@ -8,9 +8,9 @@
 //   output.
 //        S_t = e^{g_t} S_{t-1} + beta_t k_t (v_t - (e^{g_t} S_{t-1})^T k_t)^T
 //        o_t = S_t^T q_t / sqrt(K)
-//        q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
-//        beta_t = sigmoid(W x_t),   g_t = -e^a softplus(W x_t + b)
-//        y_t = W (RMSNorm(o_t) * SiLU(W x_t))
+//        q_t = unit(SiLU(conv(W_Q x_t))),   k_t = unit(SiLU(conv(W_K x_t))),   v_t = SiLU(conv(W_V x_t))
+//        beta_t = sigmoid(W_beta x_t),   g_t = -e^a softplus(W_g x_t + b)
+//        y_t = W_O (RMSNorm(o_t) * SiLU(W_G x_t))
 //      Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464), section 3.
 //
 //   A recurrent memory around the layers: segments of 56 new tokens between 4 memory rows that are read and as many

@@ -7,9 +7,9 @@
 //   4 tokens, gated output.
 //        S_t = e^{g_t} S_{t-1} + k_t v_t^T
 //        o_t = S_t^T q_t / sqrt(K)
-//        q_t, k_t, v_t = SiLU(conv(W x_t))
-//        g_t = -e^a softplus(W x_t + b)
-//        y_t = W (RMSNorm(o_t) * SiLU(W x_t))
+//        q_t = SiLU(conv(W_Q x_t)),   k_t = SiLU(conv(W_K x_t)),   v_t = SiLU(conv(W_V x_t))
+//        g_t = -e^a softplus(W_g x_t + b)
+//        y_t = W_O (RMSNorm(o_t) * SiLU(W_G x_t))
 //      Dao, Gu: Transformers are SSMs (arXiv 2405.21060), section 5.
 //
 //   Parameters: 21,528.  State: 6,408 bytes a sequence in float32, whatever the length.

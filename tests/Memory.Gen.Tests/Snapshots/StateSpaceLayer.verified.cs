@@ -6,8 +6,8 @@
 //   A state space, 4 heads of 32 by 32 features, keys and queries in 2 groups, convolution over 4 tokens.
 //        S_t = e^{delta_t A} S_{t-1} + B_t (delta_t u_t)^T,   A = -e^a   in each head
 //        o_t = S_t^T C_t + skip u_t
-//        u_t, B_t, C_t = SiLU(conv(W x_t) + b),   delta_t = softplus(W x_t + b)
-//        y_t = W RMSNorm(o_t * SiLU(W x_t))
+//        [u_t ; B_t ; C_t] = SiLU(conv(W_in x_t) + b),   delta_t = softplus(W_delta x_t + b)
+//        y_t = W_O RMSNorm(o_t * SiLU(W_G x_t))
 //      Dao, Gu: Transformers are SSMs (arXiv 2405.21060), section 7.
 //
 //   Parameters: 34,444.  State: 19,464 bytes a sequence in float32, whatever the length.

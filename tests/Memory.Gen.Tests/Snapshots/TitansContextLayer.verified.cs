@@ -10,13 +10,15 @@
 //        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with,   |G_t| at most 1
 //        M_0 learned
 //        m_t = f(q_t; M_t),   f(x; M) = x + gamma * LayerNorm(M_2^T GELU(M_1^T x))
-//        q_t, k_t = unit(SiLU(conv(W y_t))),   v_t = SiLU(conv(W y_t))
-//        theta_t = 0.25 (1 - eta_t) sigmoid(W y_t + b),   eta_t = 0.95 sigmoid(W y_t + b),   alpha_t = sigmoid(W y_t + b)
-//        h_t = RMSNorm(f(unit(SiLU(conv(W x_t))); M_s)),   M_s the memory that its segment of 64 tokens began with
-//        q'_t = W x_t,   k'_j, v'_j = W h_j and again W x_j,   k'_p, v'_p = W p for p in P
+//        q_t = unit(SiLU(conv(W_Q y_t))),   k_t = unit(SiLU(conv(W_K y_t))),   v_t = SiLU(conv(W_V y_t))
+//        theta_t = 0.25 (1 - eta_t) sigmoid(W_theta y_t + b_theta),   eta_t = 0.95 sigmoid(W_eta y_t + b_eta)
+//        alpha_t = sigmoid(W_alpha y_t + b_alpha)
+//        h_t = RMSNorm(f(unit(SiLU(conv(W_h x_t))); M_s)),   M_s the memory that its segment of 64 tokens began with
+//        q'_t = W'_Q x_t,   k'_j, v'_j = W'_K h_j, W'_V h_j and again W'_K x_j, W'_V x_j
+//        k'_p, v'_p = W'_K p, W'_V p for p in P
 //        y_t = sum_j softmax_j((R_t q'_t)^T (R_j k'_j) / sqrt(K)) v'_j,   j <= t in its segment and every p in P, these without R
 //        R_t the rotation at t's place in its segment
-//        o_t = W (RMSNorm(y_t) * sigmoid(RMSNorm(m_t)))
+//        o_t = W_O (RMSNorm(y_t) * sigmoid(RMSNorm(m_t)))
 //      Behrouz, Zhong, Mirrokni: Titans: Learning to Memorize at Test Time (arXiv 2501.00663), sections 3.1, 3.2 and
 //      4.1, persistent memory: 3.3; residual: Sun et al.: Learning to (Learn at Test Time) (arXiv 2407.04620);
 //      positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.

@@ -11,12 +11,13 @@
 //        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with,   |G_t| at most 1
 //        M_0 learned,   then the tokens of P are written, before the first x_t
 //        m_t = f(q_t; M_t),   f(x; M) = M_2^T SiLU(M_1^T x)
-//        q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
-//        theta_t = 0.25 (1 - eta_t) sigmoid(W x_t + b),   eta_t = 0.95 sigmoid(W x_t + b),   alpha_t = sigmoid(W x_t + b)
-//        q'_t, k'_t, v'_t = W x_t,   k'_p, v'_p = W p for p in P
+//        q_t = unit(SiLU(conv(W_Q x_t))),   k_t = unit(SiLU(conv(W_K x_t))),   v_t = SiLU(conv(W_V x_t))
+//        theta_t = 0.25 (1 - eta_t) sigmoid(W_theta x_t + b_theta),   eta_t = 0.95 sigmoid(W_eta x_t + b_eta)
+//        alpha_t = sigmoid(W_alpha x_t + b_alpha)
+//        q'_t, k'_t, v'_t = W'_Q x_t, W'_K x_t, W'_V x_t,   k'_p, v'_p = W'_K p, W'_V p for p in P
 //        y_t = sum_j softmax_j((R_t q'_t)^T (R_j k'_j) / sqrt(K)) v'_j,   t - w < j <= t and every p in P, these without R
 //        R_t the rotation at position t
-//        o_t = W (sigmoid(RMSNorm(y_t)) * RMSNorm(m_t))
+//        o_t = W_O (sigmoid(RMSNorm(y_t)) * RMSNorm(m_t))
 //      Behrouz, Zhong, Mirrokni: Titans: Learning to Memorize at Test Time (arXiv 2501.00663), sections 3.1, 3.2 and
 //      4.2, persistent memory: 3.3; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
 //      Ours: the factor 1 - eta_t, so that all that one write sets going adds up to at most 0.25; the sigmoid on the

@@ -9,11 +9,12 @@
 //        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with,   |G_t| at most 1
 //        M_0 learned
 //        m_t = f(q_t; M_t),   f(x; M) = M^T x
-//        q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
-//        theta_t = 0.5 sigmoid(b),   alpha_t = sigmoid(W x_t + b)
-//        q'_t, k'_t, v'_t = W z_t,   k'_p, v'_p for p in P learned
+//        q_t = unit(SiLU(conv(W_Q x_t))),   k_t = unit(SiLU(conv(W_K x_t))),   v_t = SiLU(conv(W_V x_t))
+//        theta_t = 0.5 sigmoid(b_theta)
+//        alpha_t = sigmoid(W_alpha x_t + b_alpha)
+//        q'_t, k'_t, v'_t = W'_Q z_t, W'_K z_t, W'_V z_t,   k'_p, v'_p for p in P learned
 //        y_t = sum_j softmax_j(q'_t^T k'_j / sqrt(K)) v'_j,   j <= t in its segment and every p in P
-//        o_t = W y_t,   z_t = RMSNorm(W (RMSNorm(m_t) * SiLU(W x_t)))
+//        o_t = W_O y_t,   z_t = RMSNorm(W_z (RMSNorm(m_t) * SiLU(W_G x_t)))
 //      Behrouz, Zhong, Mirrokni: Titans: Learning to Memorize at Test Time (arXiv 2501.00663), sections 3.1, 3.2 and
 //      4.3, persistent memory: 3.3.
 //      Ours: the norm before the attention; forgetting toward M_0; the bound on G_t.

@@ -9,9 +9,10 @@
 //        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with,   |G_t| at most 1
 //        M_0 learned
 //        m_t = f(q_t; M_t),   f(x; M) = M^T x
-//        q_t, k_t = unit(SiLU(conv(W x_t))),   v_t = SiLU(conv(W x_t))
-//        theta_t = (1 - eta_t) sigmoid(W x_t + b),   eta_t = 0.95 sigmoid(W x_t + b),   alpha_t = sigmoid(W x_t + b)
-//        o_t = W (RMSNorm(m_t) * SiLU(W x_t))
+//        q_t = unit(SiLU(conv(W_Q x_t))),   k_t = unit(SiLU(conv(W_K x_t))),   v_t = SiLU(conv(W_V x_t))
+//        theta_t = (1 - eta_t) sigmoid(W_theta x_t + b_theta),   eta_t = 0.95 sigmoid(W_eta x_t + b_eta)
+//        alpha_t = sigmoid(W_alpha x_t + b_alpha)
+//        o_t = W_O (RMSNorm(m_t) * SiLU(W_G x_t))
 //      Behrouz, Zhong, Mirrokni: Titans: Learning to Memorize at Test Time (arXiv 2501.00663), sections 3.1 and 3.2.
 //      Ours: the factor 1 - eta_t, so that all that one write sets going adds up to at most 1; the bound on G_t.
 //

@@ -22,7 +22,7 @@ internal static class BMojoTexts
 
     public static IEnumerable<string> Equations(BMojoSpec spec, MixerEmitter? memory)
     {
-        string turned = spec.QueryKeyNorm ? "RMSNorm(W x_t)" : "W x_t";
+        string own = spec.TiedProjections && spec.HasWindow ? "" : "'";
         yield return $"z_t = sum_s softmax_s({(spec.HasPositions ? "(R_t q_t)^T (R_s k_s)" : "q_t^T k_s")} / sqrt(K)) v_s   over all of these together:";
         if (spec.HasWindow)
             yield return "   k_s, v_s for " + (spec.IsBlocked ? "(c - 1) w <= s <= t,   c = floor(t / w) the chunk of t" : "t - w < s <= t");
@@ -30,9 +30,9 @@ internal static class BMojoTexts
             yield return $"   k_s, v_s for s in E_c{(spec.IsBlocked ? "" : ",   c = floor(t / Q)")}";
         if (spec.HasFading)
             yield return $"   k'_s, v'_s for s = {Newest(spec)}{(spec.FadingTokens > 1 ? $" - {(spec.FadingStride > 1 ? Prose.Count(spec.FadingStride) + " " : "")}i,   0 <= i < P" : "")}";
-        yield return !spec.HasWindow ? $"q_t = {turned}" : spec.QueryKeyNorm ? $"q_t, k_t = {turned},   v_t = W x_t" : "q_t, k_t, v_t = W x_t";
+        yield return spec.HasWindow ? $"q_t, k_t, v_t = {Turned("W_Q x_t")}, {Turned("W_K x_t")}, W_V x_t" : $"q_t = {Turned("W_Q x_t")}";
         if (spec.HasFading)
-            yield return $"k'_t, v'_t = {(spec.QueryKeyNorm ? "RMSNorm(W y_t), W y_t" : "W y_t")}{(spec.TiedProjections && spec.HasWindow ? ",   W those of k_t, v_t" : "")}";
+            yield return $"k'_t, v'_t = {Turned($"W{own}_K y_t")}, W{own}_V y_t";
         if (spec.HasEidetic)
             foreach (string line in Eidetic(spec))
                 yield return line;
@@ -40,12 +40,14 @@ internal static class BMojoTexts
             yield return "R_t the rotation at position t" + (spec.HasEidetic && spec.Positions == BMojoPositions.Compact
                 ? $";   for the i-th of E_c, i = 0, 1, ..: at {(spec.IsBlocked ? "(c - 1) w" : "c Q - w + 1")} - M + i"
                 : "");
-        yield return "out_t = W z_t";
+        yield return "out_t = W_O z_t";
         if (memory is null)
             yield break;
         yield return "y_t the fading memory, which has letters of its own:";
         foreach (string line in memory.Equations)
             yield return "   " + line;
+
+        string Turned(string projected) => spec.QueryKeyNorm ? $"RMSNorm({projected})" : projected;
     }
 
     public static string Source(BMojoSpec spec, MixerEmitter? memory) =>

@@ -49,8 +49,21 @@ internal static class LinearMemoryTexts
 
     public static IEnumerable<string> Equations(LinearMemorySpec spec) => Memory(spec).Append(Output(spec, "o_t"));
 
+    /// <summary>What queries, keys and values are made of.</summary>
+    /// <param name="convolved">Whether convolutions stand between.</param>
+    /// <param name="mapped">What queries and keys are mapped by; empty for nothing.</param>
+    /// <param name="source">What they are projected from.</param>
+    public static string Features(bool convolved, string mapped, string source)
+    {
+        return $"q_t = {Mapped("W_Q")},   k_t = {Mapped("W_K")},   v_t = {Made("W_V")}";
+
+        string Made(string matrix) => convolved ? $"SiLU(conv({matrix} {source}))" : $"{matrix} {source}";
+
+        string Mapped(string matrix) => mapped.Length == 0 ? Made(matrix) : $"{mapped}({Made(matrix)})";
+    }
+
     /// <summary>What comes out of what was read.</summary>
-    public static string Output(LinearMemorySpec spec, string read) => spec.OutputGate ? $"y_t = W (RMSNorm({read}) * SiLU(W x_t))" : $"y_t = W RMSNorm({read})";
+    public static string Output(LinearMemorySpec spec, string read) => spec.OutputGate ? $"y_t = W_O (RMSNorm({read}) * SiLU(W_G x_t))" : $"y_t = W_O RMSNorm({read})";
 
     /// <summary>What a memory keeps, what is read from it, and what both are made of.</summary>
     public static IEnumerable<string> Memory(LinearMemorySpec spec)
@@ -70,17 +83,14 @@ internal static class LinearMemoryTexts
             { Rule: MemoryRule.Titans } => "o_t = S_t^T q_t",
             _ => "o_t = S_t^T q_t / sqrt(K)",
         };
-        string mapped = Mapped(spec), conv = spec.ConvWidth > 0 ? "SiLU(conv(W x_t))" : "W x_t";
-        yield return mapped.Length == 0
-            ? $"q_t, k_t, v_t = {conv}"
-            : $"q_t, k_t = {mapped}({conv}),   v_t = {conv}";
+        yield return Features(spec.ConvWidth > 0, Mapped(spec), "x_t");
         string? gates = spec.Rule switch
         {
             MemoryRule.ScalarDecay => Decay,
             MemoryRule.ChannelDecay => "g_t = log sigmoid(W_2 W_1 x_t + b) / " + Prose.Count((long)LinearMemorySpec.DecayTemperature),
             MemoryRule.Delta => Strength(spec),
             MemoryRule.GatedDelta => Strength(spec) + ",   " + Decay,
-            MemoryRule.Titans => "eta_t = sigmoid(W x_t),   theta_t = (1 - eta_t) sigmoid(W x_t),   alpha_t = sigmoid(W x_t + b)",
+            MemoryRule.Titans => "eta_t = sigmoid(W_eta x_t),   theta_t = (1 - eta_t) sigmoid(W_theta x_t),   alpha_t = sigmoid(W_alpha x_t + b)",
             _ => null,
         };
         if (gates is not null)
@@ -101,10 +111,10 @@ internal static class LinearMemoryTexts
         _ => "Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464), section 3.",
     };
 
-    private const string Decay = "g_t = -e^a softplus(W x_t + b)";
+    private const string Decay = "g_t = -e^a softplus(W_g x_t + b)";
 
     private static string Strength(LinearMemorySpec spec) =>
-        "beta_t = " + (spec.NegativeEigenvalues ? "2 " : "") + "sigmoid(W x_t)";
+        "beta_t = " + (spec.NegativeEigenvalues ? "2 " : "") + "sigmoid(W_beta x_t)";
 
     private static string Mapped(LinearMemorySpec spec) => spec switch
     {

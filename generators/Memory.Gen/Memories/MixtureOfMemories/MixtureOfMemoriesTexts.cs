@@ -21,13 +21,13 @@ internal static class MixtureOfMemoriesTexts
         string chosen = spec.TopK == spec.Memories ? "all memories"
             : spec.TopK == 1 ? "the memory with the largest of its entries"
             : $"the {Prose.Count(spec.TopK)} memories with the largest of its entries";
-        yield return $"l_t = W x_t,   A_t: {chosen},   w_t = softmax of l_t over A_t";
+        yield return $"l_t = W_r x_t,   A_t: {chosen},   w_t = softmax of l_t over A_t";
         yield return "in each memory of A_t" + (spec.SharedMemory ? " and in the shared one" : "") + ", where t - 1 is the last token that it got,";
         foreach (string line in LinearMemoryTexts.Memory(spec.Memory))
             yield return "   " + line;
         yield return spec.SharedProjections
-            ? "   every W the same for all memories"
-            : $"   W of {Prose.List(["k_t", "v_t", .. Gates(spec)])} each memory's own, {Shared(spec)} the same for all";
+            ? "   all matrices the same for all memories"
+            : $"   {Prose.List(["W_K", "W_V", .. Gates(spec)])} each memory's own, {Shared(spec)} the same for all";
         yield return LinearMemoryTexts.Output(spec.Memory, "sum_{m in A_t} w_{t,m} o_{t,m}" + (spec.SharedMemory ? " + o_{t,shared}" : ""));
         if (spec.TopK == 1 && spec.BalanceLoss == 0)
             yield return "w_t is 1 whatever l_t is, and there is no balance loss: nothing trains the router";
@@ -45,15 +45,16 @@ internal static class MixtureOfMemoriesTexts
     private static string[] Gates(MixtureOfMemoriesSpec spec) => spec.Memory.Rule switch
     {
         MemoryRule.Linear => [],
-        MemoryRule.ScalarDecay or MemoryRule.ChannelDecay => ["g_t"],
-        MemoryRule.Delta => ["beta_t"],
-        MemoryRule.Titans => ["eta_t", "theta_t", "alpha_t"],
-        _ => ["beta_t", "g_t"],
+        MemoryRule.ScalarDecay => ["W_g"],
+        MemoryRule.ChannelDecay => ["W_1", "W_2"],
+        MemoryRule.Delta => ["W_beta"],
+        MemoryRule.Titans => ["W_eta", "W_theta", "W_alpha"],
+        _ => ["W_beta", "W_g"],
     };
 
     // What memories that project for themselves have in common.
     private static string Shared(MixtureOfMemoriesSpec spec) => Prose.List(
-        "that of q_t",
+        "W_Q",
         spec.Memory.ConvWidth > 0 ? "conv" : null,
         spec.Memory.Rule is MemoryRule.ScalarDecay or MemoryRule.GatedDelta ? "a" : null,
         spec.Memory.Rule is MemoryRule.ScalarDecay or MemoryRule.GatedDelta or MemoryRule.ChannelDecay or MemoryRule.Titans ? "b" : null);

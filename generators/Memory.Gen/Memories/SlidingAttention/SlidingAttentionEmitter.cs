@@ -33,11 +33,11 @@ internal sealed class SlidingAttentionEmitter(SlidingAttentionSpec spec, int dim
         get
         {
             string first = spec.Window is null ? "j <= t" : "t - w < j <= t";
-            yield return "q_t, k_t, v_t = W x_t";
+            yield return "q_t, k_t, v_t = W_Q x_t, W_K x_t, W_V x_t";
             yield return HasPositions
                 ? $"o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   {first},   R_t the rotation at position t"
                 : $"o_t = sum_j softmax_j(q_t^T k_j / sqrt(K)) v_j,   {first}";
-            yield return "y_t = W o_t";
+            yield return "y_t = W_O o_t";
         }
     }
 

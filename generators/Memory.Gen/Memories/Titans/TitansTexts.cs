@@ -1,5 +1,6 @@
 using System.Collections.Generic;
 using System.Linq;
+using Memory.Gen.Generators.Memories.LinearMemory;
 using Memory.Gen.Generators.Specs;
 using Memory.Gen.Generators.Writing;
 
@@ -52,23 +53,22 @@ internal static class TitansTexts
         yield return Gradient(spec);
         yield return spec.MemoryHasPrefix ? "M_0 learned,   then the tokens of P are written, before the first x_t" : "M_0 learned";
         yield return $"m_t = f(q_t; {(spec.Reads == TitansRead.AfterWrite ? "M_t" : "M_c")}),   f(x; M) = {Network(spec)}";
-        string convolved = spec.HasConvolution ? $"SiLU(conv(W {source}))" : "W " + source;
-        yield return spec.UnitLength
-            ? $"q_t, k_t = unit({convolved}),   v_t = {convolved}"
-            : $"q_t, k_t, v_t = {convolved}";
-        yield return Gates(spec, source);
+        string unit = spec.UnitLength ? "unit" : "";
+        yield return LinearMemoryTexts.Features(spec.HasConvolution, unit, source);
+        foreach (string line in Gates(spec, source))
+            yield return line;
         if (context)
-            yield return $"h_t = RMSNorm(f({(spec.UnitLength ? "unit" : "")}({convolved.Replace("y_t", "x_t")}); M_s)),   M_s the memory that its segment of {Prose.Count(spec.Window, "token")} began with";
+            yield return $"h_t = RMSNorm(f({unit}({(spec.HasConvolution ? "SiLU(conv(W_h x_t))" : "W_h x_t")}); M_s)),   M_s the memory that its segment of {Prose.Count(spec.Window, "token")} began with";
         if (spec.HasAttention)
             foreach (string line in Attention(spec))
                 yield return line;
         yield return spec.Variant switch
         {
-            TitansVariant.MemoryOnly => "o_t = W (RMSNorm(m_t) * SiLU(W x_t))",
-            TitansVariant.Layer => "o_t = W y_t,   z_t = RMSNorm(W (RMSNorm(m_t) * SiLU(W x_t)))",
+            TitansVariant.MemoryOnly => "o_t = W_O (RMSNorm(m_t) * SiLU(W_G x_t))",
+            TitansVariant.Layer => "o_t = W_O y_t,   z_t = RMSNorm(W_z (RMSNorm(m_t) * SiLU(W_G x_t)))",
             _ => spec.Squash == TitansSquash.Attention
-                ? "o_t = W (sigmoid(RMSNorm(y_t)) * RMSNorm(m_t))"
-                : "o_t = W (RMSNorm(y_t) * sigmoid(RMSNorm(m_t)))",
+                ? "o_t = W_O (sigmoid(RMSNorm(y_t)) * RMSNorm(m_t))"
+                : "o_t = W_O (RMSNorm(y_t) * sigmoid(RMSNorm(m_t)))",
         };
     }
 
@@ -139,16 +139,15 @@ internal static class TitansTexts
         return spec.Residual ? $"x + gamma * LayerNorm({network})" : network;
     }
 
-    private static string Gates(TitansSpec spec, string source)
+    private static IEnumerable<string> Gates(TitansSpec spec, string source)
     {
-        string sigmoid = $"sigmoid(W {source} + b)";
         string factor = spec.MaxStep == 1 ? "" : Limits.Text(spec.MaxStep) + " ";
-        string text = "theta_t = " + factor + (spec.Momentum ? "(1 - eta_t) " : "") + (spec.AdaptiveStep ? sigmoid : "sigmoid(b)");
-        if (spec.Momentum)
-            text += $",   eta_t = {Limits.Text(spec.MaxMomentum)} {sigmoid}";
+        string step = "theta_t = " + factor + (spec.Momentum ? "(1 - eta_t) " : "") + (spec.AdaptiveStep ? Sigmoid("theta") : "sigmoid(b_theta)");
+        yield return spec.Momentum ? $"{step},   eta_t = {Limits.Text(spec.MaxMomentum)} {Sigmoid("eta")}" : step;
         if (spec.Forgetting)
-            text += ",   alpha_t = " + sigmoid;
-        return text;
+            yield return "alpha_t = " + Sigmoid("alpha");
+
+        string Sigmoid(string gate) => $"sigmoid(W_{gate} {source} + b_{gate})";
     }
 
     // Its letters are primed, for the memory has queries, keys and values too.
@@ -156,9 +155,12 @@ internal static class TitansTexts
     {
         bool context = spec.Variant == TitansVariant.Context;
         string source = spec.Variant == TitansVariant.Layer ? "z" : "x", past = spec.IsSegmented ? "j <= t in its segment" : "t - w < j <= t";
-        string shown = spec.Variant == TitansVariant.Layer ? "W z_p" : "W p";
-        yield return (context ? "q'_t = W x_t,   k'_j, v'_j = W h_j and again W x_j" : $"q'_t, k'_t, v'_t = W {source}_t")
-            + (spec.HasTokens ? $",   k'_p, v'_p = {shown} for p in P" : spec.HasRows ? ",   k'_p, v'_p for p in P learned" : "");
+        string shown = spec.Variant == TitansVariant.Layer ? "W'_K z_p, W'_V z_p" : "W'_K p, W'_V p";
+        string persistent = spec.HasTokens ? $"k'_p, v'_p = {shown} for p in P" : spec.HasRows ? "k'_p, v'_p for p in P learned" : "";
+        yield return (context ? "q'_t = W'_Q x_t,   k'_j, v'_j = W'_K h_j, W'_V h_j and again W'_K x_j, W'_V x_j" : $"q'_t, k'_t, v'_t = W'_Q {source}_t, W'_K {source}_t, W'_V {source}_t")
+            + (context || persistent.Length == 0 ? "" : ",   " + persistent);
+        if (context && persistent.Length > 0)
+            yield return persistent;
         yield return $"y_t = sum_j softmax_j({(spec.HasPositions ? "(R_t q'_t)^T (R_j k'_j)" : "q'_t^T k'_j")} / sqrt(K)) v'_j,   {past}"
             + (spec.PersistentTokens == 0 ? "" : spec.HasPositions ? " and every p in P, these without R" : " and every p in P");
         if (spec.HasPositions)

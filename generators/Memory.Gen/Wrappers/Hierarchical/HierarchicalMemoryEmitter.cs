@@ -58,8 +58,8 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
         [
             ModulePart.Parameter("initial_memory", "Initialize.Normal([1, Dim], deviation: 0.02, device, dtype)", "P_0, [1, D]"),
             ModulePart.Parameter("summary_prompt", "Initialize.Normal([1, Dim], deviation: 0.02, device, dtype)", "T_sum, [1, D]"),
-            ModulePart.Linear("recall_query", "Dim", "RecallDim", "W_q, D -> R"),
-            ModulePart.Linear("recall_key", "Dim", "RecallDim", "W_k, D -> R"),
+            ModulePart.Linear("recall_query", "Dim", "RecallDim", "W_Q, D -> R"),
+            ModulePart.Linear("recall_key", "Dim", "RecallDim", "W_K, D -> R"),
         ];
 
     public override IEnumerable<string> Members =>
@@ -120,7 +120,7 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
         else
             writer.Lines(
                 "public readonly StateTensor Memories;  // [B, N, D], the newest last",
-                "public readonly StateTensor Keys;  // [B, N, R], Mem W_k as it was when the memory came; without gradients",
+                "public readonly StateTensor Keys;  // [B, N, R], Mem W_K as it was when the memory came; without gradients",
                 "public readonly StateTensor Prompt;  // [B, 1, D], P of the present segment",
                 recent,
                 "");
@@ -134,7 +134,7 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
 
     // What a summary recalls.
     private string Recalled(string summary, string scale) =>
-        HasDefaultScale ? $"softmax(({summary} W_q) (Mem W_k)^T / sqrt(R)) Mem" : $"softmax({scale} ({summary} W_q) (Mem W_k)^T) Mem";
+        HasDefaultScale ? $"softmax(({summary} W_Q) (Mem W_K)^T / sqrt(R)) Mem" : $"softmax({scale} ({summary} W_Q) (Mem W_K)^T) Mem";
 
     private void WriteSegment(CodeWriter writer, bool addsLoss)
     {
@@ -201,7 +201,7 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
             "long N = part.Most(RecallSlots), first = RecallSlots - N;",
             "Tensor memories = memory.Memories.Value.narrow(1, first, N);  // [B, N, D]",
             "Tensor keys = torch.is_grad_enabled()",
-            "    ? recall_key.call(memories)  // [B, N, R], made again, for W_k learns from all memories",
+            "    ? recall_key.call(memories)  // [B, N, R], made again, for W_K learns from all memories",
             "    : memory.Keys.Value.narrow(1, first, N);  // [B, N, R]",
             recall.IsCausal
                 ? $"Tensor S = Summary(memory.Recent.Value{(SummarizesAllRecent ? "" : ".narrow(1, RecentTokens - SummaryTokens, SummaryTokens)")});  // [B, 1, D]"
