@@ -11,15 +11,22 @@ public static class Generation
 
     /// <summary>
     /// Reads the prompt, then makes tokens; each is returned as it is made. A token is read into the state before it is
-    /// returned, so the caller may stop at any token and go on later with a new prompt, exactly as if nothing lay between.
+    /// returned, so the caller may stop at any token and go on later, exactly as if nothing lay between: with a new prompt, or with
+    /// an empty one, from what the state kept for the next token.
     /// </summary>
+    /// <remarks>
+    /// What the next token is drawn from stays with the state, in <see cref="MemoryState.Save"/>'s file and in copies, until Prefill or
+    /// Step is called with it or it is reset; of a state that these advanced an empty prompt is refused, since the caller has their
+    /// logits. Draws begin anew with <see cref="GenerationOptions.Seed"/> at every call, so only at temperature 0 are two calls the text
+    /// of one. A stop token that ended a text is not read: it is what an empty prompt meets first.
+    /// </remarks>
     /// <param name="model">The model.</param>
-    /// <param name="prompt">At least one token.</param>
+    /// <param name="prompt">The tokens to read first; may be empty where the last call with this state was Generate.</param>
     /// <param name="options">How tokens are chosen.</param>
     /// <param name="state">A state of one row to continue and to advance; null begins a text and keeps nothing.</param>
     /// <param name="cancellationToken">Ends with <see cref="OperationCanceledException"/> between two tokens.</param>
     /// <returns>The tokens; each enumeration makes a text of its own.</returns>
-    /// <exception cref="ArgumentException">The prompt is empty, the state has more than one row, or an option is out of range; or, once the prompt is read, a token has no
+    /// <exception cref="ArgumentException">There is nothing to begin from, the state has more than one row, or an option is out of range; or, once the prompt is read, a token has no
     /// place in the vocabulary.</exception>
     public static IEnumerable<long> Generate(
         this IMemoryModel model, IReadOnlyList<long> prompt, GenerationOptions options, MemoryState? state = null,
@@ -29,8 +36,8 @@ public static class Generation
         ArgumentNullException.ThrowIfNull(prompt);
         ArgumentNullException.ThrowIfNull(options);
         options.Check();
-        if (prompt.Count == 0)
-            throw new ArgumentException("The prompt is empty; give at least one token to begin from.", nameof(prompt));
+        if (prompt.Count == 0 && state?.NextLogits is null)
+            throw new ArgumentException("The prompt is empty; give at least one token to begin from, or a state that Generate was the last to read with.", nameof(prompt));
         if (state is { Batch: not 1 })
             throw new ArgumentException($"The state has {state.Batch} rows; generation continues a state of 1 row.", nameof(state));
         return Stream(model, prompt, options, state, cancellationToken);
@@ -43,11 +50,11 @@ public static class Generation
         try
         {
             var sampler = new Sampler(options);
-            double[] logits = [];
+            double[] logits = state.NextLogits ?? [];
             for (int start = 0; start < prompt.Count; start += PromptTokens)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                logits = Read(model, [.. prompt.Skip(start).Take(PromptTokens)], state);
+                state.NextLogits = logits = Read(model, [.. prompt.Skip(start).Take(PromptTokens)], state);
             }
             for (int made = 0; made < options.MaxTokens; made++)
             {
@@ -55,7 +62,7 @@ public static class Generation
                 long token = sampler.Choose(logits);
                 if (options.StopTokens.Contains(token))
                     yield break;
-                logits = Read(model, token, state);
+                state.NextLogits = logits = Read(model, token, state);
                 yield return token;
             }
         }

@@ -63,7 +63,7 @@ public abstract class MemoryState : IDisposable
     /// <summary>Everything the state holds beside the positions, in the order of the layers.</summary>
     public IReadOnlyList<StateTensor> Tensors => tensors;
 
-    /// <summary>Bytes held for all rows, positions included.</summary>
+    /// <summary>Bytes held for all rows, positions included; not the logits that <see cref="Generation.Generate"/> left.</summary>
     public long Bytes => tensors.Sum(t => t.Bytes) + Batch * sizeof(long);
 
     /// <summary>
@@ -79,6 +79,12 @@ public abstract class MemoryState : IDisposable
             return auxiliaryLoss;
         }
     }
+
+    /// <summary>
+    /// What the one row's next token is drawn from, as <see cref="Generation.Generate"/> left it and files keep it; null as soon as
+    /// another call has read.
+    /// </summary>
+    internal double[]? NextLogits { get; set; }
 
     /// <summary>Tokens of the present call that <see cref="MarkPadding"/> named, <c>[B, T]</c>; null where it named none.</summary>
     internal virtual Tensor? Padding => padding;
@@ -149,7 +155,7 @@ public abstract class MemoryState : IDisposable
         foreach (var tensor in tensors)
             tensor.Clear();
         positions?.Dispose();
-        (positions, rowPositions) = (null, null);
+        (positions, rowPositions, NextLogits) = (null, null, null);
         SetAuxiliaryLoss(null);
     }
 
@@ -237,6 +243,7 @@ public abstract class MemoryState : IDisposable
         for (int i = 0; i < tensors.Count; i++)
             tensors[i].CopyFrom(other.tensors[i]);
         SetPositions(other.Positions.clone());
+        NextLogits = other.NextLogits;
     }
 
     /// <summary>Takes over what a file holds, after checking all of it: format, version, digest, model, declaration, rows, shapes.</summary>
@@ -366,7 +373,7 @@ public abstract class MemoryState : IDisposable
     {
         positions?.Dispose();
         positions = next.DetachFromDisposeScope();
-        rowPositions = null;
+        (rowPositions, NextLogits) = (null, null);
     }
 
     internal virtual void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(disposed, this);

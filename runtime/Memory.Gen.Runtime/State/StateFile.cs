@@ -12,6 +12,9 @@ internal static class StateFile
 {
     private const string Format = "memory-gen-state", Version = "1";
 
+    // [1, VocabSize], only in files of a state that a text was generated with, and in none that earlier programs wrote.
+    private const string Logits = "next_logits";
+
     public static void Save(string path, MemoryState state, IReadOnlyDictionary<string, string> more)
     {
         using Tensor positions = state.Positions.cpu();
@@ -27,7 +30,11 @@ internal static class StateFile
         };
         foreach (var (key, value) in more)
             metadata.Add(key, value);
-        SafetensorsFile.Write(path, state.Tensors.ToDictionary(t => t.Name, t => t.Value), metadata);
+        using var scope = NewDisposeScope();
+        var tensors = state.Tensors.ToDictionary(t => t.Name, t => t.Value);
+        if (state.NextLogits is { } logits)
+            tensors.Add(Logits, tensor(logits).to(state.Dtype.Wide()).view(1, -1));
+        SafetensorsFile.Write(path, tensors, metadata);
     }
 
     public static StateHeader HeaderOf(string path)
@@ -52,10 +59,12 @@ internal static class StateFile
         CheckTensors(path, file, state, header);
 
         var values = state.Tensors.Select(t => file.Read(t.Name, t.Dtype, state.Device)).ToList();
+        double[]? logits = file.Entries.ContainsKey(Logits) ? file.Read(Logits, ScalarType.Float64, CPU).data<double>().ToArray() : null;
         Tensor positions = tensor(header.Positions, device: state.Device);
         for (int i = 0; i < values.Count; i++)
             state.Tensors[i].Set(values[i]);
         state.SetPositions(positions);
+        state.NextLogits = logits;
     }
 
     private static StateHeader HeaderOf(string path, SafetensorsFile file)
@@ -88,7 +97,10 @@ internal static class StateFile
                     + $"a state of {state.Model} has [{string.Join(", ", tensor.Shape)}].");
             else if (tensor.Grows && entry.Shape[1] < header.Positions.Max())
                 throw new MemoryFileException(path, $"has '{tensor.Name}' of {entry.Shape[1]} entries for {header.Positions.Max()} tokens read. Use another copy of it.");
-        if (file.Names.Count != state.Tensors.Count)
-            throw new MemoryFileException(path, $"has {file.Names.Count} tensors; a state of {state.Model} has {state.Tensors.Count}.");
+        int found = file.Names.Count - (file.Entries.ContainsKey(Logits) ? 1 : 0);
+        if (found < file.Names.Count && (header.Batch != 1 || file.Entries[Logits].Shape is not [1, > 0]))
+            throw new MemoryFileException(path, $"has '{Logits}' of shape [{string.Join(", ", file.Entries[Logits].Shape)}] for {header.Batch} rows. Use another copy of it.");
+        if (found != state.Tensors.Count)
+            throw new MemoryFileException(path, $"has {found} tensors; a state of {state.Model} has {state.Tensors.Count}.");
     }
 }

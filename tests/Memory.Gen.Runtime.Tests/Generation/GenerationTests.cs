@@ -1,3 +1,4 @@
+using Memory.Gen.Runtime.Tests.Harness;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
@@ -65,6 +66,57 @@ public sealed class GenerationTests
     }
 
     [Fact]
+    public void AnEmptyPromptGoesOnWhereTheLastCallEnded()
+    {
+        var model = new CountingModel();
+        long[] whole = [.. model.Generate([2, 4], Greedy with { MaxTokens = 10 })];
+        using var state = model.NewState(1);
+        Assert.Equal(whole[..5], model.Generate([2, 4], Greedy, state));
+        Assert.Equal([], model.Generate([], Greedy with { MaxTokens = 0 }, state));
+        Assert.Equal(whole[5..], model.Generate([], Greedy, state));
+        Assert.Equal([2, 4, .. whole], state.Tokens);
+    }
+
+    [Fact]
+    public void WhatIsKeptForTheNextTokenIsGoneOnceAnotherCallHasRead()
+    {
+        var model = new CountingModel();
+        using var scope = NewDisposeScope();
+        foreach (Action<CountingModel.State> change in new Action<CountingModel.State>[]
+        {
+            state => model.Step(tensor(new[] { 1L }), state), state => model.Prefill(tensor(new[,] { { 1L, 2 } }), state), state => state.Reset(), state => state.Reset(0),
+        })
+        {
+            using var state = model.NewState(1);
+            _ = model.Generate([2, 4], Greedy, state).ToList();
+            change(state);
+            Assert.Throws<ArgumentException>(() => model.Generate([], Greedy, state));
+        }
+    }
+
+    [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.Float64)]
+    [InlineData(ScalarType.BFloat16)]
+    public void ASavedTextGoesOnToTheBit(ScalarType dtype)
+    {
+        using var folder = new TemporaryFolder();
+        using var subject = new Models.Subject(nameof(Models.GatedDeltaModel), dtype);
+        IMemoryModel model = subject.Model;
+        long[] whole = [.. model.Generate([1, 2, 3], Greedy with { MaxTokens = 10 })];
+        using (MemoryState state = model.NewState(1))
+        {
+            Assert.Equal(whole[..5], model.Generate([1, 2, 3], Greedy, state));
+            state.Save(folder.File("talk"));
+        }
+
+        using MemoryState loaded = model.LoadState(folder.File("talk"));
+        loaded.Save(folder.File("again"));
+        Assert.Equal(File.ReadAllBytes(folder.File("talk")), File.ReadAllBytes(folder.File("again")));
+        Assert.Equal(whole[5..], model.Generate([], Greedy, loaded));
+    }
+
+    [Fact]
     public void ALongPromptIsReadInPieces()
     {
         var model = new CountingModel();
@@ -100,6 +152,8 @@ public sealed class GenerationTests
         var model = new CountingModel();
         using var two = model.NewState(2);
         Assert.Contains("prompt is empty", Assert.Throws<ArgumentException>(() => model.Generate([], Greedy)).Message);
+        using var fresh = model.NewState(1);
+        Assert.Contains("prompt is empty", Assert.Throws<ArgumentException>(() => model.Generate([], Greedy, fresh)).Message);
         Assert.Contains("2 rows", Assert.Throws<ArgumentException>(() => model.Generate([1], Greedy, two)).Message);
         Assert.Contains("TopP is 1.5", Assert.Throws<ArgumentOutOfRangeException>(() => model.Generate([1], Greedy with { TopP = 1.5 })).Message);
         Assert.Throws<ArgumentOutOfRangeException>(() => model.Generate([1], Greedy with { Temperature = double.NaN }));

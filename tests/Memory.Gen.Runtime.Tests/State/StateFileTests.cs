@@ -108,6 +108,13 @@ public sealed class StateFileTests : IDisposable
         Refused(reason);
     }
 
+    [Fact]
+    public void WhatIsKeptForTheNextTokenBelongsToOneRow()
+    {
+        Rewrite(_ => { }, tensors => tensors["next_logits"] = ones([2, 9]));
+        Refused("'next_logits' of shape [2, 9] for 1 rows");
+    }
+
     [Theory]
     [InlineData("format")]
     [InlineData("declaration")]
