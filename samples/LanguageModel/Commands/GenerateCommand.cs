@@ -46,9 +46,9 @@ internal static class GenerateCommand
     /// <summary>Writes the prompt and its continuation as it is made, until it is asked to stop; the state is of all that was written.</summary>
     public static void Write(IMemoryModel model, ITokenizer tokenizer, string prompt, GenerationOptions options, MemoryState state, CancellationToken cancellation)
     {
-        // A text begins after a line end, as training has it.
+        // A text begins after a line end, as training has it; one that goes on needs nothing new.
         bool continued = state.Positions.item<long>() > 0;
-        string text = continued && prompt.Length > 0 ? prompt : "\n" + prompt;
+        string text = continued ? prompt : "\n" + prompt;
         Console.Write(prompt);
         try
         {

@@ -100,6 +100,17 @@ public sealed class LanguageModelRunTests : IDisposable
     }
 
     [Fact]
+    public void ATextGoesOnWithoutAPromptAsIfItHadNotStopped()
+    {
+        Train("gated-delta", 30);
+        string memory = folder.File("talk.safetensors");
+        string whole = Generate("--prompt", "abc", "--tokens", "12");
+        Assert.Equal(whole, Generate("--prompt", "abc", "--tokens", "5", "--memory", memory) + Generate("--tokens", "7", "--memory", memory));
+
+        string Generate(params string[] more) => LanguageModelSample.Run(["generate", "--run", run, "--temperature", "0", .. more])[..^1];
+    }
+
+    [Fact]
     public void AModelOfATextWithFewTokensMakesNoOthers()
     {
         File.WriteAllText(folder.File("text.txt"), LanguageModelSample.Text(100));
