@@ -43,8 +43,8 @@ class Pool {
 public:
     void run(int64_t items, int workers, Work work, void* context) {
         FlushDenormals flush;
-        std::unique_lock<std::mutex> owner(owner_, std::try_to_lock);
-        if (workers <= 1 || items <= 1 || !owner.owns_lock()) {
+        std::unique_lock<std::mutex> owner(owner_, std::defer_lock);
+        if (workers <= 1 || items <= 1 || !owner.try_lock()) {
             for (int64_t item = 0; item < items; item++) work(context, item, 0);
             return;
         }
@@ -53,15 +53,19 @@ public:
         context_ = context;
         items_ = items;
         next_.store(0, std::memory_order_relaxed);
-        pending_.store(workers - 1, std::memory_order_relaxed);
-        round_.store((round_.load(std::memory_order_relaxed) / Round + 1) * Round + static_cast<uint64_t>(workers));
+        const uint64_t round = gate_.load(std::memory_order_relaxed) >> RoundShift;
+        gate_.store((round + 1) << RoundShift | static_cast<uint64_t>(workers) << WorkersShift | Open);
         wake(asleep_, start_);
         take(0);
-        await(waiting_, done_, [this] { return pending_.load() == 0; });
+        gate_.fetch_and(~Open);
+        await(waiting_, done_, [this] { return (gate_.load() & Inside) == 0; });
     }
 
 private:
-    static constexpr uint64_t Round = 1 << 16;
+    // The gate to a round, in one number: which round, how many workers may take part (those with a smaller number), whether it is
+    // open, and how many are inside. It closes when all items are taken, so that nobody waits for a worker that had no core.
+    static constexpr int RoundShift = 32, WorkersShift = 16;
+    static constexpr uint64_t Open = 1 << 15, Inside = Open - 1, MostWorkers = 0xffff;
 
     static void pause() {
 #if defined(__x86_64__)
@@ -103,7 +107,7 @@ private:
         while (static_cast<int>(threads_) + 1 < workers) {
             try {
                 int worker = static_cast<int>(threads_) + 1;
-                std::thread([this, worker, seen = round_.load()] { serve(worker, seen); }).detach();
+                std::thread([this, worker, seen = gate_.load() >> RoundShift] { serve(static_cast<uint64_t>(worker), seen); }).detach();
                 threads_++;
             } catch (const std::system_error&) {
                 return static_cast<int>(threads_) + 1;
@@ -116,24 +120,31 @@ private:
         for (int64_t item; (item = next_.fetch_add(1, std::memory_order_relaxed)) < items_;) work_(context_, item, worker);
     }
 
-    void serve(int worker, uint64_t seen) {
+    void serve(uint64_t worker, uint64_t seen) {
         for (;;) {
-            await(asleep_, start_, [&] { return round_.load() != seen; });
-            seen = round_.load();
-            if (static_cast<uint64_t>(worker) >= seen % Round) continue;
-            // The round waits for this worker, so that until it is through nothing of it changes.
+            await(asleep_, start_, [&] { return gate_.load() >> RoundShift != seen; });
+            uint64_t gate = gate_.load();
+            seen = gate >> RoundShift;
+            if (worker >= (gate >> WorkersShift & MostWorkers) || !enter(gate)) continue;
             FlushDenormals flush;
-            take(worker);
-            if (pending_.fetch_sub(1) == 1) wake(waiting_, done_);
+            take(static_cast<int>(worker));
+            if (((gate_.fetch_sub(1) - 1) & (Open | Inside)) == 0) wake(waiting_, done_);
         }
+    }
+
+    // Whether the worker is inside the round that it saw: there, nothing of it changes.
+    bool enter(uint64_t gate) {
+        const uint64_t round = gate >> RoundShift;
+        while ((gate & Open) != 0 && gate >> RoundShift == round)
+            if (gate_.compare_exchange_weak(gate, gate + 1)) return true;
+        return false;
     }
 
     std::mutex owner_, mutex_;
     std::condition_variable start_, done_;
     std::atomic<int> asleep_{0}, waiting_{0};
-    std::atomic<uint64_t> round_{0}; // counts, and says how many workers take part: those with a smaller number
+    std::atomic<uint64_t> gate_{0};
     std::atomic<int64_t> next_{0};
-    std::atomic<int> pending_{0};
     Work work_ = nullptr;
     void* context_ = nullptr;
     int64_t items_ = 0;

@@ -1,6 +1,8 @@
 // Linear maps against their definition in double precision.
 #include "test.h"
 
+#include <thread>
+
 namespace {
 
 struct Maps {
@@ -117,6 +119,30 @@ TEST(linear_same_bits_for_any_number_of_threads) {
             Call c(p);
             EXPECT_SAME_BITS([&] { c.run(); }, {&c.y[0], &c.y[1], &c.dx, &c.dw[0], &c.dw[1]});
         }
+}
+
+// One of them at a time has the library's threads, which come to a round late or not at all; the others do without.
+TEST(linear_same_bits_from_many_callers) {
+    Maps p(1, 70, {2000});
+    Call alone(p);
+    alone.run();
+    const int32_t before = memgen_get_threads();
+    memgen_set_threads(4);
+    std::vector<Call> calls;
+    for (int i = 0; i < 3; i++) calls.emplace_back(p);
+    std::vector<int> failures(calls.size());
+    std::vector<std::thread> callers;
+    for (size_t i = 0; i < calls.size(); i++)
+        callers.emplace_back([&, i] {
+            Scratch scratch(memgen_linear_workspace_size(&calls[i].a, 0));
+            for (int round = 0; round < 500; round++) {
+                calls[i].y[0].set(Values(2000));
+                if (memgen_linear_forward(&calls[i].a, scratch.data, scratch.size, nullptr) != MEMGEN_OK || calls[i].y[0].values() != alone.y[0].values()) failures[i]++;
+            }
+        });
+    for (std::thread& caller : callers) caller.join();
+    memgen_set_threads(before);
+    for (int failed : failures) EXPECT(failed == 0);
 }
 
 TEST(linear_refuses_wrong_arguments) {
