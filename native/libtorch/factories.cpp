@@ -1,14 +1,14 @@
 // New tensors: constant, random, ranges, and copies of host memory.
-#include "common.h"
+#include "small.h"
 #include <ATen/EmptyTensor.h>
 
 // On the CPU past the dispatcher, which is half of what a small tensor costs.
 EXPORT Tensor* lt_empty(const int64_t* sizes, int32_t n, Options o) {
-  return tensor([&] {
-    at::TensorOptions wanted = options(o);
-    bool host = wanted.device().is_cpu();
-    return with_grad(host ? Tensor(at::detail::empty_cpu(ints(sizes, n), wanted)) : at::empty(ints(sizes, n), wanted), o);
-  });
+  at::TensorOptions wanted = options(o);
+  bool host = wanted.device().is_cpu();
+  if (host && !o.requires_grad && wanted.dtype() == at::kFloat)
+    if (Tensor* kept = take_small(ints(sizes, n))) return kept;
+  return tensor([&] { return with_grad(host ? Tensor(at::detail::empty_cpu(ints(sizes, n), wanted)) : at::empty(ints(sizes, n), wanted), o); });
 }
 EXPORT Tensor* lt_zeros(const int64_t* sizes, int32_t n, Options o) {
   return tensor([&] { return with_grad(at::zeros(ints(sizes, n), options(o)), o); });

@@ -1,7 +1,9 @@
 // A tensor's identity, description, memory and conversions.
-#include "common.h"
+#include "small.h"
 
-EXPORT void THSTensor_dispose(const Tensor* x) { delete x; }
+EXPORT void THSTensor_dispose(const Tensor* x) {
+  if (!keep_small(x)) delete x;
+}
 
 // Pointer to the first element, storage offset included; null when the tensor has no memory (meta device).
 EXPORT void* THSTensor_data(Tensor* x) {
