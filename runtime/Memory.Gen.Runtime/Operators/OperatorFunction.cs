@@ -11,14 +11,14 @@ namespace Memory.Gen.Runtime.Operators;
 /// <remarks>
 /// All hazards of custom functions are met here. Gradients are matched by position, so every tensor argument is a real
 /// tensor and the options come last. Missing upstream gradients stay missing, because materialised ones are made from
-/// tensors that may be disposed by then. Results of backward are kept by the context, because nothing else keeps them
-/// from the finalizer while the engine copies them. A second derivative is an error, not the derivative of a constant.
+/// tensors that may be disposed by then. Results of backward are kept until the engine has copied them, because nothing else
+/// keeps them from the finalizer (<see cref="GradientHandles"/>). A second derivative is an error, not the derivative of a constant.
 /// </remarks>
 internal abstract class OperatorFunction<TSelf, TOptions> : MultiTensorFunction<TSelf>
     where TSelf : OperatorFunction<TSelf, TOptions>, new()
     where TOptions : class
 {
-    private const string OptionsKey = "options", KeepKey = "keep";
+    private const string OptionsKey = "options";
 
     /// <summary>The one that runs where nothing is saved.</summary>
     protected static readonly TSelf Shared = new();
@@ -80,6 +80,7 @@ internal abstract class OperatorFunction<TSelf, TOptions> : MultiTensorFunction<
 
     public sealed override List<Tensor> backward(AutogradContext ctx, List<Tensor> grad_outputs)
     {
+        GradientHandles.Release();
         bool differentiated = is_grad_enabled();
         using var scope = NewDisposeScope();
         using var once = no_grad();
@@ -91,12 +92,14 @@ internal abstract class OperatorFunction<TSelf, TOptions> : MultiTensorFunction<
 
         List<Tensor> results = Backward(gradients, ctx.get_saved_variables(), (TOptions)ctx.get_data(OptionsKey));
         if (differentiated) results = results.ConvertAll(result => result is null ? null! : OnceDifferentiable.Mark(result, Name));
-        foreach (Tensor? result in results)
+        List<Tensor> own = results.FindAll(result => result is not null && scope.Contains(result));
+        foreach (Tensor result in own) result.MoveToOuterDisposeScope();
+        GradientHandles.HandOver(own);
+        foreach (Tensor gradient in grad_outputs)
         {
-            if (result is not null && scope.Contains(result)) result.MoveToOuterDisposeScope();
+            if (!results.Exists(result => ReferenceEquals(result, gradient))) gradient?.Dispose();
         }
 
-        ctx.save_data(KeepKey, results);
         return [.. results, null!];
     }
 }
