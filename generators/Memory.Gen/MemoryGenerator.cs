@@ -10,7 +10,7 @@ using Microsoft.CodeAnalysis.Text;
 namespace Memory.Gen.Generators;
 
 /// <summary>
-/// Writes one file for each class with [MemoryModel] or [MemoryLayer]. It reports nothing: that is the analyzer's part, by
+/// Writes one file for each class with [MemoryModel] or [MemoryLayer], and one for an assembly that has any. It reports nothing: that is the analyzer's part, by
 /// the same rules.
 /// </summary>
 [Generator(LanguageNames.CSharp)]
@@ -26,6 +26,9 @@ public sealed class MemoryGenerator : IIncrementalGenerator
         IncrementalValueProvider<BuildSpec> build = project
             .Select(static (project, _) => project.Build)
             .WithTrackingName(TrackingNames.Build);
+        IncrementalValueProvider<bool> start = project
+            .Select(static (project, _) => StartSource.IsDue(project))
+            .WithTrackingName(TrackingNames.Start);
         IncrementalValueProvider<EquatableArray<string>> collisions = project
             .Select(static (project, _) => Collisions(project.Declarations))
             .WithTrackingName(TrackingNames.Collisions);
@@ -35,6 +38,11 @@ public sealed class MemoryGenerator : IIncrementalGenerator
             .Combine(build).Combine(collisions)
             .Select(static (input, _) => (Declaration: input.Left.Left, Build: input.Left.Right, Collisions: input.Right))
             .WithTrackingName(TrackingNames.Inputs);
+        context.RegisterSourceOutput(start, static (output, isDue) =>
+        {
+            if (isDue)
+                output.AddSource(StartSource.HintName, SourceText.From(StartSource.Write(), Encoding.UTF8));
+        });
         context.RegisterSourceOutput(inputs, static (output, input) =>
         {
             output.CancellationToken.ThrowIfCancellationRequested();

@@ -12,6 +12,9 @@ public static class TrackingNames
     /// <summary>What the emitted code needs of the compilation: one <see cref="Specs.BuildSpec"/>.</summary>
     public const string Build = nameof(Build);
 
+    /// <summary>Whether the assembly gets a file of its own.</summary>
+    public const string Start = nameof(Start);
+
     /// <summary>The hint names that differ only in case, which a file system or the compiler may not tell apart.</summary>
     public const string Collisions = nameof(Collisions);
 

@@ -16,8 +16,9 @@ public static class BlasCore
     public static string? Running => BlasChoice.Running;
 
     /// <summary>
-    /// Chooses them, and how long idle threads of libtorch spin, where libtorch is not loaded yet. It runs by itself when anything of
-    /// this library first does; with TorchSharp's package a program that touches <c>torch</c> before that begins with it.
+    /// Chooses them, and how long idle threads of libtorch spin, where libtorch is not loaded yet. It runs by itself before any code of an
+    /// assembly with a declared model, and when anything of this library first runs; with TorchSharp's package a program that touches
+    /// <c>torch</c> before that begins with it.
     /// </summary>
 #pragma warning disable CA2255 // With the package provider this is the last moment before libtorch loads.
     [ModuleInitializer]

@@ -162,7 +162,7 @@ public class SurroundingsTests
     private static void AssertOneCompiles(string source, LanguageVersion language, NullableContextOptions nullable)
     {
         CSharpCompilation compilation = Compile.WithEmitted(Compile.Library(source, language, nullable, documented: true));
-        Assert.Equal(2, compilation.SyntaxTrees.Length);
+        Assert.Equal(3, compilation.SyntaxTrees.Length); // the source, what is written for the class, and for the assembly
         using var assembly = new MemoryStream();
         Assert.Equal("", Report(compilation.Emit(assembly).Diagnostics
             .Where(d => d.DefaultSeverity == DiagnosticSeverity.Error || d.Location.SourceTree != compilation.SyntaxTrees[0])));

@@ -14,6 +14,9 @@ internal static class Compile
     public static readonly ImmutableArray<DiagnosticAnalyzer> Analyzers =
         [new DeclarationAnalyzer(), new LayerWidthAnalyzer(), new ModuleFieldAnalyzer(), new CarriedStateAnalyzer()];
 
+    /// <summary>The hint name of the file that an assembly with declared classes gets beside theirs.</summary>
+    public const string StartFile = "Memory.Gen-start.g.cs";
+
     private static readonly ImmutableArray<MetadataReference> AllReferences =
     [
         .. ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator)
@@ -48,15 +51,19 @@ internal static class Compile
         parseOptions: (CSharpParseOptions)compilation.SyntaxTrees[0].Options,
         driverOptions: new GeneratorDriverOptions(IncrementalGeneratorOutputKind.None, trackIncrementalGeneratorSteps: true));
 
-    /// <summary>The files that the generator writes, by hint name.</summary>
-    public static IReadOnlyDictionary<string, string> Emitted(CSharpCompilation compilation)
+    /// <summary>The files that the generator writes for classes, by hint name.</summary>
+    public static IReadOnlyDictionary<string, string> Emitted(CSharpCompilation compilation) =>
+        All(compilation).Where(file => file.Key != StartFile).ToDictionary();
+
+    /// <summary>All files that the generator writes, by hint name.</summary>
+    public static IReadOnlyDictionary<string, string> All(CSharpCompilation compilation)
     {
         GeneratorRunResult result = Driver(compilation).RunGenerators(compilation).GetRunResult().Results.Single();
         Assert.Null(result.Exception);
         return result.GeneratedSources.ToDictionary(s => s.HintName, s => s.SourceText.ToString());
     }
 
-    /// <summary>The one file that the generator writes.</summary>
+    /// <summary>The one file that the generator writes for a class.</summary>
     public static string EmittedFile(string source) => Assert.Single(Emitted(Library(source))).Value;
 
     /// <summary>The compilation with the emitted files in it.</summary>

@@ -9,6 +9,9 @@ public class EmittedFileTests
     public Task HybridModel() => Snapshot.Verify(Compile.EmittedFile(Declarations.Hybrid), nameof(HybridModel));
 
     [Fact]
+    public Task AssemblyStart() => Snapshot.Verify(Compile.All(Compile.Library(Declarations.Hybrid))[Compile.StartFile], nameof(AssemblyStart));
+
+    [Fact]
     public Task CausalAttentionModel() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Model(
             "[SlidingAttention(Heads = 8, KeyValueHeads = 2, RotaryBase = 500_000)]",
