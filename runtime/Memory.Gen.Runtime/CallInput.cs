@@ -89,7 +89,7 @@ public static class CallInput
     private static long[] CheckTokens(string model, Tensor tokens, long vocabSize, Tensor weight)
     {
         RequireAlive(model, nameof(tokens), tokens);
-        long[] shape = tokens.shape;
+        long[] shape = tokens.Sizes();
         if (tokens.dtype != ScalarType.Int64 || shape.Length != 2) throw WrongTokens(model, nameof(tokens), tokens, "[B, T]");
         RequireDevice(model, nameof(tokens), tokens, weight);
         if (tokens.device_type == DeviceType.CPU) CheckIds(model, tokens, shape[0], shape[1], vocabSize);
@@ -111,7 +111,7 @@ public static class CallInput
     private static long[] CheckFeatures(string layer, Tensor x, long dim, Tensor weight)
     {
         RequireAlive(layer, nameof(x), x);
-        long[] shape = x.shape;
+        long[] shape = x.Sizes();
         if (shape is not [_, _, var width] || width != dim) throw WrongShape(layer, x, $"[B, T, {dim}]");
         if (x.dtype != weight.dtype) throw new ArgumentException($"{layer}: x is {x.dtype}; expected {weight.dtype}, as the weights are.", nameof(x));
         RequireDevice(layer, nameof(x), x, weight);

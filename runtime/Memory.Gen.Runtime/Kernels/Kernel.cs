@@ -24,9 +24,27 @@ internal sealed unsafe class Kernel(string name)
     }
 
     /// <summary>Whether the library for the CPU, which is loaded, has this kernel for such sizes.</summary>
-    public bool Serves<TArgs>(in TArgs args) where TArgs : unmanaged
+    /// <param name="args">Of which only the header and the sizes are read.</param>
+    /// <param name="workspace">For <see cref="Run{TArgs}"/>.</param>
+    public bool Serves<TArgs>(in TArgs args, out long workspace) where TArgs : unmanaged
     {
-        fixed (TArgs* pointer = &args) return cpu.Value.AreThere && cpu.Value.WorkspaceSize(pointer, 0) >= 0;
+        workspace = -1;
+        if (!cpu.Value.AreThere) return false;
+        KernelLibrary.FollowThreads(); // each of them has a part of the workspace
+        fixed (TArgs* pointer = &args) workspace = cpu.Value.WorkspaceSize(pointer, 0);
+        return workspace >= 0;
+    }
+
+    /// <summary>Runs on the CPU what <see cref="Serves"/> was asked about.</summary>
+    /// <param name="args">The call.</param>
+    /// <param name="workspace">Bytes of it.</param>
+    public void Run<TArgs>(in TArgs args, long workspace) where TArgs : unmanaged
+    {
+        using var scratch = Scratch.Rent(workspace);
+        fixed (TArgs* pointer = &args)
+        {
+            if (cpu.Value.Forward(pointer, scratch.Pointer, scratch.Bytes, null) != 0) throw Refused(cpu.Value.Library);
+        }
     }
 
     /// <summary>Bytes that forward leaves for backward.</summary>
@@ -72,8 +90,10 @@ internal sealed unsafe class Kernel(string name)
             status = function(args, scratch.Pointer, scratch.Bytes, null);
         }
 
-        if (status != 0) throw new InvalidOperationException($"The kernel library refused a call: {library.LastError()}");
+        if (status != 0) throw Refused(library);
     }
+
+    private static InvalidOperationException Refused(DeviceLibrary library) => new($"The kernel library refused a call: {library.LastError()}");
 
     private Functions On(DeviceType device) => device == DeviceType.CUDA ? cuda.Value : cpu.Value;
 
@@ -89,8 +109,8 @@ internal sealed unsafe class Kernel(string name)
     /// <summary>The operator in one library.</summary>
     private sealed class Functions(DeviceLibrary library, string name)
     {
-        public readonly delegate* unmanaged[Cdecl]<void*, int, long> WorkspaceSize =
-            (delegate* unmanaged[Cdecl]<void*, int, long>)library.Export($"memgen_{name}_workspace_size");
+        public readonly delegate* unmanaged[Cdecl, SuppressGCTransition]<void*, int, long> WorkspaceSize =
+            (delegate* unmanaged[Cdecl, SuppressGCTransition]<void*, int, long>)library.Export($"memgen_{name}_workspace_size");
 
         public readonly delegate* unmanaged[Cdecl]<void*, long> CheckpointSize =
             (delegate* unmanaged[Cdecl]<void*, long>)library.Export($"memgen_{name}_checkpoint_size");

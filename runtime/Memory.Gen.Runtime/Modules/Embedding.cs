@@ -1,3 +1,5 @@
+using Memory.Gen.Runtime.Kernels;
+using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -10,6 +12,9 @@ namespace Memory.Gen.Runtime.Modules;
 /// </remarks>
 public sealed class Embedding : nn.Module<Tensor, Tensor>
 {
+    // A row or two, copied here, cost a tenth of torch's way to them.
+    private const long FewSymbols = 16;
+
     private readonly Parameter weight;
     private bool registered;
 
@@ -35,8 +40,27 @@ public sealed class Embedding : nn.Module<Tensor, Tensor>
     /// <returns><c>[..., features]</c></returns>
     public override Tensor forward(Tensor symbols)
     {
+        if (Few(symbols) is { } rows) return rows;
         using var scope = NewDisposeScope();
         return weight.index_select(0, symbols.reshape(-1)).view([.. symbols.shape, weight.shape[1]]).MoveToOuterDisposeScope();
+    }
+
+    // Null for more symbols, where a gradient is wanted, and where torch has to say what is wrong with them.
+    private unsafe Tensor? Few(Tensor symbols)
+    {
+        if (symbols.IsInvalid || symbols.dtype != ScalarType.Int64 || symbols.device_type != DeviceType.CPU || symbols.numel() > FewSymbols || !symbols.is_contiguous() || !KernelLibrary.TakesDirectly(weight)) return null;
+        int features = (int)weight.size(1), count = (int)symbols.numel();
+        long symbolCount = weight.size(0);
+        var chosen = new ReadOnlySpan<long>(KernelLibrary.Data(symbols), count);
+        foreach (long symbol in chosen)
+            if (symbol < 0 || symbol >= symbolCount) return null;
+        Tensor rows = empty([.. symbols.Sizes(), features], dtype: ScalarType.Float32, device: CPU);
+        float* from = (float*)KernelLibrary.Data(weight), to = (float*)KernelLibrary.Data(rows);
+        for (int i = 0; i < count; i++)
+            new ReadOnlySpan<float>(from + (chosen[i] * features), features).CopyTo(new Span<float>(to + ((long)i * features), features));
+        GC.KeepAlive(symbols);
+        GC.KeepAlive(weight);
+        return rows;
     }
 
     /// <inheritdoc/>

@@ -6,7 +6,7 @@ using Tensor = TorchSharp.torch.Tensor;
 namespace Memory.Gen.Runtime.Operators;
 
 /// <summary>The causal convolution and its SiLU in the kernel library.</summary>
-internal sealed class ConvolutionKernel : KernelFunction<ConvolutionKernel, SequenceOptions>
+internal sealed unsafe class ConvolutionKernel : KernelFunction<ConvolutionKernel, SequenceOptions>
 {
     private static readonly Kernel Kernel = new("causal_conv");
 
@@ -26,19 +26,24 @@ internal sealed class ConvolutionKernel : KernelFunction<ConvolutionKernel, Sequ
     public static MemoryRead? RunHeads(Tensor x, Tensor weight, Tensor? bias, Tensor? initialState, long heads, bool unit)
     {
         if (!KernelLibrary.TakesDirectly(x, weight, bias ?? weight, initialState ?? weight)) return null;
-        long[] shape = x.shape, weights = weight.shape;
+        long[] shape = x.Sizes(), weights = weight.Sizes();
         if (shape.Length != 3 || weights.Length != 2 || weights[0] != shape[2] || heads < 1 || shape[2] == 0 || shape[2] % heads != 0) return null;
-        long B = shape[0], C = shape[2], past = weights[1] - 1;
-        if ((bias is not null && !bias.shape.AsSpan().SequenceEqual([C])) || (initialState is not null && !initialState.shape.AsSpan().SequenceEqual([B, past, C]))) return null;
-        ConvolutionArguments args = Arguments([x, weight, bias, initialState], new(null));
-        if (!Kernel.Serves(args) || !OperatorForms.TakesKernel("causal_conv")) return null;
+        long B = shape[0], T = shape[1], C = shape[2], past = weights[1] - 1;
+        if ((bias is not null && !bias.Has(C)) || (initialState is not null && !initialState.Has(B, past, C))) return null;
+        ConvolutionArguments args = new()
+        {
+            Header = KernelHeader.Of<ConvolutionArguments>(ScalarType.Float32),
+            Batch = B, Tokens = T, Channels = C, Width = weights[1],
+            X = KernelTensor.Contiguous(x, shape), Weight = KernelTensor.Contiguous(weight, weights), Bias = KernelTensor.Contiguous(bias, C), InitialState = KernelTensor.Contiguous(initialState, B, past, C),
+        };
+        if (!Kernel.Serves(args, out long workspace) || !OperatorForms.TakesKernel("causal_conv")) return null;
 
-        Tensor y = torch.empty([B, shape[1], heads, C / heads], dtype: ScalarType.Float32, device: x.device);
-        Tensor final = torch.empty([B, past, C], dtype: ScalarType.Float32, device: x.device);
-        args.Y = KernelTensor.Tokens(y, shape[1], C);
-        args.FinalState = KernelTensor.Of(final);
-        Kernel.Forward(args, y);
-        if (unit) UnitLengthKernel.InPlace(y);
+        Tensor y = torch.empty([B, T, heads, C / heads], dtype: ScalarType.Float32, device: CPU);
+        Tensor final = torch.empty([B, past, C], dtype: ScalarType.Float32, device: CPU);
+        args.Y = KernelTensor.Contiguous(y, shape);
+        args.FinalState = KernelTensor.Contiguous(final, B, past, C);
+        Kernel.Run(args, workspace);
+        if (unit) UnitLengthKernel.InPlace(KernelTensor.Rows(args.Y.Data, C / heads), B * T * heads, C / heads);
         GC.KeepAlive(x);
         GC.KeepAlive(weight);
         GC.KeepAlive(bias);

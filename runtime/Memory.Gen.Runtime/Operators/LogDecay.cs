@@ -21,18 +21,24 @@ public static class LogDecay
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
     public static Tensor Apply(Tensor x, Tensor rate, Tensor bias)
     {
+        if (KernelLibrary.TakesDirectly(x, rate, bias) && Fits(x, rate, bias)) return Few(x, rate, bias);
         var door = new FrontDoor(Name);
         door.Value(nameof(x), x, LastAxis.Names(Name, x, 'H'));
         door.Value(nameof(rate), rate, "H");
         door.Value(nameof(bias), bias, "H");
-        if (x.numel() <= FewNumbers && KernelLibrary.TakesDirectly(x, rate, bias)) return Few(x, rate, bias);
         using var scope = NewDisposeScope();
         return (-rate.exp() * nn.functional.softplus(x + bias)).MoveToOuterDisposeScope();
     }
 
+    private static bool Fits(Tensor x, Tensor rate, Tensor bias)
+    {
+        long axes = x.dim(), heads = axes > 0 ? x.size(-1) : 0;
+        return axes is > 0 and <= LastAxis.MostAxes && heads > 0 && x.numel() <= FewNumbers && rate.Has(heads) && bias.Has(heads);
+    }
+
     private static unsafe Tensor Few(Tensor x, Tensor rate, Tensor bias)
     {
-        Tensor y = torch.empty(x.shape, dtype: ScalarType.Float32, device: x.device);
+        Tensor y = torch.empty(x.Sizes(), dtype: ScalarType.Float32, device: CPU);
         float* from = (float*)KernelLibrary.Data(x), to = (float*)KernelLibrary.Data(y), a = (float*)KernelLibrary.Data(rate), b = (float*)KernelLibrary.Data(bias);
         int heads = (int)rate.numel(), count = (int)x.numel();
         for (int i = 0; i < count; i++)

@@ -27,12 +27,12 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
     public static MemoryRead? RunDirectly(string name, Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, int decayAxes, Tensor? state, double? scale)
     {
         if (!double.IsFinite(scale ?? 0) || !KernelLibrary.TakesDirectly(q, k, v, beta ?? q, logDecay ?? q, state ?? q)) return null;
-        long[] keys = q.shape, values = v.shape;
+        long[] keys = q.Sizes(), values = v.Sizes();
         if (keys.Length != 4 || values.Length != 4) return null;
         long B = keys[0], T = keys[1], H = keys[2], K = keys[3], V = values[3];
         ReadOnlySpan<long> tokens = keys.AsSpan(..3);
-        bool fits = K > 0 && Has(k, keys) && tokens.SequenceEqual(values.AsSpan(..3)) && (beta is null || Has(beta, tokens))
-            && (logDecay is null || Has(logDecay, keys.AsSpan(..decayAxes))) && (state is null || Has(state, B, H, K, V));
+        bool fits = K > 0 && k.Has(keys) && tokens.SequenceEqual(values.AsSpan(..3)) && (beta is null || beta.Has(tokens))
+            && (logDecay is null || logDecay.Has(keys.AsSpan(..decayAxes))) && (state is null || state.Has(B, H, K, V));
         if (!fits) return null;
         Kernel kernel = For(beta, logDecay);
         MatrixArguments args = new()
@@ -43,12 +43,12 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
             Beta = KernelTensor.Contiguous(beta, tokens), LogDecay = KernelTensor.Contiguous(logDecay, keys.AsSpan(..decayAxes)),
             InitialState = KernelTensor.Contiguous(state, B, H, K, V),
         };
-        if (!kernel.Serves(args) || !OperatorForms.TakesKernel(name)) return null;
-        Tensor o = torch.empty(values, dtype: ScalarType.Float32, device: q.device);
-        Tensor final = torch.empty([B, H, K, V], dtype: ScalarType.Float32, device: q.device);
+        if (!kernel.Serves(args, out long workspace) || !OperatorForms.TakesKernel(name)) return null;
+        Tensor o = torch.empty(values, dtype: ScalarType.Float32, device: CPU);
+        Tensor final = torch.empty([B, H, K, V], dtype: ScalarType.Float32, device: CPU);
         args.O = KernelTensor.Contiguous(o, values);
         args.FinalState = KernelTensor.Contiguous(final, B, H, K, V);
-        kernel.Forward(args, o);
+        kernel.Run(args, workspace);
         GC.KeepAlive(q);
         GC.KeepAlive(k);
         GC.KeepAlive(v);
@@ -56,8 +56,6 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
         GC.KeepAlive(logDecay);
         GC.KeepAlive(state);
         return new MemoryRead(o, final);
-
-        static bool Has(Tensor x, params ReadOnlySpan<long> shape) => x.shape.AsSpan().SequenceEqual(shape);
     }
 
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)

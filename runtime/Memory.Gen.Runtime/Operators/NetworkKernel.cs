@@ -20,28 +20,28 @@ internal static unsafe class NetworkKernel
     {
         if (gate.bias is not null || up.bias is not null || down.bias is not null) return null;
         if (!KernelLibrary.TakesDirectly(x, gate.weight!, up.weight!, down.weight!)) return null;
-        long[] shape = x.shape, inner = gate.weight!.shape, outer = down.weight!.shape;
-        if (shape.Length is 0 or > LastAxis.MostAxes || inner.Length != 2 || outer.Length != 2 || shape[^1] != inner[1] || !inner.AsSpan().SequenceEqual(up.weight!.shape) || outer[1] != inner[0]) return null;
-        long rows = LastAxis.Count(x), hidden = inner[0];
+        long[] shape = x.Sizes(), inner = gate.weight!.Sizes(), outer = down.weight!.Sizes();
+        if (shape.Length is 0 or > LastAxis.MostAxes || inner.Length != 2 || outer.Length != 2 || shape[^1] != inner[1] || !up.weight!.Has(inner) || outer[1] != inner[0]) return null;
+        long rows = inner[1] > 0 ? x.numel() / inner[1] : 0, hidden = inner[0];
         if (rows == 0 || rows * hidden > MostHidden || !OperatorForms.TakesKernel("linear") || !OperatorForms.TakesKernel("swiglu")) return null;
 
         shape[^1] = outer[0];
-        Tensor y = torch.empty(shape, dtype: ScalarType.Float32, device: x.device);
+        Tensor y = torch.empty(shape, dtype: ScalarType.Float32, device: CPU);
         float[] buffer = ArrayPool<float>.Shared.Rent((int)(2 * rows * hidden));
         fixed (float* gates = buffer)
         {
-            LinearArguments first = Map(rows, inner[1], KernelTensor.Rows(x));
+            LinearArguments first = Map(rows, inner[1], KernelTensor.Contiguous(x, 0, inner[1]));
             first.Count = 2;
             first.OutFeatures[0] = first.OutFeatures[1] = hidden;
-            (first.Weights[0], first.Weights[1]) = (KernelTensor.Rows(gate.weight), KernelTensor.Rows(up.weight));
+            (first.Weights[0], first.Weights[1]) = (KernelTensor.Contiguous(gate.weight, inner), KernelTensor.Contiguous(up.weight, inner));
             (first.Y[0], first.Y[1]) = (KernelTensor.Rows(gates, hidden), KernelTensor.Rows(gates + (rows * hidden), hidden));
-            Linear.Forward(first, y);
-            SwiGlu.Forward(new SwiGluArguments { Header = KernelHeader.Of<SwiGluArguments>(ScalarType.Float32), Rows = rows, Features = hidden, Gate = first.Y[0], Up = first.Y[1], Y = first.Y[0] }, y);
+            Run(Linear, first);
+            Run(SwiGlu, new SwiGluArguments { Header = KernelHeader.Of<SwiGluArguments>(ScalarType.Float32), Rows = rows, Features = hidden, Gate = first.Y[0], Up = first.Y[1], Y = first.Y[0] });
             LinearArguments last = Map(rows, hidden, first.Y[0]);
             last.Count = 1;
             last.OutFeatures[0] = outer[0];
-            (last.Weights[0], last.Y[0]) = (KernelTensor.Rows(down.weight), KernelTensor.Rows(y));
-            Linear.Forward(last, y);
+            (last.Weights[0], last.Y[0]) = (KernelTensor.Contiguous(down.weight, outer), KernelTensor.Contiguous(y, 0, outer[0]));
+            Run(Linear, last);
         }
 
         ArrayPool<float>.Shared.Return(buffer);
@@ -50,6 +50,12 @@ internal static unsafe class NetworkKernel
         GC.KeepAlive(up);
         GC.KeepAlive(down);
         return y;
+    }
+
+    private static void Run<TArgs>(Kernel kernel, in TArgs args) where TArgs : unmanaged
+    {
+        if (!kernel.Serves(args, out long workspace)) throw new InvalidOperationException($"The kernel library does not serve a network: {KernelLibrary.Cpu.LastError()}");
+        kernel.Run(args, workspace);
     }
 
     private static LinearArguments Map(long rows, long features, KernelTensor x) =>

@@ -18,7 +18,7 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
     public static Tensor[]? RunDirectly(Tensor x, Linear[] layers)
     {
         if (layers.Length > LinearArguments.MostMaps || !KernelLibrary.TakesDirectly(x)) return null;
-        long[] shape = x.shape;
+        long[] shape = x.Sizes();
         if (shape.Length is 0 or > LastAxis.MostAxes) return null;
         LinearArguments args = new()
         {
@@ -34,16 +34,16 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
             if (layers[i].bias is { } bias && (!KernelLibrary.TakesDirectly(bias) || bias.dim() != 1 || bias.numel() != args.OutFeatures[i])) return null;
         }
 
-        if (!Kernel.Serves(args) || !OperatorForms.TakesKernel("linear")) return null;
+        if (!Kernel.Serves(args, out long workspace) || !OperatorForms.TakesKernel("linear")) return null;
         var y = new Tensor[layers.Length];
         for (int i = 0; i < y.Length; i++)
         {
             shape[^1] = args.OutFeatures[i];
-            y[i] = torch.empty(shape, dtype: ScalarType.Float32, device: x.device);
+            y[i] = torch.empty(shape, dtype: ScalarType.Float32, device: CPU);
             args.Y[i] = KernelTensor.Rows(KernelLibrary.Data(y[i]), shape[^1]);
         }
 
-        Kernel.Forward(args, x);
+        Kernel.Run(args, workspace);
         for (int i = 0; i < y.Length; i++)
         {
             if (layers[i].bias is not { } bias) continue;

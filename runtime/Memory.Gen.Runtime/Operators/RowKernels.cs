@@ -24,21 +24,22 @@ internal sealed class NormKernel : KernelFunction<NormKernel, NormKernel.Options
     public static Tensor? RunDirectly(Tensor x, Tensor weight, Tensor? gate, double eps, bool joined = false)
     {
         if (!double.IsFinite(eps) || !KernelLibrary.TakesDirectly(x, weight, gate ?? weight)) return null;
-        long[] shape = x.shape;
-        if (shape.Length < (joined ? 2 : 1) || shape.Length > LastAxis.MostAxes || shape[^1] == 0 || !weight.shape.AsSpan().SequenceEqual(shape.AsSpan(^1..))) return null;
+        long[] shape = x.Sizes();
+        if (shape.Length < (joined ? 2 : 1) || shape.Length > LastAxis.MostAxes || shape[^1] == 0 || !weight.Has(shape[^1])) return null;
         long features = shape[^1];
+        long rows = x.numel() / features;
         if (joined) shape = [.. shape[..^2], shape[^2] * features];
-        if (gate is not null && !gate.shape.AsSpan().SequenceEqual(shape)) return null;
+        if (gate is not null && !gate.Has(shape)) return null;
         NormArguments args = new()
         {
             Header = KernelHeader.Of<NormArguments>(ScalarType.Float32),
-            Rows = LastAxis.Count(x), Features = features, Epsilon = eps,
+            Rows = rows, Features = features, Epsilon = eps,
             X = KernelTensor.Contiguous(x, 0, features), Weight = KernelTensor.Contiguous(weight, features), Gate = KernelTensor.Contiguous(gate, 0, features),
         };
-        if (!Kernel.Serves(args) || !OperatorForms.TakesKernel("rms_norm")) return null;
-        Tensor y = torch.empty(shape, dtype: ScalarType.Float32, device: x.device);
+        if (!Kernel.Serves(args, out long workspace) || !OperatorForms.TakesKernel("rms_norm")) return null;
+        Tensor y = torch.empty(shape, dtype: ScalarType.Float32, device: CPU);
         args.Y = KernelTensor.Contiguous(y, 0, features);
-        Kernel.Forward(args, y);
+        Kernel.Run(args, workspace);
         GC.KeepAlive(x);
         GC.KeepAlive(weight);
         GC.KeepAlive(gate);
@@ -89,13 +90,13 @@ internal sealed class UnitLengthKernel : KernelFunction<UnitLengthKernel, UnitLe
 
     public static Tensor Run(Tensor x, double eps) => Apply(new Options(eps), LastAxis.Contiguous(x))[0];
 
-    /// <summary>Brings the rows of a fresh tensor, of which no gradient is wanted, to unit length.</summary>
-    public static void InPlace(Tensor x)
+    /// <summary>Brings rows of which no gradient is wanted to unit length.</summary>
+    public static void InPlace(KernelTensor x, long rows, long features)
     {
+        UnitLengthArguments args = new() { Header = KernelHeader.Of<UnitLengthArguments>(ScalarType.Float32), Rows = rows, Features = features, Epsilon = UnitLength.Eps, X = x, Y = x };
+        if (!Kernel.Serves(args, out long workspace)) throw new InvalidOperationException("The kernel library has no unit_length.");
         OperatorForms.TakesKernel("unit_length");
-        UnitLengthArguments args = Arguments([x], new(UnitLength.Eps));
-        args.Y = args.X;
-        Kernel.Forward(args, x);
+        Kernel.Run(args, workspace);
     }
 
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)

@@ -56,7 +56,7 @@ public abstract class MemoryState : IDisposable
         get
         {
             ThrowIfDisposed();
-            return positions ??= zeros([Batch], dtype: ScalarType.Int64, device: Device).DetachFromDisposeScope();
+            return positions ??= (rowPositions is { } known ? tensor(known, device: Device) : zeros([Batch], dtype: ScalarType.Int64, device: Device)).DetachFromDisposeScope();
         }
     }
 
@@ -95,6 +95,7 @@ public abstract class MemoryState : IDisposable
         get
         {
             if (rowPositions is not null) return rowPositions;
+            if (positions is null) return rowPositions = new long[Batch];
             using Tensor onHost = Positions.cpu();
             return rowPositions = onHost.data<long>().ToArray();
         }
@@ -281,14 +282,16 @@ public abstract class MemoryState : IDisposable
     /// <param name="tokens">Tokens that every row has read.</param>
     internal void Commit(long tokens)
     {
-        using var scope = NewDisposeScope();
-        Commit(Positions + tokens, rowPositions is null ? null : Array.ConvertAll(rowPositions, position => position + tokens));
+        long[]? known = rowPositions ?? (positions is null ? new long[Batch] : null);
+        long[]? next = known is null ? null : Array.ConvertAll(known, position => position + tokens);
+        // On the CPU the tensor is made of the numbers when somebody asks for it; a device would have to wait for them.
+        Commit(next is not null && Device.type == DeviceType.CPU ? null : Positions + tokens, next);
     }
 
     /// <summary>Ends the transaction; what was written is the state's.</summary>
-    /// <param name="next"><c>[B]</c> int64, where the rows stand now.</param>
+    /// <param name="next"><c>[B]</c> int64, where the rows stand now; null to make it of the numbers.</param>
     /// <param name="nextRows">The same as numbers; null where they are not known.</param>
-    internal void Commit(Tensor next, long[]? nextRows)
+    internal void Commit(Tensor? next, long[]? nextRows)
     {
         // Everything that can fail comes before the first change.
         foreach (var tensor in tensors)
@@ -369,10 +372,10 @@ public abstract class MemoryState : IDisposable
                 AddLoss(loss * ((double)part.Batch / Batch));
     }
 
-    internal void SetPositions(Tensor next)
+    internal void SetPositions(Tensor? next)
     {
         positions?.Dispose();
-        positions = next.DetachFromDisposeScope();
+        positions = next?.DetachFromDisposeScope();
         (rowPositions, NextLogits) = (null, null);
     }
 

@@ -90,7 +90,7 @@ public sealed class StateTensor : IStateSlot
         RequireTransaction();
         if (ReferenceEquals(next, pending) || ReferenceEquals(next, committed))
             return;
-        if (!Fits(next.shape))
+        if (!Fits(next.Sizes()))
             throw new ArgumentException($"State tensor '{Name}' is [{string.Join(", ", Shape)}]; it cannot take [{string.Join(", ", next.shape)}].");
         Tensor own = Own(next);
         Discard();
