@@ -26,6 +26,9 @@ internal sealed unsafe class DeviceLibrary(string device, string fileName, Func<
     /// <summary>The build that runs; null without the library.</summary>
     public string? Isa => opened.Value.Isa;
 
+    /// <summary>What builds it.</summary>
+    public string BuildCommand => Command(device);
+
     private nint UseDevice => useDevice != 0 ? useDevice : useDevice = Export("memgen_use_device");
 
     /// <summary>Why tensors of this dtype cannot be given to it; null when they can.</summary>
@@ -118,7 +121,7 @@ internal sealed unsafe class DeviceLibrary(string device, string fileName, Func<
                 : $"{file} has no build '{asked}' for this CPU. Set MEMORY_GEN_ISA to baseline, avx2 or avx512 as the CPU allows, or unset it");
     }
 
-    private static string Command(string device) => device == "cuda" ? "./build.sh cuda" : "./build.sh";
+    private static string Command(string device) => device == "cuda" ? "./build.sh cuda" : "./build.sh test";
 
     private static string? Text(nint library, string function) =>
         NativeLibrary.TryGetExport(library, function, out nint address)

@@ -19,7 +19,7 @@ internal sealed unsafe class Kernel(string name)
     {
         if (KernelLibrary.Refusal(dtype, device) is { } problem) return problem;
         Functions functions = On(device.type);
-        if (!functions.AreThere) return $"{functions.Library.Path} has no memgen_{name}_forward and _backward. Run ./build.sh once to build it again";
+        if (!functions.AreThere) return $"{functions.Library.Path} has no memgen_{name}_forward and _backward. Run {functions.Library.BuildCommand} once to build it again";
         fixed (TArgs* pointer = &args) return functions.WorkspaceSize(pointer, 0) < 0 ? functions.Library.LastError() : null;
     }
 

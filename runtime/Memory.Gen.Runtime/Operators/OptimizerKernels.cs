@@ -119,7 +119,7 @@ public static unsafe class OptimizerKernels
 
         Device device = parameters[0].device;
         return KernelLibrary.Refusal(ScalarType.Float32, device) is { } problem ? problem
-            : On(device.type) is { AreThere: false, Library: var library } ? $"{library.Path} has no memgen_adamw_step and memgen_squared_norm. Run ./build.sh once to build it again"
+            : On(device.type) is { AreThere: false, Library: var library } ? $"{library.Path} has no memgen_adamw_step and memgen_squared_norm. Run {library.BuildCommand} once to build it again"
             : null;
     }
 
