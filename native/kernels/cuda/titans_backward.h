@@ -131,13 +131,7 @@ __device__ __forceinline__ void TitansBackward<T, K, V>::leave_read(Accumulator<
         if (threadIdx.x < 2 * Chunk) s.d_of_weights[threadIdx.x / Chunk][threadIdx.x % Chunk] = s.d_of_momentum[threadIdx.x / Chunk][threadIdx.x % Chunk] = 0.0f;
         return;
     }
-    for (int i = static_cast<int>(threadIdx.x) * 2; i < Chunk * V; i += Threads * 2) {
-        const int row = i / V, column = i % V;
-        const float2 x = load_pair(s.d_o.at(row, column));
-        const float b = s.gates.of_weights[row], m = s.gates.of_momentum[row];
-        store_pair(s.to_weights.at(row, column), b * x.x, b * x.y);
-        store_pair(s.to_momentum.at(row, column), m * x.x, m * x.y);
-    }
+    weigh_gradients(s.gates, s.d_o, s.to_weights, s.to_momentum);
     {
         Accumulator<Chunk, V> seen;
         seen.zero();

@@ -76,6 +76,18 @@ __device__ __forceinline__ void clip_steps(float clip, TitansGates& gates, Titan
     __syncthreads();
 }
 
+// What reads ask of W and S: diag(b) dO in to_weights and diag(c) dO in to_momentum, visible behind the next barrier.
+template <class T, int V>
+__device__ __forceinline__ void weigh_gradients(const TitansGates& gates, const Tile<T, Chunk, V>& d_o, Tile<T, Chunk, V>& to_weights, Tile<T, Chunk, V>& to_momentum) {
+    for (int i = static_cast<int>(threadIdx.x) * 2; i < Chunk * V; i += Threads * 2) {
+        const int row = i / V, column = i % V;
+        const float2 x = load_pair(d_o.at(row, column));
+        const float b = gates.of_weights[row], m = gates.of_momentum[row];
+        store_pair(to_weights.at(row, column), b * x.x, b * x.y);
+        store_pair(to_momentum.at(row, column), m * x.x, m * x.y);
+    }
+}
+
 // What a chunk of n tokens writes: Delta in registers, D in the place of v, -diag(Gamma_C) D in to_weights and
 // -diag(H_C) D in to_momentum, visible behind the next barrier.
 template <class T, int K, int V>

@@ -52,13 +52,7 @@ __global__ void __launch_bounds__(Threads) titans_span_backward(const TitansPara
                 r.each_pair([&](int i, int j, float& first, float& second) {
                     store_pair(s.scores.at(i, j), j <= i ? -*s.gates.gamma.at(i, j) * first : 0.0f, j + 1 <= i ? -*s.gates.gamma.at(i, j + 1) * second : 0.0f);
                 });
-                for (int e = static_cast<int>(threadIdx.x) * 2; e < Chunk * V; e += Threads * 2) {
-                    const int row = e / V, column = e % V;
-                    const float2 x = load_pair(s.d_o.at(row, column));
-                    const float b = s.gates.of_weights[row], m = s.gates.of_momentum[row];
-                    store_pair(s.to_weights.at(row, column), b * x.x, b * x.y);
-                    store_pair(s.to_momentum.at(row, column), m * x.x, m * x.y);
-                }
+                weigh_gradients(s.gates, s.d_o, s.to_weights, s.to_momentum);
             }
             Accumulator<Chunk, V> d_d, through;
             d_d.zero(), through.zero();

@@ -144,7 +144,7 @@ public abstract class MemoryState : IDisposable
         RequireIdle();
         if (tokens.dtype != ScalarType.Bool)
             throw new ArgumentException($"Padding is marked with {tokens.dtype}; expected Bool.", nameof(tokens));
-        SetPadding(tokens);
+        Hold(ref padding, tokens);
     }
 
     /// <summary>Forgets everything, in every row.</summary>
@@ -157,7 +157,7 @@ public abstract class MemoryState : IDisposable
             tensor.Clear();
         positions?.Dispose();
         (positions, rowPositions, NextLogits) = (null, null, null);
-        SetAuxiliaryLoss(null);
+        Hold(ref auxiliaryLoss, null);
     }
 
     /// <summary>Forgets what the given rows have read; the others, and gradients through them, stay as they are.</summary>
@@ -199,7 +199,7 @@ public abstract class MemoryState : IDisposable
         RequireIdle();
         foreach (var tensor in tensors)
             tensor.Replace(value => value.detach());
-        SetAuxiliaryLoss(auxiliaryLoss?.detach());
+        Hold(ref auxiliaryLoss, auxiliaryLoss?.detach());
     }
 
     /// <summary>Saves the state as safetensors; the file is whole or not there. Gradients are not part of it.</summary>
@@ -224,8 +224,8 @@ public abstract class MemoryState : IDisposable
         positions?.Dispose();
         positions = null;
         pendingLoss?.Dispose();
-        SetAuxiliaryLoss(null);
-        SetPadding(null);
+        Hold(ref auxiliaryLoss, null);
+        Hold(ref padding, null);
         disposed = true;
         GC.SuppressFinalize(this);
     }
@@ -300,9 +300,9 @@ public abstract class MemoryState : IDisposable
             tensor.Commit();
         SetPositions(next);
         rowPositions = nextRows;
-        SetAuxiliaryLoss(pendingLoss);
+        Hold(ref auxiliaryLoss, pendingLoss);
         pendingLoss = null;
-        SetPadding(null);
+        Hold(ref padding, null);
         InTransaction = false;
     }
 
@@ -312,7 +312,7 @@ public abstract class MemoryState : IDisposable
             tensor.Discard();
         pendingLoss?.Dispose();
         pendingLoss = null;
-        SetPadding(null);
+        Hold(ref padding, null);
         InTransaction = false;
     }
 
@@ -355,7 +355,7 @@ public abstract class MemoryState : IDisposable
     internal void TakeRows(MemoryState other, Tensor rows)
     {
         CopyRows(other, rows);
-        SetPadding(other.padding?.index_select(0, rows));
+        Hold(ref padding, other.padding?.index_select(0, rows));
         CallTokens = other.CallTokens;
         InTransaction = true;
     }
@@ -374,23 +374,16 @@ public abstract class MemoryState : IDisposable
 
     internal void SetPositions(Tensor? next)
     {
-        positions?.Dispose();
-        positions = next?.DetachFromDisposeScope();
+        Hold(ref positions, next);
         (rowPositions, NextLogits) = (null, null);
     }
 
     internal virtual void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(disposed, this);
 
-    private void SetAuxiliaryLoss(Tensor? next)
+    private static void Hold(ref Tensor? held, Tensor? next)
     {
-        auxiliaryLoss?.Dispose();
-        auxiliaryLoss = next?.DetachFromDisposeScope();
-    }
-
-    private void SetPadding(Tensor? next)
-    {
-        padding?.Dispose();
-        padding = next?.DetachFromDisposeScope();
+        held?.Dispose();
+        held = next?.DetachFromDisposeScope();
     }
 
     private void RequireIdle()
