@@ -98,6 +98,9 @@ internal sealed class Subject : IDisposable
 
     public static TheoryData<string> Models => [.. Makers.Keys.Where(n => n.EndsWith("Model", StringComparison.Ordinal) && IsLikeOthers(n))];
 
+    /// <summary>A class of Declarations.cs as its constructor leaves it.</summary>
+    public static nn.Module<Tensor, Tensor> Fresh(string name) => Makers[name](null, null);
+
     public nn.Module<Tensor, Tensor> Module { get; }
 
     /// <summary>The parameters that outputs depend on smoothly: a predictor of B'MOJO learns from a loss of its own.</summary>

@@ -1,5 +1,6 @@
 using Memory.Gen.Runtime.Files;
 using Memory.Gen.Runtime.Tests.Harness;
+using Memory.Gen.Runtime.Tests.Models;
 using Memory.Gen.Training;
 using Memory.Gen.Training.Data;
 using Memory.Gen.Training.Tokenizers;
@@ -188,6 +189,16 @@ public class TrainerTests
         optimization.Step(0.1);
         Assert.True((matrix * (1 - 0.1 * 0.5)).allclose(decayed[0].Parameter, 1e-6, 0));
         Assert.True(vector.equal(plain[0].Parameter).all().item<bool>());
+    }
+
+    /// <summary>Gains of norms and skips, whatever they are called: a decay would pull them from one toward nothing.</summary>
+    [Theory, MemberData(nameof(Subject.All), MemberType = typeof(Subject))]
+    public void WhatBeginsAtOneIsNotDecayed(string name)
+    {
+        using var model = Subject.Fresh(name);
+        using var scope = NewDisposeScope();
+        var (decayed, _) = Optimization.Groups(model);
+        Assert.DoesNotContain(decayed, p => p.Parameter.eq(1).all().item<bool>());
     }
 
     [Fact]

@@ -228,7 +228,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             private readonly Linear step, momentum, forgetting;  // D -> H
             private Parameter weights_1;                         // [H, K, E], what every sequence begins with; to() puts a new parameter in its place
             private Parameter weights_2;                         // [H, E, K], what every sequence begins with
-            private Parameter gamma;                             // [H, K]
+            private Parameter gamma;                             // [H*K], a vector, which weight decay leaves alone
             private bool registered;
 
             public NeuralMemory(Device? device, ScalarType? dtype) : base(nameof(NeuralMemory))
@@ -246,7 +246,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
                 forgetting = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), start: 0.01);
                 weights_1 = Initialize.Xavier([Heads, HeadDim, HiddenDim], device, dtype);
                 weights_2 = Initialize.Xavier([Heads, HiddenDim, HeadDim], device, dtype);
-                gamma = Initialize.Parameter(torch.ones([Heads, HeadDim], dtype: dtype, device: device));
+                gamma = Initialize.Constant(Heads * HeadDim, value: 1.0, device, dtype);
                 RegisterComponents();
             }
 
@@ -254,7 +254,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             public Tensor Recall(Tensor x, RaggedSegment span, MemoryAsContextState state)  // [B, T, D] -> [B, T, H, K]
             {
                 Tensor q = recall_convolution.UnitHeads(Projection.Apply(x, recall), Heads, state.RecallTail);  // [B, T, H, K]
-                return TitansMlp.Retrieve(q, SegmentStart(span, state), Options.Activation, residual: gamma);
+                return TitansMlp.Retrieve(q, SegmentStart(span, state), Options.Activation, residual: gamma.view(Heads, HeadDim));
             }
 
             // Rows that begin a segment here keep what the memory is by now.
@@ -278,7 +278,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
                 Tensor theta = MaxStep * (1.0 - eta) * steps.sigmoid();                   // [B, T, H], step size
                 Tensor alpha = forgettings.sigmoid();                                     // [B, T, H], how much is forgotten
                 Tensor[] M = TitansBlocks.ForRows(B, [weights_1, weights_2]);             // M_0
-                return state.Blocks.Read(q, k, v, theta, eta, alpha, M, initialMomenta: null, Options, residual: gamma, read: span.Start);
+                return state.Blocks.Read(q, k, v, theta, eta, alpha, M, initialMomenta: null, Options, residual: gamma.view(Heads, HeadDim), read: span.Start);
             }
 
             /// <inheritdoc/>

@@ -20,7 +20,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
 
     private string Target => spec.Forgetting && spec.DecayTo == TitansDecayTarget.Initial ? ", target: " : "";
 
-    private string Residual => spec.Residual ? ", residual: gamma" : "";
+    private string Residual => spec.Residual ? ", residual: gamma.view(Heads, HeadDim)" : "";
 
     /// <summary>The fields of the first weights, one a layer.</summary>
     public static string[] WeightNames(TitansSpec spec) => spec.MemoryDepth == 1
@@ -92,7 +92,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
         }
 
         if (spec.Residual)
-            yield return ModulePart.Parameter("gamma", "Initialize.Parameter(torch.ones([Heads, HeadDim], dtype: dtype, device: device))", "[H, K]");
+            yield return ModulePart.Parameter("gamma", "Initialize.Constant(Heads * HeadDim, value: 1.0, device, dtype)", "[H*K], a vector, which weight decay leaves alone");
 
         static ModulePart Gate(string name, string start) => new(
             name, "Linear", $"Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), start: {start})", "D -> H");
