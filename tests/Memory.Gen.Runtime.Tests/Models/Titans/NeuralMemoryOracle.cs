@@ -12,7 +12,7 @@ internal sealed class NeuralMemoryOracle(TitansRule rule, Func<string, Tensor?> 
 {
     private readonly Dictionary<string, List<Tensor>> past = [];
     private readonly Tensor[][] initial = Initial(rule, weight);
-    private Tensor[][] weights = Initial(rule, weight), blockStart = [], momenta = [];
+    private Tensor[][] weights = Initial(rule, weight), blockStart = [], anchors = [], momenta = [];
     private int place;
 
     /// <summary>The weights of every head and layer as they are now.</summary>
@@ -25,73 +25,101 @@ internal sealed class NeuralMemoryOracle(TitansRule rule, Func<string, Tensor?> 
     public Tensor Recall(Tensor x, Tensor[][] held)
     {
         Tensor q = Unit(Projected("recall", x));
-        return stack([.. held.Select((W, h) => Layers(q[h], W)[^1])], 0);
+        return stack([.. held.Select((W, h) => Answer(h, q[h], W))], 0);
     }
 
     /// <summary>A token writes, then recalls: features <c>[D]</c> to <c>[H, K]</c>.</summary>
     public Tensor Read(Tensor x)
     {
         Tensor q = Unit(Projected("query", x)), k = Unit(Projected("key", x)), v = Projected("value", x);
-        Tensor? eta = Gate("momentum", x) is { } e ? 0.95 * e : null, alpha = Gate("forgetting", x);
-        Tensor theta = rule.MaxStep * (1 - (eta ?? zeros(rule.Heads, dtype: ScalarType.Float64))) * Gate("step", x)!;
+        Tensor? eta = Gate("momentum", x) is { } e ? rule.MaxMomentum * e : null, alpha = Gate("forgetting", x);
+        Tensor theta = rule.MaxStep * (1 - (eta ?? zeros(rule.Heads, dtype: ScalarType.Float64))) * (Gate("step", x) ?? Sigmoid(weight("step")!));
         if (place++ % rule.Block == 0)
-            blockStart = [.. weights.Select(each => each.ToArray())];
+            (blockStart, anchors) = ([.. weights.Select(each => each.ToArray())], [.. weights.Select(each => each.ToArray())]);
         var outputs = new List<Tensor>();
         for (int h = 0; h < rule.Heads; h++)
         {
-            Tensor[] G = Gradient(k[h], v[h], blockStart[h]);
+            Tensor Kept(Tensor w, int l) => Faded(w, rule.DecaysToInitial ? initial[h][l] : zeros_like(w), alpha?[h]);
+            if (rule.DecaysFirst)
+                anchors[h] = [.. anchors[h].Select(Kept)];
+            Tensor[] G = Gradient(h, k[h], v[h], anchors[h]);
             Tensor length = G.Select(g => g.square().sum()).Aggregate((a, b) => a + b).sqrt();
-            Tensor factor = length.item<double>() > 1 ? theta[h] / length : theta[h];
+            Tensor factor = length.item<double>() > rule.Clip ? rule.Clip * theta[h] / length : theta[h];
             Tensor[] S = [.. G.Select((g, l) => (momenta.Length > h && eta is not null ? eta[h] * momenta[h][l] : zeros_like(g)) - (factor * g))];
-            Tensor[] W = [.. weights[h].Select((w, l) => Faded(w, rule.DecaysToInitial ? initial[h][l] : zeros_like(w), alpha?[h]) + S[l])];
+            Tensor[] W = [.. weights[h].Select((w, l) => Kept(w, l) + S[l])];
             momenta = momenta.Length > h ? [.. momenta[..h], S, .. momenta[(h + 1)..]] : [.. momenta, S];
             weights = [.. weights[..h], W, .. weights[(h + 1)..]];
-            outputs.Add(Layers(q[h], W)[^1]);
+            outputs.Add(Answer(h, q[h], rule.ReadsBlockStart ? blockStart[h] : W));
         }
         return stack(outputs, 0);
     }
 
     private static Tensor[][] Initial(TitansRule rule, Func<string, Tensor?> weight)
     {
-        Tensor[] matrices = weight("weights") is { } only ? [only] : [weight("weights_1")!, weight("weights_2")!];
+        Tensor[] matrices = weight("weights") is { } only ? [only] : [.. Enumerable.Range(1, 4).Select(l => weight("weights_" + l)).OfType<Tensor>()];
         return [.. Enumerable.Range(0, rule.Heads).Select(h => matrices.Select(matrix => matrix[h]).ToArray())];
     }
 
     private static Tensor Faded(Tensor w, Tensor toward, Tensor? alpha) => alpha is null ? w : toward + ((1 - alpha) * (w - toward));
 
+    // f(x) of head h.
+    private Tensor Answer(int h, Tensor x, Tensor[] W)
+    {
+        Tensor p = Layers(x, W)[^1];
+        return Gamma(h) is { } gamma ? x + (gamma * (p - p.mean()) / Deviation(p)) : p;
+    }
+
+    private Tensor? Gamma(int h) => weight("gamma")?.view(rule.Heads, -1)[h];
+
+    private static Tensor Deviation(Tensor p) => ((p - p.mean()).square().mean() + 1e-6).sqrt();
+
     // U_1 ... U_L for an input [K].
-    private static Tensor[] Layers(Tensor x, Tensor[] W)
+    private Tensor[] Layers(Tensor x, Tensor[] W)
     {
         var outputs = new List<Tensor>();
         foreach (Tensor w in W)
-            outputs.Add(w.t().mv(outputs.Count == 0 ? x : SiLU(outputs[^1])));
+            outputs.Add(w.t().mv(outputs.Count == 0 ? x : Phi(outputs[^1])));
         return [.. outputs];
     }
 
     // Of 1/2 |f(k) - v|^2 by the chain rule.
-    private static Tensor[] Gradient(Tensor k, Tensor v, Tensor[] W)
+    private Tensor[] Gradient(int h, Tensor k, Tensor v, Tensor[] W)
     {
         Tensor[] U = Layers(k, W);
         var gradients = new Tensor[W.Length];
-        Tensor error = U[^1] - v;
+        Tensor error = Answer(h, k, W) - v;
+        if (Gamma(h) is { } gamma)
+        {
+            // Through the norm by its Jacobian in full, which is symmetric: (I - 1/K - n n^T / K) / deviation.
+            Tensor n = (U[^1] - U[^1].mean()) / Deviation(U[^1]);
+            long K = n.shape[0];
+            error = ((eye(K, dtype: ScalarType.Float64) - (1.0 / K) - (n.unsqueeze(1) * n / K)) / Deviation(U[^1])).mv(gamma * error);
+        }
         for (int l = W.Length - 1; l >= 0; l--)
         {
-            gradients[l] = (l == 0 ? k : SiLU(U[l - 1])).unsqueeze(1) * error.unsqueeze(0);
-            if (l == 0)
-                break;
-            Tensor s = 1 / (1 + (-U[l - 1]).exp());
-            error = W[l].mv(error) * s * (1 + (U[l - 1] * (1 - s)));
+            gradients[l] = (l == 0 ? k : Phi(U[l - 1])).unsqueeze(1) * error.unsqueeze(0);
+            if (l > 0)
+                error = W[l].mv(error) * Slope(U[l - 1]);
         }
         return gradients;
     }
 
+    private Tensor Phi(Tensor u) => rule.Activation == TitansActivation.Gelu ? u * Cumulative(u) : SiLU(u);
+
+    private Tensor Slope(Tensor u) => rule.Activation == TitansActivation.Gelu
+        ? Cumulative(u) + (u * (-u.square() / 2).exp() / Math.Sqrt(2 * Math.PI))
+        : Sigmoid(u) * (1 + (u * (1 - Sigmoid(u))));
+
+    // Of the standard normal distribution.
+    private static Tensor Cumulative(Tensor u) => (1 + (u / Math.Sqrt(2)).erf()) / 2;
+
     private Tensor Projected(string name, Tensor x)
     {
+        if (weight(name + "_convolution.weight") is not { } filter)
+            return weight(name + ".weight")!.mv(x).view(rule.Heads, -1);
         if (!past.TryGetValue(name, out List<Tensor>? rows))
             past[name] = rows = [];
         rows.Add(weight(name + ".weight")!.mv(x));
-        Tensor filter = weight(name + "_convolution.weight")!;
-        filter = filter.view(filter.shape[0], -1);
         long width = filter.shape[1];
         Tensor sum = zeros_like(rows[^1]);
         for (int back = 0; back < width && back < rows.Count; back++)
@@ -99,9 +127,11 @@ internal sealed class NeuralMemoryOracle(TitansRule rule, Func<string, Tensor?> 
         return SiLU(sum).view(rule.Heads, -1);
     }
 
-    private Tensor? Gate(string name, Tensor x) => weight(name + ".weight") is { } row ? 1 / (1 + (-(row.mv(x) + weight(name + ".bias")!)).exp()) : null;
+    private Tensor? Gate(string name, Tensor x) => weight(name + ".weight") is { } row ? Sigmoid(row.mv(x) + weight(name + ".bias")!) : null;
+
+    private static Tensor Sigmoid(Tensor x) => 1 / (1 + (-x).exp());
 
     private static Tensor SiLU(Tensor x) => x / (1 + (-x).exp());
 
-    private static Tensor Unit(Tensor x) => x / (x.square().sum(1, keepdim: true) + 1e-6).sqrt();
+    private Tensor Unit(Tensor x) => !rule.UnitLength ? x : x / (x.square().sum(1, keepdim: true) + 1e-6).sqrt();
 }

@@ -12,7 +12,25 @@ internal sealed record TitansRule(TitansVariant Variant, int Block, int Window =
 
     public double MaxStep { get; init; } = 1;
 
+    public double MaxMomentum { get; init; } = 0.95;
+
+    /// <summary>Longest gradient of a token.</summary>
+    public double Clip { get; init; } = 1;
+
+    public TitansActivation Activation { get; init; } = TitansActivation.Silu;
+
     public bool DecaysToInitial { get; init; }
+
+    /// <summary>Whether a gradient is taken after the forgetting.</summary>
+    public bool DecaysFirst { get; init; }
+
+    /// <summary>Whether tokens read what their block began with.</summary>
+    public bool ReadsBlockStart { get; init; }
+
+    public bool UnitLength { get; init; } = true;
+
+    /// <summary>Base of the attention's rotary positions; 0 for none.</summary>
+    public double RotaryBase { get; init; } = 10_000;
 
     /// <summary>Whether the attention sees the tokens of its own segment only.</summary>
     public bool IsSegmented { get; init; }
@@ -106,10 +124,12 @@ internal sealed class TitansOracle(TitansRule rule, Func<string, Tensor?> weight
 
     private Tensor Normed(Tensor x, string name) => x / (x.square().mean([-1], true) + 1e-6).sqrt() * weight(name + ".weight")!;
 
-    private static Tensor Turned(Tensor x, int position)
+    private Tensor Turned(Tensor x, int position)
     {
+        if (rule.RotaryBase == 0)
+            return x;
         int half = (int)x.shape[1] / 2;
-        double[] angles = [.. Enumerable.Range(0, half).Select(i => position * Math.Pow(10_000, -(double)i / half))];
+        double[] angles = [.. Enumerable.Range(0, half).Select(i => position * Math.Pow(rule.RotaryBase, -(double)i / half))];
         Tensor cos = tensor([.. angles.Select(Math.Cos)]), sin = tensor([.. angles.Select(Math.Sin)]);
         Tensor a = x.narrow(1, 0, half), b = x.narrow(1, half, half);
         return cat([(a * cos) - (b * sin), (b * cos) + (a * sin)], 1);

@@ -32,6 +32,43 @@ public sealed partial class ContextTitans;
 [TitansMemory(TitansVariant.Context, Heads = 2, Window = 4, Block = 4, Forgetting = false)]
 public sealed partial class OneBlockContextTitans;
 
+// Each option at least once away from its default.
+
+[MemoryLayer(Dim = 8)]
+[TitansMemory(
+    TitansVariant.MemoryOnly, Heads = 2, Block = 3, MemoryDepth = 3, Expansion = 1, Activation = TitansActivation.Gelu, Residual = true,
+    Decay = TitansDecay.BeforeGradient, DecayTo = TitansDecayTarget.Initial, AdaptiveStep = false, MaxStep = 0.5, MaxMomentum = 0.6, InnerClip = 0.3)]
+public sealed partial class DeepResidualTitans;
+
+[MemoryLayer(Dim = 8)]
+[TitansMemory(
+    TitansVariant.Gate, Heads = 2, Window = 5, Block = 4, Reads = TitansRead.BlockStart, UnitLength = false, ConvWidth = 0, MaxStep = 0.1, InnerClip = 0,
+    RotaryBase = 0, PersistentTokens = 3)]
+public sealed partial class LaggingGateTitans;
+
+[MemoryLayer(Dim = 8)]
+[TitansMemory(
+    TitansVariant.Gate, Heads = 2, Window = 5, Block = 4, Residual = true, Momentum = false, AdaptiveStep = false, Decay = TitansDecay.BeforeGradient,
+    PersistentTokens = 2)]
+public sealed partial class ResidualGateTitans;
+
+[MemoryLayer(Dim = 8)]
+[TitansMemory(
+    TitansVariant.Layer, Heads = 2, Window = 6, Block = 4, Attention = TitansAttention.Segmented, Decay = TitansDecay.BeforeGradient, ConvWidth = 2,
+    InnerClip = 0.5, PersistentTokens = 2, Persistent = TitansPersistent.KeyValue, RotaryBase = 100)]
+public sealed partial class SegmentedLayerTitans;
+
+[MemoryLayer(Dim = 8)]
+[TitansMemory(
+    TitansVariant.Context, Heads = 2, Window = 6, Block = 2, MemoryDepth = 2, Activation = TitansActivation.Gelu, Residual = true,
+    DecayTo = TitansDecayTarget.Initial, Reads = TitansRead.BlockStart, Squash = TitansSquash.Memory, PersistentTokens = 2,
+    Persistent = TitansPersistent.KeyValue, RotaryBase = 100)]
+public sealed partial class ResidualContextTitans;
+
+[MemoryLayer(Dim = 8)]
+[TitansMemory(TitansVariant.Context, Heads = 2, Window = 5, Block = 1, UnitLength = false, ConvWidth = 0, MaxStep = 0.1, RotaryBase = 0)]
+public sealed partial class PlainContextTitans;
+
 /// <summary>Every way of putting memory and attention together against its equations, token by token in float64.</summary>
 public sealed class TitansOracleTests : IDisposable
 {
@@ -42,6 +79,8 @@ public sealed class TitansOracleTests : IDisposable
     public static TheoryData<string> All =>
     [
         nameof(MemoryOnlyTitans), nameof(GateTitans), nameof(SegmentedGateTitans), nameof(LayerTitans), nameof(ContextTitans), nameof(OneBlockContextTitans),
+        nameof(DeepResidualTitans), nameof(LaggingGateTitans), nameof(ResidualGateTitans), nameof(SegmentedLayerTitans), nameof(ResidualContextTitans),
+        nameof(PlainContextTitans),
     ];
 
     public void Dispose() => scope.Dispose();
@@ -72,6 +111,24 @@ public sealed class TitansOracleTests : IDisposable
         }
     }
 
+    /// <summary>Gates near the middle of their ranges and little forgetting, whatever a token is; a memory of ordinary size.</summary>
+    [Fact]
+    public void AFreshLayerBeginsAsThePageSays()
+    {
+        using var layer = new ResidualContextTitans(dtype: ScalarType.Float64);
+        double[] Values(string name) => layer.get_parameter("mixer." + name)!.detach().contiguous().data<double>().ToArray();
+        double[] Open(string gate) => [.. Values($"memory.{gate}.bias").Select(b => 1 / (1 + Math.Exp(-b)))];
+        Assert.All(Open("step"), value => Assert.Equal(0.5, value, 12));
+        Assert.All(Open("momentum"), value => Assert.Equal(0.5, value, 12));
+        Assert.All(Open("forgetting"), value => Assert.Equal(0.01, value, 12));
+        Assert.All(Values("memory.gamma"), value => Assert.Equal(1, value));
+        // Xavier's bound for 4 to 8 features.
+        foreach (double[] weights in new[] { Values("memory.weights_1"), Values("memory.weights_2") })
+            Assert.InRange(weights.Max(Math.Abs), 0.5, Math.Sqrt(6.0 / 12));
+        using var plain = new LaggingGateTitans(dtype: ScalarType.Float64);
+        Assert.InRange(plain.get_parameter("mixer.persistent")!.abs().max().item<double>(), 0.5, 1);
+    }
+
     private static (nn.Module<Tensor, Tensor> Layer, TitansRule Rule) New(string name) => name switch
     {
         nameof(MemoryOnlyTitans) => (new MemoryOnlyTitans(dtype: ScalarType.Float64), new(TitansVariant.MemoryOnly, 4)),
@@ -79,6 +136,27 @@ public sealed class TitansOracleTests : IDisposable
         nameof(SegmentedGateTitans) => (new SegmentedGateTitans(dtype: ScalarType.Float64), new(TitansVariant.Gate, 4, 6) { IsSegmented = true, SquashesMemory = true }),
         nameof(LayerTitans) => (new LayerTitans(dtype: ScalarType.Float64), new(TitansVariant.Layer, 5, 4) { DecaysToInitial = true }),
         nameof(ContextTitans) => (new ContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 3, 6) { MaxStep = 0.25 }),
+        nameof(DeepResidualTitans) => (new DeepResidualTitans(dtype: ScalarType.Float64), new(TitansVariant.MemoryOnly, 3)
+        {
+            Activation = TitansActivation.Gelu, DecaysFirst = true, DecaysToInitial = true, MaxStep = 0.5, MaxMomentum = 0.6, Clip = 0.3,
+        }),
+        nameof(LaggingGateTitans) => (new LaggingGateTitans(dtype: ScalarType.Float64), new(TitansVariant.Gate, 4, 5)
+        {
+            ReadsBlockStart = true, UnitLength = false, MaxStep = 0.1, Clip = double.PositiveInfinity, RotaryBase = 0,
+        }),
+        nameof(ResidualGateTitans) => (new ResidualGateTitans(dtype: ScalarType.Float64), new(TitansVariant.Gate, 4, 5) { DecaysFirst = true }),
+        nameof(SegmentedLayerTitans) => (new SegmentedLayerTitans(dtype: ScalarType.Float64), new(TitansVariant.Layer, 4, 6)
+        {
+            IsSegmented = true, DecaysFirst = true, Clip = 0.5, RotaryBase = 100,
+        }),
+        nameof(ResidualContextTitans) => (new ResidualContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 2, 6)
+        {
+            Activation = TitansActivation.Gelu, DecaysToInitial = true, ReadsBlockStart = true, SquashesMemory = true, MaxStep = 0.25, RotaryBase = 100,
+        }),
+        nameof(PlainContextTitans) => (new PlainContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 1, 5)
+        {
+            UnitLength = false, MaxStep = 0.1, Clip = double.PositiveInfinity, RotaryBase = 0,
+        }),
         _ => (new OneBlockContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 4, 4)),
     };
 

@@ -1,0 +1,92 @@
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Tests.Models.LinearMemories;
+
+/// <summary>What the oracle of a linear memory must know of its declaration.</summary>
+/// <param name="Rule">How the memory changes.</param>
+/// <param name="Heads">Memories side by side.</param>
+internal sealed record LinearMemoryRule(MemoryRule Rule, int Heads)
+{
+    public FeatureMap Map { get; init; } = FeatureMap.Identity;
+
+    /// <summary>Whether a read is divided by what the keys alone would read.</summary>
+    public bool IsNormalized { get; init; }
+
+    public bool UnitLength { get; init; } = Rule is MemoryRule.Delta or MemoryRule.GatedDelta;
+
+    /// <summary>The largest write strength.</summary>
+    public double Strongest { get; init; } = 1;
+}
+
+/// <summary>A linear memory for one text, token by token from its equations: nothing of the runtime.</summary>
+/// <param name="rule">What the layer was declared with.</param>
+/// <param name="weight">A weight by its name in the mixer; null where there is none.</param>
+internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Tensor?> weight)
+{
+    private readonly Dictionary<string, List<Tensor>> past = [];
+
+    /// <summary>S after the tokens read so far, <c>[H, K, V]</c>.</summary>
+    public Tensor? S { get; private set; }
+
+    /// <summary>z, the sum of the keys, <c>[H, K]</c>.</summary>
+    public Tensor? Z { get; private set; }
+
+    /// <summary>Reads a token: features <c>[D]</c> in and out.</summary>
+    public Tensor Read(Tensor x)
+    {
+        Tensor q = Mapped(Convolved("query", x)), k = Mapped(Convolved("key", x)), v = Convolved("value", x);
+        S ??= zeros([rule.Heads, k.shape[1], v.shape[1]], dtype: ScalarType.Float64);
+        Tensor kept = Decay(x, k.shape[1]) is { } decay ? S * decay : S;
+        Tensor written = v;
+        if (rule.Rule is MemoryRule.Delta or MemoryRule.GatedDelta)
+            written = rule.Strongest * Sigmoid(Product("write_strength", x)).unsqueeze(1) * (v - (kept * k.unsqueeze(2)).sum(1));
+        S = kept + (k.unsqueeze(2) * written.unsqueeze(1));
+        Z = Z is null ? k : Z + k;
+        double scale = 1 / Math.Sqrt(k.shape[1]);
+        Tensor o = scale * (S * q.unsqueeze(2)).sum(1);
+        if (rule.IsNormalized)
+            o = o / ((scale * (Z * q).sum([1], keepdim: true)) + 1e-6);
+        Tensor y = o / (o.square().mean([1], keepdim: true) + 1e-6).sqrt() * weight("norm.weight")!;
+        if (weight("gate.weight") is not null)
+            y = y * SiLU(Product("gate", x)).view(y.shape);
+        return Product("output", y.flatten());
+    }
+
+    // What is left of every entry, to be broadcast over [H, K, V].
+    private Tensor? Decay(Tensor x, long features) => rule.Rule switch
+    {
+        MemoryRule.ScalarDecay or MemoryRule.GatedDelta =>
+            (-weight("decay_rate")!.exp() * (1 + (Product("decay", x) + weight("decay_bias")!).exp()).log()).exp().view(rule.Heads, 1, 1),
+        MemoryRule.ChannelDecay =>
+            Sigmoid(Product("decay_up", Product("decay_down", x)) + weight("decay_up.bias")!).pow(1.0 / 16).view(rule.Heads, features, 1),
+        _ => null,
+    };
+
+    private Tensor Mapped(Tensor heads) => rule.UnitLength ? heads / (heads.square().sum(1, keepdim: true) + 1e-6).sqrt() : rule.Map switch
+    {
+        FeatureMap.EluPlusOne => where(heads.gt(0), heads + 1, heads.clamp_max(0).exp()),
+        FeatureMap.Relu => heads.clamp_min(0),
+        _ => heads,
+    };
+
+    // The last taps multiply the newest tokens; zeros stand before the first.
+    private Tensor Convolved(string name, Tensor x)
+    {
+        Tensor projected = Product(name, x);
+        if (weight(name + "_convolution.weight") is not { } taps)
+            return projected.view(rule.Heads, -1);
+        if (!past.TryGetValue(name, out List<Tensor>? rows))
+            past[name] = rows = [];
+        rows.Add(projected);
+        Tensor sum = zeros_like(projected);
+        for (int back = 0; back < taps.shape[1] && back < rows.Count; back++)
+            sum = sum + (taps.select(1, taps.shape[1] - 1 - back) * rows[^(back + 1)]);
+        return SiLU(sum).view(rule.Heads, -1);
+    }
+
+    private Tensor Product(string name, Tensor x) => weight(name + ".weight")!.mv(x);
+
+    private static Tensor Sigmoid(Tensor x) => 1 / (1 + (-x).exp());
+
+    private static Tensor SiLU(Tensor x) => x * Sigmoid(x);
+}

@@ -1,0 +1,113 @@
+using TorchSharp;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Tests.Models.LinearMemories;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.Linear, Heads = 2, KeyDim = 4, ValueDim = 3, ConvWidth = 3)]
+public sealed partial class AdditiveMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.Linear, Heads = 3, UnitLength = true, OutputGate = false)]
+public sealed partial class UnitAdditiveMemory;
+
+/// <summary>The closest to Transformers are RNNs.</summary>
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.Linear, Heads = 2, FeatureMap = FeatureMap.EluPlusOne, Normalized = true, ConvWidth = 0, OutputGate = false)]
+public sealed partial class NormalizedMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.Linear, Heads = 2, KeyDim = 5, FeatureMap = FeatureMap.Relu, Normalized = true)]
+public sealed partial class ReluMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.ScalarDecay, Heads = 3, ConvWidth = 2)]
+public sealed partial class ScalarDecayMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.ChannelDecay, Heads = 2, KeyDim = 5, ValueDim = 2)]
+public sealed partial class ChannelDecayMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.Delta, Heads = 2, KeyDim = 2, ValueDim = 5)]
+public sealed partial class DeltaMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.GatedDelta, Heads = 2, KeyDim = 4, ValueDim = 3)]
+public sealed partial class GatedDeltaMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.GatedDelta, Heads = 3, NegativeEigenvalues = true, ConvWidth = 0, OutputGate = false)]
+public sealed partial class TurningDeltaMemory;
+
+/// <summary>Every rule of a linear memory and everything around it against the equations, token by token in float64.</summary>
+public sealed class LinearMemoryOracleTests : IDisposable
+{
+    private const long Rows = 2, Tokens = 19, Width = 6;
+    private readonly DisposeScope scope = NewDisposeScope();
+    private readonly Generator random = new(3, CPU);
+
+    public static TheoryData<string> All =>
+    [
+        nameof(AdditiveMemory), nameof(UnitAdditiveMemory), nameof(NormalizedMemory), nameof(ReluMemory), nameof(ScalarDecayMemory), nameof(ChannelDecayMemory),
+        nameof(DeltaMemory), nameof(GatedDeltaMemory), nameof(TurningDeltaMemory),
+    ];
+
+    public void Dispose()
+    {
+        scope.Dispose();
+        random.Dispose();
+    }
+
+    [Theory, MemberData(nameof(All))]
+    public void ALayerIsItsEquationsTokenByToken(string name)
+    {
+        var (layer, rule) = New(name);
+        using var owned = layer;
+        using (no_grad())
+            foreach (var (key, parameter) in layer.named_parameters())
+                parameter.copy_((Normal(parameter.shape) * 0.5) + (key.EndsWith("norm.weight", StringComparison.Ordinal) ? 1.0 : 0.0));
+        Tensor x = Normal(Rows, Tokens, Width).requires_grad_();
+        LinearMemoryOracle[] oracles = [.. Enumerable.Range(0, (int)Rows).Select(_ => new LinearMemoryOracle(rule, weight => layer.get_parameter("mixer." + weight)))];
+        Tensor expected = stack([.. oracles.Select((oracle, b) => stack([.. x[b].unbind(0).Select(oracle.Read)], 0))], 0);
+        using MemoryState state = ((IMemoryLayer)layer).NewState(Rows);
+        Tensor whole = layer.call(x), split = cat([.. new[] { (0L, 9L), (9, 1), (10, 9) }.Select(part => ((IMemoryLayer)layer).Prefill(x.narrow(1, part.Item1, part.Item2), state))], 1);
+        Numbers.Near(expected, whole, 1e-11, "outputs");
+        Numbers.Near(expected, split, 1e-11, "outputs in parts");
+        Numbers.Near(stack([.. oracles.Select(oracle => oracle.S!)], 0), Held("mixer.memory"), 1e-12, "memory");
+        if (rule.IsNormalized)
+            Numbers.Near(stack([.. oracles.Select(oracle => oracle.Z!)], 0), Held("mixer.normalizer"), 1e-12, "normalizer");
+
+        Tensor upstream = Normal(expected.shape);
+        (string Name, Tensor Weight)[] inputs = [("x", x), .. layer.named_parameters().Select(p => (p.name, (Tensor)p.parameter))];
+        var wanted = autograd.grad([expected], [.. inputs.Select(i => i.Weight)], [upstream]);
+        foreach (Tensor actual in new[] { whole, split })
+        {
+            var found = autograd.grad([actual], [.. inputs.Select(i => i.Weight)], [upstream]);
+            for (int i = 0; i < inputs.Length; i++)
+                Numbers.Near(wanted[i], found[i], 1e-9, $"gradient of {inputs[i].Name}");
+        }
+
+        Tensor Held(string tensor) => state.Tensors.Single(t => t.Name == tensor).Value;
+    }
+
+    private static (nn.Module<Tensor, Tensor> Layer, LinearMemoryRule Rule) New(string name)
+    {
+        const ScalarType type = ScalarType.Float64;
+        return name switch
+        {
+            nameof(AdditiveMemory) => (new AdditiveMemory(dtype: type), new(MemoryRule.Linear, 2)),
+            nameof(UnitAdditiveMemory) => (new UnitAdditiveMemory(dtype: type), new(MemoryRule.Linear, 3) { UnitLength = true }),
+            nameof(NormalizedMemory) => (new NormalizedMemory(dtype: type), new(MemoryRule.Linear, 2) { Map = FeatureMap.EluPlusOne, IsNormalized = true }),
+            nameof(ReluMemory) => (new ReluMemory(dtype: type), new(MemoryRule.Linear, 2) { Map = FeatureMap.Relu, IsNormalized = true }),
+            nameof(ScalarDecayMemory) => (new ScalarDecayMemory(dtype: type), new(MemoryRule.ScalarDecay, 3)),
+            nameof(ChannelDecayMemory) => (new ChannelDecayMemory(dtype: type), new(MemoryRule.ChannelDecay, 2)),
+            nameof(DeltaMemory) => (new DeltaMemory(dtype: type), new(MemoryRule.Delta, 2)),
+            nameof(GatedDeltaMemory) => (new GatedDeltaMemory(dtype: type), new(MemoryRule.GatedDelta, 2)),
+            _ => (new TurningDeltaMemory(dtype: type), new(MemoryRule.GatedDelta, 3) { Strongest = 2 }),
+        };
+    }
+
+    private Tensor Normal(params long[] shape) => randn(shape, dtype: ScalarType.Float64, generator: random);
+}
