@@ -15,19 +15,20 @@ public static class LogDecay
     private const long FewNumbers = 256;
 
     /// <param name="x"><c>[..., H]</c>, one axis to nine.</param>
-    /// <param name="rate">a, the logarithm of each head's rate, <c>[H]</c>.</param>
-    /// <param name="bias">b, <c>[H]</c>.</param>
-    /// <returns>The shape and dtype of <paramref name="x"/>.</returns>
+    /// <param name="rate">a, the logarithm of each head's rate, <c>[H]</c>; in the dtype of <paramref name="x"/>, or float32 or wider.</param>
+    /// <param name="bias">b, <c>[H]</c>, likewise.</param>
+    /// <returns>The shape of <paramref name="x"/>, float32 or wider: every later token multiplies what is rounded here again.</returns>
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
     public static Tensor Apply(Tensor x, Tensor rate, Tensor bias)
     {
         if (KernelLibrary.TakesDirectly(x, rate, bias) && Fits(x, rate, bias)) return Few(x, rate, bias);
         var door = new FrontDoor(Name);
         door.Value(nameof(x), x, LastAxis.Names(Name, x, 'H'));
-        door.Value(nameof(rate), rate, "H");
-        door.Value(nameof(bias), bias, "H");
+        door.Gate(nameof(rate), rate, "H");
+        door.Gate(nameof(bias), bias, "H");
         using var scope = NewDisposeScope();
-        return (-rate.exp() * nn.functional.softplus(x + bias)).MoveToOuterDisposeScope();
+        Tensor Wide(Tensor of) => of.to(door.Accumulation);
+        return (-Wide(rate).exp() * nn.functional.softplus(Wide(x) + Wide(bias))).MoveToOuterDisposeScope();
     }
 
     private static bool Fits(Tensor x, Tensor rate, Tensor bias)

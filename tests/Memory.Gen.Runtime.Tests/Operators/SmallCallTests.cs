@@ -132,6 +132,21 @@ public sealed class SmallCallTests
         foreach ((Tensor e, Tensor a) in autograd.grad([expected.square().mean()], exact).Zip(gradients)) Numbers.Close(e, a, 1e-5, "gradient");
     }
 
+    /// <summary>A bias of -5 leaves a 16-bit sum steps of 1/32, which is 3 % of a decay.</summary>
+    [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.BFloat16)]
+    public void A_log_decay_of_16_bit_inputs_is_computed_in_float32(ScalarType rates)
+    {
+        using var scope = NewDisposeScope();
+        var r = new Randoms(94);
+        Tensor x = r.Normal(1, 300, 5).to(ScalarType.BFloat16), rate = r.Normal(5).to(rates), bias = (r.Normal(5) - 5).to(rates);
+        Tensor Exact(Tensor of) => of.to(ScalarType.Float64);
+        Tensor expected = -Exact(rate).exp() * (1 + (Exact(x) + Exact(bias)).exp()).log(), actual = LogDecay.Apply(x, rate, bias);
+        Assert.Equal(ScalarType.Float32, actual.dtype);
+        Assert.True(((actual - expected) / expected).abs().max().item<double>() < 1e-6);
+    }
+
     [Fact]
     public void A_small_log_decay_is_not_nothing()
     {

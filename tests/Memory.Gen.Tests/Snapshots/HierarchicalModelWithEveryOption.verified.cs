@@ -398,8 +398,8 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
             gate = nn.Linear(Dim, Heads * ValueDim, hasBias: false, device: device, dtype: dtype);
             norm = new RmsNorm(ValueDim, device: device, dtype: dtype);
             output = nn.Linear(Heads * ValueDim, Dim, hasBias: false, device: device, dtype: dtype);
-            decay_rate = Initialize.DecayRate(Heads, device, dtype);
-            decay_bias = Initialize.StepBias(Heads, device, dtype);
+            decay_rate = Initialize.DecayRate(Heads, device, Initialize.Wide(dtype));
+            decay_bias = Initialize.StepBias(Heads, device, Initialize.Wide(dtype));
             RegisterComponents();
         }
 

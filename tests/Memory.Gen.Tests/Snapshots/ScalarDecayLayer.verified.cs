@@ -163,8 +163,8 @@ partial class ScalarDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.R
             gate = nn.Linear(Dim, Heads * ValueDim, hasBias: false, device: device, dtype: dtype);
             norm = new RmsNorm(ValueDim, device: device, dtype: dtype);
             output = nn.Linear(Heads * ValueDim, Dim, hasBias: false, device: device, dtype: dtype);
-            decay_rate = Initialize.DecayRate(Heads, device, dtype);
-            decay_bias = Initialize.StepBias(Heads, device, dtype);
+            decay_rate = Initialize.DecayRate(Heads, device, Initialize.Wide(dtype));
+            decay_bias = Initialize.StepBias(Heads, device, Initialize.Wide(dtype));
             RegisterComponents();
         }
 

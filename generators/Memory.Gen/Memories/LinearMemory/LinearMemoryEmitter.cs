@@ -149,8 +149,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             };
         if (HasHeadDecay)
         {
-            yield return "decay_rate = Initialize.DecayRate(Heads, device, dtype);";
-            yield return "decay_bias = Initialize.StepBias(Heads, device, dtype);";
+            yield return "decay_rate = Initialize.DecayRate(Heads, device, Initialize.Wide(dtype));";
+            yield return "decay_bias = Initialize.StepBias(Heads, device, Initialize.Wide(dtype));";
         }
 
         static string Linear(string name, string from, string to, bool bias = false) =>

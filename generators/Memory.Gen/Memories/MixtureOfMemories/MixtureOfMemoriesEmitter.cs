@@ -100,8 +100,8 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
         long heads = memory.Heads;
         if (memory.Rule is MemoryRule.ScalarDecay or MemoryRule.GatedDelta)
         {
-            yield return ("decay_rate", heads, "  // [H], its logarithm", "Initialize.DecayRate(Heads, device, dtype)");
-            yield return ("decay_bias", heads, "  // [H]", "Initialize.StepBias(Heads, device, dtype)");
+            yield return ("decay_rate", heads, "  // [H], its logarithm", "Initialize.DecayRate(Heads, device, Initialize.Wide(dtype))");
+            yield return ("decay_bias", heads, "  // [H]", "Initialize.StepBias(Heads, device, Initialize.Wide(dtype))");
         }
 
         if (memory.Rule == MemoryRule.ChannelDecay)

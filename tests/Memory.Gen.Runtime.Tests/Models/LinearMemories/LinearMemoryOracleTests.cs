@@ -1,3 +1,4 @@
+using Memory.Gen.Runtime.Tests.Models.Mixtures;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
@@ -90,6 +91,25 @@ public sealed class LinearMemoryOracleTests : IDisposable
         }
 
         Tensor Held(string tensor) => state.Tensors.Single(t => t.Name == tensor).Value;
+    }
+
+    [Fact]
+    public void WhatSetsTheDecayStaysInFloat32()
+    {
+        foreach (nn.Module<Tensor, Tensor> layer in new nn.Module<Tensor, Tensor>[]
+        {
+            new ScalarDecayMemory(dtype: ScalarType.BFloat16), new GatedDeltaMemory(dtype: ScalarType.BFloat16), new GatedDeltaMixture(dtype: ScalarType.BFloat16),
+        })
+        {
+            using var owned = layer;
+            Assert.All(layer.named_parameters(), p => Assert.Equal(
+                p.name is "mixer.decay_rate" or "mixer.decay_bias" ? ScalarType.Float32 : ScalarType.BFloat16, p.parameter.dtype));
+            foreach (ScalarType all in new[] { ScalarType.BFloat16, ScalarType.Float64 })
+            {
+                Assert.Equal(layer.get_parameter("mixer.output.weight")!.dtype, layer.call(ones([1, 3, Width], dtype: layer.get_parameter("mixer.output.weight")!.dtype)).dtype);
+                layer.to(all);
+            }
+        }
     }
 
     private static (nn.Module<Tensor, Tensor> Layer, LinearMemoryRule Rule) New(string name)
