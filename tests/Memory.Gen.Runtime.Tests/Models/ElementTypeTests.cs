@@ -12,6 +12,31 @@ public sealed class ElementTypeTests : IDisposable
 
     public void Dispose() => scope.Dispose();
 
+    /// <summary>What the kernels compute, through all layers and back, against tensor operations in float64.</summary>
+    [Theory, MemberData(nameof(Held))]
+    public void AFloat32ModelAndItsGradientsAreThoseOfFloat64(string name)
+    {
+        using var narrow = new Subject(name, ScalarType.Float32);
+        using var wide = new Subject(name);
+        using (no_grad())
+            foreach (var (a, b) in narrow.Module.parameters().Zip(wide.Module.parameters()))
+                b.copy_(a);
+        Tensor input = narrow.Input(2, 37);
+        using var choices = new HeldChoices();
+        var (expected, gradients) = Run(wide, wide.IsModel ? input : input.to(ScalarType.Float64));
+        choices.Hold();
+        var (actual, found) = Run(narrow, input);
+        Numbers.Near(expected, actual, 1e-4, "outputs");
+        foreach (var ((key, _), (e, a)) in wide.Module.named_parameters().Where(p => wide.Trained.Contains(p.parameter)).Zip(gradients.Zip(found)))
+            Assert.True((a - e).norm().item<double>() <= 1e-3 * e.norm().item<double>() + 1e-6, $"gradient of {key}: {(a - e).norm().item<double>():g3} of {e.norm().item<double>():g3}");
+
+        static (Tensor, IList<Tensor>) Run(Subject subject, Tensor input)
+        {
+            Tensor output = subject.Forward(input);
+            return (output, autograd.grad([output.square().mean()], subject.Trained));
+        }
+    }
+
     [Theory, MemberData(nameof(Held))]
     public void ABfloat16ModelStreamsAndKeepsItsMemoriesInFloat32(string name)
     {
