@@ -134,16 +134,18 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
     {
         var table = new Table().AddColumns("model", "tokens/s", "torch tokens/s", "ratio");
         // Python has only the gated delta rule and attention: the other rows are to be read beside that of one memory.
-        foreach (var (name, create, inPython) in new (string, Func<nn.Module<Tensor, Tensor>>, bool)[]
-            { ("gated_delta", () => new GatedDeltaBench(), true), ("titans_gate", () => new TitansGateBench(), false),
-              ("selective", () => new SelectiveBench(), false), ("state_space", () => new StateSpaceBench(), false),
-              ("mixture", () => new MixtureBench(), false), ("bmojo", () => new BMojoBench(), false), ("sliding", () => new SlidingBench(), true) })
+        foreach (var (name, create, inPython) in new (string, Func<nn.Module<Tensor, Tensor>>, string[]?)[]
+            { ("gated_delta", () => new GatedDeltaBench(), ["gated_delta"]), ("gated_delta_bfloat16", () => new GatedDeltaBench(), ["gated_delta", "--autocast"]),
+              ("titans_gate", () => new TitansGateBench(), null), ("selective", () => new SelectiveBench(), null), ("state_space", () => new StateSpaceBench(), null),
+              ("mixture", () => new MixtureBench(), null), ("bmojo", () => new BMojoBench(), null), ("sliding", () => new SlidingBench(), ["sliding"]) })
         {
-            if (!settings.Wants($"model/{name}")) continue;
+            bool rounds = name.EndsWith("_bfloat16", StringComparison.Ordinal);
+            if (!settings.Wants($"model/{name}") || (rounds && !KernelLibrary.MultipliesBFloat16)) continue;
+            using var precision = set_float32_matmul_precision(rounds ? Float32MatmulPrecision.medium : Float32MatmulPrecision.highest);
             using var model = create();
             // Ours, Python's, ours again: a machine whose speed drifts then shows it.
             double before = ModelCase.Train(model, settings.Steps).TokensPerSecond;
-            double? torch = !inPython ? null : python?.Lines("torch_lm.py", "--mixer", name, "--steps", $"{settings.Steps}", "--threads", $"{settings.Threads}")
+            double? torch = inPython is null ? null : python?.Lines("torch_lm.py", ["--mixer", .. inPython, "--steps", $"{settings.Steps}", "--threads", $"{settings.Threads}"])
                 .Select(l => (double?)l.GetProperty("tokens_per_second").GetDouble()).FirstOrDefault();
             double after = ModelCase.Train(model, settings.Steps).TokensPerSecond;
             double ours = (before + after) / 2;

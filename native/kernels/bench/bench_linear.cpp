@@ -5,11 +5,11 @@
 
 namespace {
 
-void run(const char* name, int64_t rows, int64_t in, std::vector<int64_t> out, double peak) {
+void run(const char* name, int64_t rows, int64_t in, std::vector<int64_t> out, memgen_dtype products, double peak) {
     Array x({rows, in}), dx({rows, in});
     std::vector<Array> w, y, dy, dw;
     memgen_linear_args a{};
-    a.struct_size = sizeof a, a.rows = rows, a.in_features = in, a.count = static_cast<int64_t>(out.size()), a.x = x.tensor;
+    a.struct_size = sizeof a, a.rows = rows, a.in_features = in, a.products = products, a.count = static_cast<int64_t>(out.size()), a.x = x.tensor;
     for (size_t i = 0; i < out.size(); i++) {
         a.out_features[i] = out[i];
         for (auto* list : {&w, &dw}) list->emplace_back(std::vector<int64_t>{out[i], in});
@@ -26,8 +26,8 @@ void run(const char* name, int64_t rows, int64_t in, std::vector<int64_t> out, d
     double weights = milliseconds([&] { memgen_linear_backward(&a, s.data, s.size, nullptr); });
     double flops = 0;
     for (int64_t o : out) flops += 2.0 * static_cast<double>(rows * in * o);
-    std::printf("{\"op\": \"projections\", \"shape\": \"%s\", \"forward_ms\": %.3f, \"d_x_ms\": %.3f, \"d_weights_ms\": %.3f, \"forward_peak_share\": %.3f, \"d_x_peak_share\": %.3f, \"d_weights_peak_share\": %.3f}\n",
-                name, forward, inputs, weights, flops / forward / 1e6 / peak, flops / inputs / 1e6 / peak, flops / weights / 1e6 / peak);
+    std::printf("{\"op\": \"projections\", \"products\": \"%s\", \"shape\": \"%s\", \"forward_ms\": %.3f, \"d_x_ms\": %.3f, \"d_weights_ms\": %.3f, \"forward_peak_share\": %.3f, \"d_x_peak_share\": %.3f, \"d_weights_peak_share\": %.3f}\n",
+                products == MEMGEN_BFLOAT16 ? "bfloat16" : "float32", name, forward, inputs, weights, flops / forward / 1e6 / peak, flops / inputs / 1e6 / peak, flops / weights / 1e6 / peak);
     std::fflush(stdout);
 }
 
@@ -35,9 +35,12 @@ void run(const char* name, int64_t rows, int64_t in, std::vector<int64_t> out, d
 
 void bench_linear(const char* only, double peak) {
     if (!std::strstr("projections", only)) return;
-    run("R4096 I256 O4x256 2x4", 4096, 256, {256, 256, 256, 256, 4, 4}, peak);
-    run("R4096 I256 O2x704", 4096, 256, {704, 704}, peak);
-    run("R4096 I704 O256", 4096, 704, {256}, peak);
-    run("R4096 I256 O256", 4096, 256, {256}, peak);
-    run("R1 I256 O2x704", 1, 256, {704, 704}, peak);
+    for (memgen_dtype products : {MEMGEN_FLOAT32, MEMGEN_BFLOAT16}) {
+        if (products == MEMGEN_BFLOAT16 && !memgen_multiplies_bfloat16()) continue;
+        run("R4096 I256 O4x256 2x4", 4096, 256, {256, 256, 256, 256, 4, 4}, products, peak);
+        run("R4096 I256 O2x704", 4096, 256, {704, 704}, products, peak);
+        run("R4096 I704 O256", 4096, 704, {256}, products, peak);
+        run("R4096 I256 O256", 4096, 256, {256}, products, peak);
+    }
+    run("R1 I256 O2x704", 1, 256, {704, 704}, MEMGEN_FLOAT32, peak);
 }

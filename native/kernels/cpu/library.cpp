@@ -77,6 +77,14 @@ extern "C" {
 const char* memgen_last_impl(void) { return memgen::last_impl; }
 const char* memgen_isa(void) { return memgen::kernels() ? memgen::kernels()->name : "none"; }
 
+int32_t memgen_multiplies_bfloat16(void) {
+#if defined(__x86_64__)
+    return memgen::kernels() == &memgen::avx512_kernels && __builtin_cpu_supports("avx512bf16");
+#else
+    return 0;
+#endif
+}
+
 memgen_status memgen_use_device(int32_t device, int32_t* previous) {
     if (device != 0) return memgen::fail(MEMGEN_INVALID_ARGUMENT, "memgen_use_device", "device is %d, expected 0: there is one CPU", device);
     if (previous) *previous = 0;

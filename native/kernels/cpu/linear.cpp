@@ -10,7 +10,8 @@ typedef memgen_linear_args Args;
 Check sizes(const char* operation, const Args* a) {
     Check check = open(operation, a);
     if (!check.ok()) return check;
-    check.dimension("rows", a->rows).dimension("in_features", a->in_features).dimension("count", a->count, 1, MEMGEN_MOST_MAPS);
+    check.dimension("rows", a->rows).dimension("in_features", a->in_features).dimension("count", a->count, 1, MEMGEN_MOST_MAPS)
+        .condition(a->products == MEMGEN_FLOAT32 || a->products == MEMGEN_BFLOAT16, MEMGEN_UNSUPPORTED_DTYPE, "products is neither MEMGEN_FLOAT32 (0) nor MEMGEN_BFLOAT16 (1)");
     for (int64_t i = 0; check.ok() && i < a->count; i++)
         check.dimension("an entry of out_features", a->out_features[i]).product({a->rows + DepthBlock, a->out_features[i] + PanelColumns}).product({a->out_features[i] + PanelColumns, a->in_features + PanelColumns});
     return check.product({a->rows + DepthBlock, a->in_features + PanelColumns});
@@ -19,7 +20,7 @@ Check sizes(const char* operation, const Args* a) {
 ScratchSize scratch_size(const Args& a, bool backward) {
     Arena measure{nullptr};
     LinearScratch layout(measure, a, backward);
-    return {measure.used, backward && a.rows >= FewRows ? static_cast<size_t>(linear_slice_floats(a)) * sizeof(float) : 0};
+    return {measure.used, static_cast<size_t>(linear_slice_floats(a, backward)) * sizeof(float)};
 }
 
 Check inputs(const char* operation, const Args* a) {

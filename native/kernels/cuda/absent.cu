@@ -9,6 +9,8 @@ memgen_status absent(const char* operation) { return memgen::fail(MEMGEN_UNSUPPO
 
 extern "C" {
 
+int32_t memgen_multiplies_bfloat16(void) { return 0; }
+
 int64_t memgen_linear_workspace_size(const memgen_linear_args*, int32_t) {
     absent(__func__);
     return -1;

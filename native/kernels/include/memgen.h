@@ -1,4 +1,4 @@
-/* Memory.Gen kernels: C interface, version 4. The operators stand in memgen_*.h by family, all included below.
+/* Memory.Gen kernels: C interface. The operators stand in memgen_*.h by family, all included below.
  *
  * Conventions that hold for every function
  *   Arguments   One struct per operator for forward and backward. struct_size is sizeof of that struct.
@@ -47,7 +47,7 @@
 extern "C" {
 #endif
 
-#define MEMGEN_ABI_VERSION 5
+#define MEMGEN_ABI_VERSION 6
 
 typedef enum memgen_status {
     MEMGEN_OK = 0,

@@ -11,7 +11,9 @@ extern "C" {
 /* ---- linear maps of the same rows -----------------------------------------------------------------------
  * y_i = x W_i^T for every i: one pass over x for all of them. Leading axes are taken together as rows.
  * d_x = sum_i d_y_i W_i;  d_weights_i = d_y_i^T x. Every tensor is in dtype. Error: relative RMS 1e-6
- * at I = 1024.
+ * at I = 1024. With products of MEMGEN_BFLOAT16 the operands of each product are rounded to that first
+ * (to the nearest, ties to even) and their products summed in float32: relative RMS 0.004, in half the
+ * time; where memgen_multiplies_bfloat16 is 0, and of fewer than 8 rows, they stay as they are.
  */
 #define MEMGEN_MOST_MAPS 8
 
@@ -20,6 +22,7 @@ typedef struct memgen_linear_args {
     memgen_dtype dtype;
     int64_t rows, in_features, count;        /* R, I >= 0; count 1 .. MEMGEN_MOST_MAPS */
     int64_t out_features[MEMGEN_MOST_MAPS];  /* O_i >= 0 */
+    memgen_dtype products;                   /* MEMGEN_FLOAT32, or MEMGEN_BFLOAT16 to round operands */
 
     memgen_tensor x;                           /* [R, I] */
     memgen_tensor weights[MEMGEN_MOST_MAPS];   /* [O_i, I] */
@@ -30,6 +33,8 @@ typedef struct memgen_linear_args {
     memgen_tensor d_weights[MEMGEN_MOST_MAPS]; /* [O_i, I] */
 } memgen_linear_args;
 
+/* 1 where the build in use and this CPU multiply bfloat16 numbers, else 0. */
+MEMGEN_API int32_t memgen_multiplies_bfloat16(void);
 MEMGEN_API int64_t memgen_linear_workspace_size(const memgen_linear_args* args, int32_t backward);
 MEMGEN_API memgen_status memgen_linear_forward(const memgen_linear_args* args, void* workspace, size_t bytes, void* stream);
 MEMGEN_API memgen_status memgen_linear_backward(const memgen_linear_args* args, void* workspace, size_t bytes, void* stream);

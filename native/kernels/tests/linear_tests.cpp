@@ -1,6 +1,8 @@
 // Linear maps against their definition in double precision.
 #include "test.h"
 
+#include <cmath>
+#include <cstring>
 #include <thread>
 
 namespace {
@@ -16,6 +18,25 @@ struct Maps {
             w.push_back(noise(this->O[i] * I, -1, 1, 10 + static_cast<uint32_t>(i)));
             d.push_back(noise(R * this->O[i], -1, 1, 20 + static_cast<uint32_t>(i)));
         }
+    }
+
+    // Every number to the nearest of bfloat16.
+    Maps rounded() const {
+        Maps result = *this;
+        auto round = [](Values& values) {
+            for (double& value : values) {
+                float number = static_cast<float>(value);
+                uint32_t bits;
+                std::memcpy(&bits, &number, sizeof bits);
+                bits += 0x7FFF + (bits >> 16 & 1), bits &= 0xFFFF0000;
+                std::memcpy(&number, &bits, sizeof bits);
+                value = number;
+            }
+        };
+        round(result.x);
+        for (Values& each : result.w) round(each);
+        for (Values& each : result.d) round(each);
+        return result;
     }
 
     std::string text() const {
@@ -76,28 +97,60 @@ struct Call {
     }
 };
 
+void expect_products(Call& c, const Maps& p) {
+    c.run();
+    for (size_t i = 0; i < p.O.size(); i++) {
+        EXPECT_CLOSE("y", p.text(), c.y[i].values(), p.y(i), ForwardLimit);
+        EXPECT_CLOSE("d_weights", p.text(), c.dw[i].values(), p.d_weights(i), ForwardLimit);
+        EXPECT(c.y[i].padding_untouched() && c.dw[i].padding_untouched());
+    }
+    EXPECT_CLOSE("d_x", p.text(), c.dx.values(), p.d_x(p.O.size()), ForwardLimit);
+    EXPECT(c.dx.padding_untouched());
+}
+
+// No row, feature or output, fewer rows than a tile, blocks, panels and groups that end early, odd depths.
+std::vector<Maps> shapes() {
+    return {Maps(1, 5, {3}), Maps(7, 33, {4, 9}), Maps(8, 16, {32, 1}), Maps(9, 40, {65, 3, 7}), Maps(300, 70, {33, 2}), Maps(523, 17, {40}), Maps(0, 4, {6}), Maps(20, 0, {6, 2}),
+            Maps(20, 9, {0, 5}), Maps(20, 9, {0}), Maps(3, 130, {70, 0, 2, 2, 2, 2, 2, 17}), Maps(520, 40, {256, 4, 0, 4, 261, 3, 1, 8})};
+}
+
 TEST(linear) {
-    for (const Maps& p : {Maps(1, 5, {3}), Maps(7, 33, {4, 9}), Maps(8, 16, {32, 1}), Maps(9, 40, {65, 3, 7}), Maps(300, 70, {33, 2}), Maps(523, 17, {40}), Maps(0, 4, {6}), Maps(20, 0, {6, 2}),
-                          Maps(20, 9, {0, 5}), Maps(20, 9, {0}), Maps(3, 130, {70, 0, 2, 2, 2, 2, 2, 17}), Maps(520, 40, {256, 4, 0, 4, 261, 3, 1, 8})}) {
+    for (const Maps& p : shapes()) {
         Call c(p);
-        c.run();
-        for (size_t i = 0; i < p.O.size(); i++) {
-            EXPECT_CLOSE("y", p.text(), c.y[i].values(), p.y(i), ForwardLimit);
-            EXPECT_CLOSE("d_weights", p.text(), c.dw[i].values(), p.d_weights(i), ForwardLimit);
-            EXPECT(c.y[i].padding_untouched() && c.dw[i].padding_untouched());
-        }
-        EXPECT_CLOSE("d_x", p.text(), c.dx.values(), p.d_x(p.O.size()), ForwardLimit);
-        EXPECT(c.dx.padding_untouched());
+        expect_products(c, p);
     }
 }
 
+TEST(linear_in_bfloat16) {
+    for (const Maps& p : shapes()) {
+        Call c(p);
+        c.a.products = MEMGEN_BFLOAT16;
+        expect_products(c, memgen_multiplies_bfloat16() && p.R >= 8 ? p.rounded() : p);
+    }
+}
+
+TEST(linear_in_bfloat16_keeps_nan_in_its_row) {
+    Maps p(130, 31, {40});
+    p.x[100 * 31 + 30] = NAN;
+    Call c(p);
+    c.a.products = MEMGEN_BFLOAT16;
+    c.run();
+    const Values y = c.y[0].values();
+    for (int64_t i = 0; i < 130 * 40; i++) EXPECT(std::isnan(y[i]) == (i / 40 == 100));
+}
+
 TEST(linear_without_some_gradients) {
-    Maps between(50, 24, {5, 3, 12, 6});
-    Call call(between);
-    call.a.d_weights[1].data = call.a.d_y[2].data = nullptr;
-    call.run();
-    EXPECT_CLOSE("d_weights", between.text(), call.dw[0].values(), between.d_weights(0), ForwardLimit);
-    EXPECT_CLOSE("d_weights", between.text(), call.dw[3].values(), between.d_weights(3), ForwardLimit);
+    for (memgen_dtype products : {MEMGEN_FLOAT32, MEMGEN_BFLOAT16}) {
+        Maps between(50, 24, {5, 3, 12, 6});
+        Call call(between);
+        call.a.products = products;
+        if (products == MEMGEN_BFLOAT16 && memgen_multiplies_bfloat16()) between = between.rounded();
+        call.a.d_weights[1].data = call.a.d_y[2].data = nullptr;
+        call.run();
+        EXPECT_CLOSE("d_weights", between.text(), call.dw[0].values(), between.d_weights(0), ForwardLimit);
+        EXPECT_CLOSE("d_weights", between.text(), call.dw[3].values(), between.d_weights(3), ForwardLimit);
+        EXPECT_CLOSE("d_x", between.text(), call.dx.values(), between.d_x(2), ForwardLimit);
+    }
     for (int64_t rows : {5, 50}) {
         Maps p(rows, 24, {10, 7});
         Call c(p);
@@ -113,12 +166,14 @@ TEST(linear_without_some_gradients) {
 }
 
 TEST(linear_same_bits_for_any_number_of_threads) {
-    for (int64_t rows : {3, 1000})
-        for (int64_t outputs : {3, 90, 2000}) {
-            Maps p(rows, 70, {outputs, 90});
-            Call c(p);
-            EXPECT_SAME_BITS([&] { c.run(); }, {&c.y[0], &c.y[1], &c.dx, &c.dw[0], &c.dw[1]});
-        }
+    for (memgen_dtype products : {MEMGEN_FLOAT32, MEMGEN_BFLOAT16})
+        for (int64_t rows : {3, 1000})
+            for (int64_t outputs : {3, 90, 2000}) {
+                Maps p(rows, 70, {outputs, 90});
+                Call c(p);
+                c.a.products = products;
+                EXPECT_SAME_BITS([&] { c.run(); }, {&c.y[0], &c.y[1], &c.dx, &c.dw[0], &c.dw[1]});
+            }
 }
 
 // One of them at a time has the library's threads, which come to a round late or not at all; the others do without.
@@ -151,7 +206,9 @@ TEST(linear_refuses_wrong_arguments) {
     c.a.count = MEMGEN_MOST_MAPS + 1;
     EXPECT(memgen_linear_workspace_size(&c.a, 0) == -1);
     EXPECT_STATUS(MEMGEN_UNSUPPORTED_SHAPE, memgen_linear_forward(&c.a, nullptr, 0, nullptr));
-    c.a.count = 1, c.a.weights[0].data = nullptr;
+    c.a.count = 1, c.a.products = 2;
+    EXPECT_STATUS(MEMGEN_UNSUPPORTED_DTYPE, memgen_linear_forward(&c.a, nullptr, 0, nullptr));
+    c.a.products = MEMGEN_FLOAT32, c.a.weights[0].data = nullptr;
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_linear_forward(&c.a, nullptr, 0, nullptr));
 }
 

@@ -244,6 +244,7 @@ internal unsafe struct LinearArguments
     public KernelHeader Header;
     public long Rows, InFeatures, Count;
     public fixed long OutFeatures[MostMaps];
+    public int Products;
     public KernelTensor X;
     public MapTensors Weights, Y;
     public MapTensors GradY;

@@ -13,7 +13,7 @@ namespace Memory.Gen.Runtime.Kernels;
 public static unsafe class KernelLibrary
 {
     /// <summary>The version of the C interface that this assembly speaks.</summary>
-    internal const int AbiVersion = 5;
+    internal const int AbiVersion = 6;
 
     /// <summary>The files of the two libraries.</summary>
     internal const string CpuFile = "libMemoryGenKernels.so", CudaFile = "libMemoryGenKernelsCuda.so";
@@ -32,8 +32,11 @@ public static unsafe class KernelLibrary
     /// <summary>The build that runs on this CPU: <c>baseline</c>, <c>avx2</c> or <c>avx512</c>; null without the library.</summary>
     public static string? Isa => Cpu.Isa;
 
+    /// <summary>Whether this CPU multiplies bfloat16 numbers, as linear maps do with <see cref="Float32MatmulPrecision.medium"/>; false without the library.</summary>
+    public static bool MultipliesBFloat16 => ((delegate* unmanaged[Cdecl]<int>)Cpu.Export("memgen_multiplies_bfloat16")) is var ask && ask != null && ask() != 0;
+
     /// <summary>One line for people: the build and file that run on the CPU, or why none does.</summary>
-    public static string Description => Problem ?? $"{Isa} from {Path}";
+    public static string Description => Problem ?? $"{Isa}{(MultipliesBFloat16 ? " with bfloat16" : "")} from {Path}";
 
     /// <summary>The same for the CUDA device.</summary>
     public static string CudaDescription => Cuda.Problem ?? $"{Cuda.Isa} from {Cuda.Path}";

@@ -6,7 +6,11 @@ using Tensor = TorchSharp.torch.Tensor;
 namespace Memory.Gen.Runtime.Operators;
 
 /// <summary>Linear maps of one input, y_i = x W_i^T + b_i, taken together: x is read once for all of them, and its gradient is one sum.</summary>
-/// <remarks>A layer that goes through here is only read: forward hooks on it do not run.</remarks>
+/// <remarks>
+/// A layer that goes through here is only read: forward hooks on it do not run. After <c>torch.set_float32_matmul_precision(Float32MatmulPrecision.medium)</c>
+/// the kernels round operands to bfloat16 and sum in float32, on a CPU that multiplies such numbers (<see cref="Kernels.KernelLibrary.MultipliesBFloat16"/>)
+/// and from eight rows on: relative error 0.004 in half the time.
+/// </remarks>
 public static class Projection
 {
     private const string Name = "linear";

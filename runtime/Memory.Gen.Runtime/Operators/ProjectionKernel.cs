@@ -25,6 +25,7 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
             Header = KernelHeader.Of<LinearArguments>(ScalarType.Float32),
             Rows = Count(shape.AsSpan()[..^1]), InFeatures = shape[^1], Count = layers.Length, X = KernelTensor.Rows(KernelLibrary.Data(x), shape[^1]),
         };
+        args.Products = Products(args.Rows);
         for (int i = 0; i < layers.Length; i++)
         {
             Tensor weight = layers[i].weight!;
@@ -113,6 +114,7 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
             Header = KernelHeader.Of<LinearArguments>(x.dtype),
             Rows = Count(x.shape.AsSpan()[..^1]), InFeatures = features, Count = inputs.Length - 1, X = KernelTensor.Rows(x),
         };
+        args.Products = Products(args.Rows);
         for (int i = 0; i < args.Count; i++)
         {
             args.OutFeatures[i] = inputs[i + 1]!.shape[0];
@@ -121,6 +123,10 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
 
         return args;
     }
+
+    // What operands are rounded to before they are multiplied; of one row they never are.
+    private static int Products(long rows) =>
+        KernelHeader.Number(rows > 1 && get_float32_matmul_precision() == Float32MatmulPrecision.medium ? ScalarType.BFloat16 : ScalarType.Float32);
 
     // Rows count even where they have no features: their outputs are zero then.
     private static long Count(ReadOnlySpan<long> shape)

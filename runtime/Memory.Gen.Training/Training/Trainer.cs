@@ -112,6 +112,9 @@ public sealed class Trainer : IDisposable
     internal long CheckpointBytes => 3 * optimization.Parameters.Sum(p => p.numel() * p.ElementSize)
         + options.Batch * model.Card.StateBytes(Math.Max(options.Window, options.SectionTokens), state.Dtype) + VocabularyBytes * tokenizer.VocabSize + DescriptionBytes;
 
+    /// <summary>How the run trains.</summary>
+    public TrainingOptions Options => options;
+
     /// <summary>Optimizer steps done.</summary>
     public long Step { get; private set; }
 
@@ -146,6 +149,7 @@ public sealed class Trainer : IDisposable
     /// <exception cref="MemoryFileException">A checkpoint could not be saved; those before are as they were.</exception>
     public TrainingOutcome Run(Action<TrainingProgress>? progress = null, CancellationToken cancellation = default)
     {
+        using var precision = options.MatmulPrecision is { } asked ? set_float32_matmul_precision(asked) : null;
         module.train();
         while (Fraction < 1 && !cancellation.IsCancellationRequested)
         {

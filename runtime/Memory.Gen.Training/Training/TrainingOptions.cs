@@ -1,3 +1,6 @@
+using System.Text.Json.Serialization;
+using TorchSharp;
+
 namespace Memory.Gen.Training;
 
 /// <summary>How a model is trained. The length of a run is either <see cref="Steps"/> or <see cref="Duration"/>.</summary>
@@ -43,6 +46,11 @@ public sealed record TrainingOptions
     /// <summary>Gradients are scaled down to this norm, above 0; infinite leaves them as they are.</summary>
     public double ClipNorm { get; init; } = 1.0;
 
+    /// <summary>How exactly float32 matrices are multiplied while the run goes on, or null for what torch is set to. <c>highest</c>: in float32. <c>medium</c>: linear
+    /// maps round their operands to bfloat16 where the CPU multiplies such numbers (<see cref="Runtime.Kernels.KernelLibrary.MultipliesBFloat16"/>). On CUDA what torch makes of it.</summary>
+    [JsonConverter(typeof(JsonStringEnumConverter<Float32MatmulPrecision>))]
+    public Float32MatmulPrecision? MatmulPrecision { get; init; }
+
     /// <summary>Seed of the order in which documents are read.</summary>
     public long Seed { get; init; } = 1;
 
@@ -73,6 +81,7 @@ public sealed record TrainingOptions
         Require(Beta1 is >= 0 and < 1, "first beta", Beta1, "0 to less than 1");
         Require(Beta2 is >= 0 and < 1, "second beta", Beta2, "0 to less than 1");
         Require(ClipNorm > 0, "clip norm", ClipNorm, "more than 0");
+        Require(MatmulPrecision is not { } precision || Enum.IsDefined(precision), "precision of matrix products", MatmulPrecision, "highest, high or medium");
         Require(Validations >= 0, "number of validations", Validations, "0 or more");
         Require(ValidationTokens >= 1, "number of validation tokens", ValidationTokens, "at least 1");
         Require(CheckpointInterval > TimeSpan.Zero, "checkpoint interval", CheckpointInterval, "more than no time");

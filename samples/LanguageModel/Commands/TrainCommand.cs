@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LanguageModel.Models;
 using Memory.Gen.Runtime;
+using Memory.Gen.Runtime.Kernels;
 using Memory.Gen.Training;
 using Memory.Gen.Training.Data;
 using Memory.Gen.Training.Metrics;
@@ -29,6 +30,10 @@ internal static class TrainCommand
         var batch = new Option<int?>("--batch") { Description = $"texts read side by side; {TrainingChoices.DefaultBatch} unless told otherwise" };
         var length = new Option<int?>("--length") { Description = $"tokens of each text in a step; {TrainingChoices.DefaultLength} unless told otherwise" };
         var rate = new Option<double?>("--lr") { Description = $"largest learning rate; {TrainingChoices.DefaultLearningRate} unless told otherwise" };
+        var precision = new Option<Float32MatmulPrecision?>("--matmul-precision")
+        {
+            Description = "highest: float32; medium: linear maps round their operands to bfloat16 where the CPU multiplies such numbers; high and medium on CUDA: what torch makes of them",
+        };
         var seed = new Option<long>("--seed") { Description = "of the initial weights and the order of the text", DefaultValueFactory = _ => 1 };
         var output = new Option<string>("--out") { Description = "folder of the run", DefaultValueFactory = _ => DefaultFolder };
         var firstStage = new Option<string?>("--first-stage") { Description = "folder of a run of hmt-first, whose weights and tokens hmt begins with" };
@@ -37,7 +42,7 @@ internal static class TrainCommand
         var threads = Shared.Threads();
         var command = new Command("train", "Trains a model, three minutes on the .NET documentation unless told otherwise.")
         {
-            model, data, minutes, steps, tokenizer, batch, length, rate, seed, output, firstStage, resume, device, threads,
+            model, data, minutes, steps, tokenizer, batch, length, rate, precision, seed, output, firstStage, resume, device, threads,
         };
         sizes.AddTo(command);
         command.SetAction(Failure.Guard(parsed =>
@@ -47,7 +52,7 @@ internal static class TrainCommand
             var asked = sizes.Of(parsed);
             var choices = new TrainingChoices(
                 parsed.GetValue(tokenizer)!, asked.Vocabulary, parsed.GetValue(minutes), parsed.GetValue(steps),
-                parsed.GetValue(batch), parsed.GetValue(length), parsed.GetValue(rate), parsed.GetValue(seed));
+                parsed.GetValue(batch), parsed.GetValue(length), parsed.GetValue(rate), parsed.GetValue(precision), parsed.GetValue(seed));
             var place = Shared.DeviceOf(parsed.GetValue(device)!);
             using var interruption = new Interruption();
             try
@@ -88,7 +93,7 @@ internal static class TrainCommand
         interruption.Token.ThrowIfCancellationRequested();
         // Last: a run that does not begin leaves the one that was here in its place.
         if (trained.Begin(folder) is { } earlier) Terminal.Say($"The run that was here is now in {earlier}; use it with --run {earlier}.");
-        Run(folder, data, trained, model, tokenizer, corpus, trainer, interruption);
+        Run(folder, data, trained, model, device, tokenizer, corpus, trainer, interruption);
 
         IMemoryModel Build()
         {
@@ -105,13 +110,20 @@ internal static class TrainCommand
         var corpus = interruption.Wait(() => Shared.Text(data));
         using var trainer = Trainer.Resume(model, corpus, checkpoint, TrainedModel.CheckpointsOf(folder), choices.Extend(checkpoint.Snapshot.Options));
         Terminal.Say($"Going on after step {trainer.Step:N0}.");
-        Run(folder, data, trained, model, checkpoint.LoadTokenizer(), corpus, trainer, interruption);
+        Run(folder, data, trained, model, device, checkpoint.LoadTokenizer(), corpus, trainer, interruption);
     }
 
     private static void Run(
-        string folder, string? data, TrainedModel trained, IMemoryModel model, ITokenizer tokenizer, Corpus corpus, Trainer trainer, Interruption interruption)
+        string folder, string? data, TrainedModel trained, IMemoryModel model, torch.Device device, ITokenizer tokenizer, Corpus corpus, Trainer trainer, Interruption interruption)
     {
         Terminal.Say($"Model: {trained.Name}, {model.Card.Parameters:N0} parameters; state {model.Card.StateBytes(0, torch.ScalarType.Float32):N0} bytes a text.");
+        if (trainer.Options.MatmulPrecision == Float32MatmulPrecision.medium && device.type == DeviceType.CPU)
+        {
+            Terminal.Say(KernelLibrary.MultipliesBFloat16
+                ? "Linear maps round what they multiply to bfloat16."
+                : "This CPU does not multiply bfloat16 numbers: linear maps multiply in float32.");
+        }
+
         string goOn = $"./build.sh train --resume --out {folder}{(data is null ? "" : $" --data {data}")}";
         TrainingOutcome outcome = default;
         Terminal.Progress("Training", report => outcome = trainer.Run(

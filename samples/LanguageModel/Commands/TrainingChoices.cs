@@ -2,12 +2,13 @@ using LanguageModel.Models;
 using Memory.Gen.Training;
 using Memory.Gen.Training.Data;
 using Memory.Gen.Training.Tokenizers;
+using TorchSharp;
 
 namespace LanguageModel.Commands;
 
 /// <summary>What the command line says about a run; null = this sample's own choice.</summary>
 internal sealed record TrainingChoices(
-    string TokenizerName, int? Vocabulary, double? Minutes, long? Steps, int? Batch, int? Length, double? LearningRate, long Seed)
+    string TokenizerName, int? Vocabulary, double? Minutes, long? Steps, int? Batch, int? Length, double? LearningRate, Float32MatmulPrecision? MatmulPrecision, long Seed)
 {
     public const double DefaultMinutes = 3;
 
@@ -45,6 +46,7 @@ internal sealed record TrainingChoices(
             Batch = Batch ?? DefaultBatch,
             Window = Length ?? DefaultLength,
             LearningRate = LearningRate ?? DefaultLearningRate,
+            MatmulPrecision = MatmulPrecision,
             Seed = Seed,
             Validations = 6,
         };
@@ -52,9 +54,10 @@ internal sealed record TrainingChoices(
         return options;
     }
 
-    /// <summary>The options of a run that goes on: its own, and longer where --minutes or --steps says so.</summary>
+    /// <summary>The options of a run that goes on: its own, and longer where --minutes or --steps says so, or with the products that --matmul-precision asks for.</summary>
     public TrainingOptions Extend(TrainingOptions saved)
     {
+        saved = saved with { MatmulPrecision = MatmulPrecision ?? saved.MatmulPrecision };
         if (Minutes is null && Steps is null) return saved;
         var asked = Options();
         return saved with { Steps = asked.Steps, Duration = asked.Duration };

@@ -1,3 +1,4 @@
+using Memory.Gen.Runtime.Kernels;
 using Memory.Gen.Runtime.Tests.Harness;
 using Memory.Gen.Training;
 using Xunit;
@@ -116,6 +117,15 @@ public sealed class LanguageModelRunTests : IDisposable
         File.WriteAllText(folder.File("text.txt"), LanguageModelSample.Text(100));
         Assert.Matches("There are [0-9]{3} tokens; the model is made with as many instead of 2,048\\.", Train("gated-delta", 1));
         LanguageModelSample.Run("generate", "--run", run, "--tokens", "100", "--temperature", "2", "--top-p", "1");
+    }
+
+    [Fact]
+    public void WhatIsMultipliedInLowerPrecisionIsSaidAndKept()
+    {
+        string said = KernelLibrary.MultipliesBFloat16 ? "Linear maps round what they multiply to bfloat16." : "This CPU does not multiply bfloat16 numbers: linear maps multiply in float32.";
+        Assert.Contains(said, Train("gated-delta", 1, "--matmul-precision", "medium"));
+        Assert.Contains(said, LanguageModelSample.Run(["train", "--resume", "--steps", "2", "--out", run, .. Data]));
+        Assert.DoesNotContain(said, LanguageModelSample.Run(["train", "--resume", "--steps", "3", "--matmul-precision", "highest", "--out", run, .. Data]));
     }
 
     [Fact]

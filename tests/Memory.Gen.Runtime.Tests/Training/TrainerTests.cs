@@ -109,6 +109,22 @@ public class TrainerTests
     }
 
     [Fact]
+    public void ProductsAreAsPreciseAsAskedForWhileTheRunGoesOn()
+    {
+        using var folder = new TemporaryFolder();
+        using var model = NewModel();
+        using var trainer = new Trainer(model, Text, new ByteTokenizer(), Options with { Steps = 2, MatmulPrecision = Float32MatmulPrecision.medium }, folder.Path);
+        var during = new List<Float32MatmulPrecision>();
+        var before = get_float32_matmul_precision();
+
+        trainer.Run(_ => during.Add(get_float32_matmul_precision()));
+
+        Assert.Equal([Float32MatmulPrecision.medium, Float32MatmulPrecision.medium], during);
+        Assert.Equal(before, get_float32_matmul_precision());
+        Assert.Equal(Float32MatmulPrecision.medium, new Checkpoints(folder.Path).LoadLatest().Snapshot.Options.MatmulPrecision);
+    }
+
+    [Fact]
     public void AStepLeavesNoTensorBehind()
     {
         using var model = NewModel();

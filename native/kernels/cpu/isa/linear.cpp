@@ -1,39 +1,10 @@
 // Linear maps of the same rows, forward and backward: register tiles over operands packed into panels.
-//
-// A packed panel [depth, 2W] stays in the first-level cache while the rows of a block pass by it. Every
-// number is the sum over its depth in one order, whoever computes it.
-#include "linear_layout.h"
-#include "kernels.h"
-#include "matrix.h"
-#include "threads.h"
+#include "linear_tiles.h"
 
 namespace memgen {
 namespace {
 
 typedef memgen_linear_args Args;
-
-constexpr int64_t Columns = 2 * W; // of a panel
-static_assert(FewRows >= TileRows && PanelColumns % Columns == 0);
-
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t parts(int64_t n, int64_t size) { return (n + size - 1) / size; }
-
-// The index-th piece of `size` rows among the rows of all weights: which map, and its first row there.
-struct Piece {
-    int64_t map = 0, first, width;
-
-    Piece(const Args& a, int64_t index, int64_t size) {
-        while (index >= parts(a.out_features[map], size)) index -= parts(a.out_features[map++], size);
-        first = index * size;
-        width = smaller(size, a.out_features[map] - first);
-    }
-};
-
-int64_t count_pieces(const Args& a, int64_t size) {
-    int64_t sum = 0;
-    for (int64_t i = 0; i < a.count; i++) sum += parts(a.out_features[i], size);
-    return sum;
-}
 
 // Columns of [rows, width] as a panel; those that do not exist are zero.
 void pack(const float* from, int64_t row, int64_t rows, int64_t width, float* to) {
@@ -44,47 +15,6 @@ void pack(const float* from, int64_t row, int64_t rows, int64_t width, float* to
     }
 }
 
-// One product of a sum: rows of the left operand, and a panel.
-struct Term {
-    ByRows a;
-    int64_t depth;
-    const float* panel;
-};
-
-// The rows from r on in one register tile of a sum of products. Past: stored past the caches.
-template <bool Past>
-MEMGEN_INLINE void sum_tile(const Term* terms, int64_t count, int64_t r, float* c, int64_t c_row) {
-    Vector sum[TileRows][2] = {};
-    for (int64_t t = 0; t < count; t++) add_products(sum, terms[t].depth, cursor<TileRows>(from_row(terms[t].a, r)), terms[t].panel, Columns);
-#pragma GCC unroll 8
-    for (int i = 0; i < TileRows; i++)
-        for (int n = 0; n < 2; n++) store(c + i * c_row + n * W, sum[i][n], Whole{}, Past);
-}
-
-// C [rows, width] = sum of the terms; at least TileRows rows, at most Columns columns.
-void sum_of_products(int64_t rows, const Term* terms, int64_t count, float* c, int64_t c_row, int64_t width, bool past) {
-    alignas(64) float edge[TileRows * Columns];
-    for (int64_t m = 0; m < rows; m += TileRows) {
-        int64_t r = smaller(m, rows - TileRows); // the last tile covers some rows once more
-        if (width == Columns) {
-            (past ? sum_tile<true> : sum_tile<false>)(terms, count, r, c + r * c_row, c_row);
-            continue;
-        }
-        sum_tile<false>(terms, count, r, edge, Columns);
-        for (int64_t i = 0; i < TileRows; i++) __builtin_memcpy(c + (r + i) * c_row, edge + i * Columns, sizeof(float) * static_cast<size_t>(width));
-    }
-}
-
-// body(first, rows) for blocks of rows, none of which has fewer than TileRows
-template <class Body>
-void for_row_blocks(int64_t rows, int workers, Body&& body) {
-    const int64_t blocks = rows < RowBlock ? 1 : rows / RowBlock;
-    for_items(blocks, workers, [&](int64_t block, int) {
-        int64_t first = block * RowBlock;
-        body(first, block + 1 < blocks ? RowBlock : rows - first);
-    });
-}
-
 void forward(const Args& a, const LinearScratch& s, int workers) {
     const int64_t I = a.in_features, panel = I * Columns, panels = count_pieces(a, Columns);
     for_items(panels, workers, [&](int64_t index, int) {
@@ -93,11 +23,11 @@ void forward(const Args& a, const LinearScratch& s, int workers) {
         if (p.width < Columns && I > 0) __builtin_memset(to, 0, sizeof(float) * static_cast<size_t>(panel));
         transpose(floats(a.weights[p.map]) + p.first * a.weights[p.map].stride[0], a.weights[p.map].stride[0], p.width, I, to, Columns);
     });
-    for_row_blocks(a.rows, workers, [&](int64_t first, int64_t rows) {
+    for_row_blocks(a.rows, workers, [&](int64_t first, int64_t rows, int) {
         Term term = {{floats(a.x) + first * a.x.stride[0], a.x.stride[0]}, I, s.weights};
         for (int64_t i = 0; i < a.count; i++)
             for (int64_t o = 0; o < a.out_features[i]; o += Columns, term.panel += panel)
-                sum_of_products(rows, &term, 1, floats(a.y[i]) + first * a.y[i].stride[0] + o, a.y[i].stride[0], smaller(Columns, a.out_features[i] - o),
+                sum_of_products<Floats>(rows, &term, 1, floats(a.y[i]) + first * a.y[i].stride[0] + o, a.y[i].stride[0], smaller(Columns, a.out_features[i] - o),
                                 streamed(a.y[i], a.rows * a.out_features[i]));
         finish_streaming();
     });
@@ -110,58 +40,24 @@ void input_gradient(const Args& a, const LinearScratch& s, int workers) {
         for (int64_t i = 0; i < a.count; to += a.out_features[i++] * Columns)
             pack(floats(a.weights[i]) + p * Columns, a.weights[i].stride[0], a.out_features[i], smaller(Columns, I - p * Columns), to);
     });
-    for_row_blocks(a.rows, workers, [&](int64_t first, int64_t rows) {
+    for_row_blocks(a.rows, workers, [&](int64_t first, int64_t rows, int) {
         for (int64_t p = 0; p < panels; p++) {
             Term terms[MEMGEN_MOST_MAPS];
             int64_t count = 0;
             const float* from = s.weights + p * depth * Columns;
             for (int64_t i = 0; i < a.count; from += a.out_features[i++] * Columns)
                 if (a.d_y[i].data) terms[count++] = {{floats(a.d_y[i]) + first * a.d_y[i].stride[0], a.d_y[i].stride[0]}, a.out_features[i], from};
-            sum_of_products(rows, terms, count, floats(a.d_x) + first * a.d_x.stride[0] + p * Columns, a.d_x.stride[0], smaller(Columns, I - p * Columns),
+            sum_of_products<Floats>(rows, terms, count, floats(a.d_x) + first * a.d_x.stride[0] + p * Columns, a.d_x.stride[0], smaller(Columns, I - p * Columns),
                             streamed(a.d_x, a.rows * I));
         }
         finish_streaming();
     });
 }
 
-// The rows of all gradients of weights that are wanted, one behind the other.
-struct GradientRows {
-    int64_t maps[MEMGEN_MOST_MAPS], before[MEMGEN_MOST_MAPS + 1] = {}, count = 0;
-
-    explicit GradientRows(const Args& a) {
-        for (int64_t i = 0; i < a.count; i++) {
-            if (!a.d_weights[i].data || !a.d_y[i].data) continue;
-            maps[count] = i;
-            before[count + 1] = before[count] + a.out_features[i];
-            count++;
-        }
-    }
-
-    int64_t total() const { return before[count]; }
-
-    // Which of the maps a row is of.
-    int64_t owner(int64_t row) const {
-        int64_t n = 0;
-        while (row >= before[n + 1]) n++;
-        return n;
-    }
-
-    // The column of d_y that goes with a row, from the first token on.
-    Turned upstream(const Args& a, int64_t row) const {
-        const int64_t n = owner(row);
-        return {floats(a.d_y[maps[n]]) + row - before[n], a.d_y[maps[n]].stride[0]};
-    }
-};
-
-// Some rows of all gradients, and of these some panels of columns.
-struct GradientPart {
-    int64_t row, rows, panel, panels;
-};
-
 // Summed over blocks of tokens. A panel of x is packed when its turn comes, and the next one asked for meanwhile; d_y is
 // read as it lies, except in the tiles that are of several maps or end the last one.
 void weight_gradient(const Args& a, const GradientRows& all, const GradientPart& part, float* slice) {
-    const int64_t I = a.in_features, x_row = a.x.stride[0], sum_row = part.panels * Columns, tiles = parts(part.rows, TileRows);
+    const int64_t I = a.in_features, x_row = a.x.stride[0], sum_row = part.columns(), tiles = part.tiles();
     float *sums = slice, *panel = sums + LargestGroup * padded(I, PanelColumns), *turned = panel + DepthBlock * PanelColumns;
     Turned operands[LargestGroup / TileRows];
     for (int64_t m = 0; m < a.rows; m += DepthBlock) {
@@ -193,25 +89,7 @@ void weight_gradient(const Args& a, const GradientRows& all, const GradientPart&
             }
         }
     }
-    const int64_t first = part.panel * Columns, columns = smaller(sum_row, I - first);
-    for (int64_t r = 0; r < part.rows; r++) {
-        const int64_t n = all.owner(part.row + r);
-        const memgen_tensor& out = a.d_weights[all.maps[n]];
-        __builtin_memcpy(floats(out) + (part.row + r - all.before[n]) * out.stride[0] + first, sums + r * sum_row, sizeof(float) * static_cast<size_t>(columns));
-    }
-}
-
-// As many rows to a part as fit, since a panel is packed once for all of them; columns are parted too where that deals evenly.
-void weight_gradients(const Args& a, const Scratch& scratch) {
-    const GradientRows all(a);
-    if (all.total() == 0) return;
-    const int64_t rows = padded(parts(all.total(), parts(all.total(), LargestGroup)), TileRows), groups = parts(all.total(), rows), panels = parts(a.in_features, Columns);
-    int64_t cuts = 1;
-    while (cuts < panels && groups * cuts % scratch.workers != 0 && groups * cuts < 4 * scratch.workers) cuts++;
-    for_items(groups * cuts, scratch.workers, [&](int64_t index, int worker) {
-        const int64_t row = index / cuts * rows, cut = index % cuts, first = panels * cut / cuts;
-        weight_gradient(a, all, {row, smaller(rows, all.total() - row), first, panels * (cut + 1) / cuts - first}, reinterpret_cast<float*>(scratch.of(worker)));
-    });
+    part.hand_out(a, all, sums);
 }
 
 // Few rows: weights are read once, as they lie. Every worker takes one run of the outputs, the same at every call: where
@@ -245,10 +123,6 @@ void add_scaled(float* to, float factor, const float* x, int64_t n) {
     for_vectors(n, [&](int64_t i, auto extent) { store(to + i, load(to + i, extent) + splat(factor) * load(x + i, extent), extent); });
 }
 
-void clear(const memgen_tensor& x, int64_t rows, int64_t columns) {
-    for (int64_t r = 0; r < rows; r++) __builtin_memset(floats(x) + r * x.stride[0], 0, sizeof(float) * static_cast<size_t>(columns));
-}
-
 void backward_few(const Args& a) {
     const int64_t I = a.in_features;
     if (a.d_x.data) clear(a.d_x, a.rows, I);
@@ -264,20 +138,22 @@ void backward_few(const Args& a) {
     }
 }
 
+// Whether operands are rounded; only builds with W of 16 can.
+bool in_bfloat16(const Args& a) { return a.products == MEMGEN_BFLOAT16 && memgen_multiplies_bfloat16(); }
+
 } // namespace
 
 namespace MEMGEN_ISA {
 
 void linear_forward(const Args& a, const Scratch& scratch) {
+    if (a.rows < FewRows) return forward_few(a, scratch.workers);
+    if constexpr (W == 16)
+        if (in_bfloat16(a)) return linear_forward_bfloat16(a, scratch);
     Arena arena{scratch.shared};
-    LinearScratch s(arena, a, false);
-    if (a.rows < FewRows) forward_few(a, scratch.workers);
-    else forward(a, s, scratch.workers);
+    forward(a, LinearScratch(arena, a, false), scratch.workers);
 }
 
 void linear_backward(const Args& a, const Scratch& scratch) {
-    Arena arena{scratch.shared};
-    LinearScratch s(arena, a, true);
     bool upstream = false;
     for (int64_t i = 0; i < a.count; i++) {
         if (a.d_y[i].data) upstream = true;
@@ -285,12 +161,15 @@ void linear_backward(const Args& a, const Scratch& scratch) {
     }
     if (!upstream) {
         if (a.d_x.data) clear(a.d_x, a.rows, a.in_features);
-    } else if (a.rows < FewRows) {
-        backward_few(a);
-    } else {
-        if (a.d_x.data) input_gradient(a, s, scratch.workers);
-        weight_gradients(a, scratch);
+        return;
     }
+    if (a.rows < FewRows) return backward_few(a);
+    if constexpr (W == 16)
+        if (in_bfloat16(a)) return linear_backward_bfloat16(a, scratch);
+    Arena arena{scratch.shared};
+    const GradientRows all(a);
+    if (a.d_x.data) input_gradient(a, LinearScratch(arena, a, true), scratch.workers);
+    for_gradient_parts(a, all, scratch, [&](const GradientPart& part, float* slice) { weight_gradient(a, all, part, slice); });
 }
 
 } // namespace MEMGEN_ISA

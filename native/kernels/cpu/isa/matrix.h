@@ -45,8 +45,13 @@ struct TurnedCursor {
 template <int Rows> MEMGEN_INLINE RowsCursor<Rows> cursor(ByRows a) { return a; }
 template <int Rows> MEMGEN_INLINE TurnedCursor cursor(Turned a) { return a; }
 
+// What a product multiplies: one number a lane.
+struct Floats {
+    static MEMGEN_MEMBER Vector add_product(Vector sum, Vector a, Vector b) { return sum + a * b; }
+};
+
 // sum += A B in one register tile, with a cursor at A's first rows. apart: from one vector of B's rows to the next.
-template <int Rows, int Vectors, class Cursor>
+template <class Numbers = Floats, int Rows, int Vectors, class Cursor>
 MEMGEN_INLINE void add_products(Vector (&sum)[Rows][Vectors], int64_t depth, Cursor a, const float* b, int64_t b_row, int64_t apart = W) {
     for (int64_t x = 0; x < depth; x++) {
         Vector row[Vectors];
@@ -56,7 +61,7 @@ MEMGEN_INLINE void add_products(Vector (&sum)[Rows][Vectors], int64_t depth, Cur
         for (int r = 0; r < Rows; r++) {
             Vector scalar = splat(a[r]);
 #pragma GCC unroll 4
-            for (int n = 0; n < Vectors; n++) sum[r][n] += scalar * row[n];
+            for (int n = 0; n < Vectors; n++) sum[r][n] = Numbers::add_product(sum[r][n], scalar, row[n]);
         }
         a.advance();
         b += b_row;
@@ -64,7 +69,7 @@ MEMGEN_INLINE void add_products(Vector (&sum)[Rows][Vectors], int64_t depth, Cur
 }
 
 // One register tile of C = gamma * initial + A B; without Initial, C = A B. Past: stored past the caches.
-template <int Rows, int Vectors, bool Initial, class Operand, bool Past = false>
+template <int Rows, int Vectors, bool Initial, class Operand, bool Past = false, class Numbers = Floats>
 MEMGEN_INLINE void product_tile(int64_t depth, Operand operand, const float* b, int64_t b_row, const float* initial, float gamma, float* c, int64_t c_row) {
     Vector sum[Rows][Vectors], factor = splat(gamma);
     auto a = cursor<Rows>(operand);
@@ -75,7 +80,7 @@ MEMGEN_INLINE void product_tile(int64_t depth, Operand operand, const float* b, 
             if constexpr (Initial) sum[r][n] = factor * load(initial + r * c_row + n * W);
             else sum[r][n] = Vector{};
         }
-    add_products(sum, depth, a, b, b_row);
+    add_products<Numbers>(sum, depth, a, b, b_row);
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; r++)
 #pragma GCC unroll 4
