@@ -25,7 +25,7 @@ internal static class BareStubEmitter
         string arguments = string.Join(", ", (type.WrongBase?.Arguments ?? default).Select(argument => $"default({argument})!"));
         writer.Lines(
             Summary,
-            $"public {TypeSpec.Escape(type.Name)}(object? device = null, object? dtype = null) : base({arguments}) => throw Mistake();",
+            $"public {TypeSpec.Own(type.Name)}(object? device = null, object? dtype = null) : base({arguments}) => throw Mistake();",
             "",
             Summary,
             $"public dynamic forward(dynamic {input}) => throw Mistake();",

@@ -16,7 +16,7 @@ internal static class CallWriter
         string input = model.IsModel ? "tokens" : "x", one = model.IsModel ? "token" : "x";
         string inputs = model.IsModel ? "[B, T] int64" : "[B, T, Dim]", outputs = model.IsModel ? "[B, T, VocabSize]" : "[B, T, Dim]";
         string oneIn = model.IsModel ? "[B] int64" : "[B, Dim]", oneOut = model.IsModel ? "[B, VocabSize]" : "[B, Dim]";
-        string name = $"nameof({Specs.TypeSpec.Escape(model.Type.Name)})";
+        string name = $"nameof({Specs.TypeSpec.Own(model.Type.Name)})";
         string read = model.IsModel ? $"CallInput.Tokens({name}, {input}, VocabSize, {weight}" : $"CallInput.Features({name}, {input}, Dim, {weight}";
         writer.Lines(
             $"/// <summary>Reads whole sequences that begin here: {inputs} to {outputs}.</summary>",
@@ -78,7 +78,7 @@ internal static class CallWriter
             "/// " + ModelHeader.Cost(size, isAverage: model.Wrapper is not null),
             "/// </summary>",
             "public static MemoryCard Card { get; } = new MemoryCard(",
-            $"    model: nameof({Specs.TypeSpec.Escape(model.Type.Name)}),",
+            $"    model: nameof({Specs.TypeSpec.Own(model.Type.Name)}),",
             $"    parameters: {size.Parameters},",
             $"    memoryElements: {size.MemoryElements},",
             $"    cacheElements: {size.CacheElements},",

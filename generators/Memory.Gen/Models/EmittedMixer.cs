@@ -10,10 +10,7 @@ internal sealed record EmittedMixer(MixerUse Use, MixerEmitter Emitter, string M
 {
     public char Letter => Use.Spec.Letter;
 
-    /// <summary>
-    /// The mixers of a model; two that would share a name get their letters behind it, and one that would have the class's
-    /// own name a word before it.
-    /// </summary>
+    /// <summary>The mixers of a model; two that would share a name get their letters behind it.</summary>
     public static EmittedMixer[] Of(ModelSpec model)
     {
         (MixerUse Use, MixerEmitter Emitter)[] mixers =
@@ -22,10 +19,8 @@ internal sealed record EmittedMixer(MixerUse Use, MixerEmitter Emitter, string M
         {
             bool shared = mixers.Count(other => other.Emitter.ModuleName == m.Emitter.ModuleName) > 1;
             string suffix = shared ? m.Use.Spec.Letter.ToString() : "";
-            return new EmittedMixer(m.Use, m.Emitter, Free(m.Emitter.ModuleName + suffix), Free(m.Emitter.StateName + suffix));
+            return new EmittedMixer(m.Use, m.Emitter, m.Emitter.ModuleName + suffix, m.Emitter.StateName + suffix);
         }).ToArray();
-
-        string Free(string name) => name == model.Type.Name ? "Emitted" + name : name;
     }
 
     /// <summary>The names of the private types in the file.</summary>

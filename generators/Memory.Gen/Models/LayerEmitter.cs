@@ -20,7 +20,7 @@ internal static class LayerEmitter
 
     private static void WriteClass(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers, Size size)
     {
-        string name = TypeSpec.Escape(model.Type.Name);
+        string name = TypeSpec.Own(model.Type.Name);
         EmittedMixer mixer = mixers[0];
         using CodeWriter.Scope type = CallWriter.Open(writer, model, ModelHeader.Summary(model, mixers), ModelHeader.Sizes(size), ModelHeader.Cost(size, isAverage: false), ModelHeader.Training(mixers));
         writer.Lines(

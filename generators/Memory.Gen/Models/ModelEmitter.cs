@@ -109,7 +109,7 @@ internal static class ModelEmitter
 
     private static void WriteConstructor(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers, WrapperEmitter? wrapper)
     {
-        string name = TypeSpec.Escape(model.Type.Name);
+        string name = TypeSpec.Own(model.Type.Name);
         writer.Lines(
             "/// <summary>A model with fresh weights.</summary>",
             "/// <param name=\"device\">Where the weights lie; null is the CPU.</param>",

@@ -24,12 +24,13 @@ internal static class SourceFile
         var classWriter = new CodeWriter();
         var scopes = new Stack<CodeWriter.Scope>();
         foreach (ContainerSpec container in type.Containers)
-            scopes.Push(classWriter.Block($"partial {container.Keyword} {TypeSpec.Escape(container.Name)}{TypeSpec.Listed(container.TypeParameters)}"));
+            scopes.Push(classWriter.Block($"partial {container.Keyword} {TypeSpec.Own(container.Name)}{TypeSpec.Listed(container.TypeParameters)}"));
         writeClass(classWriter);
         foreach (CodeWriter.Scope scope in scopes)
             scope.Dispose();
 
-        var hidden = new HashSet<string>(type.HiddenNames.Concat(type.Members), StringComparer.Ordinal);
+        // A class hides types of its own name by itself, and none inside it may have it.
+        var hidden = new HashSet<string>(type.HiddenNames.Concat(type.Members), StringComparer.Ordinal) { type.Name };
         (IReadOnlyList<string> directives, string body) = Aliases.Resolve(classWriter.ToString(), hidden, nested);
 
         var file = new CodeWriter();
@@ -40,6 +41,6 @@ internal static class SourceFile
             file.Lines("", "namespace " + string.Join(".", type.Namespace.Split('.').Select(TypeSpec.Escape)) + ";");
         file.Blank();
         file.Lines(directives.ToArray());
-        return file + "\n" + body;
+        return file + "\n" + TypeSpec.WithOwnNames(body);
     }
 }

@@ -14,8 +14,8 @@ internal static class StateWriter
     /// <param name="wrapper">The memory around its layers; null for none.</param>
     public static void Write(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers, WrapperEmitter? wrapper = null)
     {
-        string name = TypeSpec.Escape(model.Type.Name);
-        writer.Lines($"/// <summary>What {model.Type.Name} remembers of the sequences it reads, one row each. The caller owns it.</summary>");
+        string name = TypeSpec.Own(model.Type.Name);
+        writer.Lines($"/// <summary>What {name} remembers of the sequences it reads, one row each. The caller owns it.</summary>");
         using CodeWriter.Scope type = writer.Block("public sealed class State : MemoryState");
         using (writer.Block($"internal State(long batch, Device device, ScalarType dtype) : base(nameof({name}), DeclarationHash, batch, device, dtype)"))
         {

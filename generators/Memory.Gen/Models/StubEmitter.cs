@@ -56,12 +56,12 @@ internal static class StubEmitter
     }
 
     private static string BaseArguments(TypeSpec type, bool isModule) => isModule
-        ? type.IsGeneric ? $"\"{type.Name}\"" : $"nameof({TypeSpec.Escape(type.Name)})"
+        ? type.IsGeneric ? $"\"{type.Name}\"" : $"nameof({TypeSpec.Own(type.Name)})"
         : string.Join(", ", (type.WrongBase?.Arguments ?? default).Select(argument => $"default({argument})!"));
 
     private static void WriteClass(CodeWriter writer, ModelSpec model, string reason)
     {
-        string name = TypeSpec.Escape(model.Type.Name);
+        string name = TypeSpec.Own(model.Type.Name);
         string input = model.IsModel ? "tokens" : "x", one = model.IsModel ? "token" : "x";
         bool isModule = model.Type is { WrongBase: null, Flaw: not TypeSpec.Record, HasBareConstructor: false };
         using CodeWriter.Scope type = Open(writer, model, reason, isModule);

@@ -1,4 +1,5 @@
 using System.Linq;
+using System.Text.RegularExpressions;
 using Microsoft.CodeAnalysis.CSharp;
 
 namespace Memory.Gen.Generators.Specs;
@@ -61,7 +62,13 @@ public sealed record TypeSpec(
             .Concat(Containers.Select(c => WithArity(c.Name, c.TypeParameters.Count))).Append(WithArity(Name, TypeParameters.Count)));
 
     /// <summary>The name as it must stand in code, with type parameters.</summary>
-    internal string Written => Escape(Name) + Listed(TypeParameters);
+    internal string Written => Own(Name) + Listed(TypeParameters);
+
+    /// <summary>The name of the declared class, or of a type around it, marked so that it is not taken for a short name of emitted code.</summary>
+    internal static string Own(string name) => "@" + name;
+
+    /// <summary>Emitted code with its marked names as they must stand in code.</summary>
+    internal static string WithOwnNames(string body) => Regex.Replace(body, @"@(\w+)", name => Escape(name.Groups[1].Value), RegexOptions.CultureInvariant);
 
     /// <summary>A name as it must stand in code.</summary>
     internal static string Escape(string name) =>

@@ -136,8 +136,21 @@ public class SurroundingsTests
     [Theory]
     [InlineData("GatedDeltaMemory")]
     [InlineData("GatedDeltaState")]
-    public void AClassWithTheNameOfAnEmittedType(string name) =>
-        AssertCompiles(Declarations.Layer("[LinearMemory(Heads = 4)]", name: name).Replace("public sealed", "internal sealed"), LanguageVersion.CSharp12, NullableContextOptions.Enable);
+    [InlineData("GatedDeltaRule")]
+    [InlineData("Layer")]
+    [InlineData("FeedForward")]
+    [InlineData("LayerState")]
+    [InlineData("Tensor")]
+    [InlineData("Device")]
+    [InlineData("nn")]
+    public void AClassOrTheTypeAroundItWithAnEmittedName(string name)
+    {
+        string model = Declaration.Replace("Journal", name) + ";";
+        string layer = $"/// <summary>A layer.</summary>\n[global::Memory.Gen.MemoryLayer(Dim = 64), global::Memory.Gen.LinearMemory(Heads = 4)] public sealed partial class {name};";
+        string mistake = model.Replace("Dim = 64", "Dim = 0");
+        foreach (string source in new[] { model, layer, mistake, $"/// <summary>Outer.</summary>\npublic partial class {name} {{ {Declaration}; }}" })
+            AssertOneCompiles("namespace Samples; " + source, LanguageVersion.CSharp12, NullableContextOptions.Enable);
+    }
 
     private static void AssertCompiles(string source, LanguageVersion language, NullableContextOptions nullable)
     {
