@@ -58,8 +58,10 @@ public sealed class EideticSlots
         {
             // Rows that stand later in their chunks may end in more of them.
             Tensor last = Numbers(B, k) * chosenKeys.shape[1] + (layer.Positions.remainder(options.Refresh) + (k.shape[1] - 1)).div(options.Refresh, RoundingMode.floor);
-            keys.Update(chosenKeys.flatten(0, 1).index_select(0, last));
-            values.Update(chosenValues.flatten(0, 1).index_select(0, last));
+            // An empty slot holds zeros: what it was filled with depends on where the call began.
+            Tensor empty = choice.State.Positions.lt(0).view(B, options.Slots, 1, 1);
+            keys.Update(chosenKeys.flatten(0, 1).index_select(0, last).masked_fill(empty, 0));
+            values.Update(chosenValues.flatten(0, 1).index_select(0, last).masked_fill(empty, 0));
             scores.Update(choice.State.Scores);
             places.Update(choice.State.Positions + 1);
             waiting.Update(choice.State.Waiting);
@@ -71,7 +73,8 @@ public sealed class EideticSlots
         return new ChunkKeys(seen.MoveToOuterDisposeScope(), chosenValues.MoveToOuterDisposeScope(), choice.Present.MoveToOuterDisposeScope());
 
         Tensor Chosen(StateTensor held, Tensor past, Tensor next) =>
-            cat(new[] { held.Value, past, next }, 1).flatten(0, 1).index_select(0, from).view([.. choice.Places.shape, .. next.shape[2..]]);    }
+            cat(new[] { held.Value, past, next }, 1).flatten(0, 1).index_select(0, from).view([.. choice.Places.shape, .. next.shape[2..]]);
+    }
 
     private static Tensor Numbers(long count, Tensor like) => arange(count, dtype: ScalarType.Int64, device: like.device);
 
