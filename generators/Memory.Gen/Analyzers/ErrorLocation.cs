@@ -12,6 +12,8 @@ internal static class ErrorLocation
 {
     public static Location Of(SpecError error, INamedTypeSymbol type, IReadOnlyList<AttributeData> attributes, CancellationToken token)
     {
+        if (error is { Attribute: < 0, Argument: Models.TypeRules.WrittenConstructor })
+            return DeclarationReader.WrittenConstructors(type).Select(OfSymbol).First();
         if (error.Attribute < 0)
             return error.Argument == WellKnownMemberNames.InstanceConstructorName
                 ? DeclarationReader.OpenConstructors(type).Select(c => c.Identifier.GetLocation()).FirstOrDefault() ?? OfSymbol(type)

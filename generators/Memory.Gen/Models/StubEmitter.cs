@@ -66,9 +66,11 @@ internal static class StubEmitter
         bool isModule = model.Type is { WrongBase: null, Flaw: not TypeSpec.Record, HasBareConstructor: false };
         using CodeWriter.Scope type = Open(writer, model, reason, isModule);
         string contract = "global::Memory.Gen.Runtime.IMemory" + (model.IsModel ? "Model" : "Layer");
+        // Where the class has that constructor itself, its others still have one to go on to.
+        string constructor = model.Type.HasWrittenConstructor ? $"private {name}(object? none = null)" : $"public {name}(Device? device = null, ScalarType? dtype = null)";
         writer.Lines(
             Summary,
-            $"public {name}(Device? device = null, ScalarType? dtype = null) : base({BaseArguments(model.Type, isModule)}) => throw Mistake();",
+            $"{constructor} : base({BaseArguments(model.Type, isModule)}) => throw Mistake();",
             "",
             Summary,
             $"public {(isModule || model.Type.WrongBase is { HasForward: true } ? "override " : "")}Tensor forward(Tensor {input}) => throw Mistake();",

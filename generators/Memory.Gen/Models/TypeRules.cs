@@ -9,6 +9,9 @@ internal static class TypeRules
 {
     private const string Constructor = Microsoft.CodeAnalysis.WellKnownMemberNames.InstanceConstructorName;
 
+    /// <summary>The place of an error in a constructor with the written one's parameters.</summary>
+    public const string WrittenConstructor = Constructor + "(Device?, ScalarType?)";
+
     public static void Check(Declaration declaration, List<SpecError> errors)
     {
         TypeSpec type = declaration.Type;
@@ -30,6 +33,8 @@ internal static class TypeRules
             Add("MEMGEN006", type.Name, "a primary constructor, which every other would have to go on to, the written one too", "move its parameters to a constructor of its own that ends in ': this()'");
         else if (type is { Flaw: null, WrongBase: null, OpenConstructor: { } continuation })
             AddAt(Constructor, "MEMGEN006", type.Name, "a constructor that goes past the written one, which makes its layers", $"add '{continuation}' to it");
+        if (type is { Flaw: null, HasWrittenConstructor: true })
+            AddAt(WrittenConstructor, "MEMGEN006", type.Name, "a constructor with the parameters (Device?, ScalarType?), which Memory.Gen writes", "remove yours, or give it other parameters and ': this()'");
 
         void Add(string id, params string[] args) => AddAt("", id, args);
 

@@ -34,7 +34,7 @@ internal static class DeclarationReader
         foreach (AttributeData attribute in type.GetAttributes())
             if (KindOf(attribute, roleOf) is { } kind)
                 attributes.Add(AttributeSpec.Read(kind, roleOf(kind)!.Value, attribute));
-        return new Declaration(ReadType(type, hiddenNames), attributes.ToEquatableArray());
+        return new Declaration(ReadType(type, roleOf, hiddenNames), attributes.ToEquatableArray());
     }
 
     /// <summary>Names of the members that a person wrote.</summary>
@@ -42,25 +42,34 @@ internal static class DeclarationReader
         .Where(m => !m.IsImplicitlyDeclared && m is not IMethodSymbol { MethodKind: not MethodKind.Ordinary })
         .Select(m => m.Name);
 
-    /// <summary>Its constructors that do not go on to another of its own.</summary>
-    public static IEnumerable<ConstructorDeclarationSyntax> OpenConstructors(INamedTypeSymbol type) => Parts(type)
-        .SelectMany(p => p.Members.OfType<ConstructorDeclarationSyntax>())
-        .Where(c => !c.Modifiers.Any(SyntaxKind.StaticKeyword) && c.Initializer?.IsKind(SyntaxKind.ThisConstructorInitializer) != true);
+    /// <summary>Its constructors that do not go on to another of its own, but for those with the parameters of the written one.</summary>
+    public static IEnumerable<ConstructorDeclarationSyntax> OpenConstructors(INamedTypeSymbol type) => type.InstanceConstructors
+        .Except(WrittenConstructors(type), SymbolEqualityComparer.Default)
+        .SelectMany(c => c!.DeclaringSyntaxReferences.Select(r => r.GetSyntax()).OfType<ConstructorDeclarationSyntax>())
+        .Where(c => c.Initializer?.IsKind(SyntaxKind.ThisConstructorInitializer) != true);
+
+    /// <summary>Its constructors with the parameters of the written one.</summary>
+    public static IEnumerable<IMethodSymbol> WrittenConstructors(INamedTypeSymbol type) => type.InstanceConstructors.Where(c =>
+        c.Parameters.Length == 2
+        && c.Parameters.All(p => p.RefKind == RefKind.None)
+        && c.Parameters[0].Type.WithNullableAnnotation(NullableAnnotation.None).ToDisplayString() == "TorchSharp.torch.Device"
+        && c.Parameters[1].Type.ToDisplayString() == "TorchSharp.torch.ScalarType?");
 
     // One that can be called without arguments would with this() go on to itself.
     private static string Continuation(ConstructorDeclarationSyntax constructor) =>
         constructor.ParameterList.Parameters.All(p => p.Default is not null) ? ": this(device: null)" : ": this()";
 
-    private static TypeSpec ReadType(INamedTypeSymbol type, EquatableArray<string> hiddenNames) => new(
+    private static TypeSpec ReadType(INamedTypeSymbol type, Func<string, AttributeRole?> roleOf, EquatableArray<string> hiddenNames) => new(
         type.ContainingNamespace.IsGlobalNamespace ? "" : type.ContainingNamespace.ToDisplayString(NamespaceFormat),
         Containers(type).Select(c => new ContainerSpec(Keyword(c), c.Name, IsPartial(c), TypeParameters(c))).ToEquatableArray(),
         type.Name,
         IsPartial(type),
         TypeParameters(type),
         Flaw(type),
-        WrongBase(type),
+        WrongBase(type, roleOf),
         MemberNames(type).Distinct().OrderBy(n => n, StringComparer.Ordinal).ToEquatableArray(),
         Parts(type).Any(p => p.ParameterList is not null),
+        WrittenConstructors(type).Any(),
         OpenConstructors(type).Select(Continuation).FirstOrDefault(),
         OpenConstructors(type).Any(c => c.Initializer is null),
         hiddenNames);
@@ -102,13 +111,17 @@ internal static class DeclarationReader
         .Select(p => (p.Variance == VarianceKind.In ? "in " : p.Variance == VarianceKind.Out ? "out " : "") + TypeSpec.Escape(p.Name))
         .ToEquatableArray();
 
-    private static BaseSpec? WrongBase(INamedTypeSymbol type) =>
+    private static BaseSpec? WrongBase(INamedTypeSymbol type, Func<string, AttributeRole?> roleOf) =>
         type.BaseType is not { } parent
         || type.TypeKind != TypeKind.Class
         || parent.SpecialType == SpecialType.System_Object
         || parent.ToDisplayString() == "TorchSharp.torch.nn.Module<TorchSharp.torch.Tensor, TorchSharp.torch.Tensor>"
             ? null
-            : new BaseSpec(parent.ToDisplayString(SymbolDisplayFormat.MinimallyQualifiedFormat), Arguments(parent, type), HasForward(parent));
+            : new BaseSpec(parent.ToDisplayString(SymbolDisplayFormat.MinimallyQualifiedFormat), IsDeclared(parent, roleOf) ? null : Arguments(parent, type), HasForward(parent));
+
+    // What is written for the base is what is written for the class, and no class can be two models.
+    private static bool IsDeclared(INamedTypeSymbol? type, Func<string, AttributeRole?> roleOf) => type is not null
+        && (type.GetAttributes().Any(a => KindOf(a, roleOf) is { } kind && roleOf(kind) == AttributeRole.Root) || IsDeclared(type.BaseType, roleOf));
 
     private static EquatableArray<string>? Arguments(INamedTypeSymbol parent, INamedTypeSymbol type) => parent.InstanceConstructors
         .Where(c => c.DeclaredAccessibility is Accessibility.Public or Accessibility.Protected or Accessibility.ProtectedOrInternal

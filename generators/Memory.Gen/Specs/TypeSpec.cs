@@ -16,7 +16,7 @@ public sealed record ContainerSpec(string Keyword, string Name, bool IsPartial, 
 
 /// <summary>A base class that stands in the way.</summary>
 /// <param name="Name">As messages show it.</param>
-/// <param name="Arguments">The types of the arguments of its simplest constructor; null where it has none that can be called.</param>
+/// <param name="Arguments">The types of the arguments of its simplest constructor; null where it has none that can be called, or is declared itself.</param>
 /// <param name="HasForward">Whether it has a forward to override.</param>
 public sealed record BaseSpec(string Name, EquatableArray<string>? Arguments, bool HasForward);
 
@@ -30,6 +30,7 @@ public sealed record BaseSpec(string Name, EquatableArray<string>? Arguments, bo
 /// <param name="WrongBase">Its base class where that is neither absent nor Module&lt;Tensor, Tensor&gt;; null otherwise.</param>
 /// <param name="Members">Names of its own members.</param>
 /// <param name="HasPrimaryConstructor">Whether it has parameters after its name.</param>
+/// <param name="HasWrittenConstructor">Whether it has a constructor with the parameters of the written one.</param>
 /// <param name="OpenConstructor">How its first constructor that does not go on to another of its own can go on to the written one; null where each does.</param>
 /// <param name="HasBareConstructor">Whether one of these says nothing of its base, and so needs one that takes no arguments.</param>
 /// <param name="HiddenNames">Names that mean something else where the emitted file would use them.</param>
@@ -43,6 +44,7 @@ public sealed record TypeSpec(
     BaseSpec? WrongBase,
     EquatableArray<string> Members,
     bool HasPrimaryConstructor,
+    bool HasWrittenConstructor,
     string? OpenConstructor,
     bool HasBareConstructor,
     EquatableArray<string> HiddenNames)

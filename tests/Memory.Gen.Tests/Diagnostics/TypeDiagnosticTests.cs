@@ -23,6 +23,8 @@ public class TypeDiagnosticTests
     [InlineData("public sealed partial class State;", "MEMGEN006", "State")]
     [InlineData("public sealed partial class LM(int size) { public int Size => size; }", "MEMGEN006", "LM")]
     [InlineData("public sealed partial class LM { public LM() { } }", "MEMGEN006", "LM")]
+    [InlineData("public sealed partial class LM { public LM(TorchSharp.torch.Device? device = null, TorchSharp.torch.ScalarType? dtype = null) : base(nameof(LM)) { } }", "MEMGEN006", "LM")]
+    [InlineData("public sealed partial class LM { public LM(TorchSharp.torch.Device device, TorchSharp.torch.ScalarType? dtype) : this() { } public LM(int size) : this() => _ = size; }", "MEMGEN006", "LM")]
     [InlineData("public sealed partial class LM { private readonly int size; public LM(int size) => this.size = size; public int Size => size; }", "MEMGEN006", "LM")]
     public async Task AClassThatCannotBeWrittenIsOneError(string type, string id, string at) =>
         await DiagnosticAssert.One(type.Contains("MemoryModel") ? type : Model + " " + type, id, at);
@@ -47,6 +49,10 @@ public class TypeDiagnosticTests
         string mended = type.Replace(head, head + " " + continuation).Replace(" : base(name)", "");
         Assert.Empty(await Compile.Diagnostics(Compile.Library(mended)));
     }
+
+    [Fact]
+    public async Task AModelThatDerivesFromAModelIsOneError() => await DiagnosticAssert.One(
+        Model + " public partial class Model; public class Middle : Model; " + Model.Replace("256", "64") + " public sealed partial class Second : Middle;" + Declarations.Use, "MEMGEN005", "Second");
 
     [Fact]
     public async Task AConstructorIsShownWhereItStands()
