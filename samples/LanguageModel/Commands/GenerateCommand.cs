@@ -49,10 +49,10 @@ internal static class GenerateCommand
         // A text begins after a line end, as training has it; one that goes on needs nothing new.
         bool continued = state.Positions.item<long>() > 0;
         string text = continued ? prompt : "\n" + prompt;
+        var made = model.Generate([.. tokenizer.Encode(text).Select(t => (long)t)], options, state, cancellation);
         Console.Write(prompt);
         try
         {
-            var made = model.Generate([.. tokenizer.Encode(text).Select(t => (long)t)], options, state, cancellation);
             foreach (string piece in tokenizer.DecodeStream(made))
             {
                 Console.Write(piece);

@@ -43,7 +43,7 @@ public sealed class LanguageModelRunTests : IDisposable
     }
 
     [Fact]
-    public void AMemoryThatCannotBeSavedIsNoticedBeforeAnythingIsWritten()
+    public void WhatCannotBeIsNoticedBeforeAnythingIsWritten()
     {
         Train("gated-delta", 1);
         string occupied = folder.File("text.txt/talk.safetensors");
@@ -51,6 +51,7 @@ public sealed class LanguageModelRunTests : IDisposable
         Assert.Contains("--memory names a folder", Generate(folder.File("missing/")));
         Assert.Contains($"The memory cannot be saved as {occupied} (", Generate(occupied));
         Assert.Contains("The memory cannot be saved as /proc/talk (", Generate("/proc/talk"));
+        Assert.Equal((1, "", "MaxTokens is -5; it must be 0 or more.\n"), LanguageModelSample.RunToEnd("generate", "--run", run, "--prompt", "Member", "--tokens", "-5"));
 
         string deep = folder.File("one/two/talk.safetensors");
         LanguageModelSample.Run("generate", "--run", run, "--tokens", "1", "--memory", deep);
