@@ -98,23 +98,35 @@ void input_gradient(const Args& a, const Scratch& scratch, float* weights) {
     });
 }
 
+// Columns of d_y, of one map, that a part of the gradients takes.
+struct Run {
+    const float* p;
+    int64_t stride, width;
+};
+
 // Summed over blocks of tokens: the part's columns of d_y are packed for all panels of x, and each of these when its turn
-// comes. What lies in a last tile beside its rows is never looked at.
+// comes; the next block's columns are asked for meanwhile. What lies in a last tile beside its rows is never looked at.
 void weight_gradient(const Args& a, const GradientRows& all, const GradientPart& part, float* slice) {
     const int64_t I = a.in_features, x_row = a.x.stride[0], sum_row = part.columns(), tiles = part.tiles();
     float *sums = slice, *panel = sums + LargestGroup * padded(I, PanelColumns), *upstream = panel + pairs(DepthBlock) * PanelColumns;
+    Run runs[MEMGEN_MOST_MAPS];
+    int64_t count = 0;
+    for (int64_t r = 0; r < part.rows; r += runs[count++].width) {
+        const Turned from = all.upstream(a, part.row + r);
+        runs[count] = {from.p, from.stride, smaller(part.rows - r, all.before[all.owner(part.row + r) + 1] - part.row - r)};
+    }
     for (int64_t m = 0; m < a.rows; m += DepthBlock) {
-        const int64_t depth = smaller(DepthBlock, a.rows - m);
-        for (int64_t r = 0, run; r < part.rows; r += run) {
-            const int64_t row = part.row + r;
-            const Turned from = all.upstream(a, row);
-            run = smaller(part.rows - r, all.before[all.owner(row) + 1] - row);
-            pack_depth(from.p + m * from.stride, from.stride, depth, run, upstream + r, LargestGroup);
-        }
+        const int64_t depth = smaller(DepthBlock, a.rows - m), next = m + DepthBlock, asked = smaller(DepthBlock, a.rows - next);
+        float* to = upstream;
+        for (int64_t i = 0; i < count; to += runs[i++].width) pack_depth(runs[i].p + m * runs[i].stride, runs[i].stride, depth, runs[i].width, to, LargestGroup);
         for (int64_t p = 0; p < part.panels; p++) {
             const int64_t column = (part.panel + p) * Columns;
             pack_panel(floats(a.x) + m * x_row + column, x_row, depth, smaller(Columns, I - column), panel);
             for (int64_t t = 0; t < tiles; t++) {
+                const int64_t done = p * tiles + t;
+                for (int64_t d = asked * done / (part.panels * tiles); d < asked * (done + 1) / (part.panels * tiles); d++)
+                    for (int64_t i = 0; i < count; i++)
+                        for (int64_t c = 0; c < runs[i].width; c += 16) __builtin_prefetch(runs[i].p + (next + d) * runs[i].stride + c, 0, 2);
                 float* c = sums + t * TileRows * sum_row + p * Columns;
                 (m == 0 ? product_tile<TileRows, 2, false, Turned, false, Pairs> : product_tile<TileRows, 2, true, Turned, false, Pairs>)(
                     pairs(depth), {upstream + t * TileRows, LargestGroup}, panel, Columns, c, 1.0f, c, sum_row);
