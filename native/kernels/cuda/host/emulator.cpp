@@ -7,17 +7,19 @@
 #include <vector>
 
 #include "fiber.h"
+#include "races.h"
 
 namespace memgen {
 namespace host {
-namespace {
-
 [[noreturn]] void fail(const char* what);
+
+namespace {
 
 struct Copy {
     void* to;
     const void* from;
     int bytes, valid;
+    unsigned char source[16]; // as it was at first
 };
 
 struct Thread {
@@ -32,6 +34,7 @@ struct Warp {
     uint32_t ready = 0;    // lanes that can run
     uint32_t living = 0;   // lanes that have not returned
     uint32_t arrived = 0;  // lanes at the instruction
+    unsigned barriers = 0; // that it has passed alone
     Instruction instruction = nullptr;
     void* arguments[32] = {};
 };
@@ -40,7 +43,8 @@ struct Block {
     std::vector<Thread> threads;
     std::vector<Warp> warps;
     std::vector<uint32_t> at_barrier; // by warp
-    unsigned waiting = 0, living = 0;
+    unsigned waiting = 0, living = 0, barriers = 0;
+    const void* site = nullptr; // of the barrier at which threads wait
     std::unique_ptr<unsigned char, void (*)(void*)> shared{nullptr, std::free};
     const std::function<void()>* body = nullptr;
 };
@@ -50,11 +54,15 @@ std::mt19937 engine;
 Block* block = nullptr;
 unsigned current = 0;
 
+} // namespace
+
 void fail(const char* what) {
     const Position& p = block->threads[current].position;
     std::fprintf(stderr, "emulated kernel, block %u thread %u: %s\n", p.block.x, p.thread.x, what);
     std::abort();
 }
+
+namespace {
 
 unsigned lane_of(uint32_t ready) {
     if (order == Order::Forward) return static_cast<unsigned>(__builtin_ctz(ready));
@@ -91,11 +99,14 @@ void release_barrier_if_complete() {
         block->at_barrier[w] = 0;
     }
     block->waiting = 0;
+    block->barriers++;
 }
 
 void copy_now(Thread& t, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const Copy& c = t.copies[i];
+        if (c.valid && std::memcmp(c.from, c.source, static_cast<size_t>(c.valid))) fail("what an asynchronous copy reads has been written since it was asked for");
+        watch_copy(c.to, static_cast<size_t>(c.bytes), true);
         std::memcpy(c.to, c.from, static_cast<size_t>(c.valid));
         std::memset(static_cast<char*>(c.to) + c.valid, 0, static_cast<size_t>(c.bytes - c.valid));
     }
@@ -130,6 +141,9 @@ const Position& position() { return block->threads[current].position; }
 unsigned char* shared() { return block->shared.get(); }
 
 void block_barrier() {
+    const void* site = __builtin_return_address(0);
+    if (WatchesRaces && block->waiting && block->site != site) fail("threads are at different barriers");
+    block->site = site;
     const unsigned w = current / 32;
     block->warps[w].ready &= ~(1u << current % 32);
     block->at_barrier[w] |= 1u << current % 32;
@@ -155,10 +169,24 @@ void together(Instruction instruction, void* arguments) {
     go_on();
 }
 
+void close_warp_barrier() { block->warps[current / 32].barriers++; }
+
+#ifdef MEMGEN_RACES
+bool running() { return block; }
+Moment moment() { return {block->threads[current].position.block.x, current, block->barriers, block->warps[current / 32].barriers}; }
+bool is_private(const void* p) { return on_stack(current, p); }
+#endif
+
 void copy_later(void* to, const void* from, int bytes, int valid) {
     Thread& t = block->threads[current];
     if (reinterpret_cast<uintptr_t>(to) % static_cast<unsigned>(bytes) || (valid && reinterpret_cast<uintptr_t>(from) % static_cast<unsigned>(bytes))) fail("an asynchronous copy is not aligned to its size");
-    t.copies.push_back({to, from, bytes, valid});
+    if (bytes > 16 || valid > bytes) fail("an asynchronous copy of more bytes than there are");
+    Copy c{to, from, bytes, valid, {}};
+    watch(from, static_cast<size_t>(valid), false, nullptr);
+    watch_copy(to, static_cast<size_t>(bytes), false);
+    if (valid) std::memcpy(c.source, from, static_cast<size_t>(valid));
+    std::memset(to, 0xff, static_cast<size_t>(bytes)); // NaN, for who still reads what was there
+    t.copies.push_back(c);
     t.open++;
 }
 
@@ -198,11 +226,13 @@ void run(const dim3& grid, const dim3& threads, size_t shared_bytes, const std::
                     b.warps[i / 32].living |= 1u << i % 32;
                 }
                 for (Warp& w : b.warps) w.ready = w.living;
+                watch_block(b.shared.get(), bytes);
                 block = &b;
                 current = order == Order::Reverse ? count - 1 : 0;
                 enter_fibers(count, current, thread_main);
                 block = nullptr;
             }
+    forget_launch();
 }
 
 } // namespace host

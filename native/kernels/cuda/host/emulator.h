@@ -8,7 +8,7 @@
 // undefined (threads of a warp at different instructions, a barrier that some threads never reach, an
 // asynchronous copy that nobody waits for) aborts with one sentence.
 //
-// Blocks run one after another. Not emulated: memory ordering between blocks, atomics.
+// Blocks run one after another. Not emulated: memory ordering between blocks, atomics. What no order of the threads shows, races.h finds.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -64,6 +64,7 @@ const Position& position();
 unsigned char* shared();
 
 void block_barrier();
+void close_warp_barrier(); // once for a warp
 
 // Every lane of the warp comes here with its own arguments; the last one runs `instruction` over all.
 typedef void (*Instruction)(void* const lanes[32]);
@@ -94,4 +95,4 @@ cudaError_t launch(void (*kernel)(P...), int64_t blocks, int threads, size_t sha
 #define blockDim (::memgen::host::position().threads)
 #define gridDim (::memgen::host::position().blocks)
 
-inline void __syncthreads() { ::memgen::host::block_barrier(); }
+inline __attribute__((always_inline)) void __syncthreads() { ::memgen::host::block_barrier(); }

@@ -144,6 +144,11 @@ void switch_to(unsigned fiber) {
     arrived(fake, nullptr, nullptr);
 }
 
+bool on_stack(unsigned fiber, const void* p) {
+    const char* stack = stacks.at(fiber);
+    return p >= stack && p < stack + StackBytes;
+}
+
 void leave_fibers() {
     leaving(nullptr, outside_stack, outside_size);
     exchange(contexts[running], outside);

@@ -8,6 +8,8 @@ namespace host {
 void enter_fibers(unsigned count, unsigned first, void (*main)());
 // From one fiber to another, which goes on where it stopped.
 void switch_to(unsigned fiber);
+// Whether p is on the stack of a fiber.
+bool on_stack(unsigned fiber, const void* p);
 // From a fiber back to who entered. The others are forgotten as they are.
 [[noreturn]] void leave_fibers();
 

@@ -1,5 +1,6 @@
 // The instructions of ptx.h over the 32 lanes of an emulated warp.
 #include "../ptx.h"
+#include "races.h"
 
 #include <cstdlib>
 
@@ -38,6 +39,7 @@ void load_lanes(void* const lanes[32]) {
         for (int r = 0; r < 8; r++) {
             const void* row = static_cast<Matrices*>(lanes[8 * i + r])->row;
             if (reinterpret_cast<uintptr_t>(row) % 16) std::abort();
+            host::watch(row, 16, false, nullptr);
             memcpy(matrix[r], row, 16);
         }
         for (int l = 0; l < 32; l++) {
@@ -78,11 +80,11 @@ void multiply_lanes(void* const lanes[32]) {
     }
 }
 
-void nothing(void* const[32]) {}
+void close_barrier(void* const[32]) { host::close_warp_barrier(); }
 
 } // namespace
 
-void sync_warp() { host::together(nothing, nullptr); }
+void sync_warp() { host::together(close_barrier, nullptr); }
 float shuffle_xor(float x, int mask) { return shuffled(x, lane_number() ^ mask); }
 float shuffle_up(float x, int distance) { return shuffled(x, lane_number() < distance ? lane_number() : lane_number() - distance); }
 float shuffle_down(float x, int distance) { return shuffled(x, lane_number() + distance > 31 ? lane_number() : lane_number() + distance); }
