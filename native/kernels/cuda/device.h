@@ -25,17 +25,19 @@ __device__ __forceinline__ unsigned char* shared_memory() {
     return memgen_shared_memory;
 }
 
-// Kernel over a grid of blocks; more than 48 KiB of shared memory has to be asked for by name.
+// Kernel over a grid of blocks; more than 48 KiB of shared memory has to be asked for by name. What goes wrong is returned and
+// not left for the next who asks CUDA for its last error.
 template <class... P>
 cudaError_t launch(void (*kernel)(P...), int64_t blocks, int threads, size_t shared_bytes, cudaStream_t stream, P... parameters) {
     if (blocks <= 0) return cudaSuccess;
     if (blocks > 0x7fffffff) return cudaErrorInvalidConfiguration;
-    if (shared_bytes > 48 * 1024) {
-        cudaError_t set = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
-        if (set != cudaSuccess) return set;
-    }
+    const void* function = reinterpret_cast<const void*>(kernel);
+    cudaError_t found = cudaSuccess;
+    if (shared_bytes > 48 * 1024) found = cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
     void* pointers[] = {const_cast<void*>(static_cast<const void*>(&parameters))...};
-    return cudaLaunchKernel(reinterpret_cast<const void*>(kernel), dim3(static_cast<unsigned>(blocks)), dim3(static_cast<unsigned>(threads)), pointers, shared_bytes, stream);
+    if (found == cudaSuccess) found = cudaLaunchKernel(function, dim3(static_cast<unsigned>(blocks)), dim3(static_cast<unsigned>(threads)), pointers, shared_bytes, stream);
+    if (found != cudaSuccess) cudaGetLastError();
+    return found;
 }
 
 } // namespace memgen

@@ -13,12 +13,14 @@ thread_local const char* last_impl = "";
 // The build that the current device runs, or null.
 #ifdef __CUDACC__
 const char* build() {
-    int device = 0, major = 0;
-    if (cudaGetDevice(&device) != cudaSuccess || cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess) {
+    int device = 0, major = 0, shared = 0;
+    if (cudaGetDevice(&device) != cudaSuccess || cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess ||
+        cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device) != cudaSuccess) {
         cudaGetLastError(); // or it would be the next launch's
         return nullptr;
     }
-    return major >= 9 ? "sm_90" : major == 8 ? "sm_80" : nullptr;
+    if (major < 8 || static_cast<size_t>(shared) < LargestSharedMemory) return nullptr; // sm_86, sm_89 and sm_120 have 99 KiB
+    return major >= 9 ? "sm_90" : "sm_80";
 }
 const char* words(cudaError_t error) { return cudaGetErrorString(error); }
 
@@ -54,7 +56,7 @@ int64_t multiprocessors() {
 bool ready(Check& check, const void* workspace, size_t bytes, int64_t needed) {
     if (!check.ok()) return false;
     const char* runs = build();
-    if (!runs) check.condition(false, MEMGEN_UNSUPPORTED_HARDWARE, "the current CUDA device, if there is one, is older than sm_80");
+    if (!runs) check.condition(false, MEMGEN_UNSUPPORTED_HARDWARE, "the current CUDA device, if there is one, is older than sm_80 or has less than 163 KiB of shared memory for a block");
     else if (needed > 0 && (!workspace || bytes < static_cast<size_t>(needed)))
         check.status(fail(MEMGEN_WORKSPACE_TOO_SMALL, check.operation(), "workspace has %zu bytes, the call needs %lld", workspace ? bytes : 0, static_cast<long long>(needed)));
     else check.condition(needed == 0 || reinterpret_cast<uintptr_t>(workspace) % 64 == 0, MEMGEN_INVALID_ARGUMENT, "workspace is not aligned to 64 bytes");

@@ -12,6 +12,8 @@ namespace Memory.Gen.Runtime.Kernels;
 /// <param name="folders">Where it is looked for, in order.</param>
 internal sealed unsafe class DeviceLibrary(string device, string fileName, Func<IEnumerable<string>> folders)
 {
+    private const string Needs = "one of compute capability 8.0 or newer with 163 KiB of shared memory for a block (A100, H100)";
+
     private readonly Lazy<Opened> opened = new(() => Open(folders(), device, fileName, KernelLibrary.AbiVersion));
     private readonly ConcurrentDictionary<int, string?> builds = [];
     private nint useDevice;
@@ -39,7 +41,7 @@ internal sealed unsafe class DeviceLibrary(string device, string fileName, Func<
             : $"the kernels compute in Float32, and the tensors are {dtype}");
 
     /// <summary>Why tensors on the CUDA device of this number cannot be given to it; null when they can.</summary>
-    public string? Refusal(int index) => builds.GetOrAdd(index, Build) is null or "none" ? $"{Path} has no code for CUDA device {index}: it needs one of compute capability 8.0 or newer" : null;
+    public string? Refusal(int index) => builds.GetOrAdd(index, Build) is null or "none" ? $"{Path} has no code for CUDA device {index}: it needs {Needs}" : null;
 
     /// <summary>Makes the CUDA device of a tensor the current one of this thread until the result is disposed; nothing on the CPU.</summary>
     public CurrentDevice Use(Tensor on) => on.device_type == DeviceType.CUDA ? new(UseDevice, on.device_index) : default;
@@ -117,7 +119,7 @@ internal sealed unsafe class DeviceLibrary(string device, string fileName, Func<
         string asked = Environment.GetEnvironmentVariable("MEMORY_GEN_ISA") ?? "";
         return isa != "none" ? new(library, file, isa, null)
             : new(library, file, null, device == "cuda"
-                ? $"{file} finds no CUDA device that it has code for: it needs one of compute capability 8.0 or newer, and its driver"
+                ? $"{file} finds no CUDA device that it has code for: it needs {Needs}, and its driver"
                 : $"{file} has no build '{asked}' for this CPU. Set MEMORY_GEN_ISA to baseline, avx2 or avx512 as the CPU allows, or unset it");
     }
 
