@@ -56,6 +56,10 @@ union ProductTiles {
 
 namespace {
 
+// What rounding leaves of a number.
+template <class T>
+__device__ __forceinline__ float kept(float x) { return to_float(rounded<T>(x)); }
+
 // [R, C] of a matrix, zero outside, on its way into a tile: in registers from when it is read until the tile is free.
 template <class T, int R, int C>
 struct Strip {
@@ -93,7 +97,7 @@ struct Strip {
             T* p = to.at(index / PerRow, index % PerRow * 4);
             store_pair(p, x[i].x, x[i].y);
             store_pair(p + 2, x[i].z, x[i].w);
-            if constexpr (StripParts<T> > 1) x[i].x -= to_float(p[0]), x[i].y -= to_float(p[1]), x[i].z -= to_float(p[2]), x[i].w -= to_float(p[3]);
+            if constexpr (StripParts<T> > 1) x[i].x -= kept<T>(x[i].x), x[i].y -= kept<T>(x[i].y), x[i].z -= kept<T>(x[i].z), x[i].w -= kept<T>(x[i].w);
         }
     }
 };
