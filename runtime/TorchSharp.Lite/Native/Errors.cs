@@ -35,6 +35,8 @@ internal static unsafe class Errors
         if (text is null)
             return null;
         string message = Marshal.PtrToStringUTF8((nint)text)!;
+        if (LibTorch.CudaProblem is { } problem && message.Contains("CUDA", StringComparison.OrdinalIgnoreCase))
+            message += $" The CUDA part of this libtorch could not be loaded: {problem}";
         var error = new ExternalException(message, ManagedNodes.Behind(message));
         error.Data["libtorch"] = Marshal.PtrToStringUTF8((nint)LibTorch.lt_last_error_full());
         return error;

@@ -13,6 +13,9 @@ internal static unsafe partial class LibTorch
     private static readonly Lock Gate = new();
     private static nint loaded;
 
+    /// <summary>Why the CUDA part that this libtorch has could not be loaded; null where it was, or where there is none.</summary>
+    internal static string? CudaProblem { get; private set; }
+
 #pragma warning disable CA2255 // A resolver must be in place before the first import, whichever that is.
     [ModuleInitializer]
     internal static void Register() => NativeLibrary.SetDllImportResolver(typeof(LibTorch).Assembly, Resolve);
@@ -107,7 +110,15 @@ internal static unsafe partial class LibTorch
         if (loadedCpu is null)
             return;
         string file = Path.Combine(Path.GetDirectoryName(loadedCpu[loadedCpu.IndexOf('/')..])!, Cuda);
-        if (File.Exists(file))
-            NativeLibrary.TryLoad(file, out _);
+        if (!File.Exists(file))
+            return;
+        try
+        {
+            NativeLibrary.Load(file);
+        }
+        catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
+        {
+            CudaProblem = e.Message.ReplaceLineEndings(" ");
+        }
     }
 }
