@@ -25,15 +25,16 @@ __device__ __forceinline__ unsigned char* shared_memory() {
     return memgen_shared_memory;
 }
 
-// Kernel over a grid of blocks; more than 48 KiB of shared memory has to be asked for by name. What goes wrong is returned and
-// not left for the next who asks CUDA for its last error.
+// Kernel over a grid of blocks. More than 48 KiB of shared memory has to be allowed by name: always as much as there is, because
+// another thread may be about to launch the same kernel with more than this call has. What goes wrong is returned, and not left for
+// the next who asks CUDA for its last error.
 template <class... P>
 cudaError_t launch(void (*kernel)(P...), int64_t blocks, int threads, size_t shared_bytes, cudaStream_t stream, P... parameters) {
     if (blocks <= 0) return cudaSuccess;
     if (blocks > 0x7fffffff) return cudaErrorInvalidConfiguration;
     const void* function = reinterpret_cast<const void*>(kernel);
     cudaError_t found = cudaSuccess;
-    if (shared_bytes > 48 * 1024) found = cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
+    if (shared_bytes > 48 * 1024) found = cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(LargestSharedMemory));
     void* pointers[] = {const_cast<void*>(static_cast<const void*>(&parameters))...};
     if (found == cudaSuccess) found = cudaLaunchKernel(function, dim3(static_cast<unsigned>(blocks)), dim3(static_cast<unsigned>(threads)), pointers, shared_bytes, stream);
     if (found != cudaSuccess) cudaGetLastError();
