@@ -14,7 +14,7 @@
 //        E_c: the M largest e of E_{c-1} and of the tokens s <= c Q - w not judged before
 //           before that e_s <- 0.9 e_s for s in E_{c-1}
 //           none with e_s < 0.5
-//           e_t = 1 - cos(v_t, S_{t-1}^T k_t)   with k, v and S of the fading memory
+//           e_t = 1 - cos(v_t, S_{t-1}^T k_t)   of the fading memory: what is written, and what is recalled for it
 //        R_t the rotation at position t
 //        out_t = W_O z_t
 //        y_t the fading memory, which has letters of its own:

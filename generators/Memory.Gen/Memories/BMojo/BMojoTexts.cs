@@ -85,7 +85,12 @@ internal static class BMojoTexts
             yield break;
         yield return spec.Score switch
         {
-            BMojoScore.DeltaResidual => "   e_t = 1 - cos(v_t, S_{t-1}^T k_t)   with k, v and S of the fading memory",
+            BMojoScore.DeltaResidual => "   e_t = 1 - cos(" + spec.Fading switch
+            {
+                FadingState.SelectiveScan => "delta_t u_t, h_{t-1} B_t",
+                FadingState.ScalarDecay => "delta_t u_t, S_{t-1}^T B_t",
+                _ => "v_t, S_{t-1}^T k_t",
+            } + ")   of the fading memory: what is written, and what is recalled for it",
             BMojoScore.Norm => "   e_t = |x_t|^2 / D",
             BMojoScore.Random => "   e_t = a number in [0, 1) that t alone decides",
             _ => "   e_t = |x_t - W_p y_{t-1} - b_p|^2 / |x_t|^2,   infinite for a text's first token",

@@ -52,7 +52,7 @@ internal sealed class SelectiveStateSpaceEmitter(SelectiveStateSpaceSpec spec, i
                 "Tensor delta = functional.softplus(Projection.Apply(steps, step_up) + step_bias);  // [B, T, I], step size, > 0",
                 "Tensor A = -decay_rate.exp().view(Channels, StateDim);  // [I, N], log decay of a step of size 1, < 0",
                 "var scan = SelectiveScan.Apply(u, delta, A, Bt, Ct, skip, state?.H.Value);",
-                residual ? Residual.Line("u", "Bt", "H", "SelectiveScan.Apply(u, delta, A, Bt, next, torch.zeros_like(skip), state?.H.Value)", "1 - cos(u_t, h_{t-1} B_t)") : null,
+                residual ? Residual.Line("(delta * u).detach()", "Bt", "H", "SelectiveScan.Apply(u, delta, A, Bt, next, torch.zeros_like(skip), state?.H.Value)", "1 - cos(delta_t u_t, h_{t-1} B_t)") : null,
                 "state?.H.Update(scan.FinalState);  // [B, I, N]",
                 "Tensor y = SwiGlu.Apply(gates, scan.Output);  // [B, T, I]",
                 Residual.Return("y", residual));

@@ -25,7 +25,7 @@ internal sealed class FadingOracle(FadingState kind, int heads, Func<string, Ten
         Tensor delta = Softplus(Map("step_up", Map("step_down", u)) + weight("step_bias")!);
         Tensor A = -weight("decay_rate")!.view(u.shape[0], -1).exp();
         S ??= zeros_like(A, requires_grad: false);
-        double residual = Residual(u, S.mv(B));
+        double residual = Residual(delta * u, S.mv(B));
         S = (delta.unsqueeze(1) * A).exp() * S + (delta * u).unsqueeze(1) * B;
         Tensor z = Map("gate", x);
         return (Map("output", (S.mv(C) + weight("skip")! * u) * z * z.sigmoid()), residual);
