@@ -87,8 +87,9 @@ public sealed class BMojoMemoryAttribute : MixerAttribute
 
     /// <summary>
     /// Factor on the loss that trains the prediction of <see cref="BMojoScore.ReadoutLinear"/>, 0 to 1,000: the mean square of
-    /// <c>x_t - W y_{t-1}</c>, whose gradient reaches W alone. A training loop adds it with <c>AuxiliaryLoss</c> of the state that
-    /// Prefill read with; a forward without a state has no place for it. 0: none, and W stays as it was drawn. Absent: 0.1.
+    /// <c>x_t - W y_{t-1} - b</c>, whose gradient reaches W and b alone. A training loop adds it with <c>AuxiliaryLoss</c> of the
+    /// state that Prefill read with; a forward without a state has no place for it. 0: none, and W and b stay as they were drawn.
+    /// Absent: 0.1.
     /// </summary>
     public double PredictionLoss { get; set; }
 

@@ -4,8 +4,8 @@ namespace Memory.Gen;
 public enum BMojoScore
 {
     /// <summary>
-    /// A learned read-out W predicts the token from what the fading memory gave for the one before:
-    /// <c>mean (x_t - W y_{t-1})^2 / mean x_t^2</c>.
+    /// A learned read-out, W and b, predicts the token from what the fading memory gave for the one before:
+    /// <c>mean (x_t - W y_{t-1} - b)^2 / mean x_t^2</c>.
     /// </summary>
     ReadoutLinear,
 

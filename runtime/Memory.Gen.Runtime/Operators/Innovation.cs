@@ -7,7 +7,7 @@ namespace Memory.Gen.Runtime.Operators;
 /// <summary>How far the tokens of a call are from what the memory before them led to expect: what tells a B'MOJO layer which to keep.</summary>
 /// <remarks>
 /// Innovation in the sense of a state space's realization: the part of an input that the state could not predict. How it is
-/// measured is not in what we could read of the paper; these are our choices. Scores have no gradient, and do not depend on the scale of x.
+/// measured is not in what we could read of the paper; these are our choices. Scores have no gradient.
 /// </remarks>
 public sealed class Innovation
 {
