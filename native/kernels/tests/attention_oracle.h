@@ -145,6 +145,7 @@ std::vector<AttentionShape> attention_shapes() {
     add([](AttentionShape& s) { s.T = 0; });
     add([](AttentionShape& s) { s.V = 0; });
     add([](AttentionShape& s) { s.K = 256, s.V = 200, s.T = 34, s.B = 1; });
+    add([](AttentionShape& s) { s.K = 128, s.V = 100, s.T = 75, s.B = 1, s.G = 1, s.window = 70, s.prefix = 3; }); // two tiles of tokens and of keys
     return all;
 }
 

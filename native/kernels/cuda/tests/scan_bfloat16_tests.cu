@@ -147,6 +147,46 @@ TEST(rms_norm_in_bfloat16) {
     p.compare();
 }
 
+TEST(unit_length_and_swiglu_in_bfloat16) {
+    typedef memgen_unit_length_args U;
+    typedef memgen_swiglu_args S;
+    const int64_t R = 7, N = 300;
+    Both x(R * N, -1, 1, 1), gate(R * N, -2, 2, 2), dy(R * N, -1, 1, 3);
+    Pair<U> unit;
+    unit.input(&U::x, x, {R, N}), unit.input(&U::d_y, dy, {R, N}), unit.result(&U::y, {R, N}), unit.result(&U::d_x, {R, N});
+    for (U* a : {&unit.single, &unit.half}) {
+        a->rows = R, a->features = N, a->epsilon = 1e-6;
+        EXPECT_STATUS(MEMGEN_OK, memgen_unit_length_forward(a, nullptr, 0, nullptr));
+        EXPECT_STATUS(MEMGEN_OK, memgen_unit_length_backward(a, nullptr, 0, nullptr));
+    }
+    unit.compare();
+    Pair<S> swiglu;
+    swiglu.input(&S::gate, gate, {R, N}), swiglu.input(&S::up, x, {R, N}), swiglu.input(&S::d_y, dy, {R, N});
+    swiglu.result(&S::y, {R, N}), swiglu.result(&S::d_gate, {R, N}), swiglu.result(&S::d_up, {R, N});
+    for (S* a : {&swiglu.single, &swiglu.half}) {
+        a->rows = R, a->features = N;
+        EXPECT_STATUS(MEMGEN_OK, memgen_swiglu_forward(a, nullptr, 0, nullptr));
+        EXPECT_STATUS(MEMGEN_OK, memgen_swiglu_backward(a, nullptr, 0, nullptr));
+    }
+    swiglu.compare();
+}
+
+TEST(cross_entropy_in_bfloat16) {
+    typedef memgen_cross_entropy_args A;
+    const int64_t R = 5, N = 300, targets[R] = {0, -100, 299, 17, 150};
+    Both logits(R * N, -5, 5, 1);
+    std::vector<float> upstream = floats(R, -1, 1, 2);
+    for (bool backward : {false, true}) {
+        Pair<A> p;
+        p.input(&A::logits, logits, {R, N}), p.gate(&A::d_losses, upstream, {R, 1}), p.result(&A::d_logits, {R, N}), p.sum(&A::losses, {R, 1});
+        for (A* a : {&p.single, &p.half}) {
+            a->rows = R, a->classes = N, a->ignored_target = -100, a->gradient_scale = 0.25, a->targets = targets;
+            EXPECT_STATUS(MEMGEN_OK, (backward ? memgen_cross_entropy_backward : memgen_cross_entropy_forward)(a, nullptr, 0, nullptr));
+        }
+        p.compare();
+    }
+}
+
 TEST(library_for_cuda_names_itself) {
     EXPECT(memgen_abi_version() == MEMGEN_ABI_VERSION);
     EXPECT(!std::strcmp(memgen_device(), "cuda"));

@@ -62,7 +62,7 @@ void same_bits() {
 // The states between spans, and their gradients, where a call that is cut would be long.
 template <class T>
 void states() {
-    for (Titans p : {Titans{1, 270, 2, 40, 70, 16}, Titans{1, 290, 1, 100, 36, 40}, Titans{1, 300, 1, sizeof(T) == 2 ? 200 : 120, 33, 128}}) {
+    for (Titans p : {Titans{1, 260, 1, 24, 40, 16}, Titans{1, 270, 2, 40, 70, 16}, Titans{1, 290, 1, 100, 36, 40}, Titans{1, 300, 1, sizeof(T) == 2 ? 200 : 120, 33, 128}}) {
         p.momentum = p.K != 200, p.reads_block_start = p.K == 100;
         TitansNumbers n = draw(p, p.B, 68);
         round_inputs<T>(n);
