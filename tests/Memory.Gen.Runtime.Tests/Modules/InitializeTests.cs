@@ -1,4 +1,7 @@
 using Memory.Gen.Runtime.Modules;
+using Memory.Gen.Runtime.Tests.Models;
+using Memory.Gen.Runtime.Tests.Models.StateSpaces;
+using Memory.Gen.Runtime.Tests.Training;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
@@ -34,6 +37,29 @@ public sealed class InitializeTests
         double[] values = table.detach().data<double>().ToArray();
         Assert.InRange(values.Average(), -0.03, 0.03);
         Assert.InRange(Math.Sqrt(values.Average(v => v * v)), 0.28, 0.32);
+    }
+
+    /// <summary>Of what the pages say of fresh weights, what no layer's own test holds.</summary>
+    [Fact]
+    public void FreshModelsBeginAsTheirPagesSay()
+    {
+        using var scope = NewDisposeScope();
+        using var model = new LongTextModel(dtype: ScalarType.Float64);
+        Assert.InRange(Deviation(model, "embedding.weight"), 0.0195, 0.0205);
+        foreach (string rows in new[] { "initial_memory", "summary_prompt" })
+            Assert.InRange(Deviation(model, rows), 0.01, 0.03);
+        using var written = new LearnedRecurrentModel(dtype: ScalarType.Float64);
+        foreach (string rows in new[] { "initial_memory", "write_memory" })
+            Assert.InRange(Deviation(written, rows), 0.001, 0.08);
+
+        using var mamba2 = new TwoGroupStateSpace(dtype: ScalarType.Float64);
+        Assert.All(Values(mamba2, "mixer.skip"), value => Assert.Equal(1, value));
+        Assert.All(Values(mamba2, "mixer.decay_rate"), value => Assert.InRange(Math.Exp(value), 1 - 1e-6, 16 + 1e-6));
+        Assert.All(Values(mamba2, "mixer.step_bias"), value => Assert.InRange(Math.Log(1 + Math.Exp(value)), 1e-3 - 1e-7, 0.1 + 1e-6));
+
+        static double[] Values(nn.Module module, string name) => module.get_parameter(name)!.detach().contiguous().data<double>().ToArray();
+
+        static double Deviation(nn.Module module, string name) => Math.Sqrt(Values(module, name).Average(value => value * value));
     }
 
     [Fact]
