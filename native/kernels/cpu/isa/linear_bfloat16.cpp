@@ -116,7 +116,7 @@ void weight_gradient(const Args& a, const GradientRows& all, const GradientPart&
         runs[count] = {from.p, from.stride, smaller(part.rows - r, all.before[all.owner(part.row + r) + 1] - part.row - r)};
     }
     for (int64_t m = 0; m < a.rows; m += DepthBlock) {
-        const int64_t depth = smaller(DepthBlock, a.rows - m), next = m + DepthBlock, asked = smaller(DepthBlock, a.rows - next);
+        const int64_t depth = smaller(DepthBlock, a.rows - m), next = m + DepthBlock, asked = next < a.rows ? smaller(DepthBlock, a.rows - next) : 0;
         float* to = upstream;
         for (int64_t i = 0; i < count; to += runs[i++].width) pack_depth(runs[i].p + m * runs[i].stride, runs[i].stride, depth, runs[i].width, to, LargestGroup);
         for (int64_t p = 0; p < part.panels; p++) {
