@@ -23,7 +23,7 @@ Usage: ./build.sh COMMAND
   recall [OPTIONS]  build, then compare the memories on recall tasks
   pack              make the NuGet packages of the chosen provider, in artifacts/packages
   cuda [--pack]     build the CUDA kernels, and test them without a GPU; --pack makes
-                    artifacts/gpu.tar.gz, which checks itself on a machine that has one
+                    artifacts/gpu.tar.xz, which checks itself on a machine that has one
   provider ask|package|system
                     choose where TorchSharp comes from: ask the NuGet feed, its package,
                     or runtime/TorchSharp.Lite over the libtorch of this machine

@@ -19,4 +19,11 @@ cp -r -- native/kernels native/libtorch "$gpu/native/"
 cp -r -- tests/fixtures "$gpu/"
 cp -- docs/*.md docs/architectures/*.md README.md "$gpu/data/" # something to train on
 cp -- tests/gpu/check.sh "$gpu/"
-tar -C "$(dirname -- "$gpu")" -czf "$(dirname -- "$gpu")/gpu.tar.gz" "$(basename -- "$gpu")"
+
+# The kernels as ./build.sh cuda compiled them, for a machine without nvcc or with little time.
+native=artifacts/native/linux-x64 streams=artifacts/cmake/kernels/cuda/device/stream_tests
+if [[ -f $native/libMemoryGenKernelsCuda.so && -f $streams ]]; then
+    mkdir -p -- "$gpu/packed"
+    cp -- "$native"/libMemoryGenKernels*.so "$streams" "$gpu/packed/"
+fi
+XZ_OPT=-T0 tar -C "$(dirname -- "$gpu")" -cJf "$(dirname -- "$gpu")/gpu.tar.xz" "$(basename -- "$gpu")"
