@@ -186,6 +186,9 @@ public class ValueDiagnosticTests
         Assert.Equal(
             "TopK 5 must lie between 1 and Memories 4; 4 works",
             await DiagnosticAssert.One(Declarations.Model("[MixtureOfMemories(Heads = 4, TopK = 5)]"), "MEMGEN104", "TopK = 5"));
+        Assert.Equal(
+            "Memories = 0; it must be a positive number of memories, for example Memories = 6",
+            await DiagnosticAssert.One(Declarations.Model("[MixtureOfMemories(Heads = 4, Memories = 0, TopK = 6)]"), "MEMGEN101", "Memories = 0"));
         Assert.Contains(
             "[TitansMemory(TitansVariant.MemoryOnly)]",
             await DiagnosticAssert.One(Declarations.Model("[LinearMemory(Heads = 4, Rule = MemoryRule.Titans)]"), "MEMGEN204", "Rule = MemoryRule.Titans"));

@@ -85,5 +85,8 @@ public class WrapperDiagnosticTests
         Assert.Equal(
             "SensoryTokens = 32 is more than the 30 new tokens of a segment, the last of which they are; with SegmentTokens = 64, SensoryTokens = 31 works",
             await DiagnosticAssert.One(Declarations.Model(Attention + "[HierarchicalMemory(SegmentTokens = 64, SensoryTokens = 32)]"), "MEMGEN112", "SensoryTokens = 32"));
+        Assert.Equal(
+            "MemoryTokens is not given; it must be a positive number of rows, for example MemoryTokens = 3",
+            await DiagnosticAssert.One(Declarations.Model(Attention + "[RecurrentMemory(SegmentTokens = 8)]"), "MEMGEN101", "RecurrentMemory"));
     }
 }

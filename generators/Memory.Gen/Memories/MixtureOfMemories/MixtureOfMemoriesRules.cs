@@ -9,7 +9,7 @@ internal static class MixtureOfMemoriesRules
     public static void Check(MixtureOfMemoriesSpec spec, int dim, ErrorList errors)
     {
         LinearMemoryRules.CheckSizes(spec.Memory, dim, errors, Limits.MixtureHeads, Limits.MixtureHeadFeatures);
-        if (errors.CheckPositive("Memories", spec.Memories, "memories", Limits.Memories, example: 4) && (spec.TopK < 1 || spec.TopK > spec.Memories))
+        if (errors.CheckPositive("Memories", spec.Memories, "memories", Limits.Memories, example: System.Math.Max(4, System.Math.Min(spec.TopK, Limits.Memories))) && (spec.TopK < 1 || spec.TopK > spec.Memories))
         {
             string nearest = Limits.Text(spec.TopK < 1 ? 1 : spec.Memories);
             errors.Add("MEMGEN104", errors.Spec.Has("TopK") ? "TopK" : "Memories", Limits.Text(spec.TopK), Limits.Text(spec.Memories), nearest);

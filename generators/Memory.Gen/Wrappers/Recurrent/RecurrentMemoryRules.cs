@@ -10,7 +10,7 @@ internal static class RecurrentMemoryRules
     {
         errors.CheckNamed("WriteInit", spec.WriteInit);
         if (!errors.Spec.Has("MemoryTokens"))
-            errors.CheckPositive("MemoryTokens", 0, "rows", Limits.MemoryTokens, example: 4);
+            errors.CheckPositive("MemoryTokens", 0, "rows", Limits.MemoryTokens, example: spec.SegmentTokens is >= 3 and < 9 ? (spec.SegmentTokens - 1) / 2 : 4);
         else if (errors.CheckRange("MemoryTokens", spec.MemoryTokens, 0, Limits.MemoryTokens))
             SegmentRules.Check(spec, $"the {Limits.Text(spec.OtherRows)} rows of the memory, MemoryTokens = {Limits.Text(spec.MemoryTokens)} in front and as many behind", errors);
         if (!errors.Spec.Has("MemoryTokens") || spec.MemoryTokens != 0)
