@@ -16,7 +16,7 @@ internal static class Terminal
     public static void Say(string line) => Console.WriteLine(line);
 
     /// <summary>A number of bytes in the unit that shows it.</summary>
-    public static string Size(long bytes) => bytes < 1000 ? $"{bytes} bytes" : bytes < 1_000_000 ? $"{bytes / 1e3:F1} kB" : $"{bytes / 1e6:F1} MB";
+    public static string Size(long bytes) => bytes < 1000 ? $"{bytes} bytes" : bytes < 1_000_000 ? $"{bytes / 1e3:F1} kB" : bytes < 1_000_000_000 ? $"{bytes / 1e6:F1} MB" : $"{bytes / 1e9:N1} GB";
 
     /// <summary>Runs work that reports its share and a line about itself: a bar on a terminal, a line now and then elsewhere.</summary>
     /// <param name="work">Gets a callback for (share done 0 to 1, how it stands).</param>

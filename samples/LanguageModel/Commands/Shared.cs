@@ -11,6 +11,7 @@ namespace LanguageModel.Commands;
 internal static class Shared
 {
     private const int Named = 3; // of the files that are left out
+    private const int MostThreads = 1024; // what the kernel library can be told
 
     public static Option<string> Model() => new("--model") { Description = $"one of {string.Join(", ", Catalog.Names)}", DefaultValueFactory = _ => Catalog.DefaultName };
 
@@ -34,7 +35,7 @@ internal static class Shared
 
     public static void UseThreads(int threads)
     {
-        if (threads < 1) throw new UserError($"--threads is {threads}; it must be at least 1.");
+        if (threads is < 1 or > MostThreads) throw new UserError($"--threads is {threads}; it must be at least 1 and at most {MostThreads:N0}.");
         set_num_threads(threads);
     }
 

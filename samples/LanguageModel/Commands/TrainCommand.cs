@@ -98,7 +98,7 @@ internal static class TrainCommand
         IMemoryModel Build()
         {
             torch.random.manual_seed(choices.Seed);
-            return DeclarationCompiler.Create(trained.Name, trained.Sizes, device).Model;
+            return DeclarationCompiler.Create(trained.Name, trained.Sizes, device, trains: true).Model;
         }
     }
 

@@ -66,7 +66,7 @@ internal sealed class Trainings(params string[] names)
         string name, Sizes sizes, Corpus corpus, ITokenizer tokenizer, TrainingOptions options, torch.Device device, Func<Trained, TRow> measure)
     {
         torch.random.manual_seed(options.Seed);
-        var (module, model) = DeclarationCompiler.Create(name, sizes, device);
+        var (module, model) = DeclarationCompiler.Create(name, sizes, device, trains: true);
         using var owned = module;
         using var trainer = new Trainer(model, corpus, tokenizer, options);
         using var interruption = new Interruption();

@@ -8,6 +8,7 @@ using Memory.Gen.Runtime;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.Diagnostics;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LanguageModel.Models;
@@ -21,11 +22,16 @@ public static class DeclarationCompiler
     // What was compiled: several trainings of one run take the same.
     private static readonly Dictionary<(Type Declared, Sizes Sizes), Type> Compiled = [];
 
-    /// <exception cref="UserError">The sizes do not make a model.</exception>
-    public static (nn.Module<Tensor, Tensor> Module, IMemoryModel Model) Create(string name, Sizes sizes, Device device)
+    /// <param name="name">Its name in the catalog.</param>
+    /// <param name="sizes">Its sizes.</param>
+    /// <param name="device">Where its weights lie.</param>
+    /// <param name="trains">Whether it is to be trained, which takes four numbers for each weight.</param>
+    /// <exception cref="UserError">The sizes do not make a model, or one that this machine has no memory for.</exception>
+    public static (nn.Module<Tensor, Tensor> Module, IMemoryModel Model) Create(string name, Sizes sizes, Device device, bool trains = false)
     {
         Type declared = Catalog.Find(name);
         Type type = sizes.AsDeclared ? declared : Sized(declared, sizes);
+        if (device.type == DeviceType.CPU) RequireMemory(name, (MemoryCard)type.GetProperty(nameof(IMemoryModel.Card))!.GetValue(null)!, trains);
         object model;
         try
         {
@@ -36,6 +42,15 @@ public static class DeclarationCompiler
             throw new UserError($"The model '{name}' could not be built on {device}: {inner.Message.Split('\n')[0]}");
         }
         return ((nn.Module<Tensor, Tensor>)model, (IMemoryModel)model);
+    }
+
+    // The system ends a program that takes more than there is, without a word.
+    private static void RequireMemory(string name, MemoryCard card, bool trains)
+    {
+        long needed = card.Parameters * sizeof(float) * (trains ? 4 : 1), there = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        if (needed <= there) return;
+        throw new UserError(
+            $"The model '{name}' has {card.Parameters:N0} parameters, which take {Terminal.Size(needed)}{(trains ? " with their gradients and moments" : "")}, and this machine has {Terminal.Size(there)} of memory. Choose a smaller --dim, --layers or --vocab.");
     }
 
     private static Type Sized(Type declared, Sizes sizes)

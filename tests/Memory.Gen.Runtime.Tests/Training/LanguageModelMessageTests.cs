@@ -41,6 +41,14 @@ public sealed class LanguageModelMessageTests : IDisposable
         Assert.Contains($"Left out: {left}; and 2 more.\n", output);
     }
 
+    [Fact]
+    public void AModelThatNoMemoryHoldsIsRefusedBeforeTheTextIsRead()
+    {
+        string errors = LanguageModelSample.Fail("train", "--model", "gated-delta", "--dim", "1048576", "--heads", "4096", "--layers", "64", "--data", folder.File("none"), "--out", folder.File("run"));
+        Assert.Matches("^The model 'gated-delta' has [0-9,]{15,} parameters, which take [0-9,.]+ GB with their gradients and moments, and this machine has [0-9,.]+ GB of memory\\. Choose a smaller --dim, --layers or --vocab\\.\n$", errors);
+        Assert.Equal("--threads is 100000; it must be at least 1 and at most 1,024.\n", LanguageModelSample.Fail("info", "--threads", "100000"));
+    }
+
     [Theory, InlineData("train"), InlineData("interleave")]
     public void AVocabularyThatIsTooSmallIsNamedWithItsOptionBeforeTheTextIsRead(string command) => Assert.Equal(
         "--vocab is 10; each of the 256 bytes is a token, so give at least that.\n",
