@@ -91,12 +91,6 @@ EXPORT int lt_cuda_synchronize(int32_t index) {
 }
 EXPORT int32_t lt_cudnn_is_available() { return at::detail::getCUDAHooks().hasCuDNN() ? 1 : 0; }
 
-// 0 highest, 1 high, 2 medium.
-EXPORT int32_t lt_get_float32_matmul_precision() { return static_cast<int32_t>(at::globalContext().float32MatmulPrecision()); }
-EXPORT int lt_set_float32_matmul_precision(int32_t precision) {
-  return status([&] { at::globalContext().setFloat32MatmulPrecision(precision == 0 ? "highest" : precision == 1 ? "high" : "medium"); });
-}
-
 // Which: 0 cuBLAS TF32, 1 cuDNN TF32, 2 cuBLAS fp16 reduced precision reduction. value -1 only asks.
 EXPORT int32_t lt_precision(int32_t which, int32_t value) {
   int32_t answer = 0;

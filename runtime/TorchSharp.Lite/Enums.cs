@@ -18,14 +18,6 @@ public enum TensorStringStyle
     Default = 4,
 }
 
-/// <summary>How exactly float32 matrices are multiplied: <c>highest</c> in float32, <c>high</c> also in TensorFloat32, <c>medium</c> also in bfloat16.</summary>
-public enum Float32MatmulPrecision
-{
-    highest = 0,
-    high = 1,
-    medium = 2,
-}
-
 public static partial class torch
 {
     /// <summary>Where a quotient is rounded to.</summary>

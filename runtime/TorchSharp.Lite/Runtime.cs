@@ -100,16 +100,6 @@ public static partial class torch
         }
     }
 
-    public static Float32MatmulPrecision get_float32_matmul_precision() => (Float32MatmulPrecision)LibTorch.lt_get_float32_matmul_precision();
-
-    /// <summary>Lets float32 matrices be multiplied in lower precision, until the result is disposed.</summary>
-    public static IDisposable set_float32_matmul_precision(Float32MatmulPrecision precision)
-    {
-        var before = get_float32_matmul_precision();
-        Errors.Check(LibTorch.lt_set_float32_matmul_precision((int)precision));
-        return new Restore(() => Errors.Check(LibTorch.lt_set_float32_matmul_precision((int)before)));
-    }
-
     /// <summary>Asks for deterministic algorithms until the result is disposed.</summary>
     public static IDisposable use_deterministic_algorithms(bool mode = true, bool warn_only = false)
     {

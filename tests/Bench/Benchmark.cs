@@ -141,7 +141,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
         {
             bool rounds = name.EndsWith("_bfloat16", StringComparison.Ordinal);
             if (!settings.Wants($"model/{name}") || (rounds && !KernelLibrary.MultipliesBFloat16)) continue;
-            using var precision = set_float32_matmul_precision(rounds ? Float32MatmulPrecision.medium : Float32MatmulPrecision.highest);
+            Projection.MatmulPrecision = rounds ? MatmulPrecision.BFloat16 : MatmulPrecision.Float32;
             using var model = create();
             // Ours, Python's, ours again: a machine whose speed drifts then shows it.
             double before = ModelCase.Train(model, settings.Steps).TokensPerSecond;
@@ -155,6 +155,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
             });
             table.AddRow(name, $"{before:F0}, {after:F0}", Show(torch, "F0"), torch is { } t ? $"{ours / t:F2}x" : "");
         }
+        Projection.MatmulPrecision = MatmulPrecision.Float32;
         if (table.Rows.Count > 0) console.Write(table);
     }
 

@@ -32,7 +32,7 @@ public static unsafe class KernelLibrary
     /// <summary>The build that runs on this CPU: <c>baseline</c>, <c>avx2</c> or <c>avx512</c>; null without the library.</summary>
     public static string? Isa => Cpu.Isa;
 
-    /// <summary>Whether this CPU multiplies bfloat16 numbers, as linear maps do with <see cref="Float32MatmulPrecision.medium"/>; false without the library.</summary>
+    /// <summary>Whether this CPU multiplies bfloat16 numbers, as linear maps do with <see cref="Operators.MatmulPrecision.BFloat16"/>; false without the library.</summary>
     public static bool MultipliesBFloat16 => ((delegate* unmanaged[Cdecl]<int>)Cpu.Export("memgen_multiplies_bfloat16")) is var ask && ask != null && ask() != 0;
 
     /// <summary>One line for people: the build and file that run on the CPU, or why none does.</summary>

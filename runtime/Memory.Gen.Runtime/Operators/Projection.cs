@@ -1,3 +1,4 @@
+using Memory.Gen.Runtime.Kernels;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -6,15 +7,18 @@ using Tensor = TorchSharp.torch.Tensor;
 namespace Memory.Gen.Runtime.Operators;
 
 /// <summary>Linear maps of one input, y_i = x W_i^T + b_i, taken together: x is read once for all of them, and its gradient is one sum.</summary>
-/// <remarks>
-/// A layer that goes through here is only read: forward hooks on it do not run. After <c>torch.set_float32_matmul_precision(Float32MatmulPrecision.medium)</c>
-/// the kernels round operands to bfloat16 and sum in float32, on a CPU that multiplies such numbers (<see cref="Kernels.KernelLibrary.MultipliesBFloat16"/>)
-/// and from eight rows on: relative error 0.004 in half the time.
-/// </remarks>
+/// <remarks>A layer that goes through here is only read: forward hooks on it do not run.</remarks>
 public static class Projection
 {
     private const string Name = "linear";
     private const string OutputAxes = "JKLMNPQR";
+
+    /// <summary>
+    /// How exactly the kernels for the CPU multiply, forward and backward, on all threads; <see cref="MatmulPrecision.Float32"/> until it is set. A CPU that
+    /// does not multiply bfloat16 numbers (<see cref="KernelLibrary.MultipliesBFloat16"/>) goes on in float32, and so do calls of fewer than eight rows,
+    /// other forms and other devices.
+    /// </summary>
+    public static MatmulPrecision MatmulPrecision { get; set; }
 
     /// <summary>One linear map.</summary>
     /// <param name="x"><c>[..., in]</c>.</param>

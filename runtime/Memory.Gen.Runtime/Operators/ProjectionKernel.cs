@@ -22,10 +22,9 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
         if (shape.Length is 0 or > LastAxis.MostAxes) return null;
         LinearArguments args = new()
         {
-            Header = KernelHeader.Of<LinearArguments>(ScalarType.Float32),
+            Header = KernelHeader.Of<LinearArguments>(ScalarType.Float32), Products = (int)Projection.MatmulPrecision,
             Rows = Count(shape.AsSpan()[..^1]), InFeatures = shape[^1], Count = layers.Length, X = KernelTensor.Rows(KernelLibrary.Data(x), shape[^1]),
         };
-        args.Products = Products(args.Rows);
         for (int i = 0; i < layers.Length; i++)
         {
             Tensor weight = layers[i].weight!;
@@ -111,10 +110,9 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
         long features = x.shape[^1];
         LinearArguments args = new()
         {
-            Header = KernelHeader.Of<LinearArguments>(x.dtype),
+            Header = KernelHeader.Of<LinearArguments>(x.dtype), Products = (int)Projection.MatmulPrecision,
             Rows = Count(x.shape.AsSpan()[..^1]), InFeatures = features, Count = inputs.Length - 1, X = KernelTensor.Rows(x),
         };
-        args.Products = Products(args.Rows);
         for (int i = 0; i < args.Count; i++)
         {
             args.OutFeatures[i] = inputs[i + 1]!.shape[0];
@@ -123,10 +121,6 @@ internal sealed unsafe class ProjectionKernel : KernelFunction<ProjectionKernel,
 
         return args;
     }
-
-    // What operands are rounded to before they are multiplied; of one row they never are.
-    private static int Products(long rows) =>
-        KernelHeader.Number(rows > 1 && get_float32_matmul_precision() == Float32MatmulPrecision.medium ? ScalarType.BFloat16 : ScalarType.Float32);
 
     // Rows count even where they have no features: their outputs are zero then.
     private static long Count(ReadOnlySpan<long> shape)

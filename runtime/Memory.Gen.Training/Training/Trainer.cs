@@ -149,15 +149,24 @@ public sealed class Trainer : IDisposable
     /// <exception cref="MemoryFileException">A checkpoint could not be saved; those before are as they were.</exception>
     public TrainingOutcome Run(Action<TrainingProgress>? progress = null, CancellationToken cancellation = default)
     {
-        using var precision = options.MatmulPrecision is { } asked ? set_float32_matmul_precision(asked) : null;
+        var precision = Projection.MatmulPrecision;
+        Projection.MatmulPrecision = options.MatmulPrecision ?? precision;
         module.train();
-        while (Fraction < 1 && !cancellation.IsCancellationRequested)
+        try
         {
-            var report = TakeStep();
-            progress?.Invoke(report);
-            if (validations.Count < options.Validations && Fraction >= (validations.Count + 1.0) / options.Validations) Validate();
-            if (seconds - secondsAtSave >= options.CheckpointInterval.TotalSeconds) Save();
+            while (Fraction < 1 && !cancellation.IsCancellationRequested)
+            {
+                var report = TakeStep();
+                progress?.Invoke(report);
+                if (validations.Count < options.Validations && Fraction >= (validations.Count + 1.0) / options.Validations) Validate();
+                if (seconds - secondsAtSave >= options.CheckpointInterval.TotalSeconds) Save();
+            }
         }
+        finally
+        {
+            Projection.MatmulPrecision = precision;
+        }
+
         if (Step > 0) Save();
         return Fraction >= 1 ? TrainingOutcome.Finished : TrainingOutcome.Stopped;
     }

@@ -1,5 +1,5 @@
 using System.Text.Json.Serialization;
-using TorchSharp;
+using Memory.Gen.Runtime.Operators;
 
 namespace Memory.Gen.Training;
 
@@ -46,10 +46,9 @@ public sealed record TrainingOptions
     /// <summary>Gradients are scaled down to this norm, above 0; infinite leaves them as they are.</summary>
     public double ClipNorm { get; init; } = 1.0;
 
-    /// <summary>How exactly float32 matrices are multiplied while the run goes on, or null for what torch is set to. <c>highest</c>: in float32. <c>medium</c>: linear
-    /// maps round their operands to bfloat16 where the CPU multiplies such numbers (<see cref="Runtime.Kernels.KernelLibrary.MultipliesBFloat16"/>). On CUDA what torch makes of it.</summary>
-    [JsonConverter(typeof(JsonStringEnumConverter<Float32MatmulPrecision>))]
-    public Float32MatmulPrecision? MatmulPrecision { get; init; }
+    /// <summary>How exactly linear maps multiply while the run goes on, or null for what <see cref="Projection.MatmulPrecision"/> says.</summary>
+    [JsonConverter(typeof(JsonStringEnumConverter<MatmulPrecision>))]
+    public MatmulPrecision? MatmulPrecision { get; init; }
 
     /// <summary>Seed of the order in which documents are read.</summary>
     public long Seed { get; init; } = 1;
@@ -81,7 +80,7 @@ public sealed record TrainingOptions
         Require(Beta1 is >= 0 and < 1, "first beta", Beta1, "0 to less than 1");
         Require(Beta2 is >= 0 and < 1, "second beta", Beta2, "0 to less than 1");
         Require(ClipNorm > 0, "clip norm", ClipNorm, "more than 0");
-        Require(MatmulPrecision is not { } precision || Enum.IsDefined(precision), "precision of matrix products", MatmulPrecision, "highest, high or medium");
+        Require(MatmulPrecision is not { } precision || Enum.IsDefined(precision), "precision of matrix products", MatmulPrecision, "Float32 or BFloat16");
         Require(Validations >= 0, "number of validations", Validations, "0 or more");
         Require(ValidationTokens >= 1, "number of validation tokens", ValidationTokens, "at least 1");
         Require(CheckpointInterval > TimeSpan.Zero, "checkpoint interval", CheckpointInterval, "more than no time");

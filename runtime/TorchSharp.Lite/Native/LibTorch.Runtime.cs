@@ -18,8 +18,6 @@ internal static unsafe partial class LibTorch
     [DllImport(Library)] internal static extern int lt_cuda_device_count();
     [DllImport(Library)] internal static extern int lt_cuda_synchronize(int index);
     [DllImport(Library)] internal static extern int lt_cudnn_is_available();
-    [DllImport(Library), SuppressGCTransition] internal static extern int lt_get_float32_matmul_precision();
-    [DllImport(Library)] internal static extern int lt_set_float32_matmul_precision(int precision);
     [DllImport(Library)] internal static extern int lt_precision(int which, int value);
     [DllImport(Library)] internal static extern int lt_set_deterministic(int on, int warnOnly);
     [DllImport(Library)] internal static extern int lt_get_deterministic();

@@ -2,6 +2,7 @@ using System.CommandLine;
 using LanguageModel.Models;
 using Memory.Gen.Runtime;
 using Memory.Gen.Runtime.Kernels;
+using Memory.Gen.Runtime.Operators;
 using Memory.Gen.Training;
 using Memory.Gen.Training.Data;
 using Memory.Gen.Training.Metrics;
@@ -30,10 +31,7 @@ internal static class TrainCommand
         var batch = new Option<int?>("--batch") { Description = $"texts read side by side; {TrainingChoices.DefaultBatch} unless told otherwise" };
         var length = new Option<int?>("--length") { Description = $"tokens of each text in a step; {TrainingChoices.DefaultLength} unless told otherwise" };
         var rate = new Option<double?>("--lr") { Description = $"largest learning rate; {TrainingChoices.DefaultLearningRate} unless told otherwise" };
-        var precision = new Option<Float32MatmulPrecision?>("--matmul-precision")
-        {
-            Description = "highest: float32; medium: linear maps round their operands to bfloat16 where the CPU multiplies such numbers; high and medium on CUDA: what torch makes of them",
-        };
+        var precision = new Option<MatmulPrecision?>("--matmul-precision") { Description = "float32, or bfloat16: linear maps round what they multiply where the CPU multiplies such numbers" };
         var seed = new Option<long>("--seed") { Description = "of the initial weights and the order of the text", DefaultValueFactory = _ => 1 };
         var output = new Option<string>("--out") { Description = "folder of the run", DefaultValueFactory = _ => DefaultFolder };
         var firstStage = new Option<string?>("--first-stage") { Description = "folder of a run of hmt-first, whose weights and tokens hmt begins with" };
@@ -117,7 +115,7 @@ internal static class TrainCommand
         string folder, string? data, TrainedModel trained, IMemoryModel model, torch.Device device, ITokenizer tokenizer, Corpus corpus, Trainer trainer, Interruption interruption)
     {
         Terminal.Say($"Model: {trained.Name}, {model.Card.Parameters:N0} parameters; state {model.Card.StateBytes(0, torch.ScalarType.Float32):N0} bytes a text.");
-        if (trainer.Options.MatmulPrecision == Float32MatmulPrecision.medium && device.type == DeviceType.CPU)
+        if (trainer.Options.MatmulPrecision == MatmulPrecision.BFloat16 && device.type == DeviceType.CPU)
         {
             Terminal.Say(KernelLibrary.MultipliesBFloat16
                 ? "Linear maps round what they multiply to bfloat16."

@@ -1,14 +1,14 @@
 using LanguageModel.Models;
+using Memory.Gen.Runtime.Operators;
 using Memory.Gen.Training;
 using Memory.Gen.Training.Data;
 using Memory.Gen.Training.Tokenizers;
-using TorchSharp;
 
 namespace LanguageModel.Commands;
 
 /// <summary>What the command line says about a run; null = this sample's own choice.</summary>
 internal sealed record TrainingChoices(
-    string TokenizerName, int? Vocabulary, double? Minutes, long? Steps, int? Batch, int? Length, double? LearningRate, Float32MatmulPrecision? MatmulPrecision, long Seed)
+    string TokenizerName, int? Vocabulary, double? Minutes, long? Steps, int? Batch, int? Length, double? LearningRate, MatmulPrecision? MatmulPrecision, long Seed)
 {
     public const double DefaultMinutes = 3;
 

@@ -9,15 +9,16 @@ using Tensor = TorchSharp.torch.Tensor;
 
 namespace Memory.Gen.Runtime.Tests.Operators;
 
-/// <summary>Linear maps follow what torch is told about the precision of products. It is told for the whole process, so nothing runs beside these.</summary>
+/// <summary>Linear maps multiply as precisely as they are told to. They are told for the whole process, so nothing runs beside these.</summary>
 [Collection(AloneCollection.Name)]
-public sealed class MatmulPrecisionTests
+public sealed class MatmulPrecisionTests : IDisposable
 {
+    public void Dispose() => Projection.MatmulPrecision = MatmulPrecision.Float32;
+
     [Theory]
-    [InlineData(Float32MatmulPrecision.highest, false)]
-    [InlineData(Float32MatmulPrecision.high, false)]
-    [InlineData(Float32MatmulPrecision.medium, true)]
-    public void Medium_rounds_what_is_multiplied(Float32MatmulPrecision precision, bool rounds)
+    [InlineData(MatmulPrecision.Float32)]
+    [InlineData(MatmulPrecision.BFloat16)]
+    public void Operands_are_rounded_where_the_processor_multiplies_such_numbers(MatmulPrecision precision)
     {
         using var scope = NewDisposeScope();
         var r = new Randoms(47);
@@ -25,7 +26,7 @@ public sealed class MatmulPrecisionTests
         Tensor[] upstream = [.. new[] { r.Normal(3, 40, 33), r.Normal(3, 40, 70) }.Select(x => x.to(ScalarType.Float32))];
         Tensor[] expected = Differentiate([.. inputs.Select(Exact)], [.. upstream.Select(Exact)], x => [.. x[1..].Select(w => nn.functional.linear(x[0], w))]);
 
-        using var set = set_float32_matmul_precision(precision);
+        Projection.MatmulPrecision = precision;
         Tensor[] actual = Differentiate(inputs, upstream, x => Projection.Apply(x[0], x[1..], OperatorForm.Native));
         foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, 2e-5, "with gradients");
 
@@ -34,26 +35,18 @@ public sealed class MatmulPrecisionTests
         layer.weight!.copy_(inputs[1]);
         Numbers.Close(expected[0], Projection.Apply(inputs[0], layer), 2e-5, "without gradients");
 
-        Tensor Exact(Tensor x) => (rounds && KernelLibrary.MultipliesBFloat16 ? x.to(ScalarType.BFloat16) : x).to(ScalarType.Float64);
+        Tensor Exact(Tensor x) => (precision == MatmulPrecision.BFloat16 && KernelLibrary.MultipliesBFloat16 ? x.to(ScalarType.BFloat16) : x).to(ScalarType.Float64);
     }
 
     [Fact]
     public void A_single_row_is_never_rounded()
     {
         using var scope = NewDisposeScope();
-        using var set = set_float32_matmul_precision(Float32MatmulPrecision.medium);
+        Projection.MatmulPrecision = MatmulPrecision.BFloat16;
         using var quiet = no_grad();
         Linear layer = nn.Linear(40, 33);
         Tensor x = new Randoms(48).Normal(1, 1, 40).to(ScalarType.Float32);
         Numbers.Close(layer.call(x), Projection.Apply(x, layer), 1e-6, "one row");
-    }
-
-    [Fact]
-    public void The_precision_before_comes_back()
-    {
-        var before = get_float32_matmul_precision();
-        using (set_float32_matmul_precision(Float32MatmulPrecision.medium)) Assert.Equal(Float32MatmulPrecision.medium, get_float32_matmul_precision());
-        Assert.Equal(before, get_float32_matmul_precision());
     }
 
     private static Tensor[] Differentiate(Tensor[] inputs, Tensor[] upstream, Func<Tensor[], Tensor[]> function)

@@ -1,4 +1,5 @@
 using Memory.Gen.Runtime.Files;
+using Memory.Gen.Runtime.Operators;
 using Memory.Gen.Runtime.Tests.Harness;
 using Memory.Gen.Runtime.Tests.Models;
 using Memory.Gen.Training;
@@ -113,15 +114,14 @@ public class TrainerTests
     {
         using var folder = new TemporaryFolder();
         using var model = NewModel();
-        using var trainer = new Trainer(model, Text, new ByteTokenizer(), Options with { Steps = 2, MatmulPrecision = Float32MatmulPrecision.medium }, folder.Path);
-        var during = new List<Float32MatmulPrecision>();
-        var before = get_float32_matmul_precision();
+        using var trainer = new Trainer(model, Text, new ByteTokenizer(), Options with { Steps = 2, MatmulPrecision = MatmulPrecision.BFloat16 }, folder.Path);
+        var during = new List<MatmulPrecision>();
 
-        trainer.Run(_ => during.Add(get_float32_matmul_precision()));
+        trainer.Run(_ => during.Add(Projection.MatmulPrecision));
 
-        Assert.Equal([Float32MatmulPrecision.medium, Float32MatmulPrecision.medium], during);
-        Assert.Equal(before, get_float32_matmul_precision());
-        Assert.Equal(Float32MatmulPrecision.medium, new Checkpoints(folder.Path).LoadLatest().Snapshot.Options.MatmulPrecision);
+        Assert.Equal([MatmulPrecision.BFloat16, MatmulPrecision.BFloat16], during);
+        Assert.Equal(MatmulPrecision.Float32, Projection.MatmulPrecision);
+        Assert.Equal(MatmulPrecision.BFloat16, new Checkpoints(folder.Path).LoadLatest().Snapshot.Options.MatmulPrecision);
     }
 
     [Fact]
