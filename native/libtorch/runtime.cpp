@@ -58,13 +58,6 @@ EXPORT int lt_take_list(Tensor** out) {
 }
 
 EXPORT const char* lt_version() { return TORCH_VERSION; }
-EXPORT int32_t lt_cxx11_abi() {
-#ifdef _GLIBCXX_USE_CXX11_ABI
-  return _GLIBCXX_USE_CXX11_ABI;
-#else
-  return 1;
-#endif
-}
 
 // libtorch tells OpenMP and MKL, but not an OpenBLAS with threads of its own: its products would go on with all cores.
 EXPORT int lt_set_num_threads(int32_t n) {
@@ -105,14 +98,6 @@ EXPORT int32_t lt_precision(int32_t which, int32_t value) {
            : which == 1 ? context.allowTF32CuDNN()
                         : static_cast<int32_t>(static_cast<int>(context.allowFP16ReductionCuBLAS()) != 0);
   }) < 0 ? -1 : answer;
-}
-EXPORT int lt_set_deterministic(int32_t on, int32_t warn_only) {
-  return status([&] { at::globalContext().setDeterministicAlgorithms(on != 0, warn_only != 0); });
-}
-// 0 off, 1 on, 2 on and only warns.
-EXPORT int32_t lt_get_deterministic() {
-  auto& context = at::globalContext();
-  return !context.deterministicAlgorithms() ? 0 : context.deterministicAlgorithmsWarnOnly() ? 2 : 1;
 }
 
 EXPORT void lt_dispose_generator(const at::Generator* g) { delete g; }

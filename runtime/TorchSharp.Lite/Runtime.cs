@@ -8,8 +8,6 @@ public static partial class torch
     /// <summary>The version of the libtorch that the native library was built against.</summary>
     public static unsafe string __version__ => Marshal.PtrToStringUTF8((nint)LibTorch.lt_version())!;
 
-    public static bool compiled_with_cxx11_abi() => LibTorch.lt_cxx11_abi() != 0;
-
     public static void set_num_threads(int num) => Errors.Check(LibTorch.lt_set_num_threads(num));
     public static int get_num_threads() => LibTorch.lt_get_num_threads();
     public static void set_num_interop_threads(int num) => Errors.Check(LibTorch.lt_set_num_interop_threads(num));
@@ -88,26 +86,4 @@ public static partial class torch
         private static bool Precision(int which, bool? value) =>
             Errors.Check((long)LibTorch.lt_precision(which, value is { } on ? on ? 1 : 0 : -1)) != 0;
     }
-
-    private sealed class Restore(Action undo) : IDisposable
-    {
-        private Action? undo = undo;
-
-        public void Dispose()
-        {
-            undo?.Invoke();
-            undo = null;
-        }
-    }
-
-    /// <summary>Asks for deterministic algorithms until the result is disposed.</summary>
-    public static IDisposable use_deterministic_algorithms(bool mode = true, bool warn_only = false)
-    {
-        int before = LibTorch.lt_get_deterministic();
-        Errors.Check(LibTorch.lt_set_deterministic(mode ? 1 : 0, warn_only ? 1 : 0));
-        return new Restore(() => Errors.Check(LibTorch.lt_set_deterministic(before == 0 ? 0 : 1, before == 2 ? 1 : 0)));
-    }
-
-    public static bool are_deterministic_algorithms_enabled() => LibTorch.lt_get_deterministic() != 0;
-    public static bool is_deterministic_algorithms_warn_only_enabled() => LibTorch.lt_get_deterministic() == 2;
 }

@@ -9,7 +9,6 @@ internal static unsafe partial class LibTorch
     [DllImport(Library)] internal static extern byte* lt_last_error_full();
     [DllImport(Library)] internal static extern int lt_take_list(nint* @out);
     [DllImport(Library)] internal static extern byte* lt_version();
-    [DllImport(Library)] internal static extern int lt_cxx11_abi();
     [DllImport(Library)] internal static extern int lt_set_num_threads(int n);
     [DllImport(Library)] internal static extern int lt_get_num_threads();
     [DllImport(Library)] internal static extern int lt_set_num_interop_threads(int n);
@@ -19,8 +18,6 @@ internal static unsafe partial class LibTorch
     [DllImport(Library)] internal static extern int lt_cuda_synchronize(int index);
     [DllImport(Library)] internal static extern int lt_cudnn_is_available();
     [DllImport(Library)] internal static extern int lt_precision(int which, int value);
-    [DllImport(Library)] internal static extern int lt_set_deterministic(int on, int warnOnly);
-    [DllImport(Library)] internal static extern int lt_get_deterministic();
     [DllImport(Library)] internal static extern void lt_dispose_generator(nint g);
     [DllImport(Library)] internal static extern nint lt_default_generator(int deviceType, int index);
     [DllImport(Library)] internal static extern nint lt_new_generator(ulong seed, int deviceType, int index);

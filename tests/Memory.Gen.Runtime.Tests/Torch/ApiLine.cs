@@ -5,7 +5,7 @@ namespace Memory.Gen.Runtime.Tests.Torch;
 /// <summary>One line of the list of TorchSharp's API: <c>Type | kind | signature</c>.</summary>
 internal sealed record ApiLine(string Owner, string Kind, string Signature)
 {
-    /// <summary>The list of TorchSharp 0.107.</summary>
+    /// <summary>The list of TorchSharp 0.107, without the methods of <c>torch</c> that it has and no program compiles with (obsolete, "not implemented").</summary>
     internal static IReadOnlyList<ApiLine> OfTorchSharp() =>
         [.. File.ReadLines(SourceTree.Path("tests", "Memory.Gen.Runtime.Tests", "Torch", "TorchSharp-0.107.api.txt")).Select(Parse)];
 
