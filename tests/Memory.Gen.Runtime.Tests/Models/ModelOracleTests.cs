@@ -131,9 +131,7 @@ public sealed class ModelOracleTests : IDisposable
     private TModule Filled<TModule>(TModule module)
         where TModule : nn.Module
     {
-        using var quiet = no_grad();
-        foreach (var (name, parameter) in module.named_parameters())
-            parameter.copy_((Normal(parameter.shape) * 0.4) + (name.EndsWith("norm.weight", StringComparison.Ordinal) ? 1.0 : 0.0));
+        RandomWeights.Fill(module, 0.4, Normal);
         return module;
     }
 

@@ -30,6 +30,16 @@ internal static class Numbers
             Near(Finite(a.Value), Finite(b.Value), limit, $"{what}, {a.Name}");
     }
 
+    /// <summary>The gradients of all inputs, from the same gradient of both outputs.</summary>
+    public static void NearGradients(Tensor expected, Tensor actual, (string Name, Tensor Value)[] inputs, Tensor upstream, double limit)
+    {
+        Tensor[] values = [.. inputs.Select(i => i.Value)];
+        var wanted = autograd.grad([expected], values, [upstream], retain_graph: true);
+        var found = autograd.grad([actual], values, [upstream]);
+        for (int i = 0; i < inputs.Length; i++)
+            Near(wanted[i], found[i], limit, $"gradient of {inputs[i].Name}");
+    }
+
     /// <summary>With 1 and -1 for infinities: a score that is kept may be infinite, but then in both.</summary>
     public static Tensor Finite(Tensor value) => value.is_floating_point() ? value.masked_fill(value.isposinf(), 1).masked_fill(value.isneginf(), -1) : value;
 

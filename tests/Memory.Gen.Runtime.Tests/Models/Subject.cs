@@ -86,9 +86,7 @@ internal sealed class Subject : IDisposable
         Module = Makers[name](device, dtype);
         if (device?.type == DeviceType.META)
             return;
-        // Fresh models are nearly linear; larger weights make every term of every equation count.
-        foreach (var (key, parameter) in Module.named_parameters())
-            parameter.copy_(Normal(parameter.shape) * 0.4 + (key.EndsWith("norm.weight", StringComparison.Ordinal) ? 1.0 : 0.0));
+        RandomWeights.Fill(Module, 0.4, Normal);
     }
 
     public static TheoryData<string> All => [.. Makers.Keys.Where(IsLikeOthers)];

@@ -24,10 +24,10 @@ public sealed class MatmulPrecisionTests : IDisposable
         var r = new Randoms(47);
         Tensor[] inputs = [.. new[] { r.Normal(3, 40, 17), r.Normal(33, 17), r.Normal(70, 17) }.Select(x => x.to(ScalarType.Float32))];
         Tensor[] upstream = [.. new[] { r.Normal(3, 40, 33), r.Normal(3, 40, 70) }.Select(x => x.to(ScalarType.Float32))];
-        Tensor[] expected = Differentiate([.. inputs.Select(Exact)], [.. upstream.Select(Exact)], x => [.. x[1..].Select(w => nn.functional.linear(x[0], w))]);
+        Tensor[] expected = ProjectionTests.Differentiate([.. inputs.Select(Exact)], x => [.. x[1..].Select(w => nn.functional.linear(x[0], w))], _ => [.. upstream.Select(Exact)]);
 
         Projection.MatmulPrecision = precision;
-        Tensor[] actual = Differentiate(inputs, upstream, x => Projection.Apply(x[0], x[1..], OperatorForm.Native));
+        Tensor[] actual = ProjectionTests.Differentiate(inputs, x => Projection.Apply(x[0], x[1..], OperatorForm.Native), _ => upstream);
         foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, 2e-5, "with gradients");
 
         using var quiet = no_grad();
@@ -47,12 +47,5 @@ public sealed class MatmulPrecisionTests : IDisposable
         Linear layer = nn.Linear(40, 33);
         Tensor x = new Randoms(48).Normal(1, 1, 40).to(ScalarType.Float32);
         Numbers.Close(layer.call(x), Projection.Apply(x, layer), 1e-6, "one row");
-    }
-
-    private static Tensor[] Differentiate(Tensor[] inputs, Tensor[] upstream, Func<Tensor[], Tensor[]> function)
-    {
-        Tensor[] leaves = [.. inputs.Select(x => x.detach().requires_grad_(true))];
-        Tensor[] outputs = function(leaves);
-        return [.. outputs, .. autograd.grad(outputs, leaves, upstream)];
     }
 }

@@ -69,10 +69,15 @@ public sealed class ProjectionTests
 
     private static Tensor[] Differentiate(Tensor[] inputs, Func<Tensor[], Tensor[]> function)
     {
+        // Upstream gradients that differ from place to place.
+        return Differentiate(inputs, function, outputs => [.. outputs.Select(y => linspace(-1, 1, y.numel(), dtype: y.dtype).view(y.shape))]);
+    }
+
+    /// <summary>The outputs, and the gradients of the inputs from those of the outputs.</summary>
+    internal static Tensor[] Differentiate(Tensor[] inputs, Func<Tensor[], Tensor[]> function, Func<Tensor[], Tensor[]> upstream)
+    {
         Tensor[] leaves = [.. inputs.Select(x => x.detach().requires_grad_(true))];
         Tensor[] outputs = function(leaves);
-        // Upstream gradients that differ from place to place.
-        Tensor[] upstream = [.. outputs.Select(y => linspace(-1, 1, y.numel(), dtype: y.dtype).view(y.shape))];
-        return [.. outputs, .. autograd.grad(outputs, leaves, upstream)];
+        return [.. outputs, .. autograd.grad(outputs, leaves, upstream(outputs))];
     }
 }

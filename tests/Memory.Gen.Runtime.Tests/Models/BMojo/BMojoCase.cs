@@ -130,11 +130,9 @@ internal sealed class BMojoCase : IDisposable
     /// <param name="name">A layer of this file.</param>
     public BMojoCase(string name)
     {
-        using var quiet = no_grad();
         (Func<nn.Module<Tensor, Tensor>> make, Options) = Cases[name];
         Layer = make();
-        foreach (var (key, parameter) in Layer.named_parameters())
-            parameter.copy_(Normal(parameter.shape) * 0.5 + (key.EndsWith("norm.weight", StringComparison.Ordinal) ? 1.0 : 0.0));
+        RandomWeights.Fill(Layer, 0.5, Normal);
     }
 
     public static TheoryData<string> All => [.. Cases.Keys];

@@ -92,8 +92,7 @@ public sealed class SpecialCaseTests : IDisposable
         using var quiet = no_grad();
         using var model = new JambaLikeCase(dtype: ScalarType.Float64);
         using var random = new Generator(6, CPU);
-        foreach (var (name, parameter) in model.named_parameters())
-            parameter.copy_(randn(parameter.shape, dtype: ScalarType.Float64, generator: random) * 0.4 + (name.EndsWith("norm.weight", StringComparison.Ordinal) ? 1 : 0));
+        RandomWeights.Fill(model, 0.4, shape => randn(shape, dtype: ScalarType.Float64, generator: random));
         Tensor tokens = randint(0, 11, [Tokens], dtype: ScalarType.Int64, generator: random);
 
         Tensor x = model.get_parameter("embedding.weight")![tokens];

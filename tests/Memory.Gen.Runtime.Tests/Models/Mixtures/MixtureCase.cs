@@ -48,9 +48,7 @@ internal sealed class MixtureCase : IDisposable
     private MixtureCase(nn.Module<Tensor, Tensor> layer, MemoryRule rule, int heads, int memories, int topK, bool shared, bool sharedProjections)
     {
         (Layer, Rule, Heads, Memories, TopK, HasShared, SharesProjections) = (layer, rule, heads, memories, topK, shared, sharedProjections);
-        using var quiet = no_grad();
-        foreach (var (key, parameter) in layer.named_parameters())
-            parameter.copy_(Normal(parameter.shape) * 0.5 + (key.EndsWith("norm.weight", StringComparison.Ordinal) ? 1.0 : 0.0));
+        RandomWeights.Fill(layer, 0.5, Normal);
     }
 
     public static TheoryData<string> All =>

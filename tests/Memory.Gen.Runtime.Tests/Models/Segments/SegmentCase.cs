@@ -94,10 +94,7 @@ internal sealed class SegmentCase<TModel> : IDisposable
     public SegmentCase(TModel model)
     {
         Model = model;
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        foreach (var (key, parameter) in model.named_parameters())
-            parameter.copy_(randn(parameter.shape, dtype: ScalarType.Float64, generator: random) * 0.4 + (key.EndsWith("norm.weight", StringComparison.Ordinal) ? 1.0 : 0.0));
+        RandomWeights.Fill(model, 0.4, shape => randn(shape, dtype: ScalarType.Float64, generator: random));
     }
 
     public TModel Model { get; }

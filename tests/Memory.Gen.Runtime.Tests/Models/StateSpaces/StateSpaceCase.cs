@@ -34,9 +34,7 @@ internal sealed class StateSpaceCase : IDisposable
     {
         this.dtype = dtype;
         Layer = New(name, dtype);
-        using var quiet = no_grad();
-        foreach (var (key, parameter) in Layer.named_parameters())
-            parameter.copy_(Normal(parameter.shape) * 0.5 + (key.EndsWith("norm.weight", StringComparison.Ordinal) ? 1.0 : 0.0));
+        RandomWeights.Fill(Layer, 0.5, Normal);
     }
 
     public static TheoryData<string> All =>

@@ -90,9 +90,7 @@ public sealed class TitansOracleTests : IDisposable
     {
         var (layer, rule) = New(name);
         using var owned = layer;
-        using (no_grad())
-            foreach (var (key, parameter) in layer.named_parameters())
-                parameter.copy_((Normal(parameter.shape) * 0.5) + (key.EndsWith("norm.weight", StringComparison.Ordinal) ? 1.0 : 0.0));
+        RandomWeights.Fill(layer, 0.5, Normal);
         Tensor x = Normal(Rows, Tokens, name == nameof(MemoryOnlyTitans) ? 6 : 8).requires_grad_();
         Tensor expected = stack([.. x.unbind(0).Select(row => new TitansOracle(rule, weight => layer.get_parameter("mixer." + weight)).Read(row))], 0);
         using MemoryState state = ((IMemoryLayer)layer).NewState(Rows);
@@ -101,14 +99,9 @@ public sealed class TitansOracleTests : IDisposable
         Numbers.Near(expected, split, 1e-12, "outputs in parts");
 
         Tensor upstream = Normal(expected.shape);
-        (string Name, Tensor Weight)[] inputs = [("x", x), .. layer.named_parameters().Select(p => (p.name, (Tensor)p.parameter))];
-        var wanted = autograd.grad([expected], [.. inputs.Select(i => i.Weight)], [upstream]);
+        (string, Tensor)[] inputs = [("x", x), .. layer.named_parameters().Select(p => (p.name, (Tensor)p.parameter))];
         foreach (Tensor actual in new[] { whole, split })
-        {
-            var found = autograd.grad([actual], [.. inputs.Select(i => i.Weight)], [upstream]);
-            for (int i = 0; i < inputs.Length; i++)
-                Numbers.Near(wanted[i], found[i], 1e-10, $"gradient of {inputs[i].Name}");
-        }
+            Numbers.NearGradients(expected, actual, inputs, upstream, 1e-10);
     }
 
     /// <summary>Gates near the middle of their ranges and little forgetting, whatever a token is; a memory of ordinary size.</summary>
