@@ -73,15 +73,17 @@ public static class Initialize
     public static TorchSharp.Modules.Parameter Xavier(long[] shape, Device? device = null, ScalarType? dtype = null) =>
         Uniform(shape, Math.Sqrt(6.0 / (shape[^2] + shape[^1])), device, dtype);
 
-    /// <summary>A gate that a token sets, <c>sigmoid(W x + b)</c>: gives the bias a value from which it starts near <paramref name="start"/>.</summary>
-    /// <param name="gate">Its linear map, with a bias; filled in place.</param>
+    /// <summary>
+    /// A gate that a token sets, <c>sigmoid(W x + b)</c>: gives it a bias from which it starts near <paramref name="start"/>, in
+    /// float32 or wider. <see cref="Operators.Projection"/> maps with it.
+    /// </summary>
+    /// <param name="gate">Its linear map, with a bias, which is replaced.</param>
     /// <param name="start">Above 0, below 1.</param>
     /// <returns><paramref name="gate"/></returns>
     public static TorchSharp.Modules.Linear Gate(TorchSharp.Modules.Linear gate, double start)
     {
-        using var quiet = no_grad();
-        if (gate.bias!.device_type != DeviceType.META)
-            gate.bias.fill_(Math.Log(start / (1 - start)));
+        Tensor bias = gate.bias!;
+        gate.bias = Constant(bias.shape[0], Math.Log(start / (1 - start)), bias.device, bias.dtype.Wide());
         return gate;
     }
 

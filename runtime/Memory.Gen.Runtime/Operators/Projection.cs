@@ -72,15 +72,29 @@ public static class Projection
     {
         if (form is null && ProjectionKernel.RunDirectly(x, layers) is { } direct) return direct;
         Tensor?[] biases = Array.ConvertAll<Linear, Tensor?>(layers, layer => layer.bias);
-        Tensor[] y = Run(x, Array.ConvertAll<Linear, Tensor>(layers, layer => layer.weight!), biases, form);
-        for (int i = 0; i < y.Length; i++)
-        {
-            if (biases[i] is not { } bias) continue;
-            using Tensor product = y[i];
-            y[i] = product + bias;
-        }
+        return Sums(x, Array.ConvertAll<Linear, Tensor>(layers, layer => layer.weight!), biases, form);
+    }
 
-        return y;
+    /// <summary>Linear maps of the same input, the last ones those of gates, which are float32 or wider: 16 bits would round a bias and what is added to it, and so a sigmoid's small value, by percents.</summary>
+    /// <inheritdoc cref="Apply(Tensor, Linear[], OperatorForm?)"/>
+    public static (Tensor, Tensor, Tensor, Tensor) WithGates(Tensor x, Linear a, Linear b, Linear c, Linear gate)
+    {
+        Tensor[] y = WithGates(x, [a, b, c, gate], 1);
+        return (y[0], y[1], y[2], y[3]);
+    }
+
+    /// <inheritdoc cref="WithGates(Tensor, Linear, Linear, Linear, Linear)"/>
+    public static (Tensor, Tensor, Tensor, Tensor, Tensor) WithGates(Tensor x, Linear a, Linear b, Linear c, Linear gate, Linear gate2)
+    {
+        Tensor[] y = WithGates(x, [a, b, c, gate, gate2], 2);
+        return (y[0], y[1], y[2], y[3], y[4]);
+    }
+
+    /// <inheritdoc cref="WithGates(Tensor, Linear, Linear, Linear, Linear)"/>
+    public static (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor) WithGates(Tensor x, Linear a, Linear b, Linear c, Linear gate, Linear gate2, Linear gate3)
+    {
+        Tensor[] y = WithGates(x, [a, b, c, gate, gate2, gate3], 3);
+        return (y[0], y[1], y[2], y[3], y[4], y[5]);
     }
 
     /// <summary>The map of a weight without bias, such as an embedding's.</summary>
@@ -97,6 +111,30 @@ public static class Projection
     /// <returns><c>[..., out]</c> for every weight, in order.</returns>
     /// <exception cref="ArgumentException">A shape does not fit, or dtypes or devices differ.</exception>
     public static Tensor[] Apply(Tensor x, Tensor[] weights, OperatorForm? form = null) => Run(x, weights, [], form);
+
+    private static Tensor[] WithGates(Tensor x, Linear[] layers, int gates)
+    {
+        ScalarType wide = x.dtype.Wide();
+        if (wide == x.dtype) return Apply(x, layers);
+        Tensor[] y = Apply(x, layers[..^gates]);
+        using var scope = NewDisposeScope();
+        Tensor[] weights = Array.ConvertAll(layers[^gates..], gate => gate.weight!.to(wide));
+        Tensor?[] biases = Array.ConvertAll(layers[^gates..], gate => gate.bias?.to(wide));
+        return [.. y, .. Sums(x.to(wide), weights, biases, null).Select(each => each.MoveToOuterDisposeScope())];
+    }
+
+    private static Tensor[] Sums(Tensor x, Tensor[] weights, Tensor?[] biases, OperatorForm? form)
+    {
+        Tensor[] y = Run(x, weights, biases, form);
+        for (int i = 0; i < y.Length; i++)
+        {
+            if (biases[i] is not { } bias) continue;
+            using Tensor product = y[i];
+            y[i] = product + bias;
+        }
+
+        return y;
+    }
 
     /// <summary>The products, without the biases, which are only checked.</summary>
     private static Tensor[] Run(Tensor x, Tensor[] weights, Tensor?[] biases, OperatorForm? form)

@@ -270,7 +270,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             public Tensor Read(Tensor y, RaggedSegment span, MemoryAsContextState state)  // [B, T, D] -> [B, T, H, K]
             {
                 long B = y.shape[0];
-                var (queries, keys, values, steps, momenta, forgettings) = Projection.Apply(y, query, key, value, step, momentum, forgetting);
+                var (queries, keys, values, steps, momenta, forgettings) = Projection.WithGates(y, query, key, value, step, momentum, forgetting);
                 Tensor q = query_convolution.UnitHeads(queries, Heads, state.QueryTail);  // [B, T, H, K]
                 Tensor k = key_convolution.UnitHeads(keys, Heads, state.KeyTail);         // [B, T, H, K]
                 Tensor v = value_convolution.Heads(values, Heads, state.ValueTail);       // [B, T, H, K]

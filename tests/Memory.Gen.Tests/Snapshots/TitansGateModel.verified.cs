@@ -334,7 +334,7 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
 
             private (Tensor q, Tensor k, Tensor v, Tensor theta, Tensor eta, Tensor alpha) Project(Tensor x, Tensor? before, MemoryAsGateState? state)
             {
-                var (queries, keys, values, steps, momenta, forgettings) = Projection.Apply(x, query, key, value, step, momentum, forgetting);
+                var (queries, keys, values, steps, momenta, forgettings) = Projection.WithGates(x, query, key, value, step, momentum, forgetting);
                 Tensor q = UnitLength.Apply(Convolved(queries, query, query_convolution, before, state?.QueryTail));  // [B, T, H, K]
                 Tensor k = UnitLength.Apply(Convolved(keys, key, key_convolution, before, state?.KeyTail));  // [B, T, H, K]
                 Tensor v = Convolved(values, value, value_convolution, before, state?.ValueTail);  // [B, T, H, K]

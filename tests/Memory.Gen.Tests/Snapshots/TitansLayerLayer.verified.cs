@@ -221,7 +221,7 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
                 key_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
                 value_convolution = new ShortConvolution(Heads * HeadDim, width: 4, device: device, dtype: dtype);
                 forgetting = Initialize.Gate(nn.Linear(Dim, Heads, device: device, dtype: dtype), start: 0.01);
-                step = Initialize.Constant(Heads, value: 0.0, device, dtype);
+                step = Initialize.Constant(Heads, value: 0.0, device, Initialize.Wide(dtype));
                 weights = Initialize.Xavier([Heads, HeadDim, HeadDim], device, dtype);
                 RegisterComponents();
             }
@@ -230,7 +230,7 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
             public Tensor Read(Tensor x, MemoryAsLayerState? state)  // [B, T, D] -> [B, T, H, K]
             {
                 long B = x.shape[0], T = x.shape[1];
-                var (queries, keys, values, forgettings) = Projection.Apply(x, query, key, value, forgetting);
+                var (queries, keys, values, forgettings) = Projection.WithGates(x, query, key, value, forgetting);
                 Tensor q = query_convolution.UnitHeads(queries, Heads, state?.QueryTail);  // [B, T, H, K]
                 Tensor k = key_convolution.UnitHeads(keys, Heads, state?.KeyTail);         // [B, T, H, K]
                 Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);       // [B, T, H, K]

@@ -207,7 +207,7 @@ partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
             public Tensor Read(Tensor x, LongTermMemoryState? state)  // [B, T, D] -> [B, T, H, K]
             {
                 long B = x.shape[0];
-                var (queries, keys, values, steps, momenta, forgettings) = Projection.Apply(x, query, key, value, step, momentum, forgetting);
+                var (queries, keys, values, steps, momenta, forgettings) = Projection.WithGates(x, query, key, value, step, momentum, forgetting);
                 Tensor q = query_convolution.UnitHeads(queries, Heads, state?.QueryTail);  // [B, T, H, K]
                 Tensor k = key_convolution.UnitHeads(keys, Heads, state?.KeyTail);         // [B, T, H, K]
                 Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);       // [B, T, H, K]

@@ -82,7 +82,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
         if (spec.Forgetting)
             yield return Gate("forgetting", "0.01");
         if (!spec.AdaptiveStep)
-            yield return ModulePart.Parameter("step", "Initialize.Constant(Heads, value: 0.0, device, dtype)", "[H]");
+            yield return ModulePart.Parameter("step", "Initialize.Constant(Heads, value: 0.0, device, Initialize.Wide(dtype))", "[H]");
         string[] weights = WeightNames(spec);
         for (int l = 0; l < weights.Length; l++)
         {
@@ -250,7 +250,8 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
             .. spec.Momentum ? new[] { ("momentum", "momenta") } : [],
             .. spec.Forgetting ? new[] { ("forgetting", "forgettings") } : [],
         ];
-        yield return $"var ({string.Join(", ", layers.Select(l => l.Result))}) = Projection.Apply({x}, {string.Join(", ", layers.Select(l => l.Layer))});";
+        string apply = layers.Length > 3 ? "WithGates" : "Apply";
+        yield return $"var ({string.Join(", ", layers.Select(l => l.Result))}) = Projection.{apply}({x}, {string.Join(", ", layers.Select(l => l.Layer))});";
         yield return $"Tensor q = {project("query", "queries", spec.UnitLength)};  // [B, T, H, K]";
         yield return $"Tensor k = {project("key", "keys", spec.UnitLength)};  // [B, T, H, K]";
         yield return $"Tensor v = {project("value", "values", false)};  // [B, T, H, K]";
