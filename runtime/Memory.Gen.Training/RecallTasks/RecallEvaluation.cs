@@ -39,8 +39,10 @@ public static class RecallEvaluation
     /// <param name="set">Validation or test.</param>
     /// <param name="rows">Sequences, at least 1; 2 where memories are exchanged.</param>
     /// <param name="memory">What it remembers of the context.</param>
+    /// <param name="cancellation">Ends it between two batches of sequences.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     /// <exception cref="TrainingException">The task's options make no task.</exception>
-    public static RecallScore Measure(IMemoryModel model, RecallTask task, RecallSet set, int rows, MemoryUse memory = MemoryUse.Kept)
+    public static RecallScore Measure(IMemoryModel model, RecallTask task, RecallSet set, int rows, MemoryUse memory = MemoryUse.Kept, CancellationToken cancellation = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rows, memory == MemoryUse.Exchanged ? 2 : 1);
         var module = (nn.Module)model;
@@ -52,6 +54,7 @@ public static class RecallEvaluation
         while (rows > 1 && rows % together == 1) together++;
         for (int first = 0; first < rows; first += together)
         {
+            if (cancellation.IsCancellationRequested) break;
             var batch = task.Draw(set, Seed, first, Math.Min(together, rows - first));
             long[] answers = Answers(model, batch, task.Context, memory);
             for (int row = 0; row < batch.Rows; row++)
@@ -68,6 +71,7 @@ public static class RecallEvaluation
             }
         }
         module.train(training);
+        cancellation.ThrowIfCancellationRequested();
         return new RecallScore(right / (double)asked, exact / (double)rows, asked);
     }
 

@@ -29,7 +29,7 @@ public static class RecallTrainer
     /// <param name="mixture">The tasks; each step takes one of them at random.</param>
     /// <param name="options">How to train; null takes the defaults.</param>
     /// <param name="progress">Told after every step.</param>
-    /// <param name="cancellation">Stops after the step that is running.</param>
+    /// <param name="cancellation">Stops after the step that is running, or within the validation behind it.</param>
     /// <exception cref="TrainingException">An option makes no sense, or the loss is no number any more.</exception>
     public static RecallTraining Train(
         IMemoryModel model, IReadOnlyList<RecallTask> mixture, RecallTrainingOptions? options = null, Action<RecallProgress>? progress = null, CancellationToken cancellation = default)
@@ -46,6 +46,7 @@ public static class RecallTrainer
         int shortest = mixture.Min(task => task.Length), step = 0;
         var drawn = new long[mixture.Count];
         double accuracy = 0;
+        bool asked = true;
         while (step < options.Steps && accuracy < options.StopAccuracy && !cancellation.IsCancellationRequested)
         {
             int which = random.Below(mixture.Count), rows = Rows(options.Batch, mixture[which]);
@@ -56,11 +57,24 @@ public static class RecallTrainer
             if (!double.IsFinite(loss) || !double.IsFinite(norm))
                 throw new TrainingException(FormattableString.Invariant($"The loss became {loss} and the norm of its gradient {norm} in step {step} at a learning rate of {learningRate:G3}; train again with a lower learning rate."));
             if (step % options.ValidationInterval == 0 || step == options.Steps)
-                accuracy = mixture.Average(task => RecallEvaluation.Measure(model, task, RecallSet.Validation, Rows(options.ValidationRows, task)).Accuracy);
+                asked = Validate();
             progress?.Invoke(new RecallProgress(step, loss, norm, accuracy));
         }
-        var outcome = step == options.Steps || accuracy >= options.StopAccuracy ? TrainingOutcome.Finished : TrainingOutcome.Stopped;
+        var outcome = asked && (step == options.Steps || accuracy >= options.StopAccuracy) ? TrainingOutcome.Finished : TrainingOutcome.Stopped;
         return new RecallTraining(outcome, step, Stopwatch.GetElapsedTime(started).TotalSeconds, accuracy);
+
+        bool Validate()
+        {
+            try
+            {
+                accuracy = mixture.Average(task => RecallEvaluation.Measure(model, task, RecallSet.Validation, Rows(options.ValidationRows, task), cancellation: cancellation).Accuracy);
+                return true;
+            }
+            catch (OperationCanceledException)
+            {
+                return false;
+            }
+        }
 
         // As many tokens of every task in the mixture.
         int Rows(int most, RecallTask task) => Math.Max(1, most * shortest / task.Length);

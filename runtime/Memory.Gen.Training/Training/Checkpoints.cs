@@ -13,6 +13,7 @@ namespace Memory.Gen.Training;
 public sealed class Checkpoints(string folder, int keep = 3)
 {
     private const string Prefix = "checkpoint-", Unfinished = ".unfinished-", Earlier = "earlier-";
+    private const string NoCheckpoint = "holds no checkpoint. Train first, or name the folder of a run.";
 
     /// <summary>The run's folder.</summary>
     public string Folder { get; } = folder;
@@ -40,9 +41,16 @@ public sealed class Checkpoints(string folder, int keep = 3)
             }
         }
         throw new MemoryFileException(Folder, Paths.Count == 0
-            ? "holds no checkpoint. Train first, or name the folder of a run."
+            ? NoCheckpoint
             : $"holds {Paths.Count} checkpoints and none of them is whole. Train again.");
     }
+
+    /// <summary>Opens the checkpoint after so many steps.</summary>
+    /// <param name="step">Its steps.</param>
+    /// <exception cref="MemoryFileException">There is none, or it is not whole; the message names those that are there.</exception>
+    public Checkpoint Load(long step) => Paths.FirstOrDefault(path => StepOf(path) == step) is { } found ? Checkpoint.Open(found)
+        : throw new MemoryFileException(Folder, Paths.Count == 0 ? NoCheckpoint
+            : FormattableString.Invariant($"holds no checkpoint after {step} steps; there are those after {string.Join(", ", Paths.Reverse().Select(StepOf))}. Choose one of these."));
 
     /// <summary>Sees that a checkpoint of so many bytes can be saved, before the work begins that it shall keep. Leaves nothing behind.</summary>
     /// <param name="bytes">What it will take.</param>
