@@ -62,7 +62,7 @@ internal static class Comparison
     /// <param name="contest">The task.</param>
     /// <param name="plan">How much is run.</param>
     /// <param name="progress">Told the share done, 0 to 1, and how it stands.</param>
-    /// <param name="cancellation">Stops at the next step; a training that did not end is left out.</param>
+    /// <param name="cancellation">Stops at the next step; a model that was not trained and asked to the end is left out.</param>
     /// <returns>The models with at least one finished run, in order.</returns>
     public static IReadOnlyList<Standing> Hold(Contest contest, Plan plan, Action<double, string> progress, CancellationToken cancellation)
     {
@@ -116,12 +116,19 @@ internal static class Comparison
         if (contest.UsesAllSteps) options = options with { StopAccuracy = 2 };
         var training = RecallTrainer.Train(model, contest.Training, options, progress, cancellation);
         if (training.Outcome == TrainingOutcome.Stopped) return;
-        entry.Card = model.Card;
-        entry.ActivatedParameters = entry.Contestant.ActivatedParameters(module);
-        entry.Run = new Run(entry.Seed, training, [.. contest.Examinations.Select(examination => Examine(model, entry.Contestant, examination, plan))]);
+        try
+        {
+            var marks = contest.Examinations.Select(examination => Examine(model, entry.Contestant, examination, plan, cancellation)).ToList();
+            (entry.Card, entry.ActivatedParameters) = (model.Card, entry.Contestant.ActivatedParameters(module));
+            entry.Run = new Run(entry.Seed, training, marks);
+        }
+        catch (OperationCanceledException)
+        {
+            // What was not asked everything is left out.
+        }
     }
 
-    private static Marks Examine(IMemoryModel model, Contestant contestant, Examination examination, Plan plan)
+    private static Marks Examine(IMemoryModel model, Contestant contestant, Examination examination, Plan plan, CancellationToken cancellation)
     {
         double?[] precision = [.. examination.Tests.Select(test => SlotContents.Precision(model, test))];
         RecallScore[] answers = Answer(MemoryUse.Kept);
@@ -131,7 +138,7 @@ internal static class Comparison
             precision.Contains(null) ? null : [.. precision.Select(share => share!.Value)]);
 
         RecallScore[] Answer(MemoryUse memory) =>
-            [.. examination.Tests.Select(test => RecallEvaluation.Measure(model, test, RecallSet.Test, Math.Clamp(plan.TestTokens / test.Length, 2, plan.TestRows), memory))];
+            [.. examination.Tests.Select(test => RecallEvaluation.Measure(model, test, RecallSet.Test, Math.Clamp(plan.TestTokens / test.Length, 2, plan.TestRows), memory, cancellation))];
     }
 
     /// <summary>A training that is to be run, and what came of it.</summary>

@@ -17,9 +17,11 @@ internal static class RecallCommand
         var command = new RootCommand("Trains small models on recall tasks and compares what their memories hold.") { quick, task, model, seeds, output };
         command.SetAction(Failure.Guard(parsed =>
         {
+            string path = parsed.Path(output)!;
             var plan = Plan(parsed.GetValue(task), parsed.GetValue(model), parsed.GetValue(seeds), parsed.GetValue(quick));
             using var interruption = new Interruption();
-            Run(plan, OutputFolder.Make(parsed.GetValue(output)!), interruption.Token);
+            using var folder = new OutputFolder(path);
+            Run(plan, folder.Path, interruption.Token);
         }));
         return command;
     }
@@ -44,6 +46,7 @@ internal static class RecallCommand
     }
 
     /// <summary>Runs what is planned; each task's table, charts and results are there as soon as it is done.</summary>
+    /// <exception cref="OperationCanceledException">It was stopped; what was finished is there.</exception>
     public static void Run(Plan plan, string folder, CancellationToken cancellation)
     {
         Directory.CreateDirectory(folder);
@@ -65,7 +68,8 @@ internal static class RecallCommand
             Report.Save(Path.Combine(folder, "result.json"), rows);
         }
         string what = rows.Count == 0 ? "Nothing was finished yet." : $"Saved in {folder}: result.json and a chart of each task.";
-        Terminal.Say(cancellation.IsCancellationRequested ? $"Stopped. {what}" : what);
+        if (cancellation.IsCancellationRequested) throw new OperationCanceledException($"Stopped. {what}");
+        Terminal.Say(what);
     }
 
     private static string Names(IEnumerable<string> names) => string.Join(", ", names);

@@ -18,6 +18,12 @@ internal static class Terminal
     /// <summary>A number of bytes in the unit that shows it.</summary>
     public static string Size(long bytes) => bytes < 1000 ? $"{bytes} bytes" : bytes < 1_000_000 ? $"{bytes / 1e3:F1} kB" : bytes < 1_000_000_000 ? $"{bytes / 1e6:F1} MB" : $"{bytes / 1e9:N1} GB";
 
+    /// <summary>A time as a clock shows it: minutes and seconds, and hours where there are any.</summary>
+    public static string Time(TimeSpan time) => time.TotalHours < 1 ? $"{time:m\\:ss}" : $"{(long)time.TotalHours}:{time:mm\\:ss}";
+
+    /// <summary>A word of a command that a person may copy: in quotes where a shell would take it apart.</summary>
+    public static string Word(string text) => text.All(c => char.IsLetterOrDigit(c) || "_-./,:=+@%".Contains(c)) ? text : $"'{text.Replace("'", "'\\''")}'";
+
     /// <summary>Runs work that reports its share and a line about itself: a bar on a terminal, a line now and then elsewhere.</summary>
     /// <param name="work">Gets a callback for (share done 0 to 1, how it stands).</param>
     public static void Progress(string title, Action<Action<double, string>> work)

@@ -37,21 +37,26 @@ internal static class ContextCommand
         command.SetAction(Failure.Guard(parsed =>
         {
             Shared.UseThreads(parsed.GetValue(threads));
-            string folder = OutputFolder.Make(parsed.GetValue(output)!);
+            var path = parsed.Path(data, Shared.TextPath);
+            using var interruption = new Interruption();
+            using var folder = new OutputFolder(parsed.Path(output)!);
             var options = trainings.Options(parsed, new TrainingOptions { Window = parsed.GetValue(length), SectionTokens = parsed.GetValue(length) });
             if (parsed.GetValue(pieces) < 1) throw new UserError($"--pieces is {parsed.GetValue(pieces)}; it must be at least 1.");
             int[] contexts = [.. Contexts(options.Window, parsed.GetValue(longest))];
             var place = Shared.DeviceOf(parsed.GetValue(device)!);
             var asked = sizes.Of(parsed);
-            var corpus = Shared.Text(parsed.GetValue(data));
-            var tokenizer = BytePairTrainer.Train(corpus.Training.Select(d => d.Text), trainings.Vocabulary(parsed, asked));
-            var text = TokenizedText.Encode(corpus.Validation, tokenizer);
+            var (corpus, tokenizer) = trainings.Read(parsed, asked, path, interruption);
+            var text = interruption.Wait(() => TokenizedText.Encode(corpus.Validation, tokenizer));
             var held = ContextCost.Pieces(text, contexts[^1] + options.Window, parsed.GetValue(pieces));
             if (held.Count == 0) throw new UserError($"No held-out document has {contexts[^1] + options.Window:N0} tokens. Choose a smaller --longest, or longer texts with --data.");
-            var rows = trainings.Run(parsed, asked, corpus, tokenizer, options, place, folder, trained => Ask(trained, held, contexts, text.ByteLengths, options.Window));
-            Show(rows, contexts);
-            Chart(rows).Save(Path.Combine(folder, "context.svg"));
-            Terminal.Say($"Saved in {folder}: result.json and context.svg.");
+            var rows = trainings.Run(parsed, asked, corpus, tokenizer, options, place, folder.Path, trained => Ask(trained, held, contexts, text.ByteLengths, options.Window, interruption.Token), interruption.Token);
+            if (rows.Count > 0)
+            {
+                Show(rows, contexts);
+                Chart(rows).Save(Path.Combine(folder.Path, "context.svg"));
+            }
+
+            Trainings.End(folder.Path, "result.json and context.svg", rows.Count, interruption.Token);
         }));
         return command;
     }
@@ -62,11 +67,12 @@ internal static class ContextCommand
         for (long context = first; context <= longest; context *= 2) yield return (int)context;
     }
 
-    private static Row Ask(Trained trained, IReadOnlyList<int[]> pieces, int[] contexts, IReadOnlyList<int> byteLengths, int trainedAt)
+    private static Row? Ask(Trained trained, IReadOnlyList<int[]> pieces, int[] contexts, IReadOnlyList<int> byteLengths, int trainedAt, CancellationToken cancellation)
     {
         var model = trained.Model;
         IReadOnlyList<ContextCost> costs = [];
-        Terminal.Progress($"Asking {trained.Name}", report => costs = ContextCost.Measure(model, pieces, contexts, byteLengths, share => report(share, "")));
+        Terminal.Progress($"Asking {trained.Name}", report => costs = ContextCost.Measure(model, pieces, contexts, byteLengths, share => report(share, ""), cancellation));
+        if (costs.Count == 0) return null;
         return new Row(
             trained.Name, trained.Seed, model.Card.Parameters, model.Card.StateBytes(contexts[^1], torch.ScalarType.Float32), trained.Seconds,
             trainedAt, (long)pieces.Count * (pieces[0].Length - contexts[^1]), costs);
@@ -80,8 +86,8 @@ internal static class ContextCommand
         foreach (var own in rows.GroupBy(row => row.Name))
         {
             Row any = own.First();
-            string[] costs = [.. contexts.Select((_, i) => own.Select(row => row.ByContext[i].Perplexity).ToArray())
-                .Select(each => each.Length == 1 ? $"{each[0]:F2}" : $"{each.Average():F2} ({each.Min():F2}-{each.Max():F2})")];
+            string[] costs = [.. contexts.Select((_, i) => own.Where(row => row.ByContext.Count > i).Select(row => row.ByContext[i].Perplexity).ToArray())
+                .Select(each => each.Length == 0 ? "" : each.Length == 1 ? $"{each[0]:F2}" : $"{each.Average():F2} ({each.Min():F2}-{each.Max():F2})")];
             table.AddRow([any.Name, $"{any.Parameters:N0}", $"{any.StateBytes:N0}", $"{own.Average(row => row.Seconds):F0}", .. costs]);
         }
 
@@ -95,8 +101,8 @@ internal static class ContextCommand
         XLabel = "tokens read before",
         YLabel = "perplexity",
         Series = [.. rows.GroupBy(row => row.Name).Select((own, index) => new Series(
-            own.Key, [.. own.First().ByContext.Select((_, i) => ((double)i, own.Average(row => row.ByContext[i].Perplexity)))], SeriesStyle.Dots, Colors[index % Colors.Length]))],
-        Categories = [.. rows[0].ByContext.Select((cost, i) => ((double)i, $"{cost.Context:N0}"))],
+            own.Key, [.. own.MaxBy(row => row.ByContext.Count)!.ByContext.Select((_, i) => ((double)i, own.Where(row => row.ByContext.Count > i).Average(row => row.ByContext[i].Perplexity)))], SeriesStyle.Dots, Colors[index % Colors.Length]))],
+        Categories = [.. rows.MaxBy(row => row.ByContext.Count)!.ByContext.Select((cost, i) => ((double)i, $"{cost.Context:N0}"))],
         LegendBeside = true,
     };
 }

@@ -28,22 +28,27 @@ internal sealed record ContextCost(int Context, double Perplexity, double BitsPe
     /// <param name="contexts">How many tokens are read before the first that is asked, each at least 1.</param>
     /// <param name="byteLengths">Bytes of every token.</param>
     /// <param name="progress">Told the share done.</param>
-    public static IReadOnlyList<ContextCost> Measure(IMemoryModel model, IReadOnlyList<int[]> pieces, IReadOnlyList<int> contexts, IReadOnlyList<int> byteLengths, Action<double> progress)
+    /// <param name="cancellation">Stops before the next window.</param>
+    /// <returns>A cost for each context, in their order; fewer where it was stopped.</returns>
+    public static IReadOnlyList<ContextCost> Measure(IMemoryModel model, IReadOnlyList<int[]> pieces, IReadOnlyList<int> contexts, IReadOnlyList<int> byteLengths, Action<double> progress, CancellationToken cancellation = default)
     {
         int asked = pieces[0].Length - contexts.Max(), done = 0, total = contexts.Sum(context => context + asked);
         long bytes = pieces.Sum(piece => piece.TakeLast(asked).Sum(token => (long)byteLengths[token]));
         ((nn.Module)model).eval();
         using var quiet = no_grad();
-        return [.. contexts.Select(context =>
+        var costs = new List<ContextCost>();
+        foreach (int context in contexts)
         {
-            double nats = Nats(model, [.. pieces.Select(piece => piece[^(context + asked)..])], context);
+            if (Nats(model, [.. pieces.Select(piece => piece[^(context + asked)..])], context, cancellation) is not { } nats) break;
             progress((done += context + asked) / (double)total);
-            return new ContextCost(context, Math.Exp(nats / (pieces.Count * (double)asked)), nats / Math.Log(2) / bytes);
-        })];
+            costs.Add(new ContextCost(context, Math.Exp(nats / (pieces.Count * (double)asked)), nats / Math.Log(2) / bytes));
+        }
+
+        return costs;
     }
 
-    // The last token that is read of a piece is the last but one.
-    private static double Nats(IMemoryModel model, int[][] pieces, int context)
+    // The last token that is read of a piece is the last but one. Null where it was stopped.
+    private static double? Nats(IMemoryModel model, int[][] pieces, int context, CancellationToken cancellation)
     {
         using var state = model.NewState(pieces.Length);
         int read = pieces[0].Length - 1;
@@ -51,6 +56,7 @@ internal sealed record ContextCost(int Context, double Perplexity, double BitsPe
         // A window ends where the context does, so that logits are wanted of all its tokens or of none.
         for (int start = 0, length; start < read; start += length)
         {
+            if (cancellation.IsCancellationRequested) return null;
             using var scope = NewDisposeScope();
             length = Math.Min(Window, (start < context - 1 ? context - 1 : read) - start);
             Tensor Of(int first) => tensor(pieces.SelectMany(piece => piece.AsSpan(first, length).ToArray()).Select(token => (long)token).ToArray(), device: state.Device).view(pieces.Length, length);

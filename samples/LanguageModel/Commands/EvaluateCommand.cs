@@ -13,17 +13,19 @@ internal static class EvaluateCommand
     public static Command Create()
     {
         var run = Shared.Run();
+        var step = Shared.Step();
         var data = Shared.Data();
         var tokens = new Option<long?>("--tokens") { Description = "read about this many tokens, the beginning of every document; without it, everything" };
         var device = Shared.Device();
         var threads = Shared.Threads();
-        var command = new Command("evaluate", "Measures bits a byte by context length on text that was held out.") { run, data, tokens, device, threads };
+        var command = new Command("evaluate", "Measures bits a byte by context length on text that was held out.") { run, step, data, tokens, device, threads };
         command.SetAction(Failure.Guard(parsed =>
         {
             Shared.UseThreads(parsed.GetValue(threads));
             if (parsed.GetValue(tokens) is < 1) throw new UserError($"--tokens is {parsed.GetValue(tokens)}; it must be at least 1.");
-            var (model, checkpoint) = TrainedModel.Load(parsed.GetValue(run)!, Shared.DeviceOf(parsed.GetValue(device)!));
-            var corpus = Shared.Text(parsed.GetValue(data));
+            var (folder, path) = (parsed.Path(run)!, parsed.Path(data, Shared.TextPath));
+            var (model, checkpoint) = TrainedModel.Load(folder, Shared.DeviceOf(parsed.GetValue(device)!), parsed.GetValue(step));
+            var corpus = Shared.Text(path);
             var text = TokenizedText.Encode(corpus.Validation, checkpoint.LoadTokenizer());
             Show(Measure(model, parsed.GetValue(tokens) is { } most ? text.Excerpt(most) : text));
         }));

@@ -11,6 +11,7 @@ internal static class GenerateCommand
     public static Command Create()
     {
         var run = Shared.Run();
+        var step = Shared.Step();
         var prompt = new Option<string>("--prompt") { Description = "text to continue", DefaultValueFactory = _ => "" };
         var tokens = new Option<int>("--tokens") { Description = "tokens to make", DefaultValueFactory = _ => 200 };
         var temperature = new Option<double>("--temperature") { Description = "0 takes the likeliest token, 1 draws from the model's own distribution", DefaultValueFactory = _ => 0.8 };
@@ -20,7 +21,15 @@ internal static class GenerateCommand
         var memory = new Option<string?>("--memory") { Description = "file of a conversation's memory: continued where it exists, saved at the end and after Ctrl-C" };
         var device = Shared.Device();
         var threads = Shared.Threads();
-        var command = new Command("generate", "Continues a text with a trained model.") { run, prompt, tokens, temperature, topP, topK, seed, memory, device, threads };
+        // As the errors about them call them.
+        var named = new Dictionary<string, Option>
+        {
+            [nameof(GenerationOptions.MaxTokens)] = tokens,
+            [nameof(GenerationOptions.Temperature)] = temperature,
+            [nameof(GenerationOptions.TopP)] = topP,
+            [nameof(GenerationOptions.TopK)] = topK,
+        };
+        var command = new Command("generate", "Continues a text with a trained model.") { run, step, prompt, tokens, temperature, topP, topK, seed, memory, device, threads };
         command.SetAction(Failure.Guard(parsed =>
         {
             Shared.UseThreads(parsed.GetValue(threads));
@@ -32,12 +41,20 @@ internal static class GenerateCommand
                 TopK = parsed.GetValue(topK),
                 Seed = parsed.GetValue(seed),
             };
-            string folder = parsed.GetValue(run)!;
-            Conversation? conversation = parsed.GetValue(memory) is { } file ? new Conversation(file, folder) : null;
-            var (model, checkpoint) = TrainedModel.Load(folder, Shared.DeviceOf(parsed.GetValue(device)!));
+            string folder = parsed.Path(run)!;
+            using Conversation? conversation = parsed.Path(memory, "a file") is { } file ? new Conversation(file, folder) : null;
+            var (model, checkpoint) = TrainedModel.Load(folder, Shared.DeviceOf(parsed.GetValue(device)!), parsed.GetValue(step));
             using var interruption = new Interruption();
             using MemoryState state = conversation?.Begin(model, checkpoint) ?? model.NewState(1);
-            Write(model, checkpoint.LoadTokenizer(), parsed.GetValue(prompt)!, options, state, interruption.Token);
+            try
+            {
+                Write(model, checkpoint.LoadTokenizer(), parsed.GetValue(prompt)!, options, state, interruption.Token);
+            }
+            catch (ArgumentOutOfRangeException error) when (error.ParamName is { } name && named.TryGetValue(name, out Option? option))
+            {
+                throw new UserError(Failure.SentenceOf(error).Replace(name, option.Name, StringComparison.Ordinal));
+            }
+
             conversation?.Save(state);
         }));
         return command;

@@ -18,15 +18,17 @@ internal static class InfoCommand
         var model = Shared.Model();
         var sizes = new SizeOptions();
         var run = new Option<string?>("--run") { Description = "folder of a training run: shows its model, and how far it was trained" };
+        var step = Shared.Step();
         var threads = Shared.Threads();
-        var command = new Command("info", "Shows a model's declaration, sizes and cost, and what it runs on.") { model, run, threads };
+        var command = new Command("info", "Shows a model's declaration, sizes and cost, and what it runs on.") { model, run, step, threads };
         sizes.AddTo(command);
         command.SetAction(Failure.Guard(parsed =>
         {
             Shared.UseThreads(parsed.GetValue(threads));
             var asked = sizes.Of(parsed);
-            if (parsed.GetValue(run) is not { } folder)
+            if (parsed.Path(run) is not { } folder)
             {
+                if (parsed.GetValue(step) is not null) throw new UserError("--step chooses a checkpoint of a run; name the run with --run.");
                 Show(parsed.GetValue(model)!, asked);
             }
             else
@@ -35,7 +37,7 @@ internal static class InfoCommand
                     throw new UserError("--run has its own model and sizes; leave out --model, --dim, --layers, --heads, --pattern and --vocab.");
                 var trained = TrainedModel.Read(folder);
                 Show(trained.Name, trained.Sizes);
-                ShowRun(TrainedModel.LastOf(folder));
+                ShowRun(TrainedModel.CheckpointOf(folder, parsed.GetValue(step)));
             }
 
             ShowMachine();

@@ -35,24 +35,34 @@ internal static class InterleaveCommand
         command.SetAction(Failure.Guard(parsed =>
         {
             Shared.UseThreads(parsed.GetValue(threads));
-            string folder = OutputFolder.Make(parsed.GetValue(output)!);
+            var path = parsed.Path(data, Shared.TextPath);
+            using var interruption = new Interruption();
+            using var folder = new OutputFolder(parsed.Path(output)!);
             var options = trainings.Options(parsed, new TrainingOptions { Window = parsed.GetValue(length), InterleaveTokens = parsed.GetValue(stretch) });
             var place = Shared.DeviceOf(parsed.GetValue(device)!);
             var asked = sizes.Of(parsed);
-            var corpus = Shared.Text(parsed.GetValue(data));
-            var tokenizer = BytePairTrainer.Train(corpus.Training.Select(d => d.Text), trainings.Vocabulary(parsed, asked));
-            var text = TokenizedText.Encode(corpus.Validation, tokenizer).Interleaved(options.InterleaveTokens);
-            var rows = trainings.Run(parsed, asked, corpus, tokenizer, options, place, folder, trained =>
-            {
-                var evaluation = EvaluateCommand.Measure(trained.Model, text);
-                return new Row(
-                    trained.Name, trained.Seed, trained.Model.Card.Parameters, trained.Model.Card.StateBytes(0, torch.ScalarType.Float32), trained.Seconds,
-                    evaluation.BitsPerByte, evaluation.ByContext);
-            });
-            Show(rows);
-            Terminal.Say($"Saved in {folder}: result.json.");
+            var (corpus, tokenizer) = trainings.Read(parsed, asked, path, interruption);
+            var text = interruption.Wait(() => TokenizedText.Encode(corpus.Validation, tokenizer).Interleaved(options.InterleaveTokens));
+            var rows = trainings.Run(parsed, asked, corpus, tokenizer, options, place, folder.Path, trained => Measure(trained, text, interruption.Token), interruption.Token);
+            if (rows.Count > 0) Show(rows);
+            Trainings.End(folder.Path, "result.json", rows.Count, interruption.Token);
         }));
         return command;
+    }
+
+    private static Row? Measure(Trained trained, TokenizedText text, CancellationToken cancellation)
+    {
+        try
+        {
+            var evaluation = EvaluateCommand.Measure(trained.Model, text, cancellation);
+            return new Row(
+                trained.Name, trained.Seed, trained.Model.Card.Parameters, trained.Model.Card.StateBytes(0, torch.ScalarType.Float32), trained.Seconds,
+                evaluation.BitsPerByte, evaluation.ByContext);
+        }
+        catch (OperationCanceledException)
+        {
+            return null;
+        }
     }
 
     private static void Show(IEnumerable<Row> rows)

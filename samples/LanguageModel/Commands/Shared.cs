@@ -17,11 +17,16 @@ internal static class Shared
 
     public static Option<string?> Data() => new("--data") { Description = "a text file or a folder of text files; without it, the documentation that the .NET SDK ships" };
 
+    /// <summary>What <see cref="Data"/> names.</summary>
+    public const string TextPath = "a text file or a folder of them";
+
     public static Option<string> Device() => new("--device") { Description = "cpu or cuda", DefaultValueFactory = _ => "cpu" };
 
     public static Option<int> Threads() => new("--threads") { Description = "threads of the tensor operations", DefaultValueFactory = _ => Environment.ProcessorCount };
 
     public static Option<string> Run() => new("--run") { Description = "folder of a training run", DefaultValueFactory = _ => TrainCommand.DefaultFolder };
+
+    public static Option<long?> Step() => new("--step") { Description = "the run's checkpoint after this many steps; without it, the newest" };
 
     /// <summary>Which package or library provides TorchSharp in this build.</summary>
     public static string Provider => typeof(Shared).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(a => a.Key == "TorchProvider").Value!;

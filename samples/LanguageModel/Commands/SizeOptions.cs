@@ -12,13 +12,11 @@ internal sealed class SizeOptions
     private readonly Option<string?> pattern = new("--pattern") { Description = "order of the layers, one letter each, instead of the declared one" };
     private readonly Option<int?> vocabulary = new("--vocab") { Description = "tokens of the vocabulary, instead of the declared one" };
 
+    public IEnumerable<Option> All => [dim, layers, heads, pattern, vocabulary];
+
     public void AddTo(Command command)
     {
-        command.Add(dim);
-        command.Add(layers);
-        command.Add(heads);
-        command.Add(pattern);
-        command.Add(vocabulary);
+        foreach (Option option in All) command.Add(option);
     }
 
     public Sizes Of(ParseResult parsed) => parsed.GetValue(vocabulary) is { } tokens and < TrainingChoices.Bytes

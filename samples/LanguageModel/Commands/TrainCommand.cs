@@ -43,10 +43,12 @@ internal static class TrainCommand
             model, data, minutes, steps, tokenizer, batch, length, rate, precision, seed, output, firstStage, resume, device, threads,
         };
         sizes.AddTo(command);
+        Option[] ofTheRun = [model, tokenizer, batch, length, rate, seed, firstStage, .. sizes.All];
         command.SetAction(Failure.Guard(parsed =>
         {
             Shared.UseThreads(parsed.GetValue(threads));
-            string folder = parsed.GetValue(output)!;
+            string folder = parsed.Path(output)!;
+            var (text, stage) = (parsed.Path(data, Shared.TextPath), parsed.Path(firstStage));
             var asked = sizes.Of(parsed);
             var choices = new TrainingChoices(
                 parsed.GetValue(tokenizer)!, asked.Vocabulary, parsed.GetValue(minutes), parsed.GetValue(steps),
@@ -55,27 +57,40 @@ internal static class TrainCommand
             using var interruption = new Interruption();
             try
             {
-                if (parsed.GetValue(resume)) Resume(folder, choices, asked, parsed.GetValue(data), place, interruption);
-                else Begin(folder, new TrainedModel(parsed.GetValue(model)!, choices.Fit(asked)), choices, parsed.GetValue(data), parsed.GetValue(firstStage), place, interruption);
+                // With the machine's options too: another number of threads gives other last bits.
+                string goOn = $"./build.sh train --resume --out {Terminal.Word(folder)}"
+                    + string.Concat(new Option[] { data, device, threads }.Where(Given).Select(option => $" {option.Name} {Terminal.Word(parsed.GetResult(option)!.Tokens[0].Value)}"));
+                if (parsed.GetValue(resume))
+                {
+                    if (ofTheRun.Where(Given).ToList() is { Count: > 0 } others)
+                        throw new UserError($"--resume goes on with the run's own model and options; leave out {string.Join(" and ", others.Select(option => option.Name))}.");
+                    Resume(folder, choices, text, goOn, place, interruption);
+                }
+                else
+                {
+                    Begin(folder, new TrainedModel(parsed.GetValue(model)!, choices.Fit(asked)), choices, text, stage, goOn, place, interruption);
+                }
             }
             catch (OperationCanceledException)
             {
                 Terminal.Say($"Stopped before the first step; nothing has changed in {folder}.");
             }
+
+            bool Given(Option option) => parsed.GetResult(option) is { Implicit: false };
         }));
         return command;
     }
 
     private static void Begin(
-        string folder, TrainedModel trained, TrainingChoices choices, string? data, string? firstStage, torch.Device device, Interruption interruption)
+        string folder, TrainedModel trained, TrainingChoices choices, string? data, string? firstStage, string goOn, torch.Device device, Interruption interruption)
     {
         // Before the text is read: a size that does not fit should not cost a minute, nor a folder that cannot be.
         var model = Build();
         var options = choices.Options();
-        OutputFolder.Make(folder);
+        using var output = new OutputFolder(folder);
         var corpus = interruption.Wait(() => Shared.Text(data));
         // The weights of a first stage are of its tokens, so these are taken over too.
-        var first = firstStage is null ? null : TrainedModel.LastOf(firstStage);
+        var first = firstStage is null ? null : TrainedModel.CheckpointOf(firstStage);
         int vocabulary = Catalog.Vocabulary(trained.Name, trained.Sizes);
         var tokenizer = first?.LoadTokenizer() ?? interruption.Wait(() => choices.Tokenizer(corpus, vocabulary));
         if (tokenizer.VocabSize < vocabulary)
@@ -90,8 +105,8 @@ internal static class TrainCommand
         using var trainer = new Trainer(model, corpus, tokenizer, options, TrainedModel.CheckpointsOf(folder));
         interruption.Token.ThrowIfCancellationRequested();
         // Last: a run that does not begin leaves the one that was here in its place.
-        if (trained.Begin(folder) is { } earlier) Terminal.Say($"The run that was here is now in {earlier}; use it with --run {earlier}.");
-        Run(folder, data, trained, model, device, tokenizer, corpus, trainer, interruption);
+        if (trained.Begin(folder) is { } earlier) Terminal.Say($"The run that was here is now in {earlier}; use it with --run {Terminal.Word(earlier)}.");
+        Run(folder, goOn, trained, model, device, tokenizer, corpus, trainer, interruption);
 
         IMemoryModel Build()
         {
@@ -100,19 +115,19 @@ internal static class TrainCommand
         }
     }
 
-    private static void Resume(string folder, TrainingChoices choices, Sizes sizes, string? data, torch.Device device, Interruption interruption)
+    private static void Resume(string folder, TrainingChoices choices, string? data, string goOn, torch.Device device, Interruption interruption)
     {
-        if (!sizes.AsDeclared) throw new UserError("--resume goes on with the model of the run; leave out --dim, --layers, --heads, --pattern and --vocab.");
         var trained = TrainedModel.Read(folder, "--out");
+        using var output = new OutputFolder(folder);
         var (model, checkpoint) = TrainedModel.Load(folder, device);
         var corpus = interruption.Wait(() => Shared.Text(data));
         using var trainer = Trainer.Resume(model, corpus, checkpoint, TrainedModel.CheckpointsOf(folder), choices.Extend(checkpoint.Snapshot.Options));
         Terminal.Say($"Going on after step {trainer.Step:N0}.");
-        Run(folder, data, trained, model, device, checkpoint.LoadTokenizer(), corpus, trainer, interruption);
+        Run(folder, goOn, trained, model, device, checkpoint.LoadTokenizer(), corpus, trainer, interruption);
     }
 
     private static void Run(
-        string folder, string? data, TrainedModel trained, IMemoryModel model, torch.Device device, ITokenizer tokenizer, Corpus corpus, Trainer trainer, Interruption interruption)
+        string folder, string goOn, TrainedModel trained, IMemoryModel model, torch.Device device, ITokenizer tokenizer, Corpus corpus, Trainer trainer, Interruption interruption)
     {
         Terminal.Say($"Model: {trained.Name}, {model.Card.Parameters:N0} parameters; state {model.Card.StateBytes(0, torch.ScalarType.Float32):N0} bytes a text.");
         if (trainer.Options.MatmulPrecision == MatmulPrecision.BFloat16 && device.type == DeviceType.CPU)
@@ -122,10 +137,9 @@ internal static class TrainCommand
                 : "This CPU does not multiply bfloat16 numbers: linear maps multiply in float32.");
         }
 
-        string goOn = $"./build.sh train --resume --out {folder}{(data is null ? "" : $" --data {data}")}";
         TrainingOutcome outcome = default;
         Terminal.Progress("Training", report => outcome = trainer.Run(
-            p => report(p.Fraction, $"step {p.Step:N0}, {p.BitsPerByte:F2} bits per byte, {p.TokensPerSecond:N0} tokens/s, {p.Left:m\\:ss} left"),
+            p => report(p.Fraction, $"step {p.Step:N0}, {p.BitsPerByte:F2} bits per byte, {p.TokensPerSecond:N0} tokens/s, {Terminal.Time(p.Left)} left"),
             interruption.Token));
         if (outcome == TrainingOutcome.Stopped)
         {
@@ -154,7 +168,7 @@ internal static class TrainCommand
         }
 
         Terminal.Say("");
-        Terminal.Say($"Saved in {folder}: checkpoints, loss.svg, result.json. Talk to it: dotnet run -c Release --project samples/LanguageModel -- generate --run {folder} --prompt \"Returns the\"");
+        Terminal.Say($"Saved in {folder}: checkpoints, loss.svg, result.json. Talk to it: dotnet run -c Release --project samples/LanguageModel -- generate --run {Terminal.Word(folder)} --prompt \"Returns the\"");
     }
 
     private static void Report(

@@ -32,7 +32,15 @@ internal sealed class Trainings(params string[] names)
     }
 
     /// <summary>A vocabulary that all of them know.</summary>
-    public int Vocabulary(ParseResult parsed, Sizes sizes) => parsed.GetValue(models)!.Min(name => Catalog.Vocabulary(name, sizes));
+    private int Vocabulary(ParseResult parsed, Sizes sizes) => parsed.GetValue(models)!.Min(name => Catalog.Vocabulary(name, sizes));
+
+    /// <summary>The text that all of them learn, and the tokens that it is read as.</summary>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public (Corpus Corpus, ITokenizer Tokenizer) Read(ParseResult parsed, Sizes sizes, string? path, Interruption interruption)
+    {
+        var corpus = interruption.Wait(() => Shared.Text(path));
+        return (corpus, interruption.Wait(() => BytePairTrainer.Train(corpus.Training.Select(d => d.Text), Vocabulary(parsed, sizes))));
+    }
 
     /// <summary>The options of the first seed.</summary>
     /// <param name="parsed">The command line.</param>
@@ -45,35 +53,47 @@ internal sealed class Trainings(params string[] names)
         return parsed.GetValue(seeds) >= 1 ? options : throw new UserError($"--seeds is {parsed.GetValue(seeds)}; it must be at least 1.");
     }
 
-    /// <summary>Trains every model with every seed and measures it; what is done stays in result.json when a later training is stopped.</summary>
+    /// <summary>
+    /// Trains every model with every seed and measures it. What is measured is in result.json at once, and stays there when it is stopped; it is
+    /// what is returned then.
+    /// </summary>
+    /// <param name="measure">Makes a row of a trained model; null where it was stopped before there was anything to say.</param>
     public IReadOnlyList<TRow> Run<TRow>(
-        ParseResult parsed, Sizes sizes, Corpus corpus, ITokenizer tokenizer, TrainingOptions options, torch.Device device, string folder, Func<Trained, TRow> measure)
+        ParseResult parsed, Sizes sizes, Corpus corpus, ITokenizer tokenizer, TrainingOptions options, torch.Device device, string folder, Func<Trained, TRow?> measure,
+        CancellationToken cancellation)
+        where TRow : class
     {
         var rows = new List<TRow>();
-        for (int i = 0; i < parsed.GetValue(seeds); i++)
+        var trainings = from i in Enumerable.Range(0, parsed.GetValue(seeds)) from name in parsed.GetValue(models)! select (Name: name, Seed: options.Seed + i);
+        foreach (var (name, seed) in trainings.TakeWhile(_ => !cancellation.IsCancellationRequested))
         {
-            foreach (string name in parsed.GetValue(models)!)
-            {
-                rows.Add(Learn(name, sizes, corpus, tokenizer, options with { Seed = options.Seed + i }, device, measure));
-                AtomicFile.Write(Path.Combine(folder, "result.json"), stream => JsonSerializer.Serialize(stream, rows, new JsonSerializerOptions { WriteIndented = true }));
-            }
+            if (Learn(name, sizes, corpus, tokenizer, options with { Seed = seed }, device, measure, cancellation) is not { } row) break;
+            rows.Add(row);
+            AtomicFile.Write(Path.Combine(folder, "result.json"), stream => JsonSerializer.Serialize(stream, rows, new JsonSerializerOptions { WriteIndented = true }));
         }
 
         return rows;
     }
 
-    private static TRow Learn<TRow>(
-        string name, Sizes sizes, Corpus corpus, ITokenizer tokenizer, TrainingOptions options, torch.Device device, Func<Trained, TRow> measure)
+    /// <summary>Says what is in the folder.</summary>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static void End(string folder, string files, int rows, CancellationToken cancellation)
+    {
+        if (!cancellation.IsCancellationRequested) Terminal.Say($"Saved in {folder}: {files}.");
+        else throw new OperationCanceledException(rows == 0 ? "Stopped before anything was measured." : $"Stopped. What was measured before is in {folder}: {files}.");
+    }
+
+    private static TRow? Learn<TRow>(
+        string name, Sizes sizes, Corpus corpus, ITokenizer tokenizer, TrainingOptions options, torch.Device device, Func<Trained, TRow?> measure, CancellationToken cancellation)
+        where TRow : class
     {
         torch.random.manual_seed(options.Seed);
         var (module, model) = DeclarationCompiler.Create(name, sizes, device, trains: true);
         using var owned = module;
         using var trainer = new Trainer(model, corpus, tokenizer, options);
-        using var interruption = new Interruption();
         Terminal.Progress(
             $"Training {name}, seed {options.Seed}",
-            report => trainer.Run(p => report(p.Fraction, $"{p.BitsPerByte:F2} bits per byte, {p.TokensPerSecond:N0} tokens/s"), interruption.Token));
-        if (trainer.Fraction < 1) throw new UserError($"Stopped while training {name}; what was done before it is in result.json.");
-        return measure(new Trained(name, options.Seed, model, trainer.Elapsed.TotalSeconds));
+            report => trainer.Run(p => report(p.Fraction, $"{p.BitsPerByte:F2} bits per byte, {p.TokensPerSecond:N0} tokens/s"), cancellation));
+        return cancellation.IsCancellationRequested ? null : measure(new Trained(name, options.Seed, model, trainer.Elapsed.TotalSeconds));
     }
 }

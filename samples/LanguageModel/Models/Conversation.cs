@@ -5,14 +5,15 @@ using Memory.Gen.Training;
 namespace LanguageModel.Models;
 
 /// <summary>The memory of a conversation in a file, from one command to the next.</summary>
-internal sealed class Conversation
+internal sealed class Conversation : IDisposable
 {
     private const string Weights = "weights", Step = "step";
 
     private readonly string path, run;
     private readonly Dictionary<string, string> madeBy = [];
+    private readonly IDisposable mark;
 
-    /// <summary>Makes sure, before anything is generated, that the memory can be saved.</summary>
+    /// <summary>Makes sure, before anything is generated, that the memory can be saved, and that nobody else goes on with it until then.</summary>
     /// <param name="path">Its file; folders that are missing are made.</param>
     /// <param name="run">The run's folder.</param>
     /// <exception cref="UserError">There can be no such file.</exception>
@@ -24,14 +25,16 @@ internal sealed class Conversation
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-            // What saving begins with.
-            new FileStream(path + ".tmp", FileMode.Create, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose).Dispose();
+            mark = InUse.Begin(path + ".in-use") ?? throw new UserError($"Another command goes on with the memory {path}. Wait until it ends, or begin another conversation with another --memory.");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new UserError($"The memory cannot be saved as {path} ({error.Message.TrimEnd('.')}). Choose another file with --memory.");
         }
     }
+
+    /// <summary>Lets others go on with the memory.</summary>
+    public void Dispose() => mark.Dispose();
 
     /// <summary>What the file remembers, or a state that has read nothing where there is no file yet.</summary>
     /// <param name="model">The model.</param>
@@ -55,7 +58,7 @@ internal sealed class Conversation
         else if (weights != madeBy[Weights])
             throw new UserError(
                 $"{path} is the memory of other weights, after {file.Metadata.GetValueOrDefault(Step)} steps, than those in {run}, after {madeBy[Step]}: it is of another run, or this one was "
-                + "trained on since. A memory means something to the weights that made it alone. Name its run with --run, or begin another conversation with another --memory.");
+                + "trained on since. A memory means something to the weights that made it alone. Name its run with --run and its checkpoint with --step, or begin another conversation with another --memory.");
     }
 
     /// <summary>Saves the memory; where its file cannot be written after all, in the run's folder or the one for temporary files.</summary>
@@ -70,7 +73,7 @@ internal sealed class Conversation
         catch (MemoryFileException error)
         {
             if (SaveElsewhere(state) is not { } elsewhere) throw;
-            throw new UserError($"{error.Message} The memory is saved as {elsewhere} instead; go on with --memory {elsewhere}.");
+            throw new UserError($"{error.Message} The memory is saved as {elsewhere} instead; go on with --memory {Terminal.Word(elsewhere)}.");
         }
     }
 

@@ -76,14 +76,18 @@ public sealed record TrainedModel(string Name, Sizes Sizes)
         }
     }
 
-    /// <summary>The newest whole checkpoint of a run.</summary>
-    public static Checkpoint LastOf(string folder) => new Checkpoints(CheckpointsOf(folder)).LoadLatest(refused => Terminal.Say($"Left aside: {refused}"));
+    /// <summary>A checkpoint of a run: the newest that is whole, or the one after so many steps.</summary>
+    public static Checkpoint CheckpointOf(string folder, long? step = null)
+    {
+        var checkpoints = new Checkpoints(CheckpointsOf(folder));
+        return step is { } asked ? checkpoints.Load(asked) : checkpoints.LoadLatest(refused => Terminal.Say($"Left aside: {refused}"));
+    }
 
-    /// <summary>Builds the model and gives it the weights of the run's newest whole checkpoint.</summary>
-    public static (IMemoryModel Model, Checkpoint Checkpoint) Load(string folder, Device device)
+    /// <summary>Builds the model and gives it the weights of a checkpoint of the run.</summary>
+    public static (IMemoryModel Model, Checkpoint Checkpoint) Load(string folder, Device device, long? step = null)
     {
         var trained = Read(folder);
-        var checkpoint = LastOf(folder);
+        var checkpoint = CheckpointOf(folder, step);
         var (module, model) = DeclarationCompiler.Create(trained.Name, trained.Sizes, device);
         checkpoint.LoadWeights(model);
         module.eval();

@@ -163,18 +163,27 @@ public class RecallSampleTests
         Assert.Contains("lower learning rate", failure.Message);
     }
 
-    [Fact]
-    public void WhatWasNotFinishedIsLeftOut()
+    // In the third training, and after its last step, before its examinations.
+    [Theory, InlineData("step 1,"), InlineData("step 2,")]
+    public void WhatWasNotFinishedIsLeftOut(string when)
     {
         using var folder = new TemporaryFolder();
         using var stop = new CancellationTokenSource();
         var plan = RecallCommand.Plan("mqar", null, 1, quick: true) with { MostSteps = 2, TestRows = 2, ValidationRows = 4, Workers = 1 };
 
-        // Stopped in the third training.
         int ended = 0;
-        var standings = Comparison.Hold(plan.Contests.Single(), plan, (_, status) => { if (status.Contains("step 1,") && ++ended == 3) stop.Cancel(); }, stop.Token);
+        var standings = Comparison.Hold(plan.Contests.Single(), plan, (_, status) => { if (status.Contains(when) && ++ended == 3) stop.Cancel(); }, stop.Token);
 
         Assert.Equal(plan.Contests.Single().Models.TakeLast(2), standings.Select(standing => standing.Contestant.Name));
+    }
+
+    [Fact]
+    public void AComparisonThatIsStoppedSaysSo()
+    {
+        using var folder = new TemporaryFolder();
+        var plan = RecallCommand.Plan("mqar", "linear", 1, quick: true);
+        var stopped = Assert.Throws<OperationCanceledException>(() => RecallCommand.Run(plan, folder.Path, new CancellationToken(canceled: true)));
+        Assert.Equal("Stopped. Nothing was finished yet.", stopped.Message);
     }
 
     [Fact]

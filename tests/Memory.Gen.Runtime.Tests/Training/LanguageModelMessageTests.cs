@@ -23,8 +23,36 @@ public sealed class LanguageModelMessageTests : IDisposable
     public void AFolderThatCannotBeIsNamedWithItsOptionBeforeTheTextIsRead(string command)
     {
         File.WriteAllText(folder.File("occupied"), "");
-        foreach (string impossible in new[] { "/proc/x", folder.File("occupied"), "" })
+        foreach (string impossible in new[] { "/proc/x", folder.File("occupied") })
             Assert.StartsWith($"--out names the folder \"{impossible}\", in which nothing can be written (", LanguageModelSample.Fail(command, "--data", folder.File("none"), "--out", impossible));
+    }
+
+    [Theory]
+    [InlineData("train", "--data", "", "a text file or a folder of them"), InlineData("train", "--out", "", "a folder"), InlineData("train", "--first-stage", " ", "a folder")]
+    [InlineData("generate", "--run", "", "a folder"), InlineData("generate", "--memory", " ", "a file")]
+    [InlineData("evaluate", "--run", "", "a folder"), InlineData("evaluate", "--data", "", "a text file or a folder of them"), InlineData("info", "--run", "", "a folder")]
+    [InlineData("context", "--data", "", "a text file or a folder of them"), InlineData("context", "--out", "", "a folder")]
+    [InlineData("interleave", "--data", "", "a text file or a folder of them"), InlineData("interleave", "--out", "", "a folder")]
+    public void ABlankNameIsRefusedWithItsOption(string command, string option, string blank, string what) =>
+        Assert.Equal($"{option} is blank. Give it the name of {what}, or leave it out.\n", LanguageModelSample.Fail(command, option, blank));
+
+    [Theory, InlineData("train"), InlineData("context"), InlineData("interleave")]
+    public void ATextThatIsRefusedLeavesNoFolderBehind(string command)
+    {
+        File.WriteAllText(folder.File("empty.txt"), "");
+        Directory.CreateDirectory(folder.File("there"));
+        foreach (string output in new[] { "one/two", "there" })
+            Assert.Contains("empty.txt is empty;", LanguageModelSample.Fail(command, "--data", folder.File("empty.txt"), "--out", folder.File(output)));
+        Assert.Equal(["empty.txt", "there"], Directory.GetFileSystemEntries(folder.Path).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Empty(Directory.GetFileSystemEntries(folder.File("there")));
+    }
+
+    [Fact]
+    public void ARunThatGoesOnRefusesTheOptionsThatItHasAlready()
+    {
+        Assert.Equal(
+            "--resume goes on with the run's own model and options; leave out --batch and --lr and --dim.\n",
+            LanguageModelSample.Fail("train", "--resume", "--out", folder.Path, "--lr", "0.1", "--dim", "64", "--batch", "3", "--steps", "3"));
     }
 
     [Fact]

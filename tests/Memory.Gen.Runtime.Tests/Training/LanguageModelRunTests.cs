@@ -51,7 +51,6 @@ public sealed class LanguageModelRunTests : IDisposable
         Assert.Contains("--memory names a folder", Generate(folder.File("missing/")));
         Assert.Contains($"The memory cannot be saved as {occupied} (", Generate(occupied));
         Assert.Contains("The memory cannot be saved as /proc/talk (", Generate("/proc/talk"));
-        Assert.Equal((1, "", "MaxTokens is -5; it must be 0 or more.\n"), LanguageModelSample.RunToEnd("generate", "--run", run, "--prompt", "Member", "--tokens", "-5"));
 
         string deep = folder.File("one/two/talk.safetensors");
         LanguageModelSample.Run("generate", "--run", run, "--tokens", "1", "--memory", deep);
@@ -63,6 +62,68 @@ public sealed class LanguageModelRunTests : IDisposable
             Assert.Equal((1, ""), (exitCode, output));
             return errors;
         }
+    }
+
+    [Fact]
+    public void AValueThatMakesNoSenseIsNamedWithItsOption()
+    {
+        Train("gated-delta", 1);
+        Refused("--tokens", "-5", "must be 0 or more.");
+        Refused("--temperature", "-1", "must be 0 or more; 0.8 is usual.");
+        Refused("--top-p", "0", "must be above 0 and at most 1; 0.95 is usual.");
+        Refused("--top-k", "-1", "must be 0 (all) or more; 40 is usual.");
+
+        void Refused(string option, string value, string rule) =>
+            Assert.Equal((1, "", $"{option} is {value}; it {rule}\n"), LanguageModelSample.RunToEnd("generate", "--run", run, "--prompt", "Member", option, value));
+    }
+
+    [Fact]
+    public void AnEarlierCheckpointIsChosenByItsStep()
+    {
+        Train("gated-delta", 2);
+        string early = Generate(), measured = LanguageModelSample.Run(["evaluate", "--run", run, .. Data]);
+        LanguageModelSample.Run(["train", "--resume", "--steps", "30", "--out", run, .. Data]);
+
+        Assert.NotEqual(early, Generate());
+        Assert.Equal(early, Generate("--step", "2"));
+        Assert.NotEqual(measured, LanguageModelSample.Run(["evaluate", "--run", run, .. Data]));
+        Assert.Equal(measured, LanguageModelSample.Run(["evaluate", "--run", run, "--step", "2", .. Data]));
+        Assert.Contains("checkpoint-000002, 2 steps in ", LanguageModelSample.Run("info", "--run", run, "--step", "2"));
+        foreach (string command in new[] { "generate", "evaluate", "info" })
+            Assert.Equal($"{Path.Combine(run, "checkpoints")}: holds no checkpoint after 3 steps; there are those after 2, 30. Choose one of these.\n", LanguageModelSample.Fail(command, "--run", run, "--step", "3"));
+        Assert.Equal("--step chooses a checkpoint of a run; name the run with --run.\n", LanguageModelSample.Fail("info", "--step", "2"));
+
+        string Generate(params string[] more) => LanguageModelSample.Run(["generate", "--run", run, "--prompt", "Member", "--tokens", "20", .. more]);
+    }
+
+    [Fact]
+    public void WhatOneCommandWritesToIsItsOwnUntilItEnds()
+    {
+        Train("gated-delta", 1);
+        string memory = folder.File("talk.safetensors");
+        foreach (string again in new[] { "--seed=2", "--resume" })
+        {
+            var (exitCode, _, errors) = LanguageModelSample.Interrupt(
+                "Training", () => Assert.Equal($"Another command writes to the folder \"{run}\". Wait until it ends, or name another folder with --out.\n", LanguageModelSample.Fail(["train", again, "--out", run, .. Data])),
+                ["train", "--resume", "--steps", "1000000", "--out", run, .. Data]);
+            Assert.Equal((0, ""), (exitCode, errors));
+        }
+
+        string[] talk = ["generate", "--run", run, "--prompt", "Member", "--memory", memory];
+        LanguageModelSample.Interrupt(
+            "Member", () => Assert.StartsWith($"Another command goes on with the memory {memory}.", LanguageModelSample.Fail(talk)), [.. talk, "--tokens", "1000000"]);
+        LanguageModelSample.Run(talk);
+        Assert.Equal(["run", "talk.safetensors", "text.txt"], Directory.GetFileSystemEntries(folder.Path).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void WhatIsPrintedToGoOnCanBeCopied()
+    {
+        string odd = folder.File("my run's"), text = folder.File("my text.txt");
+        File.Move(folder.File("text.txt"), text);
+        var (_, output, _) = LanguageModelSample.Interrupt(
+            "Training", null, ["train", "--model", "gated-delta", "--steps", "1000000", "--threads", "1", "--out", odd, "--data", text, .. Small]);
+        Assert.EndsWith($"Go on with: ./build.sh train --resume --out '{folder.Path}/my run'\\''s' --data '{text}' --threads 1\n", output);
     }
 
     [Fact]
@@ -148,7 +209,7 @@ public sealed class LanguageModelRunTests : IDisposable
         var (exitCode, output, errors) = LanguageModelSample.Interrupt("Learning 2,048 tokens.", null, ["train", "--steps", "1000000", "--out", run, .. Data, .. Small]);
         Assert.Equal((0, ""), (exitCode, errors));
         Assert.EndsWith($"Stopped before the first step; nothing has changed in {run}.\n", output);
-        Assert.Empty(Directory.GetFileSystemEntries(run));
+        Assert.False(Directory.Exists(run));
     }
 
     [Fact]

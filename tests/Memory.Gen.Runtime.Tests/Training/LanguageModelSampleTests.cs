@@ -52,6 +52,32 @@ public sealed class LanguageModelSampleTests : IDisposable
         Assert.Equal(6, XElement.Load(Path.Combine(output, "context.svg")).Descendants(XName.Get("circle", "http://www.w3.org/2000/svg")).Count());
     }
 
+    // While the second model is trained, and while it is asked: the first has been measured.
+    [Theory]
+    [InlineData("context", "Training sliding-equal, seed 1"), InlineData("context", "Asking sliding-equal")]
+    [InlineData("interleave", "Training rmt-one, seed 1")]
+    public void CtrlCEndsAComparisonAndKeepsWhatWasMeasured(string command, string when)
+    {
+        string output = folder.File("compared");
+        string[] options = command == "context" ? ["--longest", "256", "--pieces", "40"] : [];
+        var (exitCode, said, errors) = LanguageModelSample.Interrupt(when, null, [command, "--steps", "2", "--length", "64", "--out", output, .. options, .. Data, .. Small]);
+
+        string files = command == "context" ? "result.json and context.svg" : "result.json";
+        Assert.Equal((130, $"Stopped. What was measured before is in {output}: {files}.\n"), (exitCode, errors));
+        Assert.Contains(command == "context" ? "Perplexity of the same" : "Two held-out documents by turns", said);
+        using JsonDocument result = JsonDocument.Parse(File.ReadAllText(Path.Combine(output, "result.json")));
+        Assert.Equal(command == "context" ? "bmojo" : "hmt", result.RootElement.EnumerateArray().First().GetProperty("Name").GetString());
+    }
+
+    [Theory, InlineData("context"), InlineData("interleave")]
+    public void CtrlCBeforeAnythingIsMeasuredLeavesNothing(string command)
+    {
+        File.WriteAllText(folder.File("text.txt"), LanguageModelSample.Words(40_000));
+        var (exitCode, _, errors) = LanguageModelSample.Interrupt("Text: ", null, [command, "--out", folder.File("compared"), .. Data]);
+        Assert.Equal((130, "Stopped before there was a result.\n"), (exitCode, errors));
+        Assert.False(Directory.Exists(folder.File("compared")));
+    }
+
     [Fact]
     public void DocumentsByTurnsAreComparedOverSeeds()
     {
