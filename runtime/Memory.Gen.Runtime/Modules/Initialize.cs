@@ -64,7 +64,7 @@ public static class Initialize
     /// <param name="device">Null is the CPU.</param>
     /// <param name="dtype">Null is float32.</param>
     public static TorchSharp.Modules.Parameter Constant(long count, double value, Device? device = null, ScalarType? dtype = null) =>
-        Draw([count], device, dtype, sizes => full(sizes, value, dtype: ScalarType.Float32, device: CPU));
+        Draw([count], device, dtype, sizes => full(sizes, value, dtype: ScalarType.Float64, device: CPU));
 
     /// <summary>Uniform with the variance <c>2 / (inputs + outputs)</c> (Glorot and Bengio, 2010), matrix by matrix.</summary>
     /// <param name="shape"><c>[..., inputs, outputs]</c>.</param>
