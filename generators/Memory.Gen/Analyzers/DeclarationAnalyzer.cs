@@ -48,12 +48,13 @@ public sealed class DeclarationAnalyzer : DiagnosticAnalyzer
 
         if (!declaration.IsReadable)
             return;
-        foreach (SpecError error in Missing(declaration, build).Concat(ModelRules.Check(declaration)).Where(e => !IsSaidOfAnother(e, type)))
+        EquatableArray<SpecError> errors = ModelRules.Check(declaration);
+        foreach (SpecError error in Missing(declaration, build).Concat(errors.Select(e => WorkingRepairs.Settle(declaration, errors, e))).Where(e => !IsSaidOfAnother(e, type)))
             context.ReportDiagnostic(Diagnostic.Create(
                 Descriptors.Of(error.Id),
                 ErrorLocation.Of(error, type, attributes, context.CancellationToken),
                 Properties(error),
-                error.Args.ToArray<object>()));
+                error.MessageArgs));
     }
 
     // A type around several declared classes is wrong once: the first of them says it.
@@ -90,7 +91,8 @@ public sealed class DeclarationAnalyzer : DiagnosticAnalyzer
     }
 
     // What a code fix needs to know, so that it does not have to read the message.
-    private static ImmutableDictionary<string, string?> Properties(SpecError error) => error.Repairs
-        .Select(static (repair, index) => new KeyValuePair<string, string?>(Repairs.Keys[index], repair))
+    private static ImmutableDictionary<string, string?> Properties(SpecError error) => error.Supported
+        .Where(Repairs.Are)
+        .Zip(Repairs.Keys, static (repair, key) => new KeyValuePair<string, string?>(key, repair))
         .ToImmutableDictionary();
 }

@@ -1,6 +1,7 @@
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
+using Memory.Gen.Generators.Models;
 using Memory.Gen.Generators.Specs;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.Diagnostics;
@@ -45,11 +46,20 @@ public sealed class LayerWidthAnalyzer : DiagnosticAnalyzer
         IEnumerable<Location> attribute = Declared(reader!)!.ApplicationSyntaxReference is { } declaration
             ? [Location.Create(declaration.SyntaxTree, declaration.Span)]
             : [];
-        ImmutableDictionary<string, string?> repair = attribute.Any()
-            ? ImmutableDictionary<string, string?>.Empty.Add(Repairs.Keys[0], "Dim = " + Limits.Text(written))
+        string? width = WidthThatWorks((INamedTypeSymbol)reader!, written);
+        ImmutableDictionary<string, string?> repair = attribute.Any() && width is not null
+            ? ImmutableDictionary<string, string?>.Empty.Add(Repairs.Keys[0], width)
             : ImmutableDictionary<string, string?>.Empty;
         context.ReportDiagnostic(Diagnostic.Create(
-            Descriptors.Of("MEMGEN201"), place.GetLocation(), attribute, repair, writer!.Name, Limits.Text(written), reader!.Name, Limits.Text(read)));
+            Descriptors.Of("MEMGEN201"), place.GetLocation(), attribute, repair, writer!.Name, Limits.Text(written), reader!.Name, Limits.Text(read),
+            width is null ? "" : $"write {width} on '{reader.Name}', or "));
+    }
+
+    // Null where the reader's heads, say, do not divide the other width.
+    private static string? WidthThatWorks(INamedTypeSymbol reader, int width)
+    {
+        Declaration declared = DeclarationReader.Read(reader, AttributeKinds.RoleOf, hiddenNames: default);
+        return WorkingRepairs.Follow(declared, ModelRules.Check(declared), error: null, declared.Root.Index, "Dim = " + Limits.Text(width));
     }
 
     private static AttributeData? Declared(ITypeSymbol type) => type.GetAttributes().FirstOrDefault(a =>

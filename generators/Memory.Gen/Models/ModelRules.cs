@@ -59,12 +59,12 @@ internal static class ModelRules
             wrappers[0].Add("MEMGEN222", "", wrappers[0].Spec.Kind, model.Type.Name);
         else if (wrappers.Length > 1)
             wrappers[1].Add("MEMGEN221", "", model.Type.Name, wrappers[0].Spec.Kind, wrappers[1].Spec.Kind);
-        WrapperKinds.Of(model.Wrapper!.Kind).Check(model.Wrapper.Spec, wrappers[0]);
+        WrapperKinds.Of(model.Wrapper!.Kind).Check(model.Wrapper.Spec with { LayerRows = model.Mixers.Zip(mixers, RowsOf).DefaultIfEmpty().Max() }, wrappers[0]);
         int window = model.Wrapper.Spec.SegmentTokens;
         foreach (ErrorList mixer in mixers.Where(m => window > 0 && m.Spec.Has("Window") && m.Spec.Int("Window") is var own && own > window && own <= Limits.Window))
         {
             mixer.Add("MEMGEN111", "Window", Limits.Text(mixer.Spec.Int("Window")), model.Wrapper.Kind, Limits.Text(window));
-            mixer.Offer("Window = " + Limits.Text(window));
+            mixer.Offer("Window = " + Limits.Text(window), "no Window");
         }
 
         for (int i = 0; i < mixers.Length && window > 0; i++)
@@ -74,12 +74,14 @@ internal static class ModelRules
             int slots = mixers[i].Spec.Int("EideticTokens");
             if (filled >= slots || slots > Limits.EideticTokens)
                 continue;
-            mixers[i].Add("MEMGEN114", "EideticTokens", Limits.Text(slots), model.Wrapper.Kind, Limits.Text(window), Limits.Text(filled), Limits.Text(needed));
-            // Without slots their other options would be left over.
-            if (filled > 0)
-                mixers[i].Offer("EideticTokens = " + Limits.Text(filled));
+            mixers[i].Add("MEMGEN114", "EideticTokens", Limits.Text(slots), model.Wrapper.Kind, Limits.Text(window), Limits.Text(filled));
+            mixers[i].Offer(filled > 0 ? "EideticTokens = " + Limits.Text(filled) : "no EideticTokens", $"SegmentTokens = {Limits.Text(needed)} or more");
         }
     }
+
+    private static long RowsOf(MixerUse mixer, ErrorList errors) => errors.Spec.Int("Window") is >= 1 and <= Limits.Window and var window
+        ? System.Math.Min(Limits.Window, System.Math.Max(window, mixer.Spec.SlotsWithin(window)?.Needed ?? 0))
+        : 0;
 
     private static void CheckLayer(ModelSpec model, ErrorList[] mixers)
     {

@@ -23,11 +23,11 @@ internal static class PatternRules
         if (model.Pattern.Length == 0)
             root.Add("MEMGEN214", "Pattern", declared.Length > 0 ? declared : "AAAA");
         else if (model.Pattern.Length > Limits.Layers)
-            root.Add("MEMGEN108", "Pattern", "The number of letters in Pattern", Limits.Text(model.Pattern.Length), "1", Limits.Text(Limits.Layers), Limits.Text(Limits.Layers));
+            root.Add("MEMGEN108", "Pattern", "The number of letters in Pattern", Limits.Text(model.Pattern.Length), "1", Limits.Text(Limits.Layers));
         else if (root.Spec.Has("Layers") && root.Spec.Int("Layers") != model.Pattern.Length)
         {
             root.Add("MEMGEN215", "Layers", Limits.Text(root.Spec.Int("Layers")), written, Limits.Text(model.Pattern.Length));
-            root.Offer("Layers = " + Limits.Text(model.Pattern.Length));
+            root.Offer("Layers = " + Limits.Text(model.Pattern.Length), "no Layers");
         }
 
         // A letter that one side lacks and the other has too much of is one mistake, and said once.

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Globalization;
 using System.Linq;
 using Microsoft.CodeAnalysis;
 
@@ -40,14 +41,14 @@ public sealed record AttributeSpec(string Kind, AttributeRole Role, EquatableArr
 
     internal int Int(string name, int absent = 0) => Value(name) is int value ? value : absent;
 
-    internal double Double(string name, double absent) => Value(name) is double value ? value : absent;
+    internal double Double(string name, double absent) => Value(name) switch { double value => value, int whole => whole, _ => absent };
 
     internal bool Bool(string name, bool absent) => Value(name) is bool value ? value : absent;
 
     internal string? String(string name) => Value(name) as string;
 
     /// <summary>The value of an argument as messages show it.</summary>
-    internal string Text(string name) => System.Convert.ToString(Value(name), System.Globalization.CultureInfo.InvariantCulture) ?? "null";
+    internal string Text(string name) => Text(Value(name));
 
     internal int? FeedForward => Has("FeedForward") ? Int("FeedForward") : null;
 
@@ -55,6 +56,28 @@ public sealed record AttributeSpec(string Kind, AttributeRole Role, EquatableArr
 
     internal T Enum<T>(string name, T absent)
         where T : struct, Enum => Value(name) is int value ? (T)(object)value : absent;
+
+    /// <summary>Whether a change changes nothing.</summary>
+    internal bool Says((string Argument, string? Value) change) => change.Value is null
+        ? !Has(change.Argument)
+        : Has(change.Argument) && Text(change.Argument) == Text(Constant(change.Value));
+
+    /// <summary>The attribute after a repair.</summary>
+    internal AttributeSpec With(IReadOnlyList<(string Argument, string? Value)> changes) => this with
+    {
+        Arguments = Arguments.Where(a => changes.All(c => c.Argument != a.Name))
+            .Concat(changes.Where(c => c.Value is not null).Select(c => new ArgumentSpec(c.Argument, Constant(c.Value!))))
+            .ToEquatableArray(),
+    };
+
+    // The code of a repair: true, 8, 0.5, MemoryRule.Linear.
+    private static object Constant(string code) =>
+        bool.TryParse(code, out bool truth) ? (object)truth
+        : int.TryParse(code, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int whole) ? (object)whole
+        : double.TryParse(code, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? (object)number
+        : (int)System.Enum.Parse(typeof(MemoryRule).Assembly.GetType(typeof(MemoryRule).Namespace + "." + code.Split('.')[0]), code.Split('.')[1]);
+
+    private static string Text(object? value) => System.Convert.ToString(value, CultureInfo.InvariantCulture) ?? "null";
 
     private object? Value(string name) => Arguments.FirstOrDefault(a => a.Name == name)?.Value;
 }

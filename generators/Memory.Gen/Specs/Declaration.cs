@@ -30,5 +30,11 @@ public sealed record Declaration(TypeSpec Type, EquatableArray<AttributeSpec> At
     /// <summary>The attributes of memories around the stack, with their positions.</summary>
     internal IEnumerable<(int Index, AttributeSpec Spec)> Wrappers => Indexed.Where(a => a.Spec.Role == AttributeRole.Wrapper);
 
+    /// <summary>The declaration after a repair of one attribute.</summary>
+    internal Declaration With(int attribute, IReadOnlyList<(string Argument, string? Value)> changes) => this with
+    {
+        Attributes = Attributes.Select((spec, index) => index == attribute ? spec.With(changes) : spec).ToEquatableArray(),
+    };
+
     private IEnumerable<(int Index, AttributeSpec Spec)> Indexed => Attributes.Select((spec, index) => (index, spec));
 }

@@ -33,18 +33,18 @@ internal static class Divisors
     public static bool CheckHeads(this ErrorList errors, int heads, int dim, bool turns, int mostFeatures = int.MaxValue)
     {
         int pairs = turns && dim % 2 == 0 ? dim / 2 : dim;
-        if (!errors.CheckPositive("Heads", heads, "heads", Limits.Heads, HeadsFor(pairs)) || !errors.CheckDivides("Heads", heads, dim, pairs))
+        if (!errors.CheckPositive("Heads", heads, "heads", Limits.Heads, HeadsFor(pairs, errors.Spec.Int("KeyValueHeads"))) || !errors.CheckDivides("Heads", heads, dim, pairs))
             return false;
         if (dim / heads <= mostFeatures)
             return true;
-        string least = "Heads = " + Limits.Text(Above(pairs, ((dim - 1) / mostFeatures) + 1));
-        errors.Add("MEMGEN108", "Heads", "Dim / Heads", Limits.Text(dim / heads), "1", Limits.Text(mostFeatures), least);
-        errors.Offer(least);
+        errors.Add("MEMGEN108", "Heads", "Dim / Heads", Limits.Text(dim / heads), "1", Limits.Text(mostFeatures));
+        errors.Offer("Heads = " + Limits.Text(Above(pairs, ((dim - 1) / mostFeatures) + 1)));
         return true;
     }
 
-    /// <summary>An example for messages: 8 heads, or fewer where that does not divide the width.</summary>
-    public static int HeadsFor(int dim) => dim >= 1 ? Below(dim, 8) : 8;
+    /// <summary>An example for messages: 8 heads, or as many as share keys and values, or fewer where that does not divide the width.</summary>
+    public static int HeadsFor(int dim, int keyValueHeads = 0) =>
+        System.Math.Max(8, keyValueHeads) is var heads && dim >= 1 ? Below(dim, heads) : heads;
 
     /// <summary>A number of heads that must divide the width: MEMGEN102 where it does not.</summary>
     /// <param name="errors">Where to.</param>
@@ -58,12 +58,8 @@ internal static class Divisors
         if (dim < 1 || (value <= dim && dim % value == 0))
             return true;
         near = near > 0 ? near : dim;
-        int low = Below(near, value), high = Above(near, value);
-        string advice = low == high
-            ? $"{Limits.Text(low)} divides it (head size {Limits.Text(dim / low)})"
-            : $"{Limits.Text(low)} or {Limits.Text(high)} divide it (head size {Limits.Text(dim / low)} or {Limits.Text(dim / high)})";
-        errors.Add("MEMGEN102", name, Limits.Text(dim), name, Limits.Text(value), advice);
-        errors.Offer(new[] { low, high }.Distinct().Select(heads => name + " = " + Limits.Text(heads)).ToArray());
+        errors.Add("MEMGEN102", name, Limits.Text(dim), name, Limits.Text(value));
+        errors.Offer(new[] { Below(near, value), Above(near, value) }.Distinct().Select(heads => name + " = " + Limits.Text(heads)).ToArray());
         return false;
     }
 
@@ -78,9 +74,8 @@ internal static class Divisors
             return;
         if (keyValueHeads <= heads && heads % keyValueHeads == 0)
             return;
-        string divisor = Limits.Text(Below(heads, keyValueHeads));
-        errors.Add("MEMGEN121", "KeyValueHeads", Limits.Text(keyValueHeads), Limits.Text(heads), divisor);
-        errors.Offer("KeyValueHeads = " + divisor);
+        errors.Add("MEMGEN121", "KeyValueHeads", Limits.Text(keyValueHeads), Limits.Text(heads));
+        errors.Offer("KeyValueHeads = " + Limits.Text(Below(heads, keyValueHeads)));
     }
 
     /// <summary>The base of rotary positions, 0 for none: MEMGEN108 outside its range, MEMGEN122 for heads of an odd size.</summary>
@@ -94,6 +89,9 @@ internal static class Divisors
             return;
         errors.Add(
             "MEMGEN122", errors.Spec.Has("RotaryBase") ? "RotaryBase" : "Heads", Limits.Text(dim / heads), Limits.Text(dim), Limits.Text(heads));
-        errors.Offer("RotaryBase = 0");
+        if (dim % 2 == 0)
+            errors.Offer("Heads = " + Limits.Text(Below(dim / 2, heads)), "RotaryBase = 0");
+        else
+            errors.Offer("RotaryBase = 0");
     }
 }

@@ -42,8 +42,7 @@ internal static class Limits
             "MEMGEN101",
             errors.Spec.Has(name) ? name : "",
             errors.Spec.Has(name) ? name + " = " + Text(value) : name + " is not given",
-            unit,
-            name + " = " + Text(example));
+            unit);
         errors.Offer(name + " = " + Text(example));
         return false;
     }
@@ -60,10 +59,9 @@ internal static class Limits
     {
         if (value >= low && value <= high)
             return true;
+        errors.Add("MEMGEN108", name, name, Text(value), Text(low), Text(high));
         // What is no number lies at no end, and an end may be what turns the option off.
-        string good = double.IsNaN(value) ? "its default" : Text(works ?? (value > high ? high : low));
-        errors.Add("MEMGEN108", name, name, Text(value), Text(low), Text(high), good);
-        errors.Offer(double.IsNaN(value) ? "no " + name : name + " = " + good);
+        errors.Offer(double.IsNaN(value) ? "no " + name : name + " = " + Text(works ?? (value > high ? high : low)));
         return false;
     }
 
@@ -79,7 +77,7 @@ internal static class Limits
         if (Enum.IsDefined(typeof(T), value))
             return true;
         string[] names = Enum.GetNames(typeof(T));
-        errors.Add("MEMGEN108", name, name, value.ToString(), names[0], names[names.Length - 1], typeof(T).Name + "." + works);
+        errors.Add("MEMGEN108", name, name, value.ToString(), names[0], names[names.Length - 1]);
         errors.Offer($"{name} = {typeof(T).Name}.{works}");
         return false;
     }

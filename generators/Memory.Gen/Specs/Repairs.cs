@@ -21,6 +21,13 @@ internal static class Repairs
         return changes.All(c => IsWord(c.Argument) && c.Value?.Contains(' ') != true) ? changes : [];
     }
 
+    /// <summary>Whether words are a repair.</summary>
+    public static bool Are(string text) => Read(text).Count > 0;
+
+    /// <summary>The words of such changes.</summary>
+    public static string Write(IEnumerable<(string Argument, string? Value)> changes) =>
+        string.Join(" with ", changes.Select(c => c.Value is null ? "no " + c.Argument : c.Argument + " = " + c.Value));
+
     private static (string Argument, string? Value) ReadOne(string text)
     {
         if (text.StartsWith("no ", StringComparison.Ordinal))

@@ -16,6 +16,9 @@ public abstract record WrapperSpec(int SegmentTokens, int? BackpropSegments, Los
     /// <summary>The shortest window that has room for all of it.</summary>
     public virtual long LeastSegmentTokens => OtherRows + 1;
 
+    /// <summary>The shortest window that the layers' own windows and slots have room in, where that was asked for; 0 otherwise.</summary>
+    internal long LayerRows { get; init; }
+
     /// <summary>New tokens of a segment.</summary>
     public long NewTokens => SegmentTokens - OtherRows;
 

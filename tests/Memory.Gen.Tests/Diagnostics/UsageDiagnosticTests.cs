@@ -25,6 +25,11 @@ public class UsageDiagnosticTests
         "'Near' yields 64 features, but 'Far' expects 128; write Dim = 64 on 'Far', or put a linear map between them",
         await DiagnosticAssert.One(Source(Layers, body), "MEMGEN201", at));
 
+    [Fact]
+    public async Task AWidthThatTheReadersHeadsDoNotDivide() => Assert.Equal(
+        "'Near' yields 64 features, but 'Far' expects 126; put a linear map between them",
+        await DiagnosticAssert.One(Source(Layers.Replace("Dim = 128), LinearMemory(Heads = 4)", "Dim = 126), LinearMemory(Heads = 6)"), "return far.call(near.call(x));"), "MEMGEN201", "near.call(x)"));
+
     [Theory]
     [InlineData("return near.call(near.call(x));")]
     [InlineData("var y = near.call(x); y = y.repeat(1, 1, 2); return far.call(y);")]
@@ -93,7 +98,7 @@ public class UsageDiagnosticTests
         {{declarations}}
         internal static class Use
         {
-            internal static Tensor Run({{(declarations == Layers ? "Near near, Far far, " : "")}}Tensor x) { {{body}} }
+            internal static Tensor Run({{(declarations.Contains("class Near") ? "Near near, Far far, " : "")}}Tensor x) { {{body}} }
 
             internal static void Begin(Memory.Gen.Runtime.MemoryState state) => state.Detach();
         }

@@ -1,4 +1,5 @@
 using Memory.Gen.Tests.Harness;
+using Microsoft.CodeAnalysis;
 
 namespace Memory.Gen.Tests.Diagnostics;
 
@@ -21,7 +22,7 @@ public class ValueDiagnosticTests
     // An end would be a choice nobody made: a momentum of 0 turns it off.
     [Fact]
     public async Task WhatIsNoNumberIsAnsweredWithTheDefault() => Assert.Equal(
-        "MaxMomentum = NaN is outside 0 to 0.9999; its default works",
+        "MaxMomentum = NaN is outside 0 to 0.9999; supported: no MaxMomentum",
         await DiagnosticAssert.One(Declarations.Model("[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MaxMomentum = double.NaN)]"), "MEMGEN108", "MaxMomentum = double.NaN"));
 
     [Theory]
@@ -164,13 +165,13 @@ public class ValueDiagnosticTests
     public async Task MessagesSayWhatWasFoundTheRuleAndWhatWorks()
     {
         Assert.Equal(
-            "Dim 64 is not divisible by Heads 12; 8 or 16 divide it (head size 8 or 4)",
+            "Dim 64 is not divisible by Heads 12; supported: Heads = 8, or Heads = 16",
             await DiagnosticAssert.One(Declarations.Model("[SlidingAttention(Heads = 12)]"), "MEMGEN102", "Heads = 12"));
         Assert.Equal(
             "Heads is not given; it must be a positive number of heads, for example Heads = 8",
             await DiagnosticAssert.One(Declarations.Model("[LinearMemory]"), "MEMGEN101", "LinearMemory"));
         Assert.Equal(
-            "Window 40 is not a multiple of Block 16; Block = 10 divides it",
+            "Window 40 is not a multiple of Block 16; supported: Block = 10",
             await DiagnosticAssert.One(Declarations.Model("[TitansMemory(TitansVariant.Context, Heads = 4, Window = 40)]"), "MEMGEN105", "Window = 40"));
         Assert.Equal(
             "EideticTokens = 4 is not supported with FadingTokens = 0: the score is how badly a recurrence predicts a token, and only what is read of it trains it; supported: "
@@ -181,10 +182,10 @@ public class ValueDiagnosticTests
                 + "RefreshTokens = 8, or WindowMode = BMojoWindow.Sliding",
             await DiagnosticAssert.One(Declarations.Model("[BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2, RefreshTokens = 4)]"), "MEMGEN204", "RefreshTokens = 4"));
         Assert.Equal(
-            "ConvWidth = 1 is outside 2 to 256; 2 works",
+            "ConvWidth = 1 is outside 2 to 256; supported: ConvWidth = 2",
             await DiagnosticAssert.One(Declarations.Model("[LinearMemory(Heads = 4, ConvWidth = 1)]"), "MEMGEN108", "ConvWidth = 1"));
         Assert.Equal(
-            "TopK 5 must lie between 1 and Memories 4; 4 works",
+            "TopK 5 must lie between 1 and Memories 4; supported: TopK = 4",
             await DiagnosticAssert.One(Declarations.Model("[MixtureOfMemories(Heads = 4, TopK = 5)]"), "MEMGEN104", "TopK = 5"));
         Assert.Equal(
             "Memories = 0; it must be a positive number of memories, for example Memories = 6",
@@ -192,6 +193,25 @@ public class ValueDiagnosticTests
         Assert.Contains(
             "[TitansMemory(TitansVariant.MemoryOnly)]",
             await DiagnosticAssert.One(Declarations.Model("[LinearMemory(Heads = 4, Rule = MemoryRule.Titans)]"), "MEMGEN204", "Rule = MemoryRule.Titans"));
+    }
+
+    // What goes with one option may not go with the next: an offer brings along what that takes.
+    [Theory]
+    [InlineData("SlidingAttention", "Dim = 65", "Heads is not given; it must be a positive number of heads, for example Heads = 5 with RotaryBase = 0")]
+    [InlineData("SlidingAttention(Heads = 10)", "Dim = 45", "Dim 45 is not divisible by Heads 10; supported: Heads = 9 with RotaryBase = 0, or Heads = 15 with RotaryBase = 0")]
+    [InlineData("SlidingAttention(Heads = 12)", "Dim = 30", "Dim 30 is not divisible by Heads 12; supported: Heads = 5, or Heads = 15")]
+    [InlineData("SlidingAttention(Heads = 6)", "Dim = 18", "Rotary positions turn pairs of features, but a head has 3 (Dim 18 / Heads 6); supported: Heads = 3, or RotaryBase = 0")]
+    [InlineData("SlidingAttention(KeyValueHeads = 16)", "Dim = 64", "Heads is not given; it must be a positive number of heads, for example Heads = 16")]
+    [InlineData("SlidingAttention(KeyValueHeads = 3)", "Dim = 64", "Heads is not given; it must be a positive number of heads, for example Heads = 8 with KeyValueHeads = 2")]
+    [InlineData("LinearMemory(Heads = 4, StateSpace = true, Groups = 2)", "Dim = 64", "StateSpace = true is not supported with Rule = MemoryRule.GatedDelta: a state space fades head by head and only adds; supported: "
+        + "Rule = MemoryRule.ScalarDecay, or no StateSpace with no Groups")]
+    [InlineData("LinearMemory(Heads = 4, Groups = 3)", "Dim = 64", "Groups = 3 is not supported with StateSpace = false: each head has keys and queries of its own; supported: "
+        + "no Groups, or StateSpace = true with Rule = MemoryRule.ScalarDecay with Groups = 2")]
+    [InlineData("TitansMemory(TitansVariant.Gate, Heads = 4), RecurrentMemory(SegmentTokens = 40, MemoryTokens = 1)", "Dim = 64", "Window is not given; it must be a positive number of tokens, for example Window = 40")]
+    public async Task WhatIsOfferedGoesWithTheRest(string mixer, string dim, string message)
+    {
+        Diagnostic diagnostic = Assert.Single(await Compile.Diagnostics(Compile.Library(Declarations.Model($"[{mixer}]", $"VocabSize = 256, {dim}, Layers = 2"))));
+        Assert.Equal(message, diagnostic.GetMessage(System.Globalization.CultureInfo.InvariantCulture));
     }
 
     [Fact]

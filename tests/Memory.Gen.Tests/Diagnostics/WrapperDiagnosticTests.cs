@@ -42,6 +42,12 @@ public class WrapperDiagnosticTests
     public async Task AWrapperThatDoesNotFit(string attributes, string id, string at) =>
         await DiagnosticAssert.One(Declarations.Model(attributes), id, at);
 
+    [Theory]
+    [InlineData("[SlidingAttention(Heads = 4, Window = 512)] [RecurrentMemory(MemoryTokens = 1)]", "SegmentTokens is not given; it must be a positive number of rows, for example SegmentTokens = 512")]
+    [InlineData("[BMojoMemory(Heads = 4, Window = 256, EideticTokens = 8, FadingTokens = 2)] [RecurrentMemory(MemoryTokens = 1)]", "SegmentTokens is not given; it must be a positive number of rows, for example SegmentTokens = 513")]
+    public async Task ASegmentThatTheLayersHaveRoomIn(string attributes, string message) =>
+        Assert.Equal(message, await DiagnosticAssert.One(Declarations.Model(attributes), "MEMGEN101", "RecurrentMemory"));
+
     // Blocked: with 2 Window + 1 rows the first token that has left the window is in a slot when the last one is read.
     [Theory]
     [InlineData("Window = 8, EideticTokens = 8", 17, 16)]

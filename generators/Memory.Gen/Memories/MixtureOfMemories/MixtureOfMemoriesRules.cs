@@ -11,9 +11,8 @@ internal static class MixtureOfMemoriesRules
         LinearMemoryRules.CheckSizes(spec.Memory, dim, errors, Limits.MixtureHeads, Limits.MixtureHeadFeatures);
         if (errors.CheckPositive("Memories", spec.Memories, "memories", Limits.Memories, example: System.Math.Max(4, System.Math.Min(spec.TopK, Limits.Memories))) && (spec.TopK < 1 || spec.TopK > spec.Memories))
         {
-            string nearest = Limits.Text(spec.TopK < 1 ? 1 : spec.Memories);
-            errors.Add("MEMGEN104", errors.Spec.Has("TopK") ? "TopK" : "Memories", Limits.Text(spec.TopK), Limits.Text(spec.Memories), nearest);
-            errors.Offer("TopK = " + nearest);
+            errors.Add("MEMGEN104", errors.Spec.Has("TopK") ? "TopK" : "Memories", Limits.Text(spec.TopK), Limits.Text(spec.Memories));
+            errors.Offer("TopK = " + Limits.Text(spec.TopK < 1 ? 1 : spec.Memories));
         }
 
         errors.CheckRange("BalanceLoss", spec.BalanceLoss, 0, Limits.BalanceLoss);

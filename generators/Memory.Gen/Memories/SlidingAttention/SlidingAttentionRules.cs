@@ -20,7 +20,7 @@ internal static class SlidingAttentionRules
         else if (window is { } tokens)
         {
             errors.Add("MEMGEN103", "Window", Limits.Text(tokens));
-            errors.Offer("Window = 1");
+            errors.Offer("Window = 1", "no Window");
         }
     }
 }

@@ -21,7 +21,7 @@ internal static class TitansRules
         bool persistent = errors.CheckRange("PersistentTokens", spec.PersistentTokens, 0, Limits.PersistentTokens);
         if (errors.CheckNamed("Persistent", spec.Persistent) && persistent && spec.PersistentTokens == 0)
             errors.Unused("Persistent", "TitansPersistent." + spec.Persistent, "PersistentTokens = 0", "nothing persists", "PersistentTokens = 8");
-        if (!errors.CheckNamed("variant", spec.Variant))
+        if (!errors.CheckNamed("variant", spec.Variant, errors.Spec.Has("Window") ? TitansVariant.Gate : TitansVariant.MemoryOnly))
             return;
         if (!spec.HasAttention)
         {
@@ -34,9 +34,8 @@ internal static class TitansRules
         CheckAttention(spec, heads ? spec.Heads : 0, dim, errors);
         if (divides && window && block && spec.Window % spec.Block != 0)
         {
-            string divisor = Limits.Text(Divisors.Below(spec.Window, spec.Block));
-            errors.Add("MEMGEN105", errors.Spec.Has("Block") ? "Block" : "Window", Limits.Text(spec.Window), Limits.Text(spec.Block), divisor);
-            errors.Offer("Block = " + divisor);
+            errors.Add("MEMGEN105", errors.Spec.Has("Block") ? "Block" : "Window", Limits.Text(spec.Window), Limits.Text(spec.Block));
+            errors.Offer("Block = " + Limits.Text(Divisors.Below(spec.Window, spec.Block)));
         }
     }
 

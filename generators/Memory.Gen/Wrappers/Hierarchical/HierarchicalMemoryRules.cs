@@ -14,9 +14,8 @@ internal static class HierarchicalMemoryRules
         if (sensory && SegmentRules.Check(spec, spec.SensoryTokens == 0 ? "the 2 rows of the memory" : $"{Limits.Text(spec.SensoryTokens)} sensory tokens and the 2 rows of the memory", errors)
             && spec.SensoryTokens > spec.NewTokens)
         {
-            string most = Limits.Text((spec.SegmentTokens - 2) / 2);
-            errors.Add("MEMGEN112", "SensoryTokens", Limits.Text(spec.SensoryTokens), Limits.Text(spec.NewTokens), most, Limits.Text(spec.SegmentTokens));
-            errors.Offer("SensoryTokens = " + most);
+            errors.Add("MEMGEN112", "SensoryTokens", Limits.Text(spec.SensoryTokens), Limits.Text(spec.NewTokens), Limits.Text(spec.SegmentTokens));
+            errors.Offer("SensoryTokens = " + Limits.Text((spec.SegmentTokens - 2) / 2));
         }
 
         if (spec.Recall is { } recall)

@@ -16,15 +16,16 @@ internal static class SegmentRules
             errors.CheckRange("BackpropSegments", spec.BackpropSegments!.Value, 0, Limits.BackpropSegments);
         if (errors.CheckNamed("LossScope", spec.LossScope))
             CheckLossTokens(spec, errors);
-        if (!errors.CheckPositive("SegmentTokens", spec.SegmentTokens, "rows", Limits.Window, (int)System.Math.Max(256, spec.LeastSegmentTokens)))
+        if (!errors.CheckPositive("SegmentTokens", spec.SegmentTokens, "rows", Limits.Window, (int)System.Math.Max(256, Least(spec))))
             return false;
         if (spec.NewTokens >= 1)
             return true;
-        string least = Limits.Text(spec.LeastSegmentTokens);
-        errors.Add("MEMGEN110", "SegmentTokens", Limits.Text(spec.SegmentTokens), others, least);
-        errors.Offer("SegmentTokens = " + least);
+        errors.Add("MEMGEN110", "SegmentTokens", Limits.Text(spec.SegmentTokens), others);
+        errors.Offer("SegmentTokens = " + Limits.Text(Least(spec)));
         return false;
     }
+
+    private static long Least(WrapperSpec spec) => System.Math.Max(spec.LeastSegmentTokens, spec.LayerRows);
 
     private static void CheckLossTokens(WrapperSpec spec, ErrorList errors)
     {
