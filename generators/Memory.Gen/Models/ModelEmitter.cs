@@ -113,9 +113,10 @@ internal static class ModelEmitter
         writer.Lines(
             "/// <summary>A model with fresh weights.</summary>",
             "/// <param name=\"device\">Where the weights lie; null is the CPU.</param>",
-            "/// <param name=\"dtype\">A floating type; null is float32.</param>");
+            "/// <param name=\"dtype\">Float32, Float64, BFloat16 or Float16; null is Float32.</param>");
         using CodeWriter.Scope constructor = writer.Block($"public {name}(Device? device = null, ScalarType? dtype = null) : base(nameof({name}))");
         writer.Lines(
+            $"Initialize.RequireFloating(nameof({name}), dtype);",
             "embedding = new Embedding(VocabSize, Dim, device: device, dtype: dtype);",
             "layers = new();");
         if (mixers.Length == 1)

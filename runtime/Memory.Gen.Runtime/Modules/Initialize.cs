@@ -6,6 +6,16 @@ namespace Memory.Gen.Runtime.Modules;
 /// <summary>Initial values that the memory layers share. On the meta device nothing is drawn.</summary>
 public static class Initialize
 {
+    /// <summary>Refuses an element type that the weights of a model cannot have. The first statement of every written constructor: nothing is made yet.</summary>
+    /// <param name="model">Name of its class, for the message.</param>
+    /// <param name="dtype">Float16, BFloat16, Float32 or Float64; null is TorchSharp's default.</param>
+    /// <exception cref="ArgumentException">It is another.</exception>
+    public static void RequireFloating(string model, ScalarType? dtype)
+    {
+        if ((dtype ?? get_default_dtype()) is not (ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64))
+            throw new ArgumentException($"{model} was asked for in {dtype}; its weights can be Float32, Float64, BFloat16 or Float16.", nameof(dtype));
+    }
+
     /// <summary>
     /// Log decay rate per head, <c>A_log = ln U(1, 16)</c>, as in Mamba-2 (Dao and Gu, arXiv 2405.21060): the log decay is
     /// <c>-exp(A_log) * softplus(...)</c>.

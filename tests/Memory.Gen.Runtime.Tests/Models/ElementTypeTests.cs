@@ -12,6 +12,36 @@ public sealed class ElementTypeTests : IDisposable
 
     public void Dispose() => scope.Dispose();
 
+    [Theory]
+    [InlineData(ScalarType.Int32)]
+    [InlineData(ScalarType.Int64)]
+    [InlineData(ScalarType.Byte)]
+    [InlineData(ScalarType.Bool)]
+    [InlineData(ScalarType.ComplexFloat32)]
+    [InlineData(ScalarType.QInt8)]
+    public void ATypeThatWeightsCannotHaveIsRefusedBeforeThereAreAny(ScalarType dtype)
+    {
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        Assert.StartsWith(
+            $"WindowModel was asked for in {dtype}; its weights can be Float32, Float64, BFloat16 or Float16.",
+            Assert.Throws<ArgumentException>("dtype", () => new WindowModel(dtype: dtype)).Message);
+        Assert.StartsWith($"SelectiveLayer was asked for in {dtype}; ", Assert.Throws<ArgumentException>("dtype", () => new SelectiveLayer(META, dtype)).Message);
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+    }
+
+    [Theory]
+    [InlineData(ScalarType.Float16)]
+    [InlineData(ScalarType.BFloat16)]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.Float64)]
+    public void AModelOfEveryFloatingTypeIsMade(ScalarType dtype)
+    {
+        using var model = new WindowModel(dtype: dtype);
+        Assert.All(model.parameters(), parameter => Assert.Equal(dtype, parameter.dtype));
+        using var layer = new SelectiveLayer(dtype: dtype);
+        Assert.Equal(dtype, layer.get_parameter("mixer.output.weight")!.dtype);
+    }
+
     /// <summary>What the kernels compute, through all layers and back, against tensor operations in float64.</summary>
     [Theory, MemberData(nameof(Held))]
     public void AFloat32ModelAndItsGradientsAreThoseOfFloat64(string name)

@@ -72,9 +72,10 @@ partial class FadingLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
-    /// <param name="dtype">A floating type; null is float32.</param>
+    /// <param name="dtype">Float32, Float64, BFloat16 or Float16; null is Float32.</param>
     public FadingLayer(Device? device = null, ScalarType? dtype = null) : base(nameof(FadingLayer))
     {
+        Initialize.RequireFloating(nameof(FadingLayer), dtype);
         mixer = new BMojo(device, dtype);
         RegisterComponents();
     }

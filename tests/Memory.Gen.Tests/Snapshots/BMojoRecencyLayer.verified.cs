@@ -37,6 +37,7 @@ using LayerState = global::Memory.Gen.Runtime.LayerState;
 using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
 using StateTensor = global::Memory.Gen.Runtime.StateTensor;
+using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using EideticOptions = global::Memory.Gen.Runtime.Operators.EideticOptions;
 using Innovation = global::Memory.Gen.Runtime.Operators.Innovation;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
@@ -63,9 +64,10 @@ partial class RecencyLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
-    /// <param name="dtype">A floating type; null is float32.</param>
+    /// <param name="dtype">Float32, Float64, BFloat16 or Float16; null is Float32.</param>
     public RecencyLayer(Device? device = null, ScalarType? dtype = null) : base(nameof(RecencyLayer))
     {
+        Initialize.RequireFloating(nameof(RecencyLayer), dtype);
         mixer = new BMojo(device, dtype);
         RegisterComponents();
     }

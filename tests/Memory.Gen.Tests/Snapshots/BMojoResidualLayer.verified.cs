@@ -84,9 +84,10 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
-    /// <param name="dtype">A floating type; null is float32.</param>
+    /// <param name="dtype">Float32, Float64, BFloat16 or Float16; null is Float32.</param>
     public ResidualLayer(Device? device = null, ScalarType? dtype = null) : base(nameof(ResidualLayer))
     {
+        Initialize.RequireFloating(nameof(ResidualLayer), dtype);
         mixer = new BMojo(device, dtype);
         RegisterComponents();
     }

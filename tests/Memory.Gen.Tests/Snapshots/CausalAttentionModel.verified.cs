@@ -33,6 +33,7 @@ using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
 using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using Embedding = global::Memory.Gen.Runtime.Modules.Embedding;
+using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
@@ -60,9 +61,10 @@ partial class AttentionLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
 
     /// <summary>A model with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
-    /// <param name="dtype">A floating type; null is float32.</param>
+    /// <param name="dtype">Float32, Float64, BFloat16 or Float16; null is Float32.</param>
     public AttentionLM(Device? device = null, ScalarType? dtype = null) : base(nameof(AttentionLM))
     {
+        Initialize.RequireFloating(nameof(AttentionLM), dtype);
         embedding = new Embedding(VocabSize, Dim, device: device, dtype: dtype);
         layers = new();
         for (int i = 0; i < LayerCount; i++)

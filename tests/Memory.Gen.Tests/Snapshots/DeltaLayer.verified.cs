@@ -33,6 +33,7 @@ using LayerState = global::Memory.Gen.Runtime.LayerState;
 using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
 using StateTensor = global::Memory.Gen.Runtime.StateTensor;
+using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
 using DeltaRule = global::Memory.Gen.Runtime.Operators.DeltaRule;
@@ -57,9 +58,10 @@ partial class DeltaLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
-    /// <param name="dtype">A floating type; null is float32.</param>
+    /// <param name="dtype">Float32, Float64, BFloat16 or Float16; null is Float32.</param>
     public DeltaLayer(Device? device = null, ScalarType? dtype = null) : base(nameof(DeltaLayer))
     {
+        Initialize.RequireFloating(nameof(DeltaLayer), dtype);
         mixer = new DeltaMemory(device, dtype);
         RegisterComponents();
     }

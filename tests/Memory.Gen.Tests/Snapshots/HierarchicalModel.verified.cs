@@ -87,9 +87,10 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
 
     /// <summary>A model with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
-    /// <param name="dtype">A floating type; null is float32.</param>
+    /// <param name="dtype">Float32, Float64, BFloat16 or Float16; null is Float32.</param>
     public BookLM(Device? device = null, ScalarType? dtype = null) : base(nameof(BookLM))
     {
+        Initialize.RequireFloating(nameof(BookLM), dtype);
         embedding = new Embedding(VocabSize, Dim, device: device, dtype: dtype);
         layers = new();
         for (int i = 0; i < LayerCount; i++)

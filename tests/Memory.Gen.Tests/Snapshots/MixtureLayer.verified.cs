@@ -71,9 +71,10 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
-    /// <param name="dtype">A floating type; null is float32.</param>
+    /// <param name="dtype">Float32, Float64, BFloat16 or Float16; null is Float32.</param>
     public MixtureLayer(Device? device = null, ScalarType? dtype = null) : base(nameof(MixtureLayer))
     {
+        Initialize.RequireFloating(nameof(MixtureLayer), dtype);
         mixer = new GatedDeltaMixture(device, dtype);
         RegisterComponents();
     }

@@ -30,6 +30,7 @@ using LayerState = global::Memory.Gen.Runtime.LayerState;
 using MemoryCard = global::Memory.Gen.Runtime.MemoryCard;
 using MemoryState = global::Memory.Gen.Runtime.MemoryState;
 using StateTensor = global::Memory.Gen.Runtime.StateTensor;
+using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using LinearAttention = global::Memory.Gen.Runtime.Operators.LinearAttention;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
@@ -52,9 +53,10 @@ partial class LinearLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
-    /// <param name="dtype">A floating type; null is float32.</param>
+    /// <param name="dtype">Float32, Float64, BFloat16 or Float16; null is Float32.</param>
     public LinearLayer(Device? device = null, ScalarType? dtype = null) : base(nameof(LinearLayer))
     {
+        Initialize.RequireFloating(nameof(LinearLayer), dtype);
         mixer = new LinearMemory(device, dtype);
         RegisterComponents();
     }

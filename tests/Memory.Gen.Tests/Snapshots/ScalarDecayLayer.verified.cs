@@ -58,9 +58,10 @@ partial class ScalarDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.R
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
-    /// <param name="dtype">A floating type; null is float32.</param>
+    /// <param name="dtype">Float32, Float64, BFloat16 or Float16; null is Float32.</param>
     public ScalarDecayLayer(Device? device = null, ScalarType? dtype = null) : base(nameof(ScalarDecayLayer))
     {
+        Initialize.RequireFloating(nameof(ScalarDecayLayer), dtype);
         mixer = new ScalarDecayMemory(device, dtype);
         RegisterComponents();
     }

@@ -39,6 +39,7 @@ using SegmentRows = global::Memory.Gen.Runtime.SegmentRows;
 using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using WindowState = global::Memory.Gen.Runtime.WindowState;
 using Embedding = global::Memory.Gen.Runtime.Modules.Embedding;
+using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
@@ -69,9 +70,10 @@ partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
 
     /// <summary>A model with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
-    /// <param name="dtype">A floating type; null is float32.</param>
+    /// <param name="dtype">Float32, Float64, BFloat16 or Float16; null is Float32.</param>
     public SegmentsLM(Device? device = null, ScalarType? dtype = null) : base(nameof(SegmentsLM))
     {
+        Initialize.RequireFloating(nameof(SegmentsLM), dtype);
         embedding = new Embedding(VocabSize, Dim, device: device, dtype: dtype);
         layers = new();
         for (int i = 0; i < LayerCount; i++)

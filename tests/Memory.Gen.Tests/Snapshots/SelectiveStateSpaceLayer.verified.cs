@@ -57,9 +57,10 @@ partial class SelectiveLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Run
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
-    /// <param name="dtype">A floating type; null is float32.</param>
+    /// <param name="dtype">Float32, Float64, BFloat16 or Float16; null is Float32.</param>
     public SelectiveLayer(Device? device = null, ScalarType? dtype = null) : base(nameof(SelectiveLayer))
     {
+        Initialize.RequireFloating(nameof(SelectiveLayer), dtype);
         mixer = new SelectiveStateSpace(device, dtype);
         RegisterComponents();
     }

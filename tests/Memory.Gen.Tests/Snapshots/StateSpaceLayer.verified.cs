@@ -58,9 +58,10 @@ partial class StateSpaceLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Ru
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
-    /// <param name="dtype">A floating type; null is float32.</param>
+    /// <param name="dtype">Float32, Float64, BFloat16 or Float16; null is Float32.</param>
     public StateSpaceLayer(Device? device = null, ScalarType? dtype = null) : base(nameof(StateSpaceLayer))
     {
+        Initialize.RequireFloating(nameof(StateSpaceLayer), dtype);
         mixer = new StateSpaceMemory(device, dtype);
         RegisterComponents();
     }

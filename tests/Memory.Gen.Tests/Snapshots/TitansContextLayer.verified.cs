@@ -81,9 +81,10 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
-    /// <param name="dtype">A floating type; null is float32.</param>
+    /// <param name="dtype">Float32, Float64, BFloat16 or Float16; null is Float32.</param>
     public SegmentLayer(Device? device = null, ScalarType? dtype = null) : base(nameof(SegmentLayer))
     {
+        Initialize.RequireFloating(nameof(SegmentLayer), dtype);
         mixer = new MemoryAsContext(device, dtype);
         RegisterComponents();
     }

@@ -80,9 +80,10 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
 
     /// <summary>A model with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
-    /// <param name="dtype">A floating type; null is float32.</param>
+    /// <param name="dtype">Float32, Float64, BFloat16 or Float16; null is Float32.</param>
     public JournalLM(Device? device = null, ScalarType? dtype = null) : base(nameof(JournalLM))
     {
+        Initialize.RequireFloating(nameof(JournalLM), dtype);
         embedding = new Embedding(VocabSize, Dim, device: device, dtype: dtype);
         layers = new();
         for (int i = 0; i < LayerCount; i++)

@@ -70,9 +70,10 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
-    /// <param name="dtype">A floating type; null is float32.</param>
+    /// <param name="dtype">Float32, Float64, BFloat16 or Float16; null is Float32.</param>
     public MemoryThenAttentionLayer(Device? device = null, ScalarType? dtype = null) : base(nameof(MemoryThenAttentionLayer))
     {
+        Initialize.RequireFloating(nameof(MemoryThenAttentionLayer), dtype);
         mixer = new MemoryAsLayer(device, dtype);
         RegisterComponents();
     }

@@ -63,9 +63,10 @@ partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
 
     /// <summary>A layer with fresh weights.</summary>
     /// <param name="device">Where the weights lie; null is the CPU.</param>
-    /// <param name="dtype">A floating type; null is float32.</param>
+    /// <param name="dtype">Float32, Float64, BFloat16 or Float16; null is Float32.</param>
     public LongTermLayer(Device? device = null, ScalarType? dtype = null) : base(nameof(LongTermLayer))
     {
+        Initialize.RequireFloating(nameof(LongTermLayer), dtype);
         mixer = new LongTermMemory(device, dtype);
         RegisterComponents();
     }
