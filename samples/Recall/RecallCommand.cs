@@ -12,7 +12,7 @@ internal static class RecallCommand
         var quick = new Option<bool>("--quick") { Description = "a few minutes: one seed, fewer models, fewer steps, shorter tests" };
         var task = new Option<string?>("--task") { Description = $"one of {Names(Contests.All.Select(c => c.Name))}; without it, all but {Names(Contests.All.Where(c => c.OnlyByName).Select(c => c.Name))}" };
         var model = new Option<string?>("--model") { Description = $"one of {Names(Catalog.Models.Select(m => m.Name))}; without it, all" };
-        var seeds = new Option<int?>("--seeds") { Description = $"trainings of every model on every task; {Seeds} unless told otherwise, 1 with --quick" };
+        var seeds = CommandLine.Number<int>("--seeds", $"trainings of every model on every task; {Seeds} unless told otherwise, 1 with --quick");
         var output = new Option<string>("--out") { Description = "folder of tables and charts", DefaultValueFactory = _ => "artifacts/recall" };
         var command = new RootCommand("Trains small models on recall tasks and compares what their memories hold.") { quick, task, model, seeds, output };
         command.SetAction(Failure.Guard(parsed =>
@@ -32,7 +32,7 @@ internal static class RecallCommand
     {
         if (task is not null && !Contests.All.Any(c => c.Name == task)) throw new UserError($"There is no task '{task}'. Choose one of: {Names(Contests.All.Select(c => c.Name))}.");
         if (model is not null && !Catalog.Models.Any(m => m.Name == model)) throw new UserError($"There is no model '{model}'. Choose one of: {Names(Catalog.Models.Select(m => m.Name))}.");
-        if (seeds is < 1) throw new UserError($"--seeds is {seeds}; it must be at least 1.");
+        CommandLine.RequirePositive("--seeds", seeds);
         var contests = Contests.All.Where(c => task is null ? !c.OnlyByName && (!quick || c.QuickModels.Count > 0) : c.Name == task)
             .Select(c => c with { Models = [.. c.Models.Where(name => TakesPart(c, name))], Steps = quick && c.QuickModels.Count > 0 ? c.QuickSteps : c.Steps, UsesAllSteps = c.UsesAllSteps && !quick })
             .Where(c => c.Models.Count > 0).ToList();

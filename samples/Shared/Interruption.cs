@@ -2,14 +2,14 @@ using System.Runtime.InteropServices;
 
 namespace Samples;
 
-/// <summary>Ctrl-C and SIGTERM as a request to stop at the next good moment, so that everything can be saved; asked again, the program ends at once.</summary>
+/// <summary>Ctrl-C, SIGTERM and a terminal that is closed as a request to stop at the next good moment, so that everything can be saved; asked again, the program ends at once.</summary>
 internal sealed class Interruption : IDisposable
 {
     private readonly CancellationTokenSource source = new();
     private readonly PosixSignalRegistration[] registrations;
 
     public Interruption() =>
-        registrations = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM }.Select(s => PosixSignalRegistration.Create(s, Stop))];
+        registrations = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP }.Select(s => PosixSignalRegistration.Create(s, Stop))];
 
     public CancellationToken Token => source.Token;
 
@@ -25,7 +25,8 @@ internal sealed class Interruption : IDisposable
 
     private void Stop(PosixSignalContext context)
     {
-        context.Cancel = !source.IsCancellationRequested;
+        // A closed terminal says so more than once.
+        context.Cancel = !source.IsCancellationRequested || context.Signal == PosixSignal.SIGHUP;
         source.Cancel();
     }
 }

@@ -10,10 +10,23 @@ internal static class Terminal
     public static void Begin()
     {
         BlasCore.Prepare();
+        // Before Spectre.Console takes them.
+        Console.SetOut(new LastingWriter(Console.Out));
+        Console.SetError(new LastingWriter(Console.Error));
         if (Console.IsOutputRedirected) (AnsiConsole.Profile.Width, AnsiConsole.Profile.Capabilities.Ansi) = (200, false);
     }
 
     public static void Say(string line) => Console.WriteLine(line);
+
+    /// <summary>Says what is odd, where it does not get into what a command writes.</summary>
+    public static void Warn(string line) => Console.Error.WriteLine(line);
+
+    /// <summary>Writes text that a model made. On a terminal without what would change the terminal's own state: a model that has learned little makes any byte.</summary>
+    public static void Write(string text)
+    {
+        Console.Write(Console.IsOutputRedirected ? text : string.Concat(text.Select(c => char.IsControl(c) && c is not ('\n' or '\t') ? '\uFFFD' : c)));
+        Console.Out.Flush();
+    }
 
     /// <summary>A number of bytes in the unit that shows it.</summary>
     public static string Size(long bytes) => bytes < 1000 ? $"{bytes} bytes" : bytes < 1_000_000 ? $"{bytes / 1e3:F1} kB" : bytes < 1_000_000_000 ? $"{bytes / 1e6:F1} MB" : $"{bytes / 1e9:N1} GB";
@@ -22,13 +35,13 @@ internal static class Terminal
     public static string Time(TimeSpan time) => time.TotalHours < 1 ? $"{time:m\\:ss}" : $"{(long)time.TotalHours}:{time:mm\\:ss}";
 
     /// <summary>A word of a command that a person may copy: in quotes where a shell would take it apart.</summary>
-    public static string Word(string text) => text.All(c => char.IsLetterOrDigit(c) || "_-./,:=+@%".Contains(c)) ? text : $"'{text.Replace("'", "'\\''")}'";
+    public static string Word(string text) => text.Length > 0 && text.All(c => char.IsLetterOrDigit(c) || "_-./,:=+@%".Contains(c)) ? text : $"'{text.Replace("'", "'\\''")}'";
 
     /// <summary>Runs work that reports its share and a line about itself: a bar on a terminal, a line now and then elsewhere.</summary>
     /// <param name="work">Gets a callback for (share done 0 to 1, how it stands).</param>
     public static void Progress(string title, Action<Action<double, string>> work)
     {
-        if (!AnsiConsole.Profile.Capabilities.Interactive)
+        if (AnsiConsole.Profile.Capabilities is not { Interactive: true, Ansi: true })
         {
             work(new Lines(title).Report);
             return;

@@ -90,7 +90,7 @@ public sealed class Corpus
         int line = text.LastIndexOf('\n', Math.Max(cut - 1, 0)) + 1;
         if (line > text.Length / 2) cut = line;
         if (cut <= 0 || cut >= text.Length)
-            throw new InvalidDataException($"{name} holds {text.Length} characters of text, too little to hold some of it out for validation; give a longer text.");
+            throw new InvalidDataException($"{name} holds {(text.Length == 1 ? "1 character" : $"{text.Length} characters")} of text, too little to hold some of it out for validation; give a longer text.");
         string document = training[longest].Name;
         training[longest] = new TextDocument(document, text[..cut]);
         validation.Add(new TextDocument(document + " (end)", text[cut..]));

@@ -22,7 +22,7 @@ public static class TextFiles
                 ? ([new TextDocument(Path.GetFileName(path), text)], [])
                 : throw new InvalidDataException($"{path} {problem}; give a UTF-8 text file or a folder of them.");
         }
-        if (!Directory.Exists(path)) throw new FileNotFoundException($"{path} does not exist; give a text file or a folder of text files.");
+        if (!Directory.Exists(path)) throw new FileNotFoundException($"{path} does not exist{(Path.IsPathRooted(path) ? "" : $" in {Directory.GetCurrentDirectory()}")}; give a text file or a folder of text files.");
 
         var documents = new List<TextDocument>();
         var leftOut = new List<string>();

@@ -28,7 +28,7 @@ public sealed record Series(string Name, IReadOnlyList<(double X, double Y)> Poi
 /// <summary>A chart of lines over two axes, with horizontal reference lines named at the right; an SVG that needs nothing else.</summary>
 public sealed class LineChart
 {
-    private const int Width = 960, Height = 540, Left = 78, Top = 64, Bottom = 64, CategoryMargin = 24;
+    private const int Width = 960, Height = 540, Left = 78, Top = 64, Bottom = 64, CategoryMargin = 24, Dot = 6;
     private const string Ink = "#1f2933", Muted = "#66727f", Grid = "#e4e7eb", Reference = "#b0413e";
 
     // Room for the longest name of a legend beside the plot, at some 7 units a letter.
@@ -81,7 +81,7 @@ public sealed class LineChart
         var svg = new StringBuilder();
         svg.Append(CultureInfo.InvariantCulture, $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Width} {Height}\" width=\"{Width}\" height=\"{Height}\" font-family=\"system-ui, 'DejaVu Sans', sans-serif\" font-size=\"13\" fill=\"{Ink}\">\n");
         svg.Append(CultureInfo.InvariantCulture, $"<rect width=\"{Width}\" height=\"{Height}\" fill=\"white\"/>\n");
-        svg.Append(CultureInfo.InvariantCulture, $"<clipPath id=\"plot\"><rect x=\"{Left}\" y=\"{Top}\" width=\"{Width - Left - Right}\" height=\"{Height - Top - Bottom}\"/></clipPath>\n");
+        svg.Append(CultureInfo.InvariantCulture, $"<clipPath id=\"plot\"><rect x=\"{Left - Dot}\" y=\"{Top}\" width=\"{Width - Left - Right + (2 * Dot)}\" height=\"{Height - Top - Bottom}\"/></clipPath>\n");
         Text(svg, Left, 28, Title, "start", "font-size=\"18\" font-weight=\"600\"");
         Text(svg, Left, 48, Subtitle, "start", $"fill=\"{Muted}\"");
         DrawAxes(svg, x, y);

@@ -25,9 +25,9 @@ internal static class ContextCommand
         var data = Shared.Data();
         var sizes = new SizeOptions();
         var trainings = new Trainings(Names);
-        var length = new Option<int>("--length") { Description = "tokens of each text in training, and of the shortest context", DefaultValueFactory = _ => 512 };
-        var longest = new Option<int>("--longest") { Description = "tokens of the longest context, --length doubled a few times", DefaultValueFactory = _ => 8192 };
-        var pieces = new Option<int>("--pieces") { Description = "places of the held-out text where --length tokens are asked", DefaultValueFactory = _ => 16 };
+        var length = CommandLine.Number<int>("--length", "tokens of each text in training, and of the shortest context", absent: 512);
+        var longest = CommandLine.Number<int>("--longest", "tokens of the longest context, --length doubled a few times", absent: 8192);
+        var pieces = CommandLine.Number<int>("--pieces", "places of the held-out text where --length tokens are asked", absent: 16);
         var output = new Option<string>("--out") { Description = "folder for result.json and a chart", DefaultValueFactory = _ => "artifacts/context" };
         var device = Shared.Device();
         var threads = Shared.Threads();
@@ -40,11 +40,12 @@ internal static class ContextCommand
             var path = parsed.Path(data, Shared.TextPath);
             using var interruption = new Interruption();
             using var folder = new OutputFolder(parsed.Path(output)!);
-            var options = trainings.Options(parsed, new TrainingOptions { Window = parsed.GetValue(length), SectionTokens = parsed.GetValue(length) });
-            if (parsed.GetValue(pieces) < 1) throw new UserError($"--pieces is {parsed.GetValue(pieces)}; it must be at least 1.");
+            var asked = sizes.Of(parsed);
+            var options = trainings.Options(parsed, asked, new TrainingOptions { Window = parsed.GetValue(length), SectionTokens = parsed.GetValue(length) });
+            CommandLine.RequirePositive("--length", parsed.GetValue(length));
+            CommandLine.RequirePositive("--pieces", parsed.GetValue(pieces));
             int[] contexts = [.. Contexts(options.Window, parsed.GetValue(longest))];
             var place = Shared.DeviceOf(parsed.GetValue(device)!);
-            var asked = sizes.Of(parsed);
             var (corpus, tokenizer) = trainings.Read(parsed, asked, path, interruption);
             var text = interruption.Wait(() => TokenizedText.Encode(corpus.Validation, tokenizer));
             var held = ContextCost.Pieces(text, contexts[^1] + options.Window, parsed.GetValue(pieces));

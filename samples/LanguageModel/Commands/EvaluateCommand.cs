@@ -15,14 +15,14 @@ internal static class EvaluateCommand
         var run = Shared.Run();
         var step = Shared.Step();
         var data = Shared.Data();
-        var tokens = new Option<long?>("--tokens") { Description = "read about this many tokens, the beginning of every document; without it, everything" };
+        var tokens = CommandLine.Number<long>("--tokens", "read about this many tokens, the beginning of every document; without it, everything");
         var device = Shared.Device();
         var threads = Shared.Threads();
         var command = new Command("evaluate", "Measures bits a byte by context length on text that was held out.") { run, step, data, tokens, device, threads };
         command.SetAction(Failure.Guard(parsed =>
         {
             Shared.UseThreads(parsed.GetValue(threads));
-            if (parsed.GetValue(tokens) is < 1) throw new UserError($"--tokens is {parsed.GetValue(tokens)}; it must be at least 1.");
+            CommandLine.RequirePositive("--tokens", parsed.GetValue(tokens));
             var (folder, path) = (parsed.Path(run)!, parsed.Path(data, Shared.TextPath));
             var (model, checkpoint) = TrainedModel.Load(folder, Shared.DeviceOf(parsed.GetValue(device)!), parsed.GetValue(step));
             var corpus = Shared.Text(path);

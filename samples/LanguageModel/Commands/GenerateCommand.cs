@@ -13,11 +13,11 @@ internal static class GenerateCommand
         var run = Shared.Run();
         var step = Shared.Step();
         var prompt = new Option<string>("--prompt") { Description = "text to continue", DefaultValueFactory = _ => "" };
-        var tokens = new Option<int>("--tokens") { Description = "tokens to make", DefaultValueFactory = _ => 200 };
-        var temperature = new Option<double>("--temperature") { Description = "0 takes the likeliest token, 1 draws from the model's own distribution", DefaultValueFactory = _ => 0.8 };
-        var topP = new Option<double>("--top-p") { Description = "draws from the likeliest tokens that together have this probability", DefaultValueFactory = _ => 0.95 };
-        var topK = new Option<int>("--top-k") { Description = "draws from this many likeliest tokens; 0 = all" };
-        var seed = new Option<long>("--seed") { Description = "the same seed makes the same text", DefaultValueFactory = _ => 1 };
+        var tokens = CommandLine.Number<int>("--tokens", "tokens to make", absent: 200);
+        var temperature = CommandLine.Number<double>("--temperature", "0 takes the likeliest token, 1 draws from the model's own distribution", absent: 0.8);
+        var topP = CommandLine.Number<double>("--top-p", "draws from the likeliest tokens that together have this probability", absent: 0.95);
+        var topK = CommandLine.Number<int>("--top-k", "draws from this many likeliest tokens; 0 = all", absent: 0);
+        var seed = CommandLine.Number<long>("--seed", "the same seed makes the same text", absent: 1);
         var memory = new Option<string?>("--memory") { Description = "file of a conversation's memory: continued where it exists, saved at the end and after Ctrl-C" };
         var device = Shared.Device();
         var threads = Shared.Threads();
@@ -71,10 +71,7 @@ internal static class GenerateCommand
         try
         {
             foreach (string piece in tokenizer.DecodeStream(made))
-            {
-                Console.Write(piece);
-                Console.Out.Flush();
-            }
+                Terminal.Write(piece);
         }
         catch (OperationCanceledException)
         {

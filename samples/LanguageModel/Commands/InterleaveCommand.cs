@@ -23,9 +23,9 @@ internal static class InterleaveCommand
     {
         var data = Shared.Data();
         var sizes = new SizeOptions();
-        var stretch = new Option<int>("--stretch") { Description = "tokens of a document at a time", DefaultValueFactory = _ => 100 };
+        var stretch = CommandLine.Number<int>("--stretch", "tokens of a document at a time", absent: 100);
         var trainings = new Trainings(Names);
-        var length = new Option<int>("--length") { Description = "tokens of each text in a step", DefaultValueFactory = _ => 256 };
+        var length = CommandLine.Number<int>("--length", "tokens of each text in a step", absent: 256);
         var output = new Option<string>("--out") { Description = "folder for result.json", DefaultValueFactory = _ => "artifacts/interleave" };
         var device = Shared.Device();
         var threads = Shared.Threads();
@@ -38,9 +38,11 @@ internal static class InterleaveCommand
             var path = parsed.Path(data, Shared.TextPath);
             using var interruption = new Interruption();
             using var folder = new OutputFolder(parsed.Path(output)!);
-            var options = trainings.Options(parsed, new TrainingOptions { Window = parsed.GetValue(length), InterleaveTokens = parsed.GetValue(stretch) });
-            var place = Shared.DeviceOf(parsed.GetValue(device)!);
+            CommandLine.RequirePositive("--length", parsed.GetValue(length));
+            if (parsed.GetValue(stretch) < 0) throw new UserError($"--stretch is {parsed.GetValue(stretch)}; it must be 0 (one document after the other) or more.");
             var asked = sizes.Of(parsed);
+            var options = trainings.Options(parsed, asked, new TrainingOptions { Window = parsed.GetValue(length), InterleaveTokens = parsed.GetValue(stretch) });
+            var place = Shared.DeviceOf(parsed.GetValue(device)!);
             var (corpus, tokenizer) = trainings.Read(parsed, asked, path, interruption);
             var text = interruption.Wait(() => TokenizedText.Encode(corpus.Validation, tokenizer).Interleaved(options.InterleaveTokens));
             var rows = trainings.Run(parsed, asked, corpus, tokenizer, options, place, folder.Path, trained => Measure(trained, text, interruption.Token), interruption.Token);

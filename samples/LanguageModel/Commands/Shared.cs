@@ -22,11 +22,11 @@ internal static class Shared
 
     public static Option<string> Device() => new("--device") { Description = "cpu or cuda", DefaultValueFactory = _ => "cpu" };
 
-    public static Option<int> Threads() => new("--threads") { Description = "threads of the tensor operations", DefaultValueFactory = _ => Environment.ProcessorCount };
+    public static Option<int> Threads() => CommandLine.Number("--threads", "threads of the tensor operations", absent: Environment.ProcessorCount);
 
     public static Option<string> Run() => new("--run") { Description = "folder of a training run", DefaultValueFactory = _ => TrainCommand.DefaultFolder };
 
-    public static Option<long?> Step() => new("--step") { Description = "the run's checkpoint after this many steps; without it, the newest" };
+    public static Option<long?> Step() => CommandLine.Number<long>("--step", "the run's checkpoint after this many steps; without it, the newest");
 
     /// <summary>Which package or library provides TorchSharp in this build.</summary>
     public static string Provider => typeof(Shared).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(a => a.Key == "TorchProvider").Value!;

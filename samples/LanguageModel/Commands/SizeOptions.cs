@@ -6,11 +6,11 @@ namespace LanguageModel.Commands;
 /// <summary>The sizes of a model on the command line; what is left out stays as declared.</summary>
 internal sealed class SizeOptions
 {
-    private readonly Option<int?> dim = new("--dim") { Description = "width, instead of the declared one" };
-    private readonly Option<int?> layers = new("--layers") { Description = "number of layers, instead of the declared one" };
-    private readonly Option<int?> heads = new("--heads") { Description = "heads of every mixer, instead of the declared ones" };
+    private readonly Option<int?> dim = CommandLine.Number<int>("--dim", "width, instead of the declared one");
+    private readonly Option<int?> layers = CommandLine.Number<int>("--layers", "number of layers, instead of the declared one");
+    private readonly Option<int?> heads = CommandLine.Number<int>("--heads", "heads of every mixer, instead of the declared ones");
     private readonly Option<string?> pattern = new("--pattern") { Description = "order of the layers, one letter each, instead of the declared one" };
-    private readonly Option<int?> vocabulary = new("--vocab") { Description = "tokens of the vocabulary, instead of the declared one" };
+    private readonly Option<int?> vocabulary = CommandLine.Number<int>("--vocab", "tokens of the vocabulary, instead of the declared one");
 
     public IEnumerable<Option> All => [dim, layers, heads, pattern, vocabulary];
 

@@ -24,15 +24,15 @@ internal static class TrainCommand
     {
         var model = Shared.Model();
         var data = Shared.Data();
-        var minutes = new Option<double?>("--minutes") { Description = $"minutes of training by the clock; {TrainingChoices.DefaultMinutes} without --steps" };
-        var steps = new Option<long?>("--steps") { Description = "optimizer steps, instead of --minutes" };
+        var minutes = CommandLine.Number<double>("--minutes", $"minutes of training by the clock; {TrainingChoices.DefaultMinutes} without --steps");
+        var steps = CommandLine.Number<long>("--steps", "optimizer steps, instead of --minutes");
         var sizes = new SizeOptions();
         var tokenizer = new Option<string>("--tokenizer") { Description = "bpe or bytes", DefaultValueFactory = _ => "bpe" };
-        var batch = new Option<int?>("--batch") { Description = $"texts read side by side; {TrainingChoices.DefaultBatch} unless told otherwise" };
-        var length = new Option<int?>("--length") { Description = $"tokens of each text in a step; {TrainingChoices.DefaultLength} unless told otherwise" };
-        var rate = new Option<double?>("--lr") { Description = $"largest learning rate; {TrainingChoices.DefaultLearningRate} unless told otherwise" };
+        var batch = CommandLine.Number<int>("--batch", $"texts read side by side; {TrainingChoices.DefaultBatch} unless told otherwise");
+        var length = CommandLine.Number<int>("--length", $"tokens of each text in a step; {TrainingChoices.DefaultLength} unless told otherwise");
+        var rate = CommandLine.Number<double>("--lr", $"largest learning rate; {TrainingChoices.DefaultLearningRate} unless told otherwise");
         var precision = new Option<MatmulPrecision?>("--matmul-precision") { Description = "float32, or bfloat16: linear maps round what they multiply where the CPU multiplies such numbers" };
-        var seed = new Option<long>("--seed") { Description = "of the initial weights and the order of the text", DefaultValueFactory = _ => 1 };
+        var seed = CommandLine.Number<long>("--seed", "of the initial weights and the order of the text", absent: 1);
         var output = new Option<string>("--out") { Description = "folder of the run", DefaultValueFactory = _ => DefaultFolder };
         var firstStage = new Option<string?>("--first-stage") { Description = "folder of a run of hmt-first, whose weights and tokens hmt begins with" };
         var resume = new Option<bool>("--resume") { Description = "go on where the run in --out stopped" };
@@ -87,10 +87,10 @@ internal static class TrainCommand
         // Before the text is read: a size that does not fit should not cost a minute, nor a folder that cannot be.
         var model = Build();
         var options = choices.Options();
+        // The weights of a first stage are of its tokens, so these are taken over too.
+        var first = firstStage is null ? null : TrainedModel.Read(firstStage, "--first-stage") is { } ? TrainedModel.CheckpointOf(firstStage) : null;
         using var output = new OutputFolder(folder);
         var corpus = interruption.Wait(() => Shared.Text(data));
-        // The weights of a first stage are of its tokens, so these are taken over too.
-        var first = firstStage is null ? null : TrainedModel.CheckpointOf(firstStage);
         int vocabulary = Catalog.Vocabulary(trained.Name, trained.Sizes);
         var tokenizer = first?.LoadTokenizer() ?? interruption.Wait(() => choices.Tokenizer(corpus, vocabulary));
         if (tokenizer.VocabSize < vocabulary)

@@ -39,6 +39,9 @@ internal sealed record TrainingChoices(
     {
         if (Minutes is not null && Steps is not null) throw new UserError("--minutes and --steps both say how long to train. Give one of them.");
         if (Minutes is <= 0 or > 1e6 or double.NaN) throw new UserError($"--minutes is {Minutes}; it must be above 0.");
+        foreach (var (option, value) in new[] { ("--steps", Steps), ("--batch", Batch), ("--length", Length) })
+            CommandLine.RequirePositive(option, value);
+        if (LearningRate is { } rate && !(rate > 0 && double.IsFinite(rate))) throw new UserError($"--lr is {rate}; it must be above 0, for example {DefaultLearningRate}.");
         var options = new TrainingOptions
         {
             Steps = Steps,
@@ -50,7 +53,6 @@ internal sealed record TrainingChoices(
             Seed = Seed,
             Validations = 6,
         };
-        options.Check();
         return options;
     }
 

@@ -19,9 +19,9 @@ internal sealed class Trainings(params string[] names)
     private readonly Option<string[]> models = new("--model")
         { Description = $"what is compared; {string.Join(", ", names)} unless told otherwise", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => names };
 
-    private readonly Option<long> steps = new("--steps") { Description = "optimizer steps of each model", DefaultValueFactory = _ => 600 };
-    private readonly Option<long> seed = new("--seed") { Description = "of the initial weights and the order of the text", DefaultValueFactory = _ => 1 };
-    private readonly Option<int> seeds = new("--seeds") { Description = "trainings of each model, with this seed and those after it", DefaultValueFactory = _ => 1 };
+    private readonly Option<long> steps = CommandLine.Number<long>("--steps", "optimizer steps of each model", absent: 600);
+    private readonly Option<long> seed = CommandLine.Number<long>("--seed", "of the initial weights and the order of the text", absent: 1);
+    private readonly Option<int> seeds = CommandLine.Number<int>("--seeds", "trainings of each model, with this seed and those after it", absent: 1);
 
     public void AddTo(Command command)
     {
@@ -42,15 +42,17 @@ internal sealed class Trainings(params string[] names)
         return (corpus, interruption.Wait(() => BytePairTrainer.Train(corpus.Training.Select(d => d.Text), Vocabulary(parsed, sizes))));
     }
 
-    /// <summary>The options of the first seed.</summary>
+    /// <summary>The options of the first seed. The models and their sizes are found to make sense before there is any training, which may take long.</summary>
     /// <param name="parsed">The command line.</param>
+    /// <param name="sizes">The models' sizes.</param>
     /// <param name="own">What the comparison sets.</param>
     /// <exception cref="UserError">One of them makes no sense.</exception>
-    public TrainingOptions Options(ParseResult parsed, TrainingOptions own)
+    public TrainingOptions Options(ParseResult parsed, Sizes sizes, TrainingOptions own)
     {
-        var options = own with { Steps = parsed.GetValue(steps), Seed = parsed.GetValue(seed), LearningRate = TrainingChoices.DefaultLearningRate };
-        options.Check();
-        return parsed.GetValue(seeds) >= 1 ? options : throw new UserError($"--seeds is {parsed.GetValue(seeds)}; it must be at least 1.");
+        foreach (string name in parsed.GetValue(models)!) DeclarationCompiler.Create(name, sizes, new torch.Device("meta")).Module.Dispose();
+        CommandLine.RequirePositive("--steps", parsed.GetValue(steps));
+        CommandLine.RequirePositive("--seeds", parsed.GetValue(seeds));
+        return own with { Steps = parsed.GetValue(steps), Seed = parsed.GetValue(seed), LearningRate = TrainingChoices.DefaultLearningRate };
     }
 
     /// <summary>

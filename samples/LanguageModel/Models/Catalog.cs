@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Reflection;
+using System.Text.Json.Serialization;
 using Memory.Gen;
 
 namespace LanguageModel.Models;
@@ -12,6 +13,7 @@ namespace LanguageModel.Models;
 /// <param name="Pattern">Order of the layers, for models declared with letters.</param>
 public sealed record Sizes(int? Vocabulary = null, int? Dim = null, int? Layers = null, int? Heads = null, string? Pattern = null)
 {
+    [JsonIgnore]
     public bool AsDeclared => this == new Sizes();
 }
 

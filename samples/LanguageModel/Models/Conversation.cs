@@ -54,7 +54,7 @@ internal sealed class Conversation : IDisposable
     {
         using var file = SafetensorsFile.Open(path);
         if (!file.Metadata.TryGetValue(Weights, out string? weights))
-            Terminal.Say($"{path} does not say which weights made it; it is read as a memory of {run}.");
+            Terminal.Warn($"{path} does not say which weights made it; it is read as a memory of {run}.");
         else if (weights != madeBy[Weights])
             throw new UserError(
                 $"{path} is the memory of other weights, after {file.Metadata.GetValueOrDefault(Step)} steps, than those in {run}, after {madeBy[Step]}: it is of another run, or this one was "

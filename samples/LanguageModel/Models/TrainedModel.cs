@@ -80,7 +80,7 @@ public sealed record TrainedModel(string Name, Sizes Sizes)
     public static Checkpoint CheckpointOf(string folder, long? step = null)
     {
         var checkpoints = new Checkpoints(CheckpointsOf(folder));
-        return step is { } asked ? checkpoints.Load(asked) : checkpoints.LoadLatest(refused => Terminal.Say($"Left aside: {refused}"));
+        return step is { } asked ? checkpoints.Load(asked) : checkpoints.LoadLatest(refused => Terminal.Warn($"Left aside: {refused}"));
     }
 
     /// <summary>Builds the model and gives it the weights of a checkpoint of the run.</summary>

@@ -36,6 +36,33 @@ public sealed class LanguageModelMessageTests : IDisposable
     public void ABlankNameIsRefusedWithItsOption(string command, string option, string blank, string what) =>
         Assert.Equal($"{option} is blank. Give it the name of {what}, or leave it out.\n", LanguageModelSample.Fail(command, option, blank));
 
+    [Theory]
+    [InlineData("train", "--lr", "0,004", "number, for example 0.5"), InlineData("train", "--minutes", "1,5", "number, for example 0.5")]
+    [InlineData("train", "--steps", "1,000", "whole number, for example 20"), InlineData("generate", "--top-p", "half", "number, for example 0.5")]
+    public void ANumberIsReadInOneWayOrNotAtAll(string command, string option, string value, string expected)
+    {
+        var (exitCode, output, errors) = LanguageModelSample.RunToEnd(command, option, value);
+        Assert.Equal((2, "", $"{option} is \"{value}\"; it must be a {expected}.\nWhat can be said is shown by: {command} --help\n"), (exitCode, output, errors));
+    }
+
+    [Theory]
+    [InlineData("train", "--steps", "0"), InlineData("train", "--batch", "-1"), InlineData("train", "--length", "0"), InlineData("context", "--length", "0")]
+    [InlineData("context", "--steps", "0"), InlineData("interleave", "--seeds", "0"), InlineData("interleave", "--length", "0"), InlineData("evaluate", "--tokens", "0")]
+    public void ANumberThatMustBePositiveIsNamedWithItsOption(string command, string option, string value) =>
+        Assert.Equal($"{option} is {value}; it must be at least 1.\n", LanguageModelSample.Fail(command, option, value, "--data", folder.File("none")));
+
+    [Fact]
+    public void WhatCannotBeTrainedIsNoticedBeforeTheTextIsRead()
+    {
+        Assert.StartsWith("There is no model 'mamba'. Choose one of:", Fail("context", "--model", "bmojo", "mamba"));
+        Assert.Contains("Dim 192 is not divisible by Heads 5", Fail("interleave", "--heads", "5"));
+        Assert.Equal($"{folder.File("none")} holds no trained model. Train one first (./build.sh train), or name the folder of a run with --first-stage.\n", Fail("train", "--model", "hmt", "--first-stage", folder.File("none")));
+        Assert.StartsWith("--lr is -1; it must be above 0", Fail("train", "--lr", "-1"));
+        Assert.StartsWith("--stretch is -1; it must be 0", Fail("interleave", "--stretch", "-1"));
+
+        string Fail(params string[] arguments) => LanguageModelSample.Fail([.. arguments, "--data", folder.File("missing"), "--out", folder.File("run")]);
+    }
+
     [Theory, InlineData("train"), InlineData("context"), InlineData("interleave")]
     public void ATextThatIsRefusedLeavesNoFolderBehind(string command)
     {

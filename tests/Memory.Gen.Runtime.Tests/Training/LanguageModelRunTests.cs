@@ -97,6 +97,27 @@ public sealed class LanguageModelRunTests : IDisposable
     }
 
     [Fact]
+    public void AClosedTerminalLosesNothing()
+    {
+        Assert.Equal(0, LanguageModelSample.HangUp("Training", ["train", "--model", "gated-delta", "--steps", "1000000", "--out", run, .. Data, .. Small]).ExitCode);
+        Assert.NotEmpty(new Checkpoints(Path.Combine(run, "checkpoints")).Paths);
+        string memory = folder.File("talk.safetensors");
+        Assert.Equal(0, LanguageModelSample.HangUp("Member", "generate", "--run", run, "--prompt", "Member", "--tokens", "1000000", "--memory", memory).ExitCode);
+        Assert.True(File.Exists(memory));
+    }
+
+    [Fact]
+    public void WhatIsOddIsNotSaidInTheMiddleOfAText()
+    {
+        Train("gated-delta", 1);
+        LanguageModelSample.Run(["train", "--resume", "--steps", "2", "--out", run, .. Data]);
+        string damaged = Path.Combine(run, "checkpoints", "checkpoint-000002", "merges.txt");
+        File.AppendAllText(damaged, "\n");
+        var (exitCode, output, errors) = LanguageModelSample.RunToEnd("generate", "--run", run, "--prompt", "Member", "--tokens", "0");
+        Assert.Equal((0, "Member\n", $"Left aside: {damaged}: was altered or damaged after the checkpoint was written. Use another checkpoint.\n"), (exitCode, output, errors));
+    }
+
+    [Fact]
     public void WhatOneCommandWritesToIsItsOwnUntilItEnds()
     {
         Train("gated-delta", 1);

@@ -46,14 +46,20 @@ internal static class LanguageModelSample
     /// <param name="expected">What it writes before.</param>
     /// <param name="then">What happens before Ctrl-C; null: nothing.</param>
     /// <param name="arguments">The command.</param>
-    public static (int ExitCode, string Output, string Errors) Interrupt(string expected, Action? then, params string[] arguments)
+    public static (int ExitCode, string Output, string Errors) Interrupt(string expected, Action? then, params string[] arguments) => Signal(["INT"], expected, then, arguments);
+
+    /// <summary>The same with the signals that it gets when its terminal is closed.</summary>
+    public static (int ExitCode, string Output, string Errors) HangUp(string expected, params string[] arguments) => Signal(["HUP", "HUP"], expected, null, arguments);
+
+    private static (int ExitCode, string Output, string Errors) Signal(string[] signals, string expected, Action? then, string[] arguments)
     {
         using Process child = ChildProcess.Start(Program, arguments);
         Task<string> errors = child.StandardError.ReadToEndAsync();
         var output = new StringBuilder();
         while (!output.ToString().Contains(expected, StringComparison.Ordinal) && child.StandardOutput.Read() is >= 0 and var next) output.Append((char)next);
         then?.Invoke();
-        using (Process kill = Process.Start("kill", ["-INT", $"{child.Id}"])) kill.WaitForExit();
+        foreach (string signal in signals)
+            using (Process kill = Process.Start("kill", [$"-{signal}", $"{child.Id}"])) kill.WaitForExit();
         output.Append(child.StandardOutput.ReadToEnd());
         child.WaitForExit();
         return (child.ExitCode, output.ToString(), errors.Result);

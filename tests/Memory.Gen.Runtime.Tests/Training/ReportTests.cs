@@ -64,6 +64,18 @@ public class ReportTests
         static double Number(XElement element, string attribute) => double.Parse(element.Attribute(attribute)!.Value);
     }
 
+    // A chart's last dot lies on the edge of the plot, at the end of the training.
+    [Fact]
+    public void ADotOnTheEdgeIsShownWhole()
+    {
+        var svg = XElement.Parse(LossChart.Create("m", Training, [], Counts, final: 1.7).ToSvg());
+        var dot = svg.Descendants(Svg + "circle").Single();
+        var shown = svg.Descendants(Svg + "clipPath").Single().Element(Svg + "rect")!;
+        Assert.True(Of(dot, "cx") + Of(dot, "r") <= Of(shown, "x") + Of(shown, "width"));
+
+        static double Of(XElement element, string attribute) => double.Parse(element.Attribute(attribute)!.Value);
+    }
+
     [Fact]
     public void ALongNameBesideThePlotHasRoom()
     {
