@@ -48,6 +48,14 @@ public sealed class TitansMemoryAttribute : MixerAttribute
     public TitansAttention Attention { get; set; }
 
     /// <summary>
+    /// How many segments back a loss reaches at most, 0 to 1,048,576; only with <see cref="TitansVariant.Context"/>, where each
+    /// segment begins with what the one before recalled, and the gradient through many of them grows without bound. The
+    /// segments of a text form stretches of <c>BackpropSegments + 1</c>; where a stretch begins, all that the layer keeps is cut
+    /// from what made it. The numbers do not depend on it. Absent: 7.
+    /// </summary>
+    public int BackpropSegments { get; set; }
+
+    /// <summary>
     /// Tokens of a gradient block, 1 to 65,536: their gradients are all taken at the weights that the block started with.
     /// Part of the model: a larger block trains faster and corrects itself less often. With
     /// <see cref="TitansVariant.Context"/> it divides <see cref="Window"/>. Absent: 16.

@@ -69,7 +69,7 @@ public sealed record AlignedSegment(long Start, long Length, long Place, long Se
     {
         bool[] begins = [.. Segments.Select(segment => Begins && segment % stretch == 0)];
         if (!begins.Contains(true) || !memories.requires_grad) return memories;
-        return begins.Contains(false) ? where(Mask(segment => segment % stretch == 0, memories), memories.detach(), memories) : memories.detach();
+        return memories.CutRows(begins);
     }
 
     private Tensor Mask(Func<long, bool> holds, Tensor like) => tensor(Segments.Select(holds).ToArray(), device: like.device).view(-1, 1, 1);

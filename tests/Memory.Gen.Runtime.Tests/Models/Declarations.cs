@@ -113,7 +113,7 @@ public sealed partial class SegmentedTitansLayerModel;
 // Its memory writes what its attention made of what it read: at steps up to 1 float32's rounding grows from 1e-7 to 1e-3 in 83
 // tokens, whoever computes.
 [MemoryModel(VocabSize = 11, Dim = 8, Layers = 1, FeedForward = 5)]
-[TitansMemory(TitansVariant.Context, Heads = 2, Window = 6, Block = 3, MaxStep = 0.1, PersistentTokens = 2)]
+[TitansMemory(TitansVariant.Context, Heads = 2, Window = 6, Block = 3, BackpropSegments = 1, MaxStep = 0.1, PersistentTokens = 2)]
 public sealed partial class TitansContextModel;
 
 [MemoryModel(VocabSize = 11, Dim = 8, Layers = 1, FeedForward = 5)]

@@ -25,7 +25,7 @@ public partial class OptionTests
         ["TitansMemory"] = ("titans",
         [
             "TitansVariant.Gate, Heads = 4, Window = 8", "TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 2",
-            "TitansVariant.Gate, Heads = 4, Window = 8, PersistentTokens = 2",
+            "TitansVariant.Gate, Heads = 4, Window = 8, PersistentTokens = 2", "TitansVariant.Context, Heads = 4, Window = 16",
         ]),
         ["BMojoMemory"] = ("bmojo", ["Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2", "Heads = 4, Window = 8, FadingTokens = 2", "Heads = 4, Window = 8"]),
         ["HierarchicalMemory"] = ("hierarchical-memory", ["SegmentTokens = 64", "SegmentTokens = 64, LossScope = LossScope.LastNTokens, LossTokens = 4"]),

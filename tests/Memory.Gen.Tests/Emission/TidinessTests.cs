@@ -19,7 +19,7 @@ public class TidinessTests
         "[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, AdaptiveStep = false, Momentum = false, Forgetting = false, ConvWidth = 0)]",
         "[TitansMemory(TitansVariant.Gate, Heads = 4, Window = 8, MemoryDepth = 2, Residual = true, PersistentTokens = 2)]",
         "[TitansMemory(TitansVariant.Layer, Heads = 4, Window = 8, Attention = TitansAttention.Segmented, PersistentTokens = 2, Persistent = TitansPersistent.KeyValue)]",
-        "[TitansMemory(TitansVariant.Context, Heads = 4, Window = 8, Block = 8, RotaryBase = 0)]",
+        "[TitansMemory(TitansVariant.Context, Heads = 4, Window = 8, Block = 8, BackpropSegments = 0, RotaryBase = 0)]",
         "[BMojoMemory(Heads = 4, Window = 8)]",
         "[BMojoMemory(Heads = 4, Window = 0, FadingTokens = 1, FadingOffset = 0)]",
         "[BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, Score = BMojoScore.Recency, RotaryBase = 0)]",

@@ -5,7 +5,8 @@
 //
 //   Memory as context: attention within segments of 64 tokens also reads what a neural memory recalls, and is
 //   written into it, 4 heads of 16 features, each memory a network of 2 layers with hidden width 32 behind a
-//   residual, written in blocks of 16 tokens, convolutions over 4 tokens, 4 persistent tokens.
+//   residual, written in blocks of 16 tokens, convolutions over 4 tokens, 4 persistent tokens, gradients within
+//   stretches of 8 segments.
 //        S_t = eta_t S_{t-1} - theta_t G_t,   M_t = (1 - alpha_t) M_{t-1} + S_t
 //        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with,   |G_t| at most 1
 //        M_0 learned
@@ -24,7 +25,8 @@
 //      positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
 //      Ours: the factor 1 - eta_t, so that all that one write sets going adds up to at most 0.25; a token attends to
 //      what was recalled for tokens up to itself and reads back what was written up to itself; read by the letter, the
-//      equations let it see its segment's future; the bound on G_t.
+//      equations let it see its segment's future; gradients that end where their stretch began, since through many
+//      segments they grow without bound; the bound on G_t.
 //
 //   Parameters: 39,036.  State: 125,144 bytes a sequence in float32, whatever the length.
 //   Axes: B batch, T tokens, D width, H heads, K head features, E hidden features of a memory, w segment, P
@@ -64,7 +66,8 @@ using TitansOptions = global::Memory.Gen.Runtime.Operators.TitansOptions;
 /// <summary>
 /// A memory layer of width 64. Memory as context: attention within segments of 64 tokens also reads what a neural
 /// memory recalls, and is written into it, 4 heads of 16 features, each memory a network of 2 layers with hidden
-/// width 32 behind a residual, written in blocks of 16 tokens, convolutions over 4 tokens, 4 persistent tokens.
+/// width 32 behind a residual, written in blocks of 16 tokens, convolutions over 4 tokens, 4 persistent tokens,
+/// gradients within stretches of 8 segments.
 /// </summary>
 /// <remarks>
 /// Parameters: 39,036.  State: 125,144 bytes a sequence in float32, whatever the length.
@@ -158,10 +161,12 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
 
     // Memory as context: attention within segments of 64 tokens also reads what a neural memory recalls, and is
     // written into it, 4 heads of 16 features, each memory a network of 2 layers with hidden width 32 behind a
-    // residual, written in blocks of 16 tokens, convolutions over 4 tokens, 4 persistent tokens.
+    // residual, written in blocks of 16 tokens, convolutions over 4 tokens, 4 persistent tokens, gradients within
+    // stretches of 8 segments.
     private sealed class MemoryAsContext : nn.Module<Tensor, LayerState?, Tensor>
     {
         private const long Heads = 4, HeadDim = 16, Window = 64, PersistentTokens = 4;
+        private const long BackpropSegments = 7;                            // how far back a loss reaches: a stretch that gradients stay within is one more
         private Parameter persistent;                                       // [P, D]; to() puts a new parameter in its place
         private readonly NeuralMemory memory;
         private readonly SegmentedAttention attention;
@@ -187,10 +192,14 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             // Segments go through a state; a call without one has its own.
             using MemoryState? own = layer is null ? MemoryState.ForOneCall(x) : null;
             var state = (MemoryAsContextState)(layer ?? new MemoryAsContextState(own!, "mixer"));
-            Tensor tokens = persistent.unsqueeze(0);                                           // [1, P, D]
+            Tensor tokens = persistent.unsqueeze(0);                     // [1, P, D]
             var outputs = new TensorList();
             foreach (RaggedSegment span in RaggedSegment.Of(x.shape[1], Window, state))
+            {
+                state.Cut((BackpropSegments + 1) * Window, span.Start);  // gradients end where a stretch begins
                 outputs.Add(Read(span.Of(x), tokens, span, state));
+            }
+
             return Projection.Apply(torch.cat(outputs, 1), output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 

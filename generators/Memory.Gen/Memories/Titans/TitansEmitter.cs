@@ -44,7 +44,8 @@ internal sealed class TitansEmitter(TitansSpec spec, int dim) : MixerEmitter
         writer.Lines(
             $"private const long Heads = {spec.Heads}, HeadDim = {headDim}"
             + (spec.HasAttention ? $", Window = {spec.Window}" : "")
-            + (spec.PersistentTokens > 0 ? $", PersistentTokens = {spec.PersistentTokens};" : ";"));
+            + (spec.PersistentTokens > 0 ? $", PersistentTokens = {spec.PersistentTokens};" : ";"),
+            spec.Variant == TitansVariant.Context ? Backpropagation.Constant(spec.BackpropSegments) : null);
         ModulePart[] parts = Parts().ToArray();
         ModulePart.WriteFieldsAndConstructor(writer, module, parts);
         writer.Blank();
@@ -163,7 +164,11 @@ internal sealed class TitansEmitter(TitansSpec spec, int dim) : MixerEmitter
                 spec.HasTokens ? Tokens : null,
                 "var outputs = new TensorList();",
                 "foreach (RaggedSegment span in RaggedSegment.Of(x.shape[1], Window, state))",
+                "{",
+                "    state.Cut((BackpropSegments + 1) * Window, span.Start);  // gradients end where a stretch begins",
                 $"    outputs.Add(Read(span.Of(x){Persistent}, span, state));",
+                "}",
+                "",
                 "return Projection.Apply(torch.cat(outputs, 1), output).MoveToOuterDisposeScope();  // [B, T, D]");
         writer.Blank();
         writer.Comment("What a call brings of one segment; segments run one after another, for each recalls what those before it have written.");

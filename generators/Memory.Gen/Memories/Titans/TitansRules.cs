@@ -21,8 +21,13 @@ internal static class TitansRules
         bool persistent = errors.CheckRange("PersistentTokens", spec.PersistentTokens, 0, Limits.PersistentTokens);
         if (errors.CheckNamed("Persistent", spec.Persistent) && persistent && spec.PersistentTokens == 0)
             errors.Unused("Persistent", "TitansPersistent." + spec.Persistent, "PersistentTokens = 0", "nothing persists", "PersistentTokens = 8");
+        bool reach = errors.CheckRange("BackpropSegments", spec.BackpropSegments, 0, Limits.BackpropSegments);
         if (!errors.CheckNamed("variant", spec.Variant, errors.Spec.Has("Window") ? TitansVariant.Gate : TitansVariant.MemoryOnly))
             return;
+        if (reach && spec.Variant != TitansVariant.Context)
+            errors.Unused(
+                "BackpropSegments", Limits.Text(spec.BackpropSegments), "TitansVariant." + spec.Variant, "no segment begins with what another recalled",
+                "TitansVariant.Context");
         if (!spec.HasAttention)
         {
             CheckMemoryAlone(spec, errors);

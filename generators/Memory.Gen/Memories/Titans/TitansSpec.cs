@@ -11,6 +11,7 @@ namespace Memory.Gen.Generators.Memories.Titans;
 /// <param name="Heads">Heads of the memory and of the attention.</param>
 /// <param name="Window">Tokens of the attention's window or segment; 0 without attention.</param>
 /// <param name="Attention">Whether the window slides.</param>
+/// <param name="BackpropSegments">How many segments back a loss reaches; of no use but with Context.</param>
 /// <param name="Block">Tokens whose gradients are taken at the same weights.</param>
 /// <param name="MemoryDepth">Layers of the memory network.</param>
 /// <param name="Expansion">Its hidden width in head widths.</param>
@@ -38,6 +39,7 @@ public sealed record TitansSpec(
     int Heads,
     int Window,
     TitansAttention Attention,
+    int BackpropSegments,
     int Block,
     int MemoryDepth,
     int Expansion,
@@ -61,6 +63,7 @@ public sealed record TitansSpec(
     : MixerSpec(Letter, FeedForward)
 {
     internal const int DefaultBlock = 16;
+    private const int DefaultBackpropSegments = 7;
 
     /// <inheritdoc/>
     public override string Canonical => string.Format(
@@ -107,6 +110,7 @@ public sealed record TitansSpec(
             attribute.Int("Heads"),
             attribute.Int("Window"),
             attribute.Enum("Attention", absent: variant == TitansVariant.Context ? TitansAttention.Segmented : TitansAttention.Sliding),
+            attribute.Int("BackpropSegments", absent: DefaultBackpropSegments),
             block,
             depth,
             attribute.Int("Expansion", absent: 2),

@@ -42,6 +42,8 @@ internal static class TitansTexts
             words += ", convolutions over " + Prose.Count(spec.ConvWidth, "token");
         if (spec.PersistentTokens > 0)
             words += ", " + Prose.Count(spec.PersistentTokens, spec.HasTokens ? "persistent token" : "persistent key") + (spec.HasTokens ? "" : " with values");
+        if (spec.Variant == TitansVariant.Context)
+            words += spec.BackpropSegments == 0 ? ", gradients within segments" : ", gradients within stretches of " + Prose.Count(spec.BackpropSegments + 1, "segment");
         return words;
     }
 
@@ -95,7 +97,11 @@ internal static class TitansTexts
         if (spec.Momentum)
             yield return "the factor 1 - eta_t, so that all that one write sets going adds up to at most " + Limits.Text(spec.MaxStep);
         if (spec.Variant == TitansVariant.Context)
+        {
             yield return "a token attends to what was recalled for tokens up to itself and reads back what was written up to itself; read by the letter, the equations let it see its segment's future";
+            yield return "gradients that end where their stretch began, since through many segments they grow without bound";
+        }
+
         if (spec.Variant == TitansVariant.Layer)
             yield return "the norm before the attention";
         if (spec.IsGated && spec.Squash == TitansSquash.Attention)

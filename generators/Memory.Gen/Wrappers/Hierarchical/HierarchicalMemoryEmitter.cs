@@ -78,7 +78,7 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
             if (spec.RecentTokens > 0)
                 yield return $"private const long RecentTokens = {spec.RecentTokens};  // of the text, kept for the next segment";
             if (spec.BackpropSegments is { } depth)
-                yield return SegmentWriter.Backpropagation(depth);
+                yield return Backpropagation.Constant(depth);
         }
     }
 

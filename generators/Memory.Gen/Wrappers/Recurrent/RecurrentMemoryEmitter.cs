@@ -46,7 +46,7 @@ internal sealed class RecurrentMemoryEmitter(RecurrentMemorySpec spec, int dim) 
         {
             yield return $"private const long NewTokens = {spec.NewTokens}{(HasMemory ? $", MemoryTokens = {spec.MemoryTokens}" : "")};";
             if (spec.BackpropSegments is { } depth)
-                yield return SegmentWriter.Backpropagation(depth);
+                yield return Backpropagation.Constant(depth);
         }
     }
 

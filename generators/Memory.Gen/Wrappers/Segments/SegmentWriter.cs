@@ -29,10 +29,6 @@ internal static class SegmentWriter
                 $"return Projection.Apply(torch.cat(hidden, 1), {head}).MoveToOuterDisposeScope();  // [B, T, VocabSize]");
     }
 
-    /// <summary>The constant of how far back a loss reaches.</summary>
-    public static string Backpropagation(int segments) =>
-        $"private const long BackpropSegments = {segments};  // how far back a loss reaches: a stretch that gradients stay within is one more";
-
     /// <summary>Writes Backbone.</summary>
     /// <param name="writer">Where to.</param>
     /// <param name="hasRows">Whether a window has rows beside its tokens.</param>

@@ -21,6 +21,15 @@ internal sealed class NeuralMemoryOracle(TitansRule rule, Func<string, Tensor?> 
     /// <summary>The next token begins a block, as the first one of a text does after the persistent tokens.</summary>
     public void BeginBlock() => place = 0;
 
+    /// <summary>Gradients end here: later tokens have the numbers of those before, and no more. At the end of a block.</summary>
+    public void Cut()
+    {
+        static Tensor[][] Values(Tensor[][] heads) => [.. heads.Select(layers => layers.Select(each => each.detach()).ToArray())];
+        (weights, momenta) = (Values(weights), Values(momenta));
+        foreach (string name in past.Keys.ToArray())
+            past[name] = [.. past[name].Select(row => row.detach())];
+    }
+
     /// <summary>What <paramref name="held"/> answers to a token that does not write: features <c>[D]</c> to <c>[H, K]</c>.</summary>
     public Tensor Recall(Tensor x, Tensor[][] held)
     {

@@ -29,6 +29,9 @@ internal sealed record TitansRule(TitansVariant Variant, int Block, int Window =
 
     public bool UnitLength { get; init; } = true;
 
+    /// <summary>Tokens of a text between places that no gradient passes; 0 where there are none.</summary>
+    public int Stretch { get; init; }
+
     /// <summary>Base of the attention's rotary positions; 0 for none.</summary>
     public double RotaryBase { get; init; } = 10_000;
 
@@ -77,6 +80,8 @@ internal sealed class TitansOracle(TitansRule rule, Func<string, Tensor?> weight
         Tensor[][] segmentStart = memory.Now;
         for (int t = 0; t < x.Length; t++)
         {
+            if (t > 0 && rule.Stretch > 0 && t % rule.Stretch == 0)
+                memory.Cut();
             if (t % rule.Window == 0)
                 segmentStart = memory.Now;
             seen.Add([Normed(memory.Recall(x[t], segmentStart), "recall_norm").flatten(), x[t]]);

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Memory.Gen.Runtime.Tests.Models.Titans;
 
-// Persistent tokens do not fill their last block, and a text ends within a block and within a segment.
+// Persistent tokens do not fill their last block, and a text ends within a block, within a segment and within a stretch of them.
 
 [MemoryLayer(Dim = 6)]
 [TitansMemory(TitansVariant.MemoryOnly, Heads = 2, Block = 4, PersistentTokens = 6)]
@@ -25,11 +25,11 @@ public sealed partial class SegmentedGateTitans;
 public sealed partial class LayerTitans;
 
 [MemoryLayer(Dim = 8)]
-[TitansMemory(TitansVariant.Context, Heads = 2, Window = 6, Block = 3, MemoryDepth = 2, PersistentTokens = 2)]
+[TitansMemory(TitansVariant.Context, Heads = 2, Window = 4, Block = 2, BackpropSegments = 1, MemoryDepth = 2, PersistentTokens = 2)]
 public sealed partial class ContextTitans;
 
 [MemoryLayer(Dim = 8)]
-[TitansMemory(TitansVariant.Context, Heads = 2, Window = 4, Block = 4, Forgetting = false)]
+[TitansMemory(TitansVariant.Context, Heads = 2, Window = 4, Block = 4, BackpropSegments = 2, Forgetting = false)]
 public sealed partial class OneBlockContextTitans;
 
 // Each option at least once away from its default.
@@ -66,7 +66,7 @@ public sealed partial class SegmentedLayerTitans;
 public sealed partial class ResidualContextTitans;
 
 [MemoryLayer(Dim = 8)]
-[TitansMemory(TitansVariant.Context, Heads = 2, Window = 5, Block = 1, UnitLength = false, ConvWidth = 0, MaxStep = 0.1, RotaryBase = 0)]
+[TitansMemory(TitansVariant.Context, Heads = 2, Window = 5, Block = 1, BackpropSegments = 0, UnitLength = false, ConvWidth = 0, MaxStep = 0.1, RotaryBase = 0)]
 public sealed partial class PlainContextTitans;
 
 /// <summary>Every way of putting memory and attention together against its equations, token by token in float64.</summary>
@@ -128,7 +128,7 @@ public sealed class TitansOracleTests : IDisposable
         nameof(GateTitans) => (new GateTitans(dtype: ScalarType.Float64), new(TitansVariant.Gate, 4, 5) { MaxStep = 0.25 }),
         nameof(SegmentedGateTitans) => (new SegmentedGateTitans(dtype: ScalarType.Float64), new(TitansVariant.Gate, 4, 6) { IsSegmented = true, SquashesMemory = true }),
         nameof(LayerTitans) => (new LayerTitans(dtype: ScalarType.Float64), new(TitansVariant.Layer, 5, 4) { DecaysToInitial = true }),
-        nameof(ContextTitans) => (new ContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 3, 6) { MaxStep = 0.25 }),
+        nameof(ContextTitans) => (new ContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 2, 4) { MaxStep = 0.25, Stretch = 8 }),
         nameof(DeepResidualTitans) => (new DeepResidualTitans(dtype: ScalarType.Float64), new(TitansVariant.MemoryOnly, 3)
         {
             Activation = TitansActivation.Gelu, DecaysFirst = true, DecaysToInitial = true, MaxStep = 0.5, MaxMomentum = 0.6, Clip = 0.3,
@@ -148,9 +148,9 @@ public sealed class TitansOracleTests : IDisposable
         }),
         nameof(PlainContextTitans) => (new PlainContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 1, 5)
         {
-            UnitLength = false, MaxStep = 0.1, Clip = double.PositiveInfinity, RotaryBase = 0,
+            UnitLength = false, MaxStep = 0.1, Clip = double.PositiveInfinity, RotaryBase = 0, Stretch = 5,
         }),
-        _ => (new OneBlockContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 4, 4)),
+        _ => (new OneBlockContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 4, 4) { Stretch = 12 }),
     };
 
     private Tensor Normal(params long[] shape) => randn(shape, dtype: ScalarType.Float64, generator: random);
