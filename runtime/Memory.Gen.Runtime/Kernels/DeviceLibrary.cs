@@ -31,6 +31,9 @@ internal sealed unsafe class DeviceLibrary(string device, string fileName, Func<
     /// <summary>What builds it.</summary>
     public string BuildCommand => Command(device);
 
+    /// <summary>What it was loaded as; 0 when it is not.</summary>
+    public nint Handle => opened.Value.Problem is null ? opened.Value.Handle : 0;
+
     private nint UseDevice => useDevice != 0 ? useDevice : useDevice = Export("memgen_use_device");
 
     /// <summary>Why tensors of this dtype cannot be given to it; null when they can.</summary>
@@ -47,7 +50,7 @@ internal sealed unsafe class DeviceLibrary(string device, string fileName, Func<
     public CurrentDevice Use(Tensor on) => on.device_type == DeviceType.CUDA ? new(UseDevice, on.device_index) : default;
 
     /// <summary>An exported function; 0 when the library is not loaded or has no such function.</summary>
-    public nint Export(string name) => Problem is null && NativeLibrary.TryGetExport(opened.Value.Handle, name, out nint address) ? address : 0;
+    public nint Export(string name) => Handle != 0 && NativeLibrary.TryGetExport(Handle, name, out nint address) ? address : 0;
 
     /// <summary>What was wrong in the last failing call of this thread.</summary>
     public string LastError() => Text(opened.Value.Handle, "memgen_last_error") ?? "";
