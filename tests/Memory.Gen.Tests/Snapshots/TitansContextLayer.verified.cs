@@ -9,7 +9,7 @@
 //   stretches of 8 segments.
 //        S_t = eta_t S_{t-1} - theta_t G_t,   M_t = (1 - alpha_t) M_{t-1} + S_t
 //        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with,   |G_t| at most 1
-//        M_0 learned
+//        S_0 = 0,   M_0 learned
 //        m_t = f(q_t; M_t),   f(x; M) = x + gamma * LayerNorm(M_2^T GELU(M_1^T x))
 //        q_t = unit(SiLU(conv(W_Q y_t))),   k_t = unit(SiLU(conv(W_K y_t))),   v_t = SiLU(conv(W_V y_t))
 //        theta_t = 0.25 (1 - eta_t) sigmoid(W_theta y_t + b_theta),   eta_t = 0.95 sigmoid(W_eta y_t + b_eta)
@@ -24,9 +24,9 @@
 //      4.1, persistent memory: 3.3; residual: Sun et al.: Learning to (Learn at Test Time) (arXiv 2407.04620);
 //      positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
 //      Ours: the factor 1 - eta_t, so that all that one write sets going adds up to at most 0.25; a token attends to
-//      what was recalled for tokens up to itself and reads back what was written up to itself; read by the letter, the
-//      equations let it see its segment's future; gradients that end where their stretch began, since through many
-//      segments they grow without bound; the bound on G_t.
+//      what was recalled for tokens up to itself and reads back what was written up to itself (read by the letter, the
+//      paper's equations let it see its segment's future); gradients that end where their stretch began (through many
+//      segments they grow without bound); the bound on G_t.
 //
 //   Parameters: 39,036.  State: 125,144 bytes a sequence in float32, whatever the length.
 //   Axes: B batch, T tokens, D width, H heads, K head features, E hidden features of a memory, w segment, P

@@ -9,7 +9,7 @@
 //   tokens, 8 persistent tokens.
 //        S_t = eta_t S_{t-1} - theta_t G_t,   M_t = (1 - alpha_t) M_{t-1} + S_t
 //        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with,   |G_t| at most 1
-//        M_0 learned,   then the tokens of P are written, before the first x_t
+//        S_0 = 0,   M_0 learned,   then the tokens of P are written, before the first x_t
 //        m_t = f(q_t; M_t),   f(x; M) = M_2^T SiLU(M_1^T x)
 //        q_t = unit(SiLU(conv(W_Q x_t))),   k_t = unit(SiLU(conv(W_K x_t))),   v_t = SiLU(conv(W_V x_t))
 //        theta_t = 0.25 (1 - eta_t) sigmoid(W_theta x_t + b_theta),   eta_t = 0.95 sigmoid(W_eta x_t + b_eta)
@@ -312,7 +312,7 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
             }
 
             // Every token writes, then recalls; before the first of a sequence the persistent tokens have written.
-            public Tensor Read(Tensor x, Tensor tokens, MemoryAsGateState? state)
+            public Tensor Read(Tensor x, Tensor tokens, MemoryAsGateState? state)  // [B, T, D] and [1, P, D] -> [B, T, H, K]
             {
                 long B = x.shape[0];
                 // Where no row begins, the state holds what the persistent tokens wrote.
@@ -328,7 +328,7 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
             private (Tensor[]? M, Tensor[]? S) Begin(Tensor tokens, long B)
             {
                 var (q, k, v, theta, eta, alpha) = Project(tokens, null, null);
-                Tensor[] first = TitansBlocks.ForRows(1, [weights_1, weights_2]);
+                Tensor[] first = TitansBlocks.ForRows(1, [weights_1, weights_2]);  // M_0
                 var read = TitansMlp.Apply(q, k, v, theta, eta, alpha, first, Options);
                 return (TitansBlocks.ForRows(B, read.FinalWeights), TitansBlocks.ForRows(B, read.FinalMomenta));
             }

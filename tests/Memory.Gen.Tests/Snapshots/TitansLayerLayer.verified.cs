@@ -3,8 +3,9 @@
 //
 //   A memory layer of width 64: features come in and go out; norm, residual and what follows are the caller's.
 //
-//   Memory as layer: attention within segments of 32 tokens of what a neural memory recalls, 4 heads of 16 features,
-//   each memory a matrix, written in blocks of 16 tokens, convolutions over 4 tokens, 4 persistent keys with values.
+//   Memory as layer: attention over what a neural memory recalls, within segments of 32 tokens, 4 heads of 16
+//   features, each memory a matrix, written in blocks of 16 tokens, convolutions over 4 tokens, 4 persistent keys
+//   with values.
 //        M_t = M_0 + (1 - alpha_t) (M_{t-1} - M_0) - theta_t G_t
 //        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with,   |G_t| at most 1
 //        M_0 learned
@@ -12,9 +13,10 @@
 //        q_t = unit(SiLU(conv(W_Q x_t))),   k_t = unit(SiLU(conv(W_K x_t))),   v_t = SiLU(conv(W_V x_t))
 //        theta_t = 0.5 sigmoid(b_theta)
 //        alpha_t = sigmoid(W_alpha x_t + b_alpha)
+//        z_t = RMSNorm(W_z (RMSNorm(m_t) * SiLU(W_G x_t)))
 //        q'_t, k'_t, v'_t = W'_Q z_t, W'_K z_t, W'_V z_t,   k'_p, v'_p for p in P learned
 //        y_t = sum_j softmax_j(q'_t^T k'_j / sqrt(K)) v'_j,   j <= t in its segment and every p in P
-//        o_t = W_O y_t,   z_t = RMSNorm(W_z (RMSNorm(m_t) * SiLU(W_G x_t)))
+//        o_t = W_O y_t
 //      Behrouz, Zhong, Mirrokni: Titans: Learning to Memorize at Test Time (arXiv 2501.00663), sections 3.1, 3.2 and
 //      4.3, persistent memory: 3.3.
 //      Ours: the norm before the attention; forgetting toward M_0; the bound on G_t.
@@ -51,8 +53,8 @@ using TitansMlp = global::Memory.Gen.Runtime.Operators.TitansMlp;
 using TitansOptions = global::Memory.Gen.Runtime.Operators.TitansOptions;
 
 /// <summary>
-/// A memory layer of width 64. Memory as layer: attention within segments of 32 tokens of what a neural memory
-/// recalls, 4 heads of 16 features, each memory a matrix, written in blocks of 16 tokens, convolutions over 4
+/// A memory layer of width 64. Memory as layer: attention over what a neural memory recalls, within segments of 32
+/// tokens, 4 heads of 16 features, each memory a matrix, written in blocks of 16 tokens, convolutions over 4
 /// tokens, 4 persistent keys with values.
 /// </summary>
 /// <remarks>
@@ -145,8 +147,9 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
 
     string global::Memory.Gen.Runtime.IMemoryLayer.Declaration => DeclarationHash;
 
-    // Memory as layer: attention within segments of 32 tokens of what a neural memory recalls, 4 heads of 16 features,
-    // each memory a matrix, written in blocks of 16 tokens, convolutions over 4 tokens, 4 persistent keys with values.
+    // Memory as layer: attention over what a neural memory recalls, within segments of 32 tokens, 4 heads of 16
+    // features, each memory a matrix, written in blocks of 16 tokens, convolutions over 4 tokens, 4 persistent keys
+    // with values.
     private sealed class MemoryAsLayer : nn.Module<Tensor, LayerState?, Tensor>
     {
         private const long Heads = 4, HeadDim = 16, Window = 32, PersistentTokens = 4;

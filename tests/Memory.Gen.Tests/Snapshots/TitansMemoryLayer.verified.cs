@@ -7,7 +7,7 @@
 //   16 tokens, convolutions over 4 tokens.
 //        S_t = eta_t S_{t-1} - theta_t G_t,   M_t = (1 - alpha_t) M_{t-1} + S_t
 //        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with,   |G_t| at most 1
-//        M_0 learned
+//        S_0 = 0,   M_0 learned
 //        m_t = f(q_t; M_t),   f(x; M) = M^T x
 //        q_t = unit(SiLU(conv(W_Q x_t))),   k_t = unit(SiLU(conv(W_K x_t))),   v_t = SiLU(conv(W_V x_t))
 //        theta_t = (1 - eta_t) sigmoid(W_theta x_t + b_theta),   eta_t = 0.95 sigmoid(W_eta x_t + b_eta)

@@ -165,7 +165,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
         string? momenta = spec.Momentum ? "S" : null;
         string begun = momenta is null ? "M" : "(M, S)";
         writer.Lines("// Every token writes, then recalls; before the first of a sequence the persistent tokens have written.");
-        using (writer.Block($"public {(ReturnsPrefix ? "(Tensor Tokens, Tensor X)" : "Tensor")} Read(Tensor x, Tensor tokens, {state}? state)"))
+        using (writer.Block($"public {(ReturnsPrefix ? "(Tensor Tokens, Tensor X)" : "Tensor")} Read(Tensor x, Tensor tokens, {state}? state)  // [B, T, D] and [1, P, D] -> {(ReturnsPrefix ? "[1, P, H, K] and " : "")}[B, T, H, K]"))
         {
             writer.Lines("long B = x.shape[0];");
             if (ReturnsPrefix)
@@ -201,7 +201,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
         ];
         writer.Lines(
             $"var ({Names("")}) = Project(tokens{(spec.HasConvolution ? ", null, null" : "")});",
-            $"Tensor[] first = TitansBlocks.ForRows(1, [{Weights}]);",
+            $"Tensor[] first = TitansBlocks.ForRows(1, [{Weights}]);  // M_0",
             $"var read = TitansMlp.Apply({Inputs}, first, Options{(Target.Length > 0 ? Target + "first" : "")}{Residual});",
             $"return {(values.Length > 1 ? $"({string.Join(", ", values)})" : values[0])};");
     }

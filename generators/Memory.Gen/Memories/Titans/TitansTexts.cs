@@ -29,7 +29,9 @@ internal static class TitansTexts
             TitansVariant.Gate => spec.Squash == TitansSquash.Attention
                 ? "memory as gate: " + window + " gates what a neural memory recalls"
                 : "memory as gate: " + window + ", gated by what a neural memory recalls",
-            _ => "memory as layer: " + window + " of what a neural memory recalls",
+            _ => spec.IsSegmented
+                ? "memory as layer: attention over what a neural memory recalls, within segments of " + Prose.Count(spec.Window, "token")
+                : "memory as layer: " + window + " of what a neural memory recalls",
         };
         words += ", " + Prose.Count(spec.Heads, "head") + " of " + Prose.Count(headDim, "feature") + ", ";
         words += spec.MemoryDepth == 1
@@ -53,7 +55,7 @@ internal static class TitansTexts
         string source = context ? "y_t" : "x_t";
         yield return Update(spec);
         yield return Gradient(spec);
-        yield return spec.MemoryHasPrefix ? "M_0 learned,   then the tokens of P are written, before the first x_t" : "M_0 learned";
+        yield return (spec.Momentum ? "S_0 = 0,   " : "") + "M_0 learned" + (spec.MemoryHasPrefix ? ",   then the tokens of P are written, before the first x_t" : "");
         yield return $"m_t = f(q_t; {(spec.Reads == TitansRead.AfterWrite ? "M_t" : "M_c")}),   f(x; M) = {Network(spec)}";
         string unit = spec.UnitLength ? "unit" : "";
         yield return LinearMemoryTexts.Features(spec.HasConvolution, unit, source);
@@ -61,13 +63,15 @@ internal static class TitansTexts
             yield return line;
         if (context)
             yield return $"h_t = RMSNorm(f({unit}({(spec.HasConvolution ? "SiLU(conv(W_h x_t))" : "W_h x_t")}); M_s)),   M_s the memory that its segment of {Prose.Count(spec.Window, "token")} began with";
+        if (spec.Variant == TitansVariant.Layer)
+            yield return "z_t = RMSNorm(W_z (RMSNorm(m_t) * SiLU(W_G x_t)))" + (spec.HasTokens ? ",   z_p of p in P likewise" : "");
         if (spec.HasAttention)
             foreach (string line in Attention(spec))
                 yield return line;
         yield return spec.Variant switch
         {
             TitansVariant.MemoryOnly => "o_t = W_O (RMSNorm(m_t) * SiLU(W_G x_t))",
-            TitansVariant.Layer => "o_t = W_O y_t,   z_t = RMSNorm(W_z (RMSNorm(m_t) * SiLU(W_G x_t)))",
+            TitansVariant.Layer => "o_t = W_O y_t",
             _ => spec.Squash == TitansSquash.Attention
                 ? "o_t = W_O (sigmoid(RMSNorm(y_t)) * RMSNorm(m_t))"
                 : "o_t = W_O (RMSNorm(y_t) * sigmoid(RMSNorm(m_t)))",
@@ -98,8 +102,8 @@ internal static class TitansTexts
             yield return "the factor 1 - eta_t, so that all that one write sets going adds up to at most " + Limits.Text(spec.MaxStep);
         if (spec.Variant == TitansVariant.Context)
         {
-            yield return "a token attends to what was recalled for tokens up to itself and reads back what was written up to itself; read by the letter, the equations let it see its segment's future";
-            yield return "gradients that end where their stretch began, since through many segments they grow without bound";
+            yield return "a token attends to what was recalled for tokens up to itself and reads back what was written up to itself (read by the letter, the paper's equations let it see its segment's future)";
+            yield return "gradients that end where their stretch began (through many segments they grow without bound)";
         }
 
         if (spec.Variant == TitansVariant.Layer)
