@@ -74,7 +74,7 @@ public sealed class MixtureOfMemoriesAttribute : MixerAttribute
     /// Factor, 0 to 1,000, on the loss that keeps the memories in equal use, <c>M sum_m f_m P_m</c> in each layer: f_m the
     /// share of tokens sent to memory m, P_m the mean of the router's softmax (Fedus et al., arXiv 2101.03961). It is in
     /// <c>AuxiliaryLoss</c> of the state that Prefill read with; a forward without a state has no place for it. 0: none.
-    /// Absent: 0.001.
+    /// Absent: 0.001, and 0 where <see cref="TopK"/> is <see cref="Memories"/>, which are then used equally.
     /// </summary>
     public double BalanceLoss { get; set; }
 }

@@ -8,8 +8,11 @@ public abstract record MixerSpec(char Letter, int? FeedForward)
     /// <summary>Everything that decides its parameters, numbers and state, in one line that never changes its form.</summary>
     public abstract string Canonical { get; }
 
+    /// <summary>Rows of the windows that the text it reads is cut into; 0 where it reads all of it.</summary>
+    internal int Rows { get; init; }
+
     /// <summary>The same mixer where the text it reads is cut into windows of so many tokens.</summary>
-    internal virtual MixerSpec Within(int window) => this;
+    internal virtual MixerSpec Within(int window) => this with { Rows = System.Math.Max(0, window) };
 
     /// <summary>
     /// How many of its slots a text of so many tokens can fill, and the fewest tokens that fill all; null where there are none to fill.

@@ -150,9 +150,16 @@ public class ValueDiagnosticTests
     [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2, PredictionLoss = -1)", "MEMGEN108", "PredictionLoss = -1")]
     [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2, Threshold = double.NaN)", "MEMGEN108", "Threshold = double.NaN")]
     [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2, ScoreDecay = 1.5)", "MEMGEN108", "ScoreDecay = 1.5")]
-    [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2, ScoreDecay = 0.5, Eviction = BMojoEviction.Fifo)", "MEMGEN204", "ScoreDecay = 0.5")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2, Threshold = 1, ScoreDecay = 0.5, Eviction = BMojoEviction.Fifo)", "MEMGEN204", "ScoreDecay = 0.5")]
     [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, Score = BMojoScore.Recency, Threshold = 1)", "MEMGEN204", "Threshold = 1")]
     [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2, RotaryBase = 0, Positions = BMojoPositions.Absolute)", "MEMGEN204", "Positions = BMojoPositions.Absolute")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2, Eviction = BMojoEviction.Fifo)", "MEMGEN204", "Eviction = BMojoEviction.Fifo")]
+    [InlineData("LinearMemory(Heads = 64, Rule = MemoryRule.Linear, FeatureMap = FeatureMap.EluPlusOne, Normalized = true)", "MEMGEN204", "Normalized = true")]
+    [InlineData("MixtureOfMemories(Heads = 4, Memories = 2, BalanceLoss = 0.01)", "MEMGEN204", "BalanceLoss = 0.01")]
+    [InlineData("MixtureOfMemories(Heads = 4, Memories = 2, SharedProjections = true)", "MEMGEN204", "SharedProjections = true")]
+    [InlineData("MixtureOfMemories(Heads = 4, Memories = 1, TopK = 1, SharedProjections = true)", "MEMGEN204", "SharedProjections = true")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MaxMomentum = 0)", "MEMGEN204", "MaxMomentum = 0")]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 64, Residual = true)", "MEMGEN204", "Residual = true")]
     public async Task AMixersNumbers(string mixer, string id, string at) =>
         await DiagnosticAssert.One(Declarations.Model($"[{mixer}]"), id, at);
 

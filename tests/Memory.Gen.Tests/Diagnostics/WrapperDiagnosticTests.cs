@@ -31,6 +31,7 @@ public class WrapperDiagnosticTests
     [InlineData("RecurrentMemory(SegmentTokens = 8, MemoryTokens = 4)", "MEMGEN110", "SegmentTokens = 8")]
     [InlineData("RecurrentMemory(SegmentTokens = 64, MemoryTokens = -1)", "MEMGEN108", "MemoryTokens = -1")]
     [InlineData("RecurrentMemory(SegmentTokens = 64, MemoryTokens = 2, WriteInit = (WriteInit)3)", "MEMGEN108", "WriteInit = (WriteInit)3")]
+    [InlineData("RecurrentMemory(SegmentTokens = 1, MemoryTokens = 0)", "MEMGEN204", "SegmentTokens = 1")]
     [InlineData("RecurrentMemory(SegmentTokens = 64, MemoryTokens = 0, WriteInit = WriteInit.Learned)", "MEMGEN204", "WriteInit = WriteInit.Learned")]
     public async Task AValueOfAWrapper(string wrapper, string id, string at) =>
         await DiagnosticAssert.One(Declarations.Model(Attention + $"[{wrapper}]"), id, at);
@@ -47,6 +48,21 @@ public class WrapperDiagnosticTests
     [InlineData("[BMojoMemory(Heads = 4, Window = 256, EideticTokens = 8, FadingTokens = 2)] [RecurrentMemory(MemoryTokens = 1)]", "SegmentTokens is not given; it must be a positive number of rows, for example SegmentTokens = 513")]
     public async Task ASegmentThatTheLayersHaveRoomIn(string attributes, string message) =>
         Assert.Equal(message, await DiagnosticAssert.One(Declarations.Model(attributes), "MEMGEN101", "RecurrentMemory"));
+
+    // A segment ends before what is written in it, or faded from it, would be read.
+    [Theory]
+    [InlineData("TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Reads = TitansRead.BlockStart", 17, "MEMGEN204", "Reads = TitansRead.BlockStart")]
+    [InlineData("TitansMemory(TitansVariant.Gate, Heads = 4, Window = 4, Block = 9, PersistentTokens = 3, Reads = TitansRead.BlockStart", 10, "MEMGEN204", "Reads = TitansRead.BlockStart")]
+    [InlineData("TitansMemory(TitansVariant.Context, Heads = 4, Window = 8, Block = 8, Reads = TitansRead.BlockStart", 9, "MEMGEN204", "Reads = TitansRead.BlockStart")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, FadingTokens = 2", 9, "MEMGEN204", "FadingTokens = 2")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, FadingTokens = 2, FadingOffset = 10", 11, "MEMGEN204", "FadingTokens = 2")]
+    [InlineData("BMojoMemory(Heads = 4, Window = 8, FadingTokens = 2, WindowMode = BMojoWindow.Blocked", 17, "MEMGEN204", "FadingTokens = 2")]
+    public async Task WhatNoSegmentReads(string mixer, int enough, string id, string at)
+    {
+        string Declared(int rows) => Declarations.Model($"[{mixer})] [RecurrentMemory(SegmentTokens = {rows}, MemoryTokens = 1)]");
+        Assert.Empty(await Compile.Diagnostics(Compile.Library(Declared(enough))));
+        await DiagnosticAssert.One(Declared(enough - 1), id, at);
+    }
 
     // Blocked: with 2 Window + 1 rows the first token that has left the window is in a slot when the last one is read.
     [Theory]

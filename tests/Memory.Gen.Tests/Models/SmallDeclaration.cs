@@ -25,7 +25,7 @@ internal sealed class SmallDeclaration(Random random)
         int fresh = random.Next(1, 9), others = random.Next(4);
         if (random.Next(2) == 0)
         {
-            rows = fresh + (2 * others);
+            rows = Math.Max(2, fresh) + (2 * others);
             return $"[RecurrentMemory(SegmentTokens = {rows}, MemoryTokens = {others}{(others > 0 ? Maybe("WriteInit = WriteInit.Learned") : "")})] ";
         }
 
@@ -38,11 +38,17 @@ internal sealed class SmallDeclaration(Random random)
     {
         0 => $"[SlidingAttention({letter}{Attention(Heads())}{Maybe($"Window = {Window()}")})] ",
         1 or 2 => Linear(letter),
-        3 => $"[MixtureOfMemories({letter}{Sizes(random.Next(1, 5))}, Memories = 4, TopK = {random.Next(1, 5)}, Rule = MemoryRule.{Pick(Rules)}{Maybe("SharedMemory = false")}{Maybe("SharedProjections = true")}{Maybe("ConvWidth = 0")}{Maybe("OutputGate = false")})] ",
+        3 => $"[MixtureOfMemories({letter}{Sizes(random.Next(1, 5))}, {Routed()}, Rule = MemoryRule.{Pick(Rules)}{Maybe("SharedMemory = false")}{Maybe("ConvWidth = 0")}{Maybe("OutputGate = false")})] ",
         4 => $"[SelectiveStateSpace({letter}StateDim = {random.Next(1, 9)}, Expansion = {random.Next(1, 4)}, ConvWidth = {random.Next(2, 7)})] ",
         5 => BMojo(letter),
         _ => Titans(letter),
     };
+
+    private string Routed()
+    {
+        int memories = random.Next(1, 6), topK = random.Next(1, memories + 1);
+        return $"Memories = {memories}, TopK = {topK}{(topK == memories ? Maybe("BalanceLoss = 0") : Pick("", ", SharedProjections = true", ", BalanceLoss = 0"))}";
+    }
 
     private string Linear(string letter)
     {
@@ -69,8 +75,8 @@ internal sealed class SmallDeclaration(Random random)
         string network = random.Next(2) == 0 ? "" : $", MemoryDepth = {random.Next(2, 5)}, Expansion = {random.Next(1, 4)}{Maybe("Activation = TitansActivation.Gelu")}";
         string forgetting = random.Next(3) == 0 ? ", Forgetting = false" : Maybe("Decay = TitansDecay.BeforeGradient") + Maybe("DecayTo = TitansDecayTarget.Initial");
         string persistent = random.Next(2) == 0 ? "" : $", PersistentTokens = {random.Next(1, 8)}{(variant == "MemoryOnly" ? "" : Maybe("Persistent = TitansPersistent.KeyValue"))}";
-        return $"[TitansMemory({letter}TitansVariant.{variant}, Heads = {heads}, Block = {block}{attention}{network}, MaxStep = 0.1{forgetting}{persistent}{Maybe("Residual = true")}{Maybe("Reads = TitansRead.BlockStart")}"
-            + $"{Maybe("AdaptiveStep = false")}{Maybe("Momentum = false")}{Maybe("InnerClip = 0.5")}{Maybe("ConvWidth = 0")}{Maybe("UnitLength = false")})] ";
+        return $"[TitansMemory({letter}TitansVariant.{variant}, Heads = {heads}, Block = {block}{attention}{network}, MaxStep = 0.1{forgetting}{persistent}{(heads < dim ? Maybe("Residual = true") : "")}{(block < rows ? Maybe("Reads = TitansRead.BlockStart") : "")}"
+            + $"{Maybe("AdaptiveStep = false")}{Pick("", ", Momentum = false", ", MaxMomentum = 0.5")}{Maybe("InnerClip = 0.5")}{Maybe("ConvWidth = 0")}{Maybe("UnitLength = false")})] ";
     }
 
     private string BMojo(string letter)
@@ -78,9 +84,9 @@ internal sealed class SmallDeclaration(Random random)
         int heads = Heads(), window = Window();
         string score = Pick(Scores), mode = Pick("Sliding", "Blocked");
         bool hasSlots = random.Next(4) > 0, predicts = hasSlots && score is "ReadoutLinear" or "DeltaResidual", turns = dim / heads % 2 == 0;
-        string fading = !predicts && random.Next(2) == 0 ? "" : $", FadingTokens = 3, Fading = FadingState.{Pick(Fadings)}{Maybe("FadingStride = 2")}{Maybe("TiedProjections = false")}{(mode == "Sliding" ? Maybe("FadingOffset = 1") : "")}";
-        string slots = !hasSlots ? "" : $", EideticTokens = {random.Next(1, 6)}, Score = BMojoScore.{score}"
-            + (score == "Recency" ? "" : Maybe("Threshold = 0.7") + Pick("", ", Eviction = BMojoEviction.Fifo", ", ScoreDecay = 0.6"))
+        string fading = !predicts && random.Next(2) == 0 || rows <= window * (mode == "Sliding" ? 1 : 2) ? "" : $", FadingTokens = 3, Fading = FadingState.{Pick(Fadings)}{Maybe("FadingStride = 2")}{Maybe("TiedProjections = false")}{(mode == "Sliding" ? Maybe("FadingOffset = 1") : "")}";
+        string slots = !hasSlots ? "" : $", EideticTokens = {random.Next(1, 6)}, Score = BMojoScore.{score}{(score == "ReadoutLinear" ? Maybe("PredictionLoss = 0") : "")}"
+            + (score == "Recency" ? "" : Pick("", ", Threshold = 0.7", ", Threshold = 0.7, Eviction = BMojoEviction.Fifo", ", Threshold = 0.7, ScoreDecay = 0.6", ", ScoreDecay = 0.6"))
             + (turns ? Maybe("Positions = BMojoPositions.Absolute") : "") + (mode == "Sliding" ? Maybe("RefreshTokens = 3") : "");
         return $"[BMojoMemory({letter}Heads = {heads}, Window = {window}, WindowMode = BMojoWindow.{mode}{fading}{slots}{(turns ? "" : ", RotaryBase = 0")}{Maybe("KeyValueHeads = 1")}{Maybe("QueryKeyNorm = true")})] ";
     }

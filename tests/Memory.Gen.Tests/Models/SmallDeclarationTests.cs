@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Text.RegularExpressions;
 using Memory.Gen.Runtime;
 using Memory.Gen.Tests.Harness;
 using Microsoft.CodeAnalysis;
@@ -11,11 +12,22 @@ namespace Memory.Gen.Tests.Models;
 
 /// <summary>
 /// The words that the numbers keep, for models put together at random: outputs, state and gradients do not depend on where a text is
-/// cut, rows do not see each other, files keep everything, and the card is exact.
+/// cut, rows do not see each other, files keep everything, and the card is exact. Every weight is trained, or its file says that
+/// nothing trains it.
 /// </summary>
 public class SmallDeclarationTests
 {
     private const long Rows = 2, Tokens = 23;
+
+    // What a file, or the page of Titans, says is not trained.
+    private static readonly (string Said, string Weights)[] Untrained =
+    [
+        ("nothing trains the router", @"mixer\.router\.weight"),
+        ("nothing trains W_p and b_p", @"mixer\.predictor\.(weight|bias)"),
+        // Where no row sees another, nor does any see the memory.
+        ("nothing trains W_Q and W", @"(mixer\.(query|key)(_norm)?\.weight|(initial|write)_memory)"),
+        (@"\[TitansMemory\([^]]* Window = 1,(?![^]]*PersistentTokens)", @"mixer\.attention\.(query|key)\.weight"),
+    ];
 
     [Theory]
     [InlineData(4, 20)]
@@ -39,7 +51,8 @@ public class SmallDeclarationTests
         Assert.InRange(right.Length, models * 3 / 4, models);
 
         using var image = new MemoryStream();
-        Assert.Empty(Compile.WithEmitted(Compile.Library(Source(right))).Emit(image).Diagnostics.Where(d => d.Severity >= DiagnosticSeverity.Warning));
+        CSharpCompilation written = Compile.WithEmitted(Compile.Library(Source(right)));
+        Assert.Empty(written.Emit(image).Diagnostics.Where(d => d.Severity >= DiagnosticSeverity.Warning));
         Assembly assembly = Assembly.Load(image.ToArray());
         int checkedModels = 0;
         foreach (string text in right)
@@ -48,7 +61,12 @@ public class SmallDeclarationTests
             string name = text[(text.LastIndexOf(' ') + 1)..^1];
             using var module = (nn.Module<Tensor, Tensor>)Activator.CreateInstance(assembly.GetType("Samples." + name, throwOnError: true)!, null, ScalarType.Float64)!;
             using var model = new SmallModel(module, text, new Random(seed));
-            checkedModels += model.Check(Rows, Tokens) ? 1 : 0;
+            if (!model.Check(Rows, Tokens))
+                continue;
+            checkedModels++;
+            string said = text + written.SyntaxTrees.Single(file => Path.GetFileName(file.FilePath) == $"Samples.{name}.g.cs");
+            string untrained = string.Join(", ", model.Untrained(Rows, Tokens).Where(weight => !Untrained.Any(u => Regex.IsMatch(said, u.Said) && Regex.IsMatch(weight, $@"(^|\.){u.Weights}$"))));
+            Assert.True(untrained.Length == 0, $"Nothing trains {untrained} of\n{text}");
         }
 
         Assert.InRange(checkedModels, right.Length * 3 / 4, right.Length);

@@ -64,6 +64,19 @@ internal sealed class SmallModel : IDisposable
         return true;
     }
 
+    /// <summary>The names of the parameters that no step of training moves, its own loss and those that the layers ask for together.</summary>
+    public string[] Untrained(long rows, long tokens)
+    {
+        using var scope = NewDisposeScope();
+        using MemoryState state = NewState(rows);
+        Tensor output = Prefill(Input(rows, tokens), state), loss = (output * Normal(output.shape)).sum();
+        (state.AuxiliaryLoss is { } auxiliary ? loss + auxiliary : loss).backward();
+        (string Name, double Most)[] moved = [.. module.named_parameters().Select(p => (p.name, p.parameter.grad is { } grad ? grad.abs().max().item<double>() : 0))];
+        // What rounding leaves of a zero is no gradient.
+        double least = 1e-13 * moved.Max(m => m.Most);
+        return [.. moved.Where(m => !(m.Most > least)).Select(m => m.Name)];
+    }
+
     // A state that has read and forgotten reads half of the text, goes to a file and back, and both read on.
     private void CheckFile(Tensor input, Tensor parallel, double limit)
     {

@@ -77,6 +77,12 @@ internal static class BMojoRules
 
         if (!spec.HasWindow)
             errors.Unused("TiedProjections", spec.TiedProjections ? "true" : "false", "Window = 0", "only fading tokens are projected", "Window = 256");
+        // Where no slot is filled either, that is said.
+        if (spec.Rows > 0 && spec.Rows <= spec.NewestFading && spec.SlotsWithin(spec.Rows) is not (0, _))
+            errors.Unsupported(
+                "FadingTokens", Limits.Text(spec.FadingTokens), $"segments of {Limits.Text(spec.Rows)} rows",
+                $"the newest of them stands {Limits.Text(spec.NewestFading)} tokens back, so none is ever read",
+                spec.FadingOffset is null ? "Window = " + Limits.Text((spec.Rows - 1) / (spec.IsBlocked ? 2 : 1)) : "FadingOffset = " + Limits.Text(spec.Rows - 1), "no FadingTokens");
         bool stride = errors.CheckRange("FadingStride", spec.FadingStride, 1, Limits.FadingStride);
         if (spec.FadingOffset is { } offset && errors.CheckRange("FadingOffset", offset, 0, Limits.Window) && spec.IsBlocked)
             errors.Unsupported("FadingOffset", Limits.Text(offset), Blocked, "its fading tokens are those before the window", "no FadingOffset", "WindowMode = BMojoWindow.Sliding");
@@ -123,7 +129,11 @@ internal static class BMojoRules
                 "Score = BMojoScore.ReadoutLinear" + (spec.HasFading ? "" : " with FadingTokens = 16"));
         if (spec.Score == BMojoScore.Recency)
             CheckRecency(spec, errors);
-        else if (errors.CheckNamed("Eviction", spec.Eviction) && spec.Eviction == BMojoEviction.Fifo)
+        else if (errors.CheckNamed("Eviction", spec.Eviction) && spec is { Eviction: BMojoEviction.Fifo, Threshold: null })
+            errors.Unsupported(
+                "Eviction", "BMojoEviction.Fifo", "no Threshold", "the newest tokens are kept, whatever their score",
+                "Threshold = 0.5", "no Eviction", "Score = BMojoScore.Recency with no Eviction");
+        else if (spec.Eviction == BMojoEviction.Fifo)
             errors.Unused("ScoreDecay", Limits.Text(spec.ScoreDecay), "Eviction = BMojoEviction.Fifo", "what is kept is not judged again", "Eviction = BMojoEviction.TopScore");
     }
 

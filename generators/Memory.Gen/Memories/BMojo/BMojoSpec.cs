@@ -93,7 +93,10 @@ public sealed record BMojoSpec(
         : HasEidetic ? (long)Window + RefreshTokens - 1 : System.Math.Max(0, Window - 1L);
 
     /// <summary>Tokens before the present one whose fading keys a state keeps.</summary>
-    internal long KeptFading => ((FadingTokens - 1L) * FadingStride) + (FadingOffset ?? (IsBlocked ? 2L * Window : Window));
+    internal long KeptFading => ((FadingTokens - 1L) * FadingStride) + NewestFading;
+
+    /// <summary>Tokens from the last one of a chunk, or from any in a sliding window, to the newest fading token that it reads.</summary>
+    internal long NewestFading => FadingOffset ?? (IsBlocked ? 2L * Window : Window);
 
     /// <inheritdoc/>
     /// <remarks>The slots of a chunk hold tokens that have left the window before it; the last chunk is the one of the last token.</remarks>

@@ -41,6 +41,8 @@ internal static class BMojoTexts
                 ? $";   for the i-th of E_c, i = 0, 1, ..: at {(spec.IsBlocked ? "(c - 1) w" : "c Q - w + 1")} - M + i"
                 : "");
         yield return "out_t = W_O z_t";
+        if (!spec.IsBlocked && spec.Window + spec.EideticTokens + spec.FadingTokens == 1)
+            yield return $"a softmax over one key is 1: nothing trains W_Q and W{own}_K";
         if (memory is null)
             yield break;
         yield return "y_t the fading memory, which has letters of its own:";
@@ -95,7 +97,9 @@ internal static class BMojoTexts
             BMojoScore.Random => "   e_t = a number in [0, 1) that t alone decides",
             _ => "   e_t = |x_t - W_p y_{t-1} - b_p|^2 / |x_t|^2,   infinite for a text's first token",
         };
-        if (spec.HasPredictor && spec.PredictionLoss > 0)
+        if (spec.HasPredictor && spec.PredictionLoss == 0)
+            yield return "   without a loss of their own: nothing trains W_p and b_p";
+        else if (spec.HasPredictor)
             yield return $"   beside the loss of the task, for W_p and b_p alone: {Prose.Literal(spec.PredictionLoss)} mean |x_t - W_p y_{{t-1}} - b_p|^2 / D";
     }
 }

@@ -53,6 +53,8 @@ internal static class LinearMemoryRules
             errors.Unused("Normalized", "true", RuleOf(spec), "a sum of keys does not follow a memory that fades or erases", "Rule = MemoryRule.Linear with FeatureMap = FeatureMap.EluPlusOne");
         if (spec.Rule == MemoryRule.Linear && spec.Normalized && spec.FeatureMap == FeatureMap.Identity)
             errors.Unused("Normalized", "true", "FeatureMap = FeatureMap.Identity", "the sum it divides by could be zero or negative", "FeatureMap = FeatureMap.EluPlusOne");
+        else if (spec is { Rule: MemoryRule.Linear, Normalized: true, KeyDim: 1 })
+            errors.Unused("Normalized", "true", "KeyDim = 1", "a query's one feature stands above and below, and says nothing", "KeyDim = 16");
         if (spec.Rule == MemoryRule.Linear && spec.UnitLength && spec.FeatureMap != FeatureMap.Identity)
             errors.Unused("UnitLength", "true", "FeatureMap = FeatureMap." + spec.FeatureMap, "a feature map sets the length itself", "no FeatureMap");
         CheckUnitLength(spec, errors);

@@ -15,7 +15,12 @@ internal static class MixtureOfMemoriesRules
             errors.Offer("TopK = " + Limits.Text(spec.TopK < 1 ? 1 : spec.Memories));
         }
 
-        errors.CheckRange("BalanceLoss", spec.BalanceLoss, 0, Limits.BalanceLoss);
+        if (errors.CheckRange("BalanceLoss", spec.BalanceLoss, 0, Limits.BalanceLoss) && spec is { IsDense: true, BalanceLoss: > 0 })
+            errors.Unused("BalanceLoss", Limits.Text(spec.BalanceLoss), "TopK = " + Limits.Text(spec.TopK), "every token is in every memory, so their use is always equal");
+        if (spec is { IsDense: true, SharedProjections: true })
+            errors.Unsupported(
+                "SharedProjections", "true", "TopK = " + Limits.Text(spec.TopK), "memories that get every token by the same projections hold the same",
+                ["no SharedProjections", .. spec.TopK > 1 ? ["TopK = " + Limits.Text(spec.TopK - 1)] : System.Array.Empty<string>()]);
         if (errors.CheckNamed("Rule", spec.Memory.Rule))
             LinearMemoryRules.CheckUnitLength(spec.Memory, errors);
     }

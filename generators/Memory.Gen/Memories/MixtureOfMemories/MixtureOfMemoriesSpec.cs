@@ -31,13 +31,20 @@ public sealed record MixtureOfMemoriesSpec(
         "mixture_of_memories memories={0} top_k={1} shared_memory={2} shared_projections={3} of {4}",
         Memories, TopK, SharedMemory, SharedProjections, Memory.Canonical);
 
-    internal static MixtureOfMemoriesSpec Read(AttributeSpec attribute, int dim) => new(
-        attribute.Letter,
-        attribute.FeedForward,
-        attribute.Int("Memories", absent: 4),
-        attribute.Int("TopK", absent: 2),
-        attribute.Bool("SharedMemory", absent: true),
-        attribute.Bool("SharedProjections", absent: false),
-        attribute.Double("BalanceLoss", absent: 1e-3),
-        LinearMemorySpec.Read(attribute, dim) with { Letter = '\0', FeedForward = null });
+    /// <summary>Whether every token is in every memory, so that there is no use to balance.</summary>
+    internal bool IsDense => TopK == Memories;
+
+    internal static MixtureOfMemoriesSpec Read(AttributeSpec attribute, int dim)
+    {
+        int memories = attribute.Int("Memories", absent: 4), topK = attribute.Int("TopK", absent: 2);
+        return new MixtureOfMemoriesSpec(
+            attribute.Letter,
+            attribute.FeedForward,
+            memories,
+            topK,
+            attribute.Bool("SharedMemory", absent: true),
+            attribute.Bool("SharedProjections", absent: false),
+            attribute.Double("BalanceLoss", absent: topK == memories ? 0 : 1e-3),
+            LinearMemorySpec.Read(attribute, dim) with { Letter = '\0', FeedForward = null });
+    }
 }

@@ -38,6 +38,8 @@ internal sealed class SlidingAttentionEmitter(SlidingAttentionSpec spec, int dim
                 ? $"o_t = sum_j softmax_j((R_t q_t)^T (R_j k_j) / sqrt(K)) v_j,   {first},   R_t the rotation at position t"
                 : $"o_t = sum_j softmax_j(q_t^T k_j / sqrt(K)) v_j,   {first}";
             yield return "y_t = W_O o_t";
+            if (spec.Window == 1)
+                yield return "a softmax over one token is 1: nothing trains W_Q and W_K";
         }
     }
 

@@ -15,9 +15,18 @@ internal static class TitansRules
         bool heads = errors.CheckHeads(spec.Heads, dim, spec.HasAttention && spec.RotaryBase != 0, Limits.HeadFeatures);
         CheckNetwork(spec, errors);
         CheckWriting(spec, errors);
+        if (spec.Residual && dim >= 2 && spec.Heads == dim)
+            errors.Unsupported(
+                "Residual", "true", "Heads = " + Limits.Text(dim), "the norm of a head's one feature is zero, so it recalls nothing",
+                "no Residual", "Heads = " + Limits.Text(Divisors.Below(dim, dim / 2)));
         bool divides = spec.Variant == TitansVariant.Context;
         bool block = errors.CheckPositive(
             "Block", spec.Block, "tokens", Limits.Block, divides && spec.Window >= 1 ? Divisors.Below(spec.Window, TitansSpec.DefaultBlock) : TitansSpec.DefaultBlock);
+        if (block && spec.Reads == TitansRead.BlockStart && spec.Rows > 0 && spec.Block >= spec.Rows)
+            errors.Unused(
+                "Reads", "TitansRead.BlockStart", $"Block = {Limits.Text(spec.Block)} and segments of {Limits.Text(spec.Rows)} rows",
+                "all of a segment reads the memory that it begins with, so what it writes is never read",
+                spec.Rows > 1 ? ["Block = " + Limits.Text(Divisors.Below(divides && spec.Window >= 1 ? spec.Window : spec.Rows, (spec.Rows + 1) / 2))] : []);
         bool persistent = errors.CheckRange("PersistentTokens", spec.PersistentTokens, 0, Limits.PersistentTokens);
         if (errors.CheckNamed("Persistent", spec.Persistent) && persistent && spec.PersistentTokens == 0)
             errors.Unused("Persistent", "TitansPersistent." + spec.Persistent, "PersistentTokens = 0", "nothing persists", "PersistentTokens = 8");
@@ -83,7 +92,8 @@ internal static class TitansRules
     {
         errors.CheckNamed("Reads", spec.Reads);
         errors.CheckRange("MaxStep", spec.MaxStep, 1e-4, 2);
-        errors.CheckRange("MaxMomentum", spec.MaxMomentum, 0, 0.9999);
+        if (errors.CheckRange("MaxMomentum", spec.MaxMomentum, 0, 0.9999) && spec is { MaxMomentum: 0, Momentum: true })
+            errors.Unsupported("MaxMomentum", "0", "Momentum = true", "eta is zero, so nothing trains its gate", "Momentum = false with no MaxMomentum", "no MaxMomentum");
         errors.CheckRange("InnerClip", spec.InnerClip, 0, 1e6, works: 1);
         if (spec.ConvWidth != 0)
             errors.CheckRange("ConvWidth", spec.ConvWidth, 2, Limits.ConvWidth);

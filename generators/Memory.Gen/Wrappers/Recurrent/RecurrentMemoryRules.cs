@@ -16,6 +16,8 @@ internal static class RecurrentMemoryRules
         if (!errors.Spec.Has("MemoryTokens") || spec.MemoryTokens != 0)
             return;
         const string with = "MemoryTokens = 0", reason = "segments alone pass nothing on", supported = "MemoryTokens = 1";
+        if (spec.SegmentTokens == 1)
+            errors.Unsupported("SegmentTokens", "1", with, "a token alone has nothing to remember", "SegmentTokens = 256", "SegmentTokens = 3 with MemoryTokens = 1");
         errors.Unused("WriteInit", "WriteInit." + spec.WriteInit, with, reason, supported);
         errors.Unused("BackpropSegments", Limits.Text(spec.BackpropSegments ?? 0), with, reason, supported);
     }
