@@ -15,29 +15,34 @@ __device__ __forceinline__ float most_of_lanes(float x) {
     return x;
 }
 
-// Sums of Count values over a warp, each value in as few lanes as there are enough for: afterwards lane l has in
-// v[0 .. most(1, Count / 32)) the sums of the values from first_of_lane on.
-template <int Count>
-__device__ __forceinline__ void sums_of_lanes(float (&v)[Count], int lane) {
-    static_assert(Count >= 1 && (Count & (Count - 1)) == 0, "a power of two");
+// One step of the sums below. A recursion, because no optimiser's choice may put v into memory.
+template <int Half, int Mask, int Count>
+__device__ __forceinline__ void sum_over(float (&v)[Count], int lane) {
+    if constexpr (Mask > 0) {
+        if constexpr (Half > 0) {
+            const bool upper = lane & Mask;
 #pragma unroll
-    for (int step = 0; step < 5; step++) {
-        const int mask = 16 >> step, half = Count >> (step + 1);
-        if (half > 0) {
-            const bool upper = lane & mask;
-#pragma unroll
-            for (int i = 0; i < half; i++) {
-                const float kept = upper ? v[i + half] : v[i], sent = upper ? v[i] : v[i + half];
-                v[i] = kept + shuffle_xor(sent, mask);
+            for (int i = 0; i < Half; i++) {
+                const float kept = upper ? v[i + Half] : v[i], sent = upper ? v[i] : v[i + Half];
+                v[i] = kept + shuffle_xor(sent, Mask);
             }
         } else {
-            v[0] += shuffle_xor(v[0], mask);
+            v[0] += shuffle_xor(v[0], Mask);
         }
+        sum_over<Half / 2, Mask / 2>(v, lane);
     }
 }
 
-template <int Count>
-__device__ __forceinline__ int first_of_lane(int lane) { return Count >= 32 ? lane * (Count / 32) : lane / (32 / Count); }
+// Sums of Count values over groups of Lanes neighbours, each value in as few lanes as there are enough for: afterwards lane l has
+// in v[0 .. most(1, Count / Lanes)) the sums of the values from first_of_lane on.
+template <int Count, int Lanes = 32>
+__device__ __forceinline__ void sums_of_lanes(float (&v)[Count], int lane) {
+    static_assert(Count >= 1 && (Count & (Count - 1)) == 0, "a power of two");
+    sum_over<Count / 2, Lanes / 2>(v, lane);
+}
+
+template <int Count, int Lanes = 32>
+__device__ __forceinline__ int first_of_lane(int lane) { return Count >= Lanes ? lane % Lanes * (Count / Lanes) : lane % Lanes / (Lanes / Count); }
 
 // Whether this lane is the first of those that hold the same sums.
 template <int Count>

@@ -13,6 +13,13 @@ namespace memgen {
 
 __device__ __forceinline__ void sync_warp() { __syncwarp(); }
 
+// 2^x, and 0 below 2^-126: in one instruction, where exp2f takes four for the numbers down there.
+__device__ __forceinline__ float power_of_two(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
 // The value of the lane whose number differs by `mask`.
 __device__ __forceinline__ float shuffle_xor(float x, int mask) { return __shfl_xor_sync(0xffffffffu, x, mask); }
 // The value of the lane `distance` below; the lowest lanes keep their own.
@@ -53,6 +60,7 @@ __device__ __forceinline__ void wait_copies() { asm volatile("cp.async.wait_grou
 #else
 
 void sync_warp();
+inline float power_of_two(float x) { return exp2f(x); }
 float shuffle_xor(float x, int mask);
 float shuffle_up(float x, int distance);
 float shuffle_down(float x, int distance);
