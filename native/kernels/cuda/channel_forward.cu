@@ -9,7 +9,7 @@ template <class T, int K, int V>
 struct ChannelMemory : ChannelTokens<T, K, V> {
     Tile<T, K, V> state;
     Tile<T, Chunk, Chunk> scores;
-    float whole[K];
+    alignas(8) float whole[K];
 };
 
 template <class T, int K, int V>
@@ -34,9 +34,10 @@ __global__ void __launch_bounds__(Threads) channel_forward(const MatrixMemoryPar
             channel_scores(scores, s.decays, s.q, s.k, s.x);
             scores.store(s.scores);
         }
-        by_channel<K>([&](int d) {
-            enter_queries(d, s.decays, s.q);
-            leave_keys(d, s.decays, s.k, s.whole);
+        by_channels<K>([&](int d, int part) {
+            enter_queries(d, part, s.decays, s.q);
+            const float2 whole = leave_keys(d, part, s.decays, s.k);
+            if (part == 0) store_pair(s.whole + d, whole);
         });
         __syncthreads();
 

@@ -11,8 +11,7 @@ struct ChannelSpanMemory {
     Tile<T, Chunk, K> x; // k or q
     Tile<T, Chunk, V> y; // v or d_o
     Tile<float, Chunk, K> decays;
-    float whole[K];
-    float decay[K]; // of the span
+    alignas(8) float whole[K], decay[K]; // decay: of the span
 };
 
 template <class T, int K, int V, bool Backward>
@@ -26,7 +25,7 @@ __global__ void __launch_bounds__(Threads) channel_span(const MatrixMemoryParame
 
     Accumulator<K, V> state;
     state.zero();
-    by_channel<K>([&](int d) { s.decay[d] = 1.0f; });
+    for (int d = static_cast<int>(threadIdx.x); d < K; d += Threads) s.decay[d] = 1.0f;
     for (int64_t i = 0; i < chunks; i++) {
         const int64_t t = (Backward ? chunks - 1 - i : i) * Chunk;
         const int n = c.count(t);
@@ -38,10 +37,11 @@ __global__ void __launch_bounds__(Threads) channel_span(const MatrixMemoryParame
         __syncthreads();
         enter_decays(s.decays);
         __syncthreads();
-        by_channel<K>([&](int d) {
-            if (Backward) s.whole[d] = enter_queries(d, s.decays, s.x);
-            else leave_keys(d, s.decays, s.x, s.whole);
-            s.decay[d] *= s.whole[d];
+        by_channels<K>([&](int d, int part) {
+            const float2 whole = Backward ? enter_queries(d, part, s.decays, s.x) : leave_keys(d, part, s.decays, s.x);
+            if (part != (Backward ? 1 : 0)) return;
+            store_pair(s.whole + d, whole);
+            store_pair(s.decay + d, load_pair(s.decay + d) * whole);
         });
         for (int e = static_cast<int>(threadIdx.x) * 2; Backward && e < Chunk * V; e += Threads * 2) {
             const float2 x = load_pair(s.y.at(e / V, e % V));
@@ -54,10 +54,7 @@ __global__ void __launch_bounds__(Threads) channel_span(const MatrixMemoryParame
     }
     const int64_t place = Backward ? c.span : c.span + 1;
     state.store_rows(span_state(p, spans, place, c.head) + c.first_value, p.value_dim, keys, c.values, 1.0f);
-    if (c.tile == 0)
-        by_channel<K>([&](int d) {
-            if (d < keys) span_decays(p, spans, place, c.head)[d] = s.decay[d];
-        });
+    for (int d = static_cast<int>(threadIdx.x); c.tile == 0 && d < keys; d += Threads) span_decays(p, spans, place, c.head)[d] = s.decay[d];
 }
 
 template <bool Backward>

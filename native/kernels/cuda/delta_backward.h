@@ -14,33 +14,46 @@
 // cancels cancels exactly.
 #pragma once
 #include "delta_chunk.h"
+#include "lanes.h"
 #include "matrix_backward.h"
 
 namespace memgen {
 namespace {
 
+// A block's shared memory leaves no room for a second one, so that it has eight warps: two for each scheduler.
+constexpr int Columns = 4, BackwardThreads = 64 * Columns;
+template <int M, int N>
+using Part = Accumulator<M, N, Columns>;
+
 template <class T, int V, bool Delta>
 struct DeltaGradients {
     Tile<T, Chunk, V> y, x;
     Tile<T, Chunk, Chunk> mixed; // D
-    float x_sums[2][Chunk];      // k_i (-beta_i g_i X S^T)_i
+    float x_sums[Columns][Chunk]; // k_i (-beta_i g_i X S^T)_i
 };
 template <class T, int V>
 struct DeltaGradients<T, V, false> {};
 
-template <class T, int K, int V, bool Delta>
-struct BackwardMemory {
-    Tile<T, Chunk, K> q, k;
-    Tile<T, Chunk, V> v, d_o, faded;
+template <class T, int K, int V, bool Delta, int Count>
+struct BackwardMemoryOf {
+    static constexpr int Stages = Count; // of the tokens that are loaded ahead
+    struct {
+        Tile<T, Chunk, K> q, k;
+        Tile<T, Chunk, V> v, d_o;
+    } stages[Stages];
+    Tile<T, Chunk, V> faded;
     Tile<T, K, V> state;                // S, then dS', then S again
     Tile<T, Chunk, Chunk> scores;       // P, then dP
     Tile<float, Chunk, Chunk> crossing; // E of the pairs j < i
     Decays decays;
-    float query_sums[2][Chunk], key_sums[2][Chunk]; // q_i (scale g_i dO S^T)_i and k_i (r_i V' dS'^T)_i, with x_sums
-    float state_sums[Threads / 32];                 // <S, dS'> by warp
+    float query_sums[Columns][Chunk], key_sums[Columns][Chunk]; // q_i (scale g_i dO S^T)_i and k_i (r_i V' dS'^T)_i, with x_sums
+    float state_sums[BackwardThreads / 32];         // <S, dS'> by warp
     DeltaChunk<V, Delta> delta;
     DeltaGradients<T, V, Delta> gradients;
 };
+
+template <class T, int K, int V, bool Delta>
+using BackwardMemory = BackwardMemoryOf<T, K, V, Delta, sizeof(BackwardMemoryOf<T, K, V, Delta, 2>) <= LargestSharedMemory ? 2 : 1>;
 
 template <class T, int K, int V, bool Delta>
 struct Backward {
@@ -49,6 +62,8 @@ struct Backward {
     Memory& s;
     const Chain c;
     const Workspace workspace;
+    int stage = 0;       // of the chunk that is left
+    int64_t asked = -1;  // the chunk whose tokens are on their way there
 
     __device__ __forceinline__ void enter_gates(int64_t t) {
         if (threadIdx.x >= 32) return;
@@ -59,163 +74,202 @@ struct Backward {
         if constexpr (Delta) s.delta.beta[lane] = inside ? tokens_of<const float>(p.beta, c)[(t + lane) * p.beta.stride[1]] : 0.0f;
     }
 
+    template <int Width>
+    __device__ __forceinline__ void load(Tile<T, Chunk, Width>& to, const TensorView& x, int64_t t, int first, int columns) { load_tokens<BackwardThreads>(to, p, x, c, t, c.count(t), first, columns); }
+
+    __device__ __forceinline__ void load_written(int to, int64_t t) {
+        load(s.stages[to].k, p.k, t, 0, static_cast<int>(p.key_dim));
+        load(s.stages[to].v, p.v, t, c.first_value, c.values);
+    }
+    __device__ __forceinline__ void load_all(int to, int64_t t) {
+        load_written(to, t);
+        load(s.stages[to].q, p.q, t, 0, static_cast<int>(p.key_dim));
+        load(s.stages[to].d_o, p.d_o, t, c.first_value, c.values);
+    }
+
     // States before the chunks of [first, end) into their places; state enters as the one before first.
-    __device__ __forceinline__ void replay(Accumulator<K, V>& state, int64_t first, int64_t end) {
-        for (int64_t t = first; t < end; t += Chunk) {
-            state.store_rows(workspace.places + (t - first) / Chunk * (K * V), V, K, V, 1.0f);
-            if (t + Chunk >= end) break;
-            load_tokens(s.k, p, p.k, c, t, c.count(t), 0, static_cast<int>(p.key_dim));
-            load_tokens(s.v, p, p.v, c, t, c.count(t), c.first_value, c.values);
+    __device__ __forceinline__ void replay(Part<K, V>& state, int64_t first, int64_t end, T* places) {
+        for (int64_t t = first; t + Chunk < end; t += Chunk, places += K * V) {
+            const int here = Memory::Stages == 2 ? static_cast<int>(t / Chunk % 2) : 0;
+            auto& x = s.stages[here];
+            if (Memory::Stages == 1 || t == first) load_written(here, t);
             close_copies();
             enter_gates(t);
             state.store(s.state);
             wait_copies<0>();
             __syncthreads();
-            write_values<Delta>(s.delta, s.decays, s.k, s.v, s.state, s.faded, static_cast<Tile<T, Chunk, V>*>(nullptr));
+            if (Memory::Stages == 2 && t + 2 * Chunk < end) load_written(here ^ 1, t + Chunk);
+            store_place<BackwardThreads>(places, s.state);
+            if constexpr (Delta) {
+                write_values_alone<T, K, V, Columns>(s.delta, s.decays, x.k, s.state, x.v, s.faded);
+            } else {
+                Part<Chunk, V> none;
+                write_values<Delta>(s.delta, s.decays, none, x.v, s.faded, static_cast<Tile<T, Chunk, V>*>(nullptr));
+            }
             state.scale(s.decays.whole);
-            multiply(state, turned(s.k), s.faded);
+            multiply(state, turned(x.k), s.faded);
             __syncthreads();
         }
+        state.store(s.state);
+        __syncthreads();
+        store_place<BackwardThreads>(places, s.state);
     }
 
-    __device__ __forceinline__ void leave(Accumulator<K, V>& d_state, int64_t t, const float* place);
+    __device__ __forceinline__ void leave(Part<K, V>& d_state, int64_t t, const T* place);
+    __device__ __forceinline__ void leave_values(int64_t t);
     __device__ __forceinline__ void d_gates(int64_t t);
 };
 
+// From X: dV, the dot product for dbeta, and X as an operand. A warp has whole rows.
+template <class T, int K, int V, bool Delta>
+__device__ __forceinline__ void Backward<T, K, V, Delta>::leave_values(int64_t t) {
+    constexpr int Rows = Chunk / (BackwardThreads / 32);
+    const int lane = static_cast<int>(threadIdx.x) % 32, n = c.count(t), first = static_cast<int>(threadIdx.x) / 32 * Rows;
+    float sums[Rows];
+    MEMGEN_UNROLL
+    for (int r = 0; r < Rows; r++) {
+        const int i = first + r;
+        T* d_v = p.d_v.data && i < n ? tokens_of<T>(p.d_v, c) + c.first_value + (t + i) * p.d_v.stride[1] : nullptr;
+        const bool pairs = Part<Chunk, V>::by_pairs(d_v, 0);
+        sums[r] = 0.0f;
+        MEMGEN_UNROLL
+        for (int e = 0; e < V; e += 64) {
+            const int j = e + lane * 2;
+            if (V < 64 && j >= V) continue;
+            const float2 x = load_pair(s.delta.columns.at(i, j));
+            sums[r] += product_of(s.gradients.y.at(i, j), x.x, x.y);
+            store_pair(s.gradients.x.at(i, j), x.x, x.y);
+            if (!d_v || j >= c.values) continue;
+            if (pairs && j + 1 < c.values) {
+                store_pair(d_v + j, s.delta.beta[i] * x.x, s.delta.beta[i] * x.y);
+            } else {
+                d_v[j] = rounded<T>(s.delta.beta[i] * x.x);
+                if (j + 1 < c.values) d_v[j + 1] = rounded<T>(s.delta.beta[i] * x.y);
+            }
+        }
+    }
+    sums_of_lanes(sums, lane);
+    const int i = first + first_of_lane<Rows>(lane);
+    if (!holds_first<Rows>(lane) || i >= n || !p.d_beta.data) return;
+    if (workspace.part) workspace.part_of(p, c, t + i)[2 * p.key_dim] = sums[0];
+    else tokens_of<float>(p.d_beta, c)[(t + i) * p.d_beta.stride[1]] = sums[0];
+}
+
 // One chunk, whose state lies in `place`: d_state from behind it to before it, and the gradients of its tokens.
 template <class T, int K, int V, bool Delta>
-__device__ __forceinline__ void Backward<T, K, V, Delta>::leave(Accumulator<K, V>& d_state, int64_t t, const float* place) {
-    const int keys = static_cast<int>(p.key_dim), n = c.count(t);
-    load_tokens(s.q, p, p.q, c, t, n, 0, keys);
-    load_tokens(s.k, p, p.k, c, t, n, 0, keys);
-    load_tokens(s.v, p, p.v, c, t, n, c.first_value, c.values);
-    load_tokens(s.d_o, p, p.d_o, c, t, n, c.first_value, c.values);
+__device__ __forceinline__ void Backward<T, K, V, Delta>::leave(Part<K, V>& d_state, int64_t t, const T* place) {
+    const int n = c.count(t);
+    auto& now = s.stages[stage];
+    if (asked != t) load_all(stage, t);
+    load_place<BackwardThreads>(s.state, place);
     close_copies();
-    load_state(s.state, place);
     enter_gates(t);
     wait_copies<0>();
     __syncthreads();
-
-    {
-        Accumulator<Chunk, Chunk> scores;
-        scores.zero();
-        multiply(scores, s.q, turned(s.k));
-        scores.each_pair([&](int i, int j, float& first, float& second) {
-            store_pair(s.scores.at(i, j), j <= i ? p.scale * first * s.decays.between(i, j) : 0.0f, j + 1 <= i ? p.scale * second * s.decays.between(i, j + 1) : 0.0f);
-        });
+    if (Memory::Stages == 2 && t % CheckpointTokens > 0) {
+        load_all(stage ^ 1, asked = t - Chunk);
+        close_copies();
     }
-    Tile<T, Chunk, V>* y = nullptr;
-    if constexpr (Delta) y = &s.gradients.y;
-    write_values<Delta>(s.delta, s.decays, s.k, s.v, s.state, s.faded, y);
+
+    Part<Chunk, Chunk> g; // G
+    {
+        Part<Chunk, Chunk> scores, products;
+        Part<Chunk, V> read;
+        scores.zero(), products.zero(), read.zero();
+        if constexpr (Delta) multiply_shared<true, false, true, true>(scores, read, products, read, now.q, now.k, turned(now.k), s.state);
+        else multiply(scores, now.q, turned(now.k));
+        enter_decays(g, s.decays);
+        enter_scores(s.scores, scores, g, p.scale);
+        Tile<T, Chunk, V>* y = nullptr;
+        if constexpr (Delta) enter_keys(s.delta, products, g), y = &s.gradients.y;
+        write_values<Delta>(s.delta, s.decays, read, now.v, s.faded, y);
+    }
 
     {
         float sum = 0.0f;
         d_state.each_pair([&](int row, int column, float& first, float& second) {
-            const float2 x = load_pair(place + row * V + column);
+            const float2 x = load_pair(s.state.at(row, column));
             sum += x.x * first + x.y * second;
         });
-        for (int mask = 16; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
+        sum = sum_of_lanes(sum);
         if (threadIdx.x % 32 == 0) s.state_sums[threadIdx.x / 32] = sum;
     }
     d_state.store(s.state);
     __syncthreads();
 
-    Accumulator<Chunk, K> d_k;
+    Part<Chunk, K> d_k;
     d_k.zero();
     multiply(d_k, s.faded, turned(s.state));
-    d_k.sum_rows(s.key_sums, [&](int i, int j, float first, float second) { return first * s.k.value(i, j) + second * s.k.value(i, j + 1); });
+    d_k.sum_rows(s.key_sums, [&](int i, int j, float first, float second) { return product_of(now.k.at(i, j), first, second); });
     {
-        Accumulator<Chunk, V> d_v;
+        Part<Chunk, V> d_v;
         d_v.zero();
-        multiply(d_v, s.k, s.state);
+        multiply(d_v, now.k, s.state);
         d_v.scale_rows(s.decays.until);
-        multiply(d_v, turned(s.scores), s.d_o);
+        multiply(d_v, turned(s.scores), now.d_o);
         if constexpr (Delta) d_v.store(s.delta.columns);
         else if (p.d_v.data) d_v.store_rows(tokens_of<T>(p.d_v, c) + c.first_value + t * p.d_v.stride[1], p.d_v.stride[1], n, c.values, 1.0f);
     }
     __syncthreads();
 
-    load_state(s.state, place);
+    load_place<BackwardThreads>(s.state, place);
+    close_copies();
     if constexpr (Delta) {
-        solve_turned(s.delta);
+        solve_turned<Columns>(s.delta);
         __syncthreads();
-        // A row's four threads: dV, the dot product for dbeta, and X as an operand.
-        const int i = static_cast<int>(threadIdx.x) / 4, quarter = static_cast<int>(threadIdx.x) % 4;
-        T* d_v = p.d_v.data ? tokens_of<T>(p.d_v, c) + c.first_value + (t + i) * p.d_v.stride[1] : nullptr;
-        float sum = 0.0f;
-        for (int j = quarter * 2; j < V; j += 8) {
-            const float2 x = load_pair(s.delta.columns.at(i, j)), each = load_pair(s.gradients.y.at(i, j));
-            sum += x.x * each.x + x.y * each.y;
-            store_pair(s.gradients.x.at(i, j), x.x, x.y);
-            if (d_v && i < n && j < c.values) d_v[j] = rounded<T>(s.delta.beta[i] * x.x);
-            if (d_v && i < n && j + 1 < c.values) d_v[j + 1] = rounded<T>(s.delta.beta[i] * x.y);
-        }
-        sum += shuffle_xor(sum, 1);
-        sum += shuffle_xor(sum, 2);
-        if (quarter == 0 && i < n && p.d_beta.data) {
-            if (workspace.part) workspace.part_of(p, c, t + i)[2 * p.key_dim] = sum;
-            else tokens_of<float>(p.d_beta, c)[(t + i) * p.d_beta.stride[1]] = sum;
-        }
+        leave_values(t);
     }
+    wait_copies<0>();
     __syncthreads();
 
+    Part<Chunk, K> d_q, erased; // erased: X S^T
     {
-        Accumulator<Chunk, Chunk> d_scores;
-        d_scores.zero();
-        multiply(d_scores, s.d_o, turned(s.v));
-        d_scores.each_pair([&](int i, int j, float& first, float& second) {
+        Part<Chunk, Chunk> d_scores, mixed;
+        d_scores.zero(), mixed.zero(), d_q.zero(), erased.zero();
+        if constexpr (Delta) multiply_shared<true, true, true, true>(d_scores, d_q, mixed, erased, now.d_o, s.gradients.x, turned(now.v), turned(s.state));
+        else multiply_shared<true, true, false, false>(d_scores, d_q, mixed, erased, now.d_o, now.d_o, turned(now.v), turned(s.state));
+        d_scores.each_pair_with(g, [&](int i, int j, float& first, float& second, float g_first, float g_second) {
             const float2 score = load_pair(s.scores.at(i, j));
             store_pair(s.crossing.at(i, j), j < i ? first * score.x : 0.0f, j + 1 < i ? second * score.y : 0.0f);
-            store_pair(s.scores.at(i, j), j <= i ? p.scale * first * s.decays.between(i, j) : 0.0f, j + 1 <= i ? p.scale * second * s.decays.between(i, j + 1) : 0.0f);
+            store_pair(s.scores.at(i, j), j <= i ? p.scale * first * g_first : 0.0f, j + 1 <= i ? p.scale * second * g_second : 0.0f);
         });
+        if constexpr (Delta) {
+            mixed.each_pair_with(g, [&](int i, int j, float& first, float& second, float g_first, float g_second) {
+                const float2 m = load_pair(s.delta.keys.at(i, j)), crossing = load_pair(s.crossing.at(i, j));
+                const float x = j < i ? -s.delta.beta[i] * first : 0.0f, z = j + 1 < i ? -s.delta.beta[i] * second : 0.0f;
+                store_pair(s.crossing.at(i, j), crossing.x + x * m.x, crossing.y + z * m.y);
+                store_pair(s.gradients.mixed.at(i, j), j < i ? x * g_first : 0.0f, j + 1 < i ? z * g_second : 0.0f);
+            });
+        }
     }
-    Accumulator<Chunk, K> d_q;
-    d_q.zero();
-    multiply(d_q, s.d_o, turned(s.state));
     d_q.each_pair([&](int i, int, float& first, float& second) {
         const float factor = p.scale * s.decays.since[i];
         first *= factor, second *= factor;
     });
-    d_q.sum_rows(s.query_sums, [&](int i, int j, float first, float second) { return first * s.q.value(i, j) + second * s.q.value(i, j + 1); });
+    d_q.sum_rows(s.query_sums, [&](int i, int j, float first, float second) { return product_of(now.q.at(i, j), first, second); });
     if constexpr (Delta) {
-        {
-            Accumulator<Chunk, Chunk> mixed;
-            mixed.zero();
-            multiply(mixed, s.gradients.x, turned(s.v));
-            mixed.each_pair([&](int i, int j, float& first, float& second) {
-                const float2 m = load_pair(s.delta.keys.at(i, j));
-                const float x = j < i ? -s.delta.beta[i] * first : 0.0f, z = j + 1 < i ? -s.delta.beta[i] * second : 0.0f;
-                *s.crossing.at(i, j) += x * m.x;
-                *s.crossing.at(i, j + 1) += z * m.y;
-                store_pair(s.gradients.mixed.at(i, j), j < i ? x * s.decays.between(i, j) : 0.0f, j + 1 < i ? z * s.decays.between(i, j + 1) : 0.0f);
-            });
-        }
-        Accumulator<Chunk, K> erased;
-        erased.zero();
-        multiply(erased, s.gradients.x, turned(s.state));
         erased.each_pair([&](int i, int, float& first, float& second) {
             const float factor = -s.delta.beta[i] * s.decays.since[i];
             first *= factor, second *= factor;
         });
-        erased.sum_rows(s.gradients.x_sums, [&](int i, int j, float first, float second) { return first * s.k.value(i, j) + second * s.k.value(i, j + 1); });
-        for (int i = 0; i < Accumulator<Chunk, K>::ColumnTiles; i++)
-            for (int e = 0; e < 4; e++) d_k.x[0][i][e] += erased.x[0][i][e];
+        erased.sum_rows(s.gradients.x_sums, [&](int i, int j, float first, float second) { return product_of(now.k.at(i, j), first, second); });
+        d_k.each_pair_with(erased, [](int, int, float& first, float& second, float x, float y) { first += x, second += y; });
     }
     __syncthreads();
 
-    multiply(d_q, s.scores, s.k);
+    multiply(d_q, s.scores, now.k);
     workspace.template write_rows<T>(p, c, d_q, p.d_q, t, n, 0);
-    multiply(d_k, turned(s.scores), s.q);
+    multiply(d_k, turned(s.scores), now.q);
     if constexpr (Delta) {
-        multiply(d_k, s.gradients.mixed, s.k);
-        multiply(d_k, turned(s.gradients.mixed), s.k);
+        multiply(d_k, s.gradients.mixed, now.k);
+        multiply(d_k, turned(s.gradients.mixed), now.k);
     }
     workspace.template write_rows<T>(p, c, d_k, p.d_k, t, n, p.key_dim);
-    for (int i = static_cast<int>(threadIdx.x) * 2; i < Chunk * V; i += Threads * 2) {
+    for (int i = static_cast<int>(threadIdx.x) * 2; i < Chunk * V; i += BackwardThreads * 2) {
         const int row = i / V, column = i % V;
-        const float2 x = load_pair(s.d_o.at(row, column));
+        const float2 x = load_pair(now.d_o.at(row, column));
         const float factor = p.scale * s.decays.since[row];
-        store_pair(s.d_o.at(row, column), factor * x.x, factor * x.y);
+        store_pair(now.d_o.at(row, column), factor * x.x, factor * x.y);
         if constexpr (Delta) {
             const float2 z = load_pair(s.delta.columns.at(row, column));
             const float erase = -s.delta.beta[row] * s.decays.since[row];
@@ -226,9 +280,10 @@ __device__ __forceinline__ void Backward<T, K, V, Delta>::leave(Accumulator<K, V
     d_state.scale(s.decays.whole);
     __syncthreads();
 
-    multiply(d_state, turned(s.q), s.d_o);
-    if constexpr (Delta) multiply(d_state, turned(s.k), s.gradients.x);
+    multiply(d_state, turned(now.q), now.d_o);
+    if constexpr (Delta) multiply(d_state, turned(now.k), s.gradients.x);
     __syncthreads();
+    if (Memory::Stages == 2) stage ^= 1;
 }
 
 // d_log_decay by one warp, a lane a token.
@@ -236,11 +291,19 @@ template <class T, int K, int V, bool Delta>
 __device__ __forceinline__ void Backward<T, K, V, Delta>::d_gates(int64_t t) {
     const int i = static_cast<int>(threadIdx.x);
     float row = 0.0f, column = 0.0f;
-    for (int j = 0; j < Chunk; j++) row += *s.crossing.at(i, j), column += *s.crossing.at(j, i);
-    float since = s.query_sums[0][i] + s.query_sums[1][i], until = s.key_sums[0][i] + s.key_sums[1][i];
-    if constexpr (Delta) since += s.gradients.x_sums[0][i] + s.gradients.x_sums[1][i];
-    float whole = 0.0f;
-    for (int w = 0; w < Threads / 32; w++) whole += s.state_sums[w];
+    MEMGEN_UNROLL
+    for (int j = 0; j < Chunk; j += 4) { // of a row by fours: one by one, eight lanes would meet in a bank
+        const float4 x = load_four(s.crossing.at(i, j));
+        row += (x.x + x.y) + (x.z + x.w);
+    }
+    MEMGEN_UNROLL
+    for (int j = 0; j < Chunk; j += 4) column += (*s.crossing.at(j, i) + *s.crossing.at(j + 1, i)) + (*s.crossing.at(j + 2, i) + *s.crossing.at(j + 3, i));
+    float since = 0.0f, until = 0.0f, whole = 0.0f;
+    for (int w = 0; w < Columns; w++) {
+        since += s.query_sums[w][i], until += s.key_sums[w][i];
+        if constexpr (Delta) since += s.gradients.x_sums[w][i];
+    }
+    for (int w = 0; w < BackwardThreads / 32; w++) whole += s.state_sums[w];
     const float gradient = sum_from(since + (row - column)) + sum_before(until) + s.decays.whole * whole;
     if (i >= c.count(t)) return;
     if (workspace.part) workspace.part_of(p, c, t + i)[2 * p.key_dim + 1] = gradient;
@@ -248,13 +311,13 @@ __device__ __forceinline__ void Backward<T, K, V, Delta>::d_gates(int64_t t) {
 }
 
 template <class T, int K, int V, bool Delta>
-__global__ void __launch_bounds__(Threads) delta_backward(const MatrixMemoryParameters p, const Spans spans) {
+__global__ void __launch_bounds__(BackwardThreads) delta_backward(const MatrixMemoryParameters p, const Spans spans) {
     Chain c;
     if (!span_of_block(c, p, V, spans)) return;
-    Backward<T, K, V, Delta> backward{p, *reinterpret_cast<BackwardMemory<T, K, V, Delta>*>(shared_memory()), c, Workspace(p, c, tile_count(p, V) + p.further_parts, part_width(p, false), Places * K * V)};
-    walk_back<K, V>(p, c, spans, backward.workspace.places,
-        [&](Accumulator<K, V>& state, int64_t first, int64_t end) { backward.replay(state, first, end); },
-        [&](Accumulator<K, V>& d_state, int64_t t, const float* place) { backward.leave(d_state, t, place); });
+    Backward<T, K, V, Delta> backward{p, *reinterpret_cast<BackwardMemory<T, K, V, Delta>*>(shared_memory()), c, Workspace(p, c, tile_count(p, V) + p.further_parts, part_width(p, false), walk_floats(sizeof(T), K, V))};
+    walk_back<T, K, V, Columns>(p, c, spans, backward.workspace.own,
+        [&](Part<K, V>& state, int64_t first, int64_t end, T* places) { backward.replay(state, first, end, places); },
+        [&](Part<K, V>& d_state, int64_t t, const T* place) { backward.leave(d_state, t, place); });
 }
 
 template <bool Delta>
@@ -267,7 +330,7 @@ struct BackwardOf {
             const int64_t tiles = tile_count(p, V), parts = tiles + p.further_parts;
             const Spans spans = backward_spans(p, Delta ? Recurrence::Delta : Recurrence::Scalar);
             cudaError_t status = Delta ? launch_delta_spans_backward(p, spans, stream) : launch_scalar_spans(p, spans, true, stream);
-            if (status == cudaSuccess) status = launch(delta_backward<T, K, V, Delta>, spans.count * p.heads * tiles, Threads, sizeof(BackwardMemory<T, K, V, Delta>), stream, p, spans);
+            if (status == cudaSuccess) status = launch(delta_backward<T, K, V, Delta>, spans.count * p.heads * tiles, BackwardThreads, sizeof(BackwardMemory<T, K, V, Delta>), stream, p, spans);
             return status != cudaSuccess || parts < 2 ? status : launch(sum_tiles<T>, spans.count * p.heads, Threads, 0, stream, p, spans, parts, false);
         }
     };

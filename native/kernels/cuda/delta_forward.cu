@@ -75,19 +75,18 @@ __global__ void __launch_bounds__(Threads) delta_forward(const MatrixMemoryParam
         state.store(s.state);
         __syncthreads();
 
+        Accumulator<Chunk, V> out, read;
+        out.zero(), read.zero();
         {
-            Accumulator<Chunk, Chunk> scores;
-            scores.zero();
-            multiply(scores, x.q, turned(x.k));
-            scores.each_pair([&](int i, int j, float& first, float& second) {
-                store_pair(s.scores.at(i, j), j <= i ? first * s.decays.between(i, j) : 0.0f, j + 1 <= i ? second * s.decays.between(i, j + 1) : 0.0f);
-            });
+            Accumulator<Chunk, Chunk> g, scores, keys;
+            scores.zero(), keys.zero();
+            multiply_shared<true, true, Delta, Delta>(scores, out, keys, read, x.q, x.k, turned(x.k), s.state);
+            enter_decays(g, s.decays);
+            enter_scores(s.scores, scores, g, 1.0f);
+            if constexpr (Delta) enter_keys(s.delta, keys, g);
         }
-        Accumulator<Chunk, V> out;
-        out.zero();
-        multiply(out, x.q, s.state);
         out.scale_rows(s.decays.since);
-        write_values<Delta>(s.delta, s.decays, x.k, x.v, s.state, s.faded, static_cast<Tile<T, Chunk, V>*>(nullptr));
+        write_values<Delta>(s.delta, s.decays, read, x.v, s.faded, static_cast<Tile<T, Chunk, V>*>(nullptr));
 
         multiply(out, s.scores, x.v);
         const int n = c.count(t);

@@ -57,7 +57,7 @@ __global__ void __launch_bounds__(Threads) delta_span(const MatrixMemoryParamete
         }
         state.store(s.state);
         __syncthreads();
-        write_values<true>(s.delta, s.decays, x.k, x.v, s.state, s.faded, static_cast<Tile<T, Chunk, V>*>(nullptr));
+        write_values_alone<T, K, V, 2>(s.delta, s.decays, x.k, s.state, x.v, s.faded);
         state.scale(s.decays.whole);
         multiply(state, turned(x.k), s.faded);
     }

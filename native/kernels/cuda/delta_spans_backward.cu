@@ -41,18 +41,20 @@ __global__ void __launch_bounds__(Threads) delta_span_backward(const MatrixMemor
         wait_copies<0>();
         __syncthreads();
 
-        enter_keys(s.delta, s.decays, s.k);
-        if (p.d_o.data) {
-            Accumulator<Chunk, Chunk> scores;
-            scores.zero();
-            multiply(scores, s.q, turned(s.k));
-            scores.each_pair([&](int i, int j, float& first, float& second) {
-                store_pair(s.scores.at(i, j), j <= i ? p.scale * first * s.decays.between(i, j) : 0.0f, j + 1 <= i ? p.scale * second * s.decays.between(i, j + 1) : 0.0f);
-            });
-        }
         Accumulator<Chunk, V> d_written;
         d_written.zero();
-        multiply(d_written, s.k, s.state);
+        {
+            Accumulator<Chunk, Chunk> g, scores, keys;
+            scores.zero(), keys.zero();
+            enter_decays(g, s.decays);
+            if (p.d_o.data) {
+                multiply_shared<true, false, true, true>(scores, d_written, keys, d_written, s.q, s.k, turned(s.k), s.state);
+                enter_scores(s.scores, scores, g, p.scale);
+            } else {
+                multiply_shared<false, false, true, true>(scores, d_written, keys, d_written, s.k, s.k, turned(s.k), s.state);
+            }
+            enter_keys(s.delta, keys, g);
+        }
         d_written.scale_rows(s.decays.until);
         __syncthreads();
         if (p.d_o.data) multiply(d_written, turned(s.scores), s.d_o);

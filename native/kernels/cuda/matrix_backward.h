@@ -5,23 +5,26 @@
 
 namespace memgen {
 
-constexpr int Places = CheckpointTokens / Chunk + 1; // states of a block's workspace: its chunks', and dS meanwhile
+constexpr int Places = CheckpointTokens / Chunk; // of a block's workspace: the states before its chunks, rounded as products take them
+
+// Floats of a block's workspace: dS, put aside while states are computed again, and the places.
+__host__ __device__ __forceinline__ constexpr int64_t walk_floats(int64_t bytes, int64_t K, int64_t V) { return K * V + Places * K * V * bytes / 4; }
 
 // Of a token and head in the part of one value tile: d_q, d_k and d_beta, d_log_decay or, by channel, d_log_decay.
 __host__ __device__ __forceinline__ int64_t part_width(const MatrixMemoryParameters& p, bool channels) { return channels ? 3 * p.key_dim : 2 * p.key_dim + 2; }
 __host__ __device__ __forceinline__ int64_t part_floats(const MemoryParameters& p, int64_t width) { return (p.batch * p.tokens * p.heads * width + 3) / 4 * 4; }
 
 // The workspace: `parts` times [B T, H, width], one for every value tile, where there are several, then block_floats for
-// every block, the states that it holds first, then the states between spans.
+// every block, then the states between spans.
 struct Workspace {
     float* part; // of this block's tile; null where it is the only one
-    float* places;
+    float* own;  // of this block
     int64_t row; // elements between the parts' tokens
     int64_t width;
 
     __device__ __forceinline__ Workspace(const MemoryParameters& p, const Chain& c, int64_t parts, int64_t width, int64_t block_floats) : width(width) {
         part = parts > 1 ? p.workspace + c.tile * part_floats(p, width) : nullptr;
-        places = p.workspace + (parts > 1 ? parts * part_floats(p, width) : 0) + static_cast<int64_t>(blockIdx.x) * block_floats;
+        own = p.workspace + (parts > 1 ? parts * part_floats(p, width) : 0) + static_cast<int64_t>(blockIdx.x) * block_floats;
         row = p.heads * width;
     }
 
@@ -35,8 +38,8 @@ struct Workspace {
     }
 
     // Rows t .. of d_q (first = 0) or d_k (first = K).
-    template <class T, int K>
-    __device__ __forceinline__ void write_rows(const MemoryParameters& p, const Chain& c, Accumulator<Chunk, K>& x, const TensorView& to, int64_t t, int rows, int64_t first) const {
+    template <class T, int K, int W>
+    __device__ __forceinline__ void write_rows(const MemoryParameters& p, const Chain& c, Accumulator<Chunk, K, W>& x, const TensorView& to, int64_t t, int rows, int64_t first) const {
         if (!to.data) return;
         const int keys = static_cast<int>(p.key_dim);
         if (part) x.store_rows(part_of(p, c, t) + first, row, rows, keys, 1.0f);
@@ -47,33 +50,54 @@ struct Workspace {
 template <class T, int K, int V>
 __device__ __forceinline__ void load_state(Tile<T, K, V>& to, const float* from) {
     for (int i = static_cast<int>(threadIdx.x) * 4; i < K * V; i += Threads * 4) {
-        const float4 x = *reinterpret_cast<const float4*>(from + i);
-        store_pair(to.at(i / V, i % V), x.x, x.y);
-        store_pair(to.at(i / V, i % V + 2), x.z, x.w);
+        const float4 x = load_four(from + i);
+        store_four(to.at(i / V, i % V), x);
+    }
+}
+
+// A tile whose rows lie packed in memory: there, and back by asynchronous copies.
+template <int BlockThreads, class T, int K, int V>
+__device__ __forceinline__ void store_place(T* to, const Tile<T, K, V>& from) {
+    constexpr int Vector = 16 / static_cast<int>(sizeof(T)), PerRow = V / Vector;
+    static_assert(K * PerRow % BlockThreads == 0, "whole rounds");
+    MEMGEN_UNROLL
+    for (int i = 0; i < K * PerRow; i += BlockThreads) {
+        const int e = i + static_cast<int>(threadIdx.x);
+        *reinterpret_cast<uint4*>(to + e * Vector) = *reinterpret_cast<const uint4*>(from.at(e / PerRow, e % PerRow * Vector));
+    }
+}
+template <int BlockThreads, class T, int K, int V>
+__device__ __forceinline__ void load_place(Tile<T, K, V>& to, const T* from) {
+    constexpr int Vector = 16 / static_cast<int>(sizeof(T)), PerRow = V / Vector;
+    static_assert(K * PerRow % BlockThreads == 0, "whole rounds");
+    MEMGEN_UNROLL
+    for (int i = 0; i < K * PerRow; i += BlockThreads) {
+        const int e = i + static_cast<int>(threadIdx.x);
+        copy_async(to.at(e / PerRow, e % PerRow * Vector), from + e * Vector, 16);
     }
 }
 
 // Calls replay(S, first, end) for the tokens between two checkpoints, last first: it stores the states before
-// their chunks in their places. Then leave(dS, t, place) for the chunks, last first.
-template <int K, int V, class Replay, class Leave>
-__device__ __forceinline__ void walk_back(const MatrixMemoryParameters& p, const Chain& c, const Spans& spans, float* places, Replay replay, Leave leave) {
+// their chunks in their places, barriers behind the last. Then leave(dS, t, place) for the chunks, last first.
+template <class T, int K, int V, int W, class Replay, class Leave>
+__device__ __forceinline__ void walk_back(const MatrixMemoryParameters& p, const Chain& c, const Spans& spans, float* own, Replay replay, Leave leave) {
     const int keys = static_cast<int>(p.key_dim);
-    float* held = places + (Places - 1) * (K * V);
-    Accumulator<K, V> state; // S while states are computed again, else dS
+    T* places = reinterpret_cast<T*>(own + K * V);
+    Accumulator<K, V, W> state; // S while states are computed again, else dS
     state.zero();
     const StateRows last = d_state_behind(p, c, spans);
     if (last.data) state.load_rows(last.data, last.stride, keys, c.values);
     for (int64_t first = (c.tokens - 1) / CheckpointTokens * CheckpointTokens; c.tokens > 0 && first >= 0; first -= CheckpointTokens) {
         const int64_t end = first + CheckpointTokens < c.tokens ? first + CheckpointTokens : c.tokens;
-        state.store_rows(held, V, K, V, 1.0f);
+        state.store_rows(own, V, K, V, 1.0f);
         state.zero();
         if (c.before + first > 0) {
             state.load_rows(checkpoint_of(p, c, first), p.value_dim, keys, c.values);
         } else if (const float* initial = state_of(p.initial_state, c)) {
             state.load_rows(initial, p.initial_state.stride[2], keys, c.values);
         }
-        replay(state, first, end);
-        state.load_rows(held, V, K, V); // what this thread stored
+        replay(state, first, end, places);
+        state.load_rows(own, V, K, V); // what this thread stored
         __syncthreads();
         for (int64_t t = first + (end - 1 - first) / Chunk * Chunk; t >= first; t -= Chunk) leave(state, t, places + (t - first) / Chunk * (K * V));
     }

@@ -104,10 +104,10 @@ __device__ __forceinline__ T* tokens_of(const TensorView& x, const Chain& c) {
 }
 
 // `count` tokens from t on into a tile, `columns` of them from column `first` on; zeros where the tensor is absent.
-template <class T, int Width>
+template <int BlockThreads = Threads, class T, int Width>
 __device__ __forceinline__ void load_tokens(Tile<T, Chunk, Width>& to, const MemoryParameters& p, const TensorView& x, const Chain& c, int64_t t, int count, int first, int columns) {
     const T* from = tokens_of<const T>(x, c);
-    load_rows(to, from ? from + t * x.stride[1] + first : static_cast<const T*>(p.k.data), x.stride[1], from ? count : 0, columns);
+    load_rows<BlockThreads>(to, from ? from + t * x.stride[1] + first : static_cast<const T*>(p.k.data), x.stride[1], from ? count : 0, columns);
 }
 
 // First element of the block's columns of its state in a tensor [N, H, K, V].
@@ -150,7 +150,7 @@ __device__ __forceinline__ float* checkpoint_of(const MatrixMemoryParameters& p,
 struct Decays {
     float coarse[Chunk], rest[Chunk];
     float since[Chunk]; // e^{b_i}: from before the chunk to token i
-    float until[Chunk]; // from token i to the chunk's end
+    alignas(16) float until[Chunk]; // from token i to the chunk's end
     float whole;        // of all its tokens
 
     // From token j to token i >= j.

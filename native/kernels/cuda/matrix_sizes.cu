@@ -15,7 +15,7 @@ int64_t backward_tile(const MatrixMemoryParameters& p, bool channels) { return (
 int64_t backward_floats(const MatrixMemoryParameters& p, bool channels, const Spans& spans) {
     const int64_t K = padded_keys(p), V = backward_tile(p, channels), tiles = tile_count(p, V);
     const int64_t own = channels && K == 256 ? Chunk * K : 0; // DecayGradients
-    return Workspace::floats(p, spans.count * p.heads * tiles, tiles + p.further_parts, part_width(p, channels), Places * K * V + own);
+    return Workspace::floats(p, spans.count * p.heads * tiles, tiles + p.further_parts, part_width(p, channels), walk_floats(p.number == Number::Float32 ? 4 : 2, K, V) + own);
 }
 
 } // namespace

@@ -1,4 +1,5 @@
-// Products of tiles by a block of 2 x 2 warps, each holding a quarter of the result in its registers.
+// Products of tiles by a block of 2 x W warps, each holding its part of the result in its registers. W is 2, or 4 where the
+// quarter of a state would leave a multiprocessor with one warp for each of its schedulers.
 //
 // bfloat16 tiles are multiplied by the tensor cores, float tiles by plain multiply-adds in the same
 // layout, so that float results keep float's accuracy.
@@ -16,15 +17,15 @@ struct Turned {
 template <class T, int R, int C>
 __device__ __forceinline__ Turned<Tile<T, R, C>> turned(const Tile<T, R, C>& tile) { return {tile}; }
 
-// [M, N] over the block: warp (m, n) has rows m M/2 .. and columns n N/2 .., in fragments C of ptx.h.
-template <int M, int N>
+// [M, N] over the block: warp (m, n) has rows m M/2 .. and columns n N/W .., in fragments C of ptx.h.
+template <int M, int N, int W = 2>
 struct Accumulator {
-    static_assert(M % 32 == 0 && N % 32 == 0, "a warp's part is a multiple of 16 x 16");
-    static constexpr int RowTiles = M / 32, ColumnTiles = N / 16;
+    static_assert(M % 32 == 0 && N % (8 * W) == 0, "a warp's part is a multiple of 16 x 8");
+    static constexpr int RowTiles = M / 32, ColumnTiles = N / (8 * W), BlockThreads = 64 * W;
     float x[RowTiles][ColumnTiles][4];
 
-    static __device__ __forceinline__ int first_row() { return static_cast<int>(threadIdx.x) / 64 * (M / 2); }
-    static __device__ __forceinline__ int first_column() { return static_cast<int>(threadIdx.x) / 32 % 2 * (N / 2); }
+    static __device__ __forceinline__ int first_row() { return static_cast<int>(threadIdx.x) / (32 * W) * (M / 2); }
+    static __device__ __forceinline__ int first_column() { return static_cast<int>(threadIdx.x) / 32 % W * (N / W); }
 
     __device__ __forceinline__ void zero() {
         each_pair([](int, int, float& first, float& second) { first = second = 0.0f; });
@@ -68,25 +69,56 @@ struct Accumulator {
         each_pair([&](int row, int column, float& first, float& second) { store_pair(to.at(row, column), first, second); });
     }
 
+    // Where this thread's first pair lies in a tensor.
+    template <class T>
+    static __device__ __forceinline__ T* first_pair(T* tensor, int64_t stride) {
+        const int lane = static_cast<int>(threadIdx.x) % 32;
+        return tensor + (first_row() + lane / 4) * stride + first_column() + lane % 4 * 2;
+    }
+    // f(p, first, second) for every pair, p where it lies.
+    template <class T, class F>
+    __device__ __forceinline__ void each_pair_of(T* tensor, int64_t stride, F f) {
+        T* p = first_pair(tensor, stride);
+        MEMGEN_UNROLL
+        for (int i = 0; i < RowTiles; i++) {
+            MEMGEN_UNROLL
+            for (int half = 0; half < 2; half++) {
+                MEMGEN_UNROLL
+                for (int j = 0; j < ColumnTiles; j++) f(p + 8 * j, x[i][j][2 * half], x[i][j][2 * half + 1]);
+                p += 8 * stride;
+            }
+        }
+    }
+    template <class T>
+    static __device__ __forceinline__ bool by_pairs(const T* tensor, int64_t stride) {
+        return (reinterpret_cast<uintptr_t>(tensor) | static_cast<uintptr_t>(stride * static_cast<int64_t>(sizeof(T)))) % (2 * sizeof(T)) == 0;
+    }
+
     // Into [rows, columns] of a tensor whose elements of a row follow each other.
     template <class T>
     __device__ __forceinline__ void store_rows(T* to, int64_t stride, int rows, int columns, float factor) {
-        const bool pairs = (reinterpret_cast<uintptr_t>(to) | static_cast<uintptr_t>(stride * static_cast<int64_t>(sizeof(T)))) % (2 * sizeof(T)) == 0;
+        if (rows >= M && columns >= N && by_pairs(to, stride)) {
+            each_pair_of(to, stride, [=](T* p, float& first, float& second) { store_pair(p, first * factor, second * factor); });
+            return;
+        }
         each_pair([&](int row, int column, float& first, float& second) {
             if (row >= rows) return;
             T* p = to + row * stride + column;
-            if (pairs && column + 1 < columns) {
-                store_pair(p, first * factor, second * factor);
-            } else {
-                if (column < columns) p[0] = rounded<T>(first * factor);
-                if (column + 1 < columns) p[1] = rounded<T>(second * factor);
-            }
+            if (column < columns) p[0] = rounded<T>(first * factor);
+            if (column + 1 < columns) p[1] = rounded<T>(second * factor);
         });
     }
 
     // From [rows, columns] of a tensor; zero outside.
     template <class T>
     __device__ __forceinline__ void load_rows(const T* from, int64_t stride, int rows, int columns) {
+        if (rows >= M && columns >= N && by_pairs(from, stride)) {
+            each_pair_of(from, stride, [](const T* p, float& first, float& second) {
+                const float2 pair = load_pair(p);
+                first = pair.x, second = pair.y;
+            });
+            return;
+        }
         each_pair([&](int row, int column, float& first, float& second) {
             const T* p = from + row * stride + column;
             first = row < rows && column < columns ? to_float(p[0]) : 0.0f;
@@ -96,7 +128,7 @@ struct Accumulator {
 
     // sums[n][row] = sum of f(row, column, x[row, column], x[row, column + 1]) over the columns of the warps (., n).
     template <class F>
-    __device__ __forceinline__ void sum_rows(float (&sums)[2][M], F f) {
+    __device__ __forceinline__ void sum_rows(float (&sums)[W][M], F f) {
         const int lane = static_cast<int>(threadIdx.x) % 32, row = first_row() + lane / 4, column = first_column() + lane % 4 * 2;
         MEMGEN_UNROLL
         for (int i = 0; i < RowTiles; i++)
@@ -107,12 +139,12 @@ struct Accumulator {
                 for (int j = 0; j < ColumnTiles; j++) sum += f(row + 16 * i + 8 * half, column + 8 * j, x[i][j][2 * half], x[i][j][2 * half + 1]);
                 sum += shuffle_xor(sum, 1);
                 sum += shuffle_xor(sum, 2);
-                if (lane % 4 == 0) sums[static_cast<int>(threadIdx.x) / 32 % 2][row + 16 * i + 8 * half] = sum;
+                if (lane % 4 == 0) sums[static_cast<int>(threadIdx.x) / 32 % W][row + 16 * i + 8 * half] = sum;
             }
     }
 
     // most[n][row] = the largest x[row, column] in the columns of the warps (., n); NaN where one is.
-    __device__ __forceinline__ void most_rows(float (&most)[2][M]) {
+    __device__ __forceinline__ void most_rows(float (&most)[W][M]) {
         const int lane = static_cast<int>(threadIdx.x) % 32, row = first_row() + lane / 4;
         MEMGEN_UNROLL
         for (int i = 0; i < RowTiles; i++)
@@ -123,7 +155,7 @@ struct Accumulator {
                 for (int j = 0; j < ColumnTiles; j++) found = greater(found, greater(x[i][j][2 * half], x[i][j][2 * half + 1]));
                 found = greater(found, shuffle_xor(found, 1));
                 found = greater(found, shuffle_xor(found, 2));
-                if (lane % 4 == 0) most[static_cast<int>(threadIdx.x) / 32 % 2][row + 16 * i + 8 * half] = found;
+                if (lane % 4 == 0) most[static_cast<int>(threadIdx.x) / 32 % W][row + 16 * i + 8 * half] = found;
             }
     }
 };
@@ -161,17 +193,40 @@ __device__ __forceinline__ void load_right(uint32_t (&b)[4], const TileType& t, 
     else load_matrices_turned(b, t.at(k + lane % 8 + lane / 8 % 2 * 8, first + lane / 16 * 8));
 }
 
+// Fragments B of columns first .. + 8 and depth k .. + 32: b[0], b[1] of the first 16 and b[2], b[3] of the others.
+template <bool IsTurned, class TileType>
+__device__ __forceinline__ void load_right_deep(uint32_t (&b)[4], const TileType& t, int first, int k) {
+    const int lane = static_cast<int>(threadIdx.x) % 32;
+    if constexpr (IsTurned) load_matrices(b, t.at(first + lane % 8, k + lane / 8 * 8));
+    else load_matrices_turned(b, t.at(k + lane, first));
+}
+
 // c += left right. Reads what every thread of the block has stored before the last barrier.
-template <int M, int N, class Left, class Right>
-__device__ __forceinline__ void multiply(Accumulator<M, N>& c, const Left& left, const Right& right) {
+template <int M, int N, int W, class Left, class Right>
+__device__ __forceinline__ void multiply(Accumulator<M, N, W>& c, const Left& left, const Right& right) {
     typedef Operand<Left> L;
     typedef Operand<Right> R;
     static_assert(L::Rows == M && R::Columns == N && L::Columns == R::Rows, "sizes of a product");
-    typedef Accumulator<M, N> Result;
+    typedef Accumulator<M, N, W> Result;
     const auto& a = L::tile(left);
     const auto& b = R::tile(right);
     const int row = Result::first_row(), column = Result::first_column();
-    if constexpr (sizeof(typename L::Number) == 2) {
+    if constexpr (sizeof(typename L::Number) == 2 && Result::ColumnTiles == 1) {
+        MEMGEN_UNROLL
+        for (int k = 0; k < L::Columns; k += 32) {
+            uint32_t columns[4];
+            load_right_deep<R::IsTurned>(columns, b, column, k);
+            MEMGEN_UNROLL
+            for (int i = 0; i < Result::RowTiles; i++)
+                MEMGEN_UNROLL
+                for (int half = 0; half < 2; half++) {
+                    uint32_t rows[4];
+                    load_left<L::IsTurned>(rows, a, row + 16 * i, k + 16 * half);
+                    multiply_accumulate(c.x[i][0], rows, columns[2 * half], columns[2 * half + 1]);
+                }
+        }
+    } else if constexpr (sizeof(typename L::Number) == 2) {
+        static_assert(Result::ColumnTiles % 2 == 0, "columns are multiplied by sixteen");
         MEMGEN_UNROLL
         for (int k = 0; k < L::Columns; k += 16) {
             uint32_t rows[Result::RowTiles][4];
@@ -218,6 +273,60 @@ __device__ __forceinline__ void multiply(Accumulator<M, N>& c, const Left& left,
                 for (int j = 0; j < Result::ColumnTiles; j++)
                     MEMGEN_UNROLL
                     for (int e = 0; e < 4; e++) c.x[i][j][e] = fmaf(rows[i][e / 2], columns[j][e % 2], c.x[i][j][e]);
+        }
+    }
+}
+
+// Products of chunks of 32 rows that share operands: a += left narrow, b += left wide, c += other narrow, d += other wide, what is
+// asked for of them. Each operand is read once; read for every product, shared memory would be what they wait for.
+template <bool A, bool B, bool C, bool D, int N, int M, int W, class Left, class Narrow, class Wide>
+__device__ __forceinline__ void multiply_shared(Accumulator<32, N, W>& a, Accumulator<32, M, W>& b, Accumulator<32, N, W>& c, Accumulator<32, M, W>& d, const Left& left, const Left& other, const Narrow& narrow, const Wide& wide) {
+    typedef Accumulator<32, N, W> NarrowResult;
+    typedef Accumulator<32, M, W> WideResult;
+    typedef Operand<Narrow> NarrowOperand;
+    typedef Operand<Wide> WideOperand;
+    if constexpr (sizeof(typename Left::Number) == 4 || WideResult::ColumnTiles == 1) {
+        if constexpr (A) multiply(a, left, narrow);
+        if constexpr (B) multiply(b, left, wide);
+        if constexpr (C) multiply(c, other, narrow);
+        if constexpr (D) multiply(d, other, wide);
+    } else {
+        constexpr int NarrowTiles = NarrowResult::ColumnTiles, WideTiles = WideResult::ColumnTiles;
+        static_assert(WideTiles % 2 == 0 && (NarrowTiles == 1 || NarrowTiles % 2 == 0), "columns are multiplied by sixteen");
+        const int row = NarrowResult::first_row(), narrow_column = NarrowResult::first_column(), wide_column = WideResult::first_column();
+        MEMGEN_UNROLL
+        for (int k = 0; k < Left::Columns; k += 32) {
+            uint32_t deep[4];
+            if constexpr (NarrowTiles == 1) load_right_deep<NarrowOperand::IsTurned>(deep, NarrowOperand::tile(narrow), narrow_column, k);
+            MEMGEN_UNROLL
+            for (int half = 0; half < 2; half++) {
+                uint32_t rows[4], other_rows[4], columns[4];
+                if constexpr (A || B) load_left<false>(rows, left, row, k + 16 * half);
+                if constexpr (C || D) load_left<false>(other_rows, other, row, k + 16 * half);
+                if constexpr (NarrowTiles == 1) {
+                    if constexpr (A) multiply_accumulate(a.x[0][0], rows, deep[2 * half], deep[2 * half + 1]);
+                    if constexpr (C) multiply_accumulate(c.x[0][0], other_rows, deep[2 * half], deep[2 * half + 1]);
+                } else {
+                    MEMGEN_UNROLL
+                    for (int j = 0; j < NarrowTiles; j += 2) {
+                        load_right<NarrowOperand::IsTurned>(columns, NarrowOperand::tile(narrow), narrow_column + 8 * j, k + 16 * half);
+                        MEMGEN_UNROLL
+                        for (int e = 0; e < 2; e++) {
+                            if constexpr (A) multiply_accumulate(a.x[0][j + e], rows, columns[2 * e], columns[2 * e + 1]);
+                            if constexpr (C) multiply_accumulate(c.x[0][j + e], other_rows, columns[2 * e], columns[2 * e + 1]);
+                        }
+                    }
+                }
+                MEMGEN_UNROLL
+                for (int j = 0; j < WideTiles; j += 2) {
+                    load_right<WideOperand::IsTurned>(columns, WideOperand::tile(wide), wide_column + 8 * j, k + 16 * half);
+                    MEMGEN_UNROLL
+                    for (int e = 0; e < 2; e++) {
+                        if constexpr (B) multiply_accumulate(b.x[0][j + e], rows, columns[2 * e], columns[2 * e + 1]);
+                        if constexpr (D) multiply_accumulate(d.x[0][j + e], other_rows, columns[2 * e], columns[2 * e + 1]);
+                    }
+                }
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-// Matrices in shared memory, and rows of tensors into them. Blocks have 128 threads: 2 x 2 warps.
+// Matrices in shared memory, and rows of tensors into them. Blocks have 128 threads, 2 x 2 warps, unless they say otherwise.
 #pragma once
 #include "ptx.h"
 
@@ -14,11 +14,12 @@ namespace memgen {
 
 constexpr int Threads = 128;
 
-// Rows are 16 bytes longer than their columns: eight of them, at 16 bytes each, then lie in different banks.
+// Rows are eight numbers longer than their columns. Eight rows of bfloat16, at 16 bytes each, then lie in different banks, and so
+// do the pairs of floats that half of a warp has of an accumulator.
 template <class T, int R, int C>
 struct alignas(16) Tile {
     typedef T Number;
-    static constexpr int Rows = R, Columns = C, Stride = C + 16 / static_cast<int>(sizeof(T));
+    static constexpr int Rows = R, Columns = C, Stride = C + 8;
     T elements[R * Stride];
 
     __device__ __forceinline__ T* at(int row, int column) { return elements + row * Stride + column; }
@@ -28,19 +29,25 @@ struct alignas(16) Tile {
 
 // [rows, columns] of a tensor into the upper left of a tile, zero elsewhere. Complete after close_copies,
 // wait_copies and a barrier. Rows that begin at 16 bytes are copied without passing through registers.
-template <class T, int R, int C>
+template <int BlockThreads = Threads, class T, int R, int C>
 __device__ __forceinline__ void load_rows(Tile<T, R, C>& to, const T* from, int64_t stride, int rows, int columns) {
-    constexpr int Vector = 16 / static_cast<int>(sizeof(T)), PerRow = C / Vector;
-    const bool aligned = (reinterpret_cast<uintptr_t>(from) | static_cast<uintptr_t>(stride * static_cast<int64_t>(sizeof(T))) | static_cast<uintptr_t>(columns * sizeof(T))) % 16 == 0;
-    for (int i = static_cast<int>(threadIdx.x); i < R * PerRow; i += Threads) {
-        const int row = i / PerRow, column = i % PerRow * Vector;
-        const bool inside = row < rows && column < columns;
-        if (aligned) {
-            copy_async(to.at(row, column), inside ? from + row * stride + column : from, inside ? 16 : 0);
-        } else {
-            MEMGEN_UNROLL
-            for (int e = 0; e < Vector; e++) *to.at(row, column + e) = inside && column + e < columns ? from[row * stride + column + e] : rounded<T>(0.0f);
+    constexpr int Vector = 16 / static_cast<int>(sizeof(T)), PerRow = C / Vector, AtOnce = BlockThreads / PerRow;
+    static_assert(AtOnce > 0, "a round takes whole rows");
+    const int first = static_cast<int>(threadIdx.x) / PerRow, column = static_cast<int>(threadIdx.x) % PerRow * Vector;
+    const T* source = from + first * stride + column;
+    if (BlockThreads % PerRow && first >= AtOnce) return;
+    if ((reinterpret_cast<uintptr_t>(from) | static_cast<uintptr_t>(stride * static_cast<int64_t>(sizeof(T))) | static_cast<uintptr_t>(columns * sizeof(T))) % 16 == 0) {
+        MEMGEN_UNROLL
+        for (int i = 0; i < R; i += AtOnce) {
+            if (R % AtOnce == 0 || first + i < R) copy_async(to.at(first + i, column), source, first + i < rows && column < columns ? 16 : 0);
+            source += AtOnce * stride;
         }
+        return;
+    }
+    for (int i = first; i < R; i += AtOnce) {
+        MEMGEN_UNROLL
+        for (int e = 0; e < Vector; e++) *to.at(i, column + e) = i < rows && column + e < columns ? source[e] : rounded<T>(0.0f);
+        source += AtOnce * stride;
     }
 }
 

@@ -50,7 +50,7 @@ struct TitansBackward {
     const Spans& spans;
     const Workspace workspace;
 
-    __device__ __forceinline__ float* place(int64_t index) const { return workspace.places + index * place_floats<K, V>(); }
+    __device__ __forceinline__ float* place(int64_t index) const { return workspace.own + index * place_floats<K, V>(); }
 
     __device__ __forceinline__ void store(State& weights, State& momentum, float* to) {
         weights.store_rows(to, V, K, V, 1.0f);
@@ -202,19 +202,30 @@ __device__ __forceinline__ void TitansBackward<T, K, V>::leave_gates(int64_t t, 
     float d_coefficient = -(s.of_weights[0][lane] + s.of_weights[1][lane]), d_product = p.momentum ? -(s.of_momentum[0][lane] + s.of_momentum[1][lane]) : 0.0f;
     if (p.clip > 0.0f) d_theta = (s.d_step[0][lane] + s.d_step[1][lane]) * s.clip.share[lane];
     else d_theta = s.d_step[0][lane] + s.d_step[1][lane];
+    // What a row adds to the sums for its token goes where the row's own numbers have been read; each lane sums one row at the end.
+    float whole_alpha = 0.0f, whole_eta = 0.0f;
     for (int i = n - 1; i >= 0; i--) {
         const bool before = lane < i;
         d_b += s.d_of_weights[0][i] + s.d_of_weights[1][i], d_c += s.d_of_momentum[0][i] + s.d_of_momentum[1][i];
         d_h += d_c;
         d_coefficient = lane <= i ? d_coefficient + *s.d_gamma.at(i, lane) : 0.0f;
         d_product = lane <= i ? d_product + d_coefficient : 0.0f;
-        float keep = before ? d_coefficient * *s.gates.gamma.at(i - 1, lane) : 0.0f, eta = before ? d_product * *s.gates.eta_products.at(i - 1, lane) : 0.0f;
-        keep = sum_of_lanes(keep) + (i > 0 ? d_b * s.gates.of_weights[i - 1] + d_c * s.gates.of_momentum[i - 1] : d_b);
-        eta = sum_of_lanes(eta) + (i > 0 ? d_h * s.gates.momentum[i - 1] : d_h);
-        if (lane == i) d_alpha = -keep, d_eta = eta;
+        *s.d_gamma.at(i, lane) = before ? d_coefficient * *s.gates.gamma.at(i - 1, lane) : 0.0f;
+        *s.gates.gamma.at(i, lane) = before ? d_product * *s.gates.eta_products.at(i - 1, lane) : 0.0f;
+        const float keep = i > 0 ? d_b * s.gates.of_weights[i - 1] + d_c * s.gates.of_momentum[i - 1] : d_b, eta = i > 0 ? d_h * s.gates.momentum[i - 1] : d_h;
+        if (lane == i) whole_alpha = keep, whole_eta = eta;
         const float kept = s.gates.keep[i], e = s.gates.eta[i];
         d_b *= kept, d_c *= kept, d_h *= e;
         d_coefficient *= kept, d_product *= e;
+    }
+    sync_warp();
+    if (lane < n) {
+        MEMGEN_UNROLL
+        for (int j = 0; j < Chunk; j += 4) {
+            const float4 x = load_four(s.d_gamma.at(lane, j)), y = load_four(s.gates.gamma.at(lane, j));
+            d_alpha += (x.x + x.y) + (x.z + x.w), d_eta += (y.x + y.y) + (y.z + y.w);
+        }
+        d_alpha = -(d_alpha + whole_alpha), d_eta += whole_eta;
     }
     if (lane >= n) return;
     if (workspace.part) {

@@ -22,7 +22,7 @@ __host__ __device__ __forceinline__ int64_t titans_chunks(int64_t tokens) { retu
 
 struct TitansGates {
     Tile<float, Chunk, Chunk> gamma, eta_products; // Gamma, H
-    float theta[Chunk], eta[Chunk], keep[Chunk];   // keep: 1 - alpha
+    alignas(16) float theta[Chunk], eta[Chunk], keep[Chunk]; // keep: 1 - alpha
     float of_weights[Chunk], of_momentum[Chunk], momentum[Chunk]; // b, c, h
     float step[Chunk];                             // theta, and less where a gradient is clipped
 
@@ -36,9 +36,13 @@ struct TitansGates {
         const float own_eta = p.momentum ? gate(p.eta, 0.0f) : 0.0f, own_keep = lane < n ? 1.0f - gate(p.alpha, 0.0f) : 0.0f;
         theta[lane] = step[lane] = gate(p.theta, 0.0f);
         eta[lane] = own_eta, keep[lane] = own_keep;
+        sync_warp();
         float b = 1.0f, from_momentum = 0.0f, h = 1.0f, product = 0.0f, coefficient = 0.0f;
+        float4 etas, keeps; // of four tokens: they are read without waiting for what is multiplied
+        MEMGEN_UNROLL
         for (int i = 0; i < Chunk; i++) {
-            const float e = shuffle(own_eta, i), kept = shuffle(own_keep, i);
+            if (i % 4 == 0) etas = load_four(eta + i), keeps = load_four(keep + i);
+            const float e = number_of(etas, i), kept = number_of(keeps, i);
             b *= kept, h *= e, from_momentum = kept * from_momentum + h;
             if (lane == i) of_weights[i] = b, of_momentum[i] = from_momentum, momentum[i] = h;
             const bool own = lane == i && i < n;
