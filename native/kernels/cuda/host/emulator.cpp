@@ -8,6 +8,7 @@
 
 #include "fiber.h"
 #include "races.h"
+#include "traffic.h"
 
 namespace memgen {
 namespace host {
@@ -100,6 +101,7 @@ void release_barrier_if_complete() {
     }
     block->waiting = 0;
     block->barriers++;
+    close_traffic();
 }
 
 void copy_now(Thread& t, size_t count) {
@@ -174,13 +176,18 @@ void close_warp_barrier() { block->warps[current / 32].barriers++; }
 #ifdef MEMGEN_RACES
 bool running() { return block; }
 Moment moment() { return {block->threads[current].position.block.x, current, block->barriers, block->warps[current / 32].barriers}; }
-bool is_private(const void* p) { return on_stack(current, p); }
+bool is_private(const void* p) {
+    const std::vector<Thread>& threads = block->threads; // where threadIdx and its like lie
+    return on_stack(current, p) || (p >= threads.data() && p < threads.data() + threads.size());
+}
 #endif
 
 void copy_later(void* to, const void* from, int bytes, int valid) {
     Thread& t = block->threads[current];
     if (reinterpret_cast<uintptr_t>(to) % static_cast<unsigned>(bytes) || (valid && reinterpret_cast<uintptr_t>(from) % static_cast<unsigned>(bytes))) fail("an asynchronous copy is not aligned to its size");
     if (bytes > 16 || valid > bytes) fail("an asynchronous copy of more bytes than there are");
+    note_access(Way::SharedCopy, to, static_cast<size_t>(bytes), __builtin_return_address(0));
+    note_access(Way::Copy, from, static_cast<size_t>(valid), __builtin_return_address(0));
     Copy c{to, from, bytes, valid, {}};
     watch(from, static_cast<size_t>(valid), false, nullptr);
     watch_copy(to, static_cast<size_t>(bytes), false);
@@ -230,6 +237,7 @@ void run(const dim3& grid, const dim3& threads, size_t shared_bytes, const std::
                 block = &b;
                 current = order == Order::Reverse ? count - 1 : 0;
                 enter_fibers(count, current, thread_main);
+                close_traffic();
                 block = nullptr;
             }
     forget_launch();

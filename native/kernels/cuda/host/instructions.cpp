@@ -1,6 +1,7 @@
 // The instructions of ptx.h over the 32 lanes of an emulated warp.
 #include "../ptx.h"
 #include "races.h"
+#include "traffic.h"
 
 #include <cstdlib>
 
@@ -30,10 +31,14 @@ int lane_number() { return static_cast<int>(threadIdx.x % 32); }
 struct Matrices {
     const void* row;
     uint32_t* result;
+    const void* code;
 };
 
 template <bool Turned>
 void load_lanes(void* const lanes[32]) {
+    const void* rows[32];
+    for (int l = 0; l < 32; l++) rows[l] = static_cast<Matrices*>(lanes[l])->row;
+    host::note_matrices(rows, static_cast<Matrices*>(lanes[0])->code);
     for (int i = 0; i < 4; i++) {
         uint16_t matrix[8][8];
         for (int r = 0; r < 8; r++) {
@@ -91,12 +96,12 @@ float shuffle_down(float x, int distance) { return shuffled(x, lane_number() + d
 float shuffle(float x, int lane) { return shuffled(x, lane); }
 
 void load_matrices(uint32_t (&r)[4], const void* row) {
-    Matrices m{row, r};
+    Matrices m{row, r, __builtin_return_address(0)};
     host::together(load_lanes<false>, &m);
 }
 
 void load_matrices_turned(uint32_t (&r)[4], const void* row) {
-    Matrices m{row, r};
+    Matrices m{row, r, __builtin_return_address(0)};
     host::together(load_lanes<true>, &m);
 }
 

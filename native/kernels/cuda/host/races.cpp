@@ -1,4 +1,5 @@
 #include "races.h"
+#include "traffic.h"
 
 #ifdef MEMGEN_RACES
 #include <dlfcn.h>
@@ -89,6 +90,10 @@ void on_write(Cell& c, const Moment& now, uintptr_t address, const void* code) {
 void access(const void* p, size_t bytes, bool write, const void* code) {
     if (!running() || is_private(p)) return;
     const Moment now = moment();
+    if (code) { // what has none is an instruction's or a copy's, noted there
+        const bool shared = reinterpret_cast<uintptr_t>(p) >= shared_first && reinterpret_cast<uintptr_t>(p) < shared_end;
+        note_access(shared ? (write ? Way::SharedWrite : Way::SharedRead) : write ? Way::Write : Way::Read, p, bytes, code);
+    }
     const uintptr_t first = reinterpret_cast<uintptr_t>(p) & ~uintptr_t(1);
     for (uintptr_t address = first; address < reinterpret_cast<uintptr_t>(p) + bytes; address += 2) {
         Cell& c = cell_of(address);

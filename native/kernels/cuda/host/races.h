@@ -18,7 +18,7 @@ struct Moment {
 constexpr bool WatchesRaces = true;
 Moment moment();                                        // of the emulator
 bool running();                                         // whether a kernel is
-bool is_private(const void* p);                         // on the running thread's own stack
+bool is_private(const void* p);                         // on the running thread's own stack, or the emulator's
 [[noreturn]] void fail(const char* what);               // names block and thread
 
 void watch_block(const void* shared, size_t bytes);     // a block begins, and this is its shared memory
