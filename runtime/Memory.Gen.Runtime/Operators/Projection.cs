@@ -97,6 +97,13 @@ public static class Projection
         return (y[0], y[1], y[2], y[3], y[4], y[5]);
     }
 
+    /// <summary>The linear map of one gate, float32 or wider, as those of <see cref="WithGates(Tensor, Linear, Linear, Linear, Linear)"/>.</summary>
+    /// <param name="x"><c>[..., in]</c>, one axis to nine.</param>
+    /// <param name="gate">From in to any number of features, with or without bias.</param>
+    /// <returns><c>[..., out]</c>.</returns>
+    /// <exception cref="ArgumentException">The last axis of <paramref name="x"/> is not what the gate takes, or dtypes or devices differ.</exception>
+    public static Tensor Gate(Tensor x, Linear gate) => WithGates(x, [gate], 1)[0];
+
     /// <summary>The map of a weight without bias, such as an embedding's.</summary>
     /// <param name="x"><c>[..., in]</c>, one axis to nine.</param>
     /// <param name="weight"><c>[out, in]</c>.</param>
@@ -116,7 +123,7 @@ public static class Projection
     {
         ScalarType wide = x.dtype.Wide();
         if (wide == x.dtype) return Apply(x, layers);
-        Tensor[] y = Apply(x, layers[..^gates]);
+        Tensor[] y = layers.Length == gates ? [] : Apply(x, layers[..^gates]);
         using var scope = NewDisposeScope();
         Tensor[] weights = Array.ConvertAll(layers[^gates..], gate => gate.weight!.to(wide));
         Tensor?[] biases = Array.ConvertAll(layers[^gates..], gate => gate.bias?.to(wide));

@@ -43,6 +43,16 @@ public sealed class ProjectionTests
         Numbers.Close(shifted.call(x), Projection.Apply(x, shifted), 2e-5, "alone");
     }
 
+    [Fact]
+    public void A_gate_of_16_bits_is_summed_in_float32()
+    {
+        using var scope = NewDisposeScope();
+        Linear gate = nn.Linear(6, 5, dtype: ScalarType.BFloat16);
+        Tensor x = new Randoms(43).Normal(2, 3, 6).to(ScalarType.BFloat16), actual = Projection.Gate(x, gate);
+        Assert.Equal(ScalarType.Float32, actual.dtype);
+        Numbers.Close(nn.functional.linear(x.to(ScalarType.Float64), gate.weight!.to(ScalarType.Float64), gate.bias!.to(ScalarType.Float64)), actual, 1e-6, "gate");
+    }
+
     [Theory]
     [InlineData(1, 1)]
     [InlineData(2, 3)]

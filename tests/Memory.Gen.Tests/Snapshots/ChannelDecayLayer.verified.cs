@@ -176,7 +176,7 @@ partial class ChannelDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.
             Tensor q = query_convolution.Heads(queries, Heads, state?.QueryTail);  // [B, T, H, K]
             Tensor k = key_convolution.Heads(keys, Heads, state?.KeyTail);         // [B, T, H, K]
             Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);   // [B, T, H, V]
-            Tensor g = Projection.Apply(decays, decay_up).log_sigmoid().view(B, T, Heads, KeyDim) / DecayTemperature;  // [B, T, H, K], log decay, <= 0
+            Tensor g = Projection.Gate(decays, decay_up).log_sigmoid().view(B, T, Heads, KeyDim) / DecayTemperature;  // [B, T, H, K], log decay, <= 0
             var read = ChannelDecay.Apply(q, k, v, g, state?.S.Value);
             state?.S.Update(read.FinalState);                                      // [B, H, K, V]
             Tensor y = norm.GatedHeads(read.Output, gates);                        // [B, T, H*V]

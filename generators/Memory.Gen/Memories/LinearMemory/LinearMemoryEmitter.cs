@@ -190,7 +190,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         if (HasHeadDecay)
             yield return "Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);  // [B, T, H], log decay, <= 0: -e^a softplus(. + b)";
         if (HasChannelDecay)
-            yield return "Tensor g = Projection.Apply(decays, decay_up).log_sigmoid().view(B, T, Heads, KeyDim) / DecayTemperature;  // [B, T, H, K], log decay, <= 0";
+            yield return "Tensor g = Projection.Gate(decays, decay_up).log_sigmoid().view(B, T, Heads, KeyDim) / DecayTemperature;  // [B, T, H, K], log decay, <= 0";
         yield return spec.Normalized
             ? "var read = LinearAttention.Normalized(q, k, v, state?.S.Value, state?.Z.Value);"
             : $"var read = {LinearMemoryTexts.Operator(spec.Rule)}, state?.S.Value);";

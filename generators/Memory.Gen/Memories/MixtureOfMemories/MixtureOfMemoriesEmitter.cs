@@ -105,8 +105,8 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
         }
 
         if (memory.Rule == MemoryRule.ChannelDecay)
-            yield return ("decay_bias", heads * memory.KeyDim, "  // [H*K]", $"Initialize.Uniform([Heads * KeyDim], bound: {Prose.Literal(0.25)}, device, dtype)");
+            yield return ("decay_bias", heads * memory.KeyDim, "  // [H*K]", $"Initialize.Uniform([Heads * KeyDim], bound: {Prose.Literal(0.25)}, device, Initialize.Wide(dtype))");
         if (memory.Rule == MemoryRule.Titans)
-            yield return ("forgetting_bias", heads, "  // [H]", "Initialize.Constant(Heads, value: -5.0, device, dtype)");
+            yield return ("forgetting_bias", heads, "  // [H]", "Initialize.Constant(Heads, value: -5.0, device, Initialize.Wide(dtype))");
     }
 }

@@ -29,8 +29,8 @@ internal sealed record MixtureProjection(string Name, string? Activation, params
             MemoryRule.Delta => [strength],
             MemoryRule.Titans =>
             [
-                Gate("eta", "momentum", "eta.sigmoid();  // [R, L, H], momentum factor in (0, 1)"),
-                Gate("theta", "step_size", "(1.0 - eta) * theta.sigmoid();  // [R, L, H], step size: with its momentum a step sums to less than 1"),
+                Gate("eta", "momentum", "eta.to(forgetting_bias.dtype).sigmoid();  // [R, L, H], momentum factor in (0, 1)"),
+                Gate("theta", "step_size", "(1.0 - eta) * theta.to(eta.dtype).sigmoid();  // [R, L, H], step size: with its momentum a step sums to less than 1"),
                 Gate("alpha", "forgetting", "(alpha + forgetting_bias).sigmoid();  // [R, L, H], forgetting in (0, 1)"),
             ],
             _ => [strength, decay],

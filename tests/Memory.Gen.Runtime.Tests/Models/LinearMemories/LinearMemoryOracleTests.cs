@@ -92,11 +92,12 @@ public sealed class LinearMemoryOracleTests : IDisposable
         foreach (nn.Module<Tensor, Tensor> layer in new nn.Module<Tensor, Tensor>[]
         {
             new ScalarDecayMemory(dtype: ScalarType.BFloat16), new GatedDeltaMemory(dtype: ScalarType.BFloat16), new GatedDeltaMixture(dtype: ScalarType.BFloat16),
+            new ChannelDecayMemory(dtype: ScalarType.BFloat16), new ChannelDecayMixture(dtype: ScalarType.BFloat16), new TitansMixture(dtype: ScalarType.BFloat16),
         })
         {
             using var owned = layer;
             Assert.All(layer.named_parameters(), p => Assert.Equal(
-                p.name is "mixer.decay_rate" or "mixer.decay_bias" ? ScalarType.Float32 : ScalarType.BFloat16, p.parameter.dtype));
+                p.name is "mixer.decay_rate" or "mixer.decay_bias" or "mixer.forgetting_bias" ? ScalarType.Float32 : ScalarType.BFloat16, p.parameter.dtype));
             foreach (ScalarType all in new[] { ScalarType.BFloat16, ScalarType.Float64 })
             {
                 Assert.Equal(layer.get_parameter("mixer.output.weight")!.dtype, layer.call(ones([1, 3, Width], dtype: layer.get_parameter("mixer.output.weight")!.dtype)).dtype);
