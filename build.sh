@@ -312,5 +312,6 @@ case $command in
         fi
         ;;
     "") wrong_usage ;;
+    -h | --help | help) usage ;;
     *) wrong_usage "there is no command '$command'." ;;
 esac

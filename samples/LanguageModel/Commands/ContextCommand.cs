@@ -98,7 +98,7 @@ internal static class ContextCommand
     private static LineChart Chart(IReadOnlyList<Row> rows) => new()
     {
         Title = "What a longer context is worth",
-        Subtitle = $"the same {rows[0].AskedTokens:N0} held-out tokens for every context; trained on texts of {rows[0].TrainedAt:N0} tokens; mean of {rows.Max(row => rows.Count(other => other.Name == row.Name))} seed(s)",
+        Subtitle = $"the same {rows[0].AskedTokens:N0} held-out tokens for every context; trained on texts of {rows[0].TrainedAt:N0} tokens; {(rows.GroupBy(row => row.Name).Max(own => own.Count()) is > 1 and var seeds ? $"mean of {seeds} seeds" : "one seed")}",
         XLabel = "tokens read before",
         YLabel = "perplexity",
         Series = [.. rows.GroupBy(row => row.Name).Select((own, index) => new Series(

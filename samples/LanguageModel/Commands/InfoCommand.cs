@@ -65,7 +65,7 @@ internal static class InfoCommand
         var options = run.Options;
         Terminal.Say($"Run: {checkpoint.Path}, {run.Step:N0} steps in {run.Seconds:F0} s, {run.Fraction:P0} of what was asked; {run.Tokens:N0} tokens ({Terminal.Size(run.Bytes)} of text).");
         Terminal.Say($"Trained with: {options.Batch} texts of {options.Window:N0} tokens a step, learning rate up to {options.LearningRate}, seed {options.Seed}; a vocabulary of {checkpoint.LoadTokenizer().VocabSize:N0} tokens.");
-        if (run.History.Points is [.., var last]) Terminal.Say($"Bits a byte: {last.BitsPerByte:F3} in training after step {last.Step:N0}{(run.Validations is [.., var held] ? $", {held.BitsPerByte:F3} on held-out text after step {held.Step:N0}" : "")}.");
+        if (run.History.Points is [.., var last]) Terminal.Say($"Bits a byte: {last.BitsPerByte:F3} in training after step {last.Step:N0}{(run.Validations is [.., var held] ? $", {held.BitsPerByte:F3} on an excerpt of the held-out text after step {held.Step:N0}" : "")}.");
     }
 
     private static void ShowMachine()

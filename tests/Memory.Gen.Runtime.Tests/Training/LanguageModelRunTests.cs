@@ -219,7 +219,7 @@ public sealed class LanguageModelRunTests : IDisposable
         Assert.Contains("Dim = 32", output);
         Assert.Contains($"Run: {Path.Combine(run, "checkpoints", "checkpoint-000003")}, 3 steps in ", output);
         Assert.Contains("2 texts of 64 tokens a step, learning rate up to 0.004, seed 1; a vocabulary of 300 tokens.", output);
-        Assert.Matches("Bits a byte: [0-9.]+ in training after step 3, [0-9.]+ on held-out text after step 3\\.", output);
+        Assert.Matches("Bits a byte: [0-9.]+ in training after step 3, [0-9.]+ on an excerpt of the held-out text after step 3\\.", output);
         Assert.Contains("--run has its own model and sizes", LanguageModelSample.Fail("info", "--run", run, "--model", "hybrid"));
     }
 

@@ -29,6 +29,15 @@ public sealed class BuildScriptTests : IDisposable
         Assert.Empty(result.Output);
     }
 
+    [Theory, InlineData("--help"), InlineData("-h"), InlineData("help")]
+    public void Help_is_no_wrong_usage(string argument)
+    {
+        var result = script.WithDotnet().Run(argument);
+
+        Assert.Equal((0, ""), (result.ExitCode, result.Errors));
+        Assert.StartsWith("Usage: ./build.sh COMMAND", result.Output);
+    }
+
     [Fact]
     public void A_package_that_is_there_is_used()
     {

@@ -136,6 +136,39 @@ public class PackageTests(PackedFeed feed) : IClassFixture<PackedFeed>
         Assert.Contains("use the packages without .System", result.Output);
     }
 
+    // In folders of its own, because what these tests run lies in the repository's.
+    [Fact]
+    public void AProjectBesideTheRepositoryBuildsWithTheLinesOfTheReadme()
+    {
+        string[] lines = [.. File.ReadLines(SourceTree.Path("README.md")).Where(line => line.StartsWith("<ProjectReference", StringComparison.Ordinal))];
+        Assert.Contains("TorchSharp.Lite", lines[^1]);
+        string torch = Flavour == "" ? "<PackageReference Include=\"TorchSharp-cpu\" Version=\"*\" />" : lines[^1];
+        Directory.CreateDirectory(feed.InFolder("Beside"));
+        File.WriteAllText(feed.InFolder("Beside/Beside.csproj"), $"""
+            <Project Sdk="Microsoft.NET.Sdk">
+              <PropertyGroup><TargetFramework>net10.0</TargetFramework><OutputType>Exe</OutputType></PropertyGroup>
+              <ItemGroup>{string.Concat(lines[..^1].Append(torch)).Replace("../memory-gen", SourceTree.Root)}</ItemGroup>
+            </Project>
+            """);
+        File.WriteAllText(feed.InFolder("Beside/Program.cs"), """
+            using Memory.Gen;
+            using TorchSharp;
+            using Mine;
+            using var layer = new RecallLayer();
+            System.Console.WriteLine(layer.call(torch.zeros(1, 3, 16)).shape[2]);
+            namespace Mine
+            {
+                [MemoryLayer(Dim = 16)]
+                [LinearMemory(Rule = MemoryRule.GatedDelta, Heads = 2)]
+                public sealed partial class RecallLayer;
+            }
+            """);
+        string[] own = ["-p:UseArtifactsOutput=true", "-p:ArtifactsPath=" + feed.InFolder("beside-artifacts"), "-p:TorchProvider=" + (Flavour == "" ? "package" : "system")];
+        Command.Result result = Command.Run("dotnet", ["build", feed.InFolder("Beside"), "-c", "Release", "--nologo", "-v", "quiet", .. own], SourceTree.Root, new Dictionary<string, string?>());
+        Assert.True(result.ExitCode == 0, result.Output + result.Errors);
+        Assert.Equal("16\n", feed.Dotnet("Beside", "exec", feed.InFolder("beside-artifacts/bin/Beside/release/Beside.dll")).Output);
+    }
+
     [Fact]
     public void ASampleBuildsAgainstThem() => BuildsAgainstThem("Recall");
 
