@@ -25,13 +25,13 @@ internal static class ChildProcess
     /// <param name="arguments">Its arguments.</param>
     public static (int ExitCode, string Output, string Errors) Run(string program, params string[] arguments) => Run(Of(program, arguments));
 
-    /// <summary>Starts a program of another folder; its output and errors can be read.</summary>
+    /// <summary>Starts a program of another folder; its output and errors can be read. It hears Ctrl-C and the end of a terminal, also where these tests run in the background, which do not.</summary>
     /// <param name="program">Its assembly.</param>
     /// <param name="arguments">Its arguments.</param>
     public static Process Start(string program, params string[] arguments)
     {
         ProcessStartInfo start = Of(program, arguments);
-        start.RedirectStandardOutput = true;
+        start = new ProcessStartInfo("env", ["--default-signal=INT,HUP", start.FileName, .. start.ArgumentList]) { RedirectStandardOutput = true, RedirectStandardError = true };
         return Process.Start(start)!;
     }
 
@@ -39,9 +39,10 @@ internal static class ChildProcess
         Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet",
         ["exec", program, .. arguments]) { RedirectStandardError = true };
 
-    private static (int ExitCode, string Output, string Errors) Run(ProcessStartInfo start)
+    /// <summary>Runs it to its end.</summary>
+    public static (int ExitCode, string Output, string Errors) Run(ProcessStartInfo start)
     {
-        start.RedirectStandardOutput = true;
+        start.RedirectStandardOutput = start.RedirectStandardError = true;
         using Process child = Process.Start(start)!;
         Task<string> output = child.StandardOutput.ReadToEndAsync(), errors = child.StandardError.ReadToEndAsync();
         child.WaitForExit();
