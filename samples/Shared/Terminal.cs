@@ -10,9 +10,9 @@ internal static class Terminal
     public static void Begin()
     {
         BlasCore.Prepare();
-        // Before Spectre.Console takes them.
-        Console.SetOut(new LastingWriter(Console.Out));
-        Console.SetError(new LastingWriter(Console.Error));
+        // Before Spectre.Console takes them. What goes to a file and cannot be written there is an error.
+        if (!Console.IsOutputRedirected) Console.SetOut(new LastingWriter(Console.Out));
+        if (!Console.IsErrorRedirected) Console.SetError(new LastingWriter(Console.Error));
         if (Console.IsOutputRedirected) (AnsiConsole.Profile.Width, AnsiConsole.Profile.Capabilities.Ansi) = (200, false);
     }
 
@@ -69,7 +69,14 @@ internal static class Terminal
         {
             if (DateTime.UtcNow - last < Interval && share < 1) return;
             last = DateTime.UtcNow;
-            Console.WriteLine($"{title} {share,4:P0}  {status}");
+            try
+            {
+                Console.WriteLine($"{title} {share,4:P0}  {status}");
+            }
+            catch (IOException)
+            {
+                // A log that takes no more lines is no reason to end the work in the middle.
+            }
         }
     }
 }

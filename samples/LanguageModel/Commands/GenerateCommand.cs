@@ -54,6 +54,12 @@ internal static class GenerateCommand
             {
                 throw new UserError(Failure.SentenceOf(error).Replace(name, option.Name, StringComparison.Ordinal));
             }
+            catch (IOException)
+            {
+                // What was made is remembered, though there was no place for it.
+                conversation?.Save(state);
+                throw;
+            }
 
             conversation?.Save(state);
         }));

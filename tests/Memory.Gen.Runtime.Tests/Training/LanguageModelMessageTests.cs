@@ -1,4 +1,6 @@
+using System.Text.RegularExpressions;
 using Memory.Gen.Runtime.Tests.Harness;
+using Memory.Gen.Tests.Shared;
 using Xunit;
 
 namespace Memory.Gen.Runtime.Tests.Training;
@@ -25,6 +27,13 @@ public sealed class LanguageModelMessageTests : IDisposable
         File.WriteAllText(folder.File("occupied"), "");
         foreach (string impossible in new[] { "/proc/x", folder.File("occupied") })
             Assert.StartsWith($"--out names the folder \"{impossible}\", in which nothing can be written (", LanguageModelSample.Fail(command, "--data", folder.File("none"), "--out", impossible));
+    }
+
+    [Fact]
+    public void TheReadmeSaysWhereTheEmittedModelsAre()
+    {
+        Match said = Regex.Match(File.ReadAllText(SourceTree.Path("README.md")), "`(samples/LanguageModel/obj/emitted)/\\*\\*/([^`]+)`");
+        Assert.Single(Directory.GetFiles(SourceTree.Path(said.Groups[1].Value), said.Groups[2].Value, SearchOption.AllDirectories));
     }
 
     [Theory]

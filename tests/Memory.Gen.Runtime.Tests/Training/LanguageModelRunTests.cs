@@ -107,6 +107,17 @@ public sealed class LanguageModelRunTests : IDisposable
     }
 
     [Fact]
+    public void ATextThatCannotBeWrittenIsAnErrorAndRemembered()
+    {
+        Train("gated-delta", 1);
+        string memory = folder.File("talk.safetensors");
+        var (exitCode, _, errors) = LanguageModelSample.RunInto("/dev/full", "generate", "--run", run, "--prompt", "Member", "--tokens", "5", "--memory", memory);
+        Assert.Equal(1, exitCode);
+        Assert.StartsWith("No space left on device", errors);
+        LanguageModelSample.Run("generate", "--run", run, "--tokens", "5", "--memory", memory);
+    }
+
+    [Fact]
     public void WhatIsOddIsNotSaidInTheMiddleOfAText()
     {
         Train("gated-delta", 1);

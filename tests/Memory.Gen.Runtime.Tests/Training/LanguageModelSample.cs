@@ -42,6 +42,10 @@ internal static class LanguageModelSample
     /// <summary>Runs a command.</summary>
     public static (int ExitCode, string Output, string Errors) RunToEnd(params string[] arguments) => ChildProcess.Run(Program, arguments);
 
+    /// <summary>Runs a command whose output goes to a file.</summary>
+    public static (int ExitCode, string Output, string Errors) RunInto(string file, params string[] arguments) =>
+        ChildProcess.Run(new ProcessStartInfo("bash", ["-c", "exec dotnet exec \"$@\" > \"$0\"", file, Program, .. arguments]));
+
     /// <summary>Runs a command until it has written something, does something then, presses Ctrl-C, and waits for its end.</summary>
     /// <param name="expected">What it writes before.</param>
     /// <param name="then">What happens before Ctrl-C; null: nothing.</param>
