@@ -56,7 +56,7 @@ internal static class StubEmitter
     }
 
     private static string BaseArguments(TypeSpec type, bool isModule) => isModule
-        ? type.IsGeneric ? $"\"{type.Name}\"" : $"nameof({TypeSpec.Own(type.Name)})"
+        ? $"\"{type.Name}\""
         : string.Join(", ", (type.WrongBase?.Arguments ?? default).Select(argument => $"default({argument})!"));
 
     private static void WriteClass(CodeWriter writer, ModelSpec model, string reason)

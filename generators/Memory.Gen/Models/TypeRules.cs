@@ -26,15 +26,17 @@ internal static class TypeRules
         if (type.WrongBase is not null && type.Flaw is null)
             Add("MEMGEN005", type.Name, type.WrongBase.Name);
         foreach (string name in EmittedNames.Of(declaration).Where(n => type.Members.Contains(n)))
-            AddAt(name, "MEMGEN006", type.Name, $"'{name}', which Memory.Gen writes", "rename or remove yours");
+            AddAt(name, "MEMGEN006", type.Name, $"declares '{name}', which Memory.Gen writes", "rename or remove yours");
         if (EmittedNames.Of(declaration).Contains(type.Name))
-            Add("MEMGEN006", type.Name, "its own name as that of a member, which Memory.Gen writes", "rename it");
+            Add("MEMGEN006", type.Name, "declares its own name as that of a member, which Memory.Gen writes", "rename it");
+        if (type.TakenWord is { } word)
+            Add("MEMGEN006", type.Name, $"stands where '{word}' is a name of yours, and every {word} that is written for it would mean that", "rename yours");
         if (type.Flaw is null && type.HasPrimaryConstructor)
-            Add("MEMGEN006", type.Name, "a primary constructor, which every other would have to go on to, the written one too", "move its parameters to a constructor of its own that ends in ': this()'");
+            Add("MEMGEN006", type.Name, "declares a primary constructor, which every other would have to go on to, the written one too", "move its parameters to a constructor of its own that ends in ': this()'");
         else if (type is { Flaw: null, WrongBase: null, OpenConstructor: { } continuation })
-            AddAt(Constructor, "MEMGEN006", type.Name, "a constructor that goes past the written one, which makes its layers", $"add '{continuation}' to it");
+            AddAt(Constructor, "MEMGEN006", type.Name, "declares a constructor that goes past the written one, which makes its layers", $"add '{continuation}' to it");
         if (type is { Flaw: null, HasWrittenConstructor: true })
-            AddAt(WrittenConstructor, "MEMGEN006", type.Name, "a constructor with the parameters (Device?, ScalarType?), which Memory.Gen writes", "remove yours, or give it other parameters and ': this()'");
+            AddAt(WrittenConstructor, "MEMGEN006", type.Name, "declares a constructor with the parameters (Device?, ScalarType?), which Memory.Gen writes", "remove yours, or give it other parameters and ': this()'");
 
         void Add(string id, params string[] args) => AddAt("", id, args);
 

@@ -72,6 +72,7 @@ internal static class DeclarationReader
         WrittenConstructors(type).Any(),
         OpenConstructors(type).Select(Continuation).FirstOrDefault(),
         OpenConstructors(type).Any(c => c.Initializer is null),
+        TakenWords.Of(type),
         hiddenNames);
 
     private static IEnumerable<INamedTypeSymbol> Containers(INamedTypeSymbol type)

@@ -21,6 +21,8 @@ public class TypeDiagnosticTests
     [InlineData("public sealed partial class LM { public int Step() => 1; }", "MEMGEN006", "Step")]
     [InlineData("public sealed partial class LM { public sealed class State; }", "MEMGEN006", "State")]
     [InlineData("public sealed partial class State;", "MEMGEN006", "State")]
+    [InlineData("public sealed partial class LM { private sealed class @var; }", "MEMGEN006", "LM")]
+    [InlineData("public sealed partial class LM { private static string @nameof(object type) => type.ToString()!; }", "MEMGEN006", "LM")]
     [InlineData("public sealed partial class LM(int size) { public int Size => size; }", "MEMGEN006", "LM")]
     [InlineData("public sealed partial class LM { public LM() { } }", "MEMGEN006", "LM")]
     [InlineData("public sealed partial class LM { public LM(TorchSharp.torch.Device? device = null, TorchSharp.torch.ScalarType? dtype = null) : base(nameof(LM)) { } }", "MEMGEN006", "LM")]
@@ -32,6 +34,19 @@ public class TypeDiagnosticTests
     [Fact]
     public async Task AClassAroundSeveralIsOneError() => await DiagnosticAssert.One(
         "public class Outer { public partial struct Inner { " + Model + " public sealed partial class First; } " + Model + " public sealed partial class Second; }", "MEMGEN002", "Outer");
+
+    [Theory]
+    [InlineData("namespace Samples { internal sealed class @var; ")]
+    [InlineData("internal sealed class @var; namespace Samples { ")]
+    [InlineData("namespace Samples.@nameof { internal sealed class Any; } namespace Samples { ")]
+    public async Task AWordThatIsANameAroundTheClass(string around) =>
+        await DiagnosticAssert.One(around + Model + " public sealed partial class LM; }", "MEMGEN006", "LM");
+
+    [Theory]
+    [InlineData("internal partial class Outer { internal sealed class @var; ")]
+    [InlineData("internal class Ancestor { protected static string @nameof(object type) => \"\"; } internal partial class Outer : Ancestor { ")]
+    public async Task AWordThatIsANameInTheTypeAround(string around) =>
+        await DiagnosticAssert.One(around + Model + " public sealed partial class LM; }", "MEMGEN006", "LM");
 
     // What the message says is what to write.
     [Theory]

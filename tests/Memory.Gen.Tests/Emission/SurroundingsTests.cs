@@ -84,6 +84,13 @@ public class SurroundingsTests
     [InlineData("namespaces called Memory, Gen and TorchSharp", "namespace X.Memory.Gen.TorchSharp; " + Declaration + "; internal class Runtime; internal class System;")]
     [InlineData("child namespaces called torch and Tensor", "namespace Samples.torch { internal class Anything; } namespace Samples.Tensor { internal class Anything; } namespace Samples { " + Declaration + "; }")]
     [InlineData("a class called Memory in its namespace", "namespace X; internal class Memory; internal class Gen; " + Declaration + ";")]
+    [InlineData("types called like words that are keywords in their place", "namespace Samples; " + Declaration + """
+        ; internal class @nint; internal class @record; internal class @field; internal class @scoped; internal class @file; internal class @required;
+        internal class @notnull; internal class @nameof; internal class @partial; internal class @where; internal class @when; internal class @not; internal class @with; internal class @await; internal class @_;
+        """)]
+    [InlineData("members called like such words", "namespace Samples; " + Declaration + """
+         { internal int @dynamic => 1; internal int @nint() => 1; internal int @var => 1; internal int @nameof => 1; internal int @field => 1; internal int @value => 1; internal const int @_ = 1; internal int @args => 1; internal class @record; }
+        """)]
     [InlineData("aliases for the whole project", "global using Tensor = System.String; global using nn = System.Int32; " + Declaration + ";")]
     [InlineData("implicit usings", "global using System; global using System.IO; global using System.Linq; global using System.Net.Http; global using System.Threading; global using System.Threading.Tasks; " + Declaration + ";")]
     [InlineData("aliases in the file", "using Tensor = System.String; namespace Samples; " + Declaration + " { internal static Tensor Name => \"\"; }")]

@@ -22,7 +22,7 @@ using MemoryState = global::Memory.Gen.Runtime.MemoryState;
 partial class MistakenLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryModel<MistakenLM.State>
 {
     /// <summary>Throws: the declaration has an error.</summary>
-    public MistakenLM(Device? device = null, ScalarType? dtype = null) : base(nameof(MistakenLM)) => throw Mistake();
+    public MistakenLM(Device? device = null, ScalarType? dtype = null) : base("MistakenLM") => throw Mistake();
 
     /// <summary>Throws: the declaration has an error.</summary>
     public override Tensor forward(Tensor tokens) => throw Mistake();
