@@ -34,6 +34,7 @@ public class DocumentationTests
         {
             string page = File.ReadAllText(SourceTree.Path("docs", "diagnostics", d.Id + ".md"));
             Assert.StartsWith($"# {d.Id}: {d.Title}\n", page);
+            Assert.Equal(d.DefaultSeverity == DiagnosticSeverity.Warning, page.Contains("\n\nA warning. ", StringComparison.Ordinal));
             Assert.Contains("## Wrong\n", page);
             Assert.Contains("## Right\n", page);
         });

@@ -231,15 +231,19 @@ public class ValueDiagnosticTests
             "MemoryDepth = 0, but a memory needs at least 1 layer; write MemoryDepth = 1 for a matrix, 2 for a perceptron",
             await DiagnosticAssert.One(Titans("MemoryDepth = 0"), "MEMGEN106", "MemoryDepth = 0"));
         Assert.Equal(
-            "InnerClip = 0 leaves the gradients of a memory with MemoryDepth = 3 unbounded: it diverges where a text repeats itself; write InnerClip = 1, or leave it out",
+            "InnerClip = 0 leaves the gradients of a memory with MemoryDepth = 3 unbounded: it diverges where a text repeats itself; supported: InnerClip = 1, or no InnerClip",
             await DiagnosticAssert.One(Titans("MemoryDepth = 3, InnerClip = 0"), "MEMGEN107", "InnerClip = 0"));
         Assert.Equal(
-            "InnerClip = 0 needs Block * MaxStep of 2 or less, but Block = 16 and MaxStep = 1 make 16: the memory diverges where a text repeats itself; write InnerClip = 1, or leave it out",
+            "InnerClip = 0 needs Block * MaxStep of 2 or less, but Block = 16 and MaxStep = 1 make 16: the memory diverges where a text repeats itself; supported: InnerClip = 1, or no InnerClip",
             await DiagnosticAssert.One(Titans("InnerClip = 0"), "MEMGEN113", "InnerClip = 0"));
         Assert.Equal(
-            "InnerClip = 0 needs Block * MaxStep of 2 or less, but Block = 64 and MaxStep = 0.05 make 3.2: the memory diverges where a text repeats itself; write InnerClip = 1, or leave it out",
+            "InnerClip = 0 needs Block * MaxStep of 2 or less, but Block = 64 and MaxStep = 0.05 make 3.2: the memory diverges where a text repeats itself; supported: InnerClip = 1, or no InnerClip",
             await DiagnosticAssert.One(Titans("Block = 64, MaxStep = 0.05, InnerClip = 0"), "MEMGEN113", "InnerClip = 0"));
     }
+
+    [Fact]
+    public async Task WithoutABlockLeavingTheBoundOutIsNoBound() => Assert.EndsWith(
+        "; supported: InnerClip = 1", await DiagnosticAssert.One(Titans("MemoryDepth = 3, Block = 1, InnerClip = 0"), "MEMGEN107", "InnerClip = 0"));
 
     [Theory]
     [InlineData("Block = 1, MaxStep = 2, InnerClip = 0")]
