@@ -96,7 +96,7 @@ public sealed class TitansMemoryAttribute : MixerAttribute
     /// </summary>
     public double MaxStep { get; set; }
 
-    /// <summary>The upper end of the momentum factor eta, 0 to 0.9999; only with <see cref="Momentum"/>. Absent: 0.95.</summary>
+    /// <summary>The upper end of the momentum factor eta, above 0, at most 0.9999; only with <see cref="Momentum"/>. Absent: 0.95.</summary>
     public double MaxMomentum { get; set; }
 
     /// <summary>At which weights the gradient is taken; only with <see cref="Forgetting"/>. Absent: before they fade.</summary>
@@ -107,8 +107,8 @@ public sealed class TitansMemoryAttribute : MixerAttribute
 
     /// <summary>
     /// The longest gradient that one token writes, in the norm over all weights of a head, 0 to 1,000,000; a longer one is
-    /// shortened. 0: no bound, and then a long text that repeats itself can diverge unless <see cref="Block"/> is 1; 1 kept
-    /// every variant finite where it was tried. Absent: 1, and 0 where <see cref="Block"/> is 1.
+    /// shortened. 0: no bound, and then a long text that repeats itself can diverge unless <see cref="Block"/> and
+    /// <see cref="MemoryDepth"/> are 1; 1 kept every variant finite where it was tried. Absent: 1, and 0 where both are 1.
     /// </summary>
     public double InnerClip { get; set; }
 

@@ -76,8 +76,7 @@ internal static class TitansRules
             errors.Warn("MEMGEN113", "InnerClip", Limits.Text(spec.Block), Limits.Text(spec.MaxStep), Limits.Text(System.Math.Round(carried, 6)));
         else
             return;
-        // Left out it is 0 where a block is one token.
-        errors.Offer(spec.Block > 1 ? ["InnerClip = 1", "no InnerClip"] : ["InnerClip = 1"]);
+        errors.Offer("InnerClip = 1", "no InnerClip");
     }
 
     private static bool CheckDepth(int depth, ErrorList errors)

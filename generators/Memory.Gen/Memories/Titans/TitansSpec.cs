@@ -124,7 +124,7 @@ public sealed record TitansSpec(
             attribute.Double("MaxMomentum", absent: 0.95),
             attribute.Enum("Decay", absent: TitansDecay.AfterGradient),
             attribute.Enum("DecayTo", absent: TitansDecayTarget.Zero),
-            attribute.Double("InnerClip", absent: block > 1 ? 1 : 0),
+            attribute.Double("InnerClip", absent: block == 1 && depth == 1 ? 0 : 1),
             attribute.Int("ConvWidth", absent: 4),
             attribute.Bool("UnitLength", absent: true),
             attribute.Int("PersistentTokens"),
