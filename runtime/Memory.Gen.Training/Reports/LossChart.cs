@@ -43,13 +43,14 @@ public static class LossChart
         IReadOnlyList<(double, double)> Points(IReadOnlyList<LossPoint> points) => [.. points.Select(p => (p.Seconds / divisor, p.BitsPerByte))];
     }
 
-    // The mean over a point and its neighbours, at most `reach` on either side and as many on both.
+    // The mean over a point and its neighbours, `reach` on either side: near the beginning, where the loss falls fast, as many on both;
+    // near the end those that there are, so that the line does not end in the noise of one step.
     private static List<LossPoint> Smooth(IReadOnlyList<LossPoint> points, int reach)
     {
         var smooth = new List<LossPoint>(points.Count);
         for (int i = 0; i < points.Count; i++)
         {
-            int near = Math.Min(reach, Math.Min(i, points.Count - 1 - i));
+            int near = Math.Min(reach, i);
             smooth.Add(points[i] with { BitsPerByte = points.Skip(i - near).Take(2 * near + 1).Average(p => p.BitsPerByte) });
         }
         return smooth;

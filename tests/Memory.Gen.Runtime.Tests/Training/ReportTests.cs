@@ -31,6 +31,13 @@ public class ReportTests
     }
 
     [Fact]
+    public void TheLineThroughTheLossDoesNotEndInTheNoiseOfOneStep()
+    {
+        LossPoint[] noisy = [.. Enumerable.Range(1, 200).Select(step => new LossPoint(step, step, step < 200 ? 1 : 3))];
+        Assert.Equal(1.4, LossChart.Create("m", noisy, [], null).Series[1].Points[^1].Y, 1e-12);
+    }
+
+    [Fact]
     public void PointsLieWhereTheTicksSay()
     {
         var svg = XElement.Parse(new LineChart
