@@ -8,13 +8,15 @@
 extern "C" {
 #endif
 
-#define MEMGEN_KEPT_SCALARS 262144 /* given back and not freed yet: some 10 MB at most */
+#define MEMGEN_KEPT_SCALARS 262144 /* most that are given back and not freed yet */
 
-/* What frees a scalar in the end. To be called before the first is given back, and from any thread. */
-MEMGEN_API void memgen_keep_scalars(void (*dispose)(void* scalar));
+/* What frees a scalar in the end, and how many nanoseconds after it was given back at the soonest; sooner only where
+ * MEMGEN_KEPT_SCALARS are kept. To be called before the first is given back, and from any thread.
+ */
+MEMGEN_API void memgen_keep_scalars(void (*dispose)(void* scalar), int64_t nanoseconds);
 
-/* In the place of TorchSharp's function of this name: frees the scalar that was given back MEMGEN_KEPT_SCALARS calls ago.
- * From any thread; nothing is freed before memgen_keep_scalars was called.
+/* In the place of TorchSharp's function of this name: keeps the scalar, and frees up to two whose time has come, oldest
+ * first. From any thread; nothing is freed before memgen_keep_scalars was called.
  */
 MEMGEN_API void THSTorch_dispose_scalar(void* scalar);
 

@@ -6,13 +6,24 @@ namespace {
 std::vector<void*> freed;
 
 void* numbered(int64_t i) { return reinterpret_cast<void*>(i + 1); }
+void free_one(void* scalar) { freed.push_back(scalar); }
 
 } // namespace
 
-TEST(scalars_are_freed_once_each_when_many_more_were_given_back) {
-    memgen_keep_scalars([](void* scalar) { freed.push_back(scalar); });
+TEST(scalars_before_their_time_are_freed_only_when_many_are_kept) {
+    memgen_keep_scalars(free_one, std::numeric_limits<int64_t>::max());
     for (int64_t i = 0; i < MEMGEN_KEPT_SCALARS; i++) THSTorch_dispose_scalar(numbered(i));
     EXPECT(freed.empty());
     for (int64_t i = 0; i < 3; i++) THSTorch_dispose_scalar(numbered(MEMGEN_KEPT_SCALARS + i));
     EXPECT((freed == std::vector<void*>{numbered(0), numbered(1), numbered(2)}));
+}
+
+TEST(scalars_whose_time_has_come_are_freed_two_at_a_time) {
+    memgen_keep_scalars(free_one, std::numeric_limits<int64_t>::max());
+    for (int64_t i = 0; i < 3; i++) THSTorch_dispose_scalar(numbered(i));
+    memgen_keep_scalars(free_one, 0);
+    THSTorch_dispose_scalar(numbered(3));
+    EXPECT((freed == std::vector<void*>{numbered(0), numbered(1)}));
+    THSTorch_dispose_scalar(numbered(4));
+    EXPECT((freed == std::vector<void*>{numbered(0), numbered(1), numbered(2), numbered(3)}));
 }

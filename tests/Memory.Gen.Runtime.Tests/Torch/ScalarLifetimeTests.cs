@@ -6,11 +6,11 @@ namespace Memory.Gen.Runtime.Tests.Torch;
 
 public sealed class ScalarLifetimeTests
 {
-    // Without ScalarLifetime, TorchSharp 0.107 failed in one of a thousand of these collections.
+    // Without ScalarLifetime, TorchSharp 0.107 failed in one of some thousand of these collections.
     [Fact]
     public void Numbers_among_tensors_outlive_the_collections_of_other_threads()
     {
-        const int Collections = 5_000;
+        const int Collections = 20_000;
         using var scope = NewDisposeScope();
         Tensor x = ones(16), y = ones(16);
         int before = GC.CollectionCount(0), calls = 0;
