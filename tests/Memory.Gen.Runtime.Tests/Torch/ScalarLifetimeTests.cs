@@ -10,19 +10,24 @@ public sealed class ScalarLifetimeTests
     [Fact]
     public void Numbers_among_tensors_outlive_the_collections_of_other_threads()
     {
-        const int Collections = 20_000;
-        using var scope = NewDisposeScope();
-        Tensor x = ones(16), y = ones(16);
-        int before = GC.CollectionCount(0), calls = 0;
+        const int Collections = 20_000, Callers = 4;
+        int before = GC.CollectionCount(0);
+        bool Goes() => GC.CollectionCount(0) - before < Collections;
         var allocates = new Thread(() =>
         {
-            while (GC.CollectionCount(0) - before < Collections) GC.KeepAlive(new byte[20_000]);
+            while (Goes()) GC.KeepAlive(new byte[20_000]);
         });
         allocates.Start();
-        while (allocates.IsAlive)
+        Parallel.For(0, Callers, new ParallelOptions { MaxDegreeOfParallelism = Callers }, _ =>
         {
-            using Tensor sum = x + y;
-            if (++calls % 16 == 0) Assert.Equal(2, sum[0].item<float>());
-        }
+            using var scope = NewDisposeScope();
+            Tensor x = ones(16), y = ones(16);
+            for (int calls = 0; Goes(); calls++)
+            {
+                using Tensor sum = x + y;
+                if (calls % 16 == 0) Assert.Equal(2, sum[0].item<float>());
+            }
+        });
+        allocates.Join();
     }
 }
