@@ -215,13 +215,13 @@ install_packages() {
     fi
 }
 
-# nvcc, from a toolkit that is here or from Debian, whose nvcc 11.8 takes clang 14 beside it.
+# nvcc, from a toolkit that is here or from Debian, whose package brings a host compiler that its nvcc takes.
 missing_nvcc() {
     local home
     for home in "${CUDA_HOME:-}" "${CUDA_PATH:-}" /usr/local/cuda; do
         [[ -z $home || ! -x $home/bin/nvcc ]] || return 0
     done
-    command -v nvcc >/dev/null || { say nvidia-cuda-toolkit; say clang-14; }
+    command -v nvcc >/dev/null || say nvidia-cuda-toolkit
 }
 
 # Debian keeps it in the component non-free, and what it depends on in contrib; a file of its own adds both for the release that runs here.
