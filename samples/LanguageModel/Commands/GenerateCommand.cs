@@ -66,7 +66,7 @@ internal static class GenerateCommand
         return command;
     }
 
-    /// <summary>Writes the prompt and its continuation as it is made, until it is asked to stop; the state is of all that was written.</summary>
+    /// <summary>Writes the prompt and its continuation as it is made, until it is asked to stop or nobody reads any more; the state is of all that was written.</summary>
     public static void Write(IMemoryModel model, ITokenizer tokenizer, string prompt, GenerationOptions options, MemoryState state, CancellationToken cancellation)
     {
         // A text begins after a line end, as training has it; one that goes on needs nothing new.
@@ -77,7 +77,10 @@ internal static class GenerateCommand
         try
         {
             foreach (string piece in tokenizer.DecodeStream(made))
+            {
                 Terminal.Write(piece);
+                if (Readers.AreGone) break;
+            }
         }
         catch (OperationCanceledException)
         {

@@ -1,3 +1,4 @@
+using Memory.Gen.Runtime.Files;
 using Memory.Gen.Runtime.Kernels;
 using Memory.Gen.Runtime.Tests.Harness;
 using Memory.Gen.Training;
@@ -114,6 +115,17 @@ public sealed class LanguageModelRunTests : IDisposable
         var (exitCode, _, errors) = LanguageModelSample.RunInto("/dev/full", "generate", "--run", run, "--prompt", "Member", "--tokens", "5", "--memory", memory);
         Assert.Equal(1, exitCode);
         Assert.StartsWith("No space left on device", errors);
+        LanguageModelSample.Run("generate", "--run", run, "--tokens", "5", "--memory", memory);
+    }
+
+    [Fact]
+    public void ATextThatNobodyReadsAnyMoreEndsAndIsRemembered()
+    {
+        const int Tokens = 10_000;
+        Train("gated-delta", 1);
+        string memory = folder.File("talk.safetensors");
+        Assert.Equal((0, "Member", ""), LanguageModelSample.RunWhileRead(6, "generate", "--run", run, "--prompt", "Member", "--tokens", $"{Tokens}", "--memory", memory));
+        using (var file = SafetensorsFile.Open(memory)) Assert.InRange(long.Parse(file.Metadata["positions"]), 1, Tokens);
         LanguageModelSample.Run("generate", "--run", run, "--tokens", "5", "--memory", memory);
     }
 
