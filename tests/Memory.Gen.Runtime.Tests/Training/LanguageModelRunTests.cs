@@ -148,7 +148,7 @@ public sealed class LanguageModelRunTests : IDisposable
         foreach (string again in new[] { "--seed=2", "--resume" })
         {
             var (exitCode, _, errors) = LanguageModelSample.Interrupt(
-                "Training", () => Assert.Equal($"Another command writes to the folder \"{run}\". Wait until it ends, or name another folder with --out.\n", LanguageModelSample.Fail(["train", again, "--out", run, .. Data])),
+                "Training", () => Assert.Equal($"Another command writes to the folder \"{run}\". Wait until it ends, or name another folder with --out.\n", LanguageModelSample.Fail(["train", again, "--steps", "1", "--out", run, .. Data])),
                 ["train", "--resume", "--steps", "1000000", "--out", run, .. Data]);
             Assert.Equal((0, ""), (exitCode, errors));
         }

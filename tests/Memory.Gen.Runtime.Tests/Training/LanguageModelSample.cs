@@ -64,13 +64,21 @@ internal static class LanguageModelSample
         using Process child = ChildProcess.Start(Program, arguments);
         Task<string> errors = child.StandardError.ReadToEndAsync();
         var output = new StringBuilder();
-        while (!output.ToString().Contains(expected, StringComparison.Ordinal) && child.StandardOutput.Read() is >= 0 and var next) output.Append((char)next);
-        then?.Invoke();
-        foreach (string signal in signals)
-            using (Process kill = Process.Start("kill", [$"-{signal}", $"{child.Id}"])) kill.WaitForExit();
-        output.Append(child.StandardOutput.ReadToEnd());
-        child.WaitForExit();
-        return (child.ExitCode, output.ToString(), errors.Result);
+        try
+        {
+            while (!output.ToString().Contains(expected, StringComparison.Ordinal) && child.StandardOutput.Read() is >= 0 and var next) output.Append((char)next);
+            then?.Invoke();
+            foreach (string signal in signals)
+                using (Process kill = Process.Start("kill", [$"-{signal}", $"{child.Id}"])) kill.WaitForExit();
+            output.Append(child.StandardOutput.ReadToEnd());
+            child.WaitForExit();
+            return (child.ExitCode, output.ToString(), errors.Result);
+        }
+        finally
+        {
+            // Where something failed in between: it would train on.
+            if (!child.HasExited) child.Kill();
+        }
     }
 
     // The sample lies beside the tests, built for the same framework and configuration.
