@@ -108,12 +108,13 @@ public sealed class Checkpoints(string folder, int keep = 3)
         }
     }
 
-    /// <summary>Moves the checkpoints of an earlier run to <c>earlier-N</c>, so that a new run can begin.</summary>
+    /// <summary>Moves checkpoints to <c>earlier-N</c>, so that a run can go on without them.</summary>
+    /// <param name="after">Moves those after so many steps; 0: all, for a new run.</param>
     /// <returns>Where they are now, or null where there were none.</returns>
-    internal string? SetAside()
+    internal string? SetAside(long after)
     {
-        var paths = Paths;
-        if (paths.Count == 0) return null;
+        string[] paths = [.. Paths.Where(path => StepOf(path) > after)];
+        if (paths.Length == 0) return null;
         try
         {
             int number = 1;

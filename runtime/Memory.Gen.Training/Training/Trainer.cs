@@ -36,6 +36,7 @@ public sealed class Trainer : IDisposable
     private MemoryState state;
     private LossHistory history = new();
     private bool fresh = true;
+    private long begun;
     private double seconds, secondsAtSave, lastStep, recentSeconds, recentTokens;
 
     /// <summary>Prepares a new run.</summary>
@@ -70,7 +71,8 @@ public sealed class Trainer : IDisposable
     /// <param name="model">A model of the class and declaration that was trained; it gets the checkpoint's weights.</param>
     /// <param name="corpus">The text that was trained on.</param>
     /// <param name="checkpoint">The checkpoint.</param>
-    /// <param name="folder">Where further checkpoints go, or null for none.</param>
+    /// <param name="folder">Where further checkpoints go, or null for none. Those after this one there move to <see cref="EarlierCheckpoints"/> when the
+    /// first one is saved.</param>
     /// <param name="options">Other options, to train longer for instance; null keeps those of the run. Batch, window, section length, interleaving and seed must stay.</param>
     /// <exception cref="MemoryFileException">The checkpoint is of another model, or the folder can take no further one.</exception>
     /// <exception cref="TrainingException">The text is another one, or the options do not fit.</exception>
@@ -139,7 +141,7 @@ public sealed class Trainer : IDisposable
     /// <summary>Folder of the checkpoint saved last, or null.</summary>
     public string? LastCheckpoint { get; private set; }
 
-    /// <summary>Folder, <c>earlier-N</c> in this run's, to which the checkpoints of an earlier run were moved; null where there were none.</summary>
+    /// <summary>Folder, <c>earlier-N</c> in this run's, to which the checkpoints of an earlier run, or those after the one that this run went on from, were moved; null where there were none.</summary>
     public string? EarlierCheckpoints { get; private set; }
 
     /// <summary>Trains until the run is done or someone asks it to stop, then saves a checkpoint.</summary>
@@ -262,7 +264,7 @@ public sealed class Trainer : IDisposable
     {
         secondsAtSave = seconds;
         if (checkpoints is null) return;
-        if (fresh) EarlierCheckpoints = checkpoints.SetAside();
+        if (fresh) EarlierCheckpoints = checkpoints.SetAside(after: begun);
         fresh = false;
         LastCheckpoint = checkpoints.Save(Step, folder =>
         {
@@ -305,11 +307,11 @@ public sealed class Trainer : IDisposable
         state = loaded;
         batches.Cursor = saved.Cursor;
         (Step, Tokens, Bytes) = (saved.Step, saved.Tokens, saved.Bytes);
+        begun = saved.Step;
         seconds = secondsAtSave = saved.Seconds;
         history = LossHistory.From(saved.History);
         validations.AddRange(saved.Validations);
         LastCheckpoint = checkpoint.Path;
-        fresh = false;
     }
 
     private void RequireVocabulary()

@@ -26,7 +26,7 @@ internal static class Shared
 
     public static Option<string> Run() => new("--run") { Description = "folder of a training run", DefaultValueFactory = _ => TrainCommand.DefaultFolder };
 
-    public static Option<long?> Step() => CommandLine.Number<long>("--step", "the run's checkpoint after this many steps; without it, the newest");
+    public static Option<long?> Step(string use = "") => CommandLine.Number<long>("--step", use + "the run's checkpoint after this many steps; without it, the newest");
 
     /// <summary>Which package or library provides TorchSharp in this build.</summary>
     public static string Provider => typeof(Shared).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(a => a.Key == "TorchProvider").Value!;

@@ -36,11 +36,12 @@ internal static class TrainCommand
         var output = new Option<string>("--out") { Description = "folder of the run", DefaultValueFactory = _ => DefaultFolder };
         var firstStage = new Option<string?>("--first-stage") { Description = "folder of a run of hmt-first, whose weights and tokens hmt begins with" };
         var resume = new Option<bool>("--resume") { Description = "go on where the run in --out stopped" };
+        var step = Shared.Step("with --resume, where to go on; what came after it moves to earlier-N: ");
         var device = Shared.Device();
         var threads = Shared.Threads();
         var command = new Command("train", "Trains a model, three minutes on the .NET documentation unless told otherwise.")
         {
-            model, data, minutes, steps, tokenizer, batch, length, rate, precision, seed, output, firstStage, resume, device, threads,
+            model, data, minutes, steps, tokenizer, batch, length, rate, precision, seed, output, firstStage, resume, step, device, threads,
         };
         sizes.AddTo(command);
         Option[] ofTheRun = [model, tokenizer, batch, length, rate, seed, firstStage, .. sizes.All];
@@ -64,7 +65,11 @@ internal static class TrainCommand
                 {
                     if (ofTheRun.Where(Given).ToList() is { Count: > 0 } others)
                         throw new UserError($"--resume goes on with the run's own model and options; leave out {string.Join(" and ", others.Select(option => option.Name))}.");
-                    Resume(folder, choices, text, goOn, place, interruption);
+                    Resume(folder, parsed.GetValue(step), choices, text, goOn, place, interruption);
+                }
+                else if (Given(step))
+                {
+                    throw new UserError("--step chooses the checkpoint that --resume goes on from. Give --resume too; how long to train says --steps.");
                 }
                 else
                 {
@@ -115,13 +120,16 @@ internal static class TrainCommand
         }
     }
 
-    private static void Resume(string folder, TrainingChoices choices, string? data, string goOn, torch.Device device, Interruption interruption)
+    private static void Resume(string folder, long? step, TrainingChoices choices, string? data, string goOn, torch.Device device, Interruption interruption)
     {
         var trained = TrainedModel.Read(folder, "--out");
         using var output = new OutputFolder(folder);
-        var (model, checkpoint) = TrainedModel.Load(folder, device);
+        var (model, checkpoint) = TrainedModel.Load(folder, device, step);
         var corpus = interruption.Wait(() => Shared.Text(data));
         using var trainer = Trainer.Resume(model, corpus, checkpoint, TrainedModel.CheckpointsOf(folder), choices.Extend(checkpoint.Snapshot.Options));
+        interruption.Token.ThrowIfCancellationRequested();
+        if (step is not null && trained.GoBack(folder, checkpoint.Path) is { } later)
+            Terminal.Say($"What the run did after step {step:N0} is now in {later}; use it with --run {Terminal.Word(later)}.");
         Terminal.Say($"Going on after step {trainer.Step:N0}.");
         Run(folder, goOn, trained, model, device, checkpoint.LoadTokenizer(), corpus, trainer, interruption);
     }

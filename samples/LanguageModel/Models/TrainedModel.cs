@@ -31,8 +31,48 @@ public sealed record TrainedModel(string Name, Sizes Sizes)
     public string? Begin(string folder)
     {
         string? earlier = SetAside(folder);
-        AtomicFile.Write(Path.Combine(folder, FileName), stream => JsonSerializer.Serialize(stream, this, new JsonSerializerOptions { WriteIndented = true }));
+        Write(folder);
         return earlier;
+    }
+
+    /// <summary>
+    /// Goes back to a checkpoint of the run: those after it, and the result that the run came to with them, move to <c>earlier-N</c>, a run
+    /// like any other that goes on from there.
+    /// </summary>
+    /// <param name="folder">The run's folder.</param>
+    /// <param name="checkpoint">The checkpoint's folder.</param>
+    /// <returns>Where they are now, or null where there were none.</returns>
+    /// <exception cref="UserError">They cannot be moved.</exception>
+    public string? GoBack(string folder, string checkpoint)
+    {
+        string[] later = [.. new Checkpoints(CheckpointsOf(folder)).Paths.TakeWhile(path => path != checkpoint)];
+        if (later.Length == 0) return null;
+        string target = NextEarlier(folder);
+        try
+        {
+            // What is there belongs to a run from the first moment on, and newest first: cut short, both parts are runs without a gap.
+            Directory.CreateDirectory(CheckpointsOf(target));
+            Write(target);
+            foreach (string path in new[] { ResultOf(folder), LossChartOf(folder) }.Where(File.Exists)) File.Move(path, Path.Combine(target, Path.GetFileName(path)));
+            foreach (string path in later) Directory.Move(path, Path.Combine(CheckpointsOf(target), Path.GetFileName(path)));
+            return target;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UserError($"The checkpoints in {folder} after {Path.GetFileName(checkpoint)} cannot be moved to {target} ({error.Message.TrimEnd('.')}). Free some space, or copy the run to another folder.");
+        }
+    }
+
+    private void Write(string folder) =>
+        AtomicFile.Write(Path.Combine(folder, FileName), stream => JsonSerializer.Serialize(stream, this, new JsonSerializerOptions { WriteIndented = true }));
+
+    private static string NextEarlier(string folder)
+    {
+        int number = 1;
+        while (File.Exists(Path.Combine(Earlier(number), FileName))) number++;
+        return Earlier(number);
+
+        string Earlier(int number) => Path.Combine(folder, $"earlier-{number}");
     }
 
     // Only what this program writes: the folder may hold other things. model.json goes last, so that a move which was cut short is
@@ -40,9 +80,7 @@ public sealed record TrainedModel(string Name, Sizes Sizes)
     private static string? SetAside(string folder)
     {
         if (new Checkpoints(CheckpointsOf(folder)).Paths.Count == 0 && !File.Exists(ResultOf(folder))) return null;
-        int number = 1;
-        while (File.Exists(Path.Combine(Earlier(number), FileName))) number++;
-        string target = Earlier(number);
+        string target = NextEarlier(folder);
         try
         {
             Directory.CreateDirectory(target);
@@ -54,8 +92,6 @@ public sealed record TrainedModel(string Name, Sizes Sizes)
         {
             throw new UserError($"{folder} holds a run that cannot be moved to {target} ({error.Message.TrimEnd('.')}). Choose another folder with --out.");
         }
-
-        string Earlier(int number) => Path.Combine(folder, $"earlier-{number}");
     }
 
     /// <param name="folder">A run's folder.</param>

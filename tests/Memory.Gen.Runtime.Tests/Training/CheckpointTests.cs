@@ -161,6 +161,25 @@ public class CheckpointTests
         Assert.Equal(folder.File("earlier-1"), Train(folder.Path, 2));
 
         Assert.Equal(2, new Checkpoints(folder.Path).LoadLatest().Snapshot.Step);
-        Assert.Equal([5, 4, 3], new Checkpoints(folder.File("earlier-1")).Paths.Select(path => Checkpoint.Open(path).Snapshot.Step));
+        Assert.Equal([5, 4, 3], Steps(folder.File("earlier-1")));
     }
+
+    [Fact]
+    public void ARunThatGoesOnFromAnOlderOneSetsThoseAfterItAside()
+    {
+        using var folder = new TemporaryFolder();
+        Train(folder.Path);
+        string[] later = [.. new Checkpoints(folder.Path).Paths.Take(2).Select(path => Checkpoint.Open(path).ModelDigest)];
+        using var model = TrainerTests.NewModel();
+        using var trainer = Trainer.Resume(model, TrainerTests.Text, new Checkpoints(folder.Path).Load(3), folder.Path, Options with { Steps = 4 });
+        trainer.Run();
+
+        Assert.Equal(folder.File("earlier-1"), trainer.EarlierCheckpoints);
+        Assert.Equal([4, 3], Steps(folder.Path));
+        Assert.Equal(later, new Checkpoints(folder.File("earlier-1")).Paths.Select(path => Checkpoint.Open(path).ModelDigest));
+        // The steps of the other run were the same number and led elsewhere.
+        Assert.NotEqual(later[1], new Checkpoints(folder.Path).Load(4).ModelDigest);
+    }
+
+    private static IEnumerable<long> Steps(string folder) => new Checkpoints(folder).Paths.Select(path => Checkpoint.Open(path).Snapshot.Step);
 }

@@ -98,6 +98,30 @@ public sealed class LanguageModelRunTests : IDisposable
     }
 
     [Fact]
+    public void ARunGoesOnFromAnOlderCheckpointAndWhatCameAfterIsARunOfItsOwn()
+    {
+        Train("gated-delta", 2);
+        Resume("--steps", "30");
+        string late = Generate(run), earlier = Path.Combine(run, "earlier-1");
+        string[] before = Directory.GetFileSystemEntries(run, "*", SearchOption.AllDirectories);
+        Assert.Contains("there are those after 2, 30. Choose one of these.", LanguageModelSample.Fail(["train", "--resume", "--step", "3", "--out", run, .. Data]));
+        Assert.StartsWith("--step chooses the checkpoint that --resume goes on from.", LanguageModelSample.Fail(["train", "--step", "2", "--out", run, .. Data]));
+        Assert.Equal(before, Directory.GetFileSystemEntries(run, "*", SearchOption.AllDirectories));
+
+        Assert.Contains($"What the run did after step 2 is now in {earlier}; use it with --run {earlier}.\nGoing on after step 2.\n", Resume("--step", "2", "--steps", "3"));
+        Assert.Equal(["checkpoint-000003", "checkpoint-000002"], new Checkpoints(Path.Combine(run, "checkpoints")).Paths.Select(Path.GetFileName));
+        Assert.Equal(["checkpoints", "loss.svg", "model.json", "result.json"], Directory.GetFileSystemEntries(earlier).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(late, Generate(earlier));
+        Assert.NotEqual(late, Generate(run));
+        // Nothing came after: nothing moves.
+        Assert.DoesNotContain("is now in", Resume("--step", "3", "--steps", "4"));
+        Assert.False(Directory.Exists(Path.Combine(run, "earlier-2")));
+
+        string Resume(params string[] more) => LanguageModelSample.Run(["train", "--resume", "--out", run, .. Data, .. more]);
+        string Generate(string run) => LanguageModelSample.Run("generate", "--run", run, "--prompt", "Member", "--tokens", "20");
+    }
+
+    [Fact]
     public void AClosedTerminalLosesNothing()
     {
         Assert.Equal(0, LanguageModelSample.HangUp("Training", ["train", "--model", "gated-delta", "--steps", "1000000", "--out", run, .. Data, .. Small]).ExitCode);
