@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Memory.Gen.Runtime.Files;
 using Memory.Gen.Training.RecallTasks;
 using Memory.Gen.Training.Reports;
@@ -33,8 +32,6 @@ internal sealed record Row(
 /// <summary>What a person looks at: tables, charts, and everything also as JSON.</summary>
 internal static class Report
 {
-    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true, NewLine = "\n" };
-
     /// <summary>The rows of one examination, model after model.</summary>
     public static IEnumerable<Row> Rows(Contest contest, int examination, IReadOnlyList<Standing> standings) =>
         from standing in standings
@@ -85,5 +82,5 @@ internal static class Report
 
     /// <summary>Writes rows as JSON; the file is whole or not there.</summary>
     /// <exception cref="MemoryFileException">It could not be written.</exception>
-    public static void Save(string path, IReadOnlyList<Row> rows) => AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, rows, Json));
+    public static void Save(string path, IReadOnlyList<Row> rows) => JsonFile.Save(path, rows);
 }

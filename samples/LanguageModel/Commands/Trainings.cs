@@ -1,8 +1,6 @@
 using System.CommandLine;
-using System.Text.Json;
 using LanguageModel.Models;
 using Memory.Gen.Runtime;
-using Memory.Gen.Runtime.Files;
 using Memory.Gen.Training;
 using Memory.Gen.Training.Data;
 using Memory.Gen.Training.Tokenizers;
@@ -71,7 +69,7 @@ internal sealed class Trainings(params string[] names)
         {
             if (Learn(name, sizes, corpus, tokenizer, options with { Seed = seed }, device, measure, cancellation) is not { } row) break;
             rows.Add(row);
-            AtomicFile.Write(Path.Combine(folder, "result.json"), stream => JsonSerializer.Serialize(stream, rows, new JsonSerializerOptions { WriteIndented = true }));
+            JsonFile.Save(Path.Combine(folder, "result.json"), rows);
         }
 
         return rows;

@@ -63,8 +63,7 @@ public sealed record TrainedModel(string Name, Sizes Sizes)
         }
     }
 
-    private void Write(string folder) =>
-        AtomicFile.Write(Path.Combine(folder, FileName), stream => JsonSerializer.Serialize(stream, this, new JsonSerializerOptions { WriteIndented = true }));
+    private void Write(string folder) => JsonFile.Save(Path.Combine(folder, FileName), this);
 
     private static string NextEarlier(string folder)
     {
@@ -104,7 +103,7 @@ public sealed record TrainedModel(string Name, Sizes Sizes)
         try
         {
             if (new FileInfo(path).Length > LargestFile) throw new JsonException("it is too large");
-            return JsonSerializer.Deserialize<TrainedModel>(File.ReadAllBytes(path)) is { Name: not null, Sizes: not null } model ? model : throw new JsonException("it is empty");
+            return JsonFile.Read<TrainedModel>(path) is { Name: not null, Sizes: not null } model ? model : throw new JsonException("it is empty");
         }
         catch (JsonException e)
         {

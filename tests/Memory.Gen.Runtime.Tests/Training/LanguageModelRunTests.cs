@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Memory.Gen.Runtime.Files;
 using Memory.Gen.Runtime.Kernels;
 using Memory.Gen.Runtime.Tests.Harness;
@@ -256,6 +257,18 @@ public sealed class LanguageModelRunTests : IDisposable
         Assert.Contains(said, Train("gated-delta", 1, "--matmul-precision", "bfloat16"));
         Assert.Contains(said, LanguageModelSample.Run(["train", "--resume", "--steps", "2", "--out", run, .. Data]));
         Assert.DoesNotContain(said, LanguageModelSample.Run(["train", "--resume", "--steps", "3", "--matmul-precision", "float32", "--out", run, .. Data]));
+    }
+
+    [Fact]
+    public void ARunOfAnEarlierVersionIsRead()
+    {
+        Train("sliding", 1, LanguageModelSample.Small);
+        string path = Path.Combine(run, "model.json"), written = File.ReadAllText(path);
+        Assert.Contains("\"sizes\": {\n    \"vocabulary\": 300,\n    \"dim\": 32,", written);
+        // Its names began with capital letters.
+        File.WriteAllText(path, Regex.Replace(written, "\"([a-z])([a-z]*)\":", name => $"\"{char.ToUpperInvariant(name.Groups[1].Value[0])}{name.Groups[2].Value}\":"));
+        Assert.Contains("\"Sizes\": {", File.ReadAllText(path));
+        Assert.Contains("Dim = 32", LanguageModelSample.Run("info", "--run", run));
     }
 
     [Fact]

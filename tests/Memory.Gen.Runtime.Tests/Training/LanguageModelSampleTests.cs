@@ -42,12 +42,12 @@ public sealed class LanguageModelSampleTests : IDisposable
         Run(["context", "--steps", "2", "--length", "32", "--longest", "128", "--pieces", "3", "--seeds", "2", "--out", output, .. Data, .. Small]);
         using JsonDocument result = JsonDocument.Parse(File.ReadAllText(Path.Combine(output, "result.json")));
         JsonElement[] rows = [.. result.RootElement.EnumerateArray()];
-        Assert.Equal([("bmojo", 1), ("sliding-equal", 1), ("bmojo", 2), ("sliding-equal", 2)], rows.Select(row => (row.GetProperty("Name").GetString()!, row.GetProperty("Seed").GetInt32())));
+        Assert.Equal([("bmojo", 1), ("sliding-equal", 1), ("bmojo", 2), ("sliding-equal", 2)], rows.Select(row => (row.GetProperty("name").GetString()!, row.GetProperty("seed").GetInt32())));
         Assert.All(rows, row =>
         {
-            Assert.Equal(3 * 32, row.GetProperty("AskedTokens").GetInt32());
-            Assert.Equal([32, 64, 128], row.GetProperty("ByContext").EnumerateArray().Select(cost => cost.GetProperty("Context").GetInt32()));
-            Assert.All(row.GetProperty("ByContext").EnumerateArray(), cost => Assert.InRange(cost.GetProperty("Perplexity").GetDouble(), 1, 400));
+            Assert.Equal(3 * 32, row.GetProperty("asked_tokens").GetInt32());
+            Assert.Equal([32, 64, 128], row.GetProperty("by_context").EnumerateArray().Select(cost => cost.GetProperty("context").GetInt32()));
+            Assert.All(row.GetProperty("by_context").EnumerateArray(), cost => Assert.InRange(cost.GetProperty("perplexity").GetDouble(), 1, 400));
         });
         Assert.Equal(6, XElement.Load(Path.Combine(output, "context.svg")).Descendants(XName.Get("circle", "http://www.w3.org/2000/svg")).Count());
     }
@@ -66,7 +66,7 @@ public sealed class LanguageModelSampleTests : IDisposable
         Assert.Equal((130, $"Stopped. What was measured before is in {output}: {files}.\n"), (exitCode, errors));
         Assert.Contains(command == "context" ? "Perplexity of the same" : "Two held-out documents by turns", said);
         using JsonDocument result = JsonDocument.Parse(File.ReadAllText(Path.Combine(output, "result.json")));
-        Assert.Equal(command == "context" ? "bmojo" : "hmt", result.RootElement.EnumerateArray().First().GetProperty("Name").GetString());
+        Assert.Equal(command == "context" ? "bmojo" : "hmt", result.RootElement.EnumerateArray().First().GetProperty("name").GetString());
     }
 
     [Theory, InlineData("context"), InlineData("interleave")]
@@ -84,7 +84,7 @@ public sealed class LanguageModelSampleTests : IDisposable
         string output = folder.File("interleave");
         Run(["interleave", "--model", "hmt", "segments-82", "--steps", "2", "--length", "128", "--seeds", "2", "--out", output, .. Data, .. Small]);
         using JsonDocument result = JsonDocument.Parse(File.ReadAllText(Path.Combine(output, "result.json")));
-        Assert.Equal(["hmt", "segments-82", "hmt", "segments-82"], result.RootElement.EnumerateArray().Select(row => row.GetProperty("Name").GetString()));
+        Assert.Equal(["hmt", "segments-82", "hmt", "segments-82"], result.RootElement.EnumerateArray().Select(row => row.GetProperty("name").GetString()));
     }
 
     private string[] Data => ["--data", folder.File("text.txt")];
