@@ -72,7 +72,7 @@ internal sealed class SegmentLayout
     /// <summary>The starts, then the lengths, of sequences without gaps, in memory that does not move.</summary>
     public long[] Pinned => pinned.Value;
 
-    /// <summary>The same on a device: made once, and kept as long as the layout.</summary>
+    /// <summary>The same on the device of the call, which has one: made once, and kept as long as the layout.</summary>
     public Tensor On(Device device) => onDevice ??= tensor(Pinned, device: device).DetachFromDisposeScope();
 
     /// <summary>Whether no token is left out.</summary>
