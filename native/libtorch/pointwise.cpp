@@ -1,5 +1,6 @@
 // Elementwise arithmetic, comparisons and activations.
 #include "small.h"
+#include <ATen/core/grad_mode.h>
 #include <cmath>
 
 // A few hundred numbers, as a decoded token has them: a loop over them is a tenth of what a call through libtorch's dispatcher takes.
