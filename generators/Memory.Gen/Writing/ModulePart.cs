@@ -19,7 +19,7 @@ internal sealed record ModulePart(string Name, string Type, string Value, string
 
     /// <summary>A short convolution.</summary>
     public static ModulePart Convolution(string name, string channels, int width, bool hasBias = false) =>
-        new(name, "ShortConvolution", $"new ShortConvolution({channels}, width: {width}, {(hasBias ? "hasBias: true, " : "")}device: device, dtype: dtype)");
+        new(name, "ShortConvolution", $"new ShortConvolution({channels}, width: {width}, {(hasBias ? "hasBias: true, " : "")}device: device, dtype: dtype)", "along the tokens, then SiLU");
 
     /// <summary>An RMS norm.</summary>
     public static ModulePart Norm(string name, string features, string axes) =>

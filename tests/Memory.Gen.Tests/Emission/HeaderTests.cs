@@ -3,7 +3,7 @@ using Memory.Gen.Tests.Shared;
 
 namespace Memory.Gen.Tests.Emission;
 
-/// <summary>A header's equations tell the matrices apart: no two of them are called W.</summary>
+/// <summary>A header's equations tell the weights apart: no two matrices are called W, no two vectors of a layer b.</summary>
 public partial class HeaderTests
 {
     public static TheoryData<string> Texts =>
@@ -22,6 +22,19 @@ public partial class HeaderTests
         Assert.DoesNotMatch(Nameless(), end < 0 ? text : text[..end]);
         Assert.DoesNotMatch("W_[qkvo]\\b", text);
     }
+
+    [Theory]
+    [MemberData(nameof(Texts))]
+    public void OneVectorOfALayerIsCalledB(string path)
+    {
+        string text = File.ReadAllText(SourceTree.Path(path));
+        int end = text.IndexOf("</auto-generated>", StringComparison.Ordinal);
+        string[] layers = end < 0 ? [.. text.Split("```").Where((_, i) => i % 2 == 1)] : text[..end].Split("//\n");
+        Assert.All(layers, layer => Assert.True(B().Count(layer) <= 1, layer));
+    }
+
+    [GeneratedRegex(@"\+ b\)")]
+    private static partial Regex B();
 
     // What is applied to a vector, to a bracket or a norm of one, or spoken of as that of one.
     [GeneratedRegex(@"\bW (?:[a-z]'?_|[a-z]\)|\(|of |RMSNorm)")]

@@ -20,8 +20,8 @@
 //        y_t the fading memory, which has letters of its own:
 //           h_t = e^{delta_t A} h_{t-1} + delta_t u_t B_t,   A = -e^a   in each channel of u
 //           o_t = C_t . h_t + skip u_t
-//           u_t = SiLU(conv(W_u x_t) + b)
-//           B_t, C_t = W_B u_t, W_C u_t,   delta_t = softplus(W_2 W_1 u_t + b)
+//           u_t = SiLU(conv(W_u x_t) + b_u)
+//           B_t, C_t = W_B u_t, W_C u_t,   delta_t = softplus(W_2 W_1 u_t + b_delta)
 //           y_t = W_O (o_t * SiLU(W_G x_t))
 //      Zancato et al.: B'MOJO: Hybrid State Space Realizations of Foundation Models with Eidetic and Fading Memory
 //      (arXiv 2407.06324); the fading memory: Gu, Dao: Mamba (arXiv 2312.00752), section 3; positions: Su et al.:
@@ -324,14 +324,14 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
         private sealed class FadingMemory : nn.Module<Tensor, LayerState?, Tensor>
         {
             private const long Channels = 1024, StateDim = 16, StepRank = 32;
-            private readonly Linear input, gate;  // D -> I
-            private readonly ShortConvolution convolution;
-            private readonly Linear step_down;    // I -> J
-            private readonly Linear step_up;      // J -> I
-            private readonly Linear write, read;  // I -> N
-            private readonly Linear output;       // I -> D
-            private Parameter decay_rate;         // [I*N], its logarithm; to() puts a new parameter in its place
-            private Parameter step_bias, skip;    // [I]
+            private readonly Linear input, gate;            // D -> I
+            private readonly ShortConvolution convolution;  // along the tokens, then SiLU
+            private readonly Linear step_down;              // I -> J
+            private readonly Linear step_up;                // J -> I
+            private readonly Linear write, read;            // I -> N
+            private readonly Linear output;                 // I -> D
+            private Parameter decay_rate;                   // [I*N], its logarithm; to() puts a new parameter in its place
+            private Parameter step_bias, skip;              // [I]
             private bool registered;
 
             public FadingMemory(Device? device, ScalarType? dtype) : base(nameof(FadingMemory))
@@ -361,7 +361,7 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
                 Tensor A = -decay_rate.exp().view(Channels, StateDim);                             // [I, N], log decay of a step of size 1, < 0
                 var scan = SelectiveScan.Apply(u, delta, A, Bt, Ct, skip, state?.H.Value);
                 state?.H.Update(scan.FinalState);                                                  // [B, I, N]
-                Tensor y = SwiGlu.Apply(gates, scan.Output);                                       // [B, T, I]
+                Tensor y = SwiGlu.Apply(gates, scan.Output);                                       // [B, T, I], scan.Output * SiLU(gates)
                 return Projection.Apply(y, output).MoveToOuterDisposeScope();                      // [B, T, D]
             }
 

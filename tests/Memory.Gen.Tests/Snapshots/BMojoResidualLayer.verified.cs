@@ -241,19 +241,19 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
         private sealed class FadingMemory : nn.Module<Tensor, LayerState?, (Tensor, Tensor)>
         {
             private const long Heads = 4, KeyDim = 16, ValueDim = 16;
-            private readonly Linear query;           // D -> H*K
-            private readonly Linear key;             // D -> H*K
-            private readonly Linear value;           // D -> H*V
-            private readonly ShortConvolution query_convolution;
-            private readonly ShortConvolution key_convolution;
-            private readonly ShortConvolution value_convolution;
-            private readonly Linear write_strength;  // D -> H
-            private readonly Linear decay;           // D -> H
-            private readonly Linear gate;            // D -> H*V
-            private readonly RmsNorm norm;           // over V
-            private readonly Linear output;          // H*V -> D
-            private Parameter decay_rate;            // [H], its logarithm; to() puts a new parameter in its place
-            private Parameter decay_bias;            // [H]
+            private readonly Linear query;                        // D -> H*K
+            private readonly Linear key;                          // D -> H*K
+            private readonly Linear value;                        // D -> H*V
+            private readonly ShortConvolution query_convolution;  // along the tokens, then SiLU
+            private readonly ShortConvolution key_convolution;    // along the tokens, then SiLU
+            private readonly ShortConvolution value_convolution;  // along the tokens, then SiLU
+            private readonly Linear write_strength;               // D -> H
+            private readonly Linear decay;                        // D -> H
+            private readonly Linear gate;                         // D -> H*V
+            private readonly RmsNorm norm;                        // over V
+            private readonly Linear output;                       // H*V -> D
+            private Parameter decay_rate;                         // [H], its logarithm; to() puts a new parameter in its place
+            private Parameter decay_bias;                         // [H]
             private bool registered;
 
             public FadingMemory(Device? device, ScalarType? dtype) : base(nameof(FadingMemory))
@@ -287,7 +287,7 @@ partial class ResidualLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
                 var read = GatedDeltaRule.Apply(q, k, v, beta, g, state?.S.Value);
                 Tensor e = Innovation.Residual(k, v, state?.S.Value, next => GatedDeltaRule.Apply(next, k, v, beta, g, state?.S.Value, scale: 1).Output);  // [B, T], 1 - cos(v_t, S_{t-1}^T k_t)
                 state?.S.Update(read.FinalState);                                          // [B, H, K, V]
-                Tensor y = norm.GatedHeads(read.Output, gates);                            // [B, T, H*V]
+                Tensor y = norm.GatedHeads(read.Output, gates);                            // [B, T, H*V], RMSNorm(read.Output) * SiLU(gates)
                 return (Projection.Apply(y, output).MoveToOuterDisposeScope(), e.MoveToOuterDisposeScope());  // [B, T, D], [B, T]
             }
 

@@ -138,17 +138,17 @@ partial class ChannelDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.
     {
         private const long Heads = 4, KeyDim = 8, ValueDim = 16, DecayRank = 16;
         private const double DecayTemperature = 16.0;
-        private readonly Linear query;       // D -> H*K
-        private readonly Linear key;         // D -> H*K
-        private readonly Linear value;       // D -> H*V
-        private readonly ShortConvolution query_convolution;
-        private readonly ShortConvolution key_convolution;
-        private readonly ShortConvolution value_convolution;
-        private readonly Linear decay_down;  // D -> J
-        private readonly Linear decay_up;    // J -> H*K
-        private readonly Linear gate;        // D -> H*V
-        private readonly RmsNorm norm;       // over V
-        private readonly Linear output;      // H*V -> D
+        private readonly Linear query;                        // D -> H*K
+        private readonly Linear key;                          // D -> H*K
+        private readonly Linear value;                        // D -> H*V
+        private readonly ShortConvolution query_convolution;  // along the tokens, then SiLU
+        private readonly ShortConvolution key_convolution;    // along the tokens, then SiLU
+        private readonly ShortConvolution value_convolution;  // along the tokens, then SiLU
+        private readonly Linear decay_down;                   // D -> J
+        private readonly Linear decay_up;                     // J -> H*K
+        private readonly Linear gate;                         // D -> H*V
+        private readonly RmsNorm norm;                        // over V
+        private readonly Linear output;                       // H*V -> D
         private bool registered;
 
         public ChannelDecayMemory(Device? device, ScalarType? dtype) : base(nameof(ChannelDecayMemory))
@@ -179,7 +179,7 @@ partial class ChannelDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.
             Tensor g = Projection.Gate(decays, decay_up).log_sigmoid().view(B, T, Heads, KeyDim) / DecayTemperature;  // [B, T, H, K], log decay, <= 0
             var read = ChannelDecay.Apply(q, k, v, g, state?.S.Value);
             state?.S.Update(read.FinalState);                                      // [B, H, K, V]
-            Tensor y = norm.GatedHeads(read.Output, gates);                        // [B, T, H*V]
+            Tensor y = norm.GatedHeads(read.Output, gates);                        // [B, T, H*V], RMSNorm(read.Output) * SiLU(gates)
             return Projection.Apply(y, output).MoveToOuterDisposeScope();          // [B, T, D]
         }
 

@@ -137,16 +137,16 @@ partial class DeltaLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
     private sealed class DeltaMemory : nn.Module<Tensor, LayerState?, Tensor>
     {
         private const long Heads = 4, KeyDim = 16, ValueDim = 16;
-        private readonly Linear query;           // D -> H*K
-        private readonly Linear key;             // D -> H*K
-        private readonly Linear value;           // D -> H*V
-        private readonly ShortConvolution query_convolution;
-        private readonly ShortConvolution key_convolution;
-        private readonly ShortConvolution value_convolution;
-        private readonly Linear write_strength;  // D -> H
-        private readonly Linear gate;            // D -> H*V
-        private readonly RmsNorm norm;           // over V
-        private readonly Linear output;          // H*V -> D
+        private readonly Linear query;                        // D -> H*K
+        private readonly Linear key;                          // D -> H*K
+        private readonly Linear value;                        // D -> H*V
+        private readonly ShortConvolution query_convolution;  // along the tokens, then SiLU
+        private readonly ShortConvolution key_convolution;    // along the tokens, then SiLU
+        private readonly ShortConvolution value_convolution;  // along the tokens, then SiLU
+        private readonly Linear write_strength;               // D -> H
+        private readonly Linear gate;                         // D -> H*V
+        private readonly RmsNorm norm;                        // over V
+        private readonly Linear output;                       // H*V -> D
         private bool registered;
 
         public DeltaMemory(Device? device, ScalarType? dtype) : base(nameof(DeltaMemory))
@@ -175,7 +175,7 @@ partial class DeltaLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
             Tensor beta = 2.0 * strengths.sigmoid();                                   // [B, T, H], write strength in (0, 2)
             var read = DeltaRule.Apply(q, k, v, beta, state?.S.Value);
             state?.S.Update(read.FinalState);                                          // [B, H, K, V]
-            Tensor y = norm.GatedHeads(read.Output, gates);                            // [B, T, H*V]
+            Tensor y = norm.GatedHeads(read.Output, gates);                            // [B, T, H*V], RMSNorm(read.Output) * SiLU(gates)
             return Projection.Apply(y, output).MoveToOuterDisposeScope();              // [B, T, D]
         }
 

@@ -361,24 +361,24 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     {
         private const long Heads = 4, KeyDim = 16, ValueDim = 16, Memories = 4, TopK = 2;
         private const double BalanceLoss = 0.001;
-        private readonly Linear router;                 // D -> M
-        private readonly Linear query;                  // D -> H*K
-        private readonly RoutedLinear key;              // D -> H*K in each memory
-        private readonly RoutedLinear value;            // D -> H*V in each memory
-        private readonly RoutedLinear write_strength;   // D -> H in each memory
-        private readonly RoutedLinear decay;            // D -> H in each memory
-        private readonly Linear shared_key;             // D -> H*K in the shared memory
-        private readonly Linear shared_value;           // D -> H*V in the shared memory
-        private readonly Linear shared_write_strength;  // D -> H in the shared memory
-        private readonly Linear shared_decay;           // D -> H in the shared memory
-        private readonly ShortConvolution query_convolution;
-        private readonly ShortConvolution key_convolution;
-        private readonly ShortConvolution value_convolution;
-        private readonly Linear gate;                   // D -> H*V
-        private readonly RmsNorm norm;                  // over V
-        private readonly Linear output;                 // H*V -> D
-        private Parameter decay_rate;                   // [H], its logarithm; to() puts a new parameter in its place
-        private Parameter decay_bias;                   // [H]
+        private readonly Linear router;                       // D -> M
+        private readonly Linear query;                        // D -> H*K
+        private readonly RoutedLinear key;                    // D -> H*K in each memory
+        private readonly RoutedLinear value;                  // D -> H*V in each memory
+        private readonly RoutedLinear write_strength;         // D -> H in each memory
+        private readonly RoutedLinear decay;                  // D -> H in each memory
+        private readonly Linear shared_key;                   // D -> H*K in the shared memory
+        private readonly Linear shared_value;                 // D -> H*V in the shared memory
+        private readonly Linear shared_write_strength;        // D -> H in the shared memory
+        private readonly Linear shared_decay;                 // D -> H in the shared memory
+        private readonly ShortConvolution query_convolution;  // along a memory's own tokens, then SiLU
+        private readonly ShortConvolution key_convolution;    // along a memory's own tokens, then SiLU
+        private readonly ShortConvolution value_convolution;  // along a memory's own tokens, then SiLU
+        private readonly Linear gate;                         // D -> H*V
+        private readonly RmsNorm norm;                        // over V
+        private readonly Linear output;                       // H*V -> D
+        private Parameter decay_rate;                         // [H], its logarithm; to() puts a new parameter in its place
+        private Parameter decay_bias;                         // [H]
         private bool registered;
 
         public GatedDeltaMixture(Device? device, ScalarType? dtype) : base(nameof(GatedDeltaMixture))
@@ -420,7 +420,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
             var (k, v, beta, g) = Projection.Apply(x, shared_key, shared_value, shared_write_strength, shared_decay);
             Tensor shared = Remember(q, k, v, beta, g, state?.Shared, null);  // [B, T, H, V]
             Tensor o = route.Mix(routed) + shared;                            // [B, T, H, V]
-            Tensor y = norm.GatedHeads(o, gates);                             // [B, T, H*V]
+            Tensor y = norm.GatedHeads(o, gates);                             // [B, T, H*V], RMSNorm(o) * SiLU(gates)
             return Projection.Apply(y, output).MoveToOuterDisposeScope();     // [B, T, D]
         }
 

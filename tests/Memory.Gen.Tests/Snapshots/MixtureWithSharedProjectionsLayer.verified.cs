@@ -148,17 +148,17 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     private sealed class DeltaMixture : nn.Module<Tensor, LayerState?, Tensor>
     {
         private const long Heads = 4, KeyDim = 16, ValueDim = 16, Memories = 8, TopK = 1;
-        private readonly Linear router;          // D -> M
-        private readonly Linear query;           // D -> H*K
-        private readonly Linear key;             // D -> H*K
-        private readonly Linear value;           // D -> H*V
-        private readonly Linear write_strength;  // D -> H
-        private readonly ShortConvolution query_convolution;
-        private readonly ShortConvolution key_convolution;
-        private readonly ShortConvolution value_convolution;
-        private readonly Linear gate;            // D -> H*V
-        private readonly RmsNorm norm;           // over V
-        private readonly Linear output;          // H*V -> D
+        private readonly Linear router;                       // D -> M
+        private readonly Linear query;                        // D -> H*K
+        private readonly Linear key;                          // D -> H*K
+        private readonly Linear value;                        // D -> H*V
+        private readonly Linear write_strength;               // D -> H
+        private readonly ShortConvolution query_convolution;  // along a memory's own tokens, then SiLU
+        private readonly ShortConvolution key_convolution;    // along a memory's own tokens, then SiLU
+        private readonly ShortConvolution value_convolution;  // along a memory's own tokens, then SiLU
+        private readonly Linear gate;                         // D -> H*V
+        private readonly RmsNorm norm;                        // over V
+        private readonly Linear output;                       // H*V -> D
         private bool registered;
 
         public DeltaMixture(Device? device, ScalarType? dtype) : base(nameof(DeltaMixture))
@@ -186,7 +186,7 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
 
             var (q, k, v, beta) = Projection.Apply(x, query, key, value, write_strength);
             Tensor o = route.Mix(Remember(route.Gather(q), route.Gather(k), route.Gather(v), route.Gather(beta), state, route));  // [B, T, H, V]
-            Tensor y = norm.GatedHeads(o, gates);                          // [B, T, H*V]
+            Tensor y = norm.GatedHeads(o, gates);                          // [B, T, H*V], RMSNorm(o) * SiLU(gates)
             return Projection.Apply(y, output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 

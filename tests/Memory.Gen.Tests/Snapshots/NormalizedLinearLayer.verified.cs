@@ -5,7 +5,7 @@
 //
 //   Normalized linear attention, 4 heads of 16 by 16 features.
 //        S_t = S_{t-1} + k_t v_t^T
-//        o_t = S_t^T q_t / (z_t^T q_t),   z_t = z_{t-1} + k_t
+//        o_t = S_t^T q_t / (z_t^T q_t + 1e-6 sqrt(K)),   z_t = z_{t-1} + k_t
 //        q_t = (elu + 1)(W_Q x_t),   k_t = (elu + 1)(W_K x_t),   v_t = W_V x_t
 //        y_t = W_O RMSNorm(o_t)
 //      Katharopoulos, Vyas, Pappas, Fleuret: Transformers are RNNs (arXiv 2006.16236), section 3.

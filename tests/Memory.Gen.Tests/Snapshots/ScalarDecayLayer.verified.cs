@@ -138,18 +138,18 @@ partial class ScalarDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.R
     private sealed class ScalarDecayMemory : nn.Module<Tensor, LayerState?, Tensor>
     {
         private const long Heads = 4, KeyDim = 16, ValueDim = 16;
-        private readonly Linear query;   // D -> H*K
-        private readonly Linear key;     // D -> H*K
-        private readonly Linear value;   // D -> H*V
-        private readonly ShortConvolution query_convolution;
-        private readonly ShortConvolution key_convolution;
-        private readonly ShortConvolution value_convolution;
-        private readonly Linear decay;   // D -> H
-        private readonly Linear gate;    // D -> H*V
-        private readonly RmsNorm norm;   // over V
-        private readonly Linear output;  // H*V -> D
-        private Parameter decay_rate;    // [H], its logarithm; to() puts a new parameter in its place
-        private Parameter decay_bias;    // [H]
+        private readonly Linear query;                        // D -> H*K
+        private readonly Linear key;                          // D -> H*K
+        private readonly Linear value;                        // D -> H*V
+        private readonly ShortConvolution query_convolution;  // along the tokens, then SiLU
+        private readonly ShortConvolution key_convolution;    // along the tokens, then SiLU
+        private readonly ShortConvolution value_convolution;  // along the tokens, then SiLU
+        private readonly Linear decay;                        // D -> H
+        private readonly Linear gate;                         // D -> H*V
+        private readonly RmsNorm norm;                        // over V
+        private readonly Linear output;                       // H*V -> D
+        private Parameter decay_rate;                         // [H], its logarithm; to() puts a new parameter in its place
+        private Parameter decay_bias;                         // [H]
         private bool registered;
 
         public ScalarDecayMemory(Device? device, ScalarType? dtype) : base(nameof(ScalarDecayMemory))
@@ -180,7 +180,7 @@ partial class ScalarDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.R
             Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);             // [B, T, H], log decay, <= 0: -e^a softplus(. + b)
             var read = ScalarDecay.Apply(q, k, v, g, state?.S.Value);
             state?.S.Update(read.FinalState);                                      // [B, H, K, V]
-            Tensor y = norm.GatedHeads(read.Output, gates);                        // [B, T, H*V]
+            Tensor y = norm.GatedHeads(read.Output, gates);                        // [B, T, H*V], RMSNorm(read.Output) * SiLU(gates)
             return Projection.Apply(y, output).MoveToOuterDisposeScope();          // [B, T, D]
         }
 

@@ -6,8 +6,8 @@
 //   A state space, 4 heads of 32 by 32 features, keys and queries in 2 groups, convolution over 4 tokens.
 //        S_t = e^{delta_t A} S_{t-1} + B_t (delta_t u_t)^T,   A = -e^a   in each head
 //        o_t = S_t^T C_t + skip u_t
-//        [u_t ; B_t ; C_t] = SiLU(conv(W_in x_t) + b),   delta_t = softplus(W_delta x_t + b)
-//        y_t = W_O RMSNorm(o_t * SiLU(W_G x_t))
+//        [u_t ; B_t ; C_t] = SiLU(conv(W_in x_t) + b_in),   delta_t = softplus(W_delta x_t + b_delta)
+//        y_t = W_O RMSNorm(o_t * SiLU(W_G x_t)),   the norm over the heads of each group
 //      Dao, Gu: Transformers are SSMs (arXiv 2405.21060), section 7.
 //
 //   Parameters: 34,444.  State: 19,464 bytes a sequence in float32, whatever the length.
@@ -138,14 +138,14 @@ partial class StateSpaceLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Ru
     {
         private const long Heads = 4, KeyDim = 32, ValueDim = 32, Groups = 2;
         private const long Values = Heads * ValueDim, Keys = Groups * KeyDim;
-        private readonly Linear input;      // D -> I
-        private readonly Linear gate;       // D -> H*V
-        private readonly Linear step;       // D -> H
-        private readonly ShortConvolution convolution;
-        private readonly RmsNorm norm;      // over H*V/G
-        private readonly Linear output;     // H*V -> D
-        private Parameter decay_rate;       // [H], its logarithm; to() puts a new parameter in its place
-        private Parameter step_bias, skip;  // [H]
+        private readonly Linear input;                  // D -> I
+        private readonly Linear gate;                   // D -> H*V
+        private readonly Linear step;                   // D -> H
+        private readonly ShortConvolution convolution;  // along the tokens, then SiLU
+        private readonly RmsNorm norm;                  // over H*V/G
+        private readonly Linear output;                 // H*V -> D
+        private Parameter decay_rate;                   // [H], its logarithm; to() puts a new parameter in its place
+        private Parameter step_bias, skip;              // [H]
         private bool registered;
 
         public StateSpaceMemory(Device? device, ScalarType? dtype) : base(nameof(StateSpaceMemory))
@@ -170,15 +170,15 @@ partial class StateSpaceLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Ru
             var (inputs, gates, steps) = Projection.Apply(x, input, gate, step);
             Tensor mixed = convolution.call(inputs, state?.Tail);                // [B, T, I]
             Tensor u = mixed.narrow(2, 0, Values).view(B, T, Heads, ValueDim);   // [B, T, H, V]
-            Tensor k = ForHeads(mixed.narrow(2, Values, Keys));                  // [B, T, H, K]
-            Tensor q = ForHeads(mixed.narrow(2, Values + Keys, Keys));           // [B, T, H, K]
+            Tensor Bt = ForHeads(mixed.narrow(2, Values, Keys));                 // [B, T, H, K]
+            Tensor Ct = ForHeads(mixed.narrow(2, Values + Keys, Keys));          // [B, T, H, K]
             Tensor delta = functional.softplus(steps + step_bias);               // [B, T, H], step size, > 0
             Tensor g = -decay_rate.exp() * delta;                                // [B, T, H], log decay, < 0
-            Tensor v = (delta.unsqueeze(3) * u).to(u.dtype);                     // [B, T, H, V]
-            var read = ScalarDecay.Apply(q, k, v, g, state?.S.Value, scale: 1);
+            Tensor written = (delta.unsqueeze(3) * u).to(u.dtype);               // [B, T, H, V]
+            var read = ScalarDecay.Apply(Ct, Bt, written, g, state?.S.Value, scale: 1);
             state?.S.Update(read.FinalState);                                    // [B, H, K, V]
             Tensor o = (read.Output + skip.unsqueeze(1) * u).to(u.dtype);        // [B, T, H, V]
-            Tensor y = norm.call(SwiGlu.Apply(gates, o.reshape(B, T, Values)));  // [B, T, H*V]
+            Tensor y = norm.call(SwiGlu.Apply(gates, o.reshape(B, T, Values)));  // [B, T, H*V], RMSNorm(o * SiLU(gates))
             return Projection.Apply(y, output).MoveToOuterDisposeScope();        // [B, T, D]
         }
 

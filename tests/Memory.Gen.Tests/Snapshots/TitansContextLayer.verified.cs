@@ -10,7 +10,7 @@
 //        S_t = eta_t S_{t-1} - theta_t G_t,   M_t = (1 - alpha_t) M_{t-1} + S_t
 //        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with,   |G_t| at most 1
 //        S_0 = 0,   M_0 learned
-//        m_t = f(q_t; M_t),   f(x; M) = x + gamma * LayerNorm(M_2^T GELU(M_1^T x))
+//        m_t = f(q_t; M_t),   f(x; M) = x + gamma * LayerNorm(W_2^T GELU(W_1^T x)),   M = (W_1, W_2)
 //        q_t = unit(SiLU(conv(W_Q y_t))),   k_t = unit(SiLU(conv(W_K y_t))),   v_t = SiLU(conv(W_V y_t))
 //        theta_t = 0.25 (1 - eta_t) sigmoid(W_theta y_t + b_theta),   eta_t = 0.95 sigmoid(W_eta y_t + b_eta)
 //        alpha_t = sigmoid(W_alpha y_t + b_alpha)
@@ -234,10 +234,10 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             private const double MaxStep = 0.25, MaxMomentum = 0.95;
             private static readonly TitansOptions Options = new TitansOptions(Block: 16) { Activation = TitansActivation.Gelu, Clip = 1.0 };
             private readonly Linear recall, query, key, value;   // D -> H*K
-            private readonly ShortConvolution recall_convolution, query_convolution, key_convolution, value_convolution;
+            private readonly ShortConvolution recall_convolution, query_convolution, key_convolution, value_convolution;  // along the tokens, then SiLU
             private readonly Linear step, momentum, forgetting;  // D -> H
-            private Parameter weights_1;                         // [H, K, E], what every sequence begins with; to() puts a new parameter in its place
-            private Parameter weights_2;                         // [H, E, K], what every sequence begins with
+            private Parameter weights_1;                         // [H, K, E], W_1 of M_0, what every sequence begins with; to() puts a new parameter in its place
+            private Parameter weights_2;                         // [H, E, K], W_2 of M_0, what every sequence begins with
             private Parameter gamma;                             // [H*K], a vector, which weight decay leaves alone
             private bool registered;
 
@@ -346,7 +346,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
                 Tensor pv = tokenValues.view(1, -1, Heads, HeadDim).expand(B, -1, -1, -1);        // [B, P, H, K]
                 Tensor y = SegmentAttention.Apply(
                     q, k, v, window: null, span.Past(state.Keys), span.Past(state.Values), span.Read, prefixKeys: pk, prefixValues: pv, prefixQueries: still);  // [B, T, H, K]
-                state.Keys.Append(k);                                                             // read back: those of the running segment, recalled and own
+                state.Keys.Append(k);                                                             // of these the running segment's are read again, recalled and own
                 state.Values.Append(v);
                 return y;
             }

@@ -10,7 +10,7 @@
 //        S_t = eta_t S_{t-1} - theta_t G_t,   M_t = (1 - alpha_t) M_{t-1} + S_t
 //        G_t = grad 1/2 |f(k_t; M_c) - v_t|^2,   M_c the memory that its block of 16 tokens began with,   |G_t| at most 1
 //        S_0 = 0,   M_0 learned,   then the tokens of P are written, before the first x_t
-//        m_t = f(q_t; M_t),   f(x; M) = M_2^T SiLU(M_1^T x)
+//        m_t = f(q_t; M_t),   f(x; M) = W_2^T SiLU(W_1^T x),   M = (W_1, W_2)
 //        q_t = unit(SiLU(conv(W_Q x_t))),   k_t = unit(SiLU(conv(W_K x_t))),   v_t = SiLU(conv(W_V x_t))
 //        theta_t = 0.25 (1 - eta_t) sigmoid(W_theta x_t + b_theta),   eta_t = 0.95 sigmoid(W_eta x_t + b_eta)
 //        alpha_t = sigmoid(W_alpha x_t + b_alpha)
@@ -288,11 +288,11 @@ partial class JournalLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
             private const long HiddenDim = 128;
             private const double MaxStep = 0.25, MaxMomentum = 0.95;
             private static readonly TitansOptions Options = new TitansOptions(Block: 16) { Clip = 1.0 };
-            private readonly Linear query, key, value;           // D -> H*K
-            private readonly ShortConvolution query_convolution, key_convolution, value_convolution;
-            private readonly Linear step, momentum, forgetting;  // D -> H
-            private Parameter weights_1;                         // [H, K, E], what every sequence begins with; to() puts a new parameter in its place
-            private Parameter weights_2;                         // [H, E, K], what every sequence begins with
+            private readonly Linear query, key, value;                                                // D -> H*K
+            private readonly ShortConvolution query_convolution, key_convolution, value_convolution;  // along the tokens, then SiLU
+            private readonly Linear step, momentum, forgetting;                                       // D -> H
+            private Parameter weights_1;                                                              // [H, K, E], W_1 of M_0, what every sequence begins with; to() puts a new parameter in its place
+            private Parameter weights_2;                                                              // [H, E, K], W_2 of M_0, what every sequence begins with
             private bool registered;
 
             public NeuralMemory(Device? device, ScalarType? dtype) : base(nameof(NeuralMemory))

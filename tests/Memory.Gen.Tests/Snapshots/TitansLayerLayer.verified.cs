@@ -186,7 +186,7 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
         // What the attention is shown of the memory.
         private Tensor Shown(Tensor x, Tensor m)
         {
-            Tensor gated = memory_norm.GatedHeads(m, Projection.Apply(x, memory_gate));  // [B, T, H*K]
+            Tensor gated = memory_norm.GatedHeads(m, Projection.Apply(x, memory_gate));  // [B, T, H*K], RMSNorm(m) * SiLU(W_G x)
             return attention_norm.call(Projection.Apply(gated, memory_output));          // [B, T, D]
         }
 
@@ -209,11 +209,11 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
         {
             private const double MaxStep = 0.5;
             private static readonly TitansOptions Options = new TitansOptions(Block: 16) { Clip = 1.0 };
-            private readonly Linear query, key, value;  // D -> H*K
-            private readonly ShortConvolution query_convolution, key_convolution, value_convolution;
-            private readonly Linear forgetting;         // D -> H
-            private Parameter step;                     // [H]; to() puts a new parameter in its place
-            private Parameter weights;                  // [H, K, K], what every sequence begins with
+            private readonly Linear query, key, value;                                                // D -> H*K
+            private readonly ShortConvolution query_convolution, key_convolution, value_convolution;  // along the tokens, then SiLU
+            private readonly Linear forgetting;                                                       // D -> H
+            private Parameter step;                                                                   // [H]; to() puts a new parameter in its place
+            private Parameter weights;                                                                // [H, K, K], M_0, what every sequence begins with
             private bool registered;
 
             public NeuralMemory(Device? device, ScalarType? dtype) : base(nameof(NeuralMemory))
@@ -293,7 +293,7 @@ partial class MemoryThenAttentionLayer : nn.Module<Tensor, Tensor>, global::Memo
                 {
                     outputs.Add(SegmentAttention.Apply(
                         span.Of(q), span.Of(k), span.Of(v), window: null, span.Past(state?.Keys), span.Past(state?.Values), span.Read, prefixKeys: pk, prefixValues: pv));
-                    state?.Keys.Append(span.Of(k));             // read back: those of the running segment
+                    state?.Keys.Append(span.Of(k));             // of these the running segment's are read again
                     state?.Values.Append(span.Of(v));
                 }
 

@@ -163,7 +163,7 @@ partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
             using var scope = torch.NewDisposeScope();
             var state = (LongTermMemoryState?)layer;
             Tensor m = memory.Read(x, state);                              // [B, T, H, K]
-            Tensor o = norm.GatedHeads(m, Projection.Apply(x, gate));      // [B, T, H*K]
+            Tensor o = norm.GatedHeads(m, Projection.Apply(x, gate));      // [B, T, H*K], RMSNorm(m) * SiLU(W_G x)
             return Projection.Apply(o, output).MoveToOuterDisposeScope();  // [B, T, D]
         }
 
@@ -183,10 +183,10 @@ partial class LongTermLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
         {
             private const double MaxMomentum = 0.95;
             private static readonly TitansOptions Options = new TitansOptions(Block: 16) { Clip = 1.0 };
-            private readonly Linear query, key, value;           // D -> H*K
-            private readonly ShortConvolution query_convolution, key_convolution, value_convolution;
-            private readonly Linear step, momentum, forgetting;  // D -> H
-            private Parameter weights;                           // [H, K, K], what every sequence begins with; to() puts a new parameter in its place
+            private readonly Linear query, key, value;                                                // D -> H*K
+            private readonly ShortConvolution query_convolution, key_convolution, value_convolution;  // along the tokens, then SiLU
+            private readonly Linear step, momentum, forgetting;                                       // D -> H
+            private Parameter weights;                                                                // [H, K, K], M_0, what every sequence begins with; to() puts a new parameter in its place
             private bool registered;
 
             public NeuralMemory(Device? device, ScalarType? dtype) : base(nameof(NeuralMemory))

@@ -124,7 +124,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 "decay_up" => $"private readonly Linear {name};  // J -> H*K",
                 "output" => $"private readonly Linear {name};  // H*V -> D",
                 "norm" => $"private readonly RmsNorm {name};  // over V",
-                _ => $"private readonly ShortConvolution {name};",
+                _ => $"private readonly ShortConvolution {name};  // along the tokens, then SiLU",
             };
         if (HasHeadDecay)
         {
@@ -200,7 +200,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         if (spec.Normalized)
             yield return "state?.Z.Update(read.FinalNormalizer);  // [B, H, K]";
         yield return spec.OutputGate
-            ? "Tensor y = norm.GatedHeads(read.Output, gates);  // [B, T, H*V]"
+            ? "Tensor y = norm.GatedHeads(read.Output, gates);  // [B, T, H*V], RMSNorm(read.Output) * SiLU(gates)"
             : "Tensor y = norm.call(read.Output).flatten(2);  // [B, T, H*V]";
         yield return Residual.Return("y", residual);
     }

@@ -79,7 +79,7 @@ internal static class LinearMemoryTexts
         };
         yield return spec switch
         {
-            { Normalized: true } => "o_t = S_t^T q_t / (z_t^T q_t),   z_t = z_{t-1} + k_t",
+            { Normalized: true } => "o_t = S_t^T q_t / (z_t^T q_t + 1e-6 sqrt(K)),   z_t = z_{t-1} + k_t",
             { Rule: MemoryRule.Titans } => "o_t = S_t^T q_t",
             _ => "o_t = S_t^T q_t / sqrt(K)",
         };

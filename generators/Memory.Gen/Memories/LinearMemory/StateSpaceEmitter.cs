@@ -24,8 +24,8 @@ internal sealed class StateSpaceEmitter(LinearMemorySpec spec, int dim, bool res
     [
         "S_t = e^{delta_t A} S_{t-1} + B_t (delta_t u_t)^T,   A = -e^a   in each head",
         "o_t = S_t^T C_t + skip u_t",
-        "[u_t ; B_t ; C_t] = SiLU(conv(W_in x_t) + b),   delta_t = softplus(W_delta x_t + b)",
-        "y_t = W_O RMSNorm(o_t * SiLU(W_G x_t))",
+        "[u_t ; B_t ; C_t] = SiLU(conv(W_in x_t) + b_in),   delta_t = softplus(W_delta x_t + b_delta)",
+        "y_t = W_O RMSNorm(o_t * SiLU(W_G x_t))" + (spec.Groups > 1 ? ",   the norm over the heads of each group" : ""),
     ];
 
     public override string Source => "Dao, Gu: Transformers are SSMs (arXiv 2405.21060), section 7.";
@@ -62,16 +62,16 @@ internal sealed class StateSpaceEmitter(LinearMemorySpec spec, int dim, bool res
                 "var (inputs, gates, steps) = Projection.Apply(x, input, gate, step);",
                 "Tensor mixed = convolution.call(inputs, state?.Tail);  // [B, T, I]",
                 "Tensor u = mixed.narrow(2, 0, Values).view(B, T, Heads, ValueDim);  // [B, T, H, V]",
-                $"Tensor k = {OfHeads("Values")};  // [B, T, H, K]",
-                $"Tensor q = {OfHeads("Values + Keys")};  // [B, T, H, K]",
+                $"Tensor Bt = {OfHeads("Values")};  // [B, T, H, K]",
+                $"Tensor Ct = {OfHeads("Values + Keys")};  // [B, T, H, K]",
                 "Tensor delta = functional.softplus(steps + step_bias);  // [B, T, H], step size, > 0",
                 "Tensor g = -decay_rate.exp() * delta;  // [B, T, H], log decay, < 0",
-                "Tensor v = (delta.unsqueeze(3) * u).to(u.dtype);  // [B, T, H, V]",
-                "var read = ScalarDecay.Apply(q, k, v, g, state?.S.Value, scale: 1);",
-                residual ? Residual.Line("v", "k", "S", "ScalarDecay.Apply(next, k, v, g, state?.S.Value, scale: 1)") : null,
+                "Tensor written = (delta.unsqueeze(3) * u).to(u.dtype);  // [B, T, H, V]",
+                "var read = ScalarDecay.Apply(Ct, Bt, written, g, state?.S.Value, scale: 1);",
+                residual ? Residual.Line("written", "Bt", "S", "ScalarDecay.Apply(next, Bt, written, g, state?.S.Value, scale: 1)", "1 - cos(delta_t u_t, S_{t-1}^T B_t)") : null,
                 "state?.S.Update(read.FinalState);  // [B, H, K, V]",
                 "Tensor o = (read.Output + skip.unsqueeze(1) * u).to(u.dtype);  // [B, T, H, V]",
-                "Tensor y = norm.call(SwiGlu.Apply(gates, o.reshape(B, T, Values)));  // [B, T, H*V]",
+                "Tensor y = norm.call(SwiGlu.Apply(gates, o.reshape(B, T, Values)));  // [B, T, H*V], RMSNorm(o * SiLU(gates))",
                 Residual.Return("y", residual));
         writer.Blank();
         if (IsShared)

@@ -59,7 +59,7 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
 
         writer.Lines(
             memory.OutputGate
-                ? "Tensor y = norm.GatedHeads(o, gates);  // [B, T, H*V]"
+                ? "Tensor y = norm.GatedHeads(o, gates);  // [B, T, H*V], RMSNorm(o) * SiLU(gates)"
                 : "Tensor y = norm.call(o).flatten(2);  // [B, T, H*V]",
             "return Projection.Apply(y, output).MoveToOuterDisposeScope();  // [B, T, D]");
     }

@@ -84,7 +84,7 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
                 yield return Linear("shared_" + factor.Field, factor.Inputs, factor.Outputs, factor.Axes + " in the shared memory");
         if (memory.ConvWidth > 0)
             foreach (string name in new[] { "query", "key", "value" })
-                yield return (name + "_convolution", "ShortConvolution", "", ModulePart.Convolution(name, name == "value" ? "Heads * ValueDim" : "Heads * KeyDim", memory.ConvWidth).Value);
+                yield return (name + "_convolution", "ShortConvolution", "  // along a memory's own tokens, then SiLU", ModulePart.Convolution(name, name == "value" ? "Heads * ValueDim" : "Heads * KeyDim", memory.ConvWidth).Value);
         if (memory.OutputGate)
             yield return Linear("gate", "Dim", "Heads * ValueDim", "D -> H*V");
         yield return ("norm", "RmsNorm", "  // over V", "new RmsNorm(ValueDim, device: device, dtype: dtype)");

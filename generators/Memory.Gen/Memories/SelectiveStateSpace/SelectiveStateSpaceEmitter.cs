@@ -54,7 +54,7 @@ internal sealed class SelectiveStateSpaceEmitter(SelectiveStateSpaceSpec spec, i
                 "var scan = SelectiveScan.Apply(u, delta, A, Bt, Ct, skip, state?.H.Value);",
                 residual ? Residual.Line("(delta * u).detach()", "Bt", "H", "SelectiveScan.Apply(u, delta, A, Bt, next, torch.zeros_like(skip), state?.H.Value)", "1 - cos(delta_t u_t, h_{t-1} B_t)") : null,
                 "state?.H.Update(scan.FinalState);  // [B, I, N]",
-                "Tensor y = SwiGlu.Apply(gates, scan.Output);  // [B, T, I]",
+                "Tensor y = SwiGlu.Apply(gates, scan.Output);  // [B, T, I], scan.Output * SiLU(gates)",
                 Residual.Return("y", residual));
         writer.Blank();
         ModulePart.WriteRegistration(writer, parts);

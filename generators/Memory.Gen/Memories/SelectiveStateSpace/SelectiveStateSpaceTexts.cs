@@ -12,8 +12,8 @@ internal static class SelectiveStateSpaceTexts
     [
         "h_t = e^{delta_t A} h_{t-1} + delta_t u_t B_t,   A = -e^a   in each channel of u",
         "o_t = C_t . h_t + skip u_t",
-        "u_t = SiLU(conv(W_u x_t) + b)",
-        "B_t, C_t = W_B u_t, W_C u_t,   delta_t = softplus(W_2 W_1 u_t + b)",
+        "u_t = SiLU(conv(W_u x_t) + b_u)",
+        "B_t, C_t = W_B u_t, W_C u_t,   delta_t = softplus(W_2 W_1 u_t + b_delta)",
         "y_t = W_O (o_t * SiLU(W_G x_t))",
     ];
 

@@ -88,7 +88,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
         {
             (string from, string rows) = l == 0 ? ("HeadDim", "K") : ("HiddenDim", "E");
             (string to, string columns) = l == weights.Length - 1 ? ("HeadDim", "K") : ("HiddenDim", "E");
-            yield return ModulePart.Parameter(weights[l], $"Initialize.Xavier([Heads, {from}, {to}], device, dtype)", $"[H, {rows}, {columns}], what every sequence begins with");
+            yield return ModulePart.Parameter(weights[l], $"Initialize.Xavier([Heads, {from}, {to}], device, dtype)", $"[H, {rows}, {columns}], {(weights.Length == 1 ? "" : $"W_{l + 1} of ")}M_0, what every sequence begins with");
         }
 
         if (spec.Residual)

@@ -105,7 +105,7 @@ internal sealed class TitansAttentionWriter(TitansSpec spec, string state)
         yield return "{";
         yield return "    outputs.Add(SegmentAttention.Apply(";
         yield return $"        span.Of(q), span.Of(k), span.Of(v), window: null, span.Past(state?.Keys), span.Past(state?.Values), span.Read{Prefix("span.Of(still)")}));";
-        yield return "    state?.Keys.Append(span.Of(k));  // read back: those of the running segment";
+        yield return "    state?.Keys.Append(span.Of(k));  // of these the running segment's are read again";
         yield return "    state?.Values.Append(span.Of(v));";
         yield return "}";
         yield return "";
@@ -116,7 +116,7 @@ internal sealed class TitansAttentionWriter(TitansSpec spec, string state)
     {
         yield return "Tensor y = SegmentAttention.Apply(";
         yield return $"    q, k, v, window: null, span.Past(state.Keys), span.Past(state.Values), span.Read{Prefix("still")});  // [B, T, H, K]";
-        yield return "state.Keys.Append(k);  // read back: those of the running segment, recalled and own";
+        yield return "state.Keys.Append(k);  // of these the running segment's are read again, recalled and own";
         yield return "state.Values.Append(v);";
         yield return "return y;";
     }

@@ -126,7 +126,7 @@ internal sealed class TitansEmitter(TitansSpec spec, int dim) : MixerEmitter
         {
             case TitansVariant.MemoryOnly:
                 yield return $"Tensor m = memory.Read(x{Persistent}, state);  // [B, T, H, K]";
-                yield return "Tensor o = norm.GatedHeads(m, Projection.Apply(x, gate));  // [B, T, H*K]";
+                yield return "Tensor o = norm.GatedHeads(m, Projection.Apply(x, gate));  // [B, T, H*K], RMSNorm(m) * SiLU(W_G x)";
                 break;
             case TitansVariant.Gate:
                 yield return $"Tensor y = attention.Read(x{Persistent}, state);  // [B, T, H, K]";
@@ -149,7 +149,7 @@ internal sealed class TitansEmitter(TitansSpec spec, int dim) : MixerEmitter
         writer.Lines("", "// What the attention is shown of the memory.");
         using CodeWriter.Scope method = writer.Block("private Tensor Shown(Tensor x, Tensor m)");
         writer.Lines(
-            "Tensor gated = memory_norm.GatedHeads(m, Projection.Apply(x, memory_gate));  // [B, T, H*K]",
+            "Tensor gated = memory_norm.GatedHeads(m, Projection.Apply(x, memory_gate));  // [B, T, H*K], RMSNorm(m) * SiLU(W_G x)",
             "return attention_norm.call(Projection.Apply(gated, memory_output));  // [B, T, D]");
     }
 

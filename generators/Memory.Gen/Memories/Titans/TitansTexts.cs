@@ -145,8 +145,9 @@ internal static class TitansTexts
         string phi = spec.Activation switch { TitansActivation.Silu => "SiLU", TitansActivation.Gelu => "GELU", TitansActivation activation => activation.ToString() };
         string network = spec.MemoryDepth == 1
             ? "M^T x"
-            : Enumerable.Range(2, spec.MemoryDepth - 1).Aggregate("M_1^T x", (inner, l) => $"M_{l}^T {phi}({inner})");
-        return spec.Residual ? $"x + gamma * LayerNorm({network})" : network;
+            : Enumerable.Range(2, spec.MemoryDepth - 1).Aggregate("W_1^T x", (inner, l) => $"W_{l}^T {phi}({inner})");
+        return (spec.Residual ? $"x + gamma * LayerNorm({network})" : network)
+            + (spec.MemoryDepth == 1 ? "" : $",   M = ({string.Join(", ", Enumerable.Range(1, spec.MemoryDepth).Select(l => $"W_{l}"))})");
     }
 
     private static IEnumerable<string> Gates(TitansSpec spec, string source)
