@@ -6,9 +6,6 @@ public interface ISegmentedModel : IMemoryModel
     /// <summary>New tokens of a segment.</summary>
     long NewTokens { get; }
 
-    /// <summary>Tokens, counted from the beginning of a text, between places that no gradient passes; 0 where it passes everywhere.</summary>
-    long StretchTokens { get; }
-
     /// <summary>Which predictions of a training window count.</summary>
     LossScope LossScope { get; }
 

@@ -14,9 +14,10 @@ namespace Memory.Gen.Runtime;
 /// <param name="flopsPerTokenOfContext">What every token of context adds to that; 0 when cost does not grow with the text.</param>
 /// <param name="receptiveField">Tokens an output can depend on; null when unbounded.</param>
 /// <param name="countElements">State values of one sequence that are whole numbers of 8 bytes.</param>
+/// <param name="stretchTokens">Tokens, counted from the beginning of a text, between places that no gradient passes; null when it passes everywhere.</param>
 public sealed class MemoryCard(
     string model, long parameters, long memoryElements, long cacheElements, long cacheElementsPerToken,
-    long flopsPerToken, long flopsPerTokenOfContext, long? receptiveField, long countElements = 0)
+    long flopsPerToken, long flopsPerTokenOfContext, long? receptiveField, long countElements = 0, long? stretchTokens = null)
 {
     /// <summary>Name of the model's class.</summary>
     public string Model { get; } = model;
@@ -32,6 +33,12 @@ public sealed class MemoryCard(
 
     /// <summary>Tokens an output can depend on; null when unbounded.</summary>
     public long? ReceptiveField { get; } = receptiveField;
+
+    /// <summary>
+    /// Tokens, counted from the beginning of a text, between places that no gradient passes: who trains on longer texts needs the graph of one
+    /// such stretch at a time. Null when it passes everywhere.
+    /// </summary>
+    public long? StretchTokens { get; } = stretchTokens;
 
     /// <summary>Bytes of one sequence's state, exactly, its position included.</summary>
     /// <param name="tokens">Tokens read so far, 0 or more.</param>
@@ -63,6 +70,7 @@ public sealed class MemoryCard(
             .Append("  cost             ").Append(Number(FlopsPerToken)).Append(" FLOPs a token")
             .Append(FlopsPerTokenOfContext > 0 ? $", and {Number(FlopsPerTokenOfContext)} more for every token of context\n" : "\n")
             .Append("  receptive field  ").Append(ReceptiveField is { } tokens ? Number(tokens) + " tokens" : "unbounded")
+            .Append(StretchTokens is { } stretch ? $"\n  gradients        within stretches of {Number(stretch)} tokens" : "")
             .ToString();
     }
 }

@@ -10,7 +10,7 @@ internal static class LayerEmitter
     public static string Emit(ModelSpec model)
     {
         EmittedMixer[] mixers = EmittedMixer.Of(model);
-        Size size = mixers[0].Emitter.Size;
+        Size size = mixers[0].Emitter.Size with { StretchTokens = mixers[0].Emitter.StretchTokens };
         return SourceFile.Write(
             model.Type,
             ModelHeader.Lines(model, mixers, size),

@@ -36,7 +36,12 @@ internal static class ModelEmitter
             size += layer.Times(layers.Count());
         }
 
-        return wrapper is null ? size + ends : Around(size, wrapper) + ends;
+        // Layers that are cut at different places leave none that no gradient passes, but for those that they happen to share.
+        long?[] stretches = [.. mixers.Select(m => m.Emitter.StretchTokens).Distinct()];
+        return (wrapper is null ? size + ends : Around(size, wrapper) + ends) with
+        {
+            StretchTokens = wrapper is not null ? wrapper.StretchTokens : stretches.Length == 1 ? stretches[0] : null,
+        };
     }
 
     // The layers read more rows than there are new tokens; what a segment costs is spread over these.

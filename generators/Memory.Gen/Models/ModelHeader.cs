@@ -41,12 +41,13 @@ internal static class ModelHeader
         return $"Parameters: {Prose.Count(size.Parameters)}.  {state}";
     }
 
-    /// <summary>FLOPs and receptive field, as the card's summary and the class's remarks state them.</summary>
+    /// <summary>FLOPs, receptive field and stretches, as the card's summary and the class's remarks state them.</summary>
     public static string Cost(Size size, bool isAverage)
     {
         string growth = size.FlopsPerTokenOfContext > 0 ? $", and {Prose.Count(size.FlopsPerTokenOfContext)} more for each token of context" : "";
         string field = size.Reach is { } reach ? Prose.Count(reach + 1, "token") : "unbounded";
-        return $"Cost: {Prose.Count(size.FlopsPerToken)} FLOPs a token{(isAverage ? ", a segment's spread over its new tokens" : "")}{growth}.  Receptive field: {field}.";
+        string stretch = size.StretchTokens is { } tokens ? $"  Gradients: within stretches of {Prose.Count(tokens, "token")}." : "";
+        return $"Cost: {Prose.Count(size.FlopsPerToken)} FLOPs a token{(isAverage ? ", a segment's spread over its new tokens" : "")}{growth}.  Receptive field: {field}.{stretch}";
     }
 
     /// <summary>How to train what has a loss beside the task's, as the class's remarks and forward's state it; null for the others.</summary>

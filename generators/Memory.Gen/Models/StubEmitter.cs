@@ -91,8 +91,6 @@ internal static class StubEmitter
             writer.Lines(
                 "long global::Memory.Gen.Runtime.ISegmentedModel.NewTokens => throw Mistake();",
                 "",
-                "long global::Memory.Gen.Runtime.ISegmentedModel.StretchTokens => throw Mistake();",
-                "",
                 "global::Memory.Gen.LossScope global::Memory.Gen.Runtime.ISegmentedModel.LossScope => throw Mistake();",
                 "",
                 "long global::Memory.Gen.Runtime.ISegmentedModel.LossTokens => throw Mistake();",

@@ -29,6 +29,9 @@ internal abstract class MixerEmitter
     /// <summary>Its sizes for one layer.</summary>
     public abstract Size Size { get; }
 
+    /// <summary>Tokens, counted from the beginning of a text, between places where its state is cut from what made it; null where it is cut nowhere.</summary>
+    public virtual long? StretchTokens => null;
+
     /// <summary>
     /// What the loss does that its layers ask for beside the task's, which they can do in a state alone: <c>balances the router</c>;
     /// null where they ask for none.

@@ -19,6 +19,9 @@ internal sealed record Size(
     long? Reach = 0,
     long CountElements = 0)
 {
+    /// <summary>Of the whole: tokens, counted from the beginning of a text, between places that no gradient passes; null where it passes everywhere.</summary>
+    public long? StretchTokens { get; init; }
+
     /// <summary>A matrix product with a weight of so many numbers.</summary>
     public static Size Product(long weights) => new(weights, FlopsPerToken: 2 * weights);
 

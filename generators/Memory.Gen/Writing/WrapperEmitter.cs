@@ -36,6 +36,9 @@ internal abstract class WrapperEmitter(WrapperSpec spec)
     /// <summary>Its own weights and state.</summary>
     public abstract Size Size { get; }
 
+    /// <summary>New tokens, counted from the beginning of a text, between places that no gradient passes; null where it passes everywhere.</summary>
+    public virtual long? StretchTokens => (Shared.BackpropSegments + 1L) * Shared.NewTokens;
+
     /// <summary>Rows that the backbone reads for a whole segment.</summary>
     public abstract long RowsPerSegment { get; }
 

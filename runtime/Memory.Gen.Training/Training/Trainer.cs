@@ -62,7 +62,7 @@ public sealed class Trainer : IDisposable
         RequireVocabulary();
         optimization = new Optimization(module, options);
         state = model.NewState(options.Batch);
-        Stretch = model is ISegmentedModel { StretchTokens: > 0 and var tokens } && options.Window % tokens == 0 ? (int)tokens : options.Window;
+        Stretch = model.Card.StretchTokens is { } tokens && options.Window % tokens == 0 ? (int)tokens : options.Window;
         if (folder is not null) checkpoints = new Checkpoints(folder);
         checkpoints?.RequireRoom(CheckpointBytes);
     }

@@ -8,7 +8,7 @@ namespace Memory.Gen.Runtime.Tests.Training;
 [Collection("Alone")]
 public class PeakTests
 {
-    [Theory, InlineData("hmt"), InlineData("rmt")]
+    [Theory, InlineData("hmt"), InlineData("rmt"), InlineData("titans")]
     public void TrainingOnSixtyFourSegmentsNeedsTheMemoryOfEight(string name)
     {
         // A process of its own, whose peak no other test has raised; there one training follows the other.

@@ -46,6 +46,10 @@ public sealed partial class TinyStretches;
 [RecurrentMemory(SegmentTokens = 6, MemoryTokens = 1, BackpropSegments = 2, LossScope = LossScope.LastNTokens, LossTokens = 9)]
 public sealed partial class TinyCountedStretches;
 
+[MemoryModel(VocabSize = 256, Dim = 16, Layers = 2, FeedForward = 32)]
+[TitansMemory(TitansVariant.Context, Heads = 2, Window = 4, Block = 4, BackpropSegments = 2)]
+public sealed partial class TinyContextStretches;
+
 /// <summary>What the trainer and its data do for models that read in segments.</summary>
 [Collection("Alone")]
 public class SegmentTrainingTests
@@ -173,6 +177,7 @@ public class SegmentTrainingTests
     {
         Compare(() => new TinyCountedStretches(dtype: ScalarType.Float64));
         Compare(() => new TinyStretches(dtype: ScalarType.Float64));
+        Compare(() => new TinyContextStretches(dtype: ScalarType.Float64));
 
         static void Compare(Func<nn.Module<Tensor, Tensor>> create)
         {

@@ -148,6 +148,22 @@ public class CardTests
         Assert.Equal((0L, receptiveField), (card.FlopsPerTokenOfContext, card.ReceptiveField));
     }
 
+    [Theory]
+    [InlineData("[TitansMemory(TitansVariant.Context, Heads = 4, Window = 8, Block = 4)]", "Layers = 3", 8 * 8L)]
+    [InlineData("[TitansMemory(TitansVariant.Context, Heads = 4, Window = 8, Block = 4, BackpropSegments = 0)]", "Layers = 3", 8L)]
+    [InlineData("[TitansMemory(TitansVariant.Gate, Heads = 4, Window = 8, Block = 4)]", "Layers = 3", null)]
+    [InlineData("[TitansMemory('c', TitansVariant.Context, Heads = 4, Window = 8, Block = 4)] [SlidingAttention('A', Heads = 4, Window = 5)]", "Pattern = \"cA\"", null)]
+    [InlineData("[TitansMemory('c', TitansVariant.Context, Heads = 4, Window = 8, Block = 4, BackpropSegments = 3)] [TitansMemory('C', TitansVariant.Context, Heads = 4, Window = 16, BackpropSegments = 1)]", "Pattern = \"cC\"", 32L)]
+    [InlineData("[TitansMemory('c', TitansVariant.Context, Heads = 4, Window = 8, Block = 4)] [TitansMemory('C', TitansVariant.Context, Heads = 4, Window = 16)]", "Pattern = \"cC\"", null)]
+    [InlineData("[SlidingAttention(Heads = 4)] [HierarchicalMemory(SegmentTokens = 20, SensoryTokens = 5, BackpropSegments = 2)]", "Layers = 3", 3 * 13L)]
+    [InlineData("[TitansMemory(TitansVariant.Context, Heads = 4, Window = 8, Block = 4)] [HierarchicalMemory(SegmentTokens = 20)]", "Layers = 3", null)]
+    [InlineData("[SlidingAttention(Heads = 4)] [RecurrentMemory(SegmentTokens = 20, MemoryTokens = 0)]", "Layers = 3", 20L)]
+    public void AStretchEndsWhereNoGradientPassesInAnyLayer(string mixers, string layers, long? stretch)
+    {
+        using nn.Module<Tensor, Tensor> built = BuiltModel.New(Declarations.Model(mixers, "VocabSize = 96, Dim = 48, " + layers), META, ScalarType.Float32);
+        Assert.Equal(stretch, built.AsModel().Card.StretchTokens);
+    }
+
     [Fact]
     public Task CheckpointKeysAndShapes()
     {

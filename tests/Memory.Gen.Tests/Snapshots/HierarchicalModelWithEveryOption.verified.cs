@@ -85,7 +85,7 @@ using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 /// </summary>
 /// <remarks>
 /// Parameters: 171,992.  State: 52,232 bytes a sequence in float32, whatever the length.
-/// Cost: 406,016 FLOPs a token, a segment's spread over its new tokens.  Receptive field: unbounded.
+/// Cost: 406,016 FLOPs a token, a segment's spread over its new tokens.  Receptive field: unbounded.  Gradients: within stretches of 256 tokens.
 /// To train, Prefill a new state and add its AuxiliaryLoss, which balances the router; call and forward leave that out.
 /// </remarks>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
@@ -265,7 +265,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     /// <summary>
     /// What it costs, as the compiler knows it.
     /// Parameters: 171,992.  State: 52,232 bytes a sequence in float32, whatever the length.
-    /// Cost: 406,016 FLOPs a token, a segment's spread over its new tokens.  Receptive field: unbounded.
+    /// Cost: 406,016 FLOPs a token, a segment's spread over its new tokens.  Receptive field: unbounded.  Gradients: within stretches of 256 tokens.
     /// </summary>
     public static MemoryCard Card { get; } = new MemoryCard(
         model: nameof(PaperLM),
@@ -275,15 +275,14 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         cacheElementsPerToken: 0,
         flopsPerToken: 406016,
         flopsPerTokenOfContext: 0,
-        receptiveField: null);
+        receptiveField: null,
+        stretchTokens: 256);
 
     MemoryCard global::Memory.Gen.Runtime.IMemoryModel.Card => Card;
 
     string global::Memory.Gen.Runtime.IMemoryModel.Declaration => DeclarationHash;
 
     long global::Memory.Gen.Runtime.ISegmentedModel.NewTokens => NewTokens;
-
-    long global::Memory.Gen.Runtime.ISegmentedModel.StretchTokens => (BackpropSegments + 1) * NewTokens;
 
     global::Memory.Gen.LossScope global::Memory.Gen.Runtime.ISegmentedModel.LossScope => global::Memory.Gen.LossScope.LastNTokens;
 

@@ -209,8 +209,6 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
 
     long global::Memory.Gen.Runtime.ISegmentedModel.NewTokens => NewTokens;
 
-    long global::Memory.Gen.Runtime.ISegmentedModel.StretchTokens => 0;
-
     global::Memory.Gen.LossScope global::Memory.Gen.Runtime.ISegmentedModel.LossScope => global::Memory.Gen.LossScope.AllSegments;
 
     long global::Memory.Gen.Runtime.ISegmentedModel.LossTokens => 0;

@@ -56,7 +56,7 @@ using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 /// </summary>
 /// <remarks>
 /// Parameters: 140,096.  State: 65,544 bytes a sequence in float32, whatever the length.
-/// Cost: 313,636 FLOPs a token, a segment's spread over its new tokens.  Receptive field: unbounded.
+/// Cost: 313,636 FLOPs a token, a segment's spread over its new tokens.  Receptive field: unbounded.  Gradients: within stretches of 168 tokens.
 /// </remarks>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
 partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryModel<RelayLM.State>, global::Memory.Gen.Runtime.ISegmentedModel
@@ -194,7 +194,7 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     /// <summary>
     /// What it costs, as the compiler knows it.
     /// Parameters: 140,096.  State: 65,544 bytes a sequence in float32, whatever the length.
-    /// Cost: 313,636 FLOPs a token, a segment's spread over its new tokens.  Receptive field: unbounded.
+    /// Cost: 313,636 FLOPs a token, a segment's spread over its new tokens.  Receptive field: unbounded.  Gradients: within stretches of 168 tokens.
     /// </summary>
     public static MemoryCard Card { get; } = new MemoryCard(
         model: nameof(RelayLM),
@@ -204,15 +204,14 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         cacheElementsPerToken: 0,
         flopsPerToken: 313636,
         flopsPerTokenOfContext: 0,
-        receptiveField: null);
+        receptiveField: null,
+        stretchTokens: 168);
 
     MemoryCard global::Memory.Gen.Runtime.IMemoryModel.Card => Card;
 
     string global::Memory.Gen.Runtime.IMemoryModel.Declaration => DeclarationHash;
 
     long global::Memory.Gen.Runtime.ISegmentedModel.NewTokens => NewTokens;
-
-    long global::Memory.Gen.Runtime.ISegmentedModel.StretchTokens => (BackpropSegments + 1) * NewTokens;
 
     global::Memory.Gen.LossScope global::Memory.Gen.Runtime.ISegmentedModel.LossScope => global::Memory.Gen.LossScope.LastSegment;
 

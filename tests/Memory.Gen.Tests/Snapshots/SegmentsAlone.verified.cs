@@ -52,7 +52,7 @@ using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 /// </summary>
 /// <remarks>
 /// Parameters: 139,584.  State: 64,520 bytes a sequence in float32, whatever the length.
-/// Cost: 278,528 FLOPs a token, a segment's spread over its new tokens.  Receptive field: 64 tokens.
+/// Cost: 278,528 FLOPs a token, a segment's spread over its new tokens.  Receptive field: 64 tokens.  Gradients: within stretches of 64 tokens.
 /// </remarks>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
 partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryModel<SegmentsLM.State>, global::Memory.Gen.Runtime.ISegmentedModel
@@ -169,7 +169,7 @@ partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
     /// <summary>
     /// What it costs, as the compiler knows it.
     /// Parameters: 139,584.  State: 64,520 bytes a sequence in float32, whatever the length.
-    /// Cost: 278,528 FLOPs a token, a segment's spread over its new tokens.  Receptive field: 64 tokens.
+    /// Cost: 278,528 FLOPs a token, a segment's spread over its new tokens.  Receptive field: 64 tokens.  Gradients: within stretches of 64 tokens.
     /// </summary>
     public static MemoryCard Card { get; } = new MemoryCard(
         model: nameof(SegmentsLM),
@@ -179,15 +179,14 @@ partial class SegmentsLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
         cacheElementsPerToken: 0,
         flopsPerToken: 278528,
         flopsPerTokenOfContext: 0,
-        receptiveField: 64);
+        receptiveField: 64,
+        stretchTokens: 64);
 
     MemoryCard global::Memory.Gen.Runtime.IMemoryModel.Card => Card;
 
     string global::Memory.Gen.Runtime.IMemoryModel.Declaration => DeclarationHash;
 
     long global::Memory.Gen.Runtime.ISegmentedModel.NewTokens => NewTokens;
-
-    long global::Memory.Gen.Runtime.ISegmentedModel.StretchTokens => 0;
 
     global::Memory.Gen.LossScope global::Memory.Gen.Runtime.ISegmentedModel.LossScope => global::Memory.Gen.LossScope.AllSegments;
 

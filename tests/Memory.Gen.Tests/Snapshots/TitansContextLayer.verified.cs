@@ -71,7 +71,7 @@ using TitansOptions = global::Memory.Gen.Runtime.Operators.TitansOptions;
 /// </summary>
 /// <remarks>
 /// Parameters: 39,036.  State: 125,144 bytes a sequence in float32, whatever the length.
-/// Cost: 154,112 FLOPs a token.  Receptive field: unbounded.
+/// Cost: 154,112 FLOPs a token.  Receptive field: unbounded.  Gradients: within stretches of 512 tokens.
 /// </remarks>
 [global::System.CodeDom.Compiler.GeneratedCode("Memory.Gen", "{version}")]
 partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryLayer<SegmentLayer.State>
@@ -143,7 +143,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     /// <summary>
     /// What it costs, as the compiler knows it.
     /// Parameters: 39,036.  State: 125,144 bytes a sequence in float32, whatever the length.
-    /// Cost: 154,112 FLOPs a token.  Receptive field: unbounded.
+    /// Cost: 154,112 FLOPs a token.  Receptive field: unbounded.  Gradients: within stretches of 512 tokens.
     /// </summary>
     public static MemoryCard Card { get; } = new MemoryCard(
         model: nameof(SegmentLayer),
@@ -153,7 +153,8 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         cacheElementsPerToken: 0,
         flopsPerToken: 154112,
         flopsPerTokenOfContext: 0,
-        receptiveField: null);
+        receptiveField: null,
+        stretchTokens: 512);
 
     MemoryCard global::Memory.Gen.Runtime.IMemoryLayer.Card => Card;
 

@@ -37,6 +37,8 @@ internal sealed class TitansEmitter(TitansSpec spec, int dim) : MixerEmitter
 
     public override Size Size => TitansSize.Of(spec, dim);
 
+    public override long? StretchTokens => spec.Variant == TitansVariant.Context ? (spec.BackpropSegments + 1L) * spec.Window : null;
+
     public override void WriteModule(CodeWriter writer, string module, string state)
     {
         writer.Comment(Prose.Capital(Phrase) + ".");

@@ -52,6 +52,8 @@ internal sealed class RecurrentMemoryEmitter(RecurrentMemorySpec spec, int dim) 
 
     public override Size Size => new((IsLearned ? 2L : 1L) * spec.MemoryTokens * dim, CacheElements: (long)spec.MemoryTokens * dim, Reach: HasMemory ? null : spec.NewTokens - 1);
 
+    public override long? StretchTokens => HasMemory ? base.StretchTokens : spec.NewTokens;
+
     public override long RowsPerSegment => spec.SegmentTokens;
 
     public override long FlopsPerSegment => 0;
