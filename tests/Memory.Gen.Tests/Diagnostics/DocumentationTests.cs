@@ -2,7 +2,9 @@ using Memory.Gen.Generators.Analyzers;
 using Memory.Gen.Tests.Documentation;
 using Memory.Gen.Tests.Harness;
 using Memory.Gen.Tests.Shared;
+using System.Xml.Linq;
 using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
 
 namespace Memory.Gen.Tests.Diagnostics;
 
@@ -52,7 +54,12 @@ public class DocumentationTests
             rows.Select(r => (r[0], r[1], r[2], r[3])));
     }
 
-    public static TheoryData<string> Ids => [.. Descriptors.All.Select(d => d.Id).Except(["MEMGEN301", "MEMGEN302"])];
+    // What a project is wrong with stands in its file.
+    private static readonly string[] OfProjects = ["MEMGEN301", "MEMGEN302"];
+
+    public static TheoryData<string> Ids => [.. Descriptors.All.Select(d => d.Id).Except(OfProjects)];
+
+    public static TheoryData<string> ProjectIds => [.. OfProjects];
 
     [Theory]
     [MemberData(nameof(Ids))]
@@ -63,4 +70,31 @@ public class DocumentationTests
         Assert.Equal([id], (await Compile.Diagnostics(new SnippetCode().Compilation(snippets[0]))).Select(d => d.Id));
         Assert.Equal([], (await Compile.Diagnostics(new SnippetCode().Compilation(snippets[1]))).Select(d => d.ToString()));
     }
+
+    [Theory]
+    [MemberData(nameof(ProjectIds))]
+    public async Task AProjectThatAPageCallsWrongIsReportedAndOneThatItCallsRightIsNot(string id)
+    {
+        Snippet[] snippets = [.. new Page($"docs/diagnostics/{id}.md").In("xml")];
+        Assert.Equal(["Wrong", "Right"], snippets.Select(s => s.Heading));
+        Assert.Equal([id], (await Compile.Diagnostics(Project(snippets[0]))).Select(d => d.Id));
+        Assert.Equal([], (await Compile.Diagnostics(Project(snippets[1]))).Select(d => d.ToString()));
+    }
+
+    // A declaration in a project that has what a snippet says, and what it leaves out as it has to be.
+    private static CSharpCompilation Project(Snippet snippet)
+    {
+        XElement said = XElement.Parse(snippet.Code);
+        LanguageVersion language = LanguageVersion.CSharp12;
+        if (said.Element("LangVersion") is { } version)
+            Assert.True(LanguageVersionFacts.TryParse(version.Value, out language), snippet.Place);
+        string[] assemblies = [.. said.Elements("ProjectReference").Where(p => p.Attribute("OutputItemType") is null).Select(p => AssemblyOf(p.Attribute("Include")!.Value))];
+        string[] missing = assemblies.Length == 0 ? [] : [.. Product.Except(assemblies).Select(name => name + ".dll")];
+        return Compile.Library(Declarations.Model("[SlidingAttention(Heads = 4)]").Replace("Model;", "Model { }"), language, references: Compile.References(missing));
+    }
+
+    private static readonly string[] Product = ["Memory.Gen.Abstractions", "Memory.Gen.Runtime", "Memory.Gen.Training", "TorchSharp"];
+
+    private static string AssemblyOf(string project) =>
+        XDocument.Load(SourceTree.Path(project)).Descendants("AssemblyName").SingleOrDefault()?.Value ?? Path.GetFileNameWithoutExtension(project);
 }

@@ -15,23 +15,23 @@ internal sealed record Page(string Path)
             .Select(file => System.IO.Path.GetRelativePath(SourceTree.Root, file)).Order(StringComparer.Ordinal);
 
     /// <summary>The C# code that it shows, in its order.</summary>
-    public IEnumerable<Snippet> Snippets
+    public IEnumerable<Snippet> Snippets => In("csharp");
+
+    /// <summary>What it shows in a language, in its order.</summary>
+    public IEnumerable<Snippet> In(string language)
     {
-        get
-        {
-            string heading = "";
-            for (int i = 0; i < lines.Length; i++)
-                if (lines[i].StartsWith("## ", StringComparison.Ordinal))
-                    heading = lines[i][3..];
-                else if (lines[i].StartsWith("```", StringComparison.Ordinal))
-                {
-                    string info = lines[i][3..];
-                    string[] code = [.. lines.Skip(i + 1).TakeWhile(l => l != "```")];
-                    if (info.Split(' ')[0] == "csharp")
-                        yield return new Snippet($"{Path}:{i + 1}", heading, info, string.Join('\n', code));
-                    i += code.Length + 1;
-                }
-        }
+        string heading = "";
+        for (int i = 0; i < lines.Length; i++)
+            if (lines[i].StartsWith("## ", StringComparison.Ordinal))
+                heading = lines[i][3..];
+            else if (lines[i].StartsWith("```", StringComparison.Ordinal))
+            {
+                string info = lines[i][3..];
+                string[] code = [.. lines.Skip(i + 1).TakeWhile(l => l != "```")];
+                if (info.Split(' ')[0] == language)
+                    yield return new Snippet($"{Path}:{i + 1}", heading, info, string.Join('\n', code));
+                i += code.Length + 1;
+            }
     }
 
     /// <summary>The rows of its tables of options: names, unit and range, what holds when it is absent.</summary>
