@@ -22,21 +22,23 @@ internal static class BareStubEmitter
     {
         writer.Lines("/// <summary>Not written yet: the project lacks a reference. MEMGEN301.</summary>");
         using CodeWriter.Scope scope = writer.Block($"partial {(type.Flaw == TypeSpec.Record ? "record" : "class")} {type.Written}");
+        // What anything can be made of; where that word is the project's own, at least what anything can be given to.
+        string any = type.TakenWord == TakenWords.Dynamic ? "object" : TakenWords.Dynamic;
         string arguments = string.Join(", ", (type.WrongBase?.Arguments ?? default).Select(argument => $"default({argument})!"));
         writer.Lines(
             Summary,
             $"public {TypeSpec.Own(type.Name)}(object? device = null, object? dtype = null) : base({arguments}) => throw Mistake();",
             "",
             Summary,
-            $"public dynamic forward(dynamic {input}) => throw Mistake();",
+            $"public {any} forward({any} {input}) => throw Mistake();",
             "");
         foreach ((string name, string member) in new[]
         {
             ("NewState", "State NewState(long batch)"),
-            ("Prefill", $"dynamic Prefill(dynamic {input}, State state)"),
-            ("Step", $"dynamic Step(dynamic {one}, State state)"),
-            ("LoadState", "State LoadState(string path, dynamic? device = null)"),
-            ("Card", "static dynamic Card"),
+            ("Prefill", $"{any} Prefill({any} {input}, State state)"),
+            ("Step", $"{any} Step({any} {one}, State state)"),
+            ("LoadState", $"State LoadState(string path, {any}? device = null)"),
+            ("Card", $"static {any} Card"),
         })
             if (!type.Members.Contains(name))
                 writer.Lines(Summary, $"public {member} => throw Mistake();", "");
@@ -49,8 +51,8 @@ internal static class BareStubEmitter
         writer.Lines("private State() => throw Mistake();");
         foreach (string member in new[]
         {
-            "static State Load(string path, dynamic? device = null)", "State Clone()", "void Detach()", "void Reset(params long[] rows)", "void Save(string path)", "void Dispose()",
-            "long Batch", "long Bytes", "dynamic Positions",
+            $"static State Load(string path, {any}? device = null)", "State Clone()", "void Detach()", "void Reset(params long[] rows)", "void Save(string path)", "void Dispose()",
+            "long Batch", "long Bytes", $"{any} Positions",
         })
             writer.Lines("", Summary, $"public {member} => throw Mistake();");
     }

@@ -29,7 +29,7 @@ internal static class TypeRules
             AddAt(name, "MEMGEN006", type.Name, $"declares '{name}', which Memory.Gen writes", "rename or remove yours");
         if (EmittedNames.Of(declaration).Contains(type.Name))
             Add("MEMGEN006", type.Name, "declares its own name as that of a member, which Memory.Gen writes", "rename it");
-        if (type.TakenWord is { } word)
+        if (type.TakenWord is { } word and not TakenWords.Dynamic)
             Add("MEMGEN006", type.Name, $"stands where '{word}' is a name of yours, and every {word} that is written for it would mean that", "rename yours");
         if (type.Flaw is null && type.HasPrimaryConstructor)
             Add("MEMGEN006", type.Name, "declares a primary constructor, which every other would have to go on to, the written one too", "move its parameters to a constructor of its own that ends in ': this()'");

@@ -4,13 +4,19 @@ using Microsoft.CodeAnalysis;
 
 namespace Memory.Gen.Generators.Specs;
 
-/// <summary>Words that C# only understands where nobody has a name like that. Written code uses two of them: <c>var</c> and <c>nameof</c>.</summary>
+/// <summary>
+/// Words that C# only understands where nobody has a name like that. Written code uses two of them, <c>var</c> and <c>nameof</c>, and
+/// what is written where TorchSharp has no names a third, <c>dynamic</c>.
+/// </summary>
 internal static class TakenWords
 {
-    /// <summary>The one that means something else where a class stands; null where both are free.</summary>
+    public const string Dynamic = "dynamic";
+
+    /// <summary>The one that means something else where a class stands, <c>dynamic</c> last; null where all are free.</summary>
     public static string? Of(INamedTypeSymbol type) =>
         Around(type).Any(scope => scope.GetTypeMembers("var").Any()) ? "var"
         : Around(type).Any(scope => scope.GetMembers("nameof").Any(member => member is IMethodSymbol or INamespaceSymbol)) ? "nameof"
+        : Around(type).Any(scope => scope.GetTypeMembers(Dynamic).Any()) ? Dynamic
         : null;
 
     private static IEnumerable<INamespaceOrTypeSymbol> Around(INamedTypeSymbol type)

@@ -33,7 +33,7 @@ public sealed record BaseSpec(string Name, EquatableArray<string>? Arguments, bo
 /// <param name="HasWrittenConstructor">Whether it has a constructor with the parameters of the written one.</param>
 /// <param name="OpenConstructor">How its first constructor that does not go on to another of its own can go on to the written one; null where each does.</param>
 /// <param name="HasBareConstructor">Whether one of these says nothing of its base, and so needs one that takes no arguments.</param>
-/// <param name="TakenWord">A word of written code, <c>var</c> or <c>nameof</c>, that is a name of the project's there; null for none.</param>
+/// <param name="TakenWord">A word of written code, <c>var</c>, <c>nameof</c> or <see cref="TakenWords.Dynamic"/>, that is a name of the project's there; null for none.</param>
 /// <param name="HiddenNames">Names that mean something else where the emitted file would use them.</param>
 public sealed record TypeSpec(
     string Namespace,

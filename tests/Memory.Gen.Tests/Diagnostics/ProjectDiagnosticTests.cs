@@ -39,6 +39,11 @@ public class ProjectDiagnosticTests
             references: Compile.References(without: missing))));
 
     [Fact]
+    public async Task ATypeCalledDynamicMakesNoOtherError() => Assert.Equal(
+        [("MEMGEN301", "MemoryModel")],
+        await DiagnosticAssert.All(Compile.Library(Source + " internal sealed class @dynamic;", references: Compile.References(without: "TorchSharp."))));
+
+    [Fact]
     public async Task TheMessageGivesTheLineToWrite() => Assert.Contains(
         $"write <PackageReference Include=\"TorchSharp-cpu\" Version=\"{CompiledAgainst()}\" />",
         Assert.Single(await Compile.Diagnostics(Compile.Library(Source, references: Compile.References(without: "TorchSharp.")))).GetMessage(null));

@@ -86,7 +86,7 @@ public class SurroundingsTests
     [InlineData("a class called Memory in its namespace", "namespace X; internal class Memory; internal class Gen; " + Declaration + ";")]
     [InlineData("types called like words that are keywords in their place", "namespace Samples; " + Declaration + """
         ; internal class @nint; internal class @record; internal class @field; internal class @scoped; internal class @file; internal class @required;
-        internal class @notnull; internal class @nameof; internal class @partial; internal class @where; internal class @when; internal class @not; internal class @with; internal class @await; internal class @_;
+        internal class @notnull; internal class @nameof; internal class @partial; internal class @where; internal class @when; internal class @not; internal class @with; internal class @await; internal class @dynamic; internal class @_;
         """)]
     [InlineData("members called like such words", "namespace Samples; " + Declaration + """
          { internal int @dynamic => 1; internal int @nint() => 1; internal int @var => 1; internal int @nameof => 1; internal int @field => 1; internal int @value => 1; internal const int @_ = 1; internal int @args => 1; internal class @record; }
