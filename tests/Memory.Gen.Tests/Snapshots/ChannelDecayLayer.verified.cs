@@ -11,6 +11,7 @@
 //        g_t = log sigmoid(W_2 W_1 x_t + b) / 16
 //        y_t = W_O (RMSNorm(o_t) * SiLU(W_G x_t))
 //      Yang, Wang, Shen, Panda, Kim: Gated Linear Attention Transformers (arXiv 2312.06635), section 4.
+//      Ours: the convolutions.
 //
 //   Parameters: 18,480.  State: 3,592 bytes a sequence in float32, whatever the length.
 //   Axes: B batch, T tokens, D width, H heads, K key features, V value features, J rank of the decays.

@@ -12,6 +12,7 @@
 //      Yang, Wang, Zhang, Shen, Kim: Parallelizing Linear Transformers with the Delta Rule (arXiv 2406.06484), section
 //      2. Write strengths up to 2: Grazzi et al.: Unlocking State-Tracking in Linear RNNs Through Negative Eigenvalues
 //      (arXiv 2411.12537).
+//      Ours: the gate.
 //
 //   Parameters: 21,520.  State: 6,408 bytes a sequence in float32, whatever the length.
 //   Axes: B batch, T tokens, D width, H heads, K key features, V value features.

@@ -9,6 +9,7 @@
 //        q_t = (elu + 1)(W_Q x_t),   k_t = (elu + 1)(W_K x_t),   v_t = W_V x_t
 //        y_t = W_O RMSNorm(o_t)
 //      Katharopoulos, Vyas, Pappas, Fleuret: Transformers are RNNs (arXiv 2006.16236), section 3.
+//      Ours: the small number beside z_t^T q_t, the norm.
 //
 //   Parameters: 16,400.  State: 4,360 bytes a sequence in float32, whatever the length.
 //   Axes: B batch, T tokens, D width, H heads, K key features, V value features.

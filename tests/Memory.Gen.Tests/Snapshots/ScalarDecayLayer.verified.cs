@@ -11,6 +11,7 @@
 //        g_t = -e^a softplus(W_g x_t + b)
 //        y_t = W_O (RMSNorm(o_t) * SiLU(W_G x_t))
 //      Dao, Gu: Transformers are SSMs (arXiv 2405.21060), section 5.
+//      Ours: keys and queries of each head's own, a step size that sets the decay alone.
 //
 //   Parameters: 21,528.  State: 6,408 bytes a sequence in float32, whatever the length.
 //   Axes: B batch, T tokens, D width, H heads, K key features, V value features.

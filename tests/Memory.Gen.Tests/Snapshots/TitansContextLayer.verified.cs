@@ -25,8 +25,8 @@
 //      positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
 //      Ours: the factor 1 - eta_t, so that all that one write sets going adds up to at most 0.25; a token attends to
 //      what was recalled for tokens up to itself and reads back what was written up to itself (read by the letter, the
-//      paper's equations let it see its segment's future); gradients that end where their stretch began (through many
-//      segments they grow without bound); the bound on G_t.
+//      paper's equations let it see its segment's future); the norm of h_t, and that its keys are made as those of x_t;
+//      gradients that end where their stretch began (through many segments they grow without bound); the bound on G_t.
 //
 //   Parameters: 39,036.  State: 125,144 bytes a sequence in float32, whatever the length.
 //   Axes: B batch, T tokens, D width, H heads, K head features, E hidden features of a memory, w segment, P

@@ -25,7 +25,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
 
     public override IEnumerable<string> Equations => LinearMemoryTexts.Equations(spec);
 
-    public override string Source => LinearMemoryTexts.Source(spec);
+    public override string Source => LinearMemoryTexts.Source(spec) + LinearMemoryTexts.Ours(spec);
 
     public override IEnumerable<string> Axes => ["H heads", "K key features", "V value features", .. LinearMemoryTexts.FurtherAxes(spec)];
 

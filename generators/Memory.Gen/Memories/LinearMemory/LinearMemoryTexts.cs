@@ -101,6 +101,27 @@ internal static class LinearMemoryTexts
     public static string Source(LinearMemorySpec spec) => Source(spec.Rule)
         + (spec.NegativeEigenvalues ? " Write strengths up to 2: Grazzi et al.: Unlocking State-Tracking in Linear RNNs Through Negative Eigenvalues (arXiv 2411.12537)." : "");
 
+    /// <summary>What of the shell around the rule its paper does not have, as a line of its own; empty for nothing.</summary>
+    public static string Ours(LinearMemorySpec spec)
+    {
+        string[] ours = [.. Parts()];
+        return ours.Length > 0 ? "\nOurs: " + string.Join(", ", ours) + "." : "";
+
+        IEnumerable<string> Parts()
+        {
+            if (spec.Normalized)
+                yield return "the small number beside z_t^T q_t";
+            if (spec.Rule == MemoryRule.ScalarDecay)
+                yield return "keys and queries of each head's own, a step size that sets the decay alone";
+            if (spec.ConvWidth > 0 && spec.Rule is (MemoryRule.Linear or MemoryRule.ChannelDecay))
+                yield return "the convolutions";
+            if (spec.Rule == MemoryRule.Linear)
+                yield return "the norm";
+            if (spec.OutputGate && spec.Rule is (MemoryRule.Linear or MemoryRule.Delta))
+                yield return "the gate";
+        }
+    }
+
     private static string Source(MemoryRule rule) => rule switch
     {
         MemoryRule.Linear => "Katharopoulos, Vyas, Pappas, Fleuret: Transformers are RNNs (arXiv 2006.16236), section 3.",

@@ -103,6 +103,7 @@ internal static class TitansTexts
         if (spec.Variant == TitansVariant.Context)
         {
             yield return "a token attends to what was recalled for tokens up to itself and reads back what was written up to itself (read by the letter, the paper's equations let it see its segment's future)";
+            yield return "the norm of h_t, and that its keys are made as those of x_t";
             yield return "gradients that end where their stretch began (through many segments they grow without bound)";
         }
 
