@@ -23,7 +23,7 @@ internal static class ModelHeader
                 yield return line;
         }
 
-        foreach (string line in wrapper is null ? [] : Around(wrapper))
+        foreach (string line in wrapper is null ? [] : Around(wrapper, isSeen: mixers.Any(m => m.Emitter.Size.Reach != 0)))
             yield return line;
         yield return "";
         yield return Sizes(size);
@@ -100,13 +100,16 @@ internal static class ModelHeader
             yield return "   " + line;
     }
 
-    private static IEnumerable<string> Around(WrapperEmitter wrapper)
+    // Where each row of a window sees itself alone, so do those of the memory.
+    private static IEnumerable<string> Around(WrapperEmitter wrapper, bool isSeen)
     {
         yield return "";
         foreach (string line in Prose.Wrap(Prose.Capital(wrapper.Phrase) + "."))
             yield return line;
         foreach (string equation in wrapper.Equations)
             yield return "     " + equation;
+        if (!isSeen && wrapper.Parts.Count > 0)
+            yield return "     no row of a window sees another: nothing trains " + Prose.List(wrapper.Parts.Select(p => FirstPart(p.Axes!, ",")).ToArray());
         foreach (string line in wrapper.Source.Split('\n').SelectMany(Prose.Wrap))
             yield return "   " + line;
     }

@@ -19,14 +19,15 @@ public class SmallDeclarationTests
 {
     private const long Rows = 2, Tokens = 23;
 
-    // What a file, or the page of Titans, says is not trained.
+    // What a file says is not trained.
     private static readonly (string Said, string Weights)[] Untrained =
     [
         ("nothing trains the router", @"mixer\.router\.weight"),
         ("nothing trains W_p and b_p", @"mixer\.predictor\.(weight|bias)"),
-        // Where no row sees another, nor does any see the memory.
-        ("nothing trains W_Q and W", @"(mixer\.(query|key)(_norm)?\.weight|(initial|write)_memory)"),
-        (@"\[TitansMemory\([^]]* Window = 1,(?![^]]*PersistentTokens)", @"mixer\.attention\.(query|key)\.weight"),
+        ("nothing trains W_Q and W", @"mixer\.(query|key)(_norm)?\.weight"),
+        ("nothing trains W'_Q and W'_K", @"mixer\.attention\.(query|key)\.weight"),
+        ("nothing trains M_0", "(initial|write)_memory"),
+        ("nothing trains P_0", @"(initial_memory|summary_prompt|recall_(query|key)\.weight)"),
     ];
 
     [Theory]

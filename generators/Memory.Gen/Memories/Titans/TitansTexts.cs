@@ -177,5 +177,7 @@ internal static class TitansTexts
             + (spec.PersistentTokens == 0 ? "" : spec.HasPositions ? " and every p in P, these without R" : " and every p in P");
         if (spec.HasPositions)
             yield return "R_t the rotation at " + (context ? "t's place in its segment" : "position t");
+        if (spec.Window == 1 && spec.PersistentTokens == 0 && !context)
+            yield return "a softmax over one token is 1: nothing trains W'_Q and W'_K";
     }
 }

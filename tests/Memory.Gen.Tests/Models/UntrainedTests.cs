@@ -1,0 +1,38 @@
+using Memory.Gen.Tests.Harness;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Tests.Models;
+
+/// <summary>The file says which weights have no gradient, and says so of no others.</summary>
+public class UntrainedTests
+{
+    private const string Attention = "[SlidingAttention(Heads = 2, Window = 1)]";
+
+    [Theory]
+    [InlineData(Attention, "a softmax over one token is 1: nothing trains W_Q and W_K", "mixer.query.weight", "mixer.key.weight")]
+    [InlineData("[TitansMemory(TitansVariant.Gate, Heads = 2, Window = 1)]", "a softmax over one token is 1: nothing trains W'_Q and W'_K", "mixer.attention.query.weight", "mixer.attention.key.weight")]
+    [InlineData("[TitansMemory(TitansVariant.Layer, Heads = 2, Window = 1)]", "a softmax over one token is 1: nothing trains W'_Q and W'_K", "mixer.attention.query.weight", "mixer.attention.key.weight")]
+    [InlineData("[TitansMemory(TitansVariant.Gate, Heads = 2, Window = 1, PersistentTokens = 2)]", null)]
+    [InlineData("[TitansMemory(TitansVariant.Context, Heads = 2, Window = 1, Block = 1)]", null)]
+    [InlineData("[TitansMemory(TitansVariant.Gate, Heads = 2, Window = 2)]", null)]
+    [InlineData(Attention + "[RecurrentMemory(SegmentTokens = 8, MemoryTokens = 2)]", "no row of a window sees another: nothing trains M_0", "mixer.query.weight", "mixer.key.weight", "initial_memory")]
+    [InlineData(
+        Attention + "[RecurrentMemory(SegmentTokens = 8, MemoryTokens = 2, WriteInit = WriteInit.Learned)]",
+        "no row of a window sees another: nothing trains M_0 and M_w", "mixer.query.weight", "mixer.key.weight", "initial_memory", "write_memory")]
+    [InlineData(
+        Attention + "[HierarchicalMemory(SegmentTokens = 8, RecallSlots = 3)]", "no row of a window sees another: nothing trains P_0, T_sum, W_Q and W_K",
+        "mixer.query.weight", "mixer.key.weight", "initial_memory", "summary_prompt", "recall_query.weight", "recall_key.weight")]
+    [InlineData(Attention + "[HierarchicalMemory(SegmentTokens = 8, Recall = false)]", "no row of a window sees another: nothing trains P_0", "mixer.query.weight", "mixer.key.weight", "initial_memory")]
+    [InlineData("[LinearMemory(Heads = 2)][RecurrentMemory(SegmentTokens = 8, MemoryTokens = 2)]", null)]
+    public void TheyAreNamed(string mixers, string? said, params string[] weights)
+    {
+        string source = Declarations.Model(mixers, "VocabSize = 8, Dim = 8, Layers = 1");
+        using nn.Module<Tensor, Tensor> module = BuiltModel.New(source, CPU, ScalarType.Float64);
+        using var model = new SmallModel(module, source, new Random(1));
+        Assert.Equal(weights.Order(), model.Untrained(2, 23).Select(name => name.Replace("layers.0.", "")).Order());
+        string[] lines = [.. Compile.EmittedFile(source).Split('\n').TakeWhile(line => line != "// </auto-generated>").Select(line => line.TrimStart('/', ' '))];
+        if (said is null) Assert.DoesNotContain(lines, line => line.Contains("nothing trains", StringComparison.Ordinal));
+        else Assert.Contains(said, lines);
+    }
+}
