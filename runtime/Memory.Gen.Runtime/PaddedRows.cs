@@ -10,7 +10,8 @@ public static class PaddedRows
     /// Reads a batch and advances its state, all or nothing, as if the tokens to skip were not there: they change nothing in
     /// their row's state and count in no position. Padding may stand before a row, behind it or within it.
     /// </summary>
-    /// <remarks>Rows are read together as far as the shortest goes, then those that are left: the model is called once for each different number of tokens.
+    /// <remarks>Rows are read together as far as the shortest goes, then those that are left: the model is called once for each different number of tokens. Where a model looks
+    /// ahead in a segment (<see cref="ISegmentedModel.LooksAhead"/>), rows of different numbers are read apart, each in one call.
     /// <see cref="MemoryState.AuxiliaryLoss"/> is the mean over those calls, each weighed by its tokens. A balance loss is a product of two means over tokens, so where rows
     /// have different numbers of tokens it is not that of all tokens at once, which <see cref="MemoryState.MarkPadding"/> gives for padding behind the text.</remarks>
     /// <param name="model">The model.</param>
@@ -20,7 +21,7 @@ public static class PaddedRows
     /// <returns>Logits <c>[B, T, VocabSize]</c>, 0 at tokens that were skipped.</returns>
     /// <exception cref="ArgumentException"><paramref name="skip"/> is no bool tensor of the tokens' shape, or the state has other rows.</exception>
     public static Tensor Prefill(this IMemoryModel model, Tensor tokens, MemoryState state, Tensor skip) =>
-        Read(tokens, state, skip, model.NewState, model.Prefill);
+        Read(tokens, state, skip, model.NewState, model.Prefill, inOneCall: model is ISegmentedModel { LooksAhead: true });
 
     /// <inheritdoc cref="Prefill(IMemoryModel, Tensor, MemoryState, Tensor)"/>
     /// <param name="layer">The layer.</param>
@@ -29,9 +30,10 @@ public static class PaddedRows
     /// <param name="skip">bool <c>[B, T]</c>, true at tokens that are not there.</param>
     /// <returns><c>[B, T, Dim]</c>, 0 at tokens that were skipped.</returns>
     public static Tensor Prefill(this IMemoryLayer layer, Tensor features, MemoryState state, Tensor skip) =>
-        Read(features, state, skip, layer.NewState, layer.Prefill);
+        Read(features, state, skip, layer.NewState, layer.Prefill, inOneCall: false);
 
-    private static Tensor Read(Tensor input, MemoryState state, Tensor skip, Func<long, MemoryState> newState, Func<Tensor, MemoryState, Tensor> prefill)
+    private static Tensor Read(
+        Tensor input, MemoryState state, Tensor skip, Func<long, MemoryState> newState, Func<Tensor, MemoryState, Tensor> prefill, bool inOneCall)
     {
         long[] shape = input.shape;
         if (shape.Length < 2) throw new ArgumentException($"The input is [{string.Join(", ", shape)}]; expected rows of tokens, [B, T, ...].", nameof(input));
@@ -57,15 +59,16 @@ public static class PaddedRows
             {
                 int length = counting[rows[first]].Length, beyond = first;
                 while (beyond < rows.Length && counting[rows[beyond]].Length == length) beyond++;
-                going = going is null ? Rows(state, [.. rows.Select(row => (long)row)]) : Last(going, rows.Length - first);
-                long[] places = [.. rows.Skip(first).SelectMany(row => counting[row][done..length])];
+                if (inOneCall) going = Begin(rows[first..beyond]);
+                else going = going is null ? Begin(rows) : Last(going, rows.Length - first);
+                long[] places = [.. rows.Skip(first).Take((int)going.Batch).SelectMany(row => counting[row][done..length])];
                 Tensor part = flat.index_select(0, Index(places)).view([going.Batch, length - done, .. shape[2..]]);
                 outputs.Add(prefill(part, going).flatten(0, 1));
                 read.AddRange(places);
                 if (going.AuxiliaryLoss is { } loss && places.Length > 0) state.AddLoss(loss * (places.Length / (double)total));
                 ended.Add(Rows(going, [.. Enumerable.Range(0, beyond - first).Select(row => (long)row)]));
                 ended[^1].Trim();
-                (first, done) = (beyond, length);
+                (first, done) = (beyond, inOneCall ? 0 : length);
             }
 
             state.PutRows(ended, Index([.. Enumerable.Range(0, rows.Length).Select(row => (long)Array.IndexOf(rows, row))]));
@@ -87,6 +90,12 @@ public static class PaddedRows
             MemoryState part = newState(numbers.Length);
             part.CopyRows(of, Index(numbers));
             return part;
+        }
+
+        MemoryState Begin(int[] numbers)
+        {
+            going?.Dispose();
+            return Rows(state, [.. numbers.Select(row => (long)row)]);
         }
 
         // The rows of a part that have not ended, in place of the part.

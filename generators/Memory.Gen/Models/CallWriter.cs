@@ -101,7 +101,9 @@ internal static class CallWriter
         "",
         $"global::Memory.Gen.LossScope global::Memory.Gen.Runtime.ISegmentedModel.LossScope => global::Memory.Gen.LossScope.{wrapper.LossScope};",
         "",
-        $"long global::Memory.Gen.Runtime.ISegmentedModel.LossTokens => {(wrapper.LossScope == LossScope.LastNTokens ? wrapper.LossTokens : 0)};");
+        $"long global::Memory.Gen.Runtime.ISegmentedModel.LossTokens => {(wrapper.LossScope == LossScope.LastNTokens ? wrapper.LossTokens : 0)};",
+        wrapper.LooksAhead ? "" : null,
+        wrapper.LooksAhead ? "bool global::Memory.Gen.Runtime.ISegmentedModel.LooksAhead => true;" : null);
 
     /// <summary>What the class is besides a module.</summary>
     public static string Contracts(ModelSpec model) => Contract(model) + (model is { IsModel: true, Wrapper: not null } ? ", global::Memory.Gen.Runtime.ISegmentedModel" : "");

@@ -16,6 +16,9 @@ public abstract record WrapperSpec(int SegmentTokens, int? BackpropSegments, Los
     /// <summary>The shortest window that has room for all of it.</summary>
     public virtual long LeastSegmentTokens => OtherRows + 1;
 
+    /// <summary>Whether a token sees later ones of its segment.</summary>
+    public virtual bool LooksAhead => false;
+
     /// <summary>The shortest window that the layers' own windows and slots have room in, where that was asked for; 0 otherwise.</summary>
     internal long LayerRows { get; init; }
 

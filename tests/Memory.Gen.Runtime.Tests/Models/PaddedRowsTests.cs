@@ -17,7 +17,7 @@ public sealed class PaddedRowsTests : IDisposable
 
     public void Dispose() => scope.Dispose();
 
-    [Theory, MemberData(nameof(All))]
+    [Theory, MemberData(nameof(All)), InlineData(nameof(PaperHierarchicalModel))]
     public void PaddedRowsAreReadAsIfTheyWereAloneAndUnpadded(string name)
     {
         using var subject = new Subject(name);

@@ -288,6 +288,8 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
 
     long global::Memory.Gen.Runtime.ISegmentedModel.LossTokens => 16;
 
+    bool global::Memory.Gen.Runtime.ISegmentedModel.LooksAhead => true;
+
     // x + mixer(norm(x)), then x + SwiGLU(norm(x)).
     private sealed class Layer : nn.Module<Tensor, LayerState?, Tensor>
     {

@@ -26,6 +26,9 @@ public sealed record HierarchicalMemorySpec(
     /// <remarks>Sensory tokens are new ones of the segment before.</remarks>
     public override long LeastSegmentTokens => OtherRows + Math.Max(1, SensoryTokens);
 
+    /// <inheritdoc/>
+    public override bool LooksAhead => Recall is { IsCausal: false };
+
     /// <summary>Tokens that a summary is made of.</summary>
     public long SummaryTokens => Recall is null ? 0 : Math.Max(1, (long)Math.Round(NewTokens * Recall.SummaryFraction, MidpointRounding.AwayFromZero));
 
