@@ -15,7 +15,7 @@ public static class Generation
     /// an empty one, from what the state kept for the next token.
     /// </summary>
     /// <remarks>
-    /// What the next token is drawn from stays with the state, in <see cref="MemoryState.Save"/>'s file and in copies, until Prefill or
+    /// What the next token is drawn from stays with the state, in <see cref="MemoryState.Save"/>'s file and in a <see cref="MemoryState.Clone"/>, until Prefill or
     /// Step is called with it or it is reset; of a state that these advanced an empty prompt is refused, since the caller has their
     /// logits. Draws begin anew with <see cref="GenerationOptions.Seed"/> at every call, so only at temperature 0 are two calls the text
     /// of one. A stop token that ended a text is not read: it is what an empty prompt meets first.

@@ -37,9 +37,21 @@ internal static class StateWriter
             "/// <param name=\"device\">Where the state shall lie; null is the CPU.</param>");
         using (writer.Block("public static State Load(string path, Device? device = null)"))
             writer.Lines("var state = new State(BatchOf(path), device ?? torch.CPU, DtypeOf(path));", "state.Read(path);", "return state;");
-        writer.Lines("", "/// <summary>A deep copy; gradients flow through it too.</summary>");
-        using (writer.Block("public State Clone()"))
-            writer.Lines("var copy = new State(this.Batch, this.Device, this.Dtype);", "copy.CopyFrom(this);", "return copy;");
+        writer.Lines(
+            "",
+            "/// <summary>A deep copy; gradients flow through it too.</summary>",
+            "public override State Clone() => (State)base.Clone();",
+            "",
+            "/// <summary>A deep copy of some rows, in the order given; gradients flow through it too.</summary>",
+            "/// <param name=\"rows\">Row numbers from 0, at least one; one may be named more than once.</param>",
+            "public override State Rows(params long[] rows) => (State)base.Rows(rows);",
+            "",
+            "/// <summary>Deep copies of the rows of several states, one state's after the other's; gradients flow through them too.</summary>",
+            "/// <param name=\"states\">At least one; of one device and element type.</param>",
+            "public static State Join(params State[] states) => (State)MemoryState.Join(states);",
+            "",
+            "/// <inheritdoc/>",
+            "protected override MemoryState New(long batch) => new State(batch, this.Device, this.Dtype);");
     }
 
     private static void WriteLayers(CodeWriter writer, ModelSpec model, EmittedMixer[] mixers, string owner)

@@ -108,6 +108,12 @@ internal static class StubEmitter
             "public static State Load(string path, Device? device = null) => throw Mistake();",
             "",
             Summary,
-            "public State Clone() => throw Mistake();");
+            "public override State Clone() => throw Mistake();",
+            "",
+            Summary,
+            "public override State Rows(params long[] rows) => throw Mistake();",
+            "",
+            Summary,
+            "public static State Join(params State[] states) => throw Mistake();");
     }
 }

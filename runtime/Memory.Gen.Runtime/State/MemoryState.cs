@@ -8,7 +8,7 @@ namespace Memory.Gen.Runtime;
 /// gradients flow through it until <see cref="Detach"/>, and a call that throws leaves it as it was. Not for use by two
 /// threads at once.
 /// </summary>
-public abstract class MemoryState : IDisposable
+public abstract partial class MemoryState : IDisposable
 {
     private readonly List<StateTensor> tensors = [];
     private Tensor? positions, padding, auxiliaryLoss, pendingLoss;
@@ -168,9 +168,7 @@ public abstract class MemoryState : IDisposable
     public void Reset(params long[] rows)
     {
         RequireIdle();
-        foreach (long row in rows)
-            if (row < 0 || row >= Batch)
-                throw new ArgumentOutOfRangeException(nameof(rows), $"There is no row {row} to reset; this state has rows 0 to {Batch - 1}.");
+        RequireRows(rows);
         if (rows.Length == 0)
             return;
 
@@ -325,51 +323,6 @@ public abstract class MemoryState : IDisposable
         Tensor sum = (pendingLoss is null ? loss : pendingLoss + loss).DetachFromDisposeScope();
         pendingLoss?.Dispose();
         pendingLoss = sum;
-    }
-
-    /// <summary>Takes over what some rows of a state hold; gradients flow.</summary>
-    /// <param name="other">A state of the same model.</param>
-    /// <param name="rows"><c>[N]</c> int64, N being this state's batch.</param>
-    internal void CopyRows(MemoryState other, Tensor rows)
-    {
-        for (int i = 0; i < tensors.Count; i++)
-            tensors[i].Set(other.tensors[i].Value.index_select(0, rows));
-        SetPositions(other.Positions.index_select(0, rows));
-    }
-
-    /// <summary>Drops entries of growing caches that are older than the longest row.</summary>
-    internal void Trim()
-    {
-        if (!tensors.Exists(t => t.Grows))
-            return;
-        using var scope = NewDisposeScope();
-        long longest = Positions.max().item<long>();
-        foreach (var tensor in tensors)
-            if (tensor.Grows)
-                tensor.Replace(value => value.shape[1] > longest ? value.narrow(1, value.shape[1] - longest, longest).clone() : value.alias());
-    }
-
-    /// <summary>Takes over some rows of a state in the middle of its call, and goes on with that call; gradients flow.</summary>
-    /// <param name="other">A state of the same model.</param>
-    /// <param name="rows"><c>[N]</c> int64, N being this state's batch.</param>
-    internal void TakeRows(MemoryState other, Tensor rows)
-    {
-        CopyRows(other, rows);
-        Hold(ref padding, other.padding?.index_select(0, rows));
-        CallTokens = other.CallTokens;
-        InTransaction = true;
-    }
-
-    /// <summary>Writes what parts of this state hold; of parts in the middle of a call also the losses, by their share of the rows.</summary>
-    /// <param name="parts">States that took rows of this one.</param>
-    /// <param name="places"><c>[B]</c> int64: where each row stands among the rows of the parts.</param>
-    internal void PutRows(IReadOnlyList<MemoryState> parts, Tensor places)
-    {
-        for (int i = 0; i < tensors.Count; i++)
-            tensors[i].Update(StateTensor.Joined([.. parts.Select(part => part.tensors[i])]).index_select(0, places));
-        foreach (MemoryState part in parts)
-            if (part.pendingLoss is { } loss)
-                AddLoss(loss * ((double)part.Batch / Batch));
     }
 
     internal void SetPositions(Tensor? next)

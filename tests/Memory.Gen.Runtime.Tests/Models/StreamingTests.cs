@@ -63,7 +63,7 @@ public sealed class StreamingTests : IDisposable
         using var state = subject.NewState(2);
         using var quiet = no_grad();
         subject.Prefill(subject.Input(2, 9), state);
-        using var before = Clone(state);
+        using var before = state.Clone();
         Tensor output = subject.Prefill(subject.Input(2, 0), state);
         Assert.Equal([2, 0], output.shape[..2]);
         Numbers.Near(before, state, 0, "after no tokens");
@@ -116,7 +116,7 @@ public sealed class StreamingTests : IDisposable
         Tensor first = subject.Input(1, 9), left = subject.Input(1, 5), right = subject.Input(1, 6);
         using var state = subject.NewState(1);
         subject.Prefill(first, state);
-        using var clone = Clone(state);
+        using var clone = state.Clone();
         Tensor one = subject.Prefill(left, state), other = subject.Prefill(right, clone);
         Numbers.Near(subject.Forward(cat([first, left], 1)).narrow(1, 9, 5), one, 1e-10, "the original");
         Numbers.Near(subject.Forward(cat([first, right], 1)).narrow(1, 9, 6), other, 1e-10, "the clone");
@@ -197,7 +197,7 @@ public sealed class StreamingTests : IDisposable
         using var quiet = no_grad();
         using var state = subject.NewState(1);
         subject.Prefill(subject.Input(1, 7), state);
-        using var before = Clone(state);
+        using var before = state.Clone();
         Tensor outside = tensor(new[] { 3L, 99 }).view(1, 2);
 
         Assert.ThrowsAny<Exception>(() => subject.Prefill(outside, state));
@@ -209,6 +209,4 @@ public sealed class StreamingTests : IDisposable
         Assert.ThrowsAny<Exception>(() => subject.Prefill(subject.Input(1, 3), state));
         Numbers.Near(before, state, 0, "after a failure behind the last layer");
     }
-
-    private static MemoryState Clone(MemoryState state) => (MemoryState)state.GetType().GetMethod("Clone")!.Invoke(state, null)!;
 }

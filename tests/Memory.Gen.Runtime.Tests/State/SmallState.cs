@@ -12,12 +12,9 @@ internal sealed class SmallState : MemoryState
 
     public SmallLayer Layer { get; }
 
-    public SmallState Clone()
-    {
-        var copy = new SmallState(Batch, Dtype);
-        copy.CopyFrom(this);
-        return copy;
-    }
+    public override SmallState Clone() => (SmallState)base.Clone();
+
+    protected override MemoryState New(long batch) => new SmallState(batch, Dtype);
 
     public static SmallState Load(string path)
     {

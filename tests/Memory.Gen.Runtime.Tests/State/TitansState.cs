@@ -21,12 +21,9 @@ internal sealed class TitansState : MemoryState
 
     public TitansBlocks Blocks { get; }
 
-    public TitansState Clone()
-    {
-        var copy = new TitansState(variant, Batch, Dtype);
-        copy.CopyFrom(this);
-        return copy;
-    }
+    public override TitansState Clone() => (TitansState)base.Clone();
+
+    protected override MemoryState New(long batch) => new TitansState(variant, batch, Dtype);
 
     public static TitansState Load(TitansCase variant, string path)
     {

@@ -58,6 +58,12 @@ partial class MistakenLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
         public static State Load(string path, Device? device = null) => throw Mistake();
 
         /// <summary>Throws: the declaration has an error.</summary>
-        public State Clone() => throw Mistake();
+        public override State Clone() => throw Mistake();
+
+        /// <summary>Throws: the declaration has an error.</summary>
+        public override State Rows(params long[] rows) => throw Mistake();
+
+        /// <summary>Throws: the declaration has an error.</summary>
+        public static State Join(params State[] states) => throw Mistake();
     }
 }

@@ -410,11 +410,17 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         }
 
         /// <summary>A deep copy; gradients flow through it too.</summary>
-        public State Clone()
-        {
-            var copy = new State(this.Batch, this.Device, this.Dtype);
-            copy.CopyFrom(this);
-            return copy;
-        }
+        public override State Clone() => (State)base.Clone();
+
+        /// <summary>A deep copy of some rows, in the order given; gradients flow through it too.</summary>
+        /// <param name="rows">Row numbers from 0, at least one; one may be named more than once.</param>
+        public override State Rows(params long[] rows) => (State)base.Rows(rows);
+
+        /// <summary>Deep copies of the rows of several states, one state's after the other's; gradients flow through them too.</summary>
+        /// <param name="states">At least one; of one device and element type.</param>
+        public static State Join(params State[] states) => (State)MemoryState.Join(states);
+
+        /// <inheritdoc/>
+        protected override MemoryState New(long batch) => new State(batch, this.Device, this.Dtype);
     }
 }
