@@ -54,7 +54,7 @@ public static class Generation
             for (int start = 0; start < prompt.Count; start += PromptTokens)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                state.NextLogits = logits = Read(model, [.. prompt.Skip(start).Take(PromptTokens)], state);
+                state.NextLogits = logits = Read(model, [.. prompt.Skip(start).Take(PromptTokens)], state, logits);
             }
             for (int made = 0; made < options.MaxTokens; made++)
             {
@@ -62,7 +62,7 @@ public static class Generation
                 long token = sampler.Choose(logits);
                 if (options.StopTokens.Contains(token))
                     yield break;
-                state.NextLogits = logits = Read(model, token, state);
+                state.NextLogits = logits = Read(model, token, state, logits);
                 yield return token;
             }
         }
@@ -73,19 +73,17 @@ public static class Generation
         }
     }
 
-    private static double[] Read(IMemoryModel model, long[] tokens, MemoryState state)
+    private static double[] Read(IMemoryModel model, long[] tokens, MemoryState state, double[] room)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        return Host(model.Prefill(tensor(tokens, device: state.Device).view(1, -1), state).select(1, tokens.Length - 1));
+        return Sampler.ToHost(model.Prefill(tensor(tokens, device: state.Device).view(1, -1), state).select(1, tokens.Length - 1), room);
     }
 
-    private static double[] Read(IMemoryModel model, long token, MemoryState state)
+    private static double[] Read(IMemoryModel model, long token, MemoryState state, double[] room)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        return Host(model.Step(tensor(new[] { token }, device: state.Device), state));
+        return Sampler.ToHost(model.Step(tensor(new[] { token }, device: state.Device), state), room);
     }
-
-    private static double[] Host(Tensor logits) => logits.to(ScalarType.Float64).cpu().contiguous().view(-1).data<double>().ToArray();
 }

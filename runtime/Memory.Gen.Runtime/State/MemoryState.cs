@@ -242,7 +242,8 @@ public abstract partial class MemoryState : IDisposable
         for (int i = 0; i < tensors.Count; i++)
             tensors[i].CopyFrom(other.tensors[i]);
         SetPositions(other.Positions.clone());
-        NextLogits = other.NextLogits;
+        // Generate writes the next ones over those it left.
+        NextLogits = other.NextLogits?.ToArray();
     }
 
     /// <summary>Takes over what a file holds, after checking all of it: format, version, digest, model, declaration, rows, shapes.</summary>
