@@ -41,7 +41,6 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
         Models(python);
         Decode(python);
         SmallCall(python);
-        Directory.CreateDirectory(folder);
         string path = Path.Combine(folder, "result.json");
         File.WriteAllText(path, JsonSerializer.Serialize(rows, new JsonSerializerOptions { WriteIndented = true }));
         console.WriteLine($"Written to {path}.");

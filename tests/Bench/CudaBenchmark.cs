@@ -54,7 +54,6 @@ internal sealed class CudaBenchmark(BenchSettings settings, IAnsiConsole console
         }
 
         console.Write(table);
-        Directory.CreateDirectory(folder);
         string path = Path.Combine(folder, "result-cuda.json");
         File.WriteAllText(path, JsonSerializer.Serialize(rows, new JsonSerializerOptions { WriteIndented = true }));
         console.WriteLine($"Written to {path}.");

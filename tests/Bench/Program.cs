@@ -11,9 +11,10 @@ CultureInfo.CurrentCulture = CultureInfo.DefaultThreadCurrentCulture = CultureIn
 // A file takes wide tables; a terminal says how wide it is.
 if (Console.IsOutputRedirected) (AnsiConsole.Profile.Width, AnsiConsole.Profile.Capabilities.Ansi) = (200, false);
 
-var threads = new Option<int>("--threads") { Description = "threads on both sides", DefaultValueFactory = _ => Environment.ProcessorCount };
-var repeats = new Option<int>("--repeats") { Description = "timed calls of each operator; the median counts", DefaultValueFactory = _ => 3 };
-var steps = new Option<int>("--steps") { Description = "timed training steps of each model; the median counts", DefaultValueFactory = _ => 5 };
+const int Failed = 1, WrongUsage = 2;
+var threads = Count("--threads", "threads on both sides", Environment.ProcessorCount);
+var repeats = Count("--repeats", "timed calls of each operator; the median counts", 3);
+var steps = Count("--steps", "timed training steps of each model; the median counts", 5);
 var only = new Option<string>("--only") { Description = "only rows whose name contains this", DefaultValueFactory = _ => "" };
 var output = new Option<DirectoryInfo>("--out") { Description = "folder of result.json", DefaultValueFactory = _ => new DirectoryInfo("artifacts/bench") };
 var device = new Option<string>("--device") { Description = "cpu, or cuda for the operators on a GPU", DefaultValueFactory = _ => "cpu" };
@@ -25,9 +26,32 @@ root.SetAction(parsed =>
     torch.random.manual_seed(0);
     var settings = new BenchSettings(parsed.GetValue(threads), parsed.GetValue(repeats), parsed.GetValue(steps), parsed.GetValue(only)!);
     string folder = parsed.GetValue(output)!.FullName;
+    try
+    {
+        // Before it is measured what is to be written there.
+        Directory.CreateDirectory(folder);
+    }
+    catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+    {
+        Console.Error.WriteLine($"--out names the folder \"{folder}\", in which nothing can be written ({error.Message.TrimEnd('.')}). Choose another one.");
+        return Failed;
+    }
+
     return parsed.GetValue(device) == "cuda" ? new CudaBenchmark(settings, AnsiConsole.Console).Run(folder) : new Benchmark(settings, AnsiConsole.Console).Run(folder);
 });
 var typing = new Command("typing", "Times the source generator itself while somebody types.");
 typing.SetAction(_ => TypingSession.Run(AnsiConsole.Console));
 root.Add(typing);
-return root.Parse(args).Invoke();
+ParseResult usage = root.Parse(args);
+int code = usage.Invoke();
+return usage.Errors.Count > 0 ? WrongUsage : code;
+
+static Option<int> Count(string name, string description, int absent)
+{
+    var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => absent };
+    option.Validators.Add(result =>
+    {
+        if (result.Tokens is [var token] && int.TryParse(token.Value, out int count) && count < 1) result.AddError($"{name} is {count}; expected at least 1.");
+    });
+    return option;
+}

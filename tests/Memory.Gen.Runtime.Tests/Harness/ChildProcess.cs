@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Reflection;
+using Memory.Gen.Tests.Shared;
 
 namespace Memory.Gen.Runtime.Tests.Harness;
 
@@ -18,6 +19,14 @@ internal static class ChildProcess
         ProcessStartInfo start = Of(assembly, arguments);
         foreach ((string name, string? value) in environment) start.Environment[name] = value;
         return Run(start);
+    }
+
+    /// <summary>The assembly of another project's program, built for the same framework and configuration as these tests.</summary>
+    /// <param name="project">The project's folder, below the repository's root.</param>
+    public static string Built(string project)
+    {
+        string folder = Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory);
+        return SourceTree.Path(project, "bin", Path.GetFileName(Path.GetDirectoryName(folder)!), Path.GetFileName(folder), Path.GetFileName(project) + ".dll");
     }
 
     /// <summary>Runs a program of another folder to its end.</summary>

@@ -16,9 +16,10 @@ public sealed class ConformanceTests
     [InlineData(new[] { "--chunk", "0" }, "--chunk is 0; expected at least 1")]
     [InlineData(new[] { "--chunk", "many" }, "many")]
     [InlineData(new[] { "--fast" }, "There is no option --fast")]
+    [InlineData(new[] { "stress", "--count", "0" }, "--count is 0; expected at least 1")]
     public void Wrong_usage_is_code_2_with_the_usage(string[] options, string problem)
     {
-        (int code, string output, string errors) = Run(options.Length == 0 ? [] : [Vectors, .. options]);
+        (int code, string output, string errors) = Run(options is [] or ["stress", ..] ? options : [Vectors, .. options]);
         Assert.Equal(2, code);
         Assert.Contains(problem, errors);
         Assert.Contains("Usage:", output);

@@ -81,14 +81,5 @@ internal static class LanguageModelSample
         }
     }
 
-    // The sample lies beside the tests, built for the same framework and configuration.
-    private static string Program
-    {
-        get
-        {
-            string folder = Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory);
-            return Path.GetFullPath(Path.Combine(
-                folder, "../../../../../samples/LanguageModel/bin", Path.GetFileName(Path.GetDirectoryName(folder)!), Path.GetFileName(folder), "LanguageModel.dll"));
-        }
-    }
+    private static string Program => ChildProcess.Built("samples/LanguageModel");
 }
