@@ -18,6 +18,7 @@ public static class CallInput
     /// <param name="weight">A weight of the model: device and element type.</param>
     /// <returns>The tokens.</returns>
     /// <exception cref="ArgumentException">They are something else; the message says what.</exception>
+    /// <exception cref="ObjectDisposedException">The weight was disposed.</exception>
     public static Tensor Tokens(string model, Tensor tokens, long vocabSize, Tensor weight)
     {
         CheckTokens(model, tokens, vocabSize, weight);
@@ -33,6 +34,7 @@ public static class CallInput
     /// <returns>The transaction.</returns>
     /// <exception cref="ArgumentException">One of them is something else; the message says what.</exception>
     /// <exception cref="InvalidOperationException">Another call is using the state.</exception>
+    /// <exception cref="ObjectDisposedException">The weight or the state was disposed.</exception>
     public static StateTransaction Tokens(string model, Tensor tokens, long vocabSize, Tensor weight, MemoryState state) =>
         Begin(model, CheckTokens(model, tokens, vocabSize, weight), weight, state);
 
@@ -55,6 +57,7 @@ public static class CallInput
     /// <param name="weight">A weight of the layer.</param>
     /// <returns>The features.</returns>
     /// <exception cref="ArgumentException">They are something else; the message says what.</exception>
+    /// <exception cref="ObjectDisposedException">The weight was disposed.</exception>
     public static Tensor Features(string layer, Tensor x, long dim, Tensor weight)
     {
         CheckFeatures(layer, x, dim, weight);
@@ -70,6 +73,7 @@ public static class CallInput
     /// <returns>The transaction.</returns>
     /// <exception cref="ArgumentException">One of them is something else; the message says what.</exception>
     /// <exception cref="InvalidOperationException">Another call is using the state.</exception>
+    /// <exception cref="ObjectDisposedException">The weight or the state was disposed.</exception>
     public static StateTransaction Features(string layer, Tensor x, long dim, Tensor weight, MemoryState state) =>
         Begin(layer, CheckFeatures(layer, x, dim, weight), weight, state);
 
@@ -89,6 +93,7 @@ public static class CallInput
     private static long[] CheckTokens(string model, Tensor tokens, long vocabSize, Tensor weight)
     {
         RequireAlive(model, nameof(tokens), tokens);
+        RequireWeights(model, weight);
         long[] shape = tokens.Sizes();
         if (tokens.dtype != ScalarType.Int64 || shape.Length != 2) throw WrongTokens(model, nameof(tokens), tokens, "[B, T]");
         RequireDevice(model, nameof(tokens), tokens, weight);
@@ -111,6 +116,7 @@ public static class CallInput
     private static long[] CheckFeatures(string layer, Tensor x, long dim, Tensor weight)
     {
         RequireAlive(layer, nameof(x), x);
+        RequireWeights(layer, weight);
         long[] shape = x.Sizes();
         if (shape is not [_, _, var width] || width != dim) throw WrongShape(layer, x, $"[B, T, {dim}]");
         if (x.dtype != weight.dtype) throw new ArgumentException($"{layer}: x is {x.dtype}; expected {weight.dtype}, as the weights are.", nameof(x));
@@ -132,6 +138,11 @@ public static class CallInput
     {
         if (tensor is null) throw new ArgumentNullException(argument, $"{model}: {argument} is null.");
         if (tensor.IsInvalid) throw new ArgumentException($"{model}: {argument} was disposed.", argument);
+    }
+
+    private static void RequireWeights(string model, Tensor weight)
+    {
+        if (weight.IsInvalid) throw new ObjectDisposedException(model, $"{model} was disposed, and its weights with it.");
     }
 
     private static void RequireDevice(string model, string argument, Tensor tensor, Tensor weight)

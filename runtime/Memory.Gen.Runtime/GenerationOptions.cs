@@ -23,6 +23,7 @@ public sealed record GenerationOptions
 
     internal void Check()
     {
+        ArgumentNullException.ThrowIfNull(StopTokens);
         Require(MaxTokens >= 0, nameof(MaxTokens), MaxTokens, "must be 0 or more");
         Require(Temperature >= 0 && double.IsFinite(Temperature), nameof(Temperature), Temperature, "must be 0 or more; 0.8 is usual");
         Require(TopP > 0 && TopP <= 1, nameof(TopP), TopP, "must be above 0 and at most 1; 0.95 is usual");

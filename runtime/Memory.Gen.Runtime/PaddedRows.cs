@@ -35,6 +35,8 @@ public static class PaddedRows
     private static Tensor Read(
         Tensor input, MemoryState state, Tensor skip, Func<long, MemoryState> newState, Func<Tensor, MemoryState, Tensor> prefill, bool inOneCall)
     {
+        ArgumentNullException.ThrowIfNull(input);
+        ArgumentNullException.ThrowIfNull(state);
         long[] shape = input.shape;
         if (shape.Length < 2) throw new ArgumentException($"The input is [{string.Join(", ", shape)}]; expected rows of tokens, [B, T, ...].", nameof(input));
         long B = shape[0], T = shape[1];

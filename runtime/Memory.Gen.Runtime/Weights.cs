@@ -13,14 +13,17 @@ public static class Weights
     /// <param name="path">The file to create or replace.</param>
     /// <param name="metadata">Strings to keep beside the tensors.</param>
     /// <exception cref="MemoryFileException">It could not be written.</exception>
+    /// <exception cref="InvalidOperationException">The module has none: it was disposed, or never registered them. What was saved before stays.</exception>
+    /// <exception cref="ArgumentException">A string of the metadata is null.</exception>
     public static void SaveWeights(this nn.Module module, string path, IReadOnlyDictionary<string, string>? metadata = null)
     {
+        var weights = Of(module);
         var all = new Dictionary<string, string> { ["format"] = "memory-gen-weights", ["version"] = "1", ["model"] = module.GetType().Name };
         if (module is IMemoryModel model)
             all["declaration"] = model.Declaration;
         foreach (var (key, value) in metadata ?? new Dictionary<string, string>())
             all[key] = value;
-        SafetensorsFile.Write(path, module.state_dict(), all);
+        SafetensorsFile.Write(path, weights, all);
     }
 
     /// <summary>Reads parameters and buffers from a file, converting to the module's element type and device.</summary>
@@ -29,6 +32,7 @@ public static class Weights
     /// <param name="strict">Whether the names must be the same on both sides; shapes always must.</param>
     /// <returns>Names that only the module has, and names that only the file has; both empty when strict.</returns>
     /// <exception cref="MemoryFileException">It cannot be read, is damaged, or does not fit; the message lists the names.</exception>
+    /// <exception cref="InvalidOperationException">The module has no weights: it was disposed, or never registered them.</exception>
     public static (IReadOnlyList<string> Missing, IReadOnlyList<string> Unexpected) LoadWeights(this nn.Module module, string path, bool strict = true) =>
         Load(module, path, strict, []);
 
@@ -37,12 +41,13 @@ public static class Weights
     /// <param name="path">A safetensors file.</param>
     /// <param name="added">Names that the module has and the file lacks; all others must be the same on both sides.</param>
     /// <exception cref="MemoryFileException">It cannot be read, is damaged, or does not fit; the message lists the names.</exception>
+    /// <exception cref="InvalidOperationException">The module has no weights: it was disposed, or never registered them.</exception>
     public static void LoadWeights(this nn.Module module, string path, IReadOnlyCollection<string> added) => Load(module, path, true, added);
 
     private static (IReadOnlyList<string> Missing, IReadOnlyList<string> Unexpected) Load(nn.Module module, string path, bool strict, IReadOnlyCollection<string> added)
     {
+        var targets = Of(module);
         using var file = SafetensorsFile.Open(path);
-        var targets = module.state_dict();
         var missing = targets.Keys.Where(n => !file.Entries.ContainsKey(n) && !added.Contains(n)).Order(StringComparer.Ordinal).ToList();
         var unexpected = file.Names.Where(n => !targets.ContainsKey(n) || added.Contains(n)).Order(StringComparer.Ordinal).ToList();
         var shared = targets.Where(t => file.Entries.ContainsKey(t.Key)).ToList();
@@ -61,6 +66,16 @@ public static class Weights
             target.copy_(value);
         }
         return (missing, unexpected);
+    }
+
+    // A module without any is a mistake that would write an empty file over a good one.
+    private static Dictionary<string, Tensor> Of(nn.Module module)
+    {
+        ArgumentNullException.ThrowIfNull(module);
+        var weights = module.state_dict();
+        if (weights.Count == 0 || weights.Values.Any(weight => weight.IsInvalid))
+            throw new InvalidOperationException($"{module.GetType().Name} has no weights: it was disposed, or its constructor did not call RegisterComponents.");
+        return weights;
     }
 
     private static string List(string what, IReadOnlyList<string> names) => names.Count == 0 ? ""

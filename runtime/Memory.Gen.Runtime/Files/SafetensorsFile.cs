@@ -149,8 +149,12 @@ public sealed class SafetensorsFile : IDisposable
     /// <param name="tensors">What to write, on any device, in any layout.</param>
     /// <param name="metadata">Strings to keep beside them.</param>
     /// <exception cref="MemoryFileException">The file could not be written; what was there before is untouched.</exception>
+    /// <exception cref="ArgumentException">A string of the metadata is null, which no reader would take.</exception>
     public static void Write(string path, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
+        if (metadata?.FirstOrDefault(entry => entry.Value is null).Key is { } key)
+            throw new ArgumentException($"The metadata's '{key}' is null; give a string, or leave it out.", nameof(metadata));
+
         // Wide types first, so that every tensor is aligned to its element size.
         var ordered = tensors.OrderByDescending(t => t.Value.ElementSize).ThenBy(t => t.Key, StringComparer.Ordinal).ToList();
         byte[] headerBytes = SafetensorsWriter.Header(ordered, metadata, DigestKey, NoDigest, out int digestAt);

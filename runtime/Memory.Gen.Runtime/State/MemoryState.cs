@@ -142,6 +142,7 @@ public abstract partial class MemoryState : IDisposable
     public void MarkPadding(Tensor tokens)
     {
         RequireIdle();
+        ArgumentNullException.ThrowIfNull(tokens);
         if (tokens.dtype != ScalarType.Bool)
             throw new ArgumentException($"Padding is marked with {tokens.dtype}; expected Bool.", nameof(tokens));
         Hold(ref padding, tokens);
@@ -205,7 +206,7 @@ public abstract partial class MemoryState : IDisposable
     /// <param name="metadata">What the file shall say beside what every saved state says (<see cref="Files.SafetensorsFile.Metadata"/>), for
     /// instance which weights made it: a state is checked against the declaration alone when it is loaded. Null adds nothing.</param>
     /// <exception cref="Files.MemoryFileException">It could not be written.</exception>
-    /// <exception cref="ArgumentException">The path is null or empty, or a key of the metadata is one that every saved state has.</exception>
+    /// <exception cref="ArgumentException">The path is null or empty, a string of the metadata is null, or one of its keys is one that every saved state has.</exception>
     /// <exception cref="InvalidOperationException">A call is using the state.</exception>
     /// <exception cref="ObjectDisposedException">The state was disposed.</exception>
     public void Save(string path, IReadOnlyDictionary<string, string>? metadata = null)

@@ -29,7 +29,8 @@ internal static class StateFile
             ["positions"] = string.Join(',', positions.data<long>().ToArray()),
         };
         foreach (var (key, value) in more)
-            metadata.Add(key, value);
+            if (!metadata.TryAdd(key, value))
+                throw new ArgumentException($"The metadata has '{key}', which every saved state has of its own; choose another name.", "metadata");
         using var scope = NewDisposeScope();
         var tensors = state.Tensors.ToDictionary(t => t.Name, t => t.Value);
         if (state.NextLogits is { } logits)

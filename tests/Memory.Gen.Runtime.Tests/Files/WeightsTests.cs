@@ -83,6 +83,38 @@ public sealed class WeightsTests : IDisposable
         Assert.Equal(before, Values(module));
     }
 
+    [Fact]
+    public void AModuleWithoutWeightsWritesOverNothing()
+    {
+        var module = new ShortConvolution(3, 4);
+        module.SaveWeights(path);
+        byte[] good = File.ReadAllBytes(path);
+        module.Dispose();
+        using var unregistered = new Unregistered();
+        foreach (nn.Module empty in new nn.Module[] { module, unregistered })
+        {
+            string message = $"{empty.GetType().Name} has no weights: it was disposed, or its constructor did not call RegisterComponents.";
+            Assert.Equal(message, Assert.Throws<InvalidOperationException>(() => empty.SaveWeights(path)).Message);
+            Assert.Equal(message, Assert.Throws<InvalidOperationException>(() => empty.LoadWeights(path, strict: false)).Message);
+        }
+
+        Assert.Equal(good, File.ReadAllBytes(path));
+    }
+
+    [Fact]
+    public void AStringThatIsNullIsNamedBeforeAnythingIsWritten()
+    {
+        using var module = new ShortConvolution(3, 4);
+        var error = Assert.Throws<ArgumentException>(() => module.SaveWeights(path, new Dictionary<string, string> { ["steps"] = "7", ["note"] = null! }));
+        Assert.StartsWith("The metadata's 'note' is null; give a string, or leave it out.", error.Message);
+        Assert.False(File.Exists(path));
+    }
+
+    private sealed class Unregistered() : nn.Module(nameof(Unregistered))
+    {
+        public Tensor Weight { get; } = ones(3);
+    }
+
     private static double[] Values(nn.Module module) =>
         module.get_parameter("weight")!.detach().to(ScalarType.Float64).data<double>().ToArray();
 }

@@ -113,6 +113,38 @@ public sealed class CallInputTests : IDisposable
         Refused("", "options", () => model.Generate([1], null!));
     }
 
+    [Fact]
+    public void WhatIsNullBesideTheTokensIsNamedToo()
+    {
+        using var model = new GatedDeltaModel();
+        using var state = model.NewState(1);
+        Tensor tokens = ones(1, 2, dtype: ScalarType.Int64), skip = zeros(1, 2, dtype: ScalarType.Bool);
+        Refused("", "input", () => model.Prefill(null!, state, skip));
+        Refused("", "state", () => model.Prefill(tokens, null!, skip));
+        Refused("", "skip", () => model.Prefill(tokens, state, null!));
+        Refused("", "tokens", () => state.MarkPadding(null!));
+        Refused("", "rows", () => state.Reset(null!));
+        Refused("", "StopTokens", () => model.Generate([1], new GenerationOptions { StopTokens = null! }));
+        Refused(
+            "The metadata has 'model', which every saved state has of its own; choose another name.", "metadata",
+            () => state.Save("unused", new Dictionary<string, string> { ["model"] = "mine" }));
+    }
+
+    [Theory]
+    [InlineData(nameof(GatedDeltaModel))]
+    [InlineData(nameof(RecurrentModel))]
+    [InlineData(nameof(GatedDeltaLayer))]
+    public void ADisposedModelIsNamed(string name)
+    {
+        var subject = new Subject(name);
+        using MemoryState state = subject.NewState(1);
+        Tensor input = subject.Input(1, 2);
+        subject.Module.Dispose();
+        foreach (Action call in new Action[] { () => subject.Module.call(input), () => subject.Prefill(input, state), () => subject.Step(input.select(1, 0), state) })
+            Assert.StartsWith($"{name} was disposed, and its weights with it.", Assert.Throws<ObjectDisposedException>(call).Message);
+        Assert.Equal(0, state.Positions.item<long>());
+    }
+
     private static void Refused(string message, string argument, Action call)
     {
         var error = Assert.ThrowsAny<ArgumentException>(call);
