@@ -202,8 +202,9 @@ public sealed partial class HierarchicalModel;
 [HierarchicalMemory(SegmentTokens = 5, RecallSlots = 6, RecallScale = 0.2, SummaryFraction = 1, BackpropSegments = 2)]
 public sealed partial class HierarchicalHybridModel;
 
+// Steps as in TitansContextModel, for the same reason.
 [MemoryModel(VocabSize = 11, Dim = 8, Layers = 1, FeedForward = 5)]
-[TitansMemory(TitansVariant.Context, Heads = 2, Window = 4, Block = 2, PersistentTokens = 1)]
+[TitansMemory(TitansVariant.Context, Heads = 2, Window = 4, Block = 2, MaxStep = 0.1, PersistentTokens = 1)]
 [HierarchicalMemory(SegmentTokens = 8, SensoryTokens = 3, RecallSlots = 1, RecallDim = 3)]
 public sealed partial class HierarchicalTitansModel;
 

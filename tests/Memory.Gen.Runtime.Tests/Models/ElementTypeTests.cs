@@ -42,12 +42,27 @@ public sealed class ElementTypeTests : IDisposable
         Assert.Equal(dtype, layer.get_parameter("mixer.output.weight")!.dtype);
     }
 
-    /// <summary>What the kernels compute, through all layers and back, against tensor operations in float64.</summary>
+    /// <summary>
+    /// What the kernels compute, through all layers and back, against tensor operations in float64. Few draws of weights and text make
+    /// a model enlarge float32's rounding up to the limits, whoever computes; a kernel that is wrong is so at every draw.
+    /// </summary>
     [Theory, MemberData(nameof(Held))]
     public void AFloat32ModelAndItsGradientsAreThoseOfFloat64(string name)
     {
-        using var narrow = new Subject(name, ScalarType.Float32);
-        using var wide = new Subject(name);
+        var draws = Enumerable.Range(1, 3).Select(seed => Shares(name, seed)).ToArray();
+        foreach (string what in draws[0].Keys)
+        {
+            double share = draws.Select(shares => shares[what]).Order().ElementAt(1);
+            Assert.True(share <= 1, $"{what}: {share:g3} of its limit at the middle one of three draws");
+        }
+    }
+
+    // The error of the outputs and of every gradient, each as a share of what it may be.
+    private static Dictionary<string, double> Shares(string name, long seed)
+    {
+        using var scope = NewDisposeScope();
+        using var narrow = new Subject(name, ScalarType.Float32, seed: seed);
+        using var wide = new Subject(name, seed: seed);
         using (no_grad())
             foreach (var (a, b) in narrow.Module.parameters().Zip(wide.Module.parameters()))
                 b.copy_(a);
@@ -56,9 +71,10 @@ public sealed class ElementTypeTests : IDisposable
         var (expected, gradients) = Run(wide, wide.IsModel ? input : input.to(ScalarType.Float64));
         choices.Hold();
         var (actual, found) = Run(narrow, input);
-        Numbers.Near(expected, actual, 1e-4, "outputs");
+        var shares = new Dictionary<string, double> { ["outputs"] = Numbers.Error(actual, expected) / 1e-4 };
         foreach (var ((key, _), (e, a)) in wide.Module.named_parameters().Where(p => wide.Trained.Contains(p.parameter)).Zip(gradients.Zip(found)))
-            Assert.True((a - e).norm().item<double>() <= 1e-3 * e.norm().item<double>() + 1e-6, $"gradient of {key}: {(a - e).norm().item<double>():g3} of {e.norm().item<double>():g3}");
+            shares[$"gradient of {key}"] = (a - e).norm().item<double>() / (1e-3 * e.norm().item<double>() + 1e-6);
+        return shares;
 
         static (Tensor, IList<Tensor>) Run(Subject subject, Tensor input)
         {
