@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the native libraries against the torch of this machine's Python, checks them on its GPU, times them and trains a
-# model. Needs nvcc 11.8 or newer, cmake, g++ and a Python with a CUDA build of torch; neither .NET nor a network.
+# model. Needs nvcc 11.8 or newer, cmake with ninja or make, g++ and a Python with a CUDA build of torch; neither .NET nor a network.
 #
 #   MEMORY_GEN_PYTHON   the Python to ask, instead of python3
 #   MEMORY_GEN_KERNELS  packed: takes the kernels as they were compiled where the archive was made, and needs no nvcc
@@ -46,6 +46,7 @@ for home in "${CUDA_HOME:-}" /usr/local/cuda; do
 done
 run() { local name=$1; shift; "$root/dotnet/dotnet" "$root/bin/$name/$name.dll" "$@"; }
 
+! command -v ninja >/dev/null || export CMAKE_GENERATOR=Ninja # CMake's own choice is make, which may not be there
 build() { # NAME TARGETS OPTIONS...
     cmake -S "native/$1" -B "build/$1" -DCMAKE_BUILD_TYPE=Release -DLIBTORCH="$LIBTORCH" "${@:3}" && cmake --build "build/$1" --parallel "$(nproc)" --target $2
 }
