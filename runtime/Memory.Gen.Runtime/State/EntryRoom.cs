@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Memory.Gen.Runtime;
 
 /// <summary>
-/// One row's cache as a part of longer storage: a new entry is written behind it, and the cache becomes a later part. Parts handed
+/// A cache as a part of longer storage: a new entry is written behind it, and the cache becomes a later part. Parts handed
 /// out before stay as they were, and the last one keeps the storage.
 /// </summary>
 internal sealed class EntryRoom
@@ -32,8 +32,8 @@ internal sealed class EntryRoom
     public bool Has(long added) => end + added <= entries;
 
     /// <summary>Copies a cache to where it has room, and writes entries behind it.</summary>
-    /// <param name="before"><c>[1, N, ...]</c>.</param>
-    /// <param name="next"><c>[1, N', ...]</c>.</param>
+    /// <param name="before"><c>[B, N, ...]</c>.</param>
+    /// <param name="next"><c>[B, N', ...]</c>.</param>
     /// <param name="kept">How many of all entries the part has that is <see cref="Last"/>.</param>
     public static EntryRoom Of(Tensor before, Tensor next, long kept)
     {
@@ -49,7 +49,7 @@ internal sealed class EntryRoom
     }
 
     /// <summary>Writes entries behind <see cref="Last"/>.</summary>
-    /// <param name="next"><c>[1, N, ...]</c>.</param>
+    /// <param name="next"><c>[B, N, ...]</c>.</param>
     /// <param name="kept">How many of all entries the next part has.</param>
     public void Append(Tensor next, long kept)
     {

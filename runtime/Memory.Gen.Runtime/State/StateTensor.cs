@@ -98,8 +98,8 @@ public sealed class StateTensor : IStateSlot
     }
 
     /// <summary>
-    /// Writes entries behind those along axis 1: a growing cache gets longer, any other drops as many of its oldest. For one
-    /// row and without gradients this costs nothing for the others.
+    /// Writes entries behind those along axis 1: a growing cache gets longer, any other drops as many of its oldest.
+    /// Without gradients this costs nothing for the others.
     /// </summary>
     /// <param name="next"><c>[B, N, ...]</c>, the newest last; any N, 0 included.</param>
     /// <exception cref="InvalidOperationException">No transaction is open.</exception>
@@ -109,7 +109,7 @@ public sealed class StateTensor : IStateSlot
         RequireTransaction();
         if (!FitsBehind(next.shape))
             throw new ArgumentException($"State tensor '{Name}' is [{string.Join(", ", Shape)}]; it cannot take [{string.Join(", ", next.shape)}] behind it along axis 1.");
-        if (owner.Batch == 1 && !is_grad_enabled() && (Grows || next.size(1) <= initialShape[1]))
+        if (!is_grad_enabled() && (Grows || next.size(1) <= initialShape[1]))
         {
             AppendInRoom(next);
             return;
@@ -187,7 +187,10 @@ public sealed class StateTensor : IStateSlot
     /// <summary>Everything of a commit that can fail: rows that may not be written in place become a whole new value.</summary>
     internal void Prepare()
     {
-        if (pending is not null || !committedIsPrivate || is_grad_enabled())
+        if (pendingRows is null && pendingPlace < 0)
+            return;
+        // A cache with room behind it does not lie as rows that follow each other.
+        if (pending is not null || !committedIsPrivate || is_grad_enabled() || !committed!.is_contiguous())
             Merge();
     }
 

@@ -1,3 +1,4 @@
+using Memory.Gen.Runtime.Kernels;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
@@ -75,20 +76,22 @@ public sealed class MemoryStateTests : IDisposable
         Assert.Equal(all[.., ^3..].contiguous().data<double>().ToArray(), state.Layer.Last.Value.contiguous().data<double>().ToArray());
     }
 
-    // Without gradients the caches of one row have room behind them, which nobody may notice.
-    [Fact]
-    public void CachesOfOneRowAreTheLastEntriesOfAllHoweverTheyWereAppended()
+    // Without gradients caches have room behind them, which nobody may notice.
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void CachesAreTheLastEntriesOfAllHoweverTheyWereAppended(long rows)
     {
         using var quiet = no_grad();
-        using var state = new SmallState(1);
-        List<Tensor> read = [zeros(1, 3, dtype: ScalarType.Float64)];
+        using var state = new SmallState(rows);
+        List<Tensor> read = [zeros(rows, 3, dtype: ScalarType.Float64)];
         var random = new Random(7);
         for (int i = 0; i < 300; i++)
         {
-            Tensor next = Random(1, random.Next(5) == 0 ? 4 : 1), before = state.Layer.Last.Value, kept = before.clone();
+            Tensor next = Random(rows, random.Next(5) == 0 ? 4 : 1), before = state.Layer.Last.Value, kept = before.clone();
             if (i % 7 == 0)
             {
-                using var givenUp = state.Begin(1, next.shape[1]);
+                using var givenUp = state.Begin(rows, next.shape[1]);
                 state.Layer.Read(next);
                 state.Layer.Read(next);
             }
@@ -111,20 +114,59 @@ public sealed class MemoryStateTests : IDisposable
                 copy.Advance(next);
             }
 
-            Assert.Equal(kept.data<double>().ToArray(), before.data<double>().ToArray());
-            using (var step = state.Begin(1, next.shape[1]))
+            Assert.Equal(Values(kept), Values(before));
+            using (var step = state.Begin(rows, next.shape[1]))
             {
                 state.Layer.Read(next);
-                Assert.Equal(kept.data<double>().ToArray(), before.data<double>().ToArray());
+                Assert.Equal(Values(kept), Values(before));
                 step.Commit();
             }
 
             read.Add(next);
-            double[] all = cat(read, 1).data<double>().ToArray();
-            Assert.Equal(all[3..], state.Layer.All.Value.contiguous().data<double>().ToArray());
-            Assert.Equal(all[^3..], state.Layer.Last.Value.contiguous().data<double>().ToArray());
+            Tensor all = cat(read, 1);
+            Assert.Equal(Values(all[.., 3..]), Values(state.Layer.All.Value));
+            Assert.Equal(Values(all[.., ^3..]), Values(state.Layer.Last.Value));
         }
     }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public unsafe void AnEntryIsWrittenBehindTheOthersAndTheyStayWhereTheyAre(long rows)
+    {
+        using var quiet = no_grad();
+        using var state = new SmallState(rows);
+        state.Advance(Random(rows, 2));
+        nint last = (nint)KernelLibrary.Data(state.Layer.Last.Value), all = (nint)KernelLibrary.Data(state.Layer.All.Value);
+        for (int i = 1; i <= 20; i++)
+        {
+            state.Advance(Random(rows, 1));
+            Assert.Equal(last + (i * sizeof(double)), (nint)KernelLibrary.Data(state.Layer.Last.Value));
+            Assert.Equal(all, (nint)KernelLibrary.Data(state.Layer.All.Value));
+        }
+    }
+
+    [Fact]
+    public void RowsOfACacheWithRoomAreWrittenToo()
+    {
+        using var quiet = no_grad();
+        using var state = new SmallState(2);
+        Tensor read = Random(2, 5);
+        state.Advance(read);
+        using (var step = state.Begin(2, 0))
+        {
+            // Entry 1 of row 0, and entry 2 of row 1.
+            state.Layer.Last.UpdateRows(tensor(new long[] { 1, 5 }), tensor(new[] { 7.0, 8 }).view(2, 1));
+            step.Commit();
+        }
+
+        Tensor expected = read.narrow(1, 2, 3).clone();
+        expected[0, 1] = 7.0;
+        expected[1, 2] = 8.0;
+        Assert.Equal(Values(expected), Values(state.Layer.Last.Value));
+    }
+
+    private static double[] Values(Tensor x) => x.contiguous().view(-1).data<double>().ToArray();
 
     [Fact]
     public void WhatIsAppendedMustFitBehindAndCarriesGradients()
