@@ -57,7 +57,7 @@ internal static class ContextCommand
                 Chart(rows).Save(Path.Combine(folder.Path, "context.svg"));
             }
 
-            Trainings.End(folder.Path, "result.json and context.svg", rows.Count, interruption.Token);
+            Trainings.End(folder.Path, "result.json and context.svg", rows, interruption.Token);
         }));
         return command;
     }

@@ -36,8 +36,9 @@ internal static class InfoCommand
                 if (parsed.GetResult(model) is { Implicit: false } || !asked.AsDeclared)
                     throw new UserError("--run has its own model and sizes; leave out --model, --dim, --layers, --heads, --pattern and --vocab.");
                 var trained = TrainedModel.Read(folder);
+                var checkpoint = TrainedModel.CheckpointOf(folder, parsed.GetValue(step));
                 Show(trained.Name, trained.Sizes);
-                ShowRun(TrainedModel.CheckpointOf(folder, parsed.GetValue(step)));
+                ShowRun(checkpoint);
             }
 
             ShowMachine();

@@ -47,7 +47,7 @@ internal static class InterleaveCommand
             var text = interruption.Wait(() => TokenizedText.Encode(corpus.Validation, tokenizer).Interleaved(options.InterleaveTokens));
             var rows = trainings.Run(parsed, asked, corpus, tokenizer, options, place, folder.Path, trained => Measure(trained, text, interruption.Token), interruption.Token);
             if (rows.Count > 0) Show(rows);
-            Trainings.End(folder.Path, "result.json", rows.Count, interruption.Token);
+            Trainings.End(folder.Path, "result.json", rows, interruption.Token);
         }));
         return command;
     }

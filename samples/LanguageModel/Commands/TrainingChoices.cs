@@ -12,6 +12,8 @@ internal sealed record TrainingChoices(
 {
     public const double DefaultMinutes = 3;
 
+    private const double LeastMinutes = 0.001, MostMinutes = 1e6;
+
     // Many small steps serve a short run best: 1,024 tokens each.
     public const int DefaultBatch = 8, DefaultLength = 128;
     public const double DefaultLearningRate = 4e-3;
@@ -38,7 +40,7 @@ internal sealed record TrainingChoices(
     public TrainingOptions Options()
     {
         if (Minutes is not null && Steps is not null) throw new UserError("--minutes and --steps both say how long to train. Give one of them.");
-        if (Minutes is <= 0 or > 1e6 or double.NaN) throw new UserError($"--minutes is {Minutes}; it must be above 0.");
+        if (Minutes is { } minutes and not (>= LeastMinutes and <= MostMinutes)) throw new UserError($"--minutes is {minutes}; it must be at least {LeastMinutes} and at most {MostMinutes:N0}.");
         foreach (var (option, value) in new[] { ("--steps", Steps), ("--batch", Batch), ("--length", Length) })
             CommandLine.RequirePositive(option, value);
         if (LearningRate is { } rate && !(rate > 0 && double.IsFinite(rate))) throw new UserError($"--lr is {rate}; it must be above 0, for example {DefaultLearningRate}.");

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LanguageModel.Models;
 using Memory.Gen.Runtime;
+using Memory.Gen.Runtime.Files;
 using Memory.Gen.Training;
 using Memory.Gen.Training.Data;
 using Memory.Gen.Training.Tokenizers;
@@ -69,19 +70,31 @@ internal sealed class Trainings(params string[] names)
         {
             if (Learn(name, sizes, corpus, tokenizer, options with { Seed = seed }, device, measure, cancellation) is not { } row) break;
             rows.Add(row);
-            JsonFile.Save(Path.Combine(folder, "result.json"), rows);
+            try
+            {
+                Save(folder, rows);
+            }
+            catch (MemoryFileException error)
+            {
+                // Those that follow, and the table, do not need the file; it is tried again at the end.
+                Terminal.Warn(error.Message);
+            }
         }
 
         return rows;
     }
 
-    /// <summary>Says what is in the folder.</summary>
+    /// <summary>Sees that what was measured is in the folder, and says so.</summary>
+    /// <exception cref="MemoryFileException">It could not be written.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public static void End(string folder, string files, int rows, CancellationToken cancellation)
+    public static void End<TRow>(string folder, string files, IReadOnlyList<TRow> rows, CancellationToken cancellation)
     {
+        if (rows.Count > 0) Save(folder, rows);
         if (!cancellation.IsCancellationRequested) Terminal.Say($"Saved in {folder}: {files}.");
-        else throw new OperationCanceledException(rows == 0 ? "Stopped before anything was measured." : $"Stopped. What was measured before is in {folder}: {files}.");
+        else throw new OperationCanceledException(rows.Count == 0 ? "Stopped before anything was measured." : $"Stopped. What was measured before is in {folder}: {files}.");
     }
+
+    private static void Save<TRow>(string folder, IReadOnlyList<TRow> rows) => JsonFile.Save(Path.Combine(folder, "result.json"), rows);
 
     private static TRow? Learn<TRow>(
         string name, Sizes sizes, Corpus corpus, ITokenizer tokenizer, TrainingOptions options, torch.Device device, Func<Trained, TRow?> measure, CancellationToken cancellation)

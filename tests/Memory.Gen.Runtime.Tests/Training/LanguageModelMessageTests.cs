@@ -68,6 +68,8 @@ public sealed class LanguageModelMessageTests : IDisposable
         Assert.Contains("Dim 192 is not divisible by Heads 5", Fail("interleave", "--heads", "5"));
         Assert.Equal($"{folder.File("none")} holds no trained model. Train one first (./build.sh train), or name the folder of a run with --first-stage.\n", Fail("train", "--model", "hmt", "--first-stage", folder.File("none")));
         Assert.StartsWith("--lr is -1; it must be above 0", Fail("train", "--lr", "-1"));
+        foreach (string minutes in new[] { "0", "1E-09", "2000000", "NaN" })
+            Assert.Equal($"--minutes is {minutes}; it must be at least 0.001 and at most 1,000,000.\n", Fail("train", "--minutes", minutes));
         Assert.StartsWith("--stretch is -1; it must be 0", Fail("interleave", "--stretch", "-1"));
 
         string Fail(params string[] arguments) => LanguageModelSample.Fail([.. arguments, "--data", folder.File("missing"), "--out", folder.File("run")]);

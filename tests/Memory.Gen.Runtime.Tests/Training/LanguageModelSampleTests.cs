@@ -87,6 +87,19 @@ public sealed class LanguageModelSampleTests : IDisposable
         Assert.Equal(["hmt", "segments-82", "hmt", "segments-82"], result.RootElement.EnumerateArray().Select(row => row.GetProperty("name").GetString()));
     }
 
+    [Fact]
+    public void AComparisonThatCannotBeSavedIsShownAllTheSame()
+    {
+        string output = folder.File("interleave"), file = Path.Combine(output, "result.json");
+        Directory.CreateDirectory(file);
+        var (exitCode, said, errors) = LanguageModelSample.RunToEnd(
+            ["interleave", "--model", "hmt", "segments-82", "--steps", "1", "--length", "128", "--out", output, .. Data, .. Small]);
+        Assert.Equal(1, exitCode);
+        Assert.Equal(3, errors.Split($"{file}: could not be written (").Length - 1);
+        Assert.Contains("Two held-out documents by turns", said);
+        Assert.Contains("segments-82", said[said.IndexOf("Two held-out", StringComparison.Ordinal)..]);
+    }
+
     private string[] Data => ["--data", folder.File("text.txt")];
 
     private static string Run(params string[] arguments) => LanguageModelSample.Run(arguments);
