@@ -102,7 +102,10 @@ public sealed class TitansMemoryAttribute : MixerAttribute
     /// <summary>At which weights the gradient is taken; only with <see cref="Forgetting"/>. Absent: before they fade.</summary>
     public TitansDecay Decay { get; set; }
 
-    /// <summary>Where forgotten weights go; only with <see cref="Forgetting"/>. Absent: to zero.</summary>
+    /// <summary>
+    /// Where forgotten weights go; only with <see cref="Forgetting"/>. Absent: to zero; with <see cref="MemoryDepth"/> above 1 a
+    /// long text can then put the memory out for good, for several layers at zero have no gradient.
+    /// </summary>
     public TitansDecayTarget DecayTo { get; set; }
 
     /// <summary>
