@@ -45,6 +45,8 @@ public static class PaddedRows
         // The shortest first: rows that have ended stand before those that go on.
         int[] rows = [.. Enumerable.Range(0, (int)B).OrderBy(row => counting[row].Length)];
         long total = counting.Sum(places => (long)places.Length);
+        // A batch that masks its idle rows mostly has none, and rows are moved only for them.
+        if (total == B * T && state.Padding is null) return prefill(input, state);
 
         using var scope = NewDisposeScope();
         using var advance = state.Begin(B, T);

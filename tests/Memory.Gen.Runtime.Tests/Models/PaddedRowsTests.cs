@@ -1,3 +1,4 @@
+using Memory.Gen.Runtime.Kernels;
 using TorchSharp;
 using TorchSharp.Modules;
 using Xunit;
@@ -99,6 +100,29 @@ public sealed class PaddedRowsTests : IDisposable
         }
         IList<Tensor> apart = autograd.grad([loss], [.. parameters]);
         for (int i = 0; i < parameters.Length; i++) Numbers.Near(apart[i], together[i], 1e-10, $"parameter {i}");
+    }
+
+    [Fact]
+    public unsafe void WhereNothingIsSkippedNoRowIsMoved()
+    {
+        using var subject = new Subject(nameof(CausalModel));
+        using var quiet = no_grad();
+        using MemoryState state = subject.NewState(3), plain = subject.NewState(3);
+        Tensor input = subject.Input(3, 9), none = zeros([3, 1], dtype: ScalarType.Bool);
+        nint? at = null;
+        for (int i = 0; i < 9; i++)
+        {
+            Tensor token = input.narrow(1, i, 1);
+            Numbers.Near(subject.Prefill(token, plain), subject.Prefill(token, state, none), 0, $"token {i}");
+            // All keys stay where the first was written.
+            nint now = (nint)KernelLibrary.Data(state.Tensors[0].Value);
+            Assert.Equal(at ?? now, now);
+            at = now;
+        }
+
+        Numbers.Near(plain, state, 0, "the state");
+        Assert.Throws<ArgumentException>(() => subject.Prefill(input, state, zeros([3, 8], dtype: ScalarType.Bool)));
+        Assert.Contains("has 3; make one with NewState(2)", Assert.Throws<ArgumentException>(() => subject.Prefill(input.narrow(0, 0, 2), state, zeros([2, 9], dtype: ScalarType.Bool))).Message);
     }
 
     [Fact]
