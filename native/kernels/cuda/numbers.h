@@ -76,16 +76,17 @@ __device__ __forceinline__ float2 load_pair(const bfloat16* from) {
     return make_float2(float_of_bits(packed << 16), float_of_bits(packed & 0xffff0000u));
 }
 
-// Four floats at once, from 16 aligned bytes; and the one of them at place j % 4.
+// Four floats at once, from or to 16 aligned bytes; and the one of them at place j % 4.
 #ifdef __CUDACC__
 __device__ __forceinline__ float4 load_four(const float* from) { return *reinterpret_cast<const float4*>(from); }
+__device__ __forceinline__ void store_four(float* to, float4 x) { *reinterpret_cast<uint4*>(to) = make_uint4(bits_of_float(x.x), bits_of_float(x.y), bits_of_float(x.z), bits_of_float(x.w)); }
 #else
+inline void store_four(float* to, float4 x) { *reinterpret_cast<Four*>(to) = Four{x.x, x.y, x.z, x.w}; }
 inline float4 load_four(const float* from) {
     const Four x = *reinterpret_cast<const Four*>(from);
     return make_float4(x[0], x[1], x[2], x[3]);
 }
 #endif
-__device__ __forceinline__ void store_four(float* to, float4 x) { store_pair(to, x.x, x.y), store_pair(to + 2, x.z, x.w); }
 __device__ __forceinline__ void store_four(bfloat16* to, float4 x) { *reinterpret_cast<uint64_t*>(to) = pack_bfloat16(x.x, x.y) | static_cast<uint64_t>(pack_bfloat16(x.z, x.w)) << 32; }
 __device__ __forceinline__ float number_of(const float4& x, int j) { return j % 4 == 0 ? x.x : j % 4 == 1 ? x.y : j % 4 == 2 ? x.z : x.w; }
 

@@ -55,6 +55,13 @@ struct Accumulator {
                 for (int half = 0; half < 2; half++) f(row + 16 * i + 8 * half, column + 8 * j, x[i][j][2 * half], x[i][j][2 * half + 1], other.x[i][j][2 * half], other.x[i][j][2 * half + 1]);
     }
 
+    // f(index, x) for every fragment of this thread.
+    template <class F>
+    __device__ __forceinline__ void each_fragment(F f) {
+        MEMGEN_UNROLL
+        for (int i = 0; i < RowTiles * ColumnTiles; i++) f(i, x[i / ColumnTiles][i % ColumnTiles]);
+    }
+
     __device__ __forceinline__ void scale(float factor) {
         each_pair([=](int, int, float& first, float& second) { first *= factor, second *= factor; });
     }
@@ -90,15 +97,40 @@ struct Accumulator {
         }
     }
     template <class T>
-    static __device__ __forceinline__ bool by_pairs(const T* tensor, int64_t stride) {
-        return (reinterpret_cast<uintptr_t>(tensor) | static_cast<uintptr_t>(stride * static_cast<int64_t>(sizeof(T)))) % (2 * sizeof(T)) == 0;
+    static __device__ __forceinline__ bool by_pairs(const T* tensor, int64_t stride) { return is_aligned(tensor, stride, 2 * sizeof(T)); }
+    template <class T>
+    static __device__ __forceinline__ bool is_aligned(const T* tensor, int64_t stride, size_t bytes) {
+        return (reinterpret_cast<uintptr_t>(tensor) | static_cast<uintptr_t>(stride * static_cast<int64_t>(sizeof(T)))) % bytes == 0;
     }
+
+    // f(row, column, x), rounded, for every two pairs of bfloat16 that follow each other in a row. Neighbouring lanes exchange a pair of every
+    // two fragments: by pairs alone, a warp's store to a tensor would fill half of each of its sectors.
+    template <class F>
+    __device__ __forceinline__ void each_four(float factor, F f) {
+        static_assert(ColumnTiles % 2 == 0, "fragments go by two");
+        const int lane = static_cast<int>(threadIdx.x) % 32, odd = lane % 2, row = first_row() + lane / 4, column = first_column() + odd * 8 + lane % 4 / 2 * 4;
+        MEMGEN_UNROLL
+        for (int i = 0; i < RowTiles; i++)
+            MEMGEN_UNROLL
+            for (int half = 0; half < 2; half++)
+                MEMGEN_UNROLL
+                for (int j = 0; j < ColumnTiles; j += 2) {
+                    const float *left = x[i][j] + 2 * half, *right = x[i][j + 1] + 2 * half;
+                    const uint32_t first = pack_bfloat16(left[0] * factor, left[1] * factor), second = pack_bfloat16(right[0] * factor, right[1] * factor);
+                    const uint32_t other = shuffle_xor(odd ? first : second, 1);
+                    f(row + 16 * i + 8 * half, column + 8 * j, static_cast<uint64_t>(odd ? second : other) << 32 | (odd ? other : first));
+                }
+    }
+    // What a lane stores of a row at once where rows are whole: two floats, and where fragments come by two four of bfloat16.
+    template <class T>
+    static constexpr size_t StoreBytes = sizeof(T) == 4 || ColumnTiles % 2 == 0 ? 8 : 4;
 
     // Into [rows, columns] of a tensor whose elements of a row follow each other.
     template <class T>
     __device__ __forceinline__ void store_rows(T* to, int64_t stride, int rows, int columns, float factor) {
-        if (rows >= M && columns >= N && by_pairs(to, stride)) {
-            each_pair_of(to, stride, [=](T* p, float& first, float& second) { store_pair(p, first * factor, second * factor); });
+        if (rows >= M && columns >= N && is_aligned(to, stride, StoreBytes<T>)) {
+            if constexpr (StoreBytes<T> == 8 && sizeof(T) == 2) each_four(factor, [=](int row, int column, uint64_t x) { *reinterpret_cast<uint64_t*>(to + row * stride + column) = x; });
+            else each_pair_of(to, stride, [=](T* p, float& first, float& second) { store_pair(p, first * factor, second * factor); });
             return;
         }
         each_pair([&](int row, int column, float& first, float& second) {
@@ -277,6 +309,24 @@ __device__ __forceinline__ void multiply(Accumulator<M, N, W>& c, const Left& le
     }
 }
 
+// Of a depth of sixteen from k on: first += left right, second += other right, what is asked for of them.
+template <bool First, bool Second, int N, int W, class Right>
+__device__ __forceinline__ void multiply_columns(Accumulator<32, N, W>& first, Accumulator<32, N, W>& second, uint32_t (&left)[4], uint32_t (&other)[4], const Right& right, int k) {
+    typedef Accumulator<32, N, W> Result;
+    typedef Operand<Right> R;
+    static_assert(Result::ColumnTiles % 2 == 0, "columns are multiplied by sixteen");
+    MEMGEN_UNROLL
+    for (int j = 0; j < Result::ColumnTiles; j += 2) {
+        uint32_t columns[4];
+        load_right<R::IsTurned>(columns, R::tile(right), Result::first_column() + 8 * j, k);
+        MEMGEN_UNROLL
+        for (int e = 0; e < 2; e++) {
+            if constexpr (First) multiply_accumulate(first.x[0][j + e], left, columns[2 * e], columns[2 * e + 1]);
+            if constexpr (Second) multiply_accumulate(second.x[0][j + e], other, columns[2 * e], columns[2 * e + 1]);
+        }
+    }
+}
+
 // Products of chunks of 32 rows that share operands: a += left narrow, b += left wide, c += other narrow, d += other wide, what is
 // asked for of them. Each operand is read once; read for every product, shared memory would be what they wait for.
 template <bool A, bool B, bool C, bool D, int N, int M, int W, class Left, class Narrow, class Wide>
@@ -284,48 +334,30 @@ __device__ __forceinline__ void multiply_shared(Accumulator<32, N, W>& a, Accumu
     typedef Accumulator<32, N, W> NarrowResult;
     typedef Accumulator<32, M, W> WideResult;
     typedef Operand<Narrow> NarrowOperand;
-    typedef Operand<Wide> WideOperand;
     if constexpr (sizeof(typename Left::Number) == 4 || WideResult::ColumnTiles == 1) {
         if constexpr (A) multiply(a, left, narrow);
         if constexpr (B) multiply(b, left, wide);
         if constexpr (C) multiply(c, other, narrow);
         if constexpr (D) multiply(d, other, wide);
     } else {
-        constexpr int NarrowTiles = NarrowResult::ColumnTiles, WideTiles = WideResult::ColumnTiles;
-        static_assert(WideTiles % 2 == 0 && (NarrowTiles == 1 || NarrowTiles % 2 == 0), "columns are multiplied by sixteen");
-        const int row = NarrowResult::first_row(), narrow_column = NarrowResult::first_column(), wide_column = WideResult::first_column();
+        constexpr int NarrowTiles = NarrowResult::ColumnTiles;
+        const int row = NarrowResult::first_row();
         MEMGEN_UNROLL
         for (int k = 0; k < Left::Columns; k += 32) {
             uint32_t deep[4];
-            if constexpr (NarrowTiles == 1) load_right_deep<NarrowOperand::IsTurned>(deep, NarrowOperand::tile(narrow), narrow_column, k);
+            if constexpr (NarrowTiles == 1) load_right_deep<NarrowOperand::IsTurned>(deep, NarrowOperand::tile(narrow), NarrowResult::first_column(), k);
             MEMGEN_UNROLL
             for (int half = 0; half < 2; half++) {
-                uint32_t rows[4], other_rows[4], columns[4];
+                uint32_t rows[4], other_rows[4];
                 if constexpr (A || B) load_left<false>(rows, left, row, k + 16 * half);
                 if constexpr (C || D) load_left<false>(other_rows, other, row, k + 16 * half);
                 if constexpr (NarrowTiles == 1) {
                     if constexpr (A) multiply_accumulate(a.x[0][0], rows, deep[2 * half], deep[2 * half + 1]);
                     if constexpr (C) multiply_accumulate(c.x[0][0], other_rows, deep[2 * half], deep[2 * half + 1]);
                 } else {
-                    MEMGEN_UNROLL
-                    for (int j = 0; j < NarrowTiles; j += 2) {
-                        load_right<NarrowOperand::IsTurned>(columns, NarrowOperand::tile(narrow), narrow_column + 8 * j, k + 16 * half);
-                        MEMGEN_UNROLL
-                        for (int e = 0; e < 2; e++) {
-                            if constexpr (A) multiply_accumulate(a.x[0][j + e], rows, columns[2 * e], columns[2 * e + 1]);
-                            if constexpr (C) multiply_accumulate(c.x[0][j + e], other_rows, columns[2 * e], columns[2 * e + 1]);
-                        }
-                    }
+                    multiply_columns<A, C>(a, c, rows, other_rows, narrow, k + 16 * half);
                 }
-                MEMGEN_UNROLL
-                for (int j = 0; j < WideTiles; j += 2) {
-                    load_right<WideOperand::IsTurned>(columns, WideOperand::tile(wide), wide_column + 8 * j, k + 16 * half);
-                    MEMGEN_UNROLL
-                    for (int e = 0; e < 2; e++) {
-                        if constexpr (B) multiply_accumulate(b.x[0][j + e], rows, columns[2 * e], columns[2 * e + 1]);
-                        if constexpr (D) multiply_accumulate(d.x[0][j + e], other_rows, columns[2 * e], columns[2 * e + 1]);
-                    }
-                }
+                multiply_columns<B, D>(b, d, rows, other_rows, wide, k + 16 * half);
             }
         }
     }

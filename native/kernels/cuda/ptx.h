@@ -22,6 +22,7 @@ __device__ __forceinline__ float power_of_two(float x) {
 
 // The value of the lane whose number differs by `mask`.
 __device__ __forceinline__ float shuffle_xor(float x, int mask) { return __shfl_xor_sync(0xffffffffu, x, mask); }
+__device__ __forceinline__ uint32_t shuffle_xor(uint32_t x, int mask) { return __shfl_xor_sync(0xffffffffu, x, mask); }
 // The value of the lane `distance` below; the lowest lanes keep their own.
 __device__ __forceinline__ float shuffle_up(float x, int distance) { return __shfl_up_sync(0xffffffffu, x, distance); }
 __device__ __forceinline__ float shuffle_down(float x, int distance) { return __shfl_down_sync(0xffffffffu, x, distance); }
@@ -62,6 +63,7 @@ __device__ __forceinline__ void wait_copies() { asm volatile("cp.async.wait_grou
 void sync_warp();
 inline float power_of_two(float x) { return exp2f(x); }
 float shuffle_xor(float x, int mask);
+inline uint32_t shuffle_xor(uint32_t x, int mask) { return bits_of_float(shuffle_xor(float_of_bits(x), mask)); }
 float shuffle_up(float x, int distance);
 float shuffle_down(float x, int distance);
 float shuffle(float x, int lane);

@@ -31,7 +31,9 @@ public:
     }
 
     void clear() {
-        memory_.reset(static_cast<T*>(std::malloc(static_cast<size_t>(size_) * sizeof(T) + !size_)));
+        void* memory = nullptr; // as a device's allocator aligns it
+        if (posix_memalign(&memory, 256, static_cast<size_t>(size_) * sizeof(T) + !size_)) std::abort();
+        memory_.reset(static_cast<T*>(memory));
         std::memset(static_cast<void*>(memory_.get()), 0xff, static_cast<size_t>(size_) * sizeof(T));
     }
 
