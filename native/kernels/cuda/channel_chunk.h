@@ -1,189 +1,250 @@
 // Decays by key channel inside a chunk, as products and never as quotients.
 //
-// Two tokens j < i part at one level: the one whose blocks of 2 h tokens hold both, j in the left half and
-// i in the right (h = 1, 2, 4, 8, 16). With mid the first token of the right half,
+// A chunk is four stretches of eight tokens. Two tokens j < i of different stretches part at one level: the one whose blocks of 2 h
+// tokens hold both, j in the left half and i in the right (h = 8, 16). With mid the first token of the right half,
 //   e^(b_i - b_j) = D_i D_j,   D_i = a_mid .. a_i on the right,   D_j = a_(j+1) .. a_(mid-1) on the left,
-// both at most 1, so a level's scores are one product of X = D (q on the right, k on the left) with itself.
+// both at most 1, so a level's scores are one product of X = D (q on the right, k on the left) with itself. Those of two tokens of
+// one stretch are summed channel by channel, by the threads that have both tokens (channel_state.h).
 #pragma once
-#include "matrix_memory.h"
+#include "channel_state.h"
+#include "lanes.h"
 
 namespace memgen {
 
-constexpr int LastHalf = Chunk / 2;
+// Of the tile of log decays, floats: where a stretch's tokens have to lie for their pairs not to meet in a bank.
+__device__ __forceinline__ constexpr int decay_row(int stretch, int e) { return e * Stretches + stretch; }
+__device__ __forceinline__ constexpr int token_of_decay_row(int row) { return row % Stretches * Stretch + row / Stretches; }
 
-// What a chunk is opened with, and X below.
-template <class T, int K, int V>
-struct ChannelTokens {
-    Tile<T, Chunk, K> q, k, x;
-    Tile<T, Chunk, V> v;
-    Tile<float, Chunk, K> decays;
+// Columns of a chain's tokens in a tensor. Kernels have them in shared memory: registers have no room for their strides.
+struct TokenRows {
+    void* data;     // of the first token; null: nothing is wanted there
+    int64_t stride; // elements between tokens
+    int columns;
+    bool aligned;   // to 16 bytes what is read, and to what a lane writes at once what is written
+
+    template <class T>
+    __device__ __forceinline__ T* at(int64_t t) const { return static_cast<T*>(data) + t * stride; }
 };
-
-__device__ __forceinline__ bool on_right(int token, int half) { return (token & half) != 0; }
-// Whether tokens j < i part at this level.
-__device__ __forceinline__ bool part_here(int i, int j, int half) { return (i ^ j) < 2 * half && on_right(i, half) && !on_right(j, half); }
-
-// What the threads of the channels do: f(d, part) for the channels d and d + 1 and the tokens of half a chunk, part 0 or 1, each
-// by one thread.
-template <int K, class F>
-__device__ __forceinline__ void by_channels(F f) {
-    for (int e = static_cast<int>(threadIdx.x); e < K; e += Threads) f(e % (K / 2) * 2, e / (K / 2));
-}
-
-// Of two neighbouring channels.
-__device__ __forceinline__ float2 operator*(float2 x, float2 y) { return make_float2(x.x * y.x, x.y * y.y); }
-__device__ __forceinline__ float2 operator+(float2 x, float2 y) { return make_float2(x.x + y.x, x.y + y.y); }
 template <class T>
-__device__ __forceinline__ void store_pair(T* to, float2 x) { store_pair(to, x.x, x.y); }
-
-// f(i, product over the decays of tokens 0 .. i) for the tokens of a part, in their order. Returns the product over all of them.
-template <int K, class F>
-__device__ __forceinline__ float2 decays_from_start(int d, int part, const Tile<float, Chunk, K>& decays, F f) {
-    float2 product = make_float2(1.0f, 1.0f);
-    MEMGEN_UNROLL
-    for (int i = 0; i < Chunk / 2; i++)
-        if (part) product = product * load_pair(decays.at(i, d));
-    MEMGEN_UNROLL
-    for (int e = 0; e < Chunk / 2; e++) {
-        const int i = part * (Chunk / 2) + e;
-        f(i, product = product * load_pair(decays.at(i, d)));
-    }
-    return product;
+__device__ __forceinline__ TokenRows token_rows(T* data, int64_t stride, int columns, int alignment) {
+    const uintptr_t all = reinterpret_cast<uintptr_t>(data) | static_cast<uintptr_t>(stride * static_cast<int64_t>(sizeof(T))) | static_cast<uintptr_t>(columns * sizeof(T));
+    return {data, stride, columns, all % static_cast<unsigned>(alignment) == 0};
+}
+template <class T>
+__device__ __forceinline__ TokenRows written_rows(const TensorView& x, const Chain& c, int first, int columns, int alignment) {
+    T* data = tokens_of<T>(x, c);
+    return token_rows(data ? data + first : data, x.stride[1], columns, alignment);
+}
+// Without columns where the tensor is absent, which are read as zeros.
+template <class T>
+__device__ __forceinline__ TokenRows read_rows(const MemoryParameters& p, const TensorView& x, const Chain& c, int first, int columns) {
+    return x.data ? token_rows(tokens_of<T>(x, c) + first, x.stride[1], columns, 16) : TokenRows{p.k.data, 0, 0, true};
 }
 
-// f(j, product over those of tokens j + 1 .. 31), the last token first. Returns the product over those of the part and behind it.
-template <int K, class F>
-__device__ __forceinline__ float2 decays_to_end(int d, int part, const Tile<float, Chunk, K>& decays, F f) {
-    float2 product = make_float2(1.0f, 1.0f);
-    MEMGEN_UNROLL
-    for (int j = Chunk - 1; j >= Chunk / 2; j--)
-        if (!part) product = product * load_pair(decays.at(j, d));
-    MEMGEN_UNROLL
-    for (int e = Chunk / 2 - 1; e >= 0; e--) {
-        const int j = part * (Chunk / 2) + e;
-        f(j, product);
-        product = product * load_pair(decays.at(j, d));
-    }
-    return product;
-}
-
-// f(Level<h>) for h = 1, 2, 4, 8, 16.
-template <int H>
-struct Level {
-    static constexpr int Half = H;
-};
-template <class F>
-__device__ __forceinline__ void each_level(F f) {
-    f(Level<1>()), f(Level<2>()), f(Level<4>()), f(Level<8>()), f(Level<LastHalf>());
-}
-
-// right(i) for the tokens of right halves of a part and left(j) for those of left ones, each half begun by start(): right halves
-// in the order of their tokens, left ones against it, or the other way round.
-template <int Half, bool Outwards, class Start, class Right, class Left>
-__device__ __forceinline__ void each_half(int part, Start start, Right right, Left left) {
-    const int first = part * (Chunk / 2);
-    auto half = [&](int from, bool on_right) {
-        start();
-        const bool ahead = on_right == Outwards;
+// The chunk of `count` tokens from t on into a tile, zeros behind them. Rows are interleaved, those of Decays as above.
+template <int BlockThreads, bool Decays = false, class T, int Width>
+__device__ __forceinline__ void load_interleaved(Tile<T, Chunk, Width>& to, const TokenRows& rows, int64_t t, int count) {
+    constexpr int Vector = 16 / static_cast<int>(sizeof(T)), PerRow = Width / Vector, AtOnce = BlockThreads / PerRow;
+    static_assert(BlockThreads % PerRow == 0 && Chunk % AtOnce == 0, "whole rounds");
+    const int row = static_cast<int>(threadIdx.x) / PerRow, column = static_cast<int>(threadIdx.x) % PerRow * Vector;
+    // Both orders exchange bits of a row's number: the rows of a thread, i apart, have tokens that are order(i) apart.
+    auto order = [](int i) { return Decays ? token_of_decay_row(i) : interleaved(i); };
+    const int left = count - order(row); // tokens from the thread's first on
+    const int columns = rows.columns;
+    const int64_t stride = rows.stride;
+    const T* source = rows.template at<T>(t + order(row)) + column;
+    if (rows.aligned) {
+        const int inside = column < columns ? left : 0;
         MEMGEN_UNROLL
-        for (int i = 0; i < Half; i++) {
-            const int token = from + (ahead ? i : Half - 1 - i);
-            if (on_right) right(token);
-            else left(token);
-        }
-    };
-    if constexpr (Half == LastHalf) {
-        half(first, part == 1);
-    } else {
-        MEMGEN_UNROLL
-        for (int mid = Half; mid < Chunk / 2; mid += 2 * Half) half(first + mid, true), half(first + mid - Half, false);
+        for (int i = 0; i < Chunk; i += AtOnce) copy_async(to.at(row + i, column), source + order(i) * stride, order(i) < inside ? 16 : 0);
+        return;
     }
+#ifdef __CUDACC__
+#pragma unroll 1
+#endif
+    for (int i = 0; i < Chunk; i += AtOnce)
+        for (int e = 0; e < Vector; e++) *to.at(row + i, column + e) = order(i) < left && column + e < columns ? source[order(i) * stride + e] : rounded<T>(0.0f);
 }
 
-// Log decays into decays, in place.
+// The decays of a piece's tokens, from their logs.
 template <int K>
-__device__ __forceinline__ void enter_decays(Tile<float, Chunk, K>& decays) {
-    for (int i = static_cast<int>(threadIdx.x) * 2; i < Chunk * K; i += Threads * 2) {
-        const float2 a = load_pair(decays.at(i / K, i % K));
-        store_pair(decays.at(i / K, i % K), expf(a.x), expf(a.y));
+__device__ __forceinline__ Piece decays_of(const Tile<float, Chunk, K>& logs, int d) {
+    Piece a;
+    MEMGEN_UNROLL
+    for (int e = 0; e < Stretch; e++) {
+        const float2 log = load_pair(logs.at(decay_row(stretch_of_thread(), e), d));
+        a.of[e] = make_float2(expf(log.x), expf(log.y));
+    }
+    return a;
+}
+
+// In the place of their logs, for who wants them again and has no registers for them meanwhile.
+template <int K>
+__device__ __forceinline__ void keep_decays(const Piece& a, Tile<float, Chunk, K>& logs, int d) {
+    MEMGEN_UNROLL
+    for (int e = 0; e < Stretch; e++) store_pair(logs.at(decay_row(stretch_of_thread(), e), d), a.of[e]);
+}
+template <int K>
+__device__ __forceinline__ Piece kept_decays(const Tile<float, Chunk, K>& logs, int d) {
+    Piece a;
+    MEMGEN_UNROLL
+    for (int e = 0; e < Stretch; e++) a.of[e] = load_pair(logs.at(decay_row(stretch_of_thread(), e), d));
+    return a;
+}
+
+// Their products.
+struct PieceDecays {
+    float2 since[Stretch], until[Stretch]; // from the stretch's first token to each, and from behind each to its last
+    float2 before, behind, whole;          // of the stretches before and behind this one, and of the chunk
+    float2 middle;                         // of the stretch between this one and the chunk's middle
+
+    __device__ __forceinline__ void enter(const Piece& a) {
+        const float2 one = make_float2(1.0f, 1.0f);
+        const int stretch = stretch_of_thread();
+        since[0] = a.of[0];
+        MEMGEN_UNROLL
+        for (int e = 1; e < Stretch; e++) since[e] = since[e - 1] * a.of[e];
+        until[Stretch - 1] = one;
+        MEMGEN_UNROLL
+        for (int e = Stretch - 1; e > 0; e--) until[e - 1] = until[e] * a.of[e];
+        const float2 own = since[Stretch - 1];
+        const float2 w0 = of_stretch(own, 0), w1 = of_stretch(own, 1), w2 = of_stretch(own, 2), w3 = of_stretch(own, 3);
+        const float2 left = w0 * w1, right = w2 * w3;
+        before = stretch == 0 ? one : stretch == 1 ? w0 : stretch == 2 ? left : left * w2;
+        behind = stretch == 3 ? one : stretch == 2 ? w3 : stretch == 1 ? right : right * w1;
+        middle = stretch == 0 ? w1 : stretch == 3 ? w2 : one;
+        whole = left * right;
+    }
+};
+
+template <int Half>
+__device__ __forceinline__ bool is_on_right() { return (stretch_of_thread() & Half / Stretch) != 0; }
+
+// D of a level is this times since where the thread's stretch is on the right of it, and times until where it is on the left; the other
+// one of the two is zero.
+template <int Half>
+__device__ __forceinline__ float2 level_decay(const PieceDecays& a, bool right) {
+    return right != is_on_right<Half>() ? make_float2(0.0f, 0.0f) : Half == Stretch ? make_float2(1.0f, 1.0f) : a.middle;
+}
+
+// X of a level.
+template <int Half>
+__device__ __forceinline__ Piece level_of(const PieceDecays& a, const Piece& q, const Piece& k) {
+    const bool right = is_on_right<Half>();
+    Piece x;
+    MEMGEN_UNROLL
+    for (int e = 0; e < Stretch; e++) {
+        x.of[e] = right ? a.since[e] * q.of[e] : a.until[e] * k.of[e];
+        if (Half > Stretch) x.of[e] = a.middle * x.of[e];
+    }
+    return x;
+}
+
+// scale q e^b in place of q, and k e^(b_C - b) in place of k.
+__device__ __forceinline__ void enter_queries(Piece& q, const PieceDecays& a, float scale) {
+    const float2 before = scale * a.before;
+    MEMGEN_UNROLL
+    for (int e = 0; e < Stretch; e++) q.of[e] = before * a.since[e] * q.of[e];
+}
+__device__ __forceinline__ void leave_keys(Piece& k, const PieceDecays& a) {
+    MEMGEN_UNROLL
+    for (int e = 0; e < Stretch; e++) k.of[e] = a.behind * a.until[e] * k.of[e];
+}
+
+// Scores of the pairs of a stretch, summed over the channels of a band: those of token i and the tokens up to it in row i - 3 of five
+// rows of eight. Behind those of 5, 4 and 3 stand the ones of 0, 1 and 2: an even and an odd token, which do not meet in a bank.
+constexpr int OwnRows = 5;
+struct BandScores {
+    float of[Stretches][OwnRows * Stretch];
+};
+
+template <int I>
+struct Token {
+    static constexpr int Index = I;
+};
+
+// sum(Token<i>, scores) leaves this thread's part of the scores of token i in scores[0 .. i].
+template <class Sum>
+__device__ __forceinline__ void sum_own_scores(BandScores& to, Sum sum) {
+    const int lane = static_cast<int>(threadIdx.x) % 32;
+    auto close = [&](float (&scores)[Stretch], int row) {
+        sum_over<Stretch / 2, 16, 4>(scores, lane);
+        to.of[stretch_of_thread()][row * Stretch + lane / 4] = scores[0];
+    };
+    float scores[Stretch];
+    sum(Token<7>(), scores), close(scores, 4);
+    sum(Token<6>(), scores), scores[7] = 0.0f, close(scores, 3);
+    sum(Token<5>(), scores), sum(Token<0>(), scores + 6), scores[7] = 0.0f, close(scores, 2);
+    sum(Token<4>(), scores), sum(Token<1>(), scores + 5), scores[7] = 0.0f, close(scores, 1);
+    sum(Token<3>(), scores), sum(Token<2>(), scores + 4), scores[7] = 0.0f, close(scores, 0);
+}
+
+// For those of later tokens, which nobody enters.
+template <class T, int BlockThreads>
+__device__ __forceinline__ void clear_scores(Tile<T, Chunk, Chunk>& scores) {
+    for (int i = static_cast<int>(threadIdx.x); i < Chunk * Chunk; i += BlockThreads) *scores.at(i / Chunk, i % Chunk) = rounded<T>(0.0f);
+}
+
+// scale sum_d q_id k_jd e^(b_id - b_jd) for j <= i, rows and columns interleaved, from X of both levels and the bands' own scores,
+// all of them before a barrier.
+template <class T, int K, int Bands>
+__device__ __forceinline__ void enter_scores(Tile<T, Chunk, Chunk>& scores, const Tile<T, Chunk, K>& near, const Tile<T, Chunk, K>& far, const BandScores (&own)[Bands], float scale) {
+    ChannelProduct<Chunk, Chunk, K> x, y;
+    x.zero(), y.zero();
+    multiply(x, near, turned(near));
+    multiply(y, far, turned(far));
+    x.each_pair_with(y, [&](int i, int j, float& near_first, float& near_second, float far_first, float far_second) {
+        const int right = i % 8 / 2, left = j % 8 / 2;
+        const bool is_near = (right ^ left) == 1;
+        if (right > left) store_pair(scores.at(i, j), scale * (is_near ? near_first : far_first), scale * (is_near ? near_second : far_second));
+    });
+    for (int e = static_cast<int>(threadIdx.x); e < Stretches * OwnRows * Stretch; e += ChannelThreads<K>) {
+        const int row = e / (Stretches * Stretch) + 3, stretch = e / Stretch % Stretches, column = e % Stretch;
+        const int i = column <= row ? row : 5 - row, j = column <= row ? column : column - row - 1;
+        if (row < 7 && column == 7) continue;
+        float sum = 0.0f;
+        MEMGEN_UNROLL
+        for (int band = 0; band < Bands; band++) sum += own[band].of[stretch][(row - 3) * Stretch + column];
+        *scores.at(row_of(stretch, i), row_of(stretch, j)) = rounded<T>(scale * sum);
     }
 }
 
-// Keys, values, decays and, where asked for, queries of the chunk at t, behind a barrier. `meanwhile` runs while they come,
-// and may itself copy.
-template <class T, int K, int V, class Meanwhile>
-__device__ __forceinline__ void open_chunk(ChannelTokens<T, K, V>& s, const MatrixMemoryParameters& p, const Chain& c, int64_t t, bool queries, Meanwhile meanwhile) {
-    const int n = c.count(t), keys = static_cast<int>(p.key_dim);
-    if (queries) load_tokens(s.q, p, p.q, c, t, n, 0, keys);
-    load_tokens(s.k, p, p.k, c, t, n, 0, keys);
-    load_tokens(s.v, p, p.v, c, t, n, c.first_value, c.values);
-    load_tokens(s.decays, p, p.log_decay, c, t, n, 0, keys);
-    meanwhile();
-    close_copies();
-    wait_copies<0>();
-    __syncthreads();
-    enter_decays(s.decays);
-    __syncthreads();
+// Of the chunk of `count` tokens from t on: a piece, and the rows of a result, interleaved.
+template <class T>
+__device__ __forceinline__ void store_piece(const Piece& x, const TokenRows& to, int64_t t, int count, int d) {
+    if (!to.data) return;
+    const int first = stretch_of_thread() * Stretch;
+    const int64_t stride = to.stride;
+    T* p = to.template at<T>(t + first) + d;
+    if (count == Chunk && d < to.columns && to.aligned) {
+        MEMGEN_UNROLL
+        for (int e = 0; e < Stretch; e++) store_pair(p + e * stride, x.of[e]);
+        return;
+    }
+    MEMGEN_UNROLL
+    for (int e = 0; e < Stretch; e++) {
+        if (first + e >= count) continue;
+        if (d < to.columns) p[e * stride] = rounded<T>(x.of[e].x);
+        if (d + 1 < to.columns) p[e * stride + 1] = rounded<T>(x.of[e].y);
+    }
 }
-
-// X of a level, and D where it is wanted.
-template <int Half, class T, int K>
-__device__ __forceinline__ void enter_level(int d, int part, const Tile<float, Chunk, K>& decays, const Tile<T, Chunk, K>& q, const Tile<T, Chunk, K>& k, Tile<T, Chunk, K>& x, Tile<float, Chunk, K>* factors) {
-    float2 product;
-    auto enter = [&](int i, const Tile<T, Chunk, K>& of) {
-        store_pair(x.at(i, d), product * load_pair(of.at(i, d)));
-        if (factors) store_pair(factors->at(i, d), product);
-    };
-    each_half<Half, true>(part, [&] { product = make_float2(1.0f, 1.0f); },
-        [&](int i) { product = product * load_pair(decays.at(i, d)), enter(i, q); },
-        [&](int j) { enter(j, k), product = product * load_pair(decays.at(j, d)); });
-}
-
-// Q K^T with what is not of one token and itself left out: where the scores of channel_scores begin.
-template <class T, int K>
-__device__ __forceinline__ void own_scores(Accumulator<Chunk, Chunk>& scores, const Tile<T, Chunk, K>& q, const Tile<T, Chunk, K>& k) {
-    scores.zero();
-    multiply(scores, q, turned(k));
-    scores.each_pair([](int i, int j, float& first, float& second) {
-        if (i != j) first = 0.0f;
-        if (i != j + 1) second = 0.0f;
+template <class T, int V, int W>
+__device__ __forceinline__ void store_interleaved(Accumulator<Chunk, V, W>& x, const TokenRows& to, int64_t t, int count, float factor) {
+    if (!to.data) return;
+    const int64_t stride = to.stride;
+    T* from_start = to.template at<T>(t);
+    if (count == Chunk && to.columns >= V && to.aligned) {
+        if constexpr (sizeof(T) == 2) x.each_four(factor, [=](int row, int column, uint64_t four) { *reinterpret_cast<uint64_t*>(from_start + interleaved(row) * stride + column) = four; });
+        else x.each_pair([=](int row, int column, float& first, float& second) { store_pair(from_start + interleaved(row) * stride + column, first * factor, second * factor); });
+        return;
+    }
+    const int columns = to.columns;
+    x.each_pair([=](int row, int column, float& first, float& second) {
+        if (interleaved(row) >= count) return;
+        T* p = from_start + interleaved(row) * stride + column;
+        if (column < columns) p[0] = rounded<T>(first * factor);
+        if (column + 1 < columns) p[1] = rounded<T>(second * factor);
     });
-}
-
-// From X of a level: its part of the scores.
-template <int Half, class T, int K>
-__device__ __forceinline__ void level_scores(Accumulator<Chunk, Chunk>& scores, const Tile<T, Chunk, K>& x) {
-    Accumulator<Chunk, Chunk> level;
-    level.zero();
-    multiply(level, x, turned(x));
-    scores.each_pair_with(level, [=](int i, int j, float& first, float& second, float level_first, float level_second) {
-        if (part_here(i, j, Half)) first = level_first;
-        if (part_here(i, j + 1, Half)) second = level_second;
-    });
-}
-
-// scores_ij = sum_d q_id k_jd e^(b_id - b_jd) for j <= i, in registers; zero above. Uses x; barriers inside, the
-// last one before the last level's product.
-template <class T, int K>
-__device__ __forceinline__ void channel_scores(Accumulator<Chunk, Chunk>& scores, const Tile<float, Chunk, K>& decays, const Tile<T, Chunk, K>& q, const Tile<T, Chunk, K>& k, Tile<T, Chunk, K>& x) {
-    own_scores(scores, q, k);
-    each_level([&](auto level) {
-        constexpr int Half = decltype(level)::Half;
-        by_channels<K>([&](int d, int part) { enter_level<Half, T, K>(d, part, decays, q, k, x, nullptr); });
-        __syncthreads();
-        level_scores<Half>(scores, x);
-        if (Half < LastHalf) __syncthreads();
-    });
-}
-
-// k e^(b_C - b) in place of k, and q e^b in place of q. Part 0 of the first and part 1 of the second are given e^(b_C).
-template <class T, int K>
-__device__ __forceinline__ float2 leave_keys(int d, int part, const Tile<float, Chunk, K>& decays, Tile<T, Chunk, K>& k) {
-    return decays_to_end(d, part, decays, [&](int j, float2 product) { store_pair(k.at(j, d), product * load_pair(k.at(j, d))); });
-}
-template <class T, int K>
-__device__ __forceinline__ float2 enter_queries(int d, int part, const Tile<float, Chunk, K>& decays, Tile<T, Chunk, K>& q) {
-    return decays_from_start(d, part, decays, [&](int i, float2 product) { store_pair(q.at(i, d), product * load_pair(q.at(i, d))); });
 }
 
 } // namespace memgen

@@ -10,51 +10,64 @@ template <class T, int K, int V>
 struct ChannelSpanMemory {
     Tile<T, Chunk, K> x; // k or q
     Tile<T, Chunk, V> y; // v or d_o
-    Tile<float, Chunk, K> decays;
-    alignas(8) float whole[K], decay[K]; // decay: of the span
+    Tile<float, Chunk, K> logs;
+    TokenRows x_rows, y_rows, log_rows;
 };
 
 template <class T, int K, int V, bool Backward>
-__global__ void __launch_bounds__(Threads) channel_span(const MatrixMemoryParameters p, const Spans spans) {
+__global__ void __launch_bounds__(ChannelThreads<K>) channel_span(const MatrixMemoryParameters p, const Spans spans) {
     typedef ChannelSpanMemory<T, K, V> Memory;
+    constexpr int BlockThreads = ChannelThreads<K>, Bands = ChannelBands<K>;
     Memory& s = *reinterpret_cast<Memory*>(shared_memory());
     Chain c;
     if (!span_of_block(c, p, V, spans) || (Backward ? c.before == 0 : c.last)) return;
     const int keys = static_cast<int>(p.key_dim);
     const int64_t chunks = (c.tokens + Chunk - 1) / Chunk;
 
-    Accumulator<K, V> state;
+    if (threadIdx.x == 0) {
+        s.x_rows = read_rows<T>(p, Backward ? p.q : p.k, c, 0, keys), s.y_rows = read_rows<T>(p, Backward ? p.d_o : p.v, c, c.first_value, c.values);
+        s.log_rows = read_rows<float>(p, p.log_decay, c, 0, keys);
+    }
+    __syncthreads();
+    ChannelState<K, V> state;
     state.zero();
-    for (int d = static_cast<int>(threadIdx.x); d < K; d += Threads) s.decay[d] = 1.0f;
+    float2 decay[Bands]; // of the span
+    MEMGEN_UNROLL
+    for (int b = 0; b < Bands; b++) decay[b] = make_float2(1.0f, 1.0f);
     for (int64_t i = 0; i < chunks; i++) {
         const int64_t t = (Backward ? chunks - 1 - i : i) * Chunk;
-        const int n = c.count(t);
-        load_tokens(s.x, p, Backward ? p.q : p.k, c, t, n, 0, keys);
-        load_tokens(s.y, p, Backward ? p.d_o : p.v, c, t, n, c.first_value, c.values);
-        load_tokens(s.decays, p, p.log_decay, c, t, n, 0, keys);
+        load_interleaved<BlockThreads>(s.x, s.x_rows, t, c.count(t));
+        load_interleaved<BlockThreads>(s.y, s.y_rows, t, c.count(t));
+        load_interleaved<BlockThreads, true>(s.logs, s.log_rows, t, c.count(t));
         close_copies();
         wait_copies<0>();
         __syncthreads();
-        enter_decays(s.decays);
-        __syncthreads();
-        by_channels<K>([&](int d, int part) {
-            const float2 whole = Backward ? enter_queries(d, part, s.decays, s.x) : leave_keys(d, part, s.decays, s.x);
-            if (part != (Backward ? 1 : 0)) return;
-            store_pair(s.whole + d, whole);
-            store_pair(s.decay + d, load_pair(s.decay + d) * whole);
-        });
-        for (int e = static_cast<int>(threadIdx.x) * 2; Backward && e < Chunk * V; e += Threads * 2) {
-            const float2 x = load_pair(s.y.at(e / V, e % V));
-            store_pair(s.y.at(e / V, e % V), p.scale * x.x, p.scale * x.y);
+        MEMGEN_UNROLL
+        for (int b = 0; b < Bands; b++) {
+            const int d = channel_of_thread<K>(b);
+            PieceDecays a;
+            a.enter(decays_of(s.logs, d));
+            Piece x;
+            x.load(s.x, d);
+            if (Backward) enter_queries(x, a, p.scale);
+            else leave_keys(x, a);
+            PieceOperand<T> operand;
+            operand.enter(x);
+            decay[b] = decay[b] * a.whole;
+            state.scale(b, a.whole);
+            multiply_tokens<T, V>(state.x[b], operand, s.y);
         }
-        __syncthreads();
-        state.scale_rows(s.whole);
-        multiply(state, turned(s.x), s.y);
         __syncthreads();
     }
     const int64_t place = Backward ? c.span : c.span + 1;
     state.store_rows(span_state(p, spans, place, c.head) + c.first_value, p.value_dim, keys, c.values, 1.0f);
-    for (int d = static_cast<int>(threadIdx.x); c.tile == 0 && d < keys; d += Threads) span_decays(p, spans, place, c.head)[d] = s.decay[d];
+    if (c.tile > 0 || stretch_of_thread() > 0) return;
+    MEMGEN_UNROLL
+    for (int b = 0; b < Bands; b++) {
+        const int d = channel_of_thread<K>(b);
+        if (d < keys) span_decays(p, spans, place, c.head)[d] = decay[b].x;
+        if (d + 1 < keys) span_decays(p, spans, place, c.head)[d + 1] = decay[b].y;
+    }
 }
 
 template <bool Backward>
@@ -65,9 +78,9 @@ struct ChannelSpan {
             if constexpr (sizeof(T) == 4 && K > LargestFloatKeyDim) {
                 return cudaErrorInvalidValue;
             } else {
-                constexpr int V = forward_values<T, K>();
+                constexpr int V = channel_values<T, K>();
                 static_assert(sizeof(ChannelSpanMemory<T, K, V>) <= LargestSharedMemory, "does not fit on sm_80");
-                return launch(channel_span<T, K, V, Backward>, spans.count * p.heads * tile_count(p, V), Threads, sizeof(ChannelSpanMemory<T, K, V>), stream, p, spans);
+                return launch(channel_span<T, K, V, Backward>, spans.count * p.heads * tile_count(p, V), ChannelThreads<K>, sizeof(ChannelSpanMemory<T, K, V>), stream, p, spans);
             }
         }
     };

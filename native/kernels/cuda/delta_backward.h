@@ -315,7 +315,7 @@ __global__ void __launch_bounds__(BackwardThreads) delta_backward(const MatrixMe
     Chain c;
     if (!span_of_block(c, p, V, spans)) return;
     Backward<T, K, V, Delta> backward{p, *reinterpret_cast<BackwardMemory<T, K, V, Delta>*>(shared_memory()), c, Workspace(p, c, tile_count(p, V) + p.further_parts, part_width(p, false), walk_floats(sizeof(T), K, V))};
-    walk_back<T, K, V, Columns>(p, c, spans, backward.workspace.own,
+    walk_back<T, K, V, Part<K, V>>(p, c, spans, backward.workspace.own,
         [&](Part<K, V>& state, int64_t first, int64_t end, T* places) { backward.replay(state, first, end, places); },
         [&](Part<K, V>& d_state, int64_t t, const T* place) { backward.leave(d_state, t, place); });
 }

@@ -15,10 +15,10 @@ __device__ __forceinline__ float most_of_lanes(float x) {
     return x;
 }
 
-// One step of the sums below. A recursion, because no optimiser's choice may put v into memory.
-template <int Half, int Mask, int Count>
+// One step of the sums below, over the lanes that differ in the bits from Mask to LastMask. A recursion, because no optimiser's choice may put v into memory.
+template <int Half, int Mask, int LastMask = 1, int Count>
 __device__ __forceinline__ void sum_over(float (&v)[Count], int lane) {
-    if constexpr (Mask > 0) {
+    if constexpr (Mask >= LastMask) {
         if constexpr (Half > 0) {
             const bool upper = lane & Mask;
 #pragma unroll
@@ -29,7 +29,7 @@ __device__ __forceinline__ void sum_over(float (&v)[Count], int lane) {
         } else {
             v[0] += shuffle_xor(v[0], Mask);
         }
-        sum_over<Half / 2, Mask / 2>(v, lane);
+        sum_over<Half / 2, Mask / 2, LastMask>(v, lane);
     }
 }
 

@@ -79,17 +79,18 @@ __device__ __forceinline__ void load_place(Tile<T, K, V>& to, const T* from) {
 
 // Calls replay(S, first, end) for the tokens between two checkpoints, last first: it stores the states before
 // their chunks in their places, barriers behind the last. Then leave(dS, t, place) for the chunks, last first.
-template <class T, int K, int V, int W, class Replay, class Leave>
+template <class T, int K, int V, class State, class Replay, class Leave>
 __device__ __forceinline__ void walk_back(const MatrixMemoryParameters& p, const Chain& c, const Spans& spans, float* own, Replay replay, Leave leave) {
     const int keys = static_cast<int>(p.key_dim);
     T* places = reinterpret_cast<T*>(own + K * V);
-    Accumulator<K, V, W> state; // S while states are computed again, else dS
+    State state; // S while states are computed again, else dS
     state.zero();
     const StateRows last = d_state_behind(p, c, spans);
     if (last.data) state.load_rows(last.data, last.stride, keys, c.values);
     for (int64_t first = (c.tokens - 1) / CheckpointTokens * CheckpointTokens; c.tokens > 0 && first >= 0; first -= CheckpointTokens) {
         const int64_t end = first + CheckpointTokens < c.tokens ? first + CheckpointTokens : c.tokens;
-        state.store_rows(own, V, K, V, 1.0f);
+        auto own_place = [own](int i) { return own + (i * State::BlockThreads + static_cast<int>(threadIdx.x)) * 4; };
+        state.each_fragment([=](int i, float (&x)[4]) { store_four(own_place(i), make_float4(x[0], x[1], x[2], x[3])); });
         state.zero();
         if (c.before + first > 0) {
             state.load_rows(checkpoint_of(p, c, first), p.value_dim, keys, c.values);
@@ -97,7 +98,10 @@ __device__ __forceinline__ void walk_back(const MatrixMemoryParameters& p, const
             state.load_rows(initial, p.initial_state.stride[2], keys, c.values);
         }
         replay(state, first, end, places);
-        state.load_rows(own, V, K, V); // what this thread stored
+        state.each_fragment([=](int i, float (&x)[4]) {
+            const float4 stored = load_four(own_place(i));
+            x[0] = stored.x, x[1] = stored.y, x[2] = stored.z, x[3] = stored.w;
+        });
         __syncthreads();
         for (int64_t t = first + (end - 1 - first) / Chunk * Chunk; t >= first; t -= Chunk) leave(state, t, places + (t - first) / Chunk * (K * V));
     }
