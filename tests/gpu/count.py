@@ -128,18 +128,21 @@ def taken_addresses(code):
         single = [i for i in block if i.kind in ("LDG", "STG") and ("U16" in i.opcode or (i.kind == "STG" and i.guard))]
         return any(i.opcode.startswith("CALL") for i in block) or (multiplies and single) or (not multiplies and sum(1 for i in block if i.kind == "LDG" and i.guard) > 4)
 
+    def is_quick(block):  # stores of whole rows, beside which there may be a way for others
+        return sum(1 for i in block if i.kind == "STG" and "U16" not in i.opcode and not i.guard) >= 4
+
     slow = [bool(is_slow(block)) for block in blocks]
 
     work = ("HMMA", "BAR", "copy") if multiplies else ("MUFU", "BAR")
 
     def is_left_out(first, end):
-        """Whether a way has slow blocks and no work before it meets the other one."""
+        """Whether a way has slow blocks and neither work nor quick ones before it meets the other one."""
         seen, open_blocks, found = set(), [first], False
         while open_blocks:
             n = open_blocks.pop()
             if n == end or n in seen or n >= len(blocks):
                 continue
-            if any(i.kind in work for i in blocks[n]):
+            if any(i.kind in work for i in blocks[n]) or is_quick(blocks[n]):
                 return False
             found = found or slow[n]
             seen.add(n)
