@@ -48,8 +48,9 @@ internal static class ContextCommand
             var place = Shared.DeviceOf(parsed.GetValue(device)!);
             var (corpus, tokenizer) = trainings.Read(parsed, asked, path, interruption);
             var text = interruption.Wait(() => TokenizedText.Encode(corpus.Validation, tokenizer));
-            var held = ContextCost.Pieces(text, contexts[^1] + options.Window, parsed.GetValue(pieces));
-            if (held.Count == 0) throw new UserError($"No held-out document has {contexts[^1] + options.Window:N0} tokens. Choose a smaller --longest, or longer texts with --data.");
+            long tokens = (long)contexts[^1] + options.Window;
+            IReadOnlyList<int[]> held = tokens > int.MaxValue ? [] : ContextCost.Pieces(text, (int)tokens, parsed.GetValue(pieces));
+            if (held.Count == 0) throw new UserError($"No held-out document has {tokens:N0} tokens. Choose a smaller --longest, or longer texts with --data.");
             var rows = trainings.Run(parsed, asked, corpus, tokenizer, options, place, folder.Path, trained => Ask(trained, held, contexts, text.ByteLengths, options.Window, interruption.Token), interruption.Token);
             if (rows.Count > 0)
             {

@@ -92,8 +92,7 @@ internal static class TrainCommand
         // Before the text is read: a size that does not fit should not cost a minute, nor a folder that cannot be.
         var model = Build();
         var options = choices.Options();
-        // The weights of a first stage are of its tokens, so these are taken over too.
-        var first = firstStage is null ? null : TrainedModel.Read(firstStage, "--first-stage") is { } ? TrainedModel.CheckpointOf(firstStage) : null;
+        var first = firstStage is null ? null : FirstStage(firstStage, trained.Name);
         using var output = new OutputFolder(folder);
         var corpus = interruption.Wait(() => Shared.Text(data));
         int vocabulary = Catalog.Vocabulary(trained.Name, trained.Sizes);
@@ -118,6 +117,15 @@ internal static class TrainCommand
             torch.random.manual_seed(choices.Seed);
             return DeclarationCompiler.Create(trained.Name, trained.Sizes, device, trains: true).Model;
         }
+    }
+
+    // Its weights are of its tokens, so these are taken over too.
+    private static Checkpoint FirstStage(string folder, string model)
+    {
+        var stage = TrainedModel.Read(folder, "--first-stage");
+        if ((Catalog.Find(model), Catalog.Find(stage.Name)) != (typeof(HierarchicalLM), typeof(FirstStageLM)))
+            throw new UserError($"--first-stage is for --model hmt, which begins with a run of hmt-first; {folder} is one of {stage.Name}, and the model is {model}.");
+        return TrainedModel.CheckpointOf(folder);
     }
 
     private static void Resume(string folder, long? step, TrainingChoices choices, string? data, string goOn, torch.Device device, Interruption interruption)

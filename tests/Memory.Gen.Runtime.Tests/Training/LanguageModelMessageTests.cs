@@ -75,6 +75,25 @@ public sealed class LanguageModelMessageTests : IDisposable
         string Fail(params string[] arguments) => LanguageModelSample.Fail([.. arguments, "--data", folder.File("missing"), "--out", folder.File("run")]);
     }
 
+    [Theory, InlineData("hmt", "gated-delta"), InlineData("gated-delta", "hmt-first")]
+    public void AFirstStageIsForOneModelAlone(string model, string stage)
+    {
+        File.WriteAllText(folder.File("model.json"), $$"""{ "name": "{{stage}}", "sizes": {} }""");
+        Assert.Equal(
+            $"--first-stage is for --model hmt, which begins with a run of hmt-first; {folder.Path} is one of {stage}, and the model is {model}.\n",
+            LanguageModelSample.Fail("train", "--model", model, "--first-stage", folder.Path, "--data", folder.File("none"), "--out", folder.File("run")));
+    }
+
+    [Fact]
+    public void AContextThatNoTextHasIsNamed()
+    {
+        File.WriteAllText(folder.File("text.txt"), LanguageModelSample.Text(900));
+        foreach (var (length, tokens) in new[] { ("100000", "200,000"), ("1500000000", "3,000,000,000") })
+            Assert.Equal(
+                $"No held-out document has {tokens} tokens. Choose a smaller --longest, or longer texts with --data.\n",
+                LanguageModelSample.Fail(["context", "--length", length, "--longest", length, "--data", folder.File("text.txt"), "--out", folder.File("out"), .. LanguageModelSample.Small]));
+    }
+
     [Theory, InlineData("train"), InlineData("context"), InlineData("interleave")]
     public void ATextThatIsRefusedLeavesNoFolderBehind(string command)
     {
