@@ -128,7 +128,7 @@ public static class CallInput
     {
         if (state is null) throw new ArgumentNullException(nameof(state), $"{model}: state is null; make one with NewState.");
         if (state.Dtype != weight.dtype)
-            throw new ArgumentException($"{model}: the state is {state.Dtype}, the weights are {weight.dtype}; make a new one with NewState.", nameof(state));
+            throw new ArgumentException($"{model}: the state is {state.Dtype}, the weights are {weight.dtype}; make a new one with NewState, or load a saved one with LoadState.", nameof(state));
         if (state.Device.type != weight.device_type)
             throw new ArgumentException($"{model}: the state is on {state.Device}, the weights are on {weight.device}; make a new one with NewState.", nameof(state));
         return state.Begin(shape[0], shape[1]);

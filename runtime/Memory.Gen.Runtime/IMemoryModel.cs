@@ -27,7 +27,7 @@ public interface IMemoryModel
     /// <returns>Logits <c>[B, VocabSize]</c>.</returns>
     Tensor Step(Tensor token, MemoryState state);
 
-    /// <summary>Loads a state that <see cref="MemoryState.Save"/> wrote.</summary>
+    /// <summary>Loads a state that <see cref="MemoryState.Save"/> wrote, in the element type of the weights, whatever it was saved in.</summary>
     /// <param name="path">The file.</param>
     /// <param name="device">Where the state shall lie; null is the model's device.</param>
     /// <exception cref="Files.MemoryFileException">It is another model's, or damaged.</exception>

@@ -51,7 +51,7 @@ internal static class BareStubEmitter
         writer.Lines("private State() => throw Mistake();");
         foreach (string member in new[]
         {
-            $"static State Load(string path, {any}? device = null)", "State Clone()", "State Rows(params long[] rows)", "static State Join(params State[] states)",
+            $"static State Load(string path, {any}? device = null, {any}? dtype = null)", "State Clone()", "State Rows(params long[] rows)", "static State Join(params State[] states)",
             "void Detach()", "void Reset(params long[] rows)", "void Save(string path)", "void Dispose()",
             "long Batch", "long Bytes", $"{any} Positions",
         })

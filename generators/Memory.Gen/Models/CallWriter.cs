@@ -52,10 +52,10 @@ internal static class CallWriter
                 $"return Prefill({(model.IsModel ? $"CallInput.Token({name}, {one})" : $"CallInput.Feature({name}, {one}, Dim)")}, state).squeeze(1).MoveToOuterDisposeScope();");
         writer.Lines(
             "",
-            "/// <summary>Loads a state that its Save wrote.</summary>",
+            "/// <summary>Loads a state that its Save wrote, in the element type of the weights.</summary>",
             "/// <param name=\"path\">The file; one of another model, or damaged, is an error that says so.</param>",
             $"/// <param name=\"device\">Where the state shall lie; null is where the {(model.IsModel ? "model" : "layer")} lies.</param>",
-            $"public State LoadState(string path, Device? device = null) => State.Load(path, device ?? {weight}.device);");
+            $"public State LoadState(string path, Device? device = null) => State.Load(path, device ?? {weight}.device, {weight}.dtype);");
     }
 
     // Of Prefill and Step alike.

@@ -34,9 +34,10 @@ internal static class StateWriter
             "",
             "/// <summary>Loads a state that Save wrote.</summary>",
             "/// <param name=\"path\">The file; one of another model, or damaged, is an error that says so.</param>",
-            "/// <param name=\"device\">Where the state shall lie; null is the CPU.</param>");
-        using (writer.Block("public static State Load(string path, Device? device = null)"))
-            writer.Lines("var state = new State(BatchOf(path), device ?? torch.CPU, DtypeOf(path));", "state.Read(path);", "return state;");
+            "/// <param name=\"device\">Where the state shall lie; null is the CPU.</param>",
+            "/// <param name=\"dtype\">Element type of the model that it is for; null is that of the one that made it.</param>");
+        using (writer.Block("public static State Load(string path, Device? device = null, ScalarType? dtype = null)"))
+            writer.Lines("var state = new State(BatchOf(path), device ?? torch.CPU, dtype ?? DtypeOf(path));", "state.Read(path);", "return state;");
         writer.Lines(
             "",
             "/// <summary>A deep copy; gradients flow through it too.</summary>",

@@ -105,7 +105,7 @@ internal static class StubEmitter
             "private State() : base(\"\", \"\", 1, torch.CPU, ScalarType.Float32) => throw Mistake();",
             "",
             Summary,
-            "public static State Load(string path, Device? device = null) => throw Mistake();",
+            "public static State Load(string path, Device? device = null, ScalarType? dtype = null) => throw Mistake();",
             "",
             Summary,
             "public override State Clone() => throw Mistake();",

@@ -90,7 +90,7 @@ public sealed class CallInputTests : IDisposable
         using MemoryState old = subject.NewState(1);
         subject.Module.to(ScalarType.Float64);
         using var same = new Subject(name, ScalarType.Float64);
-        string message = $"{name}: the state is Float32, the weights are Float64; make a new one with NewState.";
+        string message = $"{name}: the state is Float32, the weights are Float64; make a new one with NewState, or load a saved one with LoadState.";
         Refused(message, "state", () => subject.Prefill(same.Input(1, 2), old));
         Refused(message, "state", () => subject.Step(same.Input(1, 2).select(1, 0), old));
         using MemoryState state = subject.NewState(1);

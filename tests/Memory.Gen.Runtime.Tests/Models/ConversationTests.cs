@@ -32,4 +32,40 @@ public sealed class ConversationTests : IDisposable
         Assert.Equal(first, twin.Model.Generate([1, 2, 3], options));
         Assert.NotEqual(first, twin.Model.Generate([1, 2, 3], options with { Seed = 6 }));
     }
+
+    [Theory]
+    [InlineData(nameof(HybridModel))]
+    [InlineData(nameof(TitansGateModel))]
+    [InlineData(nameof(BMojoModel))]
+    [InlineData(nameof(HierarchicalModel))]
+    [InlineData(nameof(GatedDeltaLayer))]
+    public void ASavedConversationGoesOnInAnotherElementType(string name)
+    {
+        using var folder = new TemporaryFolder();
+        using var subject = new Subject(name);
+        using var quiet = no_grad();
+        Tensor before = subject.Input(2, 9), next = subject.Input(2, 4);
+        using MemoryState state = subject.NewState(2);
+        subject.Prefill(before, state);
+        state.Save(folder.File("memory"));
+        Tensor expected = subject.Prefill(next, state);
+
+        subject.Module.to(ScalarType.Float32);
+        using MemoryState loaded = subject.LoadState(folder.File("memory"));
+        Assert.Equal(ScalarType.Float32, loaded.Dtype);
+        Assert.All(loaded.Tensors, tensor => Assert.Equal(tensor.Dtype, tensor.Value.dtype));
+        Assert.Equal([9L, 9], loaded.Positions.data<long>().ToArray());
+        Numbers.Near(expected, subject.Prefill(subject.IsModel ? next : next.to(ScalarType.Float32), loaded), 1e-4, "what is read on");
+    }
+
+    [Fact]
+    public void AStateAloneIsLoadedInTheElementTypeItWasSavedInOrInAnother()
+    {
+        using var folder = new TemporaryFolder();
+        using var model = new GatedDeltaModel();
+        model.NewState(1).Save(folder.File("memory"));
+        using GatedDeltaModel.State same = GatedDeltaModel.State.Load(folder.File("memory")), wide = GatedDeltaModel.State.Load(folder.File("memory"), dtype: ScalarType.Float64);
+        Assert.Equal((ScalarType.Float32, ScalarType.Float64), (same.Dtype, wide.Dtype));
+        Assert.Throws<ArgumentException>(() => GatedDeltaModel.State.Load(folder.File("memory"), dtype: ScalarType.Int32));
+    }
 }

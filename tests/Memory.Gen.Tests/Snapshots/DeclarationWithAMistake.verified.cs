@@ -55,7 +55,7 @@ partial class MistakenLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
         private State() : base("", "", 1, torch.CPU, ScalarType.Float32) => throw Mistake();
 
         /// <summary>Throws: the declaration has an error.</summary>
-        public static State Load(string path, Device? device = null) => throw Mistake();
+        public static State Load(string path, Device? device = null, ScalarType? dtype = null) => throw Mistake();
 
         /// <summary>Throws: the declaration has an error.</summary>
         public override State Clone() => throw Mistake();

@@ -127,10 +127,10 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         return Prefill(CallInput.Token(nameof(FirstStageLM), token), state).squeeze(1).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Loads a state that its Save wrote.</summary>
+    /// <summary>Loads a state that its Save wrote, in the element type of the weights.</summary>
     /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
     /// <param name="device">Where the state shall lie; null is where the model lies.</param>
-    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? embedding.Weight.device);
+    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? embedding.Weight.device, embedding.Weight.dtype);
 
     // Rows at the same place of their segments are read together; those that begin their text stand apart, for they
     // have no sensory tokens.
@@ -380,9 +380,10 @@ partial class FirstStageLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         /// <summary>Loads a state that Save wrote.</summary>
         /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
         /// <param name="device">Where the state shall lie; null is the CPU.</param>
-        public static State Load(string path, Device? device = null)
+        /// <param name="dtype">Element type of the model that it is for; null is that of the one that made it.</param>
+        public static State Load(string path, Device? device = null, ScalarType? dtype = null)
         {
-            var state = new State(BatchOf(path), device ?? torch.CPU, DtypeOf(path));
+            var state = new State(BatchOf(path), device ?? torch.CPU, dtype ?? DtypeOf(path));
             state.Read(path);
             return state;
         }

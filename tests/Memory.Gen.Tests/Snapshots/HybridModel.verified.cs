@@ -125,10 +125,10 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
         return Prefill(CallInput.Token(nameof(HybridLM), token), state).squeeze(1).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Loads a state that its Save wrote.</summary>
+    /// <summary>Loads a state that its Save wrote, in the element type of the weights.</summary>
     /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
     /// <param name="device">Where the state shall lie; null is where the model lies.</param>
-    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? embedding.Weight.device);
+    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? embedding.Weight.device, embedding.Weight.dtype);
 
     private Tensor Read(Tensor tokens, State? state)
     {
@@ -406,9 +406,10 @@ partial class HybridLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.I
         /// <summary>Loads a state that Save wrote.</summary>
         /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
         /// <param name="device">Where the state shall lie; null is the CPU.</param>
-        public static State Load(string path, Device? device = null)
+        /// <param name="dtype">Element type of the model that it is for; null is that of the one that made it.</param>
+        public static State Load(string path, Device? device = null, ScalarType? dtype = null)
         {
-            var state = new State(BatchOf(path), device ?? torch.CPU, DtypeOf(path));
+            var state = new State(BatchOf(path), device ?? torch.CPU, dtype ?? DtypeOf(path));
             state.Read(path);
             return state;
         }
