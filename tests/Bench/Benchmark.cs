@@ -12,6 +12,13 @@ namespace Memory.Gen.Bench;
 internal sealed record BenchSettings(int Threads, int Repeats, int Steps, string Only)
 {
     public bool Wants(string name) => name.Contains(Only, StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>What a run returns that measured nothing; the result of an earlier one stays.</summary>
+    public int Nothing()
+    {
+        Console.Error.WriteLine($"No row's name contains \"{Only}\": nothing was measured or written. The names are the column op of result.json.");
+        return 2;
+    }
 }
 
 /// <summary>One run: the machine's peaks, every operator in its unasked form beside eager PyTorch, then whole models and one small call.</summary>
@@ -41,6 +48,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
         Models(python);
         Decode(python);
         SmallCall(python);
+        if (rows.Count == 0) return settings.Nothing();
         string path = Path.Combine(folder, "result.json");
         File.WriteAllText(path, JsonSerializer.Serialize(rows, new JsonSerializerOptions { WriteIndented = true }));
         console.WriteLine($"Written to {path}.");

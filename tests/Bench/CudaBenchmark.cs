@@ -54,6 +54,7 @@ internal sealed class CudaBenchmark(BenchSettings settings, IAnsiConsole console
         }
 
         console.Write(table);
+        if (rows.Count == 0) return settings.Nothing();
         string path = Path.Combine(folder, "result-cuda.json");
         File.WriteAllText(path, JsonSerializer.Serialize(rows, new JsonSerializerOptions { WriteIndented = true }));
         console.WriteLine($"Written to {path}.");
