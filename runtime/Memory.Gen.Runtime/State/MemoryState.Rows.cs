@@ -109,7 +109,7 @@ public abstract partial class MemoryState
         CopyRows(other, rows);
         Hold(ref padding, other.padding?.index_select(0, rows));
         CallTokens = other.CallTokens;
-        InTransaction = true;
+        calls = 1;
     }
 
     /// <summary>Writes what parts of this state hold; of parts in the middle of a call also the losses, by their share of the rows.</summary>

@@ -13,6 +13,7 @@ public abstract partial class MemoryState : IDisposable
     private readonly List<StateTensor> tensors = [];
     private Tensor? positions, padding, auxiliaryLoss, pendingLoss;
     private long[]? rowPositions;
+    private int calls; // that are using the state: 0 or 1
     private bool disposed;
 
     /// <param name="model">Name of the model's class.</param>
@@ -101,14 +102,14 @@ public abstract partial class MemoryState : IDisposable
         }
     }
 
-    internal virtual bool InTransaction { get; private protected set; }
+    internal virtual bool InTransaction => Volatile.Read(ref calls) > 0;
 
     /// <summary>Tokens that the present call reads in every row.</summary>
     internal long CallTokens { get; private set; }
 
     /// <summary>A state that has read nothing and that layers may write to at once, for a call that keeps none.</summary>
     /// <param name="x">The call's features, <c>[B, ...]</c>: rows, device and element type.</param>
-    public static MemoryState ForOneCall(Tensor x) => new Transient(x.shape[0], x.device, x.dtype) { InTransaction = true };
+    public static MemoryState ForOneCall(Tensor x) => new Transient(x.shape[0], x.device, x.dtype) { calls = 1 };
 
     /// <summary>Opens the one transaction in which layers may write.</summary>
     /// <param name="batch">Rows of the call; must be <see cref="Batch"/>.</param>
@@ -126,7 +127,8 @@ public abstract partial class MemoryState : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(tokens);
         if (padding is not null && !padding.shape.SequenceEqual([batch, tokens]))
             throw new ArgumentException($"The padding marked is [{string.Join(", ", padding.shape)}], but the call reads [{batch}, {tokens}] tokens.", nameof(tokens));
-        InTransaction = true;
+        if (Interlocked.Exchange(ref calls, 1) > 0)
+            throw InUse();
         CallTokens = tokens;
         return new StateTransaction(this, tokens);
     }
@@ -303,7 +305,7 @@ public abstract partial class MemoryState : IDisposable
         Hold(ref auxiliaryLoss, pendingLoss);
         pendingLoss = null;
         Hold(ref padding, null);
-        InTransaction = false;
+        Volatile.Write(ref calls, 0);
     }
 
     internal void Discard()
@@ -313,7 +315,7 @@ public abstract partial class MemoryState : IDisposable
         pendingLoss?.Dispose();
         pendingLoss = null;
         Hold(ref padding, null);
-        InTransaction = false;
+        Volatile.Write(ref calls, 0);
     }
 
     internal virtual void AddLoss(Tensor loss)
@@ -345,8 +347,10 @@ public abstract partial class MemoryState : IDisposable
     {
         ThrowIfDisposed();
         if (InTransaction)
-            throw new InvalidOperationException($"This state of {Model} is in use by another call; one state serves one call at a time.");
+            throw InUse();
     }
+
+    private InvalidOperationException InUse() => new($"This state of {Model} is in use by another call; one state serves one call at a time.");
 
     private sealed class Transient(long batch, Device device, ScalarType dtype) : MemoryState("a call", "", batch, device, dtype);
 }

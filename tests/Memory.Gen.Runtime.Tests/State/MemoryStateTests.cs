@@ -185,6 +185,39 @@ public sealed class MemoryStateTests : IDisposable
     }
 
     [Fact]
+    public void OfCallsThatBeginAtOnceOneGetsTheState()
+    {
+        const int Callers = 4;
+        using var state = new SmallState(1);
+        using var together = new Barrier(Callers);
+        var began = new StateTransaction?[Callers];
+        var counts = new List<int>();
+        Thread[] threads = [.. Enumerable.Range(0, Callers).Select(caller => new Thread(() =>
+        {
+            for (int round = 0; round < 3000; round++)
+            {
+                together.SignalAndWait();
+                try
+                {
+                    began[caller] = state.Begin(1, 1);
+                }
+                catch (InvalidOperationException)
+                {
+                    began[caller] = null;
+                }
+
+                together.SignalAndWait();
+                if (caller > 0) continue;
+                counts.Add(began.Count(each => each is not null));
+                foreach (StateTransaction? each in began) each?.Dispose();
+            }
+        }))];
+        foreach (Thread thread in threads) thread.Start();
+        foreach (Thread thread in threads) thread.Join();
+        Assert.All(counts, count => Assert.Equal(1, count));
+    }
+
+    [Fact]
     public void RowsOfTheCallMustBeRowsOfTheState()
     {
         using var state = new SmallState(3);
