@@ -92,7 +92,7 @@ public sealed class TitansMemoryAttribute : MixerAttribute
     /// <summary>
     /// The most that a token writes in all, 0.0001 to 2: theta lies between 0 and <c>MaxStep</c>, times <c>1 - eta</c> where
     /// there is a momentum, which goes on writing. At 1 a matrix with unit keys then holds the value exactly, at 2 it is as
-    /// wrong as before. Absent: 1, and 0.25 where <see cref="MemoryDepth"/> is above 1.
+    /// wrong as before. Absent: 0.1 in <see cref="TitansVariant.Context"/>, elsewhere 1, and 0.25 where <see cref="MemoryDepth"/> is above 1.
     /// </summary>
     public double MaxStep { get; set; }
 

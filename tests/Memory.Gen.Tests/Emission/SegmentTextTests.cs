@@ -6,9 +6,9 @@ namespace Memory.Gen.Tests.Emission;
 public class SegmentTextTests
 {
     [Theory]
-    [InlineData("TitansVariant.Context, Heads = 4, Window = 64", "read back: those of the running segment, recalled and own")]
-    [InlineData("TitansVariant.Layer, Heads = 4, Window = 64, Attention = TitansAttention.Segmented", "read back: those of the running segment")]
-    [InlineData("TitansVariant.Gate, Heads = 4, Window = 64, Attention = TitansAttention.Segmented", "read back: those of the running segment")]
+    [InlineData("TitansVariant.Context, Heads = 4, Window = 64", "of these the running segment's are read again, recalled and own")]
+    [InlineData("TitansVariant.Layer, Heads = 4, Window = 64, Attention = TitansAttention.Segmented", "of these the running segment's are read again")]
+    [InlineData("TitansVariant.Gate, Heads = 4, Window = 64, Attention = TitansAttention.Segmented", "of these the running segment's are read again")]
     [InlineData("TitansVariant.Gate, Heads = 4, Window = 64", "the last w-1 tokens")]
     public void KeysThatAreKept(string options, string read)
     {

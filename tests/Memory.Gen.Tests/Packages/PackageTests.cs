@@ -22,7 +22,11 @@ public class PackageTests(PackedFeed feed) : IClassFixture<PackedFeed>
         Holds("Memory.Gen" + Flavour,
             "analyzers/dotnet/cs/Memory.Gen.CodeFixes.dll", "analyzers/dotnet/cs/Memory.Gen.dll");
         Holds("Memory.Gen.Training" + Flavour, "lib/net10.0/Memory.Gen.Training.dll", "lib/net10.0/Memory.Gen.Training.xml");
-        Holds("Memory.Gen.Kernels.linux-x64", "runtimes/linux-x64/native/libMemoryGenKernels.so");
+        // Those for CUDA too, where ./build.sh cuda made them.
+        Holds("Memory.Gen.Kernels.linux-x64",
+            [.. new[] { "libMemoryGenKernels.so", "libMemoryGenKernelsCuda.so" }
+                .Where(file => file == "libMemoryGenKernels.so" || File.Exists(SourceTree.Path("artifacts/native/linux-x64", file)))
+                .Select(file => "runtimes/linux-x64/native/" + file)]);
         Holds("Memory.Gen.Templates" + Flavour,
             "content/memory-lm/.template.config/template.json", "content/memory-lm/JournalLM.cs", "content/memory-lm/MemoryLM.csproj", "content/memory-lm/Program.cs");
         if (Flavour == "")

@@ -12,7 +12,7 @@
 //        S_0 = 0,   M_0 learned
 //        m_t = f(q_t; M_t),   f(x; M) = x + gamma * LayerNorm(W_2^T GELU(W_1^T x)),   M = (W_1, W_2)
 //        q_t = unit(SiLU(conv(W_Q y_t))),   k_t = unit(SiLU(conv(W_K y_t))),   v_t = SiLU(conv(W_V y_t))
-//        theta_t = 0.25 (1 - eta_t) sigmoid(W_theta y_t + b_theta),   eta_t = 0.95 sigmoid(W_eta y_t + b_eta)
+//        theta_t = 0.1 (1 - eta_t) sigmoid(W_theta y_t + b_theta),   eta_t = 0.95 sigmoid(W_eta y_t + b_eta)
 //        alpha_t = sigmoid(W_alpha y_t + b_alpha)
 //        h_t = RMSNorm(f(unit(SiLU(conv(W_h x_t))); M_s)),   M_s the memory that its segment of 64 tokens began with
 //        q'_t = W'_Q x_t,   k'_j, v'_j = W'_K h_j, W'_V h_j and again W'_K x_j, W'_V x_j
@@ -23,7 +23,7 @@
 //      Behrouz, Zhong, Mirrokni: Titans: Learning to Memorize at Test Time (arXiv 2501.00663), sections 3.1, 3.2 and
 //      4.1, persistent memory: 3.3; residual: Sun et al.: Learning to (Learn at Test Time) (arXiv 2407.04620);
 //      positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4.
-//      Ours: the factor 1 - eta_t, so that all that one write sets going adds up to at most 0.25; a token attends to
+//      Ours: the factor 1 - eta_t, so that all that one write sets going adds up to at most 0.1; a token attends to
 //      what was recalled for tokens up to itself and reads back what was written up to itself (read by the letter, the
 //      paper's equations let it see its segment's future); the norm of h_t, and that its keys are made as those of x_t;
 //      gradients that end where their stretch began (through many segments they grow without bound); the bound on G_t.
@@ -77,7 +77,7 @@ using TitansOptions = global::Memory.Gen.Runtime.Operators.TitansOptions;
 partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryLayer<SegmentLayer.State>
 {
     private const long Dim = 64;
-    private const string DeclarationHash = "abc11c5bfa09dbd0";
+    private const string DeclarationHash = "d846e388e34858f4";
 
     private readonly MemoryAsContext mixer;
     private bool registered;  // a parent calls RegisterComponents again, and a name is taken only once
@@ -232,7 +232,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
         private sealed class NeuralMemory : nn.Module
         {
             private const long HiddenDim = 32;
-            private const double MaxStep = 0.25, MaxMomentum = 0.95;
+            private const double MaxStep = 0.1, MaxMomentum = 0.95;
             private static readonly TitansOptions Options = new TitansOptions(Block: 16) { Activation = TitansActivation.Gelu, Clip = 1.0 };
             private readonly Linear recall, query, key, value;   // D -> H*K
             private readonly ShortConvolution recall_convolution, query_convolution, key_convolution, value_convolution;  // along the tokens, then SiLU

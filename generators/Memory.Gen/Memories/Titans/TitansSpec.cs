@@ -120,7 +120,7 @@ public sealed record TitansSpec(
             attribute.Bool("AdaptiveStep", absent: true),
             attribute.Bool("Momentum", absent: true),
             attribute.Bool("Forgetting", absent: true),
-            attribute.Double("MaxStep", absent: depth > 1 ? 0.25 : 1),
+            attribute.Double("MaxStep", absent: variant == TitansVariant.Context ? 0.1 : depth > 1 ? 0.25 : 1),
             attribute.Double("MaxMomentum", absent: 0.95),
             attribute.Enum("Decay", absent: TitansDecay.AfterGradient),
             attribute.Enum("DecayTo", absent: TitansDecayTarget.Zero),

@@ -128,7 +128,7 @@ public sealed class TitansOracleTests : IDisposable
         nameof(GateTitans) => (new GateTitans(dtype: ScalarType.Float64), new(TitansVariant.Gate, 4, 5) { MaxStep = 0.25 }),
         nameof(SegmentedGateTitans) => (new SegmentedGateTitans(dtype: ScalarType.Float64), new(TitansVariant.Gate, 4, 6) { IsSegmented = true, SquashesMemory = true }),
         nameof(LayerTitans) => (new LayerTitans(dtype: ScalarType.Float64), new(TitansVariant.Layer, 5, 4) { DecaysToInitial = true }),
-        nameof(ContextTitans) => (new ContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 2, 4) { MaxStep = 0.25, Stretch = 8 }),
+        nameof(ContextTitans) => (new ContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 2, 4) { MaxStep = 0.1, Stretch = 8 }),
         nameof(DeepResidualTitans) => (new DeepResidualTitans(dtype: ScalarType.Float64), new(TitansVariant.MemoryOnly, 3)
         {
             Activation = TitansActivation.Gelu, DecaysFirst = true, DecaysToInitial = true, MaxStep = 0.5, MaxMomentum = 0.6, Clip = 0.3,
@@ -144,13 +144,13 @@ public sealed class TitansOracleTests : IDisposable
         }),
         nameof(ResidualContextTitans) => (new ResidualContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 2, 6)
         {
-            Activation = TitansActivation.Gelu, DecaysToInitial = true, ReadsBlockStart = true, SquashesMemory = true, MaxStep = 0.25, RotaryBase = 100,
+            Activation = TitansActivation.Gelu, DecaysToInitial = true, ReadsBlockStart = true, SquashesMemory = true, MaxStep = 0.1, RotaryBase = 100,
         }),
         nameof(PlainContextTitans) => (new PlainContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 1, 5)
         {
             UnitLength = false, MaxStep = 0.1, Clip = double.PositiveInfinity, RotaryBase = 0, Stretch = 5,
         }),
-        _ => (new OneBlockContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 4, 4) { Stretch = 12 }),
+        _ => (new OneBlockContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 4, 4) { MaxStep = 0.1, Stretch = 12 }),
     };
 
     private Tensor Normal(params long[] shape) => randn(shape, dtype: ScalarType.Float64, generator: random);
