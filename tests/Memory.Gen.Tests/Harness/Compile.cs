@@ -40,6 +40,8 @@ internal static class Compile
         var options = new CSharpCompilationOptions(
             OutputKind.DynamicallyLinkedLibrary,
             generalDiagnosticOption: ReportDiagnostic.Error,
+            // As in every project: the SDK leaves out that TorchSharp's package was compiled against an older .NET.
+            specificDiagnosticOptions: [new("CS1701", ReportDiagnostic.Suppress), new("CS1702", ReportDiagnostic.Suppress)],
             warningLevel: 9999,
             nullableContextOptions: nullable);
         return CSharpCompilation.Create(
