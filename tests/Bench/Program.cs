@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Memory.Gen.Bench;
 using Memory.Gen.Runtime.Kernels;
+using Memory.Gen.Tests.Shared;
 using Spectre.Console;
 using TorchSharp;
 
@@ -46,12 +47,5 @@ ParseResult usage = root.Parse(args);
 int code = usage.Invoke();
 return usage.Errors.Count > 0 ? WrongUsage : code;
 
-static Option<int> Count(string name, string description, int absent)
-{
-    var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => absent };
-    option.Validators.Add(result =>
-    {
-        if (result.Tokens is [var token] && int.TryParse(token.Value, out int count) && count < 1) result.AddError($"{name} is {count}; expected at least 1.");
-    });
-    return option;
-}
+static Option<int> Count(string name, string description, int absent) =>
+    new Option<int>(name) { Description = description, DefaultValueFactory = _ => absent }.AtLeastOne();

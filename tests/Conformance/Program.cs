@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Conformance;
 using Memory.Gen.Runtime.Operators;
+using Memory.Gen.Tests.Shared;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -17,7 +18,7 @@ var dtype = new Option<string>("--dtype") { Description = "What the inputs are r
 dtype.AcceptOnlyFromAmong("f64", "f32", "bf16");
 var device = new Option<string>("--device") { Description = "Where it runs.", DefaultValueFactory = _ => "cpu" };
 device.AcceptOnlyFromAmong("cpu", "cuda");
-var chunk = Positive(new Option<int?>("--chunk") { Description = "Tokens of a computational chunk; the operator's own default if absent." });
+var chunk = new Option<int?>("--chunk") { Description = "Tokens of a computational chunk; the operator's own default if absent." }.AtLeastOne();
 
 var root = new RootCommand("Runs operators forward and backward against vector files, one line a tensor.") { files, form, dtype, device, chunk };
 root.SetAction(parsed =>
@@ -42,7 +43,7 @@ root.SetAction(parsed =>
     Console.WriteLine($"{passed} passed, {failed} failed");
     return failed == 0 ? 0 : 1;
 });
-var count = Positive(new Option<int>("--count") { Description = "Operator calls.", DefaultValueFactory = _ => 100 });
+var count = new Option<int>("--count") { Description = "Operator calls.", DefaultValueFactory = _ => 100 }.AtLeastOne();
 var seed = new Option<int>("--seed") { Description = "Of shapes and numbers.", DefaultValueFactory = _ => 1 };
 var stress = new Command("stress", "Runs kernels at random shapes against the token loop in float64, and prints what is wrong.") { count, seed, dtype, device };
 stress.SetAction(parsed =>
@@ -69,13 +70,3 @@ const int WrongUsage = 2;
 ParseResult usage = root.Parse(args);
 int code = usage.Invoke();
 return usage.Errors.Count > 0 ? WrongUsage : code;
-
-static TOption Positive<TOption>(TOption option)
-    where TOption : Option
-{
-    option.Validators.Add(result =>
-    {
-        if (result.Tokens is [var token] && int.TryParse(token.Value, out int value) && value < 1) result.AddError($"{option.Name} is {value}; expected at least 1.");
-    });
-    return option;
-}
