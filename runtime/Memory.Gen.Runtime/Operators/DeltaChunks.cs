@@ -29,7 +29,7 @@ internal sealed class DeltaChunks : OperatorFunction<DeltaChunks, ChunkedOptions
     {
         Tensor q = inputs[0], k = inputs[1], logDecay = inputs[4], initial = inputs[5];
         ChunkLayout layout = ChunkLayout.Of(q, options.Chunk);
-        (long N, long R, long M, long C, long K, long V) = (layout.N, layout.R, layout.M, layout.C, q.shape[3], inputs[2].shape[3]);
+        (long R, long M, long C, long K, long V) = (layout.R, layout.M, layout.C, q.shape[3], inputs[2].shape[3]);
         ChunkDecay.Factors decay = ChunkDecay.Of(logDecay, layout);
         Tensor beta = layout.SplitMatrices(inputs[3]).unsqueeze(2), v = layout.SplitMatrices(inputs[2]);
 
@@ -40,24 +40,8 @@ internal sealed class DeltaChunks : OperatorFunction<DeltaChunks, ChunkedOptions
         Tensor inverse = TriangularInverse.Of(products.select(1, 1) * beta);
         Tensor U = inverse.bmm(v * beta), W = inverse.bmm(keys * (beta * decay.FromStart));
 
-        Tensor states = torch.empty([N, R, K, V], dtype: q.dtype, device: q.device);
-        Tensor S = initial.reshape(R, K, V);
-        {
-            // U becomes V' in place.
-            Tensor[] values = U.view(N, R, C, V).unbind(), Ws = W.view(N, R, C, K).unbind(), entering = states.unbind();
-            // Not in place: where K or C is 1, the transposed keys are the keys themselves.
-            Tensor[] kr = (keysT * decay.ToEnd.transpose(1, 2)).view(N, R, K, C).unbind();
-            Tensor[] totals = decay.FromStart.narrow(1, C - 1, 1).view(N, R, 1, 1).unbind();
-            for (int n = 0; n < N; n++)
-            {
-                using Tensor before = S, predicted = Ws[n].bmm(S);
-                entering[n].copy_(S);
-                values[n].sub_(predicted);
-                S = kr[n].bmm(values[n]).addcmul_(before, totals[n], 1);
-            }
-        }
-
-        states = states.view(M, K, V);
+        // Not in place: where K or C is 1, the transposed keys are the keys themselves.
+        (Tensor states, Tensor S) = DeltaStates.Forward(layout, U, W, keysT * decay.ToEnd.transpose(1, 2), decay.FromStart.narrow(1, C - 1, 1), initial.reshape(R, K, V));
         Tensor fromStart = queries * decay.FromStart;
         Tensor output = Products.Add(fromStart.bmm(states), P, U).mul_(options.Scale);
         saved?.AddRange([v, logDecay, beta, qk, decay.Pairs, decay.FromStart, decay.ToEnd, P, inverse, W, states, U, S, fromStart]);
@@ -78,26 +62,10 @@ internal sealed class DeltaChunks : OperatorFunction<DeltaChunks, ChunkedOptions
         if (gradients[0] is { } upstream) dOX.view(N, layout.B, layout.H, 2 * C, V).narrow(3, 0, C).copy_(layout.Split(upstream)).mul_(options.Scale);
         else dO.zero_();
 
-        // From the last chunk to the first: dV' += diag(r) K dS;  dS = g_C dS + (diag(scale g) Q)^T dO - W^T dV'.
-        Tensor dS = gradients[1]?.reshape(R, K, V) ?? zeros([R, K, V], dtype: v.dtype, device: v.device);
-        Tensor dStates = torch.empty([N, R, K, V], dtype: v.dtype, device: v.device);
         Tensor dValues = P.transpose(1, 2).bmm(dO);
-        {
-            Tensor[] reads = queriesFromStart.transpose(1, 2).bmm(dO).view(N, R, K, V).unbind();
-            Tensor[] kr = (keys * toEnd).view(N, R, C, K).unbind(), WT = W.view(N, R, C, K).transpose(2, 3).unbind();
-            Tensor[] totals = fromStart.narrow(1, C - 1, 1).view(N, R, 1, 1).unbind();
-            Tensor[] leaving = dStates.unbind(), written = dValues.view(N, R, C, V).unbind();
-            for (long n = N - 1; n >= 0; n--)
-            {
-                using Tensor after = dS, added = kr[n].bmm(dS);
-                leaving[n].copy_(dS);
-                written[n].add_(added);
-                using Tensor erased = WT[n].bmm(written[n]);
-                dS = reads[n].addcmul_(after, totals[n], 1).sub_(erased);
-            }
-        }
-
-        dStates = dStates.view(M, K, V);
+        (Tensor dStates, Tensor dS) = DeltaStates.Backward(
+            layout, dValues, queriesFromStart.transpose(1, 2).bmm(dO), W, keys * toEnd, fromStart.narrow(1, C - 1, 1),
+            gradients[1]?.reshape(R, K, V) ?? zeros([R, K, V], dtype: v.dtype, device: v.device));
         minusX.copy_(inverse.transpose(1, 2).bmm(dValues)).neg_();
 
         // [dP; dA Gam], then [dQ; the part of dK through k_i in row i].

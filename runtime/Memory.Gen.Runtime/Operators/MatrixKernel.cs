@@ -10,8 +10,14 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
 {
     private static readonly Kernel Delta = new("gated_delta_rule"), Scalar = new("scalar_decay"), Channel = new("channel_decay");
 
-    /// <summary>The kernel of a rule that has these gates.</summary>
-    public static Kernel For(Tensor? beta, Tensor? logDecay) => beta is not null ? Delta : logDecay?.dim() == 4 ? Channel : Scalar;
+    /// <summary>The kernel of a rule that has these gates; null where there is none.</summary>
+    public static Kernel? For(Tensor? beta, Tensor? logDecay) => (beta is not null, logDecay?.dim() == 4) switch
+    {
+        (true, false) => Delta,
+        (false, true) => Channel,
+        (false, false) => Scalar,
+        _ => null,
+    };
 
     /// <summary>Whether a call with these inputs becomes a node of the graph.</summary>
     public static bool Records(params Tensor?[] inputs) => IsRecorded(inputs);
@@ -34,7 +40,7 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
         bool fits = K > 0 && k.Has(keys) && tokens.SequenceEqual(values.AsSpan(..3)) && (beta is null || beta.Has(tokens))
             && (logDecay is null || logDecay.Has(keys.AsSpan(..decayAxes))) && (state is null || state.Has(B, H, K, V));
         if (!fits) return null;
-        Kernel kernel = For(beta, logDecay);
+        if (For(beta, logDecay) is not { } kernel) return null;
         MatrixArguments args = new()
         {
             Header = KernelHeader.Of<MatrixArguments>(ScalarType.Float32),

@@ -12,7 +12,7 @@ public sealed class GateTests
     private const long B = 2, T = 70, H = 2, K = 8, V = 4;
     private static readonly double[] Extremes = [0, -1e-8, -5, -50, -1e4, double.NegativeInfinity];
 
-    public static TheoryData<string> Gated => ["scalar_decay", "channel_decay", "gated_delta_rule"];
+    public static TheoryData<string> Gated => ["scalar_decay", "channel_decay", "gated_delta_rule", "channel_delta_rule"];
 
     [Theory]
     [MemberData(nameof(Gated))]
@@ -30,7 +30,7 @@ public sealed class GateTests
         (Tensor[] actual, Tensor[] gradients) = Run(name, inputs, OperatorForm.Chunked, ScalarType.Float64);
         foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, 1e-10, "float64 output");
         foreach ((Tensor e, Tensor a) in expectedGradients.Zip(gradients)) Numbers.Close(e, a, 1e-10, "float64 gradient");
-        foreach (OperatorForm form in new[] { OperatorForm.Chunked, OperatorForm.Native })
+        foreach (OperatorForm form in Fast(name))
         {
             (actual, gradients) = Run(name, inputs, form, ScalarType.Float32);
             foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, 1e-5, $"{form}, float32 output");
@@ -47,8 +47,9 @@ public sealed class GateTests
         inputs[^2] = inputs[^2].clone();
         inputs[^2].select(1, 33).fill_(double.NegativeInfinity);
         Tensor[] rest = [.. inputs[..^1].Select(x => x.narrow(1, 33, T - 33)), zeros_like(inputs[^1])];
-        foreach ((OperatorForm form, ScalarType dtype, double limit) in new[] { (OperatorForm.Chunked, ScalarType.Float64, 1e-12), (OperatorForm.Native, ScalarType.Float32, 1e-6) })
+        foreach (OperatorForm form in Fast(name))
         {
+            (ScalarType dtype, double limit) = form == OperatorForm.Native ? (ScalarType.Float32, 1e-6) : (ScalarType.Float64, 1e-12);
             (Tensor[] whole, _) = Run(name, inputs, form, dtype);
             (Tensor[] fresh, _) = Run(name, rest, form, dtype);
             Numbers.Close(fresh[0], whole[0].narrow(1, 33, T - 33), limit, $"{form}, outputs");
@@ -60,13 +61,13 @@ public sealed class GateTests
     public void Long_strong_decay_stays_exact_in_float32()
     {
         using var scope = NewDisposeScope();
-        foreach (string name in new[] { "scalar_decay", "channel_decay", "gated_delta_rule" })
+        foreach (string name in new[] { "scalar_decay", "channel_decay", "gated_delta_rule", "channel_delta_rule" })
         {
             Tensor[] inputs = Inputs(name, 13);
             inputs[^2] = full_like(inputs[^2], -50);
             inputs[^2].narrow(1, 40, 1).fill_(-1e-3);
             (Tensor[] expected, _) = Run(name, inputs, OperatorForm.Reference, ScalarType.Float64);
-            foreach (OperatorForm form in new[] { OperatorForm.Chunked, OperatorForm.Native })
+            foreach (OperatorForm form in Fast(name))
             {
                 (Tensor[] actual, _) = Run(name, inputs, form, ScalarType.Float32);
                 Numbers.Close(expected[0].select(1, 40), actual[0].select(1, 40), 1e-5, $"{name}, {form}");
@@ -75,19 +76,21 @@ public sealed class GateTests
     }
 
     [Theory]
-    [InlineData(1.0)]
-    [InlineData(2.0)]
-    public void Repeated_keys_with_full_write_strength_stay_solvable(double strength)
+    [InlineData("gated_delta_rule", 1.0)]
+    [InlineData("gated_delta_rule", 2.0)]
+    [InlineData("channel_delta_rule", 1.0)]
+    [InlineData("channel_delta_rule", 2.0)]
+    public void Repeated_keys_with_full_write_strength_stay_solvable(string name, double strength)
     {
         using var scope = NewDisposeScope();
-        Tensor[] inputs = Inputs("gated_delta_rule", 14);
+        Tensor[] inputs = Inputs(name, 14);
         inputs[1] = inputs[1].narrow(1, 0, 1).expand(B, T, H, K).contiguous();
         inputs[3] = full_like(inputs[3], strength);
         inputs[4] = zeros_like(inputs[4]);
-        (Tensor[] expected, Tensor[] expectedGradients) = Run("gated_delta_rule", inputs, OperatorForm.Reference, ScalarType.Float64);
-        foreach (OperatorForm form in new[] { OperatorForm.Chunked, OperatorForm.Native })
+        (Tensor[] expected, Tensor[] expectedGradients) = Run(name, inputs, OperatorForm.Reference, ScalarType.Float64);
+        foreach (OperatorForm form in Fast(name))
         {
-            (Tensor[] actual, Tensor[] gradients) = Run("gated_delta_rule", inputs, form, ScalarType.Float32);
+            (Tensor[] actual, Tensor[] gradients) = Run(name, inputs, form, ScalarType.Float32);
             foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, 1e-5, $"{form}, output");
             foreach ((Tensor e, Tensor a) in expectedGradients.Zip(gradients)) Numbers.Close(e, a, 5e-5, $"{form}, gradient");
         }
@@ -137,6 +140,43 @@ public sealed class GateTests
         Numbers.Close(S * x[4].sum(1).exp().unsqueeze(2).unsqueeze(3), unwritten, 1e-12, "write strength zero only decays");
     }
 
+    [Fact]
+    public void The_channel_delta_rule_is_each_simpler_rule_in_its_place()
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] x = Inputs("channel_delta_rule", 17);
+        Tensor S = x[5], everywhere = Inputs("gated_delta_rule", 18)[4];
+        foreach (OperatorForm form in Fast("channel_delta_rule"))
+        {
+            double limit = form == OperatorForm.Native ? 1e-5 : 1e-12;
+            void Same(MemoryRead expected, Tensor beta, Tensor logDecay, Tensor? k = null, string what = "")
+            {
+                Tensor To(Tensor from) => form == OperatorForm.Native ? from.to(ScalarType.Float32) : from;
+                MemoryRead actual = ChannelDeltaRule.Apply(To(x[0]), To(k ?? x[1]), To(x[2]), To(beta), To(logDecay), To(S), form: form);
+                Numbers.Close(expected.Output, actual.Output, limit, $"{form}, {what}, output");
+                Numbers.Close(expected.FinalState, actual.FinalState, limit, $"{form}, {what}, final state");
+            }
+
+            const OperatorForm Loop = OperatorForm.Reference;
+            Same(GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], everywhere, S, form: Loop), x[3], everywhere.unsqueeze(3).expand(B, T, H, K).contiguous(), what: "the same decay in every channel");
+            Same(DeltaRule.Apply(x[0], x[1], x[2], x[3], S, form: Loop), x[3], zeros_like(x[4]), what: "no decay");
+            Tensor nothing = zeros_like(x[2]);
+            Same(ChannelDecay.Apply(x[0], x[1], nothing, x[4], S, form: Loop), zeros_like(x[3]), x[4], what: "write strength zero only decays");
+
+            // One key of its own for each of K tokens, and nothing in front: what is read of it is zero, whatever was kept of the others.
+            MemoryRead first = ChannelDecay.Apply(x[0].narrow(1, 0, K), Basis(), x[2].narrow(1, 0, K), x[4].narrow(1, 0, K), form: Loop);
+            Tensor Cut(Tensor from) => from.narrow(1, 0, K).to(form == OperatorForm.Native ? ScalarType.Float32 : ScalarType.Float64);
+            MemoryRead read = ChannelDeltaRule.Apply(Cut(x[0]), Cut(Basis()), Cut(x[2]), Cut(ones_like(x[3])), Cut(x[4]), form: form);
+            Numbers.Close(first.Output, read.Output, limit, $"{form}, orthonormal keys, output");
+            Numbers.Close(first.FinalState, read.FinalState, limit, $"{form}, orthonormal keys, final state");
+        }
+
+        static Tensor Basis() => eye(K, dtype: ScalarType.Float64).view(1, K, 1, K).expand(B, K, H, K).contiguous();
+    }
+
+    /// <summary>The forms that are held to the token loop.</summary>
+    private static IEnumerable<OperatorForm> Fast(string name) => SequencePack.FormsOf(name).Except([OperatorForm.Reference]);
+
     private static Tensor[] Inputs(string name, ulong seed)
     {
         var r = new Randoms(seed);
@@ -147,6 +187,7 @@ public sealed class GateTests
         {
             "scalar_decay" => [.. qkv, g, S],
             "channel_decay" => [.. qkv, r.Uniform(-0.3, 0, B, T, H, K), S],
+            "channel_delta_rule" => [.. qkv, beta, r.Uniform(-0.3, 0, B, T, H, K), S],
             _ => [.. qkv, beta, g, S],
         };
     }
@@ -158,6 +199,7 @@ public sealed class GateTests
         {
             "scalar_decay" => ScalarDecay.Apply(x[0], x[1], x[2], x[3], x[4], form: form),
             "channel_decay" => ChannelDecay.Apply(x[0], x[1], x[2], x[3], x[4], form: form),
+            "channel_delta_rule" => ChannelDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], form: form),
             _ => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], form: form),
         };
         Tensor[] outputs = [read.Output, read.FinalState];

@@ -18,6 +18,7 @@ public sealed class StepStateTests
         ("channel_decay", (x, s, f, rows) => ChannelDecay.Apply(x[0], x[1], x[2], x[5], s, form: f, segments: rows)),
         ("delta_rule", (x, s, f, rows) => DeltaRule.Apply(x[0], x[1], x[2], x[3], s, form: f, segments: rows)),
         ("gated_delta_rule", (x, s, f, rows) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], s, form: f, segments: rows)),
+        ("channel_delta_rule", (x, s, f, rows) => ChannelDeltaRule.Apply(x[0], x[1], x[2], x[3], x[5], s, form: f, segments: rows)),
     ];
 
     [Theory]

@@ -1,0 +1,191 @@
+using TorchSharp;
+using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace Memory.Gen.Runtime.Operators;
+
+/// <summary>Products of the tokens of a chunk under one decay per key channel: P_ij = sum_d x_id k_jd e^(b_id - b_jd), i > j.</summary>
+/// <remarks>
+/// P is a matrix product only after e^(b_i - b_j) is split at a reference between j and i, else one factor overflows.
+/// So the triangle is cut into squares: at every size s = 4, 8, 16, ..., C/2, rows of a right half meet keys of the left
+/// half before it, and the reference is the first row of the right half. What remains are triangles of four tokens,
+/// taken pair by pair. Every exponent is its own sum of log decays (a product with a 0/1 matrix), never a difference of
+/// running sums, so that nothing is lost behind a strong decay. The chunk is rounded up to a power of two.
+/// </remarks>
+internal sealed class ChannelPairs
+{
+    private const long Triangle = 4;
+
+    private readonly long C;
+
+    /// <param name="a">The log decays of all chunks, <c>[M, C, K]</c>, at least <see cref="ChunkDecay.Floor"/>.</param>
+    /// <param name="factors">What an earlier one computed of them; null to compute it.</param>
+    public ChannelPairs(Tensor a, Tensor? factors = null)
+    {
+        C = a.shape[1];
+        LogDecays = a;
+        Factors = factors ?? Sums(C, a).expand(a.shape[0], -1, -1).bmm(a).exp_();
+    }
+
+    /// <summary>The log decays <c>[M, C, K]</c>.</summary>
+    public Tensor LogDecays { get; }
+
+    /// <summary>All factors <c>[M, (2 + levels) C, K]</c>.</summary>
+    public Tensor Factors { get; }
+
+    /// <summary>e^(b_i), <c>[M, C, K]</c>.</summary>
+    public Tensor FromStart => Factors.narrow(1, 0, C);
+
+    /// <summary>e^(b_C - b_i), <c>[M, C, K]</c>.</summary>
+    public Tensor ToEnd => Factors.narrow(1, C, C);
+
+    /// <summary>How a sequence lies in chunks whose length is a power of two.</summary>
+    public static ChunkLayout Layout(Tensor x, ChunkedOptions options)
+    {
+        ChunkLayout layout = ChunkLayout.Of(x, options.Chunk);
+        return layout with { C = (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)layout.C) };
+    }
+
+    /// <summary>The log decays <c>[M, C, K]</c> of all chunks.</summary>
+    public static Tensor Split(ChunkLayout layout, Tensor logDecay) => layout.SplitMatrices(logDecay).clamp(min: ChunkDecay.Floor);
+
+    /// <summary>P, <c>[M, C, C]</c>, zero on the diagonal and above it.</summary>
+    /// <param name="rows">x, <c>[M, C, K]</c>, contiguous.</param>
+    /// <param name="keys">k, likewise.</param>
+    public Tensor Products(Tensor rows, Tensor keys)
+    {
+        long M = rows.shape[0];
+        Tensor P = zeros([M, C, C], dtype: rows.dtype, device: rows.device);
+        foreach ((long s, Tensor rightFactor, Tensor leftFactor) in Sizes())
+        {
+            using Tensor right = Scaled(Half(rows, s, 1), rightFactor), left = Scaled(Half(keys, s, 0), leftFactor);
+            Squares(P, s).copy_(right.bmm(left.transpose(1, 2)).view(M, C / (2 * s), s, s));
+        }
+
+        foreach ((long i, long j, Tensor decay) in Corners())
+        {
+            using Tensor pair = Token(rows, i) * decay;
+            Corner(P, i, j).copy_(pair.mul_(Token(keys, j)).sum(2));
+        }
+
+        return P;
+    }
+
+    /// <summary>Adds what the gradient of P says about rows and keys.</summary>
+    /// <param name="dP">The gradient of P, <c>[M, C, C]</c>, contiguous; only what is below the diagonal is read.</param>
+    /// <param name="rows">x.</param>
+    /// <param name="keys">k.</param>
+    /// <param name="dRows">Gets sum_j dP_ij k_j e^(b_i - b_j).</param>
+    /// <param name="dKeys">Gets sum_i dP_ij x_i e^(b_i - b_j).</param>
+    public void AddGradients(Tensor dP, Tensor rows, Tensor keys, Tensor dRows, Tensor dKeys)
+    {
+        foreach ((long s, Tensor rightFactor, Tensor leftFactor) in Sizes())
+        {
+            using Tensor right = Scaled(Half(rows, s, 1), rightFactor), left = Scaled(Half(keys, s, 0), leftFactor);
+            using Tensor square = Squares(dP, s).reshape(rows.shape[0] * C / (2 * s), s, s);
+            Half(dRows, s, 1).addcmul_(square.bmm(left).view(rightFactor.shape), rightFactor, 1);
+            Half(dKeys, s, 0).addcmul_(square.transpose(1, 2).bmm(right).view(leftFactor.shape), leftFactor, 1);
+        }
+
+        foreach ((long i, long j, Tensor decay) in Corners())
+        {
+            using Tensor weight = decay * Corner(dP, i, j).unsqueeze(2);
+            Token(dRows, i).addcmul_(weight, Token(keys, j), 1);
+            Token(dKeys, j).addcmul_(weight, Token(rows, i), 1);
+        }
+    }
+
+    /// <summary>Gradient of the log decays from that of their running sums b.</summary>
+    /// <param name="dRunning">The gradient of b as far as it is one of products inside a chunk, <c>[M, C, K]</c>; changed.</param>
+    /// <param name="states">States that enter the chunks, <c>[M, K, V]</c>.</param>
+    /// <param name="dStates">Gradients of those that leave them.</param>
+    /// <param name="final">The last state, <c>[R, K, V]</c>.</param>
+    /// <param name="logDecay">As the operator was given it, <c>[B, T, H, K]</c>.</param>
+    /// <param name="layout">Its chunks.</param>
+    public Tensor DecayGradient(Tensor dRunning, Tensor states, Tensor dStates, Tensor final, Tensor logDecay, ChunkLayout layout)
+    {
+        (long M, long R) = (layout.M, layout.R);
+        // The last running sum of a chunk scales the whole state that leaves it.
+        Tensor last = dRunning.select(1, C - 1);
+        if (M > R) last.narrow(0, 0, M - R).add_((states.narrow(0, R, M - R) * dStates.narrow(0, 0, M - R)).sum(2));
+        last.narrow(0, M - R, R).add_((final * dStates.narrow(0, M - R, R)).sum(2));
+        Tensor reverse = ones([C, C], dtype: dRunning.dtype, device: dRunning.device).triu_();
+        return layout.Merge(reverse.unsqueeze(0).expand(M, C, C).bmm(dRunning)).masked_fill(logDecay.lt(ChunkDecay.Floor), 0);
+    }
+
+    /// <summary>Each size s of square with the factors of right halves, from the reference, and of left halves, to it: <c>[M, C / 2s, s, K]</c>.</summary>
+    private IEnumerable<(long Size, Tensor Right, Tensor Left)> Sizes()
+    {
+        for (long s = Triangle, level = 2; s < C; s *= 2, level++)
+        {
+            Tensor factor = Factors.narrow(1, level * C, C);
+            yield return (s, Half(factor, s, 1), Half(factor, s, 0));
+        }
+    }
+
+    /// <summary>The decay from token j to token i of every triangle, i > j.</summary>
+    private IEnumerable<(long I, long J, Tensor Decay)> Corners()
+    {
+        for (long i = 1; i < Math.Min(Triangle, C); i++)
+        {
+            Tensor sum = Token(LogDecays, i).clone();
+            for (long j = i - 1; j >= 0; j--)
+            {
+                yield return (i, j, sum.exp());
+                if (j > 0) sum.add_(Token(LogDecays, j));
+            }
+        }
+    }
+
+    /// <summary>The 0/1 matrix <c>[1, (2 + levels) C, C]</c> whose product with the log decays is every exponent needed: from the
+    /// start, to the end, and for each size of square from the reference row (right halves) or to it (left halves).</summary>
+    private static Tensor Sums(long C, Tensor like)
+    {
+        var rows = new List<float>();
+        void Row(long after, long upTo)
+        {
+            for (long l = 0; l < C; l++) rows.Add(l > after && l <= upTo ? 1 : 0);
+        }
+
+        for (long i = 0; i < C; i++) Row(-1, i);
+        for (long i = 0; i < C; i++) Row(i, C - 1);
+        for (long s = Triangle; s < C; s *= 2)
+        {
+            for (long i = 0; i < C; i++)
+            {
+                long reference = (i / (2 * s) * 2 * s) + s;
+                if (i < reference) Row(i, reference);
+                else Row(reference, i);
+            }
+        }
+
+        return torch.tensor(rows.ToArray()).to(like.dtype).to(like.device).view(1, -1, C);
+    }
+
+    /// <summary>Left (0) or right (1) halves of all runs of 2s tokens, as a view <c>[M, C / 2s, s, K]</c>.</summary>
+    private static Tensor Half(Tensor x, long s, long side) => x.view(x.shape[0], -1, 2, s, x.shape[2]).select(2, side);
+
+    /// <summary>Rows of halves, scaled, as matrices <c>[M C / 2s, s, K]</c>.</summary>
+    private static Tensor Scaled(Tensor half, Tensor factor) => (half * factor).flatten(0, 1);
+
+    /// <summary>The squares below the diagonal where right halves meet left halves, as a view <c>[M, C / 2s, s, s]</c>.</summary>
+    private static Tensor Squares(Tensor p, long s)
+    {
+        long C = p.shape[1];
+        return p.as_strided([p.shape[0], C / (2 * s), s, s], [C * C, 2 * s * (C + 1), C, 1], s * C);
+    }
+
+    /// <summary>Token i of every triangle, <c>[M, C / 4, K]</c>.</summary>
+    private static Tensor Token(Tensor x, long i)
+    {
+        long side = Math.Min(Triangle, x.shape[1]);
+        return x.view(x.shape[0], x.shape[1] / side, side, x.shape[2]).select(2, i);
+    }
+
+    /// <summary>Entry (i, j) of every triangle, <c>[M, C / 4]</c>.</summary>
+    private static Tensor Corner(Tensor p, long i, long j)
+    {
+        long C = p.shape[1], side = Math.Min(Triangle, C);
+        return p.as_strided([p.shape[0], C / side], [C * C, side * (C + 1)], (i * C) + j);
+    }
+}
