@@ -62,8 +62,14 @@ public sealed class TitansMemoryAttribute : MixerAttribute
     /// </summary>
     public int Block { get; set; }
 
-    /// <summary>Layers of the memory network f, 1 to 4. Absent: 1, a matrix.</summary>
+    /// <summary>Layers of the memory network f, 1 to 4. Absent: 1, a matrix; 2 with <see cref="GatedLinearUnit"/>.</summary>
     public int MemoryDepth { get; set; }
+
+    /// <summary>
+    /// Whether f is a gated linear unit, <c>W_2^T (phi(W_1^T x) * W_3^T x)</c> with three matrices (Shazeer, arXiv 2002.05202); only
+    /// with <see cref="MemoryDepth"/> 2. Absent: false.
+    /// </summary>
+    public bool GatedLinearUnit { get; set; }
 
     /// <summary>Hidden width of f in head widths, 1 to 8; only with <see cref="MemoryDepth"/> 2 or more. Absent: 2.</summary>
     public int Expansion { get; set; }

@@ -13,8 +13,8 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
     /// <summary>Why this call cannot run here; null when it can.</summary>
     /// <param name="door">Batch, tokens and heads.</param>
     /// <param name="call">The rule.</param>
-    /// <param name="widths">The first layer's inputs, then every layer's outputs.</param>
-    public static string? Refusal(FrontDoor door, TitansCall call, long[] widths)
+    /// <param name="shapes">Of the matrices.</param>
+    public static string? Refusal(FrontDoor door, TitansCall call, TitansShape[] shapes)
     {
         if (call.Layers > TitansArguments.MostLayers) return $"the memory has {call.Layers} layers, the kernels go up to {TitansArguments.MostLayers}";
         if (Variant(call) is { } variant) return $"the kernels have no {variant}";
@@ -23,7 +23,8 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
             Header = KernelHeader.Of<TitansArguments>(door.Dtype),
             Batch = door['B'], Tokens = door['T'], Heads = door['H'], Layers = call.Layers, Block = call.Options.Block, Clip = call.Options.Clip ?? 0,
         };
-        for (int l = 0; l < widths.Length; l++) args.Dims[l] = widths[l];
+        args.Dims[0] = shapes[0].From;
+        for (int l = 0; l < shapes.Length; l++) args.Dims[l + 1] = shapes[l].To;
         return Kernel.Refusal(door, args);
     }
 
@@ -91,6 +92,7 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
     private static string? Variant(TitansCall call) =>
         call.Options.DecaysFirst ? "gradients after the decay"
         : call.Target is not null ? "decay toward a target"
+        : call.Options.GatedLinearUnit ? "gated linear unit"
         : call.Residual is not null ? "normalised residual memory"
         : null;
 

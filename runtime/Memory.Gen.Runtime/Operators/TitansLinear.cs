@@ -50,7 +50,7 @@ public static class TitansLinear
         door.Positive(nameof(block), block);
         door.Positive(nameof(chunk), chunk);
         var call = new TitansCall(q, k, v, theta, eta, alpha, [initialState], [initialMomentum], null, null, new TitansOptions(block));
-        TitansMlpRead read = TitansMemory.Apply(Name, door, call, [door['K'], door['V']], layout, form, chunk);
+        TitansMlpRead read = TitansMemory.Apply(Name, door, call, [new TitansShape(door['K'], door['V'])], layout, form, chunk);
         return new TitansLinearRead(read.Output, read.FinalWeights[0], read.FinalMomenta[0]);
     }
 }

@@ -45,16 +45,16 @@ internal static class TitansMemory
     /// <param name="name">The operator.</param>
     /// <param name="door">Has checked the call.</param>
     /// <param name="call">The call.</param>
-    /// <param name="widths">The first layer's inputs, then every layer's outputs.</param>
+    /// <param name="shapes">Of the matrices.</param>
     /// <param name="segments">Which tokens make up which sequence; null where every row is one.</param>
     /// <param name="form">Null for the fastest that serves the call.</param>
     /// <param name="chunk">Tokens a chunk of a memory of one matrix; null for the default.</param>
     public static TitansMlpRead Apply(
-        string name, FrontDoor door, TitansCall call, long[] widths, SegmentLayout? segments, OperatorForm? form, int? chunk = null)
+        string name, FrontDoor door, TitansCall call, TitansShape[] shapes, SegmentLayout? segments, OperatorForm? form, int? chunk = null)
     {
-        OperatorForm chosen = OperatorForms.Choose(name, form, () => TitansKernel.Refusal(door, call, widths));
+        OperatorForm chosen = OperatorForms.Choose(name, form, () => TitansKernel.Refusal(door, call, shapes));
         using var scope = NewDisposeScope();
-        TitansMlpRead read = chosen == OperatorForm.Native ? TitansKernel.Run(call, segments) : Tensors(door, call, widths, segments, chosen, chunk);
+        TitansMlpRead read = chosen == OperatorForm.Native ? TitansKernel.Run(call, segments) : Tensors(door, call, shapes, segments, chosen, chunk);
         return new TitansMlpRead(
             read.Output.MoveToOuterDisposeScope(),
             [.. read.FinalWeights.Select(w => w.MoveToOuterDisposeScope())], [.. read.FinalMomenta.Select(s => s.MoveToOuterDisposeScope())]);
@@ -67,11 +67,11 @@ internal static class TitansMemory
     public static Tensor Decayed(Tensor? kept, Tensor value, Tensor? target) =>
         kept is null ? value : target is null ? kept * value : (kept * value) + ((1 - kept) * target);
 
-    private static TitansMlpRead Tensors(FrontDoor door, TitansCall call, long[] widths, SegmentLayout? segments, OperatorForm chosen, int? chunk)
+    private static TitansMlpRead Tensors(FrontDoor door, TitansCall call, TitansShape[] shapes, SegmentLayout? segments, OperatorForm chosen, int? chunk)
     {
         int layers = call.Layers, momenta = call.Momenta.Length;
         Tensor Matrix(Tensor? given, int l) =>
-            given ?? zeros([door.Sequences, door['H'], widths[l], widths[l + 1]], dtype: door.Accumulation, device: door.Device);
+            given ?? zeros([door.Sequences, door['H'], shapes[l].From, shapes[l].To], dtype: door.Accumulation, device: door.Device);
         Tensor[] states = [.. call.Weights.Select(Matrix), .. call.Momenta.Select(Matrix), .. call.Target ?? []];
         TitansCall wide = call.To(door.Accumulation);
         Tensor[] read = SegmentLayout.Run(segments, chosen, Sequences, [wide.Q, wide.K, wide.V, wide.Theta, wide.Eta, wide.Alpha], states);

@@ -17,7 +17,7 @@ public readonly record struct TitansMlpRead(Tensor Output, IReadOnlyList<Tensor>
 }
 
 /// <summary>
-/// A perceptron that learns while it reads: f(x) = W_L^T phi(... phi(W_1^T x)); G is the gradient of 1/2 |f(k) - v|^2 at the
+/// A perceptron that learns while it reads: f(x) = W_L^T phi(... phi(W_1^T x)), or a gated linear unit; G is the gradient of 1/2 |f(k) - v|^2 at the
 /// weights its block started with; S = eta S - theta G, W = (1 - alpha) W + S; read o = f(q) after the token's own write.
 /// </summary>
 /// <remarks>Behrouz, Zhong, Mirrokni: Titans (arXiv 2501.00663), section 3. Any depth from one layer on.</remarks>
@@ -32,7 +32,7 @@ public static class TitansMlp
     /// <param name="theta">Step size <c>[B, T, H]</c>, positive.</param>
     /// <param name="eta">Momentum factor <c>[B, T, H]</c>, 0 to 1; null for no momentum.</param>
     /// <param name="alpha">Forgetting <c>[B, T, H]</c>, 0 to 1; null for none.</param>
-    /// <param name="weights">The entering matrices, <c>[B, H, K, E]</c> ... <c>[B, H, E, V]</c>, float32 or wider, one a layer.</param>
+    /// <param name="weights">The entering matrices, <c>[B, H, K, E]</c> ... <c>[B, H, E, V]</c>, float32 or wider, one a layer; of a gated linear unit W_1 and W_2, then W_3 shaped like W_1.</param>
     /// <param name="options">The block, the nonlinearity and the rule's variants.</param>
     /// <param name="momenta">The entering momenta, shaped like the weights; null for zeros, and without momentum.</param>
     /// <param name="target">What forgetting leads to, shaped like the weights: W = target + (1 - alpha) (W - target) + S; null for zeros.</param>
@@ -60,73 +60,85 @@ public static class TitansMlp
         if (eta is not null) door.Gate(nameof(eta), eta, "BTH");
         if (alpha is not null) door.Gate(nameof(alpha), alpha, "BTH");
         SegmentLayout? layout = door.Segments(segments);
-        long[] widths = CheckLayers(door, weights, door['V']);
-        CheckLikeWeights(door, nameof(momenta), momenta, widths, nameof(eta), eta);
-        CheckLikeWeights(door, nameof(target), target, widths, nameof(alpha), alpha);
-        CheckResidual(door, residual);
         CheckOptions(door, options);
+        TitansShape[] shapes = CheckLayers(door, weights, door['V'], options.GatedLinearUnit);
+        CheckLikeWeights(door, nameof(momenta), momenta, shapes, nameof(eta), eta);
+        CheckLikeWeights(door, nameof(target), target, shapes, nameof(alpha), alpha);
+        CheckResidual(door, residual);
         var call = new TitansCall(
             q, k, v, theta, eta, alpha, [.. weights], eta is null ? [] : momenta is null ? new Tensor?[weights.Count] : [.. momenta],
             target is null ? null : [.. target], residual, options) { Ends = ends };
-        return TitansMemory.Apply(Name, door, call, widths, layout, form);
+        return TitansMemory.Apply(Name, door, call, shapes, layout, form);
     }
 
     /// <summary>Reads without writing: f(q) at the given weights.</summary>
     /// <param name="q">Queries <c>[B, T, H, K]</c>; T may be 0.</param>
-    /// <param name="weights">The matrices, <c>[B, H, K, E]</c> ... <c>[B, H, E, V]</c>, float32 or wider, one a layer.</param>
+    /// <param name="weights">The matrices, as for <see cref="Apply"/>.</param>
     /// <param name="activation">Between the layers.</param>
     /// <param name="residual">As for <see cref="Apply"/>.</param>
+    /// <param name="gatedLinearUnit">Whether they are those of a gated linear unit.</param>
     /// <returns><c>[B, T, H, V]</c>.</returns>
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
     public static Tensor Retrieve(
-        Tensor q, IReadOnlyList<Tensor> weights, TitansActivation activation = TitansActivation.Silu, Tensor? residual = null)
+        Tensor q, IReadOnlyList<Tensor> weights, TitansActivation activation = TitansActivation.Silu, Tensor? residual = null, bool gatedLinearUnit = false)
     {
         var door = new FrontDoor(Name);
         door.Value(nameof(q), q, "BTHK");
-        door.Bind('V', CheckLayers(door, weights, -1)[^1], $"weights[{weights.Count - 1}]");
+        TitansShape[] shapes = CheckLayers(door, weights, -1, gatedLinearUnit);
+        int last = gatedLinearUnit ? 1 : shapes.Length - 1;
+        door.Bind('V', shapes[last].To, $"weights[{last}]");
         CheckResidual(door, residual);
         using var scope = NewDisposeScope();
         var perceptron = new TitansPerceptron(
-            weights.Count, new TitansOptions(1) { Activation = activation }, residual?.to(door.Accumulation).unsqueeze(-2));
+            weights.Count, new TitansOptions(1) { Activation = activation, GatedLinearUnit = gatedLinearUnit }, residual?.to(door.Accumulation).unsqueeze(-2));
         Tensor read = perceptron.Read(q.to(door.Accumulation).transpose(1, 2), (l, x) => x.matmul(weights[l]));
         return read.transpose(1, 2).to(door.Dtype).MoveToOuterDisposeScope();
     }
 
-    /// <returns>The first layer's inputs, then every layer's outputs.</returns>
-    private static long[] CheckLayers(FrontDoor door, IReadOnlyList<Tensor> weights, long outputs)
+    private static TitansShape[] CheckLayers(FrontDoor door, IReadOnlyList<Tensor> weights, long outputs, bool gated)
     {
         ArgumentNullException.ThrowIfNull(weights);
-        if (weights.Count == 0) throw new ArgumentException($"{Name}: weights has no matrices; expected one a layer.", nameof(weights));
-        var widths = new long[weights.Count + 1];
+        if (gated ? weights.Count != TitansShape.GatedMatrices : weights.Count == 0)
+        {
+            string expected = gated ? "the three of a gated linear unit, W_1, W_2 and W_3" : "one a layer";
+            throw new ArgumentException($"{Name}: weights has {(weights.Count == 0 ? "no" : weights.Count)} matrices; expected {expected}.", nameof(weights));
+        }
+
+        int layers = gated ? 2 : weights.Count;
+        var widths = new long[layers + 1];
         widths[0] = door['K'];
-        for (int l = 0; l < weights.Count; l++)
+        for (int l = 0; l < layers; l++)
         {
             door.Bind('I', widths[l], l == 0 ? "q" : $"weights[{l - 1}]");
-            door.Bind('O', l == weights.Count - 1 ? outputs : -1, "v");
+            door.Bind('O', l == layers - 1 ? outputs : -1, "v");
             FrontDoor.Required(Name, $"weights[{l}]", weights[l]);
             door.State($"weights[{l}]", weights[l], "BHIO");
             widths[l + 1] = door['O'];
         }
 
-        return widths;
+        TitansShape[] shapes = TitansShape.Of(widths, gated);
+        if (gated) CheckMatrix(door, nameof(weights), weights, layers, shapes[layers], "weights[0]");
+        return shapes;
     }
 
-    private static void CheckLikeWeights(FrontDoor door, string argument, IReadOnlyList<Tensor>? tensors, long[] widths, string gate, Tensor? gateOf)
+    private static void CheckMatrix(FrontDoor door, string argument, IReadOnlyList<Tensor> tensors, int l, TitansShape shape, string like)
+    {
+        door.Bind('I', shape.From, like);
+        door.Bind('O', shape.To, like);
+        FrontDoor.Required(Name, $"{argument}[{l}]", tensors[l]);
+        door.State($"{argument}[{l}]", tensors[l], "BHIO");
+    }
+
+    private static void CheckLikeWeights(FrontDoor door, string argument, IReadOnlyList<Tensor>? tensors, TitansShape[] shapes, string gate, Tensor? gateOf)
     {
         if (tensors is null) return;
         if (gateOf is null) throw new ArgumentException($"{Name}: {argument} was given, but {gate} is null; give {gate} too, or no {argument}.", argument);
-        if (tensors.Count != widths.Length - 1)
+        if (tensors.Count != shapes.Length)
         {
-            throw new ArgumentException($"{Name}: {argument} has {tensors.Count} matrices; expected {widths.Length - 1}, one a weight.", argument);
+            throw new ArgumentException($"{Name}: {argument} has {tensors.Count} matrices; expected {shapes.Length}, one a weight.", argument);
         }
 
-        for (int l = 0; l < tensors.Count; l++)
-        {
-            door.Bind('I', widths[l], $"weights[{l}]");
-            door.Bind('O', widths[l + 1], $"weights[{l}]");
-            FrontDoor.Required(Name, $"{argument}[{l}]", tensors[l]);
-            door.State($"{argument}[{l}]", tensors[l], "BHIO");
-        }
+        for (int l = 0; l < tensors.Count; l++) CheckMatrix(door, argument, tensors, l, shapes[l], $"weights[{l}]");
     }
 
     private static void CheckResidual(FrontDoor door, Tensor? residual)

@@ -7,6 +7,12 @@ public sealed record TitansOptions(int Block)
     /// <summary>Between the layers; a memory of one matrix has none.</summary>
     public TitansActivation Activation { get; init; } = TitansActivation.Silu;
 
+    /// <summary>
+    /// The memory is a gated linear unit of three matrices, p(x) = W_2^T (phi(W_1^T x) * W_3^T x), in place of a chain of layers
+    /// (Shazeer: GLU Variants Improve Transformer, arXiv 2002.05202).
+    /// </summary>
+    public bool GatedLinearUnit { get; init; }
+
     /// <summary>Every token of a block reads the weights that the block started with; otherwise it reads after its own write.</summary>
     public bool ReadsBlockStart { get; init; }
 

@@ -8,12 +8,12 @@ namespace Memory.Gen.Runtime.Operators;
 internal delegate Tensor TitansProduct(int l, Tensor x);
 
 /// <summary>
-/// The function that a Titans memory learns, p(x) = W_L^T phi(... phi(W_1^T x)), or x + gamma LN(p(x)), and its gradients
-/// in formulas, so that autograd over them is the exact second order.
+/// The function that a Titans memory learns, p(x) = W_L^T phi(... phi(W_1^T x)) or W_2^T (phi(W_1^T x) * W_3^T x), or
+/// x + gamma LN(p(x)), and its gradients in formulas, so that autograd over them is the exact second order.
 /// </summary>
 /// <remarks>How a layer's matrix is applied is the caller's: rows are tokens, and each may see its own weights.</remarks>
 /// <param name="layers">Matrices.</param>
-/// <param name="options">Nonlinearity and clipping.</param>
+/// <param name="options">Kind of network, nonlinearity and clipping.</param>
 /// <param name="gamma">Factor on the normalised output, to be broadcast over tokens; null for the plain p(x).</param>
 internal sealed class TitansPerceptron(int layers, TitansOptions options, Tensor? gamma)
 {
@@ -23,7 +23,8 @@ internal sealed class TitansPerceptron(int layers, TitansOptions options, Tensor
     public Tensor Read(Tensor x, TitansProduct product)
     {
         Tensor p = product(0, x);
-        for (int l = 1; l < layers; l++) p = product(l, options.Activation == TitansActivation.Gelu ? p.gelu() : p.silu());
+        if (options.GatedLinearUnit) p = product(1, Phi(p) * product(2, x));
+        else for (int l = 1; l < layers; l++) p = product(l, Phi(p));
         return gamma is null ? p : x + (gamma * Normalize(p).Normal);
     }
 
@@ -34,6 +35,7 @@ internal sealed class TitansPerceptron(int layers, TitansOptions options, Tensor
     /// <param name="turned">Rows times its transpose.</param>
     public (Tensor[] Inputs, Tensor[] Errors) Gradients(Tensor k, Tensor v, TitansProduct product, TitansProduct turned)
     {
+        if (options.GatedLinearUnit) return GatedGradients(k, v, product, turned);
         Tensor[] inputs = new Tensor[layers], slopes = new Tensor[layers], errors = new Tensor[layers];
         Tensor p = k;
         for (int l = 0; l < layers; l++)
@@ -48,6 +50,13 @@ internal sealed class TitansPerceptron(int layers, TitansOptions options, Tensor
         return (inputs, errors);
     }
 
+    private (Tensor[] Inputs, Tensor[] Errors) GatedGradients(Tensor k, Tensor v, TitansProduct product, TitansProduct turned)
+    {
+        (Tensor open, Tensor slope) = Curve(product(0, k));
+        Tensor passed = product(2, k), hidden = open * passed, error = OutputError(k, v, product(1, hidden)), back = turned(1, error);
+        return ([k, hidden, k], [back * passed * slope, error, back * open]);
+    }
+
     /// <summary>Step sizes <paramref name="theta"/> times min(1, clip / |gradient|), the gradient's norm being that of |A_l| |D_l| over the layers.</summary>
     public Tensor Steps(Tensor theta, Tensor[] inputs, Tensor[] errors)
     {
@@ -58,6 +67,8 @@ internal sealed class TitansPerceptron(int layers, TitansOptions options, Tensor
         // Written so that a gradient of length 0 has a derivative.
         return theta * excess.clamp_min(1).rsqrt();
     }
+
+    private Tensor Phi(Tensor u) => options.Activation == TitansActivation.Gelu ? u.gelu() : u.silu();
 
     private static Tensor SquareOf(Tensor x) => (x * x).sum(-1, keepdim: true);
 

@@ -30,14 +30,16 @@ public sealed class TitansBlocks
     /// <param name="block">Tokens whose gradients are taken at the same weights, at least 1.</param>
     /// <param name="momentum">Whether there is momentum.</param>
     /// <param name="forgetting">Whether there is forgetting.</param>
-    public TitansBlocks(LayerState layer, string name, long heads, IReadOnlyList<long> widths, int block, bool momentum = true, bool forgetting = true)
+    /// <param name="gatedLinearUnit">Whether the network is one; its W_3 then comes after the layers.</param>
+    public TitansBlocks(
+        LayerState layer, string name, long heads, IReadOnlyList<long> widths, int block, bool momentum = true, bool forgetting = true, bool gatedLinearUnit = false)
     {
         this.layer = layer;
         this.block = block;
         this.momentum = momentum;
         this.forgetting = forgetting;
         StateTensor[] Matrices(string kind) =>
-            [.. Enumerable.Range(1, widths.Count - 1).Select(l => layer.Memory($"{name}_{kind}_{l}", heads, widths[l - 1], widths[l]))];
+            [.. TitansShape.Of(widths, gatedLinearUnit).Select((shape, l) => layer.Memory($"{name}_{kind}_{l + 1}", heads, shape.From, shape.To))];
         weights = Matrices("weights");
         momenta = momentum ? Matrices("momenta") : [];
         buffers = block == 1 ? [] :
@@ -54,13 +56,14 @@ public sealed class TitansBlocks
     /// <param name="block">As for the constructor.</param>
     /// <param name="momentum">As for the constructor.</param>
     /// <param name="forgetting">As for the constructor.</param>
+    /// <param name="gatedLinearUnit">As for the constructor.</param>
     /// <returns>
-    /// In the element type of memories heads ((1 + momentum) sum_l d_(l-1) d_l + (block - 1) (1 + momentum + forgetting)), in that of
-    /// caches heads (block - 1) (d_0 + d_L), the switches being 0 or 1.
+    /// In the element type of memories heads ((1 + momentum) P + (block - 1) (1 + momentum + forgetting)), in that of
+    /// caches heads (block - 1) (d_0 + d_L); P is the number of weights, sum_l d_(l-1) d_l and of a gated linear unit d_0 d_1 more, the switches are 0 or 1.
     /// </returns>
-    public static (long Memory, long Cache) Elements(long heads, IReadOnlyList<long> widths, int block, bool momentum = true, bool forgetting = true)
+    public static (long Memory, long Cache) Elements(long heads, IReadOnlyList<long> widths, int block, bool momentum = true, bool forgetting = true, bool gatedLinearUnit = false)
     {
-        long matrices = Enumerable.Range(1, widths.Count - 1).Sum(l => widths[l - 1] * widths[l]) * (momentum ? 2 : 1);
+        long matrices = TitansShape.Of(widths, gatedLinearUnit).Sum(shape => shape.From * shape.To) * (momentum ? 2 : 1);
         return (heads * (matrices + ((block - 1) * GateNames(momentum, forgetting).Count())), heads * (block - 1) * (widths[0] + widths[^1]));
     }
 

@@ -24,6 +24,9 @@ public sealed record TitansCase(string Name, TitansOptions Options, params long[
         new("two layers", new TitansOptions(6), 5, 7, 3),
         new("two layers, gelu, without momentum", new TitansOptions(3) { Activation = TitansActivation.Gelu }, 5, 7, 3) { Momentum = false },
         new("two layers without forgetting, read at the block's start", new TitansOptions(4) { ReadsBlockStart = true }, 5, 7, 3) { Forgetting = false },
+        new("gated linear unit", new TitansOptions(4) { GatedLinearUnit = true }, 5, 7, 3),
+        new("gated linear unit of gelu, clipped, toward a target", new TitansOptions(3) { GatedLinearUnit = true, Activation = TitansActivation.Gelu, Clip = 2 }, 5, 7, 3) { Target = true, Momentum = false },
+        new("square gated linear unit with residual, decays first", new TitansOptions(4) { GatedLinearUnit = true, DecaysFirst = true }, 5, 5, 5) { Residual = true },
         new("two layers, clipped", new TitansOptions(4) { Clip = 2 }, 5, 7, 3),
         // Forgetting leads the residual memory to p = 0, where its norm is steepest, so here it keeps everything.
         new("two layers with residual", new TitansOptions(5), 4, 6, 4) { Residual = true, Forgetting = false },
@@ -39,13 +42,23 @@ public sealed record TitansCase(string Name, TitansOptions Options, params long[
 
     public bool Residual { get; init; }
 
-    public int Depth => Widths.Length - 1;
+    public (long From, long To)[] Shapes
+    {
+        get
+        {
+            IEnumerable<(long, long)> chain = Widths.Zip(Widths.Skip(1));
+            return Options.GatedLinearUnit ? [.. chain, (Widths[0], Widths[1])] : [.. chain];
+        }
+    }
+
+    /// <summary>Matrices.</summary>
+    public int Depth => Shapes.Length;
 
     public OperatorCase Case => new(
         $"titans of {Name}", (r, T) => Sequences(r, T, B, H), r => Others(r, H), r => States(r, B, H), (x, others, states, form, _, segments) => Call(x, others, states, form, segments))
     {
         Chunks = [16], // the operator has blocks, and no chunks
-        HasKernels = !Options.DecaysFirst && !Target && !Residual,
+        HasKernels = !Options.DecaysFirst && !Options.GatedLinearUnit && !Target && !Residual,
     };
 
     /// <summary>q, k of length 1, v, theta, and the gates that there are; steps are small enough that hundreds of tokens do not diverge.</summary>
@@ -82,5 +95,5 @@ public sealed record TitansCase(string Name, TitansOptions Options, params long[
     public Tensor[]? TargetOf(Tensor[] others, long rows) => Target ? [.. others[..Depth].Select(matrix => matrix.expand(rows, -1, -1, -1))] : null;
 
     private Tensor[] Matrices(Randoms r, long batch, long heads) =>
-        [.. Enumerable.Range(0, Depth).Select(l => r.Normal(batch, heads, Widths[l], Widths[l + 1]) * 0.4)];
+        [.. Shapes.Select(shape => r.Normal(batch, heads, shape.From, shape.To) * 0.4)];
 }

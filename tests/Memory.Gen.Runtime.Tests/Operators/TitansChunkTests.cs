@@ -25,7 +25,7 @@ public sealed class TitansChunkTests : IDisposable
     {
         foreach (int block in new[] { 1, 2, 7, 16 })
         {
-            foreach (TitansCase each in TitansCase.All.Where(each => each.Depth == Math.Min(depth, 3)))
+            foreach (TitansCase each in TitansCase.All.Where(each => each.Widths.Length == Math.Min(depth, 3) + 1))
             {
                 long[] widths = depth == 4 ? [.. each.Widths[..^1], 4, each.Widths[^1]] : each.Widths;
                 TitansCase variant = each with { Widths = widths, Options = each.Options with { Block = block, Activation = activation } };
@@ -39,15 +39,17 @@ public sealed class TitansChunkTests : IDisposable
     }
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void Gradients_in_formulas_equal_those_of_autograd(bool normalised)
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(true, true)]
+    public void Gradients_in_formulas_equal_those_of_autograd(bool normalised, bool gated)
     {
         foreach (TitansActivation activation in Enum.GetValues<TitansActivation>())
         {
-            Tensor[] W = [.. new[] { r.Normal(1, 4, 6), r.Normal(1, 6, 5), r.Normal(1, 5, 4) }.Select(w => w.requires_grad_())];
+            Tensor[] W = [.. (gated ? new[] { r.Normal(1, 4, 6), r.Normal(1, 6, 4), r.Normal(1, 4, 6) } : [r.Normal(1, 4, 6), r.Normal(1, 6, 5), r.Normal(1, 5, 4)]).Select(w => w.requires_grad_())];
             Tensor k = r.Normal(1, 1, 4), v = r.Normal(1, 1, 4);
-            var perceptron = new TitansPerceptron(3, new TitansOptions(1) { Activation = activation }, normalised ? r.Normal(1, 1, 4) : null);
+            var perceptron = new TitansPerceptron(3, new TitansOptions(1) { Activation = activation, GatedLinearUnit = gated }, normalised ? r.Normal(1, 1, 4) : null);
             ((perceptron.Read(k, (l, x) => x.bmm(W[l])) - v).pow(2).sum() / 2).backward();
             (Tensor[] inputs, Tensor[] errors) = perceptron.Gradients(k, v, (l, x) => x.bmm(W[l]), (l, x) => x.bmm(W[l].transpose(1, 2)));
             for (int l = 0; l < 3; l++) Numbers.Close(W[l].grad!, inputs[l].transpose(1, 2).bmm(errors[l]), 1e-13, $"{activation}, layer {l}");

@@ -89,10 +89,31 @@ public sealed class TitansRuleTests : IDisposable
             for (int i = 3; i < x.Length; i++) x[i].zero_();
             if (variant.Momentum) foreach (Tensor momentum in states[variant.Depth..]) momentum.zero_();
             (Tensor output, Tensor[] finals) = variant.Call(x, others, states, form);
-            Tensor expected = TitansMlp.Retrieve(x[0], states[..variant.Depth], variant.Options.Activation, variant.Residual ? others[^1] : null);
+            Tensor expected = TitansMlp.Retrieve(x[0], states[..variant.Depth], variant.Options.Activation, variant.Residual ? others[^1] : null, variant.Options.GatedLinearUnit);
             Numbers.Close(expected, output, 1e-12, $"{variant.Name}: outputs");
             for (int l = 0; l < variant.Depth; l++) Numbers.Close(states[l], finals[l], 1e-12, $"{variant.Name}: weights");
         }
+    }
+
+    [Theory]
+    [InlineData(TitansActivation.Silu)]
+    [InlineData(TitansActivation.Gelu)]
+    public void A_gated_linear_unit_reads_what_its_formula_says(TitansActivation activation)
+    {
+        (Tensor x, Tensor[] W) = (r.Normal(B, T, H, K), [r.Normal(B, H, K, 7), r.Normal(B, H, 7, V), r.Normal(B, H, K, 7)]);
+        Tensor u = einsum("bthk,bhke->bthe", x, W[0]), passed = einsum("bthk,bhke->bthe", x, W[2]);
+        Tensor open = activation == TitansActivation.Gelu ? u * (1 + (u / Math.Sqrt(2)).erf()) / 2 : u / (1 + (-u).exp());
+        Numbers.Close(einsum("bthe,bhev->bthv", open * passed, W[1]), TitansMlp.Retrieve(x, W, activation, gatedLinearUnit: true), 1e-13, "output");
+    }
+
+    [Fact]
+    public void The_matrices_of_a_gated_linear_unit_are_three()
+    {
+        (Tensor x, Tensor theta, TitansOptions options) = (r.Normal(B, T, H, K), r.Uniform(0, 1, B, T, H), new TitansOptions(4) { GatedLinearUnit = true });
+        Tensor[] W = [r.Normal(B, H, K, 7), r.Normal(B, H, 7, K), r.Normal(B, H, 7, K)];
+        string Refused(Tensor[] weights) => Assert.Throws<ArgumentException>(() => TitansMlp.Apply(x, x, x, theta, null, null, weights, options)).Message;
+        Assert.Contains("weights has 2 matrices; expected the three of a gated linear unit, W_1, W_2 and W_3", Refused(W[..2]));
+        Assert.Contains("weights[2]", Refused(W));
     }
 
     [Theory]

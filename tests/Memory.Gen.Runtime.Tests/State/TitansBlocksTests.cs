@@ -133,7 +133,7 @@ public sealed class TitansBlocksTests : IDisposable
     {
         TitansCase variant = Variant(name);
         (Tensor[] x, Tensor[] others, Tensor[] initial) = Inputs(variant);
-        (long memory, long cache) = TitansBlocks.Elements(H, variant.Widths, variant.Options.Block, variant.Momentum, variant.Forgetting);
+        (long memory, long cache) = TitansBlocks.Elements(H, variant.Widths, variant.Options.Block, variant.Momentum, variant.Forgetting, variant.Options.GatedLinearUnit);
         using var state = new TitansState(variant, B);
         Assert.Equal(B * 8 * (memory + cache + 1), state.Bytes);
         InPieces(state, x, others, initial, [1, 3, 4, 15]);

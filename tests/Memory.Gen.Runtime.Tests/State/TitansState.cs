@@ -16,7 +16,7 @@ internal sealed class TitansState : MemoryState
     public TitansState(TitansCase variant, long batch, ScalarType dtype = ScalarType.Float64) : base(ModelName, "0123abcd", batch, CPU, dtype)
     {
         this.variant = variant;
-        Blocks = new TitansBlocks(new Layer(this), "memory", TitansCase.H, variant.Widths, variant.Options.Block, variant.Momentum, variant.Forgetting);
+        Blocks = new TitansBlocks(new Layer(this), "memory", TitansCase.H, variant.Widths, variant.Options.Block, variant.Momentum, variant.Forgetting, variant.Options.GatedLinearUnit);
     }
 
     public TitansBlocks Blocks { get; }

@@ -22,14 +22,14 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
 
     private string Residual => spec.Residual ? ", residual: gamma.view(Heads, HeadDim)" : "";
 
-    /// <summary>The fields of the first weights, one a layer.</summary>
-    public static string[] WeightNames(TitansSpec spec) => spec.MemoryDepth == 1
+    /// <summary>The fields of the first weights, one a matrix.</summary>
+    public static string[] WeightNames(TitansSpec spec) => spec.Matrices == 1
         ? ["weights"]
-        : Enumerable.Range(1, spec.MemoryDepth).Select(l => "weights_" + l).ToArray();
+        : Enumerable.Range(1, spec.Matrices).Select(l => "weights_" + l).ToArray();
 
     public void Write(CodeWriter writer)
     {
-        writer.Lines("// For each head a " + (spec.MemoryDepth == 1 ? "matrix" : "network") + " that every token teaches to answer its key with its value.");
+        writer.Lines("// For each head a " + (spec.MemoryDepth == 1 ? "matrix" : spec.GatedLinearUnit ? "gated linear unit" : "network") + " that every token teaches to answer its key with its value.");
         using CodeWriter.Scope type = writer.Block($"private sealed class {Name} : nn.Module");
         writer.Lines(Constants().ToArray());
         ModulePart[] parts = Parts().ToArray();
@@ -58,6 +58,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
             yield return $"private const double {string.Join(", ", bounds)};";
         string[] options = new[]
         {
+            spec.GatedLinearUnit ? "GatedLinearUnit = true" : null,
             HasActivation ? "Activation = TitansActivation." + spec.Activation : null,
             spec.Reads == TitansRead.BlockStart ? "ReadsBlockStart = true" : null,
             spec.Forgetting && spec.Decay == TitansDecay.BeforeGradient ? "DecaysFirst = true" : null,
@@ -86,8 +87,8 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
         string[] weights = WeightNames(spec);
         for (int l = 0; l < weights.Length; l++)
         {
-            (string from, string rows) = l == 0 ? ("HeadDim", "K") : ("HiddenDim", "E");
-            (string to, string columns) = l == weights.Length - 1 ? ("HeadDim", "K") : ("HiddenDim", "E");
+            (string from, string rows) = spec.Enters(l) ? ("HeadDim", "K") : ("HiddenDim", "E");
+            (string to, string columns) = spec.Leaves(l) ? ("HeadDim", "K") : ("HiddenDim", "E");
             yield return ModulePart.Parameter(weights[l], $"Initialize.Xavier([Heads, {from}, {to}], device, dtype)", $"[H, {rows}, {columns}], {(weights.Length == 1 ? "" : $"W_{l + 1} of ")}M_0, what every sequence begins with");
         }
 
@@ -105,7 +106,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
             writer.Lines(
                 spec.HasConvolution ? null : "long B = x.shape[0], T = x.shape[1];",
                 $"Tensor q = {Heads("recall", "Projection.Apply(x, recall)", "state.RecallTail", spec.UnitLength)};  // [B, T, H, K]",
-                $"return TitansMlp.Retrieve(q, SegmentStart(span, state){(HasActivation ? ", Options.Activation" : "")}{Residual});");
+                $"return TitansMlp.Retrieve(q, SegmentStart(span, state){(HasActivation ? ", Options.Activation" : "")}{Residual}{(spec.GatedLinearUnit ? ", gatedLinearUnit: true" : "")});");
         writer.Blank();
         writer.Lines(spec.Block == spec.Window ? "// A segment is one block." : "// Rows that begin a segment here keep what the memory is by now.");
         using (writer.Block($"private Tensors SegmentStart(RaggedSegment span, {state} state)"))
@@ -125,7 +126,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
         writer.Lines($"var now = {now};");
         string[] fields = TitansStateWriter.SegmentFields(spec);
         for (int l = 0; l < fields.Length; l++)
-            writer.Lines($"state.{fields[l]}.Update(span.Begins(now[{l}], state.{fields[l]}.Value));  // [B, H, {(l == 0 ? "K" : "E")}, {(l == fields.Length - 1 ? "K" : "E")}]");
+            writer.Lines($"state.{fields[l]}.Update(span.Begins(now[{l}], state.{fields[l]}.Value));  // [B, H, {(spec.Enters(l) ? "K" : "E")}, {(spec.Leaves(l) ? "K" : "E")}]");
         writer.Lines($"return [{string.Join(", ", fields.Select(f => $"state.{f}.Value"))}];");
     }
 

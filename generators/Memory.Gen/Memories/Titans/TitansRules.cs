@@ -56,6 +56,9 @@ internal static class TitansRules
     private static void CheckNetwork(TitansSpec spec, ErrorList errors)
     {
         bool depth = CheckDepth(spec.MemoryDepth, errors);
+        if (depth && spec.GatedLinearUnit && spec.MemoryDepth != 2)
+            errors.Unsupported(
+                "MemoryDepth", Limits.Text(spec.MemoryDepth), "GatedLinearUnit = true", "a gated linear unit has two layers", "MemoryDepth = 2", "no MemoryDepth");
         errors.CheckRange("Expansion", spec.Expansion, 1, Limits.Expansion);
         errors.CheckNamed("Activation", spec.Activation);
         if (depth && !spec.Residual && errors.Spec.Has("InnerClip") && spec.InnerClip == 0)

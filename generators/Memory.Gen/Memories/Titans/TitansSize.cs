@@ -18,7 +18,8 @@ internal static class TitansSize
     {
         long heads = spec.Heads, headDim = dim / heads, block = spec.Block - 1;
         long[] widths = spec.Widths(headDim);
-        long weights = heads * Enumerable.Range(1, spec.MemoryDepth).Sum(l => widths[l - 1] * widths[l]);
+        long entering = heads * widths[0] * widths[1] * (spec.GatedLinearUnit ? 2 : 1);
+        long weights = entering + (heads * Enumerable.Range(2, spec.MemoryDepth - 1).Sum(l => widths[l - 1] * widths[l]));
         bool context = spec.Variant == TitansVariant.Context;
         int projections = context ? 4 : 3, gates = 1 + (spec.Momentum ? 1 : 0) + (spec.Forgetting ? 1 : 0);
         int linearGates = gates - (spec.AdaptiveStep ? 0 : 1);
@@ -34,11 +35,11 @@ internal static class TitansSize
             0,
             MemoryElements: (weights * (spec.Momentum ? 2 : 1)) + (heads * block * gates),
             CacheElements: 2 * block * dim,
-            FlopsPerToken: Write(weights, heads * widths[0] * widths[1]) + (context ? 2 * weights : 0));
+            FlopsPerToken: Write(weights, entering) + (context ? 2 * weights : 0));
     }
 
-    // The key forward, the error back through all layers but the first, their outer products, the query forward.
-    private static long Write(long weights, long firstLayer) => 2 * (weights + (weights - firstLayer) + weights + weights);
+    // The key forward, the error back through all matrices but those that the key enters, their outer products, the query forward.
+    private static long Write(long weights, long entering) => 2 * (weights + (weights - entering) + weights + weights);
 
     private static bool SegmentsAreLongerThanBlocks(TitansSpec spec) => spec.Variant == TitansVariant.Context && spec.Block < spec.Window;
 

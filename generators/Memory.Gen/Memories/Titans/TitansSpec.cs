@@ -32,6 +32,7 @@ namespace Memory.Gen.Generators.Memories.Titans;
 /// <param name="Persistent">What they are.</param>
 /// <param name="Squash">Which side of the gate is squashed.</param>
 /// <param name="RotaryBase">Base of the attention's rotary positions; 0 for none.</param>
+/// <param name="GatedLinearUnit">Whether the memory network is a gated linear unit.</param>
 public sealed record TitansSpec(
     char Letter,
     int? FeedForward,
@@ -59,7 +60,8 @@ public sealed record TitansSpec(
     int PersistentTokens,
     TitansPersistent Persistent,
     TitansSquash Squash,
-    double RotaryBase)
+    double RotaryBase,
+    bool GatedLinearUnit)
     : MixerSpec(Letter, FeedForward)
 {
     internal const int DefaultBlock = 16;
@@ -73,7 +75,8 @@ public sealed record TitansSpec(
             + "convolution={18} unit_length={19} persistent={20} {21} squash={22} rotary_base={23:R}",
         Variant, Heads, Window, Attention, Block, MemoryDepth, Expansion, Activation, Residual, Reads,
         AdaptiveStep, Momentum, Forgetting, MaxStep, MaxMomentum, Decay, DecayTo, InnerClip,
-        ConvWidth, UnitLength, PersistentTokens, Persistent, Squash, RotaryBase);
+        ConvWidth, UnitLength, PersistentTokens, Persistent, Squash, RotaryBase)
+        + (GatedLinearUnit ? " gated_linear_unit" : "");
 
     internal bool HasAttention => Variant != TitansVariant.MemoryOnly;
 
@@ -99,10 +102,20 @@ public sealed record TitansSpec(
     internal long[] Widths(long headDim) =>
         [headDim, .. Enumerable.Repeat(Expansion * headDim, MemoryDepth - 1), headDim];
 
+    /// <summary>Matrices of the memory network.</summary>
+    internal int Matrices => GatedLinearUnit ? MemoryDepth + 1 : MemoryDepth;
+
+    /// <summary>Whether matrix <paramref name="l"/> is multiplied by what the network is asked; else by what its first layer has made of it.</summary>
+    internal bool Enters(int l) => l == 0 || l == MemoryDepth;
+
+    /// <summary>Whether it makes the answer.</summary>
+    internal bool Leaves(int l) => l == MemoryDepth - 1;
+
     internal static TitansSpec Read(AttributeSpec attribute, int dim)
     {
         TitansVariant variant = attribute.Enum("variant", absent: TitansVariant.MemoryOnly);
-        int block = attribute.Int("Block", absent: DefaultBlock), depth = attribute.Int("MemoryDepth", absent: 1);
+        bool gated = attribute.Bool("GatedLinearUnit", absent: false);
+        int block = attribute.Int("Block", absent: DefaultBlock), depth = attribute.Int("MemoryDepth", absent: gated ? 2 : 1);
         return new TitansSpec(
             attribute.Letter,
             attribute.FeedForward,
@@ -130,6 +143,7 @@ public sealed record TitansSpec(
             attribute.Int("PersistentTokens"),
             attribute.Enum("Persistent", absent: TitansPersistent.Tokens),
             attribute.Enum("Squash", absent: TitansSquash.Attention),
-            attribute.Double("RotaryBase", absent: 10_000));
+            attribute.Double("RotaryBase", absent: 10_000),
+            gated);
     }
 }

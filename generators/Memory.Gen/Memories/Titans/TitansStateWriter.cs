@@ -35,9 +35,9 @@ internal static class TitansStateWriter
                 writer.Lines($"{TailField(tail)} = Cache(\"{tail}_tail\", {spec.ConvWidth - 1}, {features});");
             writer.Lines(
                 $"Blocks = new TitansBlocks(this, \"memory\", heads: {spec.Heads}, widths: [{string.Join(", ", widths)}], block: {spec.Block}"
-                + $"{(spec.Momentum ? "" : ", momentum: false")}{(spec.Forgetting ? "" : ", forgetting: false")});");
+                + $"{(spec.Momentum ? "" : ", momentum: false")}{(spec.Forgetting ? "" : ", forgetting: false")}{(spec.GatedLinearUnit ? ", gatedLinearUnit: true" : "")});");
             for (int l = 0; l < segments.Length; l++)
-                writer.Lines($"{segments[l]} = Memory(\"segment_{NeuralMemoryWriter.WeightNames(spec)[l]}\", {spec.Heads}, {widths[l]}, {widths[l + 1]});");
+                writer.Lines($"{segments[l]} = Memory(\"segment_{NeuralMemoryWriter.WeightNames(spec)[l]}\", {spec.Heads}, {widths[spec.Enters(l) ? 0 : l]}, {widths[spec.Enters(l) ? 1 : l + 1]});");
             if (spec.HasAttention)
                 foreach (string name in new[] { "Keys", "Values" })
                     writer.Lines($"{name} = Cache(\"{name.ToLowerInvariant()}\", {pairs * (spec.Window - 1)}, {spec.Heads}, {headDim});");

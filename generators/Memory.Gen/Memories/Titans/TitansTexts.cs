@@ -36,6 +36,7 @@ internal static class TitansTexts
         words += ", " + Prose.Count(spec.Heads, "head") + " of " + Prose.Count(headDim, "feature") + ", ";
         words += spec.MemoryDepth == 1
             ? "each memory a matrix"
+            : spec.GatedLinearUnit ? "each memory a gated linear unit of hidden width " + Prose.Count(spec.Expansion * headDim)
             : "each memory a network of " + Prose.Count(spec.MemoryDepth, "layer") + " with hidden width " + Prose.Count(spec.Expansion * headDim);
         if (spec.Residual)
             words += " behind a residual";
@@ -90,6 +91,7 @@ internal static class TitansTexts
         string ours = string.Join("; ", Ours(spec));
         return "Behrouz, Zhong, Mirrokni: Titans: Learning to Memorize at Test Time (arXiv 2501.00663), " + sections
             + (spec.PersistentTokens > 0 ? ", persistent memory: 3.3" : "")
+            + (spec.GatedLinearUnit ? "; gated linear unit: Shazeer: GLU Variants Improve Transformer (arXiv 2002.05202)" : "")
             + (spec.Residual ? "; residual: Sun et al.: Learning to (Learn at Test Time) (arXiv 2407.04620)" : "")
             + (spec.HasPositions ? "; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4" : "")
             + (ours.Length > 0 ? ".\nOurs: " + ours : "") + ".";
@@ -146,9 +148,10 @@ internal static class TitansTexts
         string phi = spec.Activation switch { TitansActivation.Silu => "SiLU", TitansActivation.Gelu => "GELU", TitansActivation activation => activation.ToString() };
         string network = spec.MemoryDepth == 1
             ? "M^T x"
+            : spec.GatedLinearUnit ? $"W_2^T ({phi}(W_1^T x) * W_3^T x)"
             : Enumerable.Range(2, spec.MemoryDepth - 1).Aggregate("W_1^T x", (inner, l) => $"W_{l}^T {phi}({inner})");
         return (spec.Residual ? $"x + gamma * LayerNorm({network})" : network)
-            + (spec.MemoryDepth == 1 ? "" : $",   M = ({string.Join(", ", Enumerable.Range(1, spec.MemoryDepth).Select(l => $"W_{l}"))})");
+            + (spec.MemoryDepth == 1 ? "" : $",   M = ({string.Join(", ", Enumerable.Range(1, spec.Matrices).Select(l => $"W_{l}"))})");
     }
 
     private static IEnumerable<string> Gates(TitansSpec spec, string source)

@@ -82,9 +82,11 @@ internal sealed class NeuralMemoryOracle(TitansRule rule, Func<string, Tensor?> 
 
     private static Tensor Deviation(Tensor p) => ((p - p.mean()).square().mean() + 1e-6).sqrt();
 
-    // U_1 ... U_L for an input [K].
+    // U_1 ... U_L for an input [K], U_L alone of a gated linear unit.
     private Tensor[] Layers(Tensor x, Tensor[] W)
     {
+        if (rule.GatedLinearUnit)
+            return [W[1].t().mv(Phi(W[0].t().mv(x)) * W[2].t().mv(x))];
         var outputs = new List<Tensor>();
         foreach (Tensor w in W)
             outputs.Add(w.t().mv(outputs.Count == 0 ? x : Phi(outputs[^1])));
@@ -104,6 +106,8 @@ internal sealed class NeuralMemoryOracle(TitansRule rule, Func<string, Tensor?> 
             long K = n.shape[0];
             error = ((eye(K, dtype: ScalarType.Float64) - (1.0 / K) - (n.unsqueeze(1) * n / K)) / Deviation(U[^1])).mv(gamma * error);
         }
+        if (rule.GatedLinearUnit)
+            return GatedGradient(k, error, W);
         for (int l = W.Length - 1; l >= 0; l--)
         {
             gradients[l] = (l == 0 ? k : Phi(U[l - 1])).unsqueeze(1) * error.unsqueeze(0);
@@ -111,6 +115,13 @@ internal sealed class NeuralMemoryOracle(TitansRule rule, Func<string, Tensor?> 
                 error = W[l].mv(error) * Slope(U[l - 1]);
         }
         return gradients;
+    }
+
+    // The same of a gated linear unit, W_2^T (phi(W_1^T k) * W_3^T k).
+    private Tensor[] GatedGradient(Tensor k, Tensor error, Tensor[] W)
+    {
+        Tensor u = W[0].t().mv(k), passed = W[2].t().mv(k), back = W[1].mv(error);
+        return [k.unsqueeze(1) * (back * passed * Slope(u)), (Phi(u) * passed).unsqueeze(1) * error, k.unsqueeze(1) * (back * Phi(u))];
     }
 
     private Tensor Phi(Tensor u) => rule.Activation == TitansActivation.Gelu ? u * Cumulative(u) : SiLU(u);

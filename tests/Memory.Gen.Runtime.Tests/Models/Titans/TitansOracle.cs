@@ -19,6 +19,8 @@ internal sealed record TitansRule(TitansVariant Variant, int Block, int Window =
 
     public TitansActivation Activation { get; init; } = TitansActivation.Silu;
 
+    public bool GatedLinearUnit { get; init; }
+
     public bool DecaysToInitial { get; init; }
 
     /// <summary>Whether a gradient is taken after the forgetting.</summary>

@@ -69,6 +69,16 @@ public sealed partial class ResidualContextTitans;
 [TitansMemory(TitansVariant.Context, Heads = 2, Window = 5, Block = 1, BackpropSegments = 0, UnitLength = false, ConvWidth = 0, MaxStep = 0.1, RotaryBase = 0)]
 public sealed partial class PlainContextTitans;
 
+[MemoryLayer(Dim = 8)]
+[TitansMemory(TitansVariant.MemoryOnly, Heads = 2, Block = 4, GatedLinearUnit = true, Expansion = 3, PersistentTokens = 3)]
+public sealed partial class GatedUnitTitans;
+
+[MemoryLayer(Dim = 8)]
+[TitansMemory(
+    TitansVariant.Context, Heads = 2, Window = 4, Block = 2, GatedLinearUnit = true, Expansion = 1, Activation = TitansActivation.Gelu, Residual = true,
+    DecayTo = TitansDecayTarget.Initial, InnerClip = 0.3)]
+public sealed partial class GatedUnitContextTitans;
+
 /// <summary>Every way of putting memory and attention together against its equations, token by token in float64.</summary>
 public sealed class TitansOracleTests : IDisposable
 {
@@ -80,7 +90,7 @@ public sealed class TitansOracleTests : IDisposable
     [
         nameof(MemoryOnlyTitans), nameof(GateTitans), nameof(SegmentedGateTitans), nameof(LayerTitans), nameof(ContextTitans), nameof(OneBlockContextTitans),
         nameof(DeepResidualTitans), nameof(LaggingGateTitans), nameof(ResidualGateTitans), nameof(SegmentedLayerTitans), nameof(ResidualContextTitans),
-        nameof(PlainContextTitans),
+        nameof(PlainContextTitans), nameof(GatedUnitTitans), nameof(GatedUnitContextTitans),
     ];
 
     public void Dispose() => scope.Dispose();
@@ -149,6 +159,11 @@ public sealed class TitansOracleTests : IDisposable
         nameof(PlainContextTitans) => (new PlainContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 1, 5)
         {
             UnitLength = false, MaxStep = 0.1, Clip = double.PositiveInfinity, RotaryBase = 0, Stretch = 5,
+        }),
+        nameof(GatedUnitTitans) => (new GatedUnitTitans(dtype: ScalarType.Float64), new(TitansVariant.MemoryOnly, 4) { GatedLinearUnit = true, MaxStep = 0.25 }),
+        nameof(GatedUnitContextTitans) => (new GatedUnitContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 2, 4)
+        {
+            GatedLinearUnit = true, Activation = TitansActivation.Gelu, DecaysToInitial = true, Clip = 0.3, MaxStep = 0.1, Stretch = 32,
         }),
         _ => (new OneBlockContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 4, 4) { MaxStep = 0.1, Stretch = 12 }),
     };
