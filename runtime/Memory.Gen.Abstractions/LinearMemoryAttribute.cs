@@ -26,6 +26,9 @@ public sealed class LinearMemoryAttribute : MixerAttribute
     /// <summary>How the memory fades and what is written. Absent: <see cref="MemoryRule.GatedDelta"/>.</summary>
     public MemoryRule Rule { get; set; }
 
+    /// <summary>What sets the decay of each head; only with <see cref="MemoryRule.ScalarDecay"/>. Absent: <see cref="DecaySchedule.Learned"/>.</summary>
+    public DecaySchedule Decay { get; set; }
+
     /// <summary>Number of heads, each with a memory of its own, 1 to 4,096. Required.</summary>
     public int Heads { get; set; }
 

@@ -34,7 +34,7 @@ internal static class LayerEmitter
             "/// <param name=\"device\">Where the weights lie; null is the CPU.</param>",
             "/// <param name=\"dtype\">Float32, Float64, BFloat16 or Float16; null is Float32.</param>");
         using (writer.Block($"public {name}(Device? device = null, ScalarType? dtype = null) : base(nameof({name}))"))
-            writer.Lines($"Initialize.RequireFloating(nameof({name}), dtype);", $"mixer = new {mixer.Module}(device, dtype);", "RegisterComponents();");
+            writer.Lines($"Initialize.RequireFloating(nameof({name}), dtype);", $"mixer = new {mixer.Module}({(mixer.Emitter.TakesDepth ? "depth: 0.0, " : "")}device, dtype);", "RegisterComponents();");
         writer.Blank();
         CallWriter.Write(writer, model, "Weight", ModelHeader.Training(mixers));
         writer.Lines("", "private Parameter Weight => mixer.get_parameter(\"output.weight\")!;  // tells where the layer lies, and its element type");

@@ -130,7 +130,10 @@ internal static class ModelEmitter
         }
         else
         {
-            writer.Lines("foreach (char letter in Pattern)", "    layers.append(letter switch", "    {");
+            if (mixers.Any(m => m.Emitter.TakesDepth))
+                writer.Lines("for (int i = 0; i < LayerCount; i++)", "    layers.append(Pattern[i] switch", "    {");
+            else
+                writer.Lines("foreach (char letter in Pattern)", "    layers.append(letter switch", "    {");
             foreach (EmittedMixer mixer in mixers.Take(mixers.Length - 1))
                 writer.Lines($"        '{mixer.Letter}' => {NewLayer(mixer)},");
             writer.Lines($"        _ => {NewLayer(mixers[mixers.Length - 1])},", "    });");
@@ -144,7 +147,8 @@ internal static class ModelEmitter
         string NewLayer(EmittedMixer mixer)
         {
             string width = LayerWriter.HasOneWidth(mixers) ? "" : $"width: {mixer.Use.FeedForward}, ";
-            return $"new Layer(new {mixer.Module}(device, dtype), {width}device, dtype)";
+            string depth = mixer.Emitter.TakesDepth ? "depth: (double)i / LayerCount, " : "";
+            return $"new Layer(new {mixer.Module}({depth}device, dtype), {width}device, dtype)";
         }
     }
 

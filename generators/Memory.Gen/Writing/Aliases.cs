@@ -50,6 +50,7 @@ internal static class Aliases
         ("DeltaRule", Runtime + ".Operators.DeltaRule"),
         ("EideticOptions", Runtime + ".Operators.EideticOptions"),
         ("FadingKeys", Runtime + ".Operators.FadingKeys"),
+        ("FixedDecay", Runtime + ".Operators.FixedDecay"),
         ("GatedDeltaRule", Runtime + ".Operators.GatedDeltaRule"),
         ("Innovation", Runtime + ".Operators.Innovation"),
         ("LinearAttention", Runtime + ".Operators.LinearAttention"),

@@ -38,6 +38,12 @@ internal abstract class MixerEmitter
     /// </summary>
     public virtual string? Loss => null;
 
+    /// <summary>
+    /// Whether its constructor begins with <c>double depth</c>, the share of the model's layers that stand before this one: 0 for the
+    /// first, and for a layer alone.
+    /// </summary>
+    public virtual bool TakesDepth => false;
+
     /// <summary>Writes its module, <c>nn.Module&lt;Tensor, LayerState?, Tensor&gt;</c> with features [B, T, D] in and out,
     /// whose last projection is the field <c>output</c>: its weight tells device and dtype.</summary>
     public abstract void WriteModule(CodeWriter writer, string module, string state);

@@ -22,6 +22,14 @@ public sealed partial class ReluModel;
 public sealed partial class ScalarDecayModel;
 
 [MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
+[LinearMemory(Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.RetNet, Heads = 3, ConvWidth = 0)]
+public sealed partial class RetentionModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
+[LinearMemory(Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.Lightning, Heads = 3)]
+public sealed partial class LightningModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
 [LinearMemory(Rule = MemoryRule.ChannelDecay, Heads = 2)]
 public sealed partial class ChannelDecayModel;
 

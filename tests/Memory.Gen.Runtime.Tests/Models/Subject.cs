@@ -13,6 +13,8 @@ internal sealed class Subject : IDisposable
         [nameof(NormalizedModel)] = (device, dtype) => new NormalizedModel(device, dtype),
         [nameof(ReluModel)] = (device, dtype) => new ReluModel(device, dtype),
         [nameof(ScalarDecayModel)] = (device, dtype) => new ScalarDecayModel(device, dtype),
+        [nameof(RetentionModel)] = (device, dtype) => new RetentionModel(device, dtype),
+        [nameof(LightningModel)] = (device, dtype) => new LightningModel(device, dtype),
         [nameof(ChannelDecayModel)] = (device, dtype) => new ChannelDecayModel(device, dtype),
         [nameof(DeltaModel)] = (device, dtype) => new DeltaModel(device, dtype),
         [nameof(GatedDeltaModel)] = (device, dtype) => new GatedDeltaModel(device, dtype),

@@ -119,6 +119,8 @@ public class SurroundingsTests
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Linear, FeatureMap = FeatureMap.Relu, Normalized = true)")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Linear, UnitLength = true, ConvWidth = 0)")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, OutputGate = false)")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.RetNet, ConvWidth = 0)")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.Lightning)")]
     [InlineData("LinearMemory(Heads = 3, Rule = MemoryRule.ChannelDecay, KeyDim = 5, ValueDim = 7)")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Delta, NegativeEigenvalues = true)")]
     [InlineData("LinearMemory(Heads = 4, FeedForward = 0)")]

@@ -58,6 +58,7 @@ internal sealed class SmallDeclaration(Random random)
         string rule = Pick(Rules[..5]), options = rule switch
         {
             "Linear" => Pick("", ", UnitLength = true", ", FeatureMap = FeatureMap.Relu", ", FeatureMap = FeatureMap.EluPlusOne, Normalized = true"),
+            "ScalarDecay" => Maybe("UnitLength = true") + Pick("", ", Decay = DecaySchedule.RetNet", ", Decay = DecaySchedule.Lightning"),
             "Delta" or "GatedDelta" => Maybe("NegativeEigenvalues = true"),
             _ => Maybe("UnitLength = true"),
         };

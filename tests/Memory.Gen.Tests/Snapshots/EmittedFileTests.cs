@@ -40,6 +40,18 @@ public class EmittedFileTests
         nameof(ScalarDecayLayer));
 
     [Fact]
+    public Task RetentionLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[LinearMemory(Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.RetNet, Heads = 4, ConvWidth = 0)]", name: "RetentionLayer")),
+        nameof(RetentionLayer));
+
+    [Fact]
+    public Task LightningModel() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Model(
+            "[LinearMemory('L', Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.Lightning, Heads = 8)] [SlidingAttention('a', Heads = 8, Window = 16)]",
+            "VocabSize = 256, Dim = 64, Pattern = \"LLaL\"", name: "LightningLM")),
+        nameof(LightningModel));
+
+    [Fact]
     public Task ChannelDecayLayer() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Layer("[LinearMemory(Rule = MemoryRule.ChannelDecay, Heads = 4, KeyDim = 8)]", name: "ChannelDecayLayer")),
         nameof(ChannelDecayLayer));

@@ -13,13 +13,13 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
 {
     private bool HasConvolution => spec.ConvWidth > 0;
 
-    private bool HasHeadDecay => spec.Rule is MemoryRule.ScalarDecay or MemoryRule.GatedDelta;
-
     private bool HasChannelDecay => spec.Rule == MemoryRule.ChannelDecay;
 
-    public override string ModuleName => spec.Rule + "Memory";
+    public override string ModuleName => LinearMemoryTexts.Name(spec) + "Memory";
 
-    public override string StateName => spec.Rule + "State";
+    public override string StateName => LinearMemoryTexts.Name(spec) + "State";
+
+    public override bool TakesDepth => spec.Decay == DecaySchedule.Lightning;
 
     public override string Phrase => LinearMemoryTexts.Phrase(spec);
 
@@ -40,7 +40,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 size += new Size(spec.ConvWidth * ((2 * keys) + values), CacheElements: (spec.ConvWidth - 1) * ((2 * keys) + values));
             if (spec.IsDelta)
                 size += Size.Product((long)dim * spec.Heads);
-            if (HasHeadDecay)
+            if (spec.HasHeadDecay)
                 size += Size.Product((long)dim * spec.Heads) + new Size(2 * spec.Heads);
             if (HasChannelDecay)
                 size += Size.Product(LinearMemorySpec.DecayRank * (dim + keys)) + new Size(keys);
@@ -58,14 +58,20 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         writer.Lines(
             $"private const long Heads = {spec.Heads}, KeyDim = {spec.KeyDim}, ValueDim = {spec.ValueDim}{(HasChannelDecay ? ", " + LinearMemoryTexts.DecayRank : "")};",
             HasChannelDecay ? LinearMemoryTexts.DecayTemperature : null);
-        writer.Lines(Fields().Append("private bool registered;").Append("").ToArray());
-        using (writer.Block($"public {module}(Device? device, ScalarType? dtype) : base(nameof({module}))"))
-            writer.Lines(Assignments().Append("RegisterComponents();").ToArray());
+        writer.Lines(
+        [
+            .. TakesDepth ? new[] { "private readonly double depth;  // l/L, the share of the model's layers that stand before this one" } : [],
+            .. Fields(),
+            "private bool registered;",
+            "",
+        ]);
+        using (writer.Block($"public {module}({(TakesDepth ? "double depth, " : "")}Device? device, ScalarType? dtype) : base(nameof({module}))"))
+            writer.Lines([.. TakesDepth ? new[] { "this.depth = depth;" } : [], .. Assignments(), "RegisterComponents();"]);
         writer.Blank();
         using (writer.Block($"public override {Residual.Result(residual)} forward(Tensor x, LayerState? layer)"))
             writer.Lines(Forward(state).ToArray());
         writer.Blank();
-        Registration.Write(writer, Submodules().ToArray(), HasHeadDecay ? ["decay_rate", "decay_bias"] : []);
+        Registration.Write(writer, Submodules().ToArray(), spec.HasHeadDecay ? ["decay_rate", "decay_bias"] : []);
     }
 
     public override void WriteState(CodeWriter writer, string state)
@@ -98,7 +104,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 yield return projection + "_convolution";
         if (spec.IsDelta)
             yield return "write_strength";
-        if (HasHeadDecay)
+        if (spec.HasHeadDecay)
             yield return "decay";
         if (HasChannelDecay)
         {
@@ -126,7 +132,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 "norm" => $"private readonly RmsNorm {name};  // over V",
                 _ => $"private readonly ShortConvolution {name};  // along the tokens, then SiLU",
             };
-        if (HasHeadDecay)
+        if (spec.HasHeadDecay)
         {
             yield return "private Parameter decay_rate;  // [H], its logarithm; to() puts a new parameter in its place";
             yield return "private Parameter decay_bias;  // [H]";
@@ -147,7 +153,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 "norm" => "norm = new RmsNorm(ValueDim, device: device, dtype: dtype);",
                 _ => $"{name} = {ModulePart.Convolution(name, name == "value_convolution" ? "Heads * ValueDim" : "Heads * KeyDim", spec.ConvWidth).Value};",
             };
-        if (HasHeadDecay)
+        if (spec.HasHeadDecay)
         {
             yield return "decay_rate = Initialize.DecayRate(Heads, device, Initialize.Wide(dtype));";
             yield return "decay_bias = Initialize.StepBias(Heads, device, Initialize.Wide(dtype));";
@@ -165,7 +171,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         yield return ("value", "values");
         if (spec.IsDelta)
             yield return ("write_strength", "strengths");
-        if (HasHeadDecay)
+        if (spec.HasHeadDecay)
             yield return ("decay", "decays");
         if (HasChannelDecay)
             yield return ("decay_down", "decays");
@@ -187,8 +193,12 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             yield return spec.NegativeEigenvalues
                 ? "Tensor beta = 2.0 * strengths.sigmoid();  // [B, T, H], write strength in (0, 2)"
                 : "Tensor beta = strengths.sigmoid();  // [B, T, H], write strength in (0, 1)";
-        if (HasHeadDecay)
+        if (spec.HasHeadDecay)
             yield return "Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);  // [B, T, H], log decay, <= 0: -e^a softplus(. + b)";
+        if (spec.Decay == DecaySchedule.RetNet)
+            yield return "Tensor g = FixedDecay.RetNet(q);  // [B, T, H], log decay, < 0: ln(1 - 2^(-5-h))";
+        if (spec.Decay == DecaySchedule.Lightning)
+            yield return "Tensor g = FixedDecay.Lightning(q, depth);  // [B, T, H], log decay, <= 0: -(8/H) (1 - l/L) h";
         if (HasChannelDecay)
             yield return "Tensor g = Projection.Gate(decays, decay_up).log_sigmoid().view(B, T, Heads, KeyDim) / DecayTemperature;  // [B, T, H, K], log decay, <= 0";
         yield return spec.Normalized

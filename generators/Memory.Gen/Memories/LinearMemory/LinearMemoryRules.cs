@@ -8,7 +8,7 @@ internal static class LinearMemoryRules
     public static void Check(LinearMemorySpec spec, int dim, ErrorList errors)
     {
         CheckSizes(spec, dim, errors, Limits.Heads, Limits.HeadFeatures);
-        if (errors.CheckNamed("Rule", spec.Rule) & errors.CheckNamed("FeatureMap", spec.FeatureMap))
+        if (errors.CheckNamed("Rule", spec.Rule) & errors.CheckNamed("FeatureMap", spec.FeatureMap) & errors.CheckNamed("Decay", spec.Decay))
         {
             CheckCombinations(spec, errors);
             StateSpaceRules.Check(spec, errors);
@@ -57,6 +57,8 @@ internal static class LinearMemoryRules
             errors.Unused("Normalized", "true", "KeyDim = 1", "a query's one feature stands above and below, and says nothing", "KeyDim = 16");
         if (spec.Rule == MemoryRule.Linear && spec.UnitLength && spec.FeatureMap != FeatureMap.Identity)
             errors.Unused("UnitLength", "true", "FeatureMap = FeatureMap." + spec.FeatureMap, "a feature map sets the length itself", "no FeatureMap");
+        if (spec.Rule != MemoryRule.ScalarDecay)
+            errors.Unused("Decay", "DecaySchedule." + spec.Decay, RuleOf(spec), "it says how fast a head fades", "Rule = MemoryRule.ScalarDecay");
         CheckUnitLength(spec, errors);
         if (spec.NegativeEigenvalues && !spec.IsDelta)
             errors.Unused("NegativeEigenvalues", "true", RuleOf(spec), "only a delta rule has a write strength", "Rule = MemoryRule.GatedDelta");

@@ -18,6 +18,7 @@ namespace Memory.Gen.Generators.Memories.LinearMemory;
 /// <param name="NegativeEigenvalues">Whether the write strength reaches 2.</param>
 /// <param name="StateSpace">Whether it has the form of Mamba-2.</param>
 /// <param name="Groups">Keys and queries of a token, each shared by several heads; only in that form.</param>
+/// <param name="Decay">What sets the decay of each head.</param>
 public sealed record LinearMemorySpec(
     char Letter,
     int? FeedForward,
@@ -32,7 +33,8 @@ public sealed record LinearMemorySpec(
     bool OutputGate,
     bool NegativeEigenvalues,
     bool StateSpace,
-    int Groups)
+    int Groups,
+    DecaySchedule Decay)
     : MixerSpec(Letter, FeedForward)
 {
     /// <summary>Rank of the projection that sets the decay of each key feature.</summary>
@@ -46,9 +48,16 @@ public sealed record LinearMemorySpec(
         CultureInfo.InvariantCulture,
         "linear_memory rule={0} heads={1} key={2} value={3} convolution={4} map={5} normalized={6} unit_length={7} gate={8} negative_eigenvalues={9}",
         Rule, Heads, KeyDim, ValueDim, ConvWidth, FeatureMap, Normalized, UnitLength, OutputGate, NegativeEigenvalues)
-        + (StateSpace ? " state_space groups=" + Groups.ToString(CultureInfo.InvariantCulture) : "");
+        + (StateSpace ? " state_space groups=" + Groups.ToString(CultureInfo.InvariantCulture) : "")
+        + (IsFixed ? " decay=" + Decay : "");
 
     internal bool IsDelta => Rule is MemoryRule.Delta or MemoryRule.GatedDelta;
+
+    /// <summary>Whether each head fades at a rate that no token sets.</summary>
+    internal bool IsFixed => Decay != DecaySchedule.Learned;
+
+    /// <summary>Whether each head fades at a rate that the token sets.</summary>
+    internal bool HasHeadDecay => Rule == MemoryRule.GatedDelta || (Rule == MemoryRule.ScalarDecay && !IsFixed);
 
     /// <summary>Whether a write takes away what the key recalled before.</summary>
     internal bool Erases => IsDelta || Rule == MemoryRule.Titans;
@@ -73,6 +82,7 @@ public sealed record LinearMemorySpec(
             attribute.Bool("OutputGate", absent: true),
             attribute.Bool("NegativeEigenvalues", absent: false),
             stateSpace,
-            attribute.Int("Groups", absent: 1));
+            attribute.Int("Groups", absent: 1),
+            attribute.Enum("Decay", absent: DecaySchedule.Learned));
     }
 }

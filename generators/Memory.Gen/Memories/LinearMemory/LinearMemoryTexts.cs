@@ -27,13 +27,22 @@ internal static class LinearMemoryTexts
     public static string Phrase(LinearMemorySpec spec) => spec.Rule switch
     {
         MemoryRule.Linear => spec.Normalized ? "normalized linear attention" : "linear attention",
-        _ => "a linear memory " + Manner(spec.Rule),
+        _ => "a linear memory " + Manner(spec),
     } + Sizes(spec);
 
+    /// <summary>What its types in an emitted file are called.</summary>
+    public static string Name(LinearMemorySpec spec) => spec.Decay switch
+    {
+        DecaySchedule.RetNet => "Retention",
+        DecaySchedule.Lightning => "Lightning",
+        _ => spec.Rule.ToString(),
+    };
+
     /// <summary>How a rule treats what a memory holds, as words behind "memory" or "memories"; empty for one that only adds.</summary>
-    public static string Manner(MemoryRule rule) => rule switch
+    public static string Manner(LinearMemorySpec spec) => spec.Rule switch
     {
         MemoryRule.Linear => "",
+        MemoryRule.ScalarDecay when spec.IsFixed => "whose heads fade at fixed rates",
         MemoryRule.ScalarDecay => "whose heads fade at a rate that each token sets",
         MemoryRule.ChannelDecay => "whose key features fade at rates that each token sets",
         MemoryRule.Delta => "under the delta rule",
@@ -71,6 +80,7 @@ internal static class LinearMemoryTexts
         yield return spec.Rule switch
         {
             MemoryRule.Linear => "S_t = S_{t-1} + k_t v_t^T",
+            MemoryRule.ScalarDecay when spec.IsFixed => "S_t = e^g S_{t-1} + k_t v_t^T",
             MemoryRule.ScalarDecay => "S_t = e^{g_t} S_{t-1} + k_t v_t^T",
             MemoryRule.ChannelDecay => "S_t = diag(e^{g_t}) S_{t-1} + k_t v_t^T",
             MemoryRule.Delta => "S_t = S_{t-1} + beta_t k_t (v_t - S_{t-1}^T k_t)^T",
@@ -86,7 +96,12 @@ internal static class LinearMemoryTexts
         yield return Features(spec.ConvWidth > 0, Mapped(spec), "x_t");
         string? gates = spec.Rule switch
         {
-            MemoryRule.ScalarDecay => Decay,
+            MemoryRule.ScalarDecay => spec.Decay switch
+            {
+                DecaySchedule.RetNet => "e^g = 1 - 2^(-5-h) in head h = 0, 1, ...",
+                DecaySchedule.Lightning => "g = -(8/H) (1 - l/L) h in head h = 0, 1, ...,   l/L the share of the model's layers that stand before",
+                _ => Decay,
+            },
             MemoryRule.ChannelDecay => "g_t = log sigmoid(W_2 W_1 x_t + b) / " + Prose.Count((long)LinearMemorySpec.DecayTemperature),
             MemoryRule.Delta => Strength(spec),
             MemoryRule.GatedDelta => Strength(spec) + ",   " + Decay,
@@ -98,7 +113,7 @@ internal static class LinearMemoryTexts
     }
 
     /// <summary>Where the rule comes from, and what departs from it.</summary>
-    public static string Source(LinearMemorySpec spec) => Source(spec.Rule)
+    public static string Source(LinearMemorySpec spec) => Paper(spec)
         + (spec.NegativeEigenvalues ? " Write strengths up to 2: Grazzi et al.: Unlocking State-Tracking in Linear RNNs Through Negative Eigenvalues (arXiv 2411.12537)." : "");
 
     /// <summary>What of the shell around the rule its paper does not have, as a line of its own; empty for nothing.</summary>
@@ -111,10 +126,12 @@ internal static class LinearMemoryTexts
         {
             if (spec.Normalized)
                 yield return "the small number beside z_t^T q_t";
-            if (spec.Rule == MemoryRule.ScalarDecay)
+            if (spec.Rule == MemoryRule.ScalarDecay && !spec.IsFixed)
                 yield return "keys and queries of each head's own, a step size that sets the decay alone";
-            if (spec.ConvWidth > 0 && spec.Rule is (MemoryRule.Linear or MemoryRule.ChannelDecay))
+            if (spec.ConvWidth > 0 && (spec.IsFixed || spec.Rule is (MemoryRule.Linear or MemoryRule.ChannelDecay)))
                 yield return "the convolutions";
+            if (spec.Decay == DecaySchedule.Lightning)
+                yield return "a norm for each head" + (spec.OutputGate ? ", SiLU in the gate" : "");
             if (spec.Rule == MemoryRule.Linear)
                 yield return "the norm";
             if (spec.OutputGate && spec.Rule is (MemoryRule.Linear or MemoryRule.Delta))
@@ -122,9 +139,13 @@ internal static class LinearMemoryTexts
         }
     }
 
-    private static string Source(MemoryRule rule) => rule switch
+    private static string Paper(LinearMemorySpec spec) => spec.Rule switch
     {
         MemoryRule.Linear => "Katharopoulos, Vyas, Pappas, Fleuret: Transformers are RNNs (arXiv 2006.16236), section 3.",
+        MemoryRule.ScalarDecay when spec.Decay == DecaySchedule.RetNet =>
+            "Sun, Dong, Huang, Ma, Xia, Xue, Wang, Wei: Retentive Network (arXiv 2307.08621), section 2.2.",
+        MemoryRule.ScalarDecay when spec.Decay == DecaySchedule.Lightning =>
+            "Qin, Sun, Li, Shen, Sun, Zhong: Lightning Attention-2 (arXiv 2401.04658); the rates: Qin et al.: TransNormerLLM (arXiv 2307.14995), section 3.1.",
         MemoryRule.ScalarDecay => "Dao, Gu: Transformers are SSMs (arXiv 2405.21060), section 5.",
         MemoryRule.ChannelDecay => "Yang, Wang, Shen, Panda, Kim: Gated Linear Attention Transformers (arXiv 2312.06635), section 4.",
         MemoryRule.Titans => "Behrouz, Zhong, Mirrokni: Titans (arXiv 2501.00663), section 3, with a matrix as the memory.",

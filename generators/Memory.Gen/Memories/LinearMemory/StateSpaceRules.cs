@@ -22,6 +22,8 @@ internal static class StateSpaceRules
             return;
         }
 
+        if (spec.IsFixed)
+            errors.Unsupported("Decay", "DecaySchedule." + spec.Decay, StateSpace, "its step sizes set the decay", "no Decay", "no StateSpace");
         if (spec.UnitLength)
             errors.Unsupported("UnitLength", "true", StateSpace, "its vectors B and C are taken as they are", "no UnitLength");
         if (!spec.OutputGate)

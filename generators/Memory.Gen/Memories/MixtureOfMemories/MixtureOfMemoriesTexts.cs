@@ -10,7 +10,7 @@ internal static class MixtureOfMemoriesTexts
 {
     public static string Phrase(MixtureOfMemoriesSpec spec) =>
         "a mixture of " + (spec.Memories == 1 ? "1 linear memory" : Prose.Count(spec.Memories) + " linear memories")
-        + Manner(LinearMemoryTexts.Manner(spec.Memory.Rule))
+        + Manner(LinearMemoryTexts.Manner(spec.Memory))
         + ", each token in " + Prose.Count(spec.TopK) + " of them"
         + (spec.SharedMemory ? " and in a shared one" : "")
         + (spec.SharedProjections ? ", all with the same projections" : "")

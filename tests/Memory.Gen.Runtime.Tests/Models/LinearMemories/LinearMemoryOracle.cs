@@ -14,6 +14,12 @@ internal sealed record LinearMemoryRule(MemoryRule Rule, int Heads)
 
     public bool UnitLength { get; init; } = Rule is MemoryRule.Delta or MemoryRule.GatedDelta;
 
+    /// <summary>What sets the decay of each head.</summary>
+    public DecaySchedule Decay { get; init; } = DecaySchedule.Learned;
+
+    /// <summary>l / L, where a decay depends on the layer.</summary>
+    public double Depth { get; init; }
+
     /// <summary>The largest write strength.</summary>
     public double Strongest { get; init; } = 1;
 }
@@ -55,6 +61,10 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
     // What is left of every entry, to be broadcast over [H, K, V].
     private Tensor? Decay(Tensor x, long features) => rule.Rule switch
     {
+        MemoryRule.ScalarDecay when rule.Decay == DecaySchedule.RetNet =>
+            tensor([.. Enumerable.Range(0, rule.Heads).Select(h => 1 - Math.Pow(2, -5 - h))]).view(rule.Heads, 1, 1),
+        MemoryRule.ScalarDecay when rule.Decay == DecaySchedule.Lightning =>
+            tensor([.. Enumerable.Range(0, rule.Heads).Select(h => Math.Exp(-8.0 * h / rule.Heads * (1 - rule.Depth)))]).view(rule.Heads, 1, 1),
         MemoryRule.ScalarDecay or MemoryRule.GatedDelta =>
             (-weight("decay_rate")!.exp() * (1 + (Product("decay", x) + weight("decay_bias")!).exp()).log()).exp().view(rule.Heads, 1, 1),
         MemoryRule.ChannelDecay =>

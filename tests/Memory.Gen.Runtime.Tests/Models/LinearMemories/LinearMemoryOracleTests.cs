@@ -27,6 +27,20 @@ public sealed partial class ReluMemory;
 public sealed partial class ScalarDecayMemory;
 
 [MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.RetNet, Heads = 3, ValueDim = 4, ConvWidth = 0)]
+public sealed partial class RetentionMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.Lightning, Heads = 3, OutputGate = false)]
+public sealed partial class LightningMemory;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Pattern = "FLwL", FeedForward = 0)]
+[LinearMemory('F', Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.Lightning, Heads = 2, ConvWidth = 0)]
+[LinearMemory('L', Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.Lightning, Heads = 3)]
+[SlidingAttention('w', Heads = 2, Window = 1, RotaryBase = 0)]
+public sealed partial class LightningStack;
+
+[MemoryLayer(Dim = 6)]
 [LinearMemory(Rule = MemoryRule.ChannelDecay, Heads = 2, KeyDim = 5, ValueDim = 2)]
 public sealed partial class ChannelDecayMemory;
 
@@ -51,7 +65,7 @@ public sealed class LinearMemoryOracleTests : IDisposable
 
     public static TheoryData<string> All =>
     [
-        nameof(AdditiveMemory), nameof(UnitAdditiveMemory), nameof(NormalizedMemory), nameof(ReluMemory), nameof(ScalarDecayMemory), nameof(ChannelDecayMemory),
+        nameof(AdditiveMemory), nameof(UnitAdditiveMemory), nameof(NormalizedMemory), nameof(ReluMemory), nameof(ScalarDecayMemory), nameof(RetentionMemory), nameof(LightningMemory), nameof(ChannelDecayMemory),
         nameof(DeltaMemory), nameof(GatedDeltaMemory), nameof(TurningDeltaMemory),
     ];
 
@@ -86,6 +100,32 @@ public sealed class LinearMemoryOracleTests : IDisposable
         Tensor Held(string tensor) => state.Tensors.Single(t => t.Name == tensor).Value;
     }
 
+    /// <summary>A layer's place counts all layers of the model, whatever they are.</summary>
+    [Fact]
+    public void LayersFurtherUpForgetMoreSlowly()
+    {
+        using var model = new LightningStack(dtype: ScalarType.Float64);
+        RandomWeights.Fill(model, 0.5, Normal);
+        Tensor tokens = randint(0, 11, [Tokens], dtype: ScalarType.Int64, generator: random);
+        Tensor Weight(string name) => model.get_parameter(name + ".weight")!;
+        Tensor x = Weight("embedding")[tokens];
+        for (int layer = 0; layer < 4; layer++)
+        {
+            string mixer = $"layers.{layer}.mixer.";
+            LinearMemoryRule rule = new(MemoryRule.ScalarDecay, layer == 0 ? 2 : 3) { Decay = DecaySchedule.Lightning, Depth = layer / 4.0 };
+            // A window of one token reads that token's value.
+            Func<Tensor, Tensor> read = layer == 2
+                ? token => Weight(mixer + "output").mv(Weight(mixer + "value").mv(token))
+                : new LinearMemoryOracle(rule, weight => model.get_parameter(mixer + weight)).Read;
+            x = x + stack([.. Normed(x, Weight($"layers.{layer}.mixer_norm")).unbind(0).Select(read)], 0);
+        }
+
+        Numbers.Near(Normed(x, Weight("norm")).matmul(Weight("head").t()), model.call(tokens.unsqueeze(0))[0], 1e-11, "logits");
+        Assert.DoesNotContain(model.state_dict().Keys, key => key.Contains("decay", StringComparison.Ordinal) || key.Contains("depth", StringComparison.Ordinal));
+
+        static Tensor Normed(Tensor x, Tensor weight) => x / (x.square().mean([1], keepdim: true) + 1e-6).sqrt() * weight;
+    }
+
     [Fact]
     public void WhatSetsTheDecayStaysInFloat32()
     {
@@ -116,6 +156,8 @@ public sealed class LinearMemoryOracleTests : IDisposable
             nameof(NormalizedMemory) => (new NormalizedMemory(dtype: type), new(MemoryRule.Linear, 2) { Map = FeatureMap.EluPlusOne, IsNormalized = true }),
             nameof(ReluMemory) => (new ReluMemory(dtype: type), new(MemoryRule.Linear, 2) { Map = FeatureMap.Relu, IsNormalized = true }),
             nameof(ScalarDecayMemory) => (new ScalarDecayMemory(dtype: type), new(MemoryRule.ScalarDecay, 3)),
+            nameof(RetentionMemory) => (new RetentionMemory(dtype: type), new(MemoryRule.ScalarDecay, 3) { Decay = DecaySchedule.RetNet }),
+            nameof(LightningMemory) => (new LightningMemory(dtype: type), new(MemoryRule.ScalarDecay, 3) { Decay = DecaySchedule.Lightning }),
             nameof(ChannelDecayMemory) => (new ChannelDecayMemory(dtype: type), new(MemoryRule.ChannelDecay, 2)),
             nameof(DeltaMemory) => (new DeltaMemory(dtype: type), new(MemoryRule.Delta, 2)),
             nameof(GatedDeltaMemory) => (new GatedDeltaMemory(dtype: type), new(MemoryRule.GatedDelta, 2)),
