@@ -36,6 +36,7 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
         int block = random.Next(1, 70);
         Drawn[] titans = [Gate(rand(B, T, H, dtype: ScalarType.Float64) * (0.2 / block)), Gate(rand(B, T, H, dtype: ScalarType.Float64) * 0.9), beta, .. state, Wide(S, H, K, V)]; // steps that a block survives
         var rule = new TitansOptions(block) { Activation = (TitansActivation)random.Next(2), ReadsBlockStart = random.Next(3) == 0, Clip = random.Next(3) == 0 ? 2 : null };
+        bool target = random.Next(3) == 0;
         (string Name, Drawn[] Inputs, Func<Tensor[], OperatorForm, MemoryRead> Call)[] calls =
         [
             ("linear_attention", [.. keys, .. state], (x, f) => LinearAttention.Apply(x[0], x[1], x[2], x[3], 1, f, segments: segments)),
@@ -44,7 +45,8 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
             ("delta_rule", [.. keys, beta, .. state], (x, f) => DeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], 1, f, segments: segments)),
             ("gated_delta_rule", [.. keys, beta, decay, .. state], (x, f) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 1, f, segments: segments)),
             ("titans_linear", [.. keys, .. titans], (x, f) => Memory(TitansLinear.Apply(x[0], x[1], x[2], x[3], x[4], x[5], block, x[6], x[7], f, segments: segments))),
-            ("titans_mlp", [.. keys, .. titans[..3], Layer(S, H, K, E), Layer(S, H, E, V)], (x, f) => Memory(TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], x[6..], rule, form: f, segments: segments))),
+            ("titans_mlp", [.. keys, .. titans[..3], .. Layers(S, H, K, E, V), .. target ? Layers(S, H, K, E, V) : []],
+                (x, f) => Memory(TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], x[6..8], rule, target: target ? x[8..] : null, form: f, segments: segments))),
             ("linear_scan", [Rounded(Decay(B, T, C).exp()), Activation(B, T, C), Wide(S, C)], (x, f) => LinearScan.Apply(x[0], x[1], x[2], f, segments)),
             ("selective_scan",
                 [Activation(B, T, C), Gate(rand(B, T, C, dtype: ScalarType.Float64)), Gate(-rand(C, N, dtype: ScalarType.Float64) * 8), Activation(B, T, N), Activation(B, T, N), Wide(C), Wide(S, C, N)],
@@ -70,19 +72,20 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
             Activation(B, T, H, widths[0]), Unit(B, T, H, widths[0]), Activation(B, T, H, widths[^1]),
             Gate(rand(B, T, H, dtype: ScalarType.Float64) * (0.2 / block)), Gate(rand(B, T, H, dtype: ScalarType.Float64) * 0.9), Gate(rand(B, T, H, dtype: ScalarType.Float64)),
         ];
-        Drawn[] weights = Layers(), momenta = Layers();
+        Drawn[] weights = Layers(B, H, widths), momenta = Layers(B, H, widths);
+        Drawn[]? target = random.Next(3) == 0 ? Layers(B, H, widths) : null;
         Tensor[] x = Exact(tokens), given = Given(tokens), w = Given(weights), s = Given(momenta);
-        MemoryRead expected = Memory(TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], Exact(weights), rule, Exact(momenta), form: OperatorForm.Reference));
+        Tensor[]? toward = target is null ? null : Given(target);
+        MemoryRead expected = Memory(TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], Exact(weights), rule, Exact(momenta), target is null ? null : Exact(target), form: OperatorForm.Reference));
         using var text = new TitansText(B, H, widths, block, Device, Precision.Inputs);
-        Tensor[] outputs = [.. Enumerable.Range(0, T).Select(t => text.Read([.. given.Select(each => each.narrow(1, t, 1).contiguous())], w, s, rule))];
-        string shape = $"titans steps B{B} T{T} H{H} widths {string.Join(' ', widths)} block {block}";
+        Tensor[] outputs = [.. Enumerable.Range(0, T).Select(t => text.Read([.. given.Select(each => each.narrow(1, t, 1).contiguous())], w, s, toward, rule))];
+        string shape = $"titans steps B{B} T{T} H{H} widths {string.Join(' ', widths)} block {block}{(target is null ? "" : " toward a target")}";
         return
         [
             VectorRun.Measure($"{shape} out", cat(outputs, 1), expected.Output, Precision.OutputLimit),
             VectorRun.Measure($"{shape} final_state", cat([.. text.Tensors.Take(weights.Length + momenta.Length).Select(each => each.Value.flatten())]), expected.FinalState, Precision.OutputLimit),
         ];
 
-        Drawn[] Layers() => [.. Enumerable.Range(1, widths.Length - 1).Select(l => Layer(B, H, widths[l - 1], widths[l]))];
         static Tensor[] Exact(Drawn[] drawn) => [.. drawn.Select(each => each.Value)];
         Tensor[] Given(Drawn[] drawn) => [.. drawn.Select(each => each.Value.to(each.Dtype).to(Device))];
     }
@@ -147,6 +150,8 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
 
     // A matrix that keeps the size of what goes through it.
     private Drawn Layer(params long[] shape) => Gate(randn(shape, dtype: ScalarType.Float64) / Math.Sqrt(shape[^2]));
+
+    private Drawn[] Layers(long B, long H, params long[] widths) => [.. Enumerable.Range(1, widths.Length - 1).Select(l => Layer(B, H, widths[l - 1], widths[l]))];
 
     private Tensor Decay(params long[] shape) => random.Next(3) == 0
         ? full(shape, Extremes[random.Next(Extremes.Length)], dtype: ScalarType.Float64)

@@ -69,7 +69,7 @@ struct Axes<memgen_titans_args> {
     typedef memgen_titans_args A;
     static constexpr memgen_tensor A::*tokens[] = {&A::q, &A::k, &A::v, &A::theta, &A::eta, &A::alpha, &A::o, &A::d_o, &A::d_q, &A::d_k, &A::d_v, &A::d_theta, &A::d_eta, &A::d_alpha};
     static constexpr memgen_tensor (A::*states[])[MEMGEN_TITANS_LAYERS] = {&A::initial_weights, &A::initial_momenta, &A::final_weights, &A::final_momenta,
-                                                                          &A::d_final_weights, &A::d_final_momenta, &A::d_initial_weights, &A::d_initial_momenta};
+                                                                          &A::d_final_weights, &A::d_final_momenta, &A::d_initial_weights, &A::d_initial_momenta, &A::target, &A::d_target};
 };
 
 inline void skip_rows(memgen_tensor& x, int64_t n) {

@@ -10,7 +10,7 @@ constexpr int64_t MostLayers = MEMGEN_TITANS_LAYERS;
 // A layer's state is one matrix [d_{l-1}, wide]: its weights, then in the same rows its momentum, where there is any.
 struct TitansSizes {
     int64_t layers, block;          // block: padded
-    bool momentum;
+    bool momentum, target;          // target: whether forgetting leads to one
     int64_t width[MostLayers + 1];  // padded d_0 .. d_L
     int64_t wide[MostLayers + 1];   // columns of layer l's state (l from 1)
     int64_t row[MostLayers + 1];    // its row: a line longer than its columns
@@ -18,7 +18,7 @@ struct TitansSizes {
 
     explicit TitansSizes(const memgen_titans_args& a) {
         layers = a.layers;
-        momentum = a.momentum != 0;
+        momentum = a.momentum != 0, target = a.decays_to_target != 0;
         block = padded(a.block < a.tokens || a.tokens == 0 ? a.block : a.tokens, 16);
         int64_t total = 0;
         for (int64_t l = 0; l <= layers; l++) {
@@ -32,6 +32,8 @@ struct TitansSizes {
     }
 
     int64_t state() const { return offset[layers + 1]; }
+
+    int64_t target_row(int64_t l) const { return width[l] + 16; } // as of a state without momentum
 
     int64_t widest() const {
         int64_t most = 0;
@@ -83,7 +85,7 @@ struct TitansWrites {
     float* D[MostLayers + 1];                             // step delta
     float *input[MostLayers + 1], *error[MostLayers + 1]; // [block] |A_{l-1}|^2 and |delta_l|^2: factors of the gradient's squared length, where there is a clip
     float *theta, *share, *step;                          // [block] min(1, clip / |gradient|), and theta times that
-    float *eta, *keep, *beta, *kappa, *h;                 // [block]
+    float *eta, *keep, *beta, *kappa, *h, *gone;          // [block] gone: 1 - beta
     float *Gamma, *Eta;                                   // [block, block] coefficients of the block's gradients
 
     TitansWrites(Arena& arena, const TitansSizes& s) {
@@ -95,14 +97,18 @@ struct TitansWrites {
             if (l == s.layers) break;
             for (float** p : {&slope[l], &bend[l], &N[l]}) *p = arena.floats(s.block * s.width[l]);
         }
-        for (float** p : {&theta, &share, &step, &eta, &keep, &beta, &kappa, &h}) *p = arena.floats(s.block);
+        for (float** p : {&theta, &share, &step, &eta, &keep, &beta, &kappa, &h, &gone}) *p = arena.floats(s.block);
         for (float** p : {&Gamma, &Eta}) *p = arena.floats(s.block * s.block);
     }
 };
 
+// A matrix like layer l's target; null where there is none.
+inline float* titans_target(Arena& arena, const TitansSizes& s, int64_t l) { return l > 0 && s.target ? arena.floats(s.width[l - 1] * s.target_row(l)) : nullptr; }
+
 // The read of a block, and scratch. What is turned has the block's tokens as its columns.
 struct TitansRead {
     float *X[MostLayers + 1], *slope[MostLayers + 1]; // X_0 = Q, X_l = phi(Z_l) and phi'(Z_l), but X_L = Z_L
+    float* target[MostLayers + 1];                    // [width_{l-1}, target_row(l)] what forgetting leads to; null: zero
     float* R[MostLayers + 1];                         // [block, block] X_{l-1} A_{l-1}^T: what reads (rows) take from writes (columns)
     float* square;                                    // [block, block]
     float *turned, *turned2;                          // scratch of [block, widest]
@@ -112,6 +118,7 @@ struct TitansRead {
         for (int64_t l = 0; l <= s.layers; l++) {
             for (float** p : {&X[l], &slope[l]}) *p = arena.floats(s.block * s.width[l]);
             R[l] = arena.floats(s.block * s.block);
+            target[l] = titans_target(arena, s, l);
         }
         square = arena.floats(s.block * s.block);
         for (float** p : {&turned, &turned2}) *p = arena.floats(s.block * s.widest());
@@ -133,6 +140,7 @@ struct TitansBackwardScratch {
     TitansSizes sizes;
     float* d_state;
     TitansRead read;
+    float* d_target[MostLayers + 1];
     float *dA[MostLayers], *turned_dA[MostLayers]; // in two parts, to be added
     float *dU[MostLayers], *dD[MostLayers + 1], *dZ[MostLayers + 1];
     float* turned_D[MostLayers + 1];
@@ -158,6 +166,7 @@ struct TitansBackwardScratch {
             for (float** p : {&dD[l], &dZ[l], &turned_D[l]}) *p = arena.floats(b * sizes.width[l]);
             for (float** p : {&dA[l], &turned_dA[l], &dU[l]})
                 if (l < sizes.layers) *p = arena.floats(b * sizes.width[l]);
+            d_target[l] = titans_target(arena, sizes, l);
         }
         for (float** p : {&dX, &turned_dX, &through}) *p = arena.floats(b * sizes.widest());
         for (float** p : {&d_theta, &d_eta, &d_keep, &d_beta, &d_kappa, &d_h, &last_dGamma, &last_dEta}) *p = arena.floats(b);

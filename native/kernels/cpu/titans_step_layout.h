@@ -8,7 +8,7 @@ namespace {
 struct TitansStepScratch {
     int64_t rows;                                // tokens of the block up to this one, padded
     int64_t width[MEMGEN_TITANS_LAYERS + 1];     // padded d_0 .. d_L
-    float *weights[MEMGEN_TITANS_LAYERS + 1], *momenta[MEMGEN_TITANS_LAYERS + 1]; // [width_{l-1}, width_l] where the caller's are not padded; l from 1
+    float *weights[MEMGEN_TITANS_LAYERS + 1], *momenta[MEMGEN_TITANS_LAYERS + 1], *target[MEMGEN_TITANS_LAYERS + 1]; // [width_{l-1}, width_l] where the caller's are not padded; l from 1
     float *A[MEMGEN_TITANS_LAYERS + 1];          // [rows, width] inner forward on the keys: A_0 = K, A_l = phi(A_{l-1} W_l)
     float *slope[MEMGEN_TITANS_LAYERS + 1];      // phi' there
     float *delta[MEMGEN_TITANS_LAYERS + 1];      // [rows, width] errors at the outputs of layer l
@@ -31,6 +31,7 @@ struct TitansStepScratch {
             const int64_t copied = l > 0 && !is_padded(a, l) ? width[l - 1] * width[l] : 0;
             weights[l] = arena.floats(copied);
             momenta[l] = arena.floats(a.momentum ? copied : 0);
+            target[l] = arena.floats(a.decays_to_target ? copied : 0);
         }
         X = arena.floats(widest), Z = arena.floats(widest);
         turned = arena.floats(widest * padded(rows, 16)), turned2 = arena.floats(widest * padded(rows, 16));

@@ -28,6 +28,7 @@ inline void titans_inputs(Check& check, const memgen_titans_args& a) {
     if (a.momentum) check.required("eta", a.eta, {B, T, H, 1});
     titans_weights(check, a, "initial_weights", a.initial_weights);
     titans_weights(check, a, "initial_momenta", a.initial_momenta);
+    if (a.decays_to_target) titans_weights(check, a, "target", a.target);
 }
 
 inline void titans_forward(Check& check, const memgen_titans_args* a) {
@@ -49,6 +50,7 @@ inline void titans_backward(Check& check, const memgen_titans_args* a, int64_t c
     titans_weights(check, *a, "d_final_momenta", a->d_final_momenta);
     titans_weights(check, *a, "d_initial_weights", a->d_initial_weights);
     titans_weights(check, *a, "d_initial_momenta", a->d_initial_momenta);
+    if (a->decays_to_target) titans_weights(check, *a, "d_target", a->d_target);
 }
 
 inline Check titans_step_sizes(const char* operation, const memgen_titans_step_args* a) {
@@ -73,6 +75,7 @@ inline Check titans_step_arguments(const char* operation, const memgen_titans_st
         const int64_t rows = a->dims[l], columns = a->dims[l + 1];
         check.required("an entry of weights", a->weights[l], {B, H, rows, columns}).nullable("an entry of momenta", a->momenta[l], {B, H, rows, columns})
             .nullable("an entry of final_weights", a->final_weights[l], {B, H, rows, columns}).nullable("an entry of final_momenta", a->final_momenta[l], {B, H, rows, columns});
+        if (a->decays_to_target) check.nullable("an entry of target", a->target[l], {B, H, rows, columns});
     }
     return check.required("o", a->o, {B, H, out});
 }

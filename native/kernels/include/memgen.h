@@ -47,7 +47,7 @@
 extern "C" {
 #endif
 
-#define MEMGEN_ABI_VERSION 6
+#define MEMGEN_ABI_VERSION 7
 
 typedef enum memgen_status {
     MEMGEN_OK = 0,

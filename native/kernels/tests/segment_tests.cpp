@@ -55,11 +55,15 @@ TEST(segments_of_titans) {
                 for (auto states : {&A::initial_weights, &A::initial_momenta, &A::d_final_weights, &A::d_final_momenta}) entries.push_back({{states, l}, State, true, weights, -0.5, 0.5});
                 for (auto states : {&A::final_weights, &A::final_momenta, &A::d_initial_weights, &A::d_initial_momenta}) entries.push_back({{states, l}, State, false, weights});
             }
-            auto sizes = [dims, block, layers](A& a) {
-                a.heads = H, a.layers = layers, a.block = block, a.momentum = 1, a.clip = 1;
-                for (size_t i = 0; i < dims.size(); i++) a.dims[i] = dims[i];
-            };
-            check_all(Operator<A>{"titans", entries, sizes, memgen_titans_workspace_size, memgen_titans_checkpoint_size, memgen_titans_forward, memgen_titans_backward});
+            for (int64_t target : {0, 1}) {
+                for (int l = 0; target && l < layers; l++)
+                    for (bool given : {true, false}) entries.push_back({{given ? &A::target : &A::d_target, l}, State, given, {H, dims[l], dims[l + 1]}, -0.5, 0.5});
+                auto sizes = [=](A& a) {
+                    a.heads = H, a.layers = layers, a.block = block, a.momentum = 1, a.decays_to_target = target, a.clip = 1;
+                    for (size_t i = 0; i < dims.size(); i++) a.dims[i] = dims[i];
+                };
+                check_all(Operator<A>{"titans", entries, sizes, memgen_titans_workspace_size, memgen_titans_checkpoint_size, memgen_titans_forward, memgen_titans_backward});
+            }
         }
 }
 

@@ -6,7 +6,7 @@ namespace {
 // The last token of a problem whose tokens are the beginning of one block.
 struct Step {
     Field q, k, v, theta, eta, alpha, past_k, past_v, past_theta, past_eta, past_alpha, o;
-    std::vector<Field> W, S, fW, fS;
+    std::vector<Field> W, S, target, fW, fS;
     memgen_titans_step_args a{};
 
     explicit Step(const TitansProblem& p, int64_t pad = 0, bool ends = true) {
@@ -26,11 +26,11 @@ struct Step {
         o = Field({p.B, p.H, p.dims.back()}, pad);
         a.struct_size = sizeof a, a.batch = p.B, a.heads = p.H, a.layers = (int64_t)p.layers(), a.block = p.block, a.read = R;
         for (size_t l = 0; l < p.dims.size(); l++) a.dims[l] = p.dims[l];
-        a.activation = p.gelu ? MEMGEN_TITANS_GELU : MEMGEN_TITANS_SILU, a.reads_block_start = p.reads_block_start, a.momentum = p.has_eta, a.clip = p.clip;
+        a.activation = p.gelu ? MEMGEN_TITANS_GELU : MEMGEN_TITANS_SILU, a.reads_block_start = p.reads_block_start, a.momentum = p.has_eta, a.decays_to_target = p.has_target, a.clip = p.clip;
         for (size_t l = 0; l < p.layers(); l++) {
             std::vector<int64_t> shape{p.B, p.H, p.dims[l], p.dims[l + 1]};
-            for (auto* all : {&W, &S, &fW, &fS}) all->emplace_back(shape, pad);
-            a.weights[l] = W[l].set(p.W[l]).tensor;
+            for (auto* all : {&W, &S, &target, &fW, &fS}) all->emplace_back(shape, pad);
+            a.weights[l] = W[l].set(p.W[l]).tensor, a.target[l] = target[l].set(p.target[l]).tensor;
             if (p.momentum) a.momenta[l] = S[l].set(p.S[l]).tensor;
             if (ends) a.final_weights[l] = fW[l].tensor;
             if (ends && p.has_eta) a.final_momenta[l] = fS[l].tensor;
@@ -54,7 +54,7 @@ struct Step {
     }
 };
 
-void compare(const TitansProblem& p, int64_t pad = 0) {
+void compare_one(const TitansProblem& p, int64_t pad) {
     Step step(p, pad), within(p, pad, false), in_place(p, pad);
     for (size_t l = 0; l < p.layers(); l++) {
         in_place.a.final_weights[l] = in_place.a.weights[l];
@@ -75,6 +75,11 @@ void compare(const TitansProblem& p, int64_t pad = 0) {
         if (p.has_eta) EXPECT_CLOSE("final_momenta", p.text(), step.fS[l].values(), momenta[l], ForwardLimit);
     }
     for (Field* f : step.results()) EXPECT(f->padding_untouched());
+}
+
+void compare(TitansProblem p, int64_t pad = 0) {
+    for (bool target : {false, true})
+        if (p.has_target = target; !target || has_targets()) compare_one(p, pad);
 }
 
 const std::vector<std::vector<int64_t>> Widths{{3, 5}, {16, 16}, {17, 3}, {64, 64}, {3, 5, 3}, {16, 32, 16}, {16, 24, 16}, {2, 3, 4, 2}, {16, 16, 48, 32, 16}};
@@ -99,8 +104,23 @@ TEST(titans_step_variants) {
 
 TEST(titans_step_same_bits_for_any_number_of_threads) {
     TitansProblem p(3, 16, 4, 16, {64, 64}, true, 21);
+    p.has_target = has_targets();
     Step step(p);
     EXPECT_SAME_BITS([&] { step.run(); }, step.results());
+}
+
+// The target of a call is mostly one for all rows.
+TEST(titans_step_target_of_all_rows) {
+    for (std::vector<int64_t> widths : {std::vector<int64_t>{5, 3}, std::vector<int64_t>{16, 32, 16}}) {
+        TitansProblem p(3, 9, 2, 16, widths, true, 24);
+        p.has_target = has_targets();
+        for (Values& target : p.target)
+            for (size_t i = 0; i < target.size(); i++) target[i] = target[i % (target.size() / 3)];
+        Step each(p), all(p);
+        for (size_t l = 0; l < p.layers(); l++) all.a.target[l].stride[0] = 0;
+        each.run(), all.run();
+        for (size_t f = 0; f < each.results().size(); f++) EXPECT(same_bits(*each.results()[f], *all.results()[f]));
+    }
 }
 
 TEST(titans_step_refuses_bad_arguments) {
@@ -120,6 +140,8 @@ TEST(titans_step_refuses_bad_arguments) {
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, step([](auto& a) { a.past_eta.data = nullptr; }));
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, step([](auto& a) { a.past_alpha.data = nullptr; }));
     EXPECT_STATUS(MEMGEN_UNSUPPORTED_STRIDE, step([](auto& a) { a.momenta[0].stride[3] = 2; }));
+    EXPECT_STATUS(has_targets() ? MEMGEN_OK : MEMGEN_UNSUPPORTED_SHAPE, step([](auto& a) { a.decays_to_target = 1; }));
+    if (has_targets()) EXPECT_STATUS(MEMGEN_UNSUPPORTED_STRIDE, step([](auto& a) { a.decays_to_target = 1, a.target[0].stride[3] = 2; }));
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, step([](auto& a) { a.clip = -1; }));
 }
 

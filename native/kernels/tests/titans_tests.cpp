@@ -5,7 +5,7 @@ namespace {
 
 struct Call {
     Field q, k, v, theta, eta, alpha, o, d_o, dq, dk, dv, dtheta, deta, dalpha;
-    std::vector<Field> W, S, fW, fS, dfW, dfS, dW, dS;
+    std::vector<Field> W, S, target, fW, fS, dfW, dfS, dW, dS, dtarget;
     memgen_titans_args a{};
 
     explicit Call(const TitansProblem& p, int64_t pad = 0) {
@@ -17,14 +17,15 @@ struct Call {
         for (size_t l = 0; l < p.dims.size(); l++) a.dims[l] = p.dims[l];
         for (size_t l = 0; l < p.layers(); l++) {
             std::vector<int64_t> dims{p.B, p.H, p.dims[l], p.dims[l + 1]};
-            for (auto* all : {&W, &S, &fW, &fS, &dfW, &dfS, &dW, &dS}) all->emplace_back(dims, pad);
+            for (auto* all : {&W, &S, &target, &fW, &fS, &dfW, &dfS, &dW, &dS, &dtarget}) all->emplace_back(dims, pad);
             W[l].set(p.W[l]), S[l].set(p.S[l]), dfW[l].set(p.dW[l]), dfS[l].set(p.dS[l]);
             a.initial_weights[l] = W[l].tensor, a.final_weights[l] = fW[l].tensor, a.final_momenta[l] = fS[l].tensor, a.d_final_weights[l] = dfW[l].tensor, a.d_final_momenta[l] = dfS[l].tensor, a.d_initial_weights[l] = dW[l].tensor;
+            a.target[l] = target[l].set(p.target[l]).tensor, a.d_target[l] = dtarget[l].tensor;
             if (p.momentum) a.initial_momenta[l] = S[l].tensor, a.d_initial_momenta[l] = dS[l].tensor;
         }
         a.q = q.tensor, a.k = k.tensor, a.v = v.tensor, a.theta = theta.tensor, a.eta = eta.tensor, a.alpha = alpha.tensor, a.o = o.tensor, a.d_o = d_o.tensor;
         a.d_q = dq.tensor, a.d_k = dk.tensor, a.d_v = dv.tensor, a.d_theta = dtheta.tensor, a.d_eta = deta.tensor, a.d_alpha = dalpha.tensor;
-        a.activation = p.gelu ? MEMGEN_TITANS_GELU : MEMGEN_TITANS_SILU, a.reads_block_start = p.reads_block_start, a.momentum = p.has_eta, a.clip = p.clip;
+        a.activation = p.gelu ? MEMGEN_TITANS_GELU : MEMGEN_TITANS_SILU, a.reads_block_start = p.reads_block_start, a.momentum = p.has_eta, a.decays_to_target = p.has_target, a.clip = p.clip;
         if (!p.has_eta) a.eta.data = a.d_eta.data = nullptr;
         if (!p.has_alpha) a.alpha.data = a.d_alpha.data = nullptr;
     }
@@ -38,13 +39,13 @@ struct Call {
 
     std::vector<Field*> results() {
         std::vector<Field*> all{&o, &dq, &dk, &dv, &dtheta, &deta, &dalpha};
-        for (auto* fields : {&fW, &fS, &dW})
+        for (auto* fields : {&fW, &fS, &dW, &dtarget})
             for (Field& f : *fields) all.push_back(&f);
         return all;
     }
 };
 
-void compare(TitansProblem p, int64_t pad = 0) {
+void compare_one(TitansProblem p, int64_t pad) {
     Call c(p, pad);
     c.run();
     std::string at = p.text();
@@ -56,6 +57,8 @@ void compare(TitansProblem p, int64_t pad = 0) {
         if (p.has_eta) EXPECT_CLOSE("final_momenta", at, c.fS[l].values(), momenta[l], ForwardLimit);
         EXPECT_CLOSE("d_initial_weights", at, c.dW[l].values(), numeric_gradient(p.W[l], loss), GradientLimit);
         if (p.momentum) EXPECT_CLOSE("d_initial_momenta", at, c.dS[l].values(), numeric_gradient(p.S[l], loss), GradientLimit);
+        if (p.has_target) EXPECT_CLOSE("d_target", at, c.dtarget[l].values(), numeric_gradient(p.target[l], loss), GradientLimit);
+        else EXPECT(c.dtarget[l].untouched(0));
     }
     EXPECT_CLOSE("d_q", at, c.dq.values(), numeric_gradient(p.q, loss), GradientLimit);
     EXPECT_CLOSE("d_k", at, c.dk.values(), numeric_gradient(p.k, loss), GradientLimit);
@@ -64,6 +67,11 @@ void compare(TitansProblem p, int64_t pad = 0) {
     if (p.has_eta) EXPECT_CLOSE("d_eta", at, c.deta.values(), numeric_gradient(p.eta, loss), GradientLimit);
     if (p.has_alpha) EXPECT_CLOSE("d_alpha", at, c.dalpha.values(), numeric_gradient(p.alpha, loss), GradientLimit);
     for (Field* f : c.results()) EXPECT(f->padding_untouched());
+}
+
+void compare(TitansProblem p, int64_t pad = 0) {
+    for (bool target : {false, true})
+        if (p.has_target = target; !target || has_targets()) compare_one(p, pad);
 }
 
 TEST(titans_linear) {
@@ -115,12 +123,27 @@ TEST(titans_long_chains) {
 
 TEST(titans_same_bits_for_any_number_of_threads) {
     TitansProblem p(2, 70, 2, 16, {24, 40, 24}, true, 21);
+    p.has_target = has_targets();
     Call c(p);
     EXPECT_SAME_BITS([&] { c.run(); }, c.results());
 }
 
+// A target may be one matrix for all rows, and an absent one is zero.
+TEST(titans_target_of_all_rows) {
+    TitansProblem p(3, 20, 2, 8, {5, 7, 3}, true, 24);
+    p.has_target = has_targets();
+    for (size_t i = 0; i < p.target[0].size(); i++) p.target[0][i] = p.target[0][i % (p.target[0].size() / 3)];
+    for (double& x : p.target[1]) x = 0;
+    Call each(p), all(p);
+    all.a.target[0].stride[0] = 0, all.a.target[1].data = nullptr;
+    each.run(), all.run();
+    for (size_t f = 0; f < each.results().size(); f++) EXPECT(same_bits(*each.results()[f], *all.results()[f]));
+}
+
 TEST(titans_nan_stays_in_its_row) {
-    TitansProblem p(3, 20, 1, 8, {4, 6, 4}, true, 22), bad = p;
+    TitansProblem p(3, 20, 1, 8, {4, 6, 4}, true, 22);
+    p.has_target = has_targets();
+    TitansProblem bad = p;
     bad.k[20 * 4 + 5] = NAN;
     Call good(p), poisoned(bad);
     good.run(), poisoned.run();
@@ -151,6 +174,8 @@ TEST(titans_refuses_bad_arguments) {
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.clip = -1; }));
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.clip = NAN; }));
     EXPECT_STATUS(MEMGEN_UNSUPPORTED_STRIDE, backward([](auto& a) { a.initial_weights[0].stride[3] = 2; }));
+    EXPECT_STATUS(has_targets() ? MEMGEN_OK : MEMGEN_UNSUPPORTED_SHAPE, backward([](auto& a) { a.decays_to_target = 1; }));
+    if (has_targets()) EXPECT_STATUS(MEMGEN_UNSUPPORTED_STRIDE, backward([](auto& a) { a.decays_to_target = 1, a.target[0].stride[3] = 2; }));
     if (memgen_titans_checkpoint_size(&c.a) > 0) EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.checkpoints = nullptr; }));
 }
 

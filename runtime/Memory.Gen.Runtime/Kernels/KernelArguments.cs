@@ -139,16 +139,16 @@ internal unsafe struct TitansArguments
     public long Batch, Tokens, Heads, Layers, Block;
     public fixed long Dims[MostLayers + 1];
     public KernelSegments Segments;
-    public long Activation, ReadsBlockStart, Momentum;
+    public long Activation, ReadsBlockStart, Momentum, DecaysToTarget;
     public double Clip;
     public KernelTensor Q, K, V, Theta, Eta, Alpha;
-    public KernelTensors InitialWeights, InitialMomenta;
+    public KernelTensors InitialWeights, InitialMomenta, Target;
     public KernelTensor O;
     public KernelTensors FinalWeights, FinalMomenta;
     public KernelTensor GradO;
     public KernelTensors GradFinalWeights, GradFinalMomenta;
     public KernelTensor GradQ, GradK, GradV, GradTheta, GradEta, GradAlpha;
-    public KernelTensors GradInitialWeights, GradInitialMomenta;
+    public KernelTensors GradInitialWeights, GradInitialMomenta, GradTarget;
     public void* Checkpoints;
 }
 
@@ -159,11 +159,11 @@ internal unsafe struct TitansStepArguments
     public KernelHeader Header;
     public long Batch, Heads, Layers, Block, Read;
     public fixed long Dims[TitansArguments.MostLayers + 1];
-    public long Activation, ReadsBlockStart, Momentum;
+    public long Activation, ReadsBlockStart, Momentum, DecaysToTarget;
     public double Clip;
     public KernelTensor Q, K, V, Theta, Eta, Alpha;
     public KernelTensor PastK, PastV, PastTheta, PastEta, PastAlpha;
-    public KernelTensors Weights, Momenta;
+    public KernelTensors Weights, Momenta, Target;
     public KernelTensor O;
     public KernelTensors FinalWeights, FinalMomenta;
 }

@@ -21,7 +21,7 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
         var args = new TitansArguments
         {
             Header = KernelHeader.Of<TitansArguments>(door.Dtype),
-            Batch = door['B'], Tokens = door['T'], Heads = door['H'], Layers = call.Layers, Block = call.Options.Block, Clip = call.Options.Clip ?? 0,
+            Batch = door['B'], Tokens = door['T'], Heads = door['H'], Layers = call.Layers, Block = call.Options.Block, DecaysToTarget = call.Target is null ? 0 : 1, Clip = call.Options.Clip ?? 0,
         };
         args.Dims[0] = shapes[0].From;
         for (int l = 0; l < shapes.Length; l++) args.Dims[l + 1] = shapes[l].To;
@@ -30,8 +30,9 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
 
     public static TitansMlpRead Run(TitansCall call, SegmentLayout? segments)
     {
+        Tensor?[] matrices = [.. call.Weights, .. call.Momenta, .. call.Target ?? []];
         List<Tensor> outputs = SegmentLayout.RunKernel(
-            segments, (x, runs) => Apply(new Options(call.Layers, call.Eta is not null, call.Options, call.Ends, runs), [.. x, .. call.Weights.Select(Gates.Single), .. call.Momenta.Select(Gates.Single)]),
+            segments, (x, runs) => Apply(new Options(call.Layers, call.Eta is not null, call.Target is not null, call.Options, call.Ends, runs), [.. x, .. matrices.Select(Gates.Single)]),
             call.Q, call.K, call.V, Gates.Single(call.Theta), Gates.Single(call.Eta), Gates.Single(call.Alpha));
         return TitansMlpRead.Of(outputs, call.Layers);
     }
@@ -78,6 +79,7 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
         {
             if (options.Ends) args.GradFinalWeights[l] = KernelTensor.Of(upstream[1 + l]);
             args.GradInitialWeights[l] = KernelTensor.Of(gradients[6 + l]);
+            if (options.Target) args.GradTarget[l] = KernelTensor.Of(gradients[options.TargetPlace + l]);
             if (!options.Momentum) continue;
             if (options.Ends) args.GradFinalMomenta[l] = KernelTensor.Of(upstream[1 + layers + l]);
             args.GradInitialMomenta[l] = KernelTensor.Of(gradients[6 + layers + l]);
@@ -91,7 +93,6 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
     // What of the rule only the tensor forms have.
     private static string? Variant(TitansCall call) =>
         call.Options.DecaysFirst ? "gradients after the decay"
-        : call.Target is not null ? "decay toward a target"
         : call.Options.GatedLinearUnit ? "gated linear unit"
         : call.Residual is not null ? "normalised residual memory"
         : null;
@@ -104,7 +105,7 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
         {
             Header = KernelHeader.Of<TitansArguments>(inputs[0]!.dtype),
             Batch = shape[0], Tokens = shape[1], Heads = shape[2], Layers = layers, Block = options.Rule.Block,
-            Activation = (long)options.Rule.Activation, ReadsBlockStart = options.Rule.ReadsBlockStart ? 1 : 0, Momentum = options.Momentum ? 1 : 0, Clip = options.Rule.Clip ?? 0,
+            Activation = (long)options.Rule.Activation, ReadsBlockStart = options.Rule.ReadsBlockStart ? 1 : 0, Momentum = options.Momentum ? 1 : 0, DecaysToTarget = options.Target ? 1 : 0, Clip = options.Rule.Clip ?? 0,
             Segments = KernelCalls.Segments(options.Segments, inputs[0]!),
             Q = KernelTensor.Of(inputs[0]), K = KernelTensor.Of(inputs[1]), V = KernelTensor.Of(inputs[2]),
             Theta = KernelTensor.Of(inputs[3]), Eta = KernelTensor.Of(inputs[4]), Alpha = KernelTensor.Of(inputs[5]),
@@ -115,6 +116,7 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
         {
             if (inputs[6 + l] is { } weight) args.Dims[l + 1] = weight.shape[3];
             args.InitialWeights[l] = KernelTensor.Of(inputs[6 + l]);
+            if (options.Target) args.Target[l] = KernelTensor.Of(inputs[options.TargetPlace + l]);
             if (options.Momentum) args.InitialMomenta[l] = KernelTensor.Of(inputs[6 + layers + l]);
         }
 
@@ -123,8 +125,13 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
 
     /// <param name="Layers">Matrices of the memory.</param>
     /// <param name="Momentum">Whether there is momentum.</param>
+    /// <param name="Target">Whether forgetting leads to a target.</param>
     /// <param name="Rule">The rule; its activations are numbered as in memgen.h.</param>
     /// <param name="Ends">Whether weights and momenta after the last token are wanted.</param>
     /// <param name="Segments">Null where every row is one sequence.</param>
-    internal sealed record Options(int Layers, bool Momentum, TitansOptions Rule, bool Ends, SegmentLayout? Segments);
+    internal sealed record Options(int Layers, bool Momentum, bool Target, TitansOptions Rule, bool Ends, SegmentLayout? Segments)
+    {
+        /// <summary>Where the target stands among the inputs.</summary>
+        public int TargetPlace => 6 + (Layers * (Momentum ? 2 : 1));
+    }
 }

@@ -17,27 +17,30 @@ internal static unsafe class TitansStepKernel
     /// <param name="place">How many of them count.</param>
     /// <param name="weights">The weights that the block began with, one a layer.</param>
     /// <param name="momenta">Their momenta; none without momentum.</param>
+    /// <param name="target">What forgetting leads to, one a layer; null for zeros.</param>
     /// <param name="forgetting">Whether there is an alpha.</param>
     /// <param name="options">The rule.</param>
     /// <returns>What the token read, and the weights and momenta after it where it ends its block; null for a call of another kind.</returns>
     public static (Tensor Output, Tensor[] Weights, Tensor[] Momenta)? Run(
-        Tensor q, Tensor[] tokens, Tensor[] past, long place, IReadOnlyList<Tensor> weights, IReadOnlyList<Tensor> momenta, bool forgetting, TitansOptions options)
+        Tensor q, Tensor[] tokens, Tensor[] past, long place, IReadOnlyList<Tensor> weights, IReadOnlyList<Tensor> momenta, IReadOnlyList<Tensor>? target, bool forgetting, TitansOptions options)
     {
         ScalarType dtype = q.dtype;
         if (is_grad_enabled() || options.DecaysFirst || options.GatedLinearUnit || weights.Count > TitansArguments.MostLayers || KernelLibrary.Refusal(dtype, q.device) is not null) return null;
         tokens = [tokens[0], tokens[1], .. tokens[2..].Select(Gates.Single)!];
-        if (!Lie(dtype, [q, .. tokens[..2], .. past.Take(2)]) || !Lie(ScalarType.Float32, [.. tokens[2..], .. past.Skip(2), .. weights, .. momenta])) return null;
+        Tensor[] toward = target is null ? [] : [.. target.Select(KernelTensor.Dense)]; // mostly one for all rows
+        if (!Lie(dtype, [q, .. tokens[..2], .. past.Take(2)]) || !Lie(ScalarType.Float32, [.. tokens[2..], .. past.Skip(2), .. weights, .. momenta]) || !Are(ScalarType.Float32, toward)) return null;
         Functions step = q.device_type == DeviceType.CUDA ? Cuda.Value : Cpu.Value;
         bool momentum = momenta.Count > 0;
         Tensor k = tokens[0], v = tokens[1];
         if (q.dim() != 4 || v.dim() != 4) return null;
         long B = q.size(0), H = q.size(2), K = q.size(3), V = v.size(3), room = options.Block - 1;
         int layers = weights.Count, last = tokens.Length - 1;
-        if (!q.Has(B, 1, H, K) || !AreOf(tokens, 1) || !AreOf(past, room) || !Chain(weights) || !Chain(momenta)) return null;
+        if (!q.Has(B, 1, H, K) || !AreOf(tokens, 1) || !AreOf(past, room) || !Chain(weights) || !Chain(momenta) || !Chain(toward)) return null;
+        if (target is not null && (toward.Length != layers || !forgetting)) return null; // refused by name elsewhere
         TitansStepArguments args = new()
         {
             Header = KernelHeader.Of<TitansStepArguments>(dtype), Batch = B, Heads = H, Layers = layers, Block = options.Block, Read = place,
-            Activation = (long)options.Activation, ReadsBlockStart = options.ReadsBlockStart ? 1 : 0, Momentum = momentum ? 1 : 0, Clip = options.Clip ?? 0,
+            Activation = (long)options.Activation, ReadsBlockStart = options.ReadsBlockStart ? 1 : 0, Momentum = momentum ? 1 : 0, DecaysToTarget = target is null ? 0 : 1, Clip = options.Clip ?? 0,
             Q = KernelTensor.Tokens(q, H, K), K = KernelTensor.Tokens(k, H, K), V = KernelTensor.Tokens(v, H, V), Theta = KernelTensor.Tokens(tokens[2], H, 1),
         };
         if (momentum) args.Eta = KernelTensor.Tokens(tokens[3], H, 1);
@@ -55,6 +58,7 @@ internal static unsafe class TitansStepKernel
             args.Dims[l + 1] = weights[l].size(3);
             args.Weights[l] = KernelTensor.Of(weights[l]);
             if (momentum) args.Momenta[l] = KernelTensor.Of(momenta[l]);
+            if (target is not null) args.Target[l] = KernelTensor.Of(toward[l]);
         }
 
         if (step.WorkspaceSize == null || step.WorkspaceSize(&args) < 0 || !OperatorForms.TakesKernel("titans_mlp")) return null;
@@ -79,13 +83,16 @@ internal static unsafe class TitansStepKernel
         GC.KeepAlive(past);
         GC.KeepAlive(weights);
         GC.KeepAlive(momenta);
+        GC.KeepAlive(toward);
         return (o, finalWeights, finalMomenta);
 
         // Whether the kernel can work on these where they lie.
-        bool Lie(ScalarType dtype, Tensor[] x)
+        bool Lie(ScalarType dtype, Tensor[] x) => Are(dtype, x) && Array.TrueForAll(x, each => each.is_contiguous());
+
+        bool Are(ScalarType dtype, Tensor[] x)
         {
             foreach (Tensor each in x)
-                if (each.IsInvalid || each.dtype != dtype || each.device_type != q.device_type || each.device_index != q.device_index || !each.is_contiguous()) return false;
+                if (each.IsInvalid || each.dtype != dtype || each.device_type != q.device_type || each.device_index != q.device_index) return false;
             return true;
         }
 

@@ -112,7 +112,7 @@ public sealed class TitansBlocks
         var call = new Call(
             q, [k, v, theta, .. new[] { eta, alpha }.OfType<Tensor>()], Entering(weights, initialWeights, nameof(initialWeights), read),
             momentum ? Entering(momenta, initialMomenta ?? [.. momenta.Select(Zeros)], nameof(initialMomenta), read) : [], [.. buffers.Select(buffer => buffer.Value)], target);
-        if (q.size(1) == 1 && target is null && residual is null && form is null && Step(call, read, options) is { } output) return output.MoveToOuterDisposeScope();
+        if (q.size(1) == 1 && residual is null && form is null && Step(call, read, options) is { } output) return output.MoveToOuterDisposeScope();
         Call next = ByPlace(call, read, (part, place) => Advance(part, place, options, residual, form));
         Store(weights, next.Weights);
         Store(momenta, next.Momenta);
@@ -126,7 +126,7 @@ public sealed class TitansBlocks
         long place = (layer.RowPositions[0] + read) % block;
         foreach (long position in layer.RowPositions)
             if ((position + read) % block != place) return null;
-        if (TitansStepKernel.Run(call.Q, call.Tokens, [.. call.Buffered], place, call.Weights, call.Momenta, forgetting, options) is not { } step) return null;
+        if (TitansStepKernel.Run(call.Q, call.Tokens, [.. call.Buffered], place, call.Weights, call.Momenta, call.Target, forgetting, options) is not { } step) return null;
         bool ends = place == block - 1;
         Store(weights, ends ? step.Weights : call.Weights);
         Store(momenta, ends ? step.Momenta : call.Momenta);

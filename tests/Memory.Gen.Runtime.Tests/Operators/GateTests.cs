@@ -100,12 +100,13 @@ public sealed class GateTests
     [Theory]
     [InlineData("titans_linear in blocks")]
     [InlineData("titans_mlp in blocks")]
+    [InlineData("titans of matrix toward a target")]
     public void Gates_of_Titans_at_their_ends_are_exact(string name)
     {
         using var scope = NewDisposeScope();
         OperatorCase each = OperatorCase.Of(name);
         var r = new Randoms(16);
-        Tensor[] x = each.Sequences(r, 41), states = each.States(r);
+        Tensor[] x = each.Sequences(r, 41), others = each.Others(r), states = each.States(r);
         Tensor Ends(Tensor between, params double[] ends)
         {
             Tensor drawn = r.Uniform(0, 2 * ends.Length, between.shape);
@@ -114,10 +115,10 @@ public sealed class GateTests
         }
 
         (x[3], x[4], x[5]) = (Ends(x[3] / 4, 0), Ends(x[4], 0, 1), Ends(x[5], 0, 1));
-        (Tensor[] expected, Tensor[] expectedGradients) = Numbers.ForwardBackward(each, x, [], states, OperatorForm.Reference, null);
+        (Tensor[] expected, Tensor[] expectedGradients) = Numbers.ForwardBackward(each, x, others, states, OperatorForm.Reference, null);
         foreach ((OperatorForm form, ScalarType dtype, double limit, double gradientLimit) in new[] { (OperatorForm.Chunked, ScalarType.Float64, 1e-10, 1e-10), (OperatorForm.Native, ScalarType.Float32, 1e-5, 5e-5) })
         {
-            (Tensor[] actual, Tensor[] gradients) = Numbers.ForwardBackward(each, [.. x.Select(t => t.to(dtype))], [], [.. states.Select(t => t.to(dtype))], form, null);
+            (Tensor[] actual, Tensor[] gradients) = Numbers.ForwardBackward(each, [.. x.Select(t => t.to(dtype))], [.. others.Select(t => t.to(dtype))], [.. states.Select(t => t.to(dtype))], form, null);
             foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, limit, $"{form}, output");
             foreach ((Tensor e, Tensor a) in expectedGradients.Zip(gradients)) Numbers.Close(e, a, gradientLimit, $"{form}, gradient");
         }

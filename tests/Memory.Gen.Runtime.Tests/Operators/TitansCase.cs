@@ -30,6 +30,9 @@ public sealed record TitansCase(string Name, TitansOptions Options, params long[
         new("two layers, clipped", new TitansOptions(4) { Clip = 2 }, 5, 7, 3),
         // Forgetting leads the residual memory to p = 0, where its norm is steepest, so here it keeps everything.
         new("two layers with residual", new TitansOptions(5), 4, 6, 4) { Residual = true, Forgetting = false },
+        new("matrix toward a target", new TitansOptions(6), 5, 3) { Target = true },
+        new("two layers toward a target, clipped", new TitansOptions(4) { Clip = 2 }, 5, 7, 3) { Target = true },
+        new("three layers toward a target without momentum, read at the block's start", new TitansOptions(5) { ReadsBlockStart = true }, 5, 7, 6, 3) { Target = true, Momentum = false },
         new("three layers toward a target, decays first", new TitansOptions(4) { DecaysFirst = true, Activation = TitansActivation.Gelu }, 5, 7, 6, 3) { Target = true },
         new("everything", new TitansOptions(4) { DecaysFirst = true, ReadsBlockStart = true, Clip = 2, Activation = TitansActivation.Gelu }, 4, 6, 4) { Target = true, Residual = true },
     ];
@@ -58,7 +61,7 @@ public sealed record TitansCase(string Name, TitansOptions Options, params long[
         $"titans of {Name}", (r, T) => Sequences(r, T, B, H), r => Others(r, H), r => States(r, B, H), (x, others, states, form, _, segments) => Call(x, others, states, form, segments))
     {
         Chunks = [16], // the operator has blocks, and no chunks
-        HasKernels = !Options.DecaysFirst && !Options.GatedLinearUnit && !Target && !Residual,
+        HasKernels = !Options.DecaysFirst && !Options.GatedLinearUnit && !Residual,
     };
 
     /// <summary>q, k of length 1, v, theta, and the gates that there are; steps are small enough that hundreds of tokens do not diverge.</summary>

@@ -83,6 +83,36 @@ public sealed class TitansBlocksTests : IDisposable
     [Theory, MemberData(nameof(Names))]
     public void Without_gradients_tokens_are_read_one_by_one_and_a_call_that_is_given_up_leaves_nothing(string name) => ReadOneByOne(Variant(name), ScalarType.Float32, 1e-5);
 
+    [Fact]
+    public void The_kernel_library_takes_a_target_of_all_rows()
+    {
+        using var quiet = no_grad();
+        Tensor[] Tokens(long count) => [zeros(2, count, 3, 5), zeros(2, count, 3, 4), zeros(2, count, 3), zeros(2, count, 3)];
+        foreach (Tensor target in new[] { zeros(1, 3, 5, 4), zeros(1, 3, 4, 5).transpose(2, 3) })
+            Assert.NotNull(TitansStepKernel.Run(zeros(2, 1, 3, 5), Tokens(1), Tokens(7), 3, [zeros(2, 3, 5, 4)], [], [target.expand(2, 3, 5, 4)], true, new TitansOptions(8)));
+    }
+
+    // By the operator, whether or not the kernel of one token could have read it.
+    [Fact]
+    public void A_target_that_does_not_fit_is_refused_without_gradients_too()
+    {
+        using var quiet = no_grad();
+        TitansCase variant = Variant("two layers toward a target, clipped"), remembering = variant with { Forgetting = false };
+        (Tensor[] x, Tensor[] others, Tensor[] initial) = Inputs(variant, ScalarType.Float32);
+        Tensor[] token = [.. x.Select(each => each.narrow(1, 0, 1).contiguous())], square = [.. initial.Select(each => each.narrow(2, 0, 3).narrow(3, 0, 3))];
+        void Refused(TitansCase each, Tensor[] target, string message)
+        {
+            using var state = new TitansState(each, B, ScalarType.Float32);
+            Assert.Contains(message, Assert.Throws<ArgumentException>(() => state.Blocks.Read(
+                token[0], token[1], token[2], token[3], token[4], each.Forgetting ? token[5] : null, initial[..2], initial[2..], each.Options, target)).Message);
+        }
+
+        Refused(variant, [], "target has 0 matrices");
+        Refused(variant, [others[0].expand(B, -1, -1, -1)], "target has 1 matrices");
+        Refused(variant, square[..2], "target[0]");
+        Refused(remembering, variant.TargetOf(others, B)!, "target was given, but alpha is null");
+    }
+
     // On CUDA that of a 16-bit model too.
     [Theory, MemberData(nameof(Names))]
     public void Without_gradients_tokens_of_a_16_bit_model_are_read_one_by_one(string name) => ReadOneByOne(Variant(name), ScalarType.BFloat16, 1e-2);

@@ -46,15 +46,24 @@ void leave_carry(const TitansBackwardScratch& s, const TitansWrites& f, int64_t 
 }
 
 // d_state of a layer turns from the gradient after the block into what of it goes to the state before, and gets that of the
-// read, X^T dZ.
+// read, X^T dZ; what of both goes to the target is added to d_target.
 void pass_state(const memgen_titans_args& a, const TitansBackwardScratch& s, const TitansWrites& f, const float* state, int64_t l, int64_t last, TitansAhead& ahead) {
     const TitansSizes& z = s.sizes;
     const TitansRead& r = s.read;
     const int64_t C = z.block, in = z.width[l - 1], out = z.width[l], row = z.row[l];
     const Turned X = {r.X[l - 1], in};
-    const float *w = state + z.offset[l], *m = w + out;
-    float *dW = s.d_state + z.offset[l], *dS = dW + out;
-    Vector by_beta = {}, by_kappa = {}, by_h = {}, beta = splat(f.beta[last]), kappa = splat(f.kappa[last]), h = splat(f.h[last]);
+    const float *w = state + z.offset[l], *m = w + out, *target = r.target[l];
+    float *dW = s.d_state + z.offset[l], *dS = dW + out, *d_target = s.d_target[l];
+    Vector by_beta = {}, by_kappa = {}, by_h = {}, beta = splat(f.beta[last]), kappa = splat(f.kappa[last]), h = splat(f.h[last]), gone = splat(f.gone[last]);
+    for_panels(target ? out : 0, [&](int64_t n, int64_t columns) { // before the weights, like the momentum
+        scale_rows(s.dZ[l] + n, out, f.gone, 1.0f, C, columns, r.scaled, columns);
+        product_from(in, columns, a.reads_block_start ? 0 : C, X, r.scaled, columns, d_target + n, z.target_row(l), ahead, [&](int64_t i, int64_t j) {
+            const int64_t at = i * z.target_row(l) + n + j;
+            Vector d_weights = load(dW + i * row + n + j);
+            by_beta -= d_weights * load(target + at);
+            return load(d_target + at) + gone * d_weights;
+        });
+    });
     for_panels(z.momentum ? out : 0, [&](int64_t n, int64_t columns) { // before the weights: it takes theirs as it was
         scale_rows(s.dZ[l] + n, out, f.kappa, 1.0f, C, columns, r.scaled, columns);
         product_from(in, columns, a.reads_block_start ? 0 : C, X, r.scaled, columns, dS + n, row, ahead, [&](int64_t i, int64_t j) {
@@ -97,6 +106,12 @@ void leave_entering(const TitansBackwardScratch& s, const TitansWrites& f, const
 #pragma GCC unroll 2
             for (int p = 0; p < Parts; p++) sums[p][v] += x * through[p];
         });
+        if (const float* target = r.target[l])
+            state_times<1>(tile, out, target + first * z.target_row(l), z.target_row(l), r.turned + n, C, [&](int i, int v, const Vector(&through)[1]) {
+                const int64_t t = n + v * W, at = (first + i) * C + t;
+                store(s.turned_dX + at, load(s.turned_dX + at) + load(f.gone + t) * through[0]);
+                sums[0][v] -= load(r.turned2 + at) * through[0];
+            });
         for (int p = 0; p < Parts; p++)
             for (int v = 0; v < tile.Vectors; v++) store(d_coefficients[p] + n + v * W, load(d_coefficients[p] + n + v * W) + sums[p][v]);
     });
@@ -252,6 +267,9 @@ void run_chain(const memgen_titans_args& a, int64_t h, char* slice) {
     TitansTokens chain{a, h, 0, 0};
     const int64_t blocks = titans_blocks(a), interval = titans_interval(a), checkpoints = TitansCheckpoints(a)(a.tokens);
     read_state(chain, z, a.d_final_weights, a.d_final_momenta, s.d_state);
+    read_target(chain, z, s.read);
+    for (int64_t l = 1; l <= z.layers; l++)
+        if (s.d_target[l]) fill(s.d_target[l], z.width[l - 1] * z.target_row(l), 0.0f);
     for (int64_t stretch = blocks > 0 ? checkpoints : -1, end = blocks; stretch >= 0; stretch--) {
         const int64_t begin = stretch * interval;
         if (stretch > 0) __builtin_memcpy(s.state(0), titans_checkpoint(a, z, h, checkpoints, stretch), sizeof(float) * static_cast<size_t>(z.state()));
@@ -271,6 +289,8 @@ void run_chain(const memgen_titans_args& a, int64_t h, char* slice) {
         end = begin;
     }
     write_state(chain, z, s.d_state, a.d_initial_weights, a.d_initial_momenta);
+    for (int64_t l = 1; l <= z.layers; l++)
+        if (s.d_target[l]) write_matrix(chain, l, s.d_target[l], z.target_row(l), a.d_target[l - 1]);
 }
 
 } // namespace

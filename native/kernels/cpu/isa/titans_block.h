@@ -67,8 +67,8 @@ MEMGEN_INLINE Curve gelu_curve(Vector u) {
 
 MEMGEN_INLINE Curve curve(const memgen_titans_args& a, Vector u) { return a.activation == MEMGEN_TITANS_GELU ? gelu_curve(u) : silu_curve(u); }
 
-// Coefficients of the block: beta, kappa, h of what it started with, Gamma and Eta of its gradients. Of a whole block nobody
-// reads what stands right of the diagonal's squares of 16.
+// Coefficients of the block: beta, kappa, h of what it started with, 1 - beta of the target, Gamma and Eta of its gradients. Of a
+// whole block nobody reads what stands right of the diagonal's squares of 16.
 inline void read_gates(const TitansTokens& x, const TitansSizes& sizes, const TitansWrites& s) {
     const int64_t C = sizes.block;
     float beta = 1.0f, kappa = 0.0f, h = 1.0f, one[2 * W] = {};
@@ -80,7 +80,7 @@ inline void read_gates(const TitansTokens& x, const TitansSizes& sizes, const Ti
         h *= s.eta[i];
         kappa = s.keep[i] * kappa + h;
         beta *= s.keep[i];
-        s.beta[i] = beta, s.kappa[i] = kappa, s.h[i] = h;
+        s.beta[i] = beta, s.kappa[i] = kappa, s.h[i] = h, s.gone[i] = 1.0f - beta;
     }
     if (x.n < C)
         for (float* rows : {s.Gamma, s.Eta}) fill(rows, C * C, 0.0f);
@@ -143,7 +143,7 @@ inline void relate(const TitansSizes& z, const TitansWrites& s, const TitansRead
     for (int64_t i = 0; i < C; i += 16) product(16, i + 16, in, ByRows{r.X[l - 1] + i * in, in}, r.turned, C, r.R[l] + i * C, C, ahead);
 }
 
-// beta X W + kappa X M - (Gamma R) D
+// beta X W + kappa X M + (1 - beta) X W* - (Gamma R) D
 template <int Parts>
 void read_tiles(const TitansSizes& z, const TitansWrites& s, const TitansRead& r, int64_t l, const float* state, float* to, int64_t to_row, TitansAhead& ahead) {
     const int64_t C = z.block, in = z.width[l - 1], out = z.width[l];
@@ -153,6 +153,8 @@ void read_tiles(const TitansSizes& z, const TitansWrites& s, const TitansRead& r
             sum[i][v] = splat(s.beta[m + i]) * seen[0];
             if constexpr (Parts == 2) sum[i][v] += splat(s.kappa[m + i]) * seen[1];
         });
+        if (r.target[l])
+            times_state<1>(tile, in, out, ByRows{r.X[l - 1] + m * in, in}, r.target[l] + n, z.target_row(l), [&](int i, int v, const Vector(&seen)[1]) { sum[i][v] += splat(s.gone[m + i]) * seen[0]; });
         ahead();
         add_products(sum, m / 16 * 16 + 16, cursor<tile.Rows>(ByRows{r.square + m * C, C}), s.D[l] + n, out);
         store_tile(sum, to + m * to_row + n, to_row);
@@ -189,9 +191,9 @@ inline void read_memory(const TitansTokens& x, const TitansSizes& z, const Titan
 template <int Parts>
 void carry_memory(const TitansTokens& x, const TitansSizes& z, const TitansWrites& s, const TitansRead& r, const float* state, float* next, TitansAhead& ahead) {
     const int64_t C = z.block, last = x.n - 1;
-    const Vector beta = splat(s.beta[last]), kappa = splat(s.kappa[last]), h = splat(s.h[last]);
+    const Vector beta = splat(s.beta[last]), kappa = splat(s.kappa[last]), h = splat(s.h[last]), gone = splat(s.gone[last]);
     for (int64_t l = 1; l <= z.layers; l++) {
-        const int64_t in = z.width[l - 1], out = z.width[l], row = z.row[l];
+        const int64_t in = z.width[l - 1], out = z.width[l], row = z.row[l], target_row = z.target_row(l);
         for_panels(out, [&](int64_t n, int64_t columns) {
             const float* written[] = {r.scaled, r.scaled + C * columns};
             scale_rows(s.D[l] + n, out, s.Gamma + last * C, -1.0f, C, columns, r.scaled, columns);
@@ -199,11 +201,12 @@ void carry_memory(const TitansTokens& x, const TitansSizes& z, const TitansWrite
             for_tiles<TileRows>(in, columns, ahead, [&](int64_t first, int64_t, auto tile) {
                 const Turned A = {s.A[l - 1] + first, in};
                 const int64_t at = z.offset[l] + first * row + n;
-                const float *w = state + at, *m = w + out;
+                const float *w = state + at, *m = w + out, *target = r.target[l] ? r.target[l] + first * target_row + n : nullptr;
                 tile_from(tile, C, A, written[0], columns, next + at, row, [&](int i, int v) {
                     const float* p = w + i * row + v * W;
-                    if constexpr (Parts == 1) return beta * load(p);
-                    return beta * load(p) + kappa * load(p + out);
+                    Vector kept = beta * load(p);
+                    if constexpr (Parts == 2) kept += kappa * load(p + out);
+                    return target ? kept + gone * load(target + i * target_row + v * W) : kept;
                 });
                 ahead();
                 if constexpr (Parts == 2) tile_from(tile, C, A, written[1], columns, next + at + out, row, [&](int i, int v) { return h * load(m + i * row + v * W); });
@@ -216,26 +219,31 @@ inline void carry_memory(const TitansTokens& x, const TitansSizes& z, const Tita
     (z.momentum ? carry_memory<2> : carry_memory<1>)(x, z, s, r, state, next, ahead);
 }
 
-// A padded state from [B, H, d_{l-1}, d_l] tensors, zeros where one is absent, and back.
+// Layer l's padded matrix from a [B, H, d_{l-1}, d_l] tensor, zeros where it is absent, and back.
+inline void read_matrix(const TitansTokens& x, const TitansSizes& z, int64_t l, const memgen_tensor& from, float* to, int64_t to_row) {
+    for (int64_t i = 0; i < z.width[l - 1]; i++) {
+        fill(to + i * to_row, z.width[l], 0.0f);
+        if (from.data && i < x.a.dims[l - 1]) __builtin_memcpy(to + i * to_row, x.state_row(from, i), sizeof(float) * static_cast<size_t>(x.a.dims[l]));
+    }
+}
+
+inline void write_matrix(const TitansTokens& x, int64_t l, const float* from, int64_t from_row, const memgen_tensor& to) {
+    for (int64_t i = 0; to.data && i < x.a.dims[l - 1]; i++) __builtin_memcpy(x.state_row(to, i), from + i * from_row, sizeof(float) * static_cast<size_t>(x.a.dims[l]));
+}
+
 inline void read_state(const TitansTokens& x, const TitansSizes& z, const memgen_tensor* weights, const memgen_tensor* momenta, float* to) {
     for (int64_t l = 1; l <= z.layers; l++)
-        for (int64_t part = 0; part < (z.momentum ? 2 : 1); part++) {
-            const memgen_tensor& from = (part == 0 ? weights : momenta)[l - 1];
-            for (int64_t i = 0; i < z.width[l - 1]; i++) {
-                float* row = to + z.offset[l] + i * z.row[l] + part * z.width[l];
-                fill(row, z.width[l], 0.0f);
-                if (from.data && i < x.a.dims[l - 1]) __builtin_memcpy(row, x.state_row(from, i), sizeof(float) * static_cast<size_t>(x.a.dims[l]));
-            }
-        }
+        for (int64_t part = 0; part < (z.momentum ? 2 : 1); part++) read_matrix(x, z, l, (part == 0 ? weights : momenta)[l - 1], to + z.offset[l] + part * z.width[l], z.row[l]);
 }
 
 inline void write_state(const TitansTokens& x, const TitansSizes& z, const float* from, const memgen_tensor* weights, const memgen_tensor* momenta) {
     for (int64_t l = 1; l <= z.layers; l++)
-        for (int64_t part = 0; part < (z.momentum ? 2 : 1); part++) {
-            const memgen_tensor& to = (part == 0 ? weights : momenta)[l - 1];
-            for (int64_t i = 0; to.data && i < x.a.dims[l - 1]; i++)
-                __builtin_memcpy(x.state_row(to, i), from + z.offset[l] + i * z.row[l] + part * z.width[l], sizeof(float) * static_cast<size_t>(x.a.dims[l]));
-        }
+        for (int64_t part = 0; part < (z.momentum ? 2 : 1); part++) write_matrix(x, l, from + z.offset[l] + part * z.width[l], z.row[l], (part == 0 ? weights : momenta)[l - 1]);
+}
+
+inline void read_target(const TitansTokens& x, const TitansSizes& z, const TitansRead& r) {
+    for (int64_t l = 1; l <= z.layers; l++)
+        if (r.target[l]) read_matrix(x, z, l, x.a.target[l - 1], r.target[l], z.target_row(l));
 }
 
 } // namespace

@@ -13,6 +13,7 @@ void run_chain(const memgen_titans_args& a, int64_t h, char* slice) {
     const TitansSizes& z = s.sizes;
     TitansTokens chain{a, h, 0, 0};
     read_state(chain, z, a.initial_weights, a.initial_momenta, s.state);
+    read_target(chain, z, s.read);
     bool ends = false; // whether anybody wants the state after the last token
     for (int64_t l = 0; l < z.layers; l++) ends = ends || a.final_weights[l].data || a.final_momenta[l].data;
     const int64_t blocks = titans_blocks(a), interval = titans_interval(a), checkpoints = TitansCheckpoints(a)(a.tokens);

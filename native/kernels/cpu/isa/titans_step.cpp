@@ -38,7 +38,7 @@ void read_tokens(const Head& x, const memgen_tensor& past, const memgen_tensor& 
     for (int64_t i = 0; i < x.tokens(); i++) __builtin_memcpy(to + i * padded_width, x.token(past, own, i), sizeof(float) * static_cast<size_t>(width));
 }
 
-// What the block started with has become: beta W + kappa S in the weights, h S in the momentum.
+// What the block started with has become: beta W + kappa S + (1 - beta) W* in the weights, W* being the target, h S in the momentum.
 struct Kept {
     float beta = 1.0f, kappa = 0.0f, h = 1.0f;
 };
@@ -103,7 +103,7 @@ void add_turned_product(const float* x, int64_t rows, Matrix m, float factor, in
     }
 }
 
-void read_memory(const Head& x, const TitansStepScratch& s, const Kept& kept, const Matrix* weights, const Matrix* momenta) {
+void read_memory(const Head& x, const TitansStepScratch& s, const Kept& kept, const Matrix* weights, const Matrix* momenta, const Matrix* target) {
     fill(s.X, s.width[0], 0.0f);
     __builtin_memcpy(s.X, x.row(x.a.q), sizeof(float) * static_cast<size_t>(x.a.dims[0]));
     for (int64_t l = 1; l <= x.a.layers; l++) {
@@ -112,6 +112,7 @@ void read_memory(const Head& x, const TitansStepScratch& s, const Kept& kept, co
         add_turned_product(s.X, in, weights[l], x.a.reads_block_start ? 1.0f : kept.beta, out, s.Z);
         if (!x.a.reads_block_start) {
             if (momenta[l].p) add_turned_product(s.X, in, momenta[l], kept.kappa, out, s.Z);
+            if (target[l].p) add_turned_product(s.X, in, target[l], 1.0f - kept.beta, out, s.Z);
             for (int64_t i = 0; i < x.tokens(); i++) {
                 const Vector factor = splat(-s.gamma[i] * s.step[i] * dot(s.X, s.A[l - 1] + i * s.width[l - 1], s.width[l - 1]));
                 for (int64_t c = 0; c < out; c += W) store(s.Z + c, load(s.Z + c) + factor * load(s.delta[l] + i * out + c));
@@ -125,14 +126,20 @@ void read_memory(const Head& x, const TitansStepScratch& s, const Kept& kept, co
     __builtin_memcpy(x.row(x.a.o), s.X, sizeof(float) * static_cast<size_t>(x.a.dims[x.a.layers]));
 }
 
-// to = m_factor M + s_factor S - sum_i share_i step_i A_i delta_i^T
-void carry(const Head& x, const TitansStepScratch& s, int64_t l, Matrix m, float m_factor, Matrix momentum, float s_factor, const float* share, const memgen_tensor& to) {
+// Factor times a matrix, which may be none.
+struct Term {
+    Matrix m;
+    float factor;
+};
+
+// to = the terms - sum_i share_i step_i A_i delta_i^T
+void carry(const Head& x, const TitansStepScratch& s, int64_t l, std::initializer_list<Term> terms, const float* share, const memgen_tensor& to) {
     if (!to.data) return;
     for (int64_t r = 0; r < x.a.dims[l - 1]; r++)
         for_vectors(x.a.dims[l], [&](int64_t c, auto extent) {
             Vector sum = {};
-            if (m.p) sum += splat(m_factor) * load(m.p + r * m.row + c);
-            if (momentum.p) sum += splat(s_factor) * load(momentum.p + r * momentum.row + c);
+            for (const Term& term : terms)
+                if (term.m.p) sum += splat(term.factor) * load(term.m.p + r * term.m.row + c);
             for (int64_t i = 0; i < x.tokens(); i++)
                 sum -= splat(share[i] * s.step[i] * s.A[l - 1][i * s.width[l - 1] + r]) * load(s.delta[l] + i * s.width[l] + c);
             store(x.row(to) + r * to.stride[2] + c, sum, extent);
@@ -142,17 +149,18 @@ void carry(const Head& x, const TitansStepScratch& s, int64_t l, Matrix m, float
 void run_head(const Head& x, char* slice) {
     Arena arena{slice};
     const TitansStepScratch s(arena, x.a);
-    Matrix weights[MEMGEN_TITANS_LAYERS + 1] = {}, momenta[MEMGEN_TITANS_LAYERS + 1] = {};
+    Matrix weights[MEMGEN_TITANS_LAYERS + 1] = {}, momenta[MEMGEN_TITANS_LAYERS + 1] = {}, target[MEMGEN_TITANS_LAYERS + 1] = {};
     for (int64_t l = 1; l <= x.a.layers; l++) {
         weights[l] = matrix(x, l, x.a.weights[l - 1], s, s.weights[l]);
         if (x.a.momentum && x.a.momenta[l - 1].data) momenta[l] = matrix(x, l, x.a.momenta[l - 1], s, s.momenta[l]);
+        if (x.a.decays_to_target && x.a.target[l - 1].data) target[l] = matrix(x, l, x.a.target[l - 1], s, s.target[l]);
     }
     const Kept kept = read_gates(x, s);
     inner_gradients(x, s, weights);
-    read_memory(x, s, kept, weights, momenta);
+    read_memory(x, s, kept, weights, momenta, target);
     for (int64_t l = 1; l <= x.a.layers; l++) {
-        carry(x, s, l, weights[l], kept.beta, momenta[l], kept.kappa, s.gamma, x.a.final_weights[l - 1]);
-        if (x.a.momentum) carry(x, s, l, {}, 0.0f, momenta[l], kept.h, s.eta, x.a.final_momenta[l - 1]);
+        carry(x, s, l, {{weights[l], kept.beta}, {momenta[l], kept.kappa}, {target[l], 1.0f - kept.beta}}, s.gamma, x.a.final_weights[l - 1]);
+        if (x.a.momentum) carry(x, s, l, {{momenta[l], kept.h}}, s.eta, x.a.final_momenta[l - 1]);
     }
 }
 
