@@ -29,6 +29,13 @@ public sealed class LinearMemoryAttribute : MixerAttribute
     /// <summary>What sets the decay of each head; only with <see cref="MemoryRule.ScalarDecay"/>. Absent: <see cref="DecaySchedule.Learned"/>.</summary>
     public DecaySchedule Decay { get; set; }
 
+    /// <summary>
+    /// Base of the rotary positions by which queries and keys turn, after their feature map, 1 to 1e12, or 0: none; a head then has an
+    /// even number of key features. Not with <see cref="MemoryRule.ChannelDecay"/>, <see cref="Normalized"/> or <see cref="StateSpace"/>.
+    /// Absent: 0.
+    /// </summary>
+    public double RotaryBase { get; set; }
+
     /// <summary>Number of heads, each with a memory of its own, 1 to 4,096. Required.</summary>
     public int Heads { get; set; }
 

@@ -22,7 +22,7 @@ public sealed partial class ReluModel;
 public sealed partial class ScalarDecayModel;
 
 [MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
-[LinearMemory(Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.RetNet, Heads = 3, ConvWidth = 0)]
+[LinearMemory(Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.RetNet, RotaryBase = 10_000, Heads = 3, ConvWidth = 0)]
 public sealed partial class RetentionModel;
 
 [MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]

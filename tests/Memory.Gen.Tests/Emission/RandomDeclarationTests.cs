@@ -64,7 +64,7 @@ public class RandomDeclarationTests
     private static string Linear(Random random, bool good) => good
         ? $"[LinearMemory(Heads = {Pick(random, ["1", "4", "8"])}, Rule = (MemoryRule){random.Next(5)}{(random.Next(2) == 0 ? ", KeyDim = " + random.Next(1, 99) : "")}{(random.Next(2) == 0 ? ", ConvWidth = 0" : "")})] "
         : random.Next(3) == 0 ? $"[LinearMemory(Heads = {Pick(random, ["4", "8", "16"])}, Rule = MemoryRule.ScalarDecay, StateSpace = true, Groups = {Pick(random, Numbers)})] "
-        : $"[LinearMemory({Letter(random)}{Arguments(random, ("Heads", Numbers), ("Rule", [$"(MemoryRule)({random.Next(-1, 8)})"]), ("KeyDim", Numbers), ("ValueDim", Numbers), ("ConvWidth", Numbers), ("FeatureMap", [$"(FeatureMap)({random.Next(-1, 5)})"]), ("Normalized", ["true"]), ("UnitLength", ["true", "false"]), ("StateSpace", ["true"]), ("Groups", Numbers), ("Decay", [$"(DecaySchedule)({random.Next(-1, 4)})"]), ("FeedForward", Numbers))})] ";
+        : $"[LinearMemory({Letter(random)}{Arguments(random, ("Heads", Numbers), ("Rule", [$"(MemoryRule)({random.Next(-1, 8)})"]), ("KeyDim", Numbers), ("ValueDim", Numbers), ("ConvWidth", Numbers), ("FeatureMap", [$"(FeatureMap)({random.Next(-1, 5)})"]), ("Normalized", ["true"]), ("UnitLength", ["true", "false"]), ("StateSpace", ["true"]), ("Groups", Numbers), ("Decay", [$"(DecaySchedule)({random.Next(-1, 4)})"]), ("RotaryBase", RealNumbers), ("FeedForward", Numbers))})] ";
 
     private static string Selective(Random random, bool good) => good
         ? $"[SelectiveStateSpace(StateDim = {random.Next(1, 99)}{(random.Next(2) == 0 ? ", Expansion = " + random.Next(1, 9) : "")}{(random.Next(2) == 0 ? ", ConvWidth = " + random.Next(2, 9) : "")}{(random.Next(2) == 0 ? ", StepRank = " + random.Next(1, 99) : "")})] "

@@ -123,6 +123,7 @@ public class SurroundingsTests
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.Lightning)")]
     [InlineData("LinearMemory(Heads = 3, Rule = MemoryRule.ChannelDecay, KeyDim = 5, ValueDim = 7)")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Delta, NegativeEigenvalues = true)")]
+    [InlineData("LinearMemory(Heads = 4, RotaryBase = 10_000)")]
     [InlineData("LinearMemory(Heads = 4, FeedForward = 0)")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true)")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true, Groups = 2)")]

@@ -23,6 +23,7 @@ public class CardTests
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay, ConvWidth = 3)]", Model)]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.RetNet)]", Model)]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.Lightning, ConvWidth = 0)]", Model)]
+    [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.Delta, RotaryBase = 50)]", Model)]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ChannelDecay)]", Model)]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.Delta, NegativeEigenvalues = true)]", Model)]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay, StateSpace = true)]", Model)]

@@ -63,6 +63,8 @@ public class DeclarationHashTests
     [InlineData("StateSpace = true, KeyDim = 16, ValueDim = 16", "KeyDim = 16, ValueDim = 16")]
     [InlineData("StateSpace = true", "StateSpace = true, Groups = 3")]
     [InlineData("Decay = DecaySchedule.RetNet", "ConvWidth = 4")]
+    [InlineData("RotaryBase = 100", "ConvWidth = 4")]
+    [InlineData("RotaryBase = 100", "RotaryBase = 10")]
     [InlineData("Decay = DecaySchedule.RetNet", "Decay = DecaySchedule.Lightning")]
     public void AnotherFormOfALinearMemory(string options, string other) => Assert.NotEqual(
         Hash($"[LinearMemory(Rule = MemoryRule.ScalarDecay, Heads = 3, {options})]", Model),

@@ -62,7 +62,10 @@ internal sealed class SmallDeclaration(Random random)
             "Delta" or "GatedDelta" => Maybe("NegativeEigenvalues = true"),
             _ => Maybe("UnitLength = true"),
         };
-        return $"[LinearMemory({letter}{Sizes(heads)}, Rule = MemoryRule.{rule}{options}, ConvWidth = {Pick("0", "2", "5")}{Maybe("OutputGate = false")})] ";
+        string sizes = Sizes(heads);
+        if (rule != "ChannelDecay" && !options.Contains("Normalized") && random.Next(3) == 0)
+            sizes = $"Heads = {heads}, KeyDim = {2 * random.Next(1, 5)}, RotaryBase = {Pick("1", "50.5")}";
+        return $"[LinearMemory({letter}{sizes}, Rule = MemoryRule.{rule}{options}, ConvWidth = {Pick("0", "2", "5")}{Maybe("OutputGate = false")})] ";
     }
 
     private string Titans(string letter)

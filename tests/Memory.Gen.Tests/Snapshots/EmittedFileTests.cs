@@ -41,7 +41,7 @@ public class EmittedFileTests
 
     [Fact]
     public Task RetentionLayer() => Snapshot.Verify(
-        Compile.EmittedFile(Declarations.Layer("[LinearMemory(Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.RetNet, Heads = 4, ConvWidth = 0)]", name: "RetentionLayer")),
+        Compile.EmittedFile(Declarations.Layer("[LinearMemory(Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.RetNet, RotaryBase = 10_000, Heads = 4, ConvWidth = 0)]", name: "RetentionLayer")),
         nameof(RetentionLayer));
 
     [Fact]

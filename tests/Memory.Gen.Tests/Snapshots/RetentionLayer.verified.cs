@@ -3,13 +3,15 @@
 //
 //   A memory layer of width 64: features come in and go out; norm, residual and what follows are the caller's.
 //
-//   A linear memory whose heads fade at fixed rates, 4 heads of 16 by 16 features, gated output.
+//   A linear memory whose heads fade at fixed rates, 4 heads of 16 by 16 features, rotary positions, gated output.
 //        S_t = e^g S_{t-1} + k_t v_t^T
 //        o_t = S_t^T q_t / sqrt(K)
-//        q_t = W_Q x_t,   k_t = W_K x_t,   v_t = W_V x_t
+//        q_t = R_t W_Q x_t,   k_t = R_t W_K x_t,   v_t = W_V x_t
+//        R_t: the rotation at position t
 //        e^g = 1 - 2^(-5-h) in head h = 0, 1, ...
 //        y_t = W_O (RMSNorm(o_t) * SiLU(W_G x_t))
-//      Sun, Dong, Huang, Ma, Xia, Xue, Wang, Wei: Retentive Network (arXiv 2307.08621), section 2.2.
+//      Sun, Dong, Huang, Ma, Xia, Xue, Wang, Wei: Retentive Network (arXiv 2307.08621), section 2.2. Positions: Su et
+//      al.: RoFormer (arXiv 2104.09864), section 3.4.
 //
 //   Parameters: 20,496.  State: 4,104 bytes a sequence in float32, whatever the length.
 //   Axes: B batch, T tokens, D width, H heads, K key features, V value features.
@@ -35,11 +37,12 @@ using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using FixedDecay = global::Memory.Gen.Runtime.Operators.FixedDecay;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
+using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
 using ScalarDecay = global::Memory.Gen.Runtime.Operators.ScalarDecay;
 
 /// <summary>
-/// A memory layer of width 64. A linear memory whose heads fade at fixed rates, 4 heads of 16 by 16 features, gated
-/// output.
+/// A memory layer of width 64. A linear memory whose heads fade at fixed rates, 4 heads of 16 by 16 features,
+/// rotary positions, gated output.
 /// </summary>
 /// <remarks>
 /// Parameters: 20,496.  State: 4,104 bytes a sequence in float32, whatever the length.
@@ -49,7 +52,7 @@ using ScalarDecay = global::Memory.Gen.Runtime.Operators.ScalarDecay;
 partial class RetentionLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryLayer<RetentionLayer.State>
 {
     private const long Dim = 64;
-    private const string DeclarationHash = "191dbfddbb405ba0";
+    private const string DeclarationHash = "baab86b9fada9b8d";
 
     private readonly RetentionMemory mixer;
     private bool registered;  // a parent calls RegisterComponents again, and a name is taken only once
@@ -131,10 +134,11 @@ partial class RetentionLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Run
 
     string global::Memory.Gen.Runtime.IMemoryLayer.Declaration => DeclarationHash;
 
-    // A linear memory whose heads fade at fixed rates, 4 heads of 16 by 16 features, gated output.
+    // A linear memory whose heads fade at fixed rates, 4 heads of 16 by 16 features, rotary positions, gated output.
     private sealed class RetentionMemory : nn.Module<Tensor, LayerState?, Tensor>
     {
         private const long Heads = 4, KeyDim = 16, ValueDim = 16;
+        private const double RotaryBase = 10000.0;
         private readonly Linear query;   // D -> H*K
         private readonly Linear key;     // D -> H*K
         private readonly Linear value;   // D -> H*V
@@ -160,14 +164,15 @@ partial class RetentionLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Run
             var state = (RetentionState?)layer;
             long B = x.shape[0], T = x.shape[1];
             var (queries, keys, values, gates) = Projection.Apply(x, query, key, value, gate);
-            Tensor q = queries.view(B, T, Heads, KeyDim);                  // [B, T, H, K]
-            Tensor k = keys.view(B, T, Heads, KeyDim);                     // [B, T, H, K]
-            Tensor v = values.view(B, T, Heads, ValueDim);                 // [B, T, H, V]
-            Tensor g = FixedDecay.RetNet(q);                               // [B, T, H], log decay, < 0: ln(1 - 2^(-5-h))
+            Tensor positions = Rotary.Positions(x, state?.Positions);                           // [T] or [B, T]
+            Tensor q = Rotary.Apply(queries.view(B, T, Heads, KeyDim), positions, RotaryBase);  // [B, T, H, K]
+            Tensor k = Rotary.Apply(keys.view(B, T, Heads, KeyDim), positions, RotaryBase);     // [B, T, H, K]
+            Tensor v = values.view(B, T, Heads, ValueDim);                                      // [B, T, H, V]
+            Tensor g = FixedDecay.RetNet(q);                                                    // [B, T, H], log decay, < 0: ln(1 - 2^(-5-h))
             var read = ScalarDecay.Apply(q, k, v, g, state?.S.Value);
-            state?.S.Update(read.FinalState);                              // [B, H, K, V]
-            Tensor y = norm.GatedHeads(read.Output, gates);                // [B, T, H*V], RMSNorm(read.Output) * SiLU(gates)
-            return Projection.Apply(y, output).MoveToOuterDisposeScope();  // [B, T, D]
+            state?.S.Update(read.FinalState);                                                   // [B, H, K, V]
+            Tensor y = norm.GatedHeads(read.Output, gates);                                     // [B, T, H*V], RMSNorm(read.Output) * SiLU(gates)
+            return Projection.Apply(y, output).MoveToOuterDisposeScope();                       // [B, T, D]
         }
 
         /// <inheritdoc/>

@@ -57,7 +57,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, {Residual.Result(residual)}>");
         writer.Lines(
             $"private const long Heads = {spec.Heads}, KeyDim = {spec.KeyDim}, ValueDim = {spec.ValueDim}{(HasChannelDecay ? ", " + LinearMemoryTexts.DecayRank : "")};",
-            HasChannelDecay ? LinearMemoryTexts.DecayTemperature : null);
+            HasChannelDecay ? LinearMemoryTexts.DecayTemperature : null,
+            spec.HasPositions ? $"private const double RotaryBase = {Prose.Literal(spec.RotaryBase)};" : null);
         writer.Lines(
         [
             .. TakesDepth ? new[] { "private readonly double depth;  // l/L, the share of the model's layers that stand before this one" } : [],
@@ -186,6 +187,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         if (!HasConvolution || HasChannelDecay)
             yield return "long B = x.shape[0], T = x.shape[1];";
         yield return $"var ({string.Join(", ", Projections().Select(p => p.Result))}) = Projection.Apply(x, {string.Join(", ", Projections().Select(p => p.Layer))});";
+        if (spec.HasPositions)
+            yield return "Tensor positions = Rotary.Positions(x, state?.Positions);  // [T] or [B, T]";
         yield return $"Tensor q = {Mapped("query", "queries")};  // [B, T, H, K]";
         yield return $"Tensor k = {Mapped("key", "keys")};  // [B, T, H, K]";
         yield return $"Tensor v = {Heads("value", "values", "ValueDim")};  // [B, T, H, V]";
@@ -219,7 +222,10 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         ? $"{name}_convolution.Heads({projected}, Heads, {Tail(name)})"
         : $"{projected}.view(B, T, Heads, {features})";
 
-    private string Mapped(string name, string projected)
+    private string Mapped(string name, string projected) =>
+        spec.HasPositions ? $"Rotary.Apply({Features(name, projected)}, positions, RotaryBase)" : Features(name, projected);
+
+    private string Features(string name, string projected)
     {
         string heads = Heads(name, projected, "KeyDim");
         return spec switch

@@ -11,6 +11,7 @@ internal static class LinearMemoryRules
         if (errors.CheckNamed("Rule", spec.Rule) & errors.CheckNamed("FeatureMap", spec.FeatureMap) & errors.CheckNamed("Decay", spec.Decay))
         {
             CheckCombinations(spec, errors);
+            CheckPositions(spec, dim, errors);
             StateSpaceRules.Check(spec, errors);
         }
     }
@@ -62,6 +63,23 @@ internal static class LinearMemoryRules
         CheckUnitLength(spec, errors);
         if (spec.NegativeEigenvalues && !spec.IsDelta)
             errors.Unused("NegativeEigenvalues", "true", RuleOf(spec), "only a delta rule has a write strength", "Rule = MemoryRule.GatedDelta");
+    }
+
+    private static void CheckPositions(LinearMemorySpec spec, int dim, ErrorList errors)
+    {
+        string given = Limits.Text(spec.RotaryBase);
+        bool ownKeys = errors.Spec.Has("KeyDim");
+        errors.CheckRotary(spec.RotaryBase, !ownKeys && spec.Heads > 0 && dim % spec.Heads == 0 ? spec.Heads : 0, dim);
+        if (!spec.HasPositions || spec.Rule == MemoryRule.Titans)
+            return;
+        if (spec.Rule == MemoryRule.ChannelDecay)
+            errors.Unsupported("RotaryBase", given, RuleOf(spec), "features that turn together would fade apart, and a read would depend on where its text began", "no RotaryBase");
+        if (spec.Normalized)
+            errors.Unsupported("RotaryBase", given, "Normalized = true", "turned features are not positive, so the sum it divides by could be zero", "no RotaryBase", "no Normalized");
+        if (spec.StateSpace)
+            errors.Unsupported("RotaryBase", given, "StateSpace = true", "its vectors B and C are taken as they are", "no RotaryBase");
+        if (ownKeys && spec.KeyDim % 2 != 0)
+            errors.Unsupported("KeyDim", Limits.Text(spec.KeyDim), "RotaryBase = " + given, "positions turn pairs of features", "KeyDim = " + Limits.Text(spec.KeyDim + 1), "no RotaryBase");
     }
 
     private static string RuleOf(LinearMemorySpec spec) => "Rule = MemoryRule." + spec.Rule;

@@ -19,6 +19,7 @@ namespace Memory.Gen.Generators.Memories.LinearMemory;
 /// <param name="StateSpace">Whether it has the form of Mamba-2.</param>
 /// <param name="Groups">Keys and queries of a token, each shared by several heads; only in that form.</param>
 /// <param name="Decay">What sets the decay of each head.</param>
+/// <param name="RotaryBase">Base of the rotary positions; 0 for none.</param>
 public sealed record LinearMemorySpec(
     char Letter,
     int? FeedForward,
@@ -34,7 +35,8 @@ public sealed record LinearMemorySpec(
     bool NegativeEigenvalues,
     bool StateSpace,
     int Groups,
-    DecaySchedule Decay)
+    DecaySchedule Decay,
+    double RotaryBase)
     : MixerSpec(Letter, FeedForward)
 {
     /// <summary>Rank of the projection that sets the decay of each key feature.</summary>
@@ -49,12 +51,16 @@ public sealed record LinearMemorySpec(
         "linear_memory rule={0} heads={1} key={2} value={3} convolution={4} map={5} normalized={6} unit_length={7} gate={8} negative_eigenvalues={9}",
         Rule, Heads, KeyDim, ValueDim, ConvWidth, FeatureMap, Normalized, UnitLength, OutputGate, NegativeEigenvalues)
         + (StateSpace ? " state_space groups=" + Groups.ToString(CultureInfo.InvariantCulture) : "")
-        + (IsFixed ? " decay=" + Decay : "");
+        + (IsFixed ? " decay=" + Decay : "")
+        + (HasPositions ? " rotary_base=" + RotaryBase.ToString("R", CultureInfo.InvariantCulture) : "");
 
     internal bool IsDelta => Rule is MemoryRule.Delta or MemoryRule.GatedDelta;
 
     /// <summary>Whether each head fades at a rate that no token sets.</summary>
     internal bool IsFixed => Decay != DecaySchedule.Learned;
+
+    /// <summary>Whether queries and keys turn to their positions.</summary>
+    internal bool HasPositions => RotaryBase != 0;
 
     /// <summary>Whether each head fades at a rate that the token sets.</summary>
     internal bool HasHeadDecay => Rule == MemoryRule.GatedDelta || (Rule == MemoryRule.ScalarDecay && !IsFixed);
@@ -83,6 +89,7 @@ public sealed record LinearMemorySpec(
             attribute.Bool("NegativeEigenvalues", absent: false),
             stateSpace,
             attribute.Int("Groups", absent: 1),
-            attribute.Enum("Decay", absent: DecaySchedule.Learned));
+            attribute.Enum("Decay", absent: DecaySchedule.Learned),
+            attribute.Double("RotaryBase", absent: 0));
     }
 }

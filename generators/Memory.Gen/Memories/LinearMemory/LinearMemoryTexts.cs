@@ -54,6 +54,7 @@ internal static class LinearMemoryTexts
     public static string Sizes(LinearMemorySpec spec) =>
         ", " + Prose.Count(spec.Heads, "head") + " of " + spec.KeyDim + " by " + spec.ValueDim + " features"
         + (spec.ConvWidth > 0 ? ", convolutions over " + Prose.Count(spec.ConvWidth, "token") : "")
+        + (spec.HasPositions ? ", rotary positions" : "")
         + (spec.OutputGate ? ", gated output" : "");
 
     public static IEnumerable<string> Equations(LinearMemorySpec spec) => Memory(spec).Append(Output(spec, "o_t"));
@@ -62,9 +63,11 @@ internal static class LinearMemoryTexts
     /// <param name="convolved">Whether convolutions stand between.</param>
     /// <param name="mapped">What queries and keys are mapped by; empty for nothing.</param>
     /// <param name="source">What they are projected from.</param>
-    public static string Features(bool convolved, string mapped, string source)
+    /// <param name="turned">Whether queries and keys turn to their positions.</param>
+    public static string Features(bool convolved, string mapped, string source, bool turned = false)
     {
-        return $"q_t = {Mapped("W_Q")},   k_t = {Mapped("W_K")},   v_t = {Made("W_V")}";
+        string turn = turned ? "R_t " : "";
+        return $"q_t = {turn}{Mapped("W_Q")},   k_t = {turn}{Mapped("W_K")},   v_t = {Made("W_V")}";
 
         string Made(string matrix) => convolved ? $"SiLU(conv({matrix} {source}))" : $"{matrix} {source}";
 
@@ -93,7 +96,9 @@ internal static class LinearMemoryTexts
             { Rule: MemoryRule.Titans } => "o_t = S_t^T q_t",
             _ => "o_t = S_t^T q_t / sqrt(K)",
         };
-        yield return Features(spec.ConvWidth > 0, Mapped(spec), "x_t");
+        yield return Features(spec.ConvWidth > 0, Mapped(spec), "x_t", spec.HasPositions);
+        if (spec.HasPositions)
+            yield return "R_t: the rotation at position t";
         string? gates = spec.Rule switch
         {
             MemoryRule.ScalarDecay => spec.Decay switch
@@ -114,7 +119,8 @@ internal static class LinearMemoryTexts
 
     /// <summary>Where the rule comes from, and what departs from it.</summary>
     public static string Source(LinearMemorySpec spec) => Paper(spec)
-        + (spec.NegativeEigenvalues ? " Write strengths up to 2: Grazzi et al.: Unlocking State-Tracking in Linear RNNs Through Negative Eigenvalues (arXiv 2411.12537)." : "");
+        + (spec.NegativeEigenvalues ? " Write strengths up to 2: Grazzi et al.: Unlocking State-Tracking in Linear RNNs Through Negative Eigenvalues (arXiv 2411.12537)." : "")
+        + (spec.HasPositions ? " Positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4." : "");
 
     /// <summary>What of the shell around the rule its paper does not have, as a line of its own; empty for nothing.</summary>
     public static string Ours(LinearMemorySpec spec)
@@ -130,6 +136,8 @@ internal static class LinearMemoryTexts
                 yield return "keys and queries of each head's own, a step size that sets the decay alone";
             if (spec.ConvWidth > 0 && (spec.IsFixed || spec.Rule is (MemoryRule.Linear or MemoryRule.ChannelDecay)))
                 yield return "the convolutions";
+            if (spec.HasPositions != (spec.Decay == DecaySchedule.RetNet))
+                yield return spec.HasPositions ? "the positions" : "no positions";
             if (spec.Decay == DecaySchedule.Lightning)
                 yield return "a norm for each head" + (spec.OutputGate ? ", SiLU in the gate" : "");
             if (spec.Rule == MemoryRule.Linear)

@@ -20,6 +20,9 @@ internal sealed record LinearMemoryRule(MemoryRule Rule, int Heads)
     /// <summary>l / L, where a decay depends on the layer.</summary>
     public double Depth { get; init; }
 
+    /// <summary>Base of the rotary positions; 0 for none.</summary>
+    public double RotaryBase { get; init; }
+
     /// <summary>The largest write strength.</summary>
     public double Strongest { get; init; } = 1;
 }
@@ -30,6 +33,7 @@ internal sealed record LinearMemoryRule(MemoryRule Rule, int Heads)
 internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Tensor?> weight)
 {
     private readonly Dictionary<string, List<Tensor>> past = [];
+    private int position;
 
     /// <summary>S after the tokens read so far, <c>[H, K, V]</c>.</summary>
     public Tensor? S { get; private set; }
@@ -40,7 +44,8 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
     /// <summary>Reads a token: features <c>[D]</c> in and out.</summary>
     public Tensor Read(Tensor x)
     {
-        Tensor q = Mapped(Convolved("query", x)), k = Mapped(Convolved("key", x)), v = Convolved("value", x);
+        Tensor q = Turned(Mapped(Convolved("query", x))), k = Turned(Mapped(Convolved("key", x))), v = Convolved("value", x);
+        position++;
         S ??= zeros([rule.Heads, k.shape[1], v.shape[1]], dtype: ScalarType.Float64);
         Tensor kept = Decay(x, k.shape[1]) is { } decay ? S * decay : S;
         Tensor written = v;
@@ -71,6 +76,18 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
             Sigmoid(Product("decay_up", Product("decay_down", x)) + weight("decay_up.bias")!).pow(1.0 / 16).view(rule.Heads, features, 1),
         _ => null,
     };
+
+    // Features i and i + K/2 turn by position base^(-2i/K).
+    private Tensor Turned(Tensor heads)
+    {
+        if (rule.RotaryBase == 0)
+            return heads;
+        int half = (int)heads.shape[1] / 2;
+        double[] angles = [.. Enumerable.Range(0, half).Select(i => position * Math.Pow(rule.RotaryBase, -(double)i / half))];
+        Tensor cos = tensor([.. angles.Select(Math.Cos)]), sin = tensor([.. angles.Select(Math.Sin)]);
+        Tensor a = heads.narrow(1, 0, half), b = heads.narrow(1, half, half);
+        return cat([(a * cos) - (b * sin), (b * cos) + (a * sin)], 1);
+    }
 
     private Tensor Mapped(Tensor heads) => rule.UnitLength ? heads / (heads.square().sum(1, keepdim: true) + 1e-6).sqrt() : rule.Map switch
     {

@@ -27,7 +27,7 @@ public sealed partial class ReluMemory;
 public sealed partial class ScalarDecayMemory;
 
 [MemoryLayer(Dim = 6)]
-[LinearMemory(Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.RetNet, Heads = 3, ValueDim = 4, ConvWidth = 0)]
+[LinearMemory(Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.RetNet, RotaryBase = 100, Heads = 3, ValueDim = 4, ConvWidth = 0)]
 public sealed partial class RetentionMemory;
 
 [MemoryLayer(Dim = 6)]
@@ -56,6 +56,14 @@ public sealed partial class GatedDeltaMemory;
 [LinearMemory(Rule = MemoryRule.GatedDelta, Heads = 3, NegativeEigenvalues = true, ConvWidth = 0, OutputGate = false)]
 public sealed partial class TurningDeltaMemory;
 
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Heads = 2, KeyDim = 4, RotaryBase = 10)]
+public sealed partial class PlacedDeltaMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.Linear, FeatureMap = FeatureMap.EluPlusOne, Heads = 1, RotaryBase = 50, ConvWidth = 2, OutputGate = false)]
+public sealed partial class PlacedMapMemory;
+
 /// <summary>Every rule of a linear memory and everything around it against the equations, token by token in float64.</summary>
 public sealed class LinearMemoryOracleTests : IDisposable
 {
@@ -66,7 +74,7 @@ public sealed class LinearMemoryOracleTests : IDisposable
     public static TheoryData<string> All =>
     [
         nameof(AdditiveMemory), nameof(UnitAdditiveMemory), nameof(NormalizedMemory), nameof(ReluMemory), nameof(ScalarDecayMemory), nameof(RetentionMemory), nameof(LightningMemory), nameof(ChannelDecayMemory),
-        nameof(DeltaMemory), nameof(GatedDeltaMemory), nameof(TurningDeltaMemory),
+        nameof(DeltaMemory), nameof(GatedDeltaMemory), nameof(TurningDeltaMemory), nameof(PlacedDeltaMemory), nameof(PlacedMapMemory),
     ];
 
     public void Dispose()
@@ -156,11 +164,13 @@ public sealed class LinearMemoryOracleTests : IDisposable
             nameof(NormalizedMemory) => (new NormalizedMemory(dtype: type), new(MemoryRule.Linear, 2) { Map = FeatureMap.EluPlusOne, IsNormalized = true }),
             nameof(ReluMemory) => (new ReluMemory(dtype: type), new(MemoryRule.Linear, 2) { Map = FeatureMap.Relu, IsNormalized = true }),
             nameof(ScalarDecayMemory) => (new ScalarDecayMemory(dtype: type), new(MemoryRule.ScalarDecay, 3)),
-            nameof(RetentionMemory) => (new RetentionMemory(dtype: type), new(MemoryRule.ScalarDecay, 3) { Decay = DecaySchedule.RetNet }),
+            nameof(RetentionMemory) => (new RetentionMemory(dtype: type), new(MemoryRule.ScalarDecay, 3) { Decay = DecaySchedule.RetNet, RotaryBase = 100 }),
             nameof(LightningMemory) => (new LightningMemory(dtype: type), new(MemoryRule.ScalarDecay, 3) { Decay = DecaySchedule.Lightning }),
             nameof(ChannelDecayMemory) => (new ChannelDecayMemory(dtype: type), new(MemoryRule.ChannelDecay, 2)),
             nameof(DeltaMemory) => (new DeltaMemory(dtype: type), new(MemoryRule.Delta, 2)),
             nameof(GatedDeltaMemory) => (new GatedDeltaMemory(dtype: type), new(MemoryRule.GatedDelta, 2)),
+            nameof(PlacedDeltaMemory) => (new PlacedDeltaMemory(dtype: type), new(MemoryRule.GatedDelta, 2) { RotaryBase = 10 }),
+            nameof(PlacedMapMemory) => (new PlacedMapMemory(dtype: type), new(MemoryRule.Linear, 1) { Map = FeatureMap.EluPlusOne, RotaryBase = 50 }),
             _ => (new TurningDeltaMemory(dtype: type), new(MemoryRule.GatedDelta, 3) { Strongest = 2 }),
         };
     }
