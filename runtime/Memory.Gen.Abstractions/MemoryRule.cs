@@ -26,4 +26,10 @@ public enum MemoryRule
     /// on its own it is a <c>[TitansMemory]</c>.
     /// </summary>
     Titans,
+
+    /// <summary>
+    /// Each key feature fades at its own rate, then the delta rule: A = (I - beta k k^T) diag(e^g), u = beta v. Kimi Delta
+    /// Attention (Kimi Team, arXiv 2510.26692).
+    /// </summary>
+    ChannelDelta,
 }

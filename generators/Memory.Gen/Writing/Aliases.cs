@@ -47,6 +47,7 @@ internal static class Aliases
         ("RoutedLinear", Runtime + ".Modules.RoutedLinear"),
         ("ShortConvolution", Runtime + ".Modules.ShortConvolution"),
         ("ChannelDecay", Runtime + ".Operators.ChannelDecay"),
+        ("ChannelDeltaRule", Runtime + ".Operators.ChannelDeltaRule"),
         ("DeltaRule", Runtime + ".Operators.DeltaRule"),
         ("EideticOptions", Runtime + ".Operators.EideticOptions"),
         ("FadingKeys", Runtime + ".Operators.FadingKeys"),

@@ -5,7 +5,7 @@ using Tensor = TorchSharp.torch.Tensor;
 
 namespace Memory.Gen.Runtime.Operators;
 
-/// <summary>The log decay of every head, g = -e^a softplus(x + b): at most 0, and about -e^a e^(x + b) where that is small.</summary>
+/// <summary>The log decay of every head, or of every key channel, g = -e^a softplus(x + b): at most 0, and about -e^a e^(x + b) where that is small.</summary>
 /// <remarks>Gu, Dao: Mamba (arXiv 2312.00752), section 3.5: a step size softplus(x + b) at a rate e^a.</remarks>
 public static class LogDecay
 {
@@ -21,7 +21,7 @@ public static class LogDecay
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
     public static Tensor Apply(Tensor x, Tensor rate, Tensor bias)
     {
-        if (KernelLibrary.TakesDirectly(x, rate, bias) && Fits(x, rate, bias)) return Few(x, rate, bias);
+        if (KernelLibrary.TakesDirectly(x, rate, bias) && Fits(x, bias) && rate.Has(bias.size(0))) return Few(x, rate, bias, x.Sizes());
         var door = new FrontDoor(Name);
         door.Value(nameof(x), x, LastAxis.Names(Name, x, 'H'));
         door.Gate(nameof(rate), rate, "H");
@@ -31,22 +31,51 @@ public static class LogDecay
         return (-Wide(rate).exp() * nn.functional.softplus(Wide(x) + Wide(bias))).MoveToOuterDisposeScope();
     }
 
-    private static bool Fits(Tensor x, Tensor rate, Tensor bias)
+    /// <summary>The same for the key channels of every head: one rate a head, one bias a channel.</summary>
+    /// <param name="x"><c>[..., H*K]</c>, one axis to nine.</param>
+    /// <param name="rate">a, the logarithm of each head's rate, <c>[H]</c>; in the dtype of <paramref name="x"/>, or float32 or wider.</param>
+    /// <param name="bias">b, <c>[H*K]</c>, likewise.</param>
+    /// <returns><c>[..., H, K]</c>, float32 or wider.</returns>
+    /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
+    public static Tensor Channels(Tensor x, Tensor rate, Tensor bias)
     {
-        long axes = x.dim(), heads = axes > 0 ? x.size(-1) : 0;
-        return axes is > 0 and <= LastAxis.MostAxes && heads > 0 && x.numel() <= FewNumbers && rate.Has(heads) && bias.Has(heads);
+        if (KernelLibrary.TakesDirectly(x, rate, bias) && Fits(x, bias) && rate.dim() == 1 && rate.size(0) is > 0 and var few && bias.size(0) % few == 0)
+        {
+            return Few(x, rate, bias, [.. x.Sizes()[..^1], few, bias.size(0) / few]);
+        }
+
+        var door = new FrontDoor(Name);
+        door.Value(nameof(x), x, LastAxis.Names(Name, x, 'J'));
+        door.Gate(nameof(rate), rate, "H");
+        door.Gate(nameof(bias), bias, "J");
+        long heads = door['H'], features = door['J'];
+        if (heads == 0 || features % heads != 0)
+        {
+            throw new ArgumentException($"{Name}: rate has shape [{heads}]; expected a divisor of {features}, the features of x.", nameof(rate));
+        }
+
+        using var scope = NewDisposeScope();
+        Tensor Wide(Tensor of) => of.to(door.Accumulation);
+        Tensor steps = nn.functional.softplus(Wide(x) + Wide(bias)).view([.. x.shape[..^1], heads, features / heads]);
+        return (-Wide(rate).exp().unsqueeze(1) * steps).MoveToOuterDisposeScope();
     }
 
-    private static unsafe Tensor Few(Tensor x, Tensor rate, Tensor bias)
+    private static bool Fits(Tensor x, Tensor bias)
     {
-        Tensor y = torch.empty(x.Sizes(), dtype: ScalarType.Float32, device: CPU);
+        long axes = x.dim(), features = axes > 0 ? x.size(-1) : 0;
+        return axes is > 0 and <= LastAxis.MostAxes && features > 0 && x.numel() <= FewNumbers && bias.Has(features);
+    }
+
+    private static unsafe Tensor Few(Tensor x, Tensor rate, Tensor bias, long[] shape)
+    {
+        Tensor y = torch.empty(shape, dtype: ScalarType.Float32, device: CPU);
         float* from = (float*)KernelLibrary.Data(x), to = (float*)KernelLibrary.Data(y), a = (float*)KernelLibrary.Data(rate), b = (float*)KernelLibrary.Data(bias);
-        int heads = (int)rate.numel(), count = (int)x.numel();
+        int features = (int)bias.numel(), keys = features / (int)rate.numel(), count = (int)x.numel();
         for (int i = 0; i < count; i++)
         {
-            double z = (double)from[i] + b[i % heads], small = Math.Exp(-Math.Abs(z));
+            double z = (double)from[i] + b[i % features], small = Math.Exp(-Math.Abs(z));
             // 1 + small would lose what the logarithm of it is.
-            to[i] = (float)(-Math.Exp(a[i % heads]) * (Math.Max(z, 0) + (small < 1e-8 ? small : Math.Log(1 + small))));
+            to[i] = (float)(-Math.Exp(a[i % features / keys]) * (Math.Max(z, 0) + (small < 1e-8 ? small : Math.Log(1 + small))));
         }
 
         GC.KeepAlive(x);

@@ -34,6 +34,10 @@ public sealed partial class LightningModel;
 public sealed partial class ChannelDecayModel;
 
 [MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
+[LinearMemory(Rule = MemoryRule.ChannelDelta, Heads = 2, KeyDim = 4)]
+public sealed partial class ChannelDeltaModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
 [LinearMemory(Rule = MemoryRule.Delta, Heads = 2)]
 public sealed partial class DeltaModel;
 
@@ -78,6 +82,10 @@ public sealed partial class LinearMixtureModel;
 [MemoryModel(VocabSize = 11, Dim = 6, Layers = 1, FeedForward = 5)]
 [MixtureOfMemories(Heads = 2, Memories = 3, Rule = MemoryRule.ChannelDecay)]
 public sealed partial class ChannelDecayMixtureModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 1, FeedForward = 5)]
+[MixtureOfMemories(Heads = 2, Memories = 3, Rule = MemoryRule.ChannelDelta, SharedProjections = true)]
+public sealed partial class ChannelDeltaMixtureModel;
 
 [MemoryModel(VocabSize = 11, Dim = 6, Pattern = "ma", FeedForward = 5)]
 [MixtureOfMemories('m', Heads = 2, KeyDim = 2, ValueDim = 4, Memories = 3, Rule = MemoryRule.Delta, ConvWidth = 0, OutputGate = false)]

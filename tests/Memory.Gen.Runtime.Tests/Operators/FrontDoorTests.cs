@@ -128,6 +128,7 @@ public sealed class FrontDoorTests
                 () => Projection.Apply(null!, plain), () => Projection.Apply(gone, plain), () => Projection.Apply(many, plain), () => Projection.Apply(x, Array.Empty<Linear>()),
                 () => SwiGlu.Network(null!, plain, plain, plain), () => SwiGlu.Network(gone, plain, plain, plain), () => SwiGlu.Network(many, plain, plain, plain),
                 () => LogDecay.Apply(null!, Ones(3), Ones(3)), () => LogDecay.Apply(x, Ones(3), gone), () => LogDecay.Apply(many, Ones(3), Ones(3)),
+                () => LogDecay.Channels(null!, Ones(3), Ones(3)), () => LogDecay.Channels(x, Ones(2), Ones(3)), () => LogDecay.Channels(x, Ones(0), Ones(3)), () => LogDecay.Channels(x, Ones(1), Ones(6)),
                 () => CausalConvolution.Heads(null!, Ones(3, 4), null, null, 1, true), () => CausalConvolution.Heads(Ones(1, 2, 3), null!, null, null, 1, true),
                 () => CausalConvolution.Heads(Ones(1, 2, 3), Ones(3, 0), null, null, 1, true), () => CausalConvolution.Heads(Ones(1, 2, 3), Ones(3, 4), Ones(2), null, 1, true),
             },

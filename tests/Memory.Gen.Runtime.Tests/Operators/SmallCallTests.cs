@@ -132,6 +132,22 @@ public sealed class SmallCallTests
         foreach ((Tensor e, Tensor a) in autograd.grad([expected.square().mean()], exact).Zip(gradients)) Numbers.Close(e, a, 1e-5, "gradient");
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(60)]
+    public void The_log_decay_of_channels_is_that_of_heads_with_a_rate_for_several(long tokens)
+    {
+        const long H = 3, K = 4;
+        using var scope = NewDisposeScope();
+        var r = new Randoms(97);
+        Tensor[] leaves = [.. new[] { 5 * r.Normal(2, tokens, H * K), r.Normal(H), r.Normal(H * K) }.Select(x => x.to(ScalarType.Float32).requires_grad_(true))];
+        Tensor expected = LogDecay.Apply(leaves[0], leaves[1].unsqueeze(1).expand(H, K).reshape(H * K), leaves[2]).view(2, tokens, H, K), actual = LogDecay.Channels(leaves[0], leaves[1], leaves[2]);
+        Numbers.Close(expected, actual, 1e-6, "with gradients");
+        foreach ((Tensor e, Tensor a) in autograd.grad([expected.square().mean()], leaves).Zip(autograd.grad([actual.square().mean()], leaves))) Numbers.Close(e, a, 1e-6, "gradient");
+        using var quiet = no_grad();
+        Numbers.Close(expected, LogDecay.Channels(leaves[0], leaves[1], leaves[2]), 1e-6, "without gradients");
+    }
+
     /// <summary>A bias of -5 leaves a 16-bit sum steps of 1/32, which is 3 % of a decay.</summary>
     [Theory]
     [InlineData(ScalarType.Float32)]

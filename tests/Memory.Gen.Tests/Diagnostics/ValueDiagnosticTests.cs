@@ -48,6 +48,8 @@ public class ValueDiagnosticTests
     [InlineData("LinearMemory(Heads = 4, Normalized = true)", "MEMGEN204", "Normalized = true")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Linear, Normalized = true)", "MEMGEN204", "Normalized = true")]
     [InlineData("LinearMemory(Heads = 4, UnitLength = false)", "MEMGEN204", "UnitLength = false")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ChannelDelta, UnitLength = false)", "MEMGEN204", "UnitLength = false")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ChannelDelta, StateSpace = true)", "MEMGEN204", "StateSpace = true")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Linear, UnitLength = true, FeatureMap = FeatureMap.Relu)", "MEMGEN204", "UnitLength = true")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ChannelDecay, NegativeEigenvalues = true)", "MEMGEN204", "NegativeEigenvalues = true")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Titans)", "MEMGEN204", "Rule = MemoryRule.Titans")]

@@ -124,6 +124,7 @@ public class SurroundingsTests
     [InlineData("LinearMemory(Heads = 3, Rule = MemoryRule.ChannelDecay, KeyDim = 5, ValueDim = 7)")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Delta, NegativeEigenvalues = true)")]
     [InlineData("LinearMemory(Heads = 4, RotaryBase = 10_000)")]
+    [InlineData("LinearMemory(Heads = 3, Rule = MemoryRule.ChannelDelta, KeyDim = 5, ValueDim = 7, NegativeEigenvalues = true, ConvWidth = 0)")]
     [InlineData("LinearMemory(Heads = 4, FeedForward = 0)")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true)")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true, Groups = 2)")]
@@ -135,6 +136,7 @@ public class SurroundingsTests
     [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.ScalarDecay, SharedProjections = true, BalanceLoss = 0, OutputGate = false)")]
     [InlineData("MixtureOfMemories(Heads = 3, Rule = MemoryRule.ChannelDecay, KeyDim = 5, ValueDim = 7, UnitLength = true)")]
     [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.Delta, SharedMemory = false, SharedProjections = true)")]
+    [InlineData("MixtureOfMemories(Heads = 3, Rule = MemoryRule.ChannelDelta, KeyDim = 5, ValueDim = 7, SharedProjections = true)")]
     [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.Titans, Memories = 8, TopK = 8, FeedForward = 0)")]
     public void EveryOption(string mixer)
     {

@@ -34,6 +34,7 @@ internal static class Declarations
         "[SlidingAttention(Heads = 4, Window = 8)]",
         "[LinearMemory(Heads = 4)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true)]",
+        "[LinearMemory(Heads = 4, Rule = MemoryRule.ChannelDelta)]",
         "[SelectiveStateSpace]",
         "[MixtureOfMemories(Heads = 4)]",
         "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.Titans)]",

@@ -23,6 +23,7 @@ public class DeclarationHashTests
 
     [Theory]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.Delta)]", Model)]
+    [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ChannelDelta)]", Model)]
     [InlineData("[LinearMemory(Heads = 6)]", Model)]
     [InlineData("[LinearMemory(Heads = 3, ConvWidth = 3)]", Model)]
     [InlineData("[LinearMemory(Heads = 3, FeedForward = 0)]", Model)]

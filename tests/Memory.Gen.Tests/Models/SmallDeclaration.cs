@@ -4,7 +4,7 @@ namespace Memory.Gen.Tests.Models;
 internal sealed class SmallDeclaration(Random random)
 {
     private static readonly string[] Fadings = ["SelectiveScan", "ScalarDecay", "GatedDelta"];
-    private static readonly string[] Rules = ["Linear", "ScalarDecay", "ChannelDecay", "Delta", "GatedDelta", "Titans"];
+    private static readonly string[] Rules = ["Linear", "ScalarDecay", "ChannelDecay", "Delta", "GatedDelta", "ChannelDelta", "Titans"];
     private static readonly string[] Scores = ["ReadoutLinear", "DeltaResidual", "Norm", "Random", "Recency"];
     private readonly int dim = new[] { 4, 6, 8, 12 }[random.Next(4)];
     private int rows = int.MaxValue; // of the windows that the layers read
@@ -55,11 +55,11 @@ internal sealed class SmallDeclaration(Random random)
         int heads = random.Next(1, 5);
         if (random.Next(5) == 0)
             return $"[LinearMemory({letter}{Sizes(heads)}, Rule = MemoryRule.ScalarDecay, StateSpace = true, Groups = {Pick("1", heads.ToString(System.Globalization.CultureInfo.InvariantCulture))})] ";
-        string rule = Pick(Rules[..5]), options = rule switch
+        string rule = Pick(Rules[..^1]), options = rule switch
         {
             "Linear" => Pick("", ", UnitLength = true", ", FeatureMap = FeatureMap.Relu", ", FeatureMap = FeatureMap.EluPlusOne, Normalized = true"),
             "ScalarDecay" => Maybe("UnitLength = true") + Pick("", ", Decay = DecaySchedule.RetNet", ", Decay = DecaySchedule.Lightning"),
-            "Delta" or "GatedDelta" => Maybe("NegativeEigenvalues = true"),
+            "Delta" or "GatedDelta" or "ChannelDelta" => Maybe("NegativeEigenvalues = true"),
             _ => Maybe("UnitLength = true"),
         };
         string sizes = Sizes(heads);

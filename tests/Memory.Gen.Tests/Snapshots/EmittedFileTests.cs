@@ -62,6 +62,16 @@ public class EmittedFileTests
         nameof(DeltaLayer));
 
     [Fact]
+    public Task ChannelDeltaLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[LinearMemory(Rule = MemoryRule.ChannelDelta, Heads = 4, KeyDim = 8)]", name: "ChannelDeltaLayer")),
+        nameof(ChannelDeltaLayer));
+
+    [Fact]
+    public Task ChannelDeltaMixtureLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[MixtureOfMemories(Rule = MemoryRule.ChannelDelta, Heads = 4)]", name: "MixtureLayer")),
+        nameof(ChannelDeltaMixtureLayer));
+
+    [Fact]
     public Task SelectiveStateSpaceLayer() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Layer("[SelectiveStateSpace]", name: "SelectiveLayer")),
         nameof(SelectiveStateSpaceLayer));

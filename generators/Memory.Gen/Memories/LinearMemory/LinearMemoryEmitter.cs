@@ -13,8 +13,6 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
 {
     private bool HasConvolution => spec.ConvWidth > 0;
 
-    private bool HasChannelDecay => spec.Rule == MemoryRule.ChannelDecay;
-
     public override string ModuleName => LinearMemoryTexts.Name(spec) + "Memory";
 
     public override string StateName => LinearMemoryTexts.Name(spec) + "State";
@@ -41,9 +39,11 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             if (spec.IsDelta)
                 size += Size.Product((long)dim * spec.Heads);
             if (spec.HasHeadDecay)
-                size += Size.Product((long)dim * spec.Heads) + new Size(2 * spec.Heads);
-            if (HasChannelDecay)
-                size += Size.Product(LinearMemorySpec.DecayRank * (dim + keys)) + new Size(keys);
+                size += Size.Product((long)dim * spec.Heads) + new Size(spec.Heads);
+            if (spec.HasChannels)
+                size += Size.Product(spec.DecayRank * (dim + keys)) + new Size(keys);
+            if (spec.HasRate)
+                size += new Size(spec.Heads);
             if (spec.Normalized)
                 size += new Size(0, MemoryElements: keys, FlopsPerToken: 2 * keys);
             int products = spec.IsDelta ? 3 : 2;
@@ -56,8 +56,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         writer.Comment(Prose.Capital(Phrase) + ".");
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, {Residual.Result(residual)}>");
         writer.Lines(
-            $"private const long Heads = {spec.Heads}, KeyDim = {spec.KeyDim}, ValueDim = {spec.ValueDim}{(HasChannelDecay ? ", " + LinearMemoryTexts.DecayRank : "")};",
-            HasChannelDecay ? LinearMemoryTexts.DecayTemperature : null,
+            $"private const long Heads = {spec.Heads}, KeyDim = {spec.KeyDim}, ValueDim = {spec.ValueDim}{LinearMemoryTexts.DecayRank(spec)};",
+            LinearMemoryTexts.DecayTemperature(spec),
             spec.HasPositions ? $"private const double RotaryBase = {Prose.Literal(spec.RotaryBase)};" : null);
         writer.Lines(
         [
@@ -72,7 +72,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         using (writer.Block($"public override {Residual.Result(residual)} forward(Tensor x, LayerState? layer)"))
             writer.Lines(Forward(state).ToArray());
         writer.Blank();
-        Registration.Write(writer, Submodules().ToArray(), spec.HasHeadDecay ? ["decay_rate", "decay_bias"] : []);
+        Registration.Write(writer, Submodules().ToArray(), spec.HasRate ? ["decay_rate", "decay_bias"] : []);
     }
 
     public override void WriteState(CodeWriter writer, string state)
@@ -107,7 +107,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             yield return "write_strength";
         if (spec.HasHeadDecay)
             yield return "decay";
-        if (HasChannelDecay)
+        if (spec.HasChannels)
         {
             yield return "decay_down";
             yield return "decay_up";
@@ -133,10 +133,10 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 "norm" => $"private readonly RmsNorm {name};  // over V",
                 _ => $"private readonly ShortConvolution {name};  // along the tokens, then SiLU",
             };
-        if (spec.HasHeadDecay)
+        if (spec.HasRate)
         {
             yield return "private Parameter decay_rate;  // [H], its logarithm; to() puts a new parameter in its place";
-            yield return "private Parameter decay_bias;  // [H]";
+            yield return $"private Parameter decay_bias;  // {(spec.HasChannels ? "[H*K]" : "[H]")}";
         }
     }
 
@@ -149,15 +149,15 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 "value" or "gate" => Linear(name, "Dim", "Heads * ValueDim"),
                 "write_strength" or "decay" => Linear(name, "Dim", "Heads"),
                 "decay_down" => Linear(name, "Dim", "DecayRank"),
-                "decay_up" => Linear(name, "DecayRank", "Heads * KeyDim", bias: true),
+                "decay_up" => Linear(name, "DecayRank", "Heads * KeyDim", bias: !spec.HasRate),
                 "output" => Linear(name, "Heads * ValueDim", "Dim"),
                 "norm" => "norm = new RmsNorm(ValueDim, device: device, dtype: dtype);",
                 _ => $"{name} = {ModulePart.Convolution(name, name == "value_convolution" ? "Heads * ValueDim" : "Heads * KeyDim", spec.ConvWidth).Value};",
             };
-        if (spec.HasHeadDecay)
+        if (spec.HasRate)
         {
             yield return "decay_rate = Initialize.DecayRate(Heads, device, Initialize.Wide(dtype));";
-            yield return "decay_bias = Initialize.StepBias(Heads, device, Initialize.Wide(dtype));";
+            yield return $"decay_bias = Initialize.StepBias({(spec.HasChannels ? "Heads * KeyDim" : "Heads")}, device, Initialize.Wide(dtype));";
         }
 
         static string Linear(string name, string from, string to, bool bias = false) =>
@@ -174,7 +174,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             yield return ("write_strength", "strengths");
         if (spec.HasHeadDecay)
             yield return ("decay", "decays");
-        if (HasChannelDecay)
+        if (spec.HasChannels)
             yield return ("decay_down", "decays");
         if (spec.OutputGate)
             yield return ("gate", "gates");
@@ -184,7 +184,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
     {
         yield return "using var scope = torch.NewDisposeScope();";
         yield return $"var state = ({state}?)layer;";
-        if (!HasConvolution || HasChannelDecay)
+        if (!HasConvolution || spec.Rule == MemoryRule.ChannelDecay)
             yield return "long B = x.shape[0], T = x.shape[1];";
         yield return $"var ({string.Join(", ", Projections().Select(p => p.Result))}) = Projection.Apply(x, {string.Join(", ", Projections().Select(p => p.Layer))});";
         if (spec.HasPositions)
@@ -198,11 +198,13 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 : "Tensor beta = strengths.sigmoid();  // [B, T, H], write strength in (0, 1)";
         if (spec.HasHeadDecay)
             yield return "Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);  // [B, T, H], log decay, <= 0: -e^a softplus(. + b)";
+        if (spec.Rule == MemoryRule.ChannelDelta)
+            yield return "Tensor g = LogDecay.Channels(Projection.Apply(decays, decay_up), decay_rate, decay_bias);  // [B, T, H, K], log decay, <= 0: -e^a softplus(. + b)";
         if (spec.Decay == DecaySchedule.RetNet)
             yield return "Tensor g = FixedDecay.RetNet(q);  // [B, T, H], log decay, < 0: ln(1 - 2^(-5-h))";
         if (spec.Decay == DecaySchedule.Lightning)
             yield return "Tensor g = FixedDecay.Lightning(q, depth);  // [B, T, H], log decay, <= 0: -(8/H) (1 - l/L) h";
-        if (HasChannelDecay)
+        if (spec.Rule == MemoryRule.ChannelDecay)
             yield return "Tensor g = Projection.Gate(decays, decay_up).log_sigmoid().view(B, T, Heads, KeyDim) / DecayTemperature;  // [B, T, H, K], log decay, <= 0";
         yield return spec.Normalized
             ? "var read = LinearAttention.Normalized(q, k, v, state?.S.Value, state?.Z.Value);"

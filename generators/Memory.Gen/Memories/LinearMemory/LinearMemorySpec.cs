@@ -39,10 +39,7 @@ public sealed record LinearMemorySpec(
     double RotaryBase)
     : MixerSpec(Letter, FeedForward)
 {
-    /// <summary>Rank of the projection that sets the decay of each key feature.</summary>
-    internal const int DecayRank = 16;
-
-    /// <summary>What the logarithm of that decay is divided by.</summary>
+    /// <summary>What the logarithm of a decay of <see cref="MemoryRule.ChannelDecay"/> is divided by.</summary>
     internal const double DecayTemperature = 16;
 
     /// <inheritdoc/>
@@ -54,7 +51,13 @@ public sealed record LinearMemorySpec(
         + (IsFixed ? " decay=" + Decay : "")
         + (HasPositions ? " rotary_base=" + RotaryBase.ToString("R", CultureInfo.InvariantCulture) : "");
 
-    internal bool IsDelta => Rule is MemoryRule.Delta or MemoryRule.GatedDelta;
+    internal bool IsDelta => Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta;
+
+    /// <summary>Whether each key feature has a decay of its own, by way of a projection to few features.</summary>
+    internal bool HasChannels => Rule is MemoryRule.ChannelDecay or MemoryRule.ChannelDelta;
+
+    /// <summary>Those few features: 16 in Gated Linear Attention, as many as a head's values in Kimi Delta Attention.</summary>
+    internal int DecayRank => Rule == MemoryRule.ChannelDelta ? ValueDim : 16;
 
     /// <summary>Whether each head fades at a rate that no token sets.</summary>
     internal bool IsFixed => Decay != DecaySchedule.Learned;
@@ -64,6 +67,9 @@ public sealed record LinearMemorySpec(
 
     /// <summary>Whether each head fades at a rate that the token sets.</summary>
     internal bool HasHeadDecay => Rule == MemoryRule.GatedDelta || (Rule == MemoryRule.ScalarDecay && !IsFixed);
+
+    /// <summary>Whether each token sets step sizes, which a rate of each head makes decays of.</summary>
+    internal bool HasRate => HasHeadDecay || Rule == MemoryRule.ChannelDelta;
 
     /// <summary>Whether a write takes away what the key recalled before.</summary>
     internal bool Erases => IsDelta || Rule == MemoryRule.Titans;
@@ -84,7 +90,7 @@ public sealed record LinearMemorySpec(
             attribute.Int("ConvWidth", absent: 4),
             attribute.Enum("FeatureMap", absent: FeatureMap.Identity),
             attribute.Bool("Normalized", absent: false),
-            attribute.Bool("UnitLength", absent: rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.Titans),
+            attribute.Bool("UnitLength", absent: rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta or MemoryRule.Titans),
             attribute.Bool("OutputGate", absent: true),
             attribute.Bool("NegativeEigenvalues", absent: false),
             stateSpace,

@@ -7,11 +7,15 @@ namespace Memory.Gen.Generators.Memories.LinearMemory;
 /// <summary>Names, words and equations of the rules of a matrix memory, alone or in a mixture.</summary>
 internal static class LinearMemoryTexts
 {
-    /// <summary>The constants of a decay for each key feature.</summary>
-    public static readonly string DecayRank = $"DecayRank = {LinearMemorySpec.DecayRank}", DecayTemperature = $"private const double DecayTemperature = {Prose.Literal(LinearMemorySpec.DecayTemperature)};";
+    /// <summary>The features from which the decays of each key feature are made, as a further constant; empty where there are none.</summary>
+    public static string DecayRank(LinearMemorySpec spec) => spec.HasChannels ? $", DecayRank = {(spec.Rule == MemoryRule.ChannelDelta ? "ValueDim" : spec.DecayRank)}" : "";
+
+    /// <summary>What their logarithms are divided by, as the line of a constant; null where they are not.</summary>
+    public static string? DecayTemperature(LinearMemorySpec spec) =>
+        spec.Rule == MemoryRule.ChannelDecay ? $"private const double DecayTemperature = {Prose.Literal(LinearMemorySpec.DecayTemperature)};" : null;
 
     /// <summary>The axes that some rules have beside those of keys and values.</summary>
-    public static IEnumerable<string> FurtherAxes(LinearMemorySpec spec) => spec.Rule == MemoryRule.ChannelDecay ? ["J rank of the decays"] : [];
+    public static IEnumerable<string> FurtherAxes(LinearMemorySpec spec) => spec.HasChannels ? ["J rank of the decays"] : [];
 
     /// <summary>The operator's call as far as the arguments that every rule has in its own way.</summary>
     public static string Operator(MemoryRule rule) => rule switch
@@ -20,6 +24,7 @@ internal static class LinearMemoryTexts
         MemoryRule.ScalarDecay => "ScalarDecay.Apply(q, k, v, g",
         MemoryRule.ChannelDecay => "ChannelDecay.Apply(q, k, v, g",
         MemoryRule.Delta => "DeltaRule.Apply(q, k, v, beta",
+        MemoryRule.ChannelDelta => "ChannelDeltaRule.Apply(q, k, v, beta, g",
         MemoryRule.Titans => "TitansLinear.Apply(q, k, v, theta, eta, alpha, block: 1",
         _ => "GatedDeltaRule.Apply(q, k, v, beta, g",
     };
@@ -47,6 +52,7 @@ internal static class LinearMemoryTexts
         MemoryRule.ChannelDecay => "whose key features fade at rates that each token sets",
         MemoryRule.Delta => "under the delta rule",
         MemoryRule.Titans => "learning by gradient steps with momentum",
+        MemoryRule.ChannelDelta => "under the channel delta rule (Kimi Delta Attention)",
         _ => "under the gated delta rule",
     };
 
@@ -87,6 +93,7 @@ internal static class LinearMemoryTexts
             MemoryRule.ScalarDecay => "S_t = e^{g_t} S_{t-1} + k_t v_t^T",
             MemoryRule.ChannelDecay => "S_t = diag(e^{g_t}) S_{t-1} + k_t v_t^T",
             MemoryRule.Delta => "S_t = S_{t-1} + beta_t k_t (v_t - S_{t-1}^T k_t)^T",
+            MemoryRule.ChannelDelta => "S_t = diag(e^{g_t}) S_{t-1} + beta_t k_t (v_t - (diag(e^{g_t}) S_{t-1})^T k_t)^T",
             MemoryRule.Titans => "S_t = (1 - alpha_t) S_{t-1} + P_t,   P_t = eta_t P_{t-1} + theta_t k_t (v_t - S_{t-1}^T k_t)^T",
             _ => "S_t = e^{g_t} S_{t-1} + beta_t k_t (v_t - (e^{g_t} S_{t-1})^T k_t)^T",
         };
@@ -110,6 +117,7 @@ internal static class LinearMemoryTexts
             MemoryRule.ChannelDecay => "g_t = log sigmoid(W_2 W_1 x_t + b) / " + Prose.Count((long)LinearMemorySpec.DecayTemperature),
             MemoryRule.Delta => Strength(spec),
             MemoryRule.GatedDelta => Strength(spec) + ",   " + Decay,
+            MemoryRule.ChannelDelta => Strength(spec) + ",   g_t = -e^a softplus(W_2 W_1 x_t + b)",
             MemoryRule.Titans => "eta_t = sigmoid(W_eta x_t),   theta_t = (1 - eta_t) sigmoid(W_theta x_t),   alpha_t = sigmoid(W_alpha x_t + b)",
             _ => null,
         };
@@ -144,6 +152,8 @@ internal static class LinearMemoryTexts
                 yield return "the norm";
             if (spec.OutputGate && spec.Rule is (MemoryRule.Linear or MemoryRule.Delta))
                 yield return "the gate";
+            if (spec.OutputGate && spec.Rule == MemoryRule.ChannelDelta)
+                yield return "a gate of full rank with SiLU";
         }
     }
 
@@ -156,6 +166,7 @@ internal static class LinearMemoryTexts
             "Qin, Sun, Li, Shen, Sun, Zhong: Lightning Attention-2 (arXiv 2401.04658); the rates: Qin et al.: TransNormerLLM (arXiv 2307.14995), section 3.1.",
         MemoryRule.ScalarDecay => "Dao, Gu: Transformers are SSMs (arXiv 2405.21060), section 5.",
         MemoryRule.ChannelDecay => "Yang, Wang, Shen, Panda, Kim: Gated Linear Attention Transformers (arXiv 2312.06635), section 4.",
+        MemoryRule.ChannelDelta => "Kimi Team: Kimi Linear: An Expressive, Efficient Attention Architecture (arXiv 2510.26692), section 3.",
         MemoryRule.Titans => "Behrouz, Zhong, Mirrokni: Titans (arXiv 2501.00663), section 3, with a matrix as the memory.",
         MemoryRule.Delta => "Yang, Wang, Zhang, Shen, Kim: Parallelizing Linear Transformers with the Delta Rule (arXiv 2406.06484), section 2.",
         _ => "Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464), section 3.",

@@ -51,8 +51,8 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
         writer.Comment(Prose.Capital(Phrase) + ".");
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, Tensor>");
         writer.Lines(
-            $"private const long Heads = {memory.Heads}, KeyDim = {memory.KeyDim}, ValueDim = {memory.ValueDim}, Memories = {spec.Memories}, TopK = {spec.TopK}{(memory.Rule == MemoryRule.ChannelDecay ? ", " + LinearMemoryTexts.DecayRank : "")};",
-            memory.Rule == MemoryRule.ChannelDecay ? LinearMemoryTexts.DecayTemperature : null,
+            $"private const long Heads = {memory.Heads}, KeyDim = {memory.KeyDim}, ValueDim = {memory.ValueDim}, Memories = {spec.Memories}, TopK = {spec.TopK}{LinearMemoryTexts.DecayRank(memory)};",
+            LinearMemoryTexts.DecayTemperature(memory),
             spec.BalanceLoss > 0 ? $"private const double BalanceLoss = {Prose.Literal(spec.BalanceLoss)};" : null);
         writer.Lines(
         [
@@ -97,15 +97,16 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
     /// <summary>The vectors of the gates, the same for all memories.</summary>
     private IEnumerable<(string Field, long Count, string Comment, string New)> Vectors()
     {
-        long heads = memory.Heads;
-        if (memory.Rule is MemoryRule.ScalarDecay or MemoryRule.GatedDelta)
+        long heads = memory.Heads, steps = memory.HasChannels ? heads * memory.KeyDim : heads;
+        (string axes, string count) = memory.HasChannels ? ("[H*K]", "Heads * KeyDim") : ("[H]", "Heads");
+        if (memory.HasRate)
         {
             yield return ("decay_rate", heads, "  // [H], its logarithm", "Initialize.DecayRate(Heads, device, Initialize.Wide(dtype))");
-            yield return ("decay_bias", heads, "  // [H]", "Initialize.StepBias(Heads, device, Initialize.Wide(dtype))");
+            yield return ("decay_bias", steps, $"  // {axes}", $"Initialize.StepBias({count}, device, Initialize.Wide(dtype))");
         }
 
         if (memory.Rule == MemoryRule.ChannelDecay)
-            yield return ("decay_bias", heads * memory.KeyDim, "  // [H*K]", $"Initialize.Uniform([Heads * KeyDim], bound: {Prose.Literal(0.25)}, device, Initialize.Wide(dtype))");
+            yield return ("decay_bias", steps, $"  // {axes}", $"Initialize.Uniform([{count}], bound: {Prose.Literal(0.25)}, device, Initialize.Wide(dtype))");
         if (memory.Rule == MemoryRule.Titans)
             yield return ("forgetting_bias", heads, "  // [H]", "Initialize.Constant(Heads, value: -5.0, device, Initialize.Wide(dtype))");
     }

@@ -48,6 +48,7 @@ internal static class MixtureOfMemoriesTexts
         MemoryRule.ScalarDecay => ["W_g"],
         MemoryRule.ChannelDecay => ["W_1", "W_2"],
         MemoryRule.Delta => ["W_beta"],
+        MemoryRule.ChannelDelta => ["W_beta", "W_1", "W_2"],
         MemoryRule.Titans => ["W_eta", "W_theta", "W_alpha"],
         _ => ["W_beta", "W_g"],
     };
@@ -56,8 +57,8 @@ internal static class MixtureOfMemoriesTexts
     private static string Shared(MixtureOfMemoriesSpec spec) => Prose.List(
         "W_Q",
         spec.Memory.ConvWidth > 0 ? "conv" : null,
-        spec.Memory.Rule is MemoryRule.ScalarDecay or MemoryRule.GatedDelta ? "a" : null,
-        spec.Memory.Rule is MemoryRule.ScalarDecay or MemoryRule.GatedDelta or MemoryRule.ChannelDecay or MemoryRule.Titans ? "b" : null);
+        spec.Memory.HasRate ? "a" : null,
+        spec.Memory.HasRate || spec.Memory.Rule is MemoryRule.ChannelDecay or MemoryRule.Titans ? "b" : null);
 
     private static string Manner(string words) => words.Length == 0 ? "" : " " + words;
 }

@@ -13,19 +13,15 @@ internal sealed record MixtureProjection(string Name, string? Activation, params
     /// <summary>The projections of a memory: keys, values, gates.</summary>
     public static MixtureProjection[] Of(LinearMemorySpec memory, int dim)
     {
-        long width = dim, heads = memory.Heads, keys = heads * memory.KeyDim, values = heads * memory.ValueDim, rank = LinearMemorySpec.DecayRank;
+        long width = dim, heads = memory.Heads, keys = heads * memory.KeyDim, values = heads * memory.ValueDim, rank = memory.DecayRank;
         MixtureProjection strength = Gate("beta", "write_strength", "beta.sigmoid();  // [R, L, H], write strength in (0, 1)");
         MixtureProjection decay = Gate("g", "decay", "LogDecay.Apply(g, decay_rate, decay_bias);  // [R, L, H], log decay, <= 0: -e^a softplus(. + b)");
         IEnumerable<MixtureProjection> gates = memory.Rule switch
         {
             MemoryRule.Linear => [],
             MemoryRule.ScalarDecay => [decay],
-            MemoryRule.ChannelDecay =>
-            [
-                new("g", "g = (g + decay_bias).log_sigmoid().view(R, L, Heads, KeyDim) / DecayTemperature;  // [R, L, H, K], log decay, <= 0",
-                    new MixtureFactor("decay_down", "Dim", "DecayRank", "D -> J", width * rank),
-                    new MixtureFactor("decay_up", "DecayRank", "Heads * KeyDim", "J -> H*K", rank * keys)),
-            ],
+            MemoryRule.ChannelDecay => [Channels("g = (g + decay_bias).log_sigmoid().view(R, L, Heads, KeyDim) / DecayTemperature;  // [R, L, H, K], log decay, <= 0")],
+            MemoryRule.ChannelDelta => [strength, Channels("g = LogDecay.Channels(g, decay_rate, decay_bias);  // [R, L, H, K], log decay, <= 0: -e^a softplus(. + b)")],
             MemoryRule.Delta => [strength],
             MemoryRule.Titans =>
             [
@@ -41,6 +37,11 @@ internal sealed record MixtureProjection(string Name, string? Activation, params
             new("v", null, new MixtureFactor("value", "Dim", "Heads * ValueDim", "D -> H*V", width * values)),
             .. gates,
         ];
+
+        MixtureProjection Channels(string activation) => new(
+            "g", activation,
+            new MixtureFactor("decay_down", "Dim", "DecayRank", "D -> J", width * rank),
+            new MixtureFactor("decay_up", "DecayRank", "Heads * KeyDim", "J -> H*K", rank * keys));
 
         MixtureProjection Gate(string name, string field, string activation) =>
             new(name, $"{name} = {activation}", new MixtureFactor(field, "Dim", "Heads", "D -> H", width * heads));

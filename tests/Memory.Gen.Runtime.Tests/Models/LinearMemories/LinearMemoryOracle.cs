@@ -12,7 +12,7 @@ internal sealed record LinearMemoryRule(MemoryRule Rule, int Heads)
     /// <summary>Whether a read is divided by what the keys alone would read.</summary>
     public bool IsNormalized { get; init; }
 
-    public bool UnitLength { get; init; } = Rule is MemoryRule.Delta or MemoryRule.GatedDelta;
+    public bool UnitLength { get; init; } = Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta;
 
     /// <summary>What sets the decay of each head.</summary>
     public DecaySchedule Decay { get; init; } = DecaySchedule.Learned;
@@ -49,7 +49,7 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
         S ??= zeros([rule.Heads, k.shape[1], v.shape[1]], dtype: ScalarType.Float64);
         Tensor kept = Decay(x, k.shape[1]) is { } decay ? S * decay : S;
         Tensor written = v;
-        if (rule.Rule is MemoryRule.Delta or MemoryRule.GatedDelta)
+        if (rule.Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta)
             written = rule.Strongest * Sigmoid(Product("write_strength", x)).unsqueeze(1) * (v - (kept * k.unsqueeze(2)).sum(1));
         S = kept + (k.unsqueeze(2) * written.unsqueeze(1));
         Z = Z is null ? k : Z + k;
@@ -72,6 +72,9 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
             tensor([.. Enumerable.Range(0, rule.Heads).Select(h => Math.Exp(-8.0 * h / rule.Heads * (1 - rule.Depth)))]).view(rule.Heads, 1, 1),
         MemoryRule.ScalarDecay or MemoryRule.GatedDelta =>
             (-weight("decay_rate")!.exp() * (1 + (Product("decay", x) + weight("decay_bias")!).exp()).log()).exp().view(rule.Heads, 1, 1),
+        MemoryRule.ChannelDelta =>
+            (-weight("decay_rate")!.exp().view(rule.Heads, 1, 1)
+                * (1 + (Product("decay_up", Product("decay_down", x)) + weight("decay_bias")!).exp()).log().view(rule.Heads, features, 1)).exp(),
         MemoryRule.ChannelDecay =>
             Sigmoid(Product("decay_up", Product("decay_down", x)) + weight("decay_up.bias")!).pow(1.0 / 16).view(rule.Heads, features, 1),
         _ => null,

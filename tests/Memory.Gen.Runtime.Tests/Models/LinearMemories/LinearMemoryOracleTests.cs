@@ -64,6 +64,13 @@ public sealed partial class PlacedDeltaMemory;
 [LinearMemory(Rule = MemoryRule.Linear, FeatureMap = FeatureMap.EluPlusOne, Heads = 1, RotaryBase = 50, ConvWidth = 2, OutputGate = false)]
 public sealed partial class PlacedMapMemory;
 
+[LinearMemory(Rule = MemoryRule.ChannelDelta, Heads = 2, KeyDim = 5, ValueDim = 4)]
+public sealed partial class ChannelDeltaMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.ChannelDelta, Heads = 3, KeyDim = 3, NegativeEigenvalues = true, ConvWidth = 0, OutputGate = false)]
+public sealed partial class TurningChannelDeltaMemory;
+
 /// <summary>Every rule of a linear memory and everything around it against the equations, token by token in float64.</summary>
 public sealed class LinearMemoryOracleTests : IDisposable
 {
@@ -74,7 +81,7 @@ public sealed class LinearMemoryOracleTests : IDisposable
     public static TheoryData<string> All =>
     [
         nameof(AdditiveMemory), nameof(UnitAdditiveMemory), nameof(NormalizedMemory), nameof(ReluMemory), nameof(ScalarDecayMemory), nameof(RetentionMemory), nameof(LightningMemory), nameof(ChannelDecayMemory),
-        nameof(DeltaMemory), nameof(GatedDeltaMemory), nameof(TurningDeltaMemory), nameof(PlacedDeltaMemory), nameof(PlacedMapMemory),
+        nameof(DeltaMemory), nameof(GatedDeltaMemory), nameof(TurningDeltaMemory), nameof(PlacedDeltaMemory), nameof(PlacedMapMemory), nameof(ChannelDeltaMemory), nameof(TurningChannelDeltaMemory),
     ];
 
     public void Dispose()
@@ -140,7 +147,7 @@ public sealed class LinearMemoryOracleTests : IDisposable
         foreach (nn.Module<Tensor, Tensor> layer in new nn.Module<Tensor, Tensor>[]
         {
             new ScalarDecayMemory(dtype: ScalarType.BFloat16), new GatedDeltaMemory(dtype: ScalarType.BFloat16), new GatedDeltaMixture(dtype: ScalarType.BFloat16),
-            new ChannelDecayMemory(dtype: ScalarType.BFloat16), new ChannelDecayMixture(dtype: ScalarType.BFloat16), new TitansMixture(dtype: ScalarType.BFloat16),
+            new ChannelDecayMemory(dtype: ScalarType.BFloat16), new ChannelDecayMixture(dtype: ScalarType.BFloat16), new ChannelDeltaMemory(dtype: ScalarType.BFloat16), new ChannelDeltaMixture(dtype: ScalarType.BFloat16), new TitansMixture(dtype: ScalarType.BFloat16),
         })
         {
             using var owned = layer;
@@ -171,6 +178,8 @@ public sealed class LinearMemoryOracleTests : IDisposable
             nameof(GatedDeltaMemory) => (new GatedDeltaMemory(dtype: type), new(MemoryRule.GatedDelta, 2)),
             nameof(PlacedDeltaMemory) => (new PlacedDeltaMemory(dtype: type), new(MemoryRule.GatedDelta, 2) { RotaryBase = 10 }),
             nameof(PlacedMapMemory) => (new PlacedMapMemory(dtype: type), new(MemoryRule.Linear, 1) { Map = FeatureMap.EluPlusOne, RotaryBase = 50 }),
+            nameof(ChannelDeltaMemory) => (new ChannelDeltaMemory(dtype: type), new(MemoryRule.ChannelDelta, 2)),
+            nameof(TurningChannelDeltaMemory) => (new TurningChannelDeltaMemory(dtype: type), new(MemoryRule.ChannelDelta, 3) { Strongest = 2 }),
             _ => (new TurningDeltaMemory(dtype: type), new(MemoryRule.GatedDelta, 3) { Strongest = 2 }),
         };
     }

@@ -33,6 +33,10 @@ public sealed partial class ScalarDecayMixture;
 public sealed partial class ChannelDecayMixture;
 
 [MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, KeyDim = 4, ValueDim = 5, Memories = 3, TopK = 2, Rule = MemoryRule.ChannelDelta, ConvWidth = 0)]
+public sealed partial class ChannelDeltaMixture;
+
+[MemoryLayer(Dim = 6)]
 [MixtureOfMemories(Heads = 2, Memories = 3, TopK = 2, Rule = MemoryRule.Titans, SharedMemory = false)]
 public sealed partial class TitansMixture;
 
@@ -54,12 +58,12 @@ internal sealed class MixtureCase : IDisposable
     public static TheoryData<string> All =>
     [
         nameof(GatedDeltaMixture), nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(DenseMixture), nameof(ScalarDecayMixture),
-        nameof(ChannelDecayMixture), nameof(TitansMixture),
+        nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture), nameof(TitansMixture),
     ];
 
     /// <summary>Those whose token-free steps can be written as ordinary tokens: no convolution, no momentum.</summary>
     public static TheoryData<string> Maskable =>
-        [nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(ScalarDecayMixture), nameof(ChannelDecayMixture)];
+        [nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(ScalarDecayMixture), nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture)];
 
     public nn.Module<Tensor, Tensor> Layer { get; }
 
@@ -89,6 +93,7 @@ internal sealed class MixtureCase : IDisposable
             nameof(DenseMixture) => new(new DenseMixture(dtype: type), MemoryRule.ScalarDecay, 3, 2, 2, true, false),
             nameof(ScalarDecayMixture) => new(new ScalarDecayMixture(dtype: type), MemoryRule.ScalarDecay, 2, 3, 2, true, false),
             nameof(ChannelDecayMixture) => new(new ChannelDecayMixture(dtype: type), MemoryRule.ChannelDecay, 2, 4, 2, true, false),
+            nameof(ChannelDeltaMixture) => new(new ChannelDeltaMixture(dtype: type), MemoryRule.ChannelDelta, 2, 3, 2, true, false),
             _ => new(new TitansMixture(dtype: type), MemoryRule.Titans, 2, 3, 2, false, false),
         };
     }

@@ -68,18 +68,21 @@ public sealed class MixtureOracleTests : IDisposable
         {
             Tensor Heads(Tensor weight) => nn.functional.linear(x, weight).view(Rows, Tokens, layer.Heads, -1);
             Tensor q = Heads(layer.Weight("query.weight")!), k = Heads(layer.Weight("key", m)), v = Heads(layer.Weight("value", m)), here = mask.unsqueeze(2);
-            if (layer.Rule is MemoryRule.Delta or MemoryRule.GatedDelta)
+            if (layer.Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta)
                 (q, k) = (UnitLength.Apply(q), UnitLength.Apply(k));
             else
                 k = k * here.unsqueeze(3);
             Tensor Gate(string gate) => nn.functional.linear(x, layer.Weight(gate, m));
+            Tensor Channels() => nn.functional.linear(Gate("decay_down"), layer.Weight("decay_up", m)) + layer.Weight("decay_bias")!;
             Tensor LogDecay() => -layer.Weight("decay_rate")!.exp() * (Gate("decay") + layer.Weight("decay_bias")!).exp().log1p() * here;
             MemoryRead result = layer.Rule switch
             {
                 MemoryRule.Linear => LinearAttention.Apply(q, k, v, form: OperatorForm.Reference),
                 MemoryRule.ScalarDecay => ScalarDecay.Apply(q, k, v, LogDecay(), form: OperatorForm.Reference),
                 MemoryRule.ChannelDecay => ChannelDecay.Apply(
-                    q, k, v, (nn.functional.linear(Gate("decay_down"), layer.Weight("decay_up", m)) + layer.Weight("decay_bias")!).log_sigmoid().view(k.shape) / 16 * here.unsqueeze(3), form: OperatorForm.Reference),
+                    q, k, v, Channels().log_sigmoid().view(k.shape) / 16 * here.unsqueeze(3), form: OperatorForm.Reference),
+                MemoryRule.ChannelDelta => ChannelDeltaRule.Apply(
+                    q, k, v, Gate("write_strength").sigmoid() * here, -layer.Weight("decay_rate")!.exp().unsqueeze(1) * Channels().exp().log1p().view(k.shape) * here.unsqueeze(3), form: OperatorForm.Reference),
                 MemoryRule.Delta => DeltaRule.Apply(q, k, v, Gate("write_strength").sigmoid() * here, form: OperatorForm.Reference),
                 _ => GatedDeltaRule.Apply(q, k, v, Gate("write_strength").sigmoid() * here, LogDecay(), form: OperatorForm.Reference),
             };

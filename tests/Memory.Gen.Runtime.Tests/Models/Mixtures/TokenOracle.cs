@@ -48,6 +48,8 @@ internal sealed class TokenOracle(MixtureCase layer)
             S = S * (-layer.Weight("decay_rate")!.exp() * (1 + (Gate("decay") + layer.Weight("decay_bias")!).exp()).log()).exp().view(-1, 1, 1);
         if (layer.Rule == MemoryRule.ChannelDecay)
             S = S * (layer.Weight("decay_up", memory).mv(Gate("decay_down")) + layer.Weight("decay_bias")!).sigmoid().log().div(16).exp().view(layer.Heads, -1, 1);
+        if (layer.Rule == MemoryRule.ChannelDelta)
+            S = S * (-layer.Weight("decay_rate")!.exp().unsqueeze(1) * (1 + (layer.Weight("decay_up", memory).mv(Gate("decay_down")) + layer.Weight("decay_bias")!).exp()).log().view(layer.Heads, -1)).exp().unsqueeze(2);
         if (layer.Rule == MemoryRule.Titans)
         {
             Tensor eta = Gate("momentum").sigmoid(), theta = (1 - eta) * Gate("step_size").sigmoid();
@@ -55,7 +57,7 @@ internal sealed class TokenOracle(MixtureCase layer)
             kept.P = eta.view(-1, 1, 1) * (kept.P ?? zeros_like(S)) + theta.view(-1, 1, 1) * Outer(Erased(S));
             S = (1 - alpha).view(-1, 1, 1) * S + kept.P;
         }
-        else if (layer.Rule is MemoryRule.Delta or MemoryRule.GatedDelta)
+        else if (layer.Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta)
             S = S + Outer(Gate("write_strength").sigmoid().view(-1, 1) * Erased(S));
         else
             S = S + Outer(v);
@@ -81,7 +83,7 @@ internal sealed class TokenOracle(MixtureCase layer)
     private Tensor Unit(Tensor features)
     {
         Tensor heads = features.view(layer.Heads, -1);
-        bool unit = layer.Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.Titans || layer.Layer is DenseMixture;
+        bool unit = layer.Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta or MemoryRule.Titans || layer.Layer is DenseMixture;
         return unit ? heads / (heads.pow(2).sum(1, keepdim: true) + 1e-6).sqrt() : heads;
     }
 
