@@ -64,6 +64,7 @@ public sealed partial class PlacedDeltaMemory;
 [LinearMemory(Rule = MemoryRule.Linear, FeatureMap = FeatureMap.EluPlusOne, Heads = 1, RotaryBase = 50, ConvWidth = 2, OutputGate = false)]
 public sealed partial class PlacedMapMemory;
 
+[MemoryLayer(Dim = 6)]
 [LinearMemory(Rule = MemoryRule.ChannelDelta, Heads = 2, KeyDim = 5, ValueDim = 4)]
 public sealed partial class ChannelDeltaMemory;
 
