@@ -29,10 +29,11 @@ void run(const Case& c, int64_t B, int64_t T, int64_t H, int64_t D, double peak)
     a.d_o = d_o.tensor, a.d_q = dq.tensor, a.d_k = dk.tensor, a.d_v = dv.tensor;
     if (c.delta) a.d_beta = db.tensor;
     if (c.decay) a.d_log_decay = dg.tensor;
-    auto size = c.channel ? memgen_channel_decay_workspace_size : c.delta ? memgen_gated_delta_rule_workspace_size : memgen_scalar_decay_workspace_size;
+    const bool both = c.channel && c.delta;
+    auto size = both ? memgen_channel_delta_rule_workspace_size : c.channel ? memgen_channel_decay_workspace_size : c.delta ? memgen_gated_delta_rule_workspace_size : memgen_scalar_decay_workspace_size;
     Workspace checkpoints(memgen_gated_delta_rule_checkpoint_size(&a)), scratch(std::max(size(&a, 0), size(&a, 1)));
-    auto forward = c.channel ? memgen_channel_decay_forward : c.delta ? memgen_gated_delta_rule_forward : memgen_scalar_decay_forward;
-    auto backward = c.channel ? memgen_channel_decay_backward : c.delta ? memgen_gated_delta_rule_backward : memgen_scalar_decay_backward;
+    auto forward = both ? memgen_channel_delta_rule_forward : c.channel ? memgen_channel_decay_forward : c.delta ? memgen_gated_delta_rule_forward : memgen_scalar_decay_forward;
+    auto backward = both ? memgen_channel_delta_rule_backward : c.channel ? memgen_channel_decay_backward : c.delta ? memgen_gated_delta_rule_backward : memgen_scalar_decay_backward;
     double plain = milliseconds([&] { forward(&a, scratch.data, scratch.size, nullptr); });
     a.checkpoints = checkpoints.data;
     double saving = milliseconds([&] { forward(&a, scratch.data, scratch.size, nullptr); });
@@ -46,7 +47,7 @@ void run(const Case& c, int64_t B, int64_t T, int64_t H, int64_t D, double peak)
 } // namespace
 
 void bench_delta(const char* only, double peak) {
-    for (Case c : {Case{"linear_attention", false, false, false}, Case{"scalar_decay", false, true, false}, Case{"channel_decay", false, true, true}, Case{"delta_rule", true, false, false}, Case{"gated_delta_rule", true, true, false}})
+    for (Case c : {Case{"linear_attention", false, false, false}, Case{"scalar_decay", false, true, false}, Case{"channel_decay", false, true, true}, Case{"delta_rule", true, false, false}, Case{"gated_delta_rule", true, true, false}, Case{"channel_delta_rule", true, true, true}})
         if (std::strstr(c.name, only)) {
             run(c, 2, 2048, 4, 64, peak);
             run(c, 1, 8192, 4, 128, peak);

@@ -1,4 +1,4 @@
-// Front doors of the gated delta rule, scalar decay and channel decay.
+// Front doors of the gated delta rule, scalar decay, channel decay and the channel delta rule.
 #include "delta_layout.h"
 #include "front/matrix.h"
 #include "library.h"
@@ -16,9 +16,11 @@ struct Rule : MatrixRule {
 const Rule gated_delta_rule = {{true, false}, &Kernels::gated_delta_rule_forward, &Kernels::gated_delta_rule_backward};
 const Rule scalar_decay = {{false, false}, &Kernels::scalar_decay_forward, &Kernels::scalar_decay_backward};
 const Rule channel_decay = {{false, true}, &Kernels::channel_decay_forward, &Kernels::channel_decay_backward};
+const Rule channel_delta_rule = {{true, true}, &Kernels::channel_delta_rule_forward, &Kernels::channel_delta_rule_backward};
 
 ScratchSize scratch_size(const Rule& rule, const Args& a, bool backward) {
-    if (rule.channel) return {plan_size(a), backward ? measure<ChannelBackwardScratch>(a) : measure<ChannelForwardScratch>(a)};
+    if (rule.channel && rule.delta) return {plan_size(a), backward ? measure<ChannelBackwardScratch<true>>(a) : measure<ChannelDeltaForwardScratch>(a)};
+    if (rule.channel) return {plan_size(a), backward ? measure<ChannelBackwardScratch<false>>(a) : measure<ChannelForwardScratch>(a)};
     if (!backward) return {plan_size(a), measure<DeltaForwardScratch>(a)};
     Arena zeros{nullptr};
     if (!rule.delta) zero_row(zeros, a.value_dim);
@@ -58,4 +60,5 @@ extern "C" {
 MEMGEN_FRONT_DOOR(gated_delta_rule)
 MEMGEN_FRONT_DOOR(scalar_decay)
 MEMGEN_FRONT_DOOR(channel_decay)
+MEMGEN_FRONT_DOOR(channel_delta_rule)
 }

@@ -1,4 +1,4 @@
-// Scratch of the gated delta rule and of scalar decay, per worker.
+// Scratch of the memories whose state is a matrix, per worker.
 #pragma once
 #include "sequences.h"
 
@@ -92,6 +92,13 @@ struct ChannelForwardScratch : DeltaForwardScratch {
     }
 };
 
+// And keys as the first tokens of pairs write them.
+struct ChannelDeltaForwardScratch : ChannelForwardScratch {
+    float* written;
+
+    ChannelDeltaForwardScratch(Arena& arena, const memgen_gated_delta_rule_args& a) : ChannelForwardScratch(arena, a) { written = arena.floats((Block / 2 + 1) * a.key_dim); }
+};
+
 // Kp and Vp: K and V padded to 16. Rows of states are a line longer, or a power of two would map
 // a whole column of a state to the same few cache sets.
 struct DeltaChunk {
@@ -150,15 +157,32 @@ private:
     float* base_;
 };
 
+// What is kept of a chunk of the delta rule with channel decay until it is walked back.
+struct ChannelDeltaChunk {
+    float *written;  // [16, Vp] V', the values that the chunk writes
+    float *residual; // [16, Vp] beta's factor: v - decayed S^T k
+    float *solve;    // [16, 16] strictly lower A
+    float *keys;     // [16, 16] A without beta
+    float *beta;     // [16]
+};
+
 // Backward of channel decay: states at the starts of the chunks of a segment and, for a chunk whose decays
 // are too strong to factor out, before each of its tokens.
+template <bool Delta>
 struct ChannelBackwardScratch {
     int64_t kp, vp, state_row, chunks;
     float *states, *inner, *d_state, *values, *chunk_decays, *since;
-    float *keysT, *queriesT, *untilT, *decaysT, *rows, *columns, *valuesT, *y, *dqT, *dkT, *weighted, *small, *first;
+    float *keysT, *queriesT, *untilT, *decaysT, *rows, *columns, *valuesT, *z, *y, *dqT, *dkT, *weighted, *small, *first;
+    float *readersT = nullptr, *d_readersT = nullptr; // of the delta rule
 
     float* state(int64_t c) const { return states + c * kp * state_row; }
     float* token_state(int64_t i) const { return inner + i * kp * state_row; }
+
+    ChannelDeltaChunk at(int64_t c) const {
+        if (!Delta) return {};
+        float* p = kept + c * (2 * 16 * vp + 2 * 256 + 16);
+        return {p, p + 16 * vp, p + 32 * vp, p + 32 * vp + 256, p + 32 * vp + 512};
+    }
 
     ChannelBackwardScratch(Arena& arena, const memgen_gated_delta_rule_args& a) {
         kp = padded(a.key_dim, 16);
@@ -175,17 +199,25 @@ struct ChannelBackwardScratch {
         keysT = arena.floats(kp * 16);        // k / e^b
         queriesT = arena.floats(kp * 16);     // scale q e^b
         untilT = arena.floats(kp * 16);       // k e^(b_end - b)
-        rows = arena.floats(16 * vp);
-        columns = arena.floats(vp * 16);
+        rows = arena.floats((Delta ? 32 : 16) * vp);    // dO, over X
+        columns = arena.floats(vp * (Delta ? 32 : 16)); // the same turned
         valuesT = arena.floats(vp * 16);
         decaysT = arena.floats(kp * 16);      // E, turned
+        z = arena.floats(kp * (Delta ? 32 : 16)); // S [dO^T | X^T], then what goes into dS
         y = arena.floats(kp * 16);
         dqT = arena.floats(kp * 16);
         dkT = arena.floats(kp * 16);
         weighted = arena.floats(kp * 16);
-        small = arena.floats(3 * 256);
+        small = arena.floats((Delta ? 6 : 3) * 256);
         first = arena.floats(kp);
+        if (!Delta) return;
+        readersT = arena.floats(kp * 16);     // k e^b
+        d_readersT = arena.floats(kp * 16);
+        kept = arena.floats(chunks * (2 * 16 * vp + 2 * 256 + 16));
     }
+
+private:
+    float* kept = nullptr;
 };
 
 } // namespace

@@ -1,4 +1,4 @@
-// Arguments of the gated delta rule, scalar decay and channel decay.
+// Arguments of the gated delta rule, scalar decay, channel decay and the channel delta rule.
 #pragma once
 #include "front/check.h"
 #include "front/limits.h"
@@ -6,7 +6,7 @@
 namespace memgen {
 namespace {
 
-// What the three operators that share a struct differ in.
+// What the operators that share a struct differ in.
 struct MatrixRule {
     bool delta, channel;
 };

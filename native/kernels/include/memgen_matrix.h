@@ -77,7 +77,7 @@ MEMGEN_API memgen_status memgen_scalar_decay_backward(const memgen_scalar_decay_
  * For t = 0, 1, ..:  S = diag(e^{log_decay_t}) S + k_t v_t^T;  o_t = S^T (scale q_t).
  * The struct of the gated delta rule with log_decay and d_log_decay [B, T, H, K] (last axis contiguous),
  * log_decay required, beta and d_beta null. Runs of tokens whose decays multiply to less than 2^-64
- * (forward, 4 tokens) or 2^-40 (backward, 16 tokens) in some channel are exact but slower.
+ * (forward, 4 tokens) or 2^-40 (backward, 8 tokens) in some channel are exact but slower.
  */
 typedef memgen_gated_delta_rule_args memgen_channel_decay_args;
 
@@ -85,6 +85,19 @@ MEMGEN_API int64_t memgen_channel_decay_workspace_size(const memgen_channel_deca
 MEMGEN_API int64_t memgen_channel_decay_checkpoint_size(const memgen_channel_decay_args* args);
 MEMGEN_API memgen_status memgen_channel_decay_forward(const memgen_channel_decay_args* args, void* workspace, size_t bytes, void* stream);
 MEMGEN_API memgen_status memgen_channel_decay_backward(const memgen_channel_decay_args* args, void* workspace, size_t bytes, void* stream);
+
+/* ---- the delta rule with a decay for every key channel (Kimi Delta Attention) ------------------------------
+ * For t = 0, 1, ..:  S = diag(e^{log_decay_t}) S;  S += k_t (beta_t (v_t - S^T k_t))^T;  o_t = S^T (scale q_t).
+ * The struct of the gated delta rule with log_decay and d_log_decay [B, T, H, K] (last axis contiguous), log_decay
+ * and beta required. Runs of 8 tokens whose decays multiply to less than 2^-40 in some channel are exact but
+ * slower in backward; forward has no such bound. The library for the CPU alone has it.
+ */
+typedef memgen_gated_delta_rule_args memgen_channel_delta_rule_args;
+
+MEMGEN_API int64_t memgen_channel_delta_rule_workspace_size(const memgen_channel_delta_rule_args* args, int32_t backward);
+MEMGEN_API int64_t memgen_channel_delta_rule_checkpoint_size(const memgen_channel_delta_rule_args* args);
+MEMGEN_API memgen_status memgen_channel_delta_rule_forward(const memgen_channel_delta_rule_args* args, void* workspace, size_t bytes, void* stream);
+MEMGEN_API memgen_status memgen_channel_delta_rule_backward(const memgen_channel_delta_rule_args* args, void* workspace, size_t bytes, void* stream);
 
 /* ---- normalised linear attention -------------------------------------------------------------------------
  * For t = 0, 1, ..:  S += k_t v_t^T;  z += k_t;  o_t = S^T (scale q_t) / (scale q_t . z + epsilon).

@@ -1,62 +1,155 @@
-// A decay for every key channel against the recurrence in double precision and its gradient.
+// A decay for every key channel, with and without the delta rule, against the recurrence in double precision and its gradient.
 #include "delta_oracle.h"
 
 namespace {
 
-Shape with_channels(Shape p) {
-    p.delta = false, p.decay = p.channel = true;
+Shape with_channels(Shape p, bool delta) {
+    p.delta = delta, p.decay = p.channel = true;
     return p;
 }
 
 TEST(channel_shapes) {
-    for (bool initial : {true, false})
-        for (Shape p : {Shape{2, 37, 3, 16, 16}, Shape{1, 64, 2, 32, 32}, Shape{1, 131, 1, 7, 19}, Shape{2, 33, 2, 24, 40}, Shape{1, 2, 1, 1, 1}, Shape{1, 1, 2, 3, 5}, Shape{3, 1, 2, 20, 150}, Shape{1, 0, 1, 4, 4}, Shape{0, 5, 2, 4, 4}, Shape{1, 17, 2, 5, 0}, Shape{1, 17, 2, 0, 5}, Shape{1, 200, 1, 66, 33}, Shape{1, 300, 1, 96, 96}, Shape{2, 41, 3, 21, 35}}) {
-            p.initial = initial;
-            p.padding = p.K == 21 ? 3 : 0, p.swapped = p.K == 21;
-            compare(with_channels(p), draw(with_channels(p), 31), 0.5);
-        }
+    for (bool delta : {false, true})
+        for (bool initial : {true, false})
+            for (Shape p : {Shape{2, 37, 3, 16, 16}, Shape{1, 64, 2, 32, 32}, Shape{1, 131, 1, 7, 19}, Shape{2, 33, 2, 24, 40}, Shape{1, 2, 1, 1, 1}, Shape{1, 1, 2, 3, 5}, Shape{3, 1, 2, 20, 150}, Shape{1, 0, 1, 4, 4}, Shape{0, 5, 2, 4, 4}, Shape{1, 17, 2, 5, 0}, Shape{1, 17, 2, 0, 5}, Shape{1, 200, 1, 66, 33}, Shape{1, 300, 1, 96, 96}, Shape{2, 41, 3, 21, 35}}) {
+                p.initial = initial;
+                p.padding = p.K == 21 ? 3 : 0, p.swapped = p.K == 21;
+                compare(with_channels(p, delta), draw(with_channels(p, delta), 31), 0.5);
+            }
 }
 
 TEST(channel_extreme_decays) {
     const double infinity = std::numeric_limits<double>::infinity();
-    for (double strong : {0.0, -1e-8, -1.0, -3.0, -12.0, -50.0, -1e4, -infinity}) {
-        Shape p = with_channels(Shape{1, 90, 2, 20, 20, false, true, true});
-        Numbers all = draw(p, 32), some = all, channels = all;
-        for (double& g : all.g) g = strong;
-        for (size_t i = 0; i < some.g.size(); i += 131) some.g[i] = strong;
-        for (size_t i = 0; i < channels.g.size(); i += 20) channels.g[i] = strong;
-        compare(p, all, 1.0);
-        compare(p, some, 1.0);
-        compare(p, channels, 1.0);
+    for (bool delta : {false, true})
+        for (double strong : {0.0, -1e-8, -1.0, -3.0, -12.0, -50.0, -1e4, -infinity}) {
+            Shape p = with_channels(Shape{1, 90, 2, 20, 20, false, true, true}, delta);
+            Numbers all = draw(p, 32), some = all, channels = all;
+            for (double& g : all.g) g = strong;
+            for (size_t i = 0; i < some.g.size(); i += 131) some.g[i] = strong;
+            for (size_t i = 0; i < channels.g.size(); i += 20) channels.g[i] = strong;
+            compare(p, all, 1.0);
+            compare(p, some, 1.0);
+            compare(p, channels, 1.0);
+        }
+}
+
+TEST(channel_delta_repeated_keys_and_full_write_strength) {
+    for (double strength : {0.0, 1.0, 2.0}) {
+        Shape p = with_channels(Shape{1, 150, 1, 24, 24, false, true, true}, true);
+        Numbers n = draw(p, 35);
+        for (double& g : n.g) g *= 0.01;
+        for (int64_t t = 0; t < p.T; t++)
+            for (int64_t i = 0; i < p.K; i++) n.k[t * p.K + i] = n.k[(t % 3 == 0 ? 0 : t) * p.K + i];
+        for (double& b : n.beta) b = strength;
+        compare(p, n, 1.0);
+    }
+}
+
+TEST(channel_delta_with_equal_channels_is_the_gated_delta_rule) {
+    Shape heads{2, 70, 2, 20, 17, true, true, true}, channels = with_channels(heads, true);
+    Numbers one = draw(heads, 36), each = draw(channels, 36);
+    for (size_t i = 0; i < each.g.size(); i++) each.g[i] = one.g[i / 20];
+    Call a(heads, one, 1.0), b(channels, each, 1.0);
+    a.run(), b.run();
+    EXPECT_CLOSE("o", "equal channels", b.o.values(), a.o.values(), ForwardLimit);
+    EXPECT_CLOSE("final_state", "equal channels", b.s.values(), a.s.values(), ForwardLimit);
+    EXPECT_CLOSE("d_k", "equal channels", b.dk.values(), a.dk.values(), GradientLimit);
+    EXPECT_CLOSE("d_beta", "equal channels", b.d_beta.values(), a.d_beta.values(), GradientLimit);
+}
+
+TEST(channel_delta_in_place_or_without_a_state_after_it) {
+    for (int64_t T : {1, 21}) {
+        Shape p = with_channels(Shape{2, T, 3, 20, 37, false, true, true}, true);
+        Numbers n = draw(p, 37);
+        reference(p, 1.0, n);
+        Call place(p, n, 1.0), none(p, n, 1.0);
+        place.args.final_state = place.args.initial_state;
+        none.args.final_state.data = nullptr;
+        Scratch scratch(memgen_channel_delta_rule_workspace_size(&place.args, 0));
+        EXPECT_STATUS(MEMGEN_OK, memgen_channel_delta_rule_forward(&place.args, scratch.data, scratch.size, nullptr));
+        EXPECT_STATUS(MEMGEN_OK, memgen_channel_delta_rule_forward(&none.args, scratch.data, scratch.size, nullptr));
+        EXPECT_CLOSE("final_state", "in place", place.s0.values(), n.s, ForwardLimit);
+        EXPECT_CLOSE("o", "in place", place.o.values(), n.o, ForwardLimit);
+        EXPECT_CLOSE("o", "no final state", none.o.values(), n.o, ForwardLimit);
+    }
+}
+
+TEST(channel_delta_refuses_bad_arguments) {
+    Shape p = with_channels(Shape{2, 100, 2, 8, 8, false, true, true}, true);
+    Call c(p, draw(p, 38), 1.0);
+    Scratch scratch(memgen_channel_delta_rule_workspace_size(&c.args, 1));
+    auto forward = [&](auto change) {
+        memgen_channel_delta_rule_args a = c.args;
+        change(a);
+        return memgen_channel_delta_rule_forward(&a, scratch.data, scratch.size, nullptr);
+    };
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, forward([](auto& a) { a.beta.data = nullptr; }));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, forward([](auto& a) { a.log_decay.data = nullptr; }));
+    EXPECT_STATUS(MEMGEN_UNSUPPORTED_STRIDE, forward([](auto& a) { a.log_decay.stride[3] = 2; }));
+    EXPECT_STATUS(MEMGEN_UNSUPPORTED_DTYPE, forward([](auto& a) { a.dtype = MEMGEN_BFLOAT16; }));
+    EXPECT_STATUS(MEMGEN_WORKSPACE_TOO_SMALL, memgen_channel_delta_rule_forward(&c.args, scratch.data, 64, nullptr));
+    memgen_channel_delta_rule_args a = c.args;
+    a.checkpoints = nullptr;
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_channel_delta_rule_backward(&a, scratch.data, scratch.size, nullptr));
+}
+
+TEST(channel_delta_extra_memory_is_bounded) {
+    int32_t before = memgen_get_threads();
+    memgen_set_threads(2);
+    for (Shape p : {Shape{1, 8192, 4, 128, 128}, Shape{2, 2048, 4, 64, 64}, Shape{8, 256, 4, 64, 64}}) {
+        memgen_channel_delta_rule_args a{};
+        a.struct_size = sizeof a;
+        a.batch = p.B, a.tokens = p.T, a.heads = p.H, a.key_dim = p.K, a.value_dim = p.V;
+        int64_t tensors = p.B * p.T * p.H * (2 * p.K + 2 * p.V) * 4;
+        int64_t extra = memgen_channel_delta_rule_checkpoint_size(&a) + std::max(memgen_channel_delta_rule_workspace_size(&a, 0), memgen_channel_delta_rule_workspace_size(&a, 1));
+        EXPECT(extra * 2 <= tensors);
+    }
+    memgen_set_threads(before);
+}
+
+TEST(channel_causality) {
+    for (bool delta : {false, true}) {
+        Shape p = with_channels(Shape{1, 60, 1, 16, 16, false, true, true}, delta);
+        Numbers n = draw(p, 39), changed = n;
+        for (int64_t i = 0; i < 16; i++) changed.k[31 * 16 + i] = changed.v[31 * 16 + i] = NAN;
+        Call a(p, n, 1.0), b(p, changed, 1.0);
+        a.run(), b.run();
+        for (int64_t i = 0; i < 31 * 16; i++) EXPECT(!std::memcmp(&a.o.at(i), &b.o.at(i), sizeof(float)));
     }
 }
 
 TEST(channel_same_bits_for_any_number_of_threads) {
-    for (int64_t heads : {1, 3}) {
-        Shape p = with_channels(Shape{2, 150, heads, 40, 70, false, true, true});
-        Numbers n = draw(p, 33);
-        for (size_t i = 0; i < n.g.size(); i += 997) n.g[i] = -100;
-        Call c(p, n, 1.0);
-        EXPECT_SAME_BITS([&] { c.run(); }, {&c.o, &c.s, &c.dq, &c.dk, &c.dv, &c.dg, &c.d_s0});
-    }
+    for (bool delta : {false, true})
+        for (int64_t heads : {1, 3}) {
+            Shape p = with_channels(Shape{2, 150, heads, 40, 70, false, true, true}, delta);
+            Numbers n = draw(p, 33);
+            for (size_t i = 0; i < n.g.size(); i += 997) n.g[i] = -100;
+            Call c(p, n, 1.0);
+            std::vector<Field*> results = {&c.o, &c.s, &c.dq, &c.dk, &c.dv, &c.dg, &c.d_s0};
+            if (delta) results.push_back(&c.d_beta);
+            EXPECT_SAME_BITS([&] { c.run(); }, results);
+        }
 }
 
 TEST(channel_nan_stays_in_its_row) {
-    Shape p = with_channels(Shape{3, 50, 2, 16, 24, false, true, true});
-    for (int poison = 0; poison < 5; poison++) {
-        Numbers n = draw(p, 34), clean = n;
-        Values* inputs[] = {&n.q, &n.k, &n.v, &n.g, &n.s0};
-        Values& x = *inputs[poison];
-        x[x.size() / 3 + 5] = NAN;
-        Call bad(p, n, 1.0), good(p, clean, 1.0);
-        bad.run(), good.run();
-        for (size_t f = 0; f < good.results().size(); f++) {
-            Field &g = *good.results()[f], &b = *bad.results()[f];
-            int64_t row = g.size() / 3;
-            for (int64_t i = 0; i < g.size(); i++)
-                if (i / row != 1) EXPECT(!std::memcmp(&g.at(i), &b.at(i), sizeof(float)));
+    for (bool delta : {false, true})
+        for (int poison = 0; poison < 6; poison++) {
+            Shape p = with_channels(Shape{3, 50, 2, 16, 24, false, true, true}, delta);
+            Numbers n = draw(p, 34), clean = n;
+            Values* inputs[] = {&n.q, &n.k, &n.v, &n.g, &n.s0, &n.beta};
+            Values& x = *inputs[poison];
+            if (x.empty()) continue;
+            x[x.size() / 3 + 5] = NAN;
+            Call bad(p, n, 1.0), good(p, clean, 1.0);
+            bad.run(), good.run();
+            for (size_t f = 0; f < good.results().size(); f++) {
+                Field &g = *good.results()[f], &b = *bad.results()[f];
+                if (!g.tensor.data) continue;
+                int64_t row = g.size() / 3;
+                for (int64_t i = 0; i < g.size(); i++)
+                    if (i / row != 1) EXPECT(!std::memcmp(&g.at(i), &b.at(i), sizeof(float)));
+            }
         }
-    }
 }
 
 } // namespace

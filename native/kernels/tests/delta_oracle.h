@@ -1,4 +1,4 @@
-// The gated delta rule, scalar decay and channel decay: the recurrence in double precision with its gradient, and a call of the library beside it.
+// The matrix memories: the recurrence in double precision with its gradient, and a call of the library beside it.
 #pragma once
 #include "test.h"
 
@@ -137,12 +137,22 @@ struct Call {
     }
 
     void run() {
-        auto size = shape.channel ? memgen_channel_decay_workspace_size : shape.delta ? memgen_gated_delta_rule_workspace_size : memgen_scalar_decay_workspace_size;
-        auto forward = shape.channel ? memgen_channel_decay_forward : shape.delta ? memgen_gated_delta_rule_forward : memgen_scalar_decay_forward;
-        auto backward = shape.channel ? memgen_channel_decay_backward : shape.delta ? memgen_gated_delta_rule_backward : memgen_scalar_decay_backward;
+        auto [size, forward, backward] = functions();
         Scratch first(size(&args, 0)), second(size(&args, 1));
         EXPECT_STATUS(MEMGEN_OK, forward(&args, first.data, first.size, nullptr));
         EXPECT_STATUS(MEMGEN_OK, backward(&args, second.data, second.size, nullptr));
+    }
+
+    struct Functions {
+        decltype(&memgen_gated_delta_rule_workspace_size) size;
+        decltype(&memgen_gated_delta_rule_forward) forward, backward;
+    };
+
+    Functions functions() const {
+        if (shape.channel && shape.delta) return {memgen_channel_delta_rule_workspace_size, memgen_channel_delta_rule_forward, memgen_channel_delta_rule_backward};
+        if (shape.channel) return {memgen_channel_decay_workspace_size, memgen_channel_decay_forward, memgen_channel_decay_backward};
+        if (shape.delta) return {memgen_gated_delta_rule_workspace_size, memgen_gated_delta_rule_forward, memgen_gated_delta_rule_backward};
+        return {memgen_scalar_decay_workspace_size, memgen_scalar_decay_forward, memgen_scalar_decay_backward};
     }
 
     std::vector<Field*> results() { return {&o, &s, &dq, &dk, &dv, &d_beta, &dg, &d_s0}; }

@@ -15,6 +15,7 @@ Operator<memgen_gated_delta_rule_args> matrix(const char* name, bool delta, bool
     std::vector<int64_t> gate = channel ? std::vector<int64_t>{H, K} : std::vector<int64_t>{H};
     if (decay) entries.push_back({&A::log_decay, Token, true, gate, -0.3, 0}), entries.push_back({&A::d_log_decay, Token, false, gate});
     auto sizes = [](A& a) { a.heads = H, a.key_dim = K, a.value_dim = V, a.scale = 0.5; };
+    if (channel && delta) return {name, entries, sizes, memgen_channel_delta_rule_workspace_size, memgen_channel_delta_rule_checkpoint_size, memgen_channel_delta_rule_forward, memgen_channel_delta_rule_backward};
     if (channel) return {name, entries, sizes, memgen_channel_decay_workspace_size, memgen_channel_decay_checkpoint_size, memgen_channel_decay_forward, memgen_channel_decay_backward};
     if (delta) return {name, entries, sizes, memgen_gated_delta_rule_workspace_size, memgen_gated_delta_rule_checkpoint_size, memgen_gated_delta_rule_forward, memgen_gated_delta_rule_backward};
     return {name, entries, sizes, memgen_scalar_decay_workspace_size, memgen_scalar_decay_checkpoint_size, memgen_scalar_decay_forward, memgen_scalar_decay_backward};
@@ -28,6 +29,8 @@ TEST(segments_of_matrix_memories) {
 }
 
 TEST(segments_of_channel_decay) { check_all(matrix("channel_decay", false, true, true)); }
+
+TEST(segments_of_the_channel_delta_rule) { check_all(matrix("channel_delta_rule", true, true, true)); }
 
 TEST(segments_of_normalized_attention) {
     typedef memgen_linear_attention_normalized_args A;

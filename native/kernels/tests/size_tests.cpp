@@ -212,6 +212,10 @@ TEST(memories_beyond_32_bits) {
     channel.log_decay = {gates.data(), {0, K, K, 1}};
     run(channel, memgen_channel_decay_workspace_size, memgen_channel_decay_checkpoint_size, memgen_channel_decay_forward, memgen_channel_decay_backward);
 
+    memgen_channel_delta_rule_args channel_delta = channel;
+    channel_delta.beta = each_token;
+    run(channel_delta, memgen_channel_delta_rule_workspace_size, memgen_channel_delta_rule_checkpoint_size, memgen_channel_delta_rule_forward, memgen_channel_delta_rule_backward);
+
     memgen_linear_attention_normalized_args normalized{};
     fill(normalized);
     normalized.key_dim = normalized.value_dim = K, normalized.scale = 1, normalized.divisors = divisors.data();

@@ -7,7 +7,8 @@ namespace Memory.Gen.Runtime.Kernels;
 
 /// <summary>One operator of the kernel libraries: its functions, which all take one struct of arguments, and their scratch memory.</summary>
 /// <param name="name">As in <c>memgen_&lt;name&gt;_forward</c>.</param>
-internal sealed unsafe class Kernel(string name)
+/// <param name="onCuda">Whether the library for CUDA has it too.</param>
+internal sealed unsafe class Kernel(string name, bool onCuda = true)
 {
     private readonly Lazy<Functions> cpu = new(() => new(KernelLibrary.Cpu, name)), cuda = new(() => new(KernelLibrary.Cuda, name));
 
@@ -18,6 +19,7 @@ internal sealed unsafe class Kernel(string name)
     public string? Refusal<TArgs>(ScalarType dtype, Device device, in TArgs args) where TArgs : unmanaged
     {
         if (KernelLibrary.Refusal(dtype, device) is { } problem) return problem;
+        if (!onCuda && device.type == DeviceType.CUDA) return "there is no CUDA kernel for it";
         Functions functions = On(device.type);
         if (!functions.AreThere) return $"{functions.Library.Path} has no memgen_{name}_forward and _backward. Run {functions.Library.BuildCommand} once to build it again";
         fixed (TArgs* pointer = &args) return functions.WorkspaceSize(pointer, 0) < 0 ? functions.Library.LastError() : null;

@@ -90,7 +90,7 @@ internal struct KernelHeader
     public static int Number(ScalarType? dtype) => dtype == ScalarType.BFloat16 ? 1 : 0;
 }
 
-/// <summary>memgen_gated_delta_rule_args, which scalar_decay and channel_decay share.</summary>
+/// <summary>memgen_gated_delta_rule_args, which scalar_decay, channel_decay and channel_delta_rule share.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct MatrixArguments
 {

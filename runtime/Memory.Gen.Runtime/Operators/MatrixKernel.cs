@@ -8,15 +8,15 @@ namespace Memory.Gen.Runtime.Operators;
 /// <summary>The memories with a state <c>[B, H, K, V]</c> in the kernel library. States at some tokens are kept for backward, which recomputes those between.</summary>
 internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixKernel.Options>
 {
-    private static readonly Kernel Delta = new("gated_delta_rule"), Scalar = new("scalar_decay"), Channel = new("channel_decay");
+    private static readonly Kernel Delta = new("gated_delta_rule"), Scalar = new("scalar_decay"), Channel = new("channel_decay"), ChannelDelta = new("channel_delta_rule", onCuda: false);
 
-    /// <summary>The kernel of a rule that has these gates; null where there is none.</summary>
-    public static Kernel? For(Tensor? beta, Tensor? logDecay) => (beta is not null, logDecay?.dim() == 4) switch
+    /// <summary>The kernel of a rule that has these gates.</summary>
+    public static Kernel For(Tensor? beta, Tensor? logDecay) => (beta is not null, logDecay?.dim() == 4) switch
     {
         (true, false) => Delta,
         (false, true) => Channel,
         (false, false) => Scalar,
-        _ => null,
+        (true, true) => ChannelDelta,
     };
 
     /// <summary>Whether a call with these inputs becomes a node of the graph.</summary>
@@ -40,7 +40,7 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
         bool fits = K > 0 && k.Has(keys) && tokens.SequenceEqual(values.AsSpan(..3)) && (beta is null || beta.Has(tokens))
             && (logDecay is null || logDecay.Has(keys.AsSpan(..decayAxes))) && (state is null || state.Has(B, H, K, V));
         if (!fits) return null;
-        if (For(beta, logDecay) is not { } kernel) return null;
+        Kernel kernel = For(beta, logDecay);
         MatrixArguments args = new()
         {
             Header = KernelHeader.Of<MatrixArguments>(ScalarType.Float32),

@@ -23,13 +23,13 @@ internal static class MatrixMemory
         door.State(nameof(initialState), initialState, "BHKV", bfloat16Too: door['T'] == 1);
         CheckOptions(door, scale, chunk);
         double factor = Scale(door, scale);
-        MatrixKernel.Options? kernel = MatrixKernel.For(beta, logDecay) is { } rule ? new(rule, factor) : null;
+        var kernel = new MatrixKernel.Options(MatrixKernel.For(beta, logDecay), factor);
         bool narrow = initialState?.dtype == ScalarType.BFloat16;
-        OperatorForm chosen = OperatorForms.Choose(name, form, kernel is null ? null : () => narrow && MatrixKernel.Records(q, k, v, beta, logDecay, initialState)
+        OperatorForm chosen = OperatorForms.Choose(name, form, () => narrow && MatrixKernel.Records(q, k, v, beta, logDecay, initialState)
             ? "a state in BFloat16 has no backward pass in the kernel" : kernel.Refusal(door));
 
         using var scope = NewDisposeScope();
-        if (chosen == OperatorForm.Native) return MatrixKernel.Run(kernel!, layout, q, k, v, beta, logDecay, initialState).ToOuterScope();
+        if (chosen == OperatorForm.Native) return MatrixKernel.Run(kernel, layout, q, k, v, beta, logDecay, initialState).ToOuterScope();
         Tensor state = narrow ? initialState!.to(door.Accumulation) : initialState ?? zeros([door.Sequences, door['H'], door['K'], door['V']], dtype: door.Accumulation, device: door.Device);
         var options = new ChunkedOptions(factor, chunk);
         Tensor[] read = SegmentLayout.Run(layout, chosen, Sequences, [q, k, v, beta, logDecay], [state]);

@@ -57,11 +57,6 @@ public sealed class FrontDoorTests
         "channel_delta_rule: logDecay has shape [2, 3, 4]; expected [B, T, H, K] = [2, 3, 4, 5], as given by q.");
 
     [Fact]
-    public void A_rule_without_kernel_is_refused_when_asked_for() => Refused<NotSupportedException>(
-        () => ChannelDeltaRule.Apply(Ones(1, 2, 1, 1), Ones(1, 2, 1, 1), Ones(1, 2, 1, 1), Ones(1, 2, 1), Ones(1, 2, 1, 1), form: OperatorForm.Native),
-        "channel_delta_rule: the form Native was asked for, but there is no kernel for it");
-
-    [Fact]
     public void Disposed_argument()
     {
         Tensor gone = Ones(1, 1, 1, 1);

@@ -40,7 +40,7 @@ public sealed record OperatorCase(
         Matrix("gated_delta_rule", (r, T) => [.. Qkv(r, T), r.Uniform(0, 1, B, T, H), r.Uniform(-0.5, 0, B, T, H)],
             (x, s, f, c, g) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], s, null, f, c, g)),
         Matrix("channel_delta_rule", (r, T) => [.. Qkv(r, T), r.Uniform(0, 1, B, T, H), r.Uniform(-0.5, 0, B, T, H, K)],
-            (x, s, f, c, g) => ChannelDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], s, null, f, c, g)) with { HasKernels = false },
+            (x, s, f, c, g) => ChannelDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], s, null, f, c, g)),
         new("causal_conv", (r, T) => [r.Normal(B, T, C)], r => [r.Normal(C, W), r.Normal(C)], r => [r.Normal(B, W - 1, C)],
             (x, p, s, f, c, g) =>
             {

@@ -202,6 +202,7 @@ public sealed class SmallCallTests
                 ("channel_decay", (to, f) => ChannelDecay.Apply(to(q), to(k), to(v), to(channels), to(state), form: f)),
                 ("delta_rule", (to, f) => DeltaRule.Apply(to(q), to(k), to(v), to(beta), null, form: f)),
                 ("gated_delta_rule", (to, f) => GatedDeltaRule.Apply(to(q), to(k), to(v), to(beta), to(decay), to(state), form: f)),
+                ("channel_delta_rule", (to, f) => ChannelDeltaRule.Apply(to(q), to(k), to(v), to(beta), to(channels), to(state), form: f)),
             },
             rule =>
             {

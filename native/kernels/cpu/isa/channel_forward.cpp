@@ -94,11 +94,7 @@ void channel_decay_forward(const memgen_channel_decay_args& a, const Scratch& sc
         Arena arena{slice};
         ChannelForwardScratch s(arena, own);
         if (own.tokens == 1)
-            return advance_one_token<false>(own, share, [&](int64_t h) {
-                const float* log_decay = floats(own.log_decay) + h * own.log_decay.stride[2];
-                for_vectors(own.key_dim, [&](int64_t i, auto extent) { store(s.left + i, exponential(load(log_decay + i, extent)), extent); });
-                return s.left;
-            });
+            return advance_one_token<false>(own, share, [&](int64_t h) { return decays_by_key(own, h, s.left); });
         run_share(own, share, s, [&](int64_t h, int64_t t0) {
             ChannelBlock block;
             block.tokens = own.tokens - t0 < Block ? own.tokens - t0 : Block;

@@ -12,7 +12,7 @@
 // gradient is summed over exactly those, without differences that would cancel.
 #include "delta_layout.h"
 #include "kernels.h"
-#include "chunk.h"
+#include "chunk_solve.h"
 #include "threads.h"
 
 namespace memgen {
@@ -34,36 +34,6 @@ struct Chain {
     Chain(const Args& args, int64_t head) : a(args), h(head), past(args) {}
     float* row(const memgen_tensor& x, int64_t t) const { return at(x, t, h); }
 };
-
-// V' = (I + A)^{-1} diag(beta) R, column by column.
-void solve_forward(const float* A, const float* beta, const float* residual, int64_t vp, float* written) {
-    for (int64_t n = 0; n < vp; n += W) {
-        Vector rows[C];
-#pragma GCC unroll 16
-        for (int i = 0; i < C; i++) {
-            Vector x = splat(beta[i]) * load(residual + i * vp + n);
-#pragma GCC unroll 16
-            for (int j = 0; j < i; j++) x -= splat(A[i * C + j]) * rows[j];
-            rows[i] = x;
-            store(written + i * vp + n, x);
-        }
-    }
-}
-
-// X = (I + A)^{-T} D, in place.
-void solve_backward(const float* A, int64_t vp, float* d) {
-    for (int64_t n = 0; n < vp; n += W) {
-        Vector rows[C];
-#pragma GCC unroll 16
-        for (int i = C - 1; i >= 0; i--) {
-            Vector x = load(d + i * vp + n);
-#pragma GCC unroll 16
-            for (int j = C - 1; j > i; j--) x -= splat(A[j * C + i]) * rows[j];
-            rows[i] = x;
-            store(d + i * vp + n, x);
-        }
-    }
-}
 
 template <bool Delta>
 void enter_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, int64_t t, int64_t n, bool next) {

@@ -3,11 +3,10 @@
 //
 // Columns of S never mix, so a strip S [K, 2W] runs through a block of tokens alone. Two decisions make
 // it fast. Decay is not multiplied into S: S = c Shat, and c is multiplied in when it has become small,
-// which takes a quarter of the arithmetic away. And tokens go in pairs (delta) or fours (no delta): one
-// sweep over the strip applies what the previous pair wrote and reads for this one.
+// which takes a quarter of the arithmetic away. And tokens go in pairs (delta_pair.h) or fours (no delta).
 #include "delta_layout.h"
 #include "kernels.h"
-#include "one_token.h"
+#include "delta_pair.h"
 
 namespace memgen {
 
@@ -59,57 +58,6 @@ void read_block(const Args& a, int64_t h, int64_t t0, const float* zero, TokenBl
     }
 }
 
-struct PendingPair {
-    const float *first, *second; // keys
-    Vector a0, a1, b0, b1;       // what they write, in units of the factored state
-};
-
-// S <- c S + k d^T for both pending tokens; then the four reads of the next pair, tokens t and t + 1.
-template <bool Rescale, bool Read>
-MEMGEN_INLINE void delta_sweep(const Ahead& ahead, int64_t t, int64_t K, float* s, float c, const PendingPair& p, const float* k1, const float* q1, const float* k2, const float* q2,
-                               Vector* x1, Vector* y1, Vector* x2, Vector* y2) {
-    Vector factor = splat(c);
-    Vector x10 = {}, x11 = {}, y10 = {}, y11 = {}, x20 = {}, x21 = {}, y20 = {}, y21 = {};
-    const float *ka = p.first, *kb = p.second;
-    int64_t i = 0;
-    for (int64_t part = 0; part < 2; part++) {
-        if constexpr (Read) ahead.request(t + part);
-        for (const int64_t end = K * (part + 1) / 2; i < end; i++, s += Strip) {
-            Vector s0 = load(s), s1 = load(s + W);
-            if constexpr (Rescale) {
-                s0 *= factor;
-                s1 *= factor;
-            }
-            Vector w = splat(ka[i]);
-            s0 += w * p.a0;
-            s1 += w * p.a1;
-            w = splat(kb[i]);
-            s0 += w * p.b0;
-            s1 += w * p.b1;
-            store(s, s0);
-            store(s + W, s1);
-            if constexpr (Read) {
-                w = splat(k1[i]);
-                x10 += w * s0;
-                x11 += w * s1;
-                w = splat(q1[i]);
-                y10 += w * s0;
-                y11 += w * s1;
-                w = splat(k2[i]);
-                x20 += w * s0;
-                x21 += w * s1;
-                w = splat(q2[i]);
-                y20 += w * s0;
-                y21 += w * s1;
-            }
-        }
-    }
-    if constexpr (Read) {
-        x1[0] = x10, x1[1] = x11, y1[0] = y10, y1[1] = y11;
-        x2[0] = x20, x2[1] = x21, y2[0] = y20, y2[1] = y21;
-    }
-}
-
 MEMGEN_APART void delta_strip(const TokenBlock& block, const Ahead& ahead, int64_t K, float scale, const float* zero, float* s, const float* v, float* o) {
     PendingPair pending = {zero, zero, {}, {}, {}, {}};
     float rescale = 1.0f, c = 1.0f; // S = c (rescale Shat + pending)
@@ -117,8 +65,8 @@ MEMGEN_APART void delta_strip(const TokenBlock& block, const Ahead& ahead, int64
         bool pair = t + 1 < block.tokens;
         Vector x1[2], y1[2], x2[2], y2[2];
         const float *k1 = block.k[t], *k2 = block.k[t + 1], *q1 = block.q[t], *q2 = block.q[t + 1];
-        if (rescale != 1.0f) delta_sweep<true, true>(ahead, t, K, s, rescale, pending, k1, q1, k2, q2, x1, y1, x2, y2);
-        else delta_sweep<false, true>(ahead, t, K, s, 1.0f, pending, k1, q1, k2, q2, x1, y1, x2, y2);
+        if (rescale != 1.0f) delta_sweep<true>(ahead, t, K, s, Times{splat(rescale)}, pending, k1, q1, k2, q2, x1, y1, x2, y2);
+        else delta_sweep<true>(ahead, t, K, s, Kept{}, pending, k1, q1, k2, q2, x1, y1, x2, y2);
         float c1 = c * block.alpha[t], c2 = c1 * block.alpha[t + 1];
         bool fold = !(c2 >= SmallestFactor);
         rescale = fold ? c2 : 1.0f;
@@ -126,22 +74,17 @@ MEMGEN_APART void delta_strip(const TokenBlock& block, const Ahead& ahead, int64
         c = fold ? 1.0f : c2;
         pending.first = k1;
         pending.second = k2;
+        const PairFactors factors = {block.beta[t], c1, scale * c1, block.own[t], block.beta[t + 1], c2, scale * c2, block.own[t + 1], block.alpha[t + 1] * block.keys[t], block.alpha[t + 1] * block.reads[t]};
         for (int n = 0; n < 2; n++) {
-            Vector d1 = splat(block.beta[t]) * (load(v + t * Strip + n * W) - splat(c1) * x1[n]);
-            store(o + t * Strip + n * W, splat(scale * c1) * y1[n] + splat(block.own[t]) * d1);
-            Vector d2 = {};
-            if (pair) {
-                d2 = splat(block.beta[t + 1]) * (load(v + (t + 1) * Strip + n * W) - splat(c2) * x2[n] - splat(block.alpha[t + 1] * block.keys[t]) * d1);
-                store(o + (t + 1) * Strip + n * W,
-                      splat(scale * c2) * y2[n] + splat(block.alpha[t + 1] * block.reads[t]) * d1 + splat(block.own[t + 1]) * d2);
-            }
+            Vector d1, d2;
+            solve_pair(factors, pair, v + t * Strip, o + t * Strip, n, x1[n], y1[n], x2[n], y2[n], d1, d2);
             (n ? pending.a1 : pending.a0) = splat(first) * d1;
             (n ? pending.b1 : pending.b0) = splat(second) * d2;
         }
     }
     // (rescale Shat + pending) c, pending being in units of the new factor
     pending.a0 *= splat(c), pending.a1 *= splat(c), pending.b0 *= splat(c), pending.b1 *= splat(c);
-    delta_sweep<true, false>(ahead, 0, K, s, rescale * c, pending, zero, zero, zero, zero, nullptr, nullptr, nullptr, nullptr);
+    delta_sweep<false>(ahead, 0, K, s, Times{splat(rescale * c)}, pending, zero, zero, zero, zero, nullptr, nullptr, nullptr, nullptr);
 }
 
 // A group of tokens by the definition, one after the other: for decays too strong to factor out.

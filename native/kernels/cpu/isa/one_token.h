@@ -82,5 +82,12 @@ void advance_one_token(const Args& a, const Share& share) {
     });
 }
 
+// What the token leaves of each key of head h, written to a row of scratch.
+inline const float* decays_by_key(const Args& a, int64_t h, float* row) {
+    const float* log_decay = floats(a.log_decay) + h * a.log_decay.stride[2];
+    for_vectors(a.key_dim, [&](int64_t i, auto extent) { store(row + i, exponential(load(log_decay + i, extent)), extent); });
+    return row;
+}
+
 } // namespace
 } // namespace memgen
