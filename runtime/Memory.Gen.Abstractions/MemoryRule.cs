@@ -32,4 +32,11 @@ public enum MemoryRule
     /// Attention (Kimi Team, arXiv 2510.26692).
     /// </summary>
     ChannelDelta,
+
+    /// <summary>
+    /// Each key feature fades at its own rate, and its key is what the decay leaves room for: A = diag(alpha), k = 1 - alpha, u = v, with
+    /// alpha at least l/L in layer l = 0 to L - 1 of a model, so that later layers keep more (Qin et al.: HGRN2, arXiv 2404.07904). In a
+    /// <c>[MemoryLayer]</c>, which has no place, l = 0. Not in a <c>[MixtureOfMemories]</c>.
+    /// </summary>
+    TiedDecay,
 }

@@ -31,6 +31,26 @@ public static class LogDecay
         return (-Wide(rate).exp() * nn.functional.softplus(Wide(x) + Wide(bias))).MoveToOuterDisposeScope();
     }
 
+    /// <summary>
+    /// The logarithm of a decay that is never below <paramref name="least"/>: g = ln(least + (1 - least) sigmoid(x)), at most 0, also
+    /// where the sigmoid rounds to 0 or 1.
+    /// </summary>
+    /// <remarks>Qin et al.: HGRN2 (arXiv 2404.07904), section 3.</remarks>
+    /// <param name="x">Any shape.</param>
+    /// <param name="least">From 0 to below 1.</param>
+    /// <returns>The shape of <paramref name="x"/>, float32 or wider.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="least"/> is outside its range.</exception>
+    public static Tensor Sigmoid(Tensor x, double least)
+    {
+        FrontDoor.Required(Name, nameof(x), x);
+        if (!(least >= 0 && least < 1)) throw new ArgumentOutOfRangeException(nameof(least), least, $"{Name}: least is {least}; expected 0 to below 1.");
+        using var scope = NewDisposeScope();
+        Tensor wide = x.to(x.dtype.Wide()), decay = wide.log_sigmoid();
+        // least + (1 - least) sigmoid(x) = sigmoid(x) (1 + least e^-x) = sigmoid(x) / sigmoid(x - ln(least)): also near 1, where a sum would round to it.
+        if (least > 0) decay = decay - (wide - Math.Log(least)).log_sigmoid();
+        return decay.MoveToOuterDisposeScope();
+    }
+
     /// <summary>The same for the key channels of every head: one rate a head, one bias a channel.</summary>
     /// <param name="x"><c>[..., H*K]</c>, one axis to nine.</param>
     /// <param name="rate">a, the logarithm of each head's rate, <c>[H]</c>; in the dtype of <paramref name="x"/>, or float32 or wider.</param>

@@ -30,6 +30,10 @@ public sealed partial class RetentionModel;
 public sealed partial class LightningModel;
 
 [MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
+[LinearMemory(Rule = MemoryRule.TiedDecay, Heads = 2)]
+public sealed partial class TiedDecayModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
 [LinearMemory(Rule = MemoryRule.ChannelDecay, Heads = 2)]
 public sealed partial class ChannelDecayModel;
 

@@ -15,6 +15,7 @@ internal sealed class Subject : IDisposable
         [nameof(ScalarDecayModel)] = (device, dtype) => new ScalarDecayModel(device, dtype),
         [nameof(RetentionModel)] = (device, dtype) => new RetentionModel(device, dtype),
         [nameof(LightningModel)] = (device, dtype) => new LightningModel(device, dtype),
+        [nameof(TiedDecayModel)] = (device, dtype) => new TiedDecayModel(device, dtype),
         [nameof(ChannelDecayModel)] = (device, dtype) => new ChannelDecayModel(device, dtype),
         [nameof(ChannelDeltaModel)] = (device, dtype) => new ChannelDeltaModel(device, dtype),
         [nameof(DeltaModel)] = (device, dtype) => new DeltaModel(device, dtype),

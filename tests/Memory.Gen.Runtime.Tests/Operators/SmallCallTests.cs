@@ -173,6 +173,34 @@ public sealed class SmallCallTests
         Assert.True(((LogDecay.Apply(x, none, none) - expected) / expected).abs().max().item<double>() < 1e-6);
     }
 
+    /// <summary>Also where the sigmoid is 0 or 1 to 32 bits.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(0.75)]
+    public void A_log_decay_with_a_least_decay_equals_its_formula(double least)
+    {
+        using var scope = NewDisposeScope();
+        double[] at = [-30, -3, 0, 0.5, 7, 30, 80];
+        // ln(least + (1 - least) sigmoid(x)), above 0 as ln(1 - y) = -2 artanh(y / (2 - y)).
+        Tensor expected = tensor([.. at.Select(x => x >= 0 ? Below(Key(x)) : least == 0 ? x - Math.Log(1 + Math.Exp(x)) : Math.Log(1 - Key(x)))]);
+        Tensor slopes = tensor([.. at.Select(x => Key(x) / (1 + Math.Exp(-x)) / (least + ((1 - least) / (1 + Math.Exp(-x)))))]);
+        foreach ((ScalarType dtype, double limit) in new[] { (ScalarType.Float64, 1e-13), (ScalarType.Float32, 1e-5) })
+        {
+            Tensor x = tensor(at).to(dtype).requires_grad_(), actual = LogDecay.Sigmoid(x, least);
+            Assert.Equal(dtype, actual.dtype);
+            Assert.True(((actual - expected) / expected).abs().max().item<double>() < limit);
+            Numbers.Close(slopes, autograd.grad([actual.sum()], [x])[0], limit, "slope");
+        }
+
+        Assert.Equal(least == 0 ? -200 : Math.Log(least), LogDecay.Sigmoid(tensor(-200f), least).item<float>(), 1e-4);
+        Assert.Equal(ScalarType.Float32, LogDecay.Sigmoid(zeros(2, dtype: ScalarType.BFloat16), least).dtype);
+        Assert.Contains("least is 1; expected 0 to below 1", Assert.Throws<ArgumentOutOfRangeException>(() => LogDecay.Sigmoid(zeros(2), 1)).Message);
+
+        double Key(double x) => (1 - least) / (1 + Math.Exp(x));
+
+        static double Below(double y) => -2 * Math.Atanh(y / (2 - y));
+    }
+
     [Fact]
     public void Nine_axes_are_a_network_too()
     {

@@ -121,6 +121,8 @@ public class SurroundingsTests
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, OutputGate = false)")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.RetNet, ConvWidth = 0)")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.Lightning)")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.TiedDecay)")]
+    [InlineData("LinearMemory(Heads = 3, Rule = MemoryRule.TiedDecay, KeyDim = 5, ValueDim = 7, ConvWidth = 0, OutputGate = false)")]
     [InlineData("LinearMemory(Heads = 3, Rule = MemoryRule.ChannelDecay, KeyDim = 5, ValueDim = 7)")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Delta, NegativeEigenvalues = true)")]
     [InlineData("LinearMemory(Heads = 4, RotaryBase = 10_000)")]

@@ -15,6 +15,7 @@ public class TidinessTests
         "[LinearMemory(Heads = 4, Rule = MemoryRule.Linear, FeatureMap = FeatureMap.Relu, Normalized = true, ConvWidth = 0, OutputGate = false)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.Lightning)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.ChannelDecay)]",
+        "[LinearMemory(Heads = 4, Rule = MemoryRule.TiedDecay)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true, Groups = 2)]",
         "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.Delta, SharedMemory = false, SharedProjections = true, BalanceLoss = 0, ConvWidth = 0)]",
         "[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, AdaptiveStep = false, Momentum = false, Forgetting = false, ConvWidth = 0)]",

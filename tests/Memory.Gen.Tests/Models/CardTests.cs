@@ -24,6 +24,8 @@ public class CardTests
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.RetNet)]", Model)]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.Lightning, ConvWidth = 0)]", Model)]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.Delta, RotaryBase = 50)]", Model)]
+    [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.TiedDecay, KeyDim = 5)]", Model)]
+    [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.TiedDecay, ConvWidth = 0)]", Model)]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ChannelDecay)]", Model)]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.Delta, NegativeEigenvalues = true)]", Model)]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ChannelDelta, KeyDim = 7, ValueDim = 9)]", Model)]

@@ -52,6 +52,11 @@ public class EmittedFileTests
         nameof(LightningModel));
 
     [Fact]
+    public Task TiedDecayLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[LinearMemory(Rule = MemoryRule.TiedDecay, Heads = 4, KeyDim = 8)]", name: "TiedDecayLayer")),
+        nameof(TiedDecayLayer));
+
+    [Fact]
     public Task ChannelDecayLayer() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Layer("[LinearMemory(Rule = MemoryRule.ChannelDecay, Heads = 4, KeyDim = 8)]", name: "ChannelDecayLayer")),
         nameof(ChannelDecayLayer));

@@ -13,11 +13,16 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
 {
     private bool HasConvolution => spec.ConvWidth > 0;
 
+    // What is projected to the features of keys and values, and what of it goes through convolutions.
+    private string[] Projected => ["query", spec.IsTied ? "forget" : "key", "value"];
+
+    private string[] Convolved => !HasConvolution ? [] : spec.IsTied ? ["query", "value"] : Projected;
+
     public override string ModuleName => LinearMemoryTexts.Name(spec) + "Memory";
 
     public override string StateName => LinearMemoryTexts.Name(spec) + "State";
 
-    public override bool TakesDepth => spec.Decay == DecaySchedule.Lightning;
+    public override bool TakesDepth => spec.IsTied || spec.Decay == DecaySchedule.Lightning;
 
     public override string Phrase => LinearMemoryTexts.Phrase(spec);
 
@@ -35,7 +40,11 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             long gates = spec.OutputGate ? values : 0;
             Size size = Size.Product(dim * ((2 * keys) + (2 * values) + gates)) + new Size(spec.ValueDim);
             if (HasConvolution)
-                size += new Size(spec.ConvWidth * ((2 * keys) + values), CacheElements: (spec.ConvWidth - 1) * ((2 * keys) + values));
+            {
+                long channels = ((spec.IsTied ? 1 : 2) * keys) + values;
+                size += new Size(spec.ConvWidth * channels, CacheElements: (spec.ConvWidth - 1) * channels);
+            }
+
             if (spec.IsDelta)
                 size += Size.Product((long)dim * spec.Heads);
             if (spec.HasHeadDecay)
@@ -80,16 +89,15 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         writer.Comment(HasConvolution ? "What is kept of a sequence: the memory, and the last inputs of the convolutions." : "What is kept of a sequence: the memory.");
         using CodeWriter.Scope type = writer.Block($"private sealed class {state} : LayerState");
         writer.Lines(
-            HasConvolution ? $"public readonly StateTensor QueryTail, KeyTail;  // [B, {spec.ConvWidth - 1}, H*K], what the convolutions still need" : null,
+            HasConvolution ? $"public readonly StateTensor QueryTail{(spec.IsTied ? "" : ", KeyTail")};  // [B, {spec.ConvWidth - 1}, H*K], what the convolutions still need" : null,
             HasConvolution ? $"public readonly StateTensor ValueTail;  // [B, {spec.ConvWidth - 1}, H*V]" : null,
             "public readonly StateTensor S;  // [B, H, K, V]",
             spec.Normalized ? "public readonly StateTensor Z;  // [B, H, K]" : null,
             "");
         using (writer.Block($"public {state}(MemoryState owner, string prefix) : base(owner, prefix)"))
         {
-            if (HasConvolution)
-                foreach ((string name, int features) in new[] { ("query", spec.KeyDim), ("key", spec.KeyDim), ("value", spec.ValueDim) })
-                    writer.Lines($"{char.ToUpperInvariant(name[0])}{name.Substring(1)}Tail = Cache(\"{name}_tail\", {spec.ConvWidth - 1}, {(long)spec.Heads * features});");
+            foreach (string name in Convolved)
+                writer.Lines($"{char.ToUpperInvariant(name[0])}{name.Substring(1)}Tail = Cache(\"{name}_tail\", {spec.ConvWidth - 1}, {(long)spec.Heads * (name == "value" ? spec.ValueDim : spec.KeyDim)});");
             writer.Lines(
                 $"S = Memory(\"memory\", {spec.Heads}, {spec.KeyDim}, {spec.ValueDim});",
                 spec.Normalized ? $"Z = Memory(\"normalizer\", {spec.Heads}, {spec.KeyDim});" : null);
@@ -98,11 +106,10 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
 
     private IEnumerable<string> Submodules()
     {
-        foreach (string projection in new[] { "query", "key", "value" })
+        foreach (string projection in Projected)
             yield return projection;
-        if (HasConvolution)
-            foreach (string projection in new[] { "query", "key", "value" })
-                yield return projection + "_convolution";
+        foreach (string projection in Convolved)
+            yield return projection + "_convolution";
         if (spec.IsDelta)
             yield return "write_strength";
         if (spec.HasHeadDecay)
@@ -124,7 +131,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         foreach (string name in Submodules())
             yield return name switch
             {
-                "query" or "key" => $"private readonly Linear {name};  // D -> H*K",
+                "query" or "key" or "forget" => $"private readonly Linear {name};  // D -> H*K",
                 "value" or "gate" => $"private readonly Linear {name};  // D -> H*V",
                 "write_strength" or "decay" => $"private readonly Linear {name};  // D -> H",
                 "decay_down" => $"private readonly Linear {name};  // D -> J",
@@ -145,7 +152,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         foreach (string name in Submodules())
             yield return name switch
             {
-                "query" or "key" => Linear(name, "Dim", "Heads * KeyDim"),
+                "query" or "key" or "forget" => Linear(name, "Dim", "Heads * KeyDim"),
                 "value" or "gate" => Linear(name, "Dim", "Heads * ValueDim"),
                 "write_strength" or "decay" => Linear(name, "Dim", "Heads"),
                 "decay_down" => Linear(name, "Dim", "DecayRank"),
@@ -168,7 +175,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
     private IEnumerable<(string Layer, string Result)> Projections()
     {
         yield return ("query", "queries");
-        yield return ("key", "keys");
+        yield return spec.IsTied ? ("forget", "forgets") : ("key", "keys");
         yield return ("value", "values");
         if (spec.IsDelta)
             yield return ("write_strength", "strengths");
@@ -184,13 +191,23 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
     {
         yield return "using var scope = torch.NewDisposeScope();";
         yield return $"var state = ({state}?)layer;";
-        if (!HasConvolution || spec.Rule == MemoryRule.ChannelDecay)
+        if (!HasConvolution || spec.Rule == MemoryRule.ChannelDecay || spec.IsTied)
             yield return "long B = x.shape[0], T = x.shape[1];";
         yield return $"var ({string.Join(", ", Projections().Select(p => p.Result))}) = Projection.Apply(x, {string.Join(", ", Projections().Select(p => p.Layer))});";
         if (spec.HasPositions)
             yield return "Tensor positions = Rotary.Positions(x, state?.Positions);  // [T] or [B, T]";
         yield return $"Tensor q = {Mapped("query", "queries")};  // [B, T, H, K]";
-        yield return $"Tensor k = {Mapped("key", "keys")};  // [B, T, H, K]";
+        if (spec.IsTied)
+        {
+            yield return "Tensor f = forgets.view(B, T, Heads, KeyDim);  // [B, T, H, K]";
+            yield return "Tensor k = (1.0 - depth) * (-f).sigmoid();  // [B, T, H, K], in (0, 1): 1 - alpha";
+            yield return "Tensor g = LogDecay.Sigmoid(f, least: depth);  // [B, T, H, K], log decay, <= 0: ln(alpha), alpha = l/L + (1 - l/L) sigmoid(f)";
+        }
+        else
+        {
+            yield return $"Tensor k = {Mapped("key", "keys")};  // [B, T, H, K]";
+        }
+
         yield return $"Tensor v = {Heads("value", "values", "ValueDim")};  // [B, T, H, V]";
         if (spec.IsDelta)
             yield return spec.NegativeEigenvalues
@@ -236,6 +253,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             { UnitLength: true } => $"UnitLength.Apply({heads})",
             { FeatureMap: FeatureMap.EluPlusOne } => $"{heads}.elu() + 1.0",
             { FeatureMap: FeatureMap.Relu } => $"{heads}.relu()",
+            { Rule: MemoryRule.TiedDecay } when !HasConvolution => $"{heads}.silu()",
             _ => heads,
         };
     }

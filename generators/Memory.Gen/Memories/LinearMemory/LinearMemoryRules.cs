@@ -60,6 +60,8 @@ internal static class LinearMemoryRules
             errors.Unused("UnitLength", "true", "FeatureMap = FeatureMap." + spec.FeatureMap, "a feature map sets the length itself", "no FeatureMap");
         if (spec.Rule != MemoryRule.ScalarDecay)
             errors.Unused("Decay", "DecaySchedule." + spec.Decay, RuleOf(spec), "it says how fast a head fades", "Rule = MemoryRule.ScalarDecay");
+        if (spec.IsTied && spec.UnitLength)
+            errors.Unsupported("UnitLength", "true", RuleOf(spec), "a key is what its decay leaves room for", "no UnitLength");
         CheckUnitLength(spec, errors);
         if (spec.NegativeEigenvalues && !spec.IsDelta)
             errors.Unused("NegativeEigenvalues", "true", RuleOf(spec), "only a delta rule has a write strength", "Rule = MemoryRule.GatedDelta");
@@ -72,7 +74,7 @@ internal static class LinearMemoryRules
         errors.CheckRotary(spec.RotaryBase, !ownKeys && spec.Heads > 0 && dim % spec.Heads == 0 ? spec.Heads : 0, dim);
         if (!spec.HasPositions || spec.Rule == MemoryRule.Titans)
             return;
-        if (spec.Rule == MemoryRule.ChannelDecay)
+        if (spec.HasChannels || spec.IsTied)
             errors.Unsupported("RotaryBase", given, RuleOf(spec), "features that turn together would fade apart, and a read would depend on where its text began", "no RotaryBase");
         if (spec.Normalized)
             errors.Unsupported("RotaryBase", given, "Normalized = true", "turned features are not positive, so the sum it divides by could be zero", "no RotaryBase", "no Normalized");

@@ -62,6 +62,9 @@ public sealed record LinearMemorySpec(
     /// <summary>Whether each head fades at a rate that no token sets.</summary>
     internal bool IsFixed => Decay != DecaySchedule.Learned;
 
+    /// <summary>Whether keys are what the decays leave room for.</summary>
+    internal bool IsTied => Rule == MemoryRule.TiedDecay;
+
     /// <summary>Whether queries and keys turn to their positions.</summary>
     internal bool HasPositions => RotaryBase != 0;
 

@@ -22,7 +22,7 @@ internal static class LinearMemoryTexts
     {
         MemoryRule.Linear => "LinearAttention.Apply(q, k, v",
         MemoryRule.ScalarDecay => "ScalarDecay.Apply(q, k, v, g",
-        MemoryRule.ChannelDecay => "ChannelDecay.Apply(q, k, v, g",
+        MemoryRule.ChannelDecay or MemoryRule.TiedDecay => "ChannelDecay.Apply(q, k, v, g",
         MemoryRule.Delta => "DeltaRule.Apply(q, k, v, beta",
         MemoryRule.ChannelDelta => "ChannelDeltaRule.Apply(q, k, v, beta, g",
         MemoryRule.Titans => "TitansLinear.Apply(q, k, v, theta, eta, alpha, block: 1",
@@ -50,6 +50,7 @@ internal static class LinearMemoryTexts
         MemoryRule.ScalarDecay when spec.IsFixed => "whose heads fade at fixed rates",
         MemoryRule.ScalarDecay => "whose heads fade at a rate that each token sets",
         MemoryRule.ChannelDecay => "whose key features fade at rates that each token sets",
+        MemoryRule.TiedDecay => "whose keys are what its decays leave room for",
         MemoryRule.Delta => "under the delta rule",
         MemoryRule.Titans => "learning by gradient steps with momentum",
         MemoryRule.ChannelDelta => "under the channel delta rule (Kimi Delta Attention)",
@@ -92,6 +93,7 @@ internal static class LinearMemoryTexts
             MemoryRule.ScalarDecay when spec.IsFixed => "S_t = e^g S_{t-1} + k_t v_t^T",
             MemoryRule.ScalarDecay => "S_t = e^{g_t} S_{t-1} + k_t v_t^T",
             MemoryRule.ChannelDecay => "S_t = diag(e^{g_t}) S_{t-1} + k_t v_t^T",
+            MemoryRule.TiedDecay => "S_t = diag(alpha_t) S_{t-1} + k_t v_t^T,   k_t = 1 - alpha_t",
             MemoryRule.Delta => "S_t = S_{t-1} + beta_t k_t (v_t - S_{t-1}^T k_t)^T",
             MemoryRule.ChannelDelta => "S_t = diag(e^{g_t}) S_{t-1} + beta_t k_t (v_t - (diag(e^{g_t}) S_{t-1})^T k_t)^T",
             MemoryRule.Titans => "S_t = (1 - alpha_t) S_{t-1} + P_t,   P_t = eta_t P_{t-1} + theta_t k_t (v_t - S_{t-1}^T k_t)^T",
@@ -103,7 +105,9 @@ internal static class LinearMemoryTexts
             { Rule: MemoryRule.Titans } => "o_t = S_t^T q_t",
             _ => "o_t = S_t^T q_t / sqrt(K)",
         };
-        yield return Features(spec.ConvWidth > 0, Mapped(spec), "x_t", spec.HasPositions);
+        yield return spec.IsTied
+            ? spec.ConvWidth > 0 ? "q_t = SiLU(conv(W_Q x_t)),   v_t = SiLU(conv(W_V x_t))" : "q_t = SiLU(W_Q x_t),   v_t = W_V x_t"
+            : Features(spec.ConvWidth > 0, Mapped(spec), "x_t", spec.HasPositions);
         if (spec.HasPositions)
             yield return "R_t: the rotation at position t";
         string? gates = spec.Rule switch
@@ -114,6 +118,7 @@ internal static class LinearMemoryTexts
                 DecaySchedule.Lightning => "g = -(8/H) (1 - l/L) h in head h = 0, 1, ...,   l/L the share of the model's layers that stand before",
                 _ => Decay,
             },
+            MemoryRule.TiedDecay => "alpha_t = l/L + (1 - l/L) sigmoid(W_f x_t),   l/L the share of the model's layers that stand before",
             MemoryRule.ChannelDecay => "g_t = log sigmoid(W_2 W_1 x_t + b) / " + Prose.Count((long)LinearMemorySpec.DecayTemperature),
             MemoryRule.Delta => Strength(spec),
             MemoryRule.GatedDelta => Strength(spec) + ",   " + Decay,
@@ -142,7 +147,7 @@ internal static class LinearMemoryTexts
                 yield return "the small number beside z_t^T q_t";
             if (spec.Rule == MemoryRule.ScalarDecay && !spec.IsFixed)
                 yield return "keys and queries of each head's own, a step size that sets the decay alone";
-            if (spec.ConvWidth > 0 && (spec.IsFixed || spec.Rule is (MemoryRule.Linear or MemoryRule.ChannelDecay)))
+            if (spec.ConvWidth > 0 && (spec.IsFixed || spec.Rule is (MemoryRule.Linear or MemoryRule.ChannelDecay or MemoryRule.TiedDecay)))
                 yield return "the convolutions";
             if (spec.HasPositions != (spec.Decay == DecaySchedule.RetNet))
                 yield return spec.HasPositions ? "the positions" : "no positions";
@@ -150,10 +155,12 @@ internal static class LinearMemoryTexts
                 yield return "a norm for each head" + (spec.OutputGate ? ", SiLU in the gate" : "");
             if (spec.Rule == MemoryRule.Linear)
                 yield return "the norm";
-            if (spec.OutputGate && spec.Rule is (MemoryRule.Linear or MemoryRule.Delta))
+            if (spec.OutputGate && spec.Rule is (MemoryRule.Linear or MemoryRule.Delta or MemoryRule.TiedDecay))
                 yield return "the gate";
             if (spec.OutputGate && spec.Rule == MemoryRule.ChannelDelta)
                 yield return "a gate of full rank with SiLU";
+            if (spec.IsTied)
+                yield return "the least decay l/L, which the paper learns from there on";
         }
     }
 
@@ -165,6 +172,7 @@ internal static class LinearMemoryTexts
         MemoryRule.ScalarDecay when spec.Decay == DecaySchedule.Lightning =>
             "Qin, Sun, Li, Shen, Sun, Zhong: Lightning Attention-2 (arXiv 2401.04658); the rates: Qin et al.: TransNormerLLM (arXiv 2307.14995), section 3.1.",
         MemoryRule.ScalarDecay => "Dao, Gu: Transformers are SSMs (arXiv 2405.21060), section 5.",
+        MemoryRule.TiedDecay => "Qin, Yang, Sun, Shen, Li, Sun, Zhong: HGRN2: Gated Linear RNNs with State Expansion (arXiv 2404.07904), section 3.",
         MemoryRule.ChannelDecay => "Yang, Wang, Shen, Panda, Kim: Gated Linear Attention Transformers (arXiv 2312.06635), section 4.",
         MemoryRule.ChannelDelta => "Kimi Team: Kimi Linear: An Expressive, Efficient Attention Architecture (arXiv 2510.26692), section 3.",
         MemoryRule.Titans => "Behrouz, Zhong, Mirrokni: Titans (arXiv 2501.00663), section 3, with a matrix as the memory.",

@@ -21,7 +21,12 @@ internal static class MixtureOfMemoriesRules
             errors.Unsupported(
                 "SharedProjections", "true", "TopK = " + Limits.Text(spec.TopK), "memories that get every token by the same projections hold the same",
                 ["no SharedProjections", .. spec.TopK > 1 ? ["TopK = " + Limits.Text(spec.TopK - 1)] : System.Array.Empty<string>()]);
-        if (errors.CheckNamed("Rule", spec.Memory.Rule))
-            LinearMemoryRules.CheckUnitLength(spec.Memory, errors);
+        if (!errors.CheckNamed("Rule", spec.Memory.Rule))
+            return;
+        LinearMemoryRules.CheckUnitLength(spec.Memory, errors);
+        if (spec.Memory.IsTied)
+            errors.Unsupported(
+                "Rule", "MemoryRule.TiedDecay", "[MixtureOfMemories]", "the least decay belongs to the place of a layer, and its memories have none of their own",
+                "Rule = MemoryRule.ChannelDecay", "a [LinearMemory]");
     }
 }

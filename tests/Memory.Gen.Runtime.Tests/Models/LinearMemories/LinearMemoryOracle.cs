@@ -44,7 +44,7 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
     /// <summary>Reads a token: features <c>[D]</c> in and out.</summary>
     public Tensor Read(Tensor x)
     {
-        Tensor q = Turned(Mapped(Convolved("query", x))), k = Turned(Mapped(Convolved("key", x))), v = Convolved("value", x);
+        Tensor q = Turned(Mapped(Query(x))), k = Turned(Mapped(Key(x))), v = Convolved("value", x);
         position++;
         S ??= zeros([rule.Heads, k.shape[1], v.shape[1]], dtype: ScalarType.Float64);
         Tensor kept = Decay(x, k.shape[1]) is { } decay ? S * decay : S;
@@ -63,6 +63,14 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
         return Product("output", y.flatten());
     }
 
+    private Tensor Query(Tensor x) => rule.Rule == MemoryRule.TiedDecay && weight("query_convolution.weight") is null
+        ? SiLU(Product("query", x)).view(rule.Heads, -1) : Convolved("query", x);
+
+    private Tensor Key(Tensor x) => rule.Rule == MemoryRule.TiedDecay ? 1 - Tied(x) : Convolved("key", x);
+
+    // alpha of every key feature.
+    private Tensor Tied(Tensor x) => rule.Depth + ((1 - rule.Depth) * Sigmoid(Product("forget", x)).view(rule.Heads, -1));
+
     // What is left of every entry, to be broadcast over [H, K, V].
     private Tensor? Decay(Tensor x, long features) => rule.Rule switch
     {
@@ -75,6 +83,7 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
         MemoryRule.ChannelDelta =>
             (-weight("decay_rate")!.exp().view(rule.Heads, 1, 1)
                 * (1 + (Product("decay_up", Product("decay_down", x)) + weight("decay_bias")!).exp()).log().view(rule.Heads, features, 1)).exp(),
+        MemoryRule.TiedDecay => Tied(x).unsqueeze(2),
         MemoryRule.ChannelDecay =>
             Sigmoid(Product("decay_up", Product("decay_down", x)) + weight("decay_up.bias")!).pow(1.0 / 16).view(rule.Heads, features, 1),
         _ => null,

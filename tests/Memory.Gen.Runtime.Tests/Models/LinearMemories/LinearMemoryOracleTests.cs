@@ -34,6 +34,19 @@ public sealed partial class RetentionMemory;
 [LinearMemory(Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.Lightning, Heads = 3, OutputGate = false)]
 public sealed partial class LightningMemory;
 
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.TiedDecay, Heads = 2, KeyDim = 5, ValueDim = 4)]
+public sealed partial class TiedDecayMemory;
+
+/// <summary>The closest to HGRN2.</summary>
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.TiedDecay, Heads = 3, ConvWidth = 0, OutputGate = false)]
+public sealed partial class BareTiedDecayMemory;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 4, FeedForward = 0)]
+[LinearMemory(Rule = MemoryRule.TiedDecay, Heads = 2)]
+public sealed partial class TiedDecayStack;
+
 [MemoryModel(VocabSize = 11, Dim = 6, Pattern = "FLwL", FeedForward = 0)]
 [LinearMemory('F', Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.Lightning, Heads = 2, ConvWidth = 0)]
 [LinearMemory('L', Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.Lightning, Heads = 3)]
@@ -81,7 +94,8 @@ public sealed class LinearMemoryOracleTests : IDisposable
 
     public static TheoryData<string> All =>
     [
-        nameof(AdditiveMemory), nameof(UnitAdditiveMemory), nameof(NormalizedMemory), nameof(ReluMemory), nameof(ScalarDecayMemory), nameof(RetentionMemory), nameof(LightningMemory), nameof(ChannelDecayMemory),
+        nameof(AdditiveMemory), nameof(UnitAdditiveMemory), nameof(NormalizedMemory), nameof(ReluMemory), nameof(ScalarDecayMemory), nameof(RetentionMemory), nameof(LightningMemory),
+        nameof(TiedDecayMemory), nameof(BareTiedDecayMemory), nameof(ChannelDecayMemory),
         nameof(DeltaMemory), nameof(GatedDeltaMemory), nameof(TurningDeltaMemory), nameof(PlacedDeltaMemory), nameof(PlacedMapMemory), nameof(ChannelDeltaMemory), nameof(TurningChannelDeltaMemory),
     ];
 
@@ -120,7 +134,15 @@ public sealed class LinearMemoryOracleTests : IDisposable
     [Fact]
     public void LayersFurtherUpForgetMoreSlowly()
     {
-        using var model = new LightningStack(dtype: ScalarType.Float64);
+        using var lightning = new LightningStack(dtype: ScalarType.Float64);
+        CheckStack(lightning, layer => layer == 2 ? null : new(MemoryRule.ScalarDecay, layer == 0 ? 2 : 3) { Decay = DecaySchedule.Lightning });
+        using var tied = new TiedDecayStack(dtype: ScalarType.Float64);
+        CheckStack(tied, _ => new(MemoryRule.TiedDecay, 2));
+    }
+
+    // Four layers without feed-forward networks; one without a rule is a window of one token, which reads that token's value.
+    private void CheckStack(nn.Module<Tensor, Tensor> model, Func<int, LinearMemoryRule?> declared)
+    {
         RandomWeights.Fill(model, 0.5, Normal);
         Tensor tokens = randint(0, 11, [Tokens], dtype: ScalarType.Int64, generator: random);
         Tensor Weight(string name) => model.get_parameter(name + ".weight")!;
@@ -128,11 +150,9 @@ public sealed class LinearMemoryOracleTests : IDisposable
         for (int layer = 0; layer < 4; layer++)
         {
             string mixer = $"layers.{layer}.mixer.";
-            LinearMemoryRule rule = new(MemoryRule.ScalarDecay, layer == 0 ? 2 : 3) { Decay = DecaySchedule.Lightning, Depth = layer / 4.0 };
-            // A window of one token reads that token's value.
-            Func<Tensor, Tensor> read = layer == 2
-                ? token => Weight(mixer + "output").mv(Weight(mixer + "value").mv(token))
-                : new LinearMemoryOracle(rule, weight => model.get_parameter(mixer + weight)).Read;
+            Func<Tensor, Tensor> read = declared(layer) is { } rule
+                ? new LinearMemoryOracle(rule with { Depth = layer / 4.0 }, weight => model.get_parameter(mixer + weight)).Read
+                : token => Weight(mixer + "output").mv(Weight(mixer + "value").mv(token));
             x = x + stack([.. Normed(x, Weight($"layers.{layer}.mixer_norm")).unbind(0).Select(read)], 0);
         }
 
@@ -174,6 +194,8 @@ public sealed class LinearMemoryOracleTests : IDisposable
             nameof(ScalarDecayMemory) => (new ScalarDecayMemory(dtype: type), new(MemoryRule.ScalarDecay, 3)),
             nameof(RetentionMemory) => (new RetentionMemory(dtype: type), new(MemoryRule.ScalarDecay, 3) { Decay = DecaySchedule.RetNet, RotaryBase = 100 }),
             nameof(LightningMemory) => (new LightningMemory(dtype: type), new(MemoryRule.ScalarDecay, 3) { Decay = DecaySchedule.Lightning }),
+            nameof(TiedDecayMemory) => (new TiedDecayMemory(dtype: type), new(MemoryRule.TiedDecay, 2)),
+            nameof(BareTiedDecayMemory) => (new BareTiedDecayMemory(dtype: type), new(MemoryRule.TiedDecay, 3)),
             nameof(ChannelDecayMemory) => (new ChannelDecayMemory(dtype: type), new(MemoryRule.ChannelDecay, 2)),
             nameof(DeltaMemory) => (new DeltaMemory(dtype: type), new(MemoryRule.Delta, 2)),
             nameof(GatedDeltaMemory) => (new GatedDeltaMemory(dtype: type), new(MemoryRule.GatedDelta, 2)),
