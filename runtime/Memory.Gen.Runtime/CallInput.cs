@@ -31,12 +31,18 @@ public static class CallInput
     /// <param name="vocabSize">Number of symbols.</param>
     /// <param name="weight">A weight of the model: device and element type.</param>
     /// <param name="state">A state with B rows, of the weight's device and element type.</param>
+    /// <param name="least">The fewest tokens of a row: 1 where the last one's logits are asked for.</param>
     /// <returns>The transaction.</returns>
     /// <exception cref="ArgumentException">One of them is something else; the message says what.</exception>
     /// <exception cref="InvalidOperationException">Another call is using the state.</exception>
     /// <exception cref="ObjectDisposedException">The weight or the state was disposed.</exception>
-    public static StateTransaction Tokens(string model, Tensor tokens, long vocabSize, Tensor weight, MemoryState state) =>
-        Begin(model, CheckTokens(model, tokens, vocabSize, weight), weight, state);
+    public static StateTransaction Tokens(string model, Tensor tokens, long vocabSize, Tensor weight, MemoryState state, long least = 0)
+    {
+        long[] shape = CheckTokens(model, tokens, vocabSize, weight);
+        if (shape[1] < least)
+            throw new ArgumentException($"{model}: tokens is [{string.Join(", ", shape)}], and the last of none has no logits; read at least one token, or call Prefill, which takes any number.", nameof(tokens));
+        return Begin(model, shape, weight, state);
+    }
 
     /// <summary>Checks the shape of one token for every row; the call that reads it checks the rest.</summary>
     /// <param name="model">Name of the model.</param>

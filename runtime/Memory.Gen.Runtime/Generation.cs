@@ -6,7 +6,7 @@ namespace Memory.Gen.Runtime;
 /// <summary>Makes text token by token with any emitted model.</summary>
 public static class Generation
 {
-    // Bounds the logits of a long prompt; the streaming contract makes the split invisible.
+    // Bounds what the layers make of a long prompt; the streaming contract makes the split invisible.
     private const int PromptTokens = 512;
 
     /// <summary>
@@ -51,10 +51,11 @@ public static class Generation
         {
             var sampler = new Sampler(options);
             double[] logits = state.NextLogits ?? [];
-            for (int start = 0; start < prompt.Count; start += PromptTokens)
+            for (int start = 0, length; start < prompt.Count; start += length)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                state.NextLogits = logits = Read(model, [.. prompt.Skip(start).Take(PromptTokens)], state, logits);
+                length = (int)Math.Min(prompt.Count - start, PieceOf(model, state));
+                state.NextLogits = logits = Read(model, [.. prompt.Skip(start).Take(length)], state, logits);
             }
             for (int made = 0; made < options.MaxTokens; made++)
             {
@@ -73,11 +74,16 @@ public static class Generation
         }
     }
 
+    // A model that looks ahead sees no further than a call goes, so there a piece ends where a segment does.
+    private static long PieceOf(IMemoryModel model, MemoryState state) => model is ISegmentedModel { LooksAhead: true, NewTokens: var segment }
+        ? (segment * Math.Max(1, PromptTokens / segment)) - (state.RowPositions[0] % segment)
+        : PromptTokens;
+
     private static double[] Read(IMemoryModel model, long[] tokens, MemoryState state, double[] room)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        return Sampler.ToHost(model.Prefill(tensor(tokens, device: state.Device).view(1, -1), state).select(1, tokens.Length - 1), room);
+        return Sampler.ToHost(model.Read(tensor(tokens, device: state.Device).view(1, -1), state), room);
     }
 
     private static double[] Read(IMemoryModel model, long token, MemoryState state, double[] room)

@@ -21,6 +21,16 @@ public interface IMemoryModel
     /// <returns>Logits <c>[B, T, VocabSize]</c>.</returns>
     Tensor Prefill(Tensor tokens, MemoryState state);
 
+    /// <summary>
+    /// Reads tokens and advances the state as <see cref="Prefill"/> does, for what comes next alone: of a long prompt and a large vocabulary
+    /// the logits of all tokens are most of the work and of the memory.
+    /// </summary>
+    /// <param name="tokens"><c>[B, T]</c> int64, T at least 1.</param>
+    /// <param name="state">A state of this model with B rows; left as it was if the call throws.</param>
+    /// <returns>Logits <c>[B, VocabSize]</c>, those that <see cref="Prefill"/> gives for every row's last token.</returns>
+    /// <exception cref="ArgumentException">There is no token, or the tokens are no such tensor.</exception>
+    Tensor Read(Tensor tokens, MemoryState state);
+
     /// <summary>Reads one token in every row and advances the state.</summary>
     /// <param name="token"><c>[B]</c> int64.</param>
     /// <param name="state">A state of this model with B rows; left as it was if the call throws.</param>
@@ -44,6 +54,9 @@ public interface IMemoryModel<TState> : IMemoryModel where TState : MemoryState
     /// <inheritdoc cref="IMemoryModel.Prefill"/>
     Tensor Prefill(Tensor tokens, TState state);
 
+    /// <inheritdoc cref="IMemoryModel.Read"/>
+    Tensor Read(Tensor tokens, TState state);
+
     /// <inheritdoc cref="IMemoryModel.Step"/>
     Tensor Step(Tensor token, TState state);
 
@@ -53,6 +66,8 @@ public interface IMemoryModel<TState> : IMemoryModel where TState : MemoryState
     MemoryState IMemoryModel.NewState(long batch) => NewState(batch);
 
     Tensor IMemoryModel.Prefill(Tensor tokens, MemoryState state) => Prefill(tokens, state.As<TState>(GetType()));
+
+    Tensor IMemoryModel.Read(Tensor tokens, MemoryState state) => Read(tokens, state.As<TState>(GetType()));
 
     Tensor IMemoryModel.Step(Tensor token, MemoryState state) => Step(token, state.As<TState>(GetType()));
 

@@ -21,7 +21,14 @@ public static class PaddedRows
     /// <returns>Logits <c>[B, T, VocabSize]</c>, 0 at tokens that were skipped.</returns>
     /// <exception cref="ArgumentException"><paramref name="skip"/> is no bool tensor of the tokens' shape, or the state has other rows.</exception>
     public static Tensor Prefill(this IMemoryModel model, Tensor tokens, MemoryState state, Tensor skip) =>
-        Read(tokens, state, skip, model.NewState, model.Prefill, inOneCall: model is ISegmentedModel { LooksAhead: true });
+        Read(tokens, state, skip, model.NewState, model.Prefill, inOneCall: LooksAhead(model));
+
+    /// <summary>The same for what comes next alone: the logits after the last token that every row really read.</summary>
+    /// <inheritdoc cref="Prefill(IMemoryModel, Tensor, MemoryState, Tensor)"/>
+    /// <returns>Logits <c>[B, VocabSize]</c>, 0 in a row whose tokens were all skipped.</returns>
+    /// <exception cref="ArgumentException"><paramref name="skip"/> is no bool tensor of the tokens' shape, the state has other rows, or every token of every row is skipped.</exception>
+    public static Tensor Read(this IMemoryModel model, Tensor tokens, MemoryState state, Tensor skip) =>
+        Read(tokens, state, skip, model.NewState, model.Read, inOneCall: LooksAhead(model), last: true);
 
     /// <inheritdoc cref="Prefill(IMemoryModel, Tensor, MemoryState, Tensor)"/>
     /// <param name="layer">The layer.</param>
@@ -32,8 +39,10 @@ public static class PaddedRows
     public static Tensor Prefill(this IMemoryLayer layer, Tensor features, MemoryState state, Tensor skip) =>
         Read(features, state, skip, layer.NewState, layer.Prefill, inOneCall: false);
 
+    private static bool LooksAhead(IMemoryModel model) => model is ISegmentedModel { LooksAhead: true };
+
     private static Tensor Read(
-        Tensor input, MemoryState state, Tensor skip, Func<long, MemoryState> newState, Func<Tensor, MemoryState, Tensor> prefill, bool inOneCall)
+        Tensor input, MemoryState state, Tensor skip, Func<long, MemoryState> newState, Func<Tensor, MemoryState, Tensor> read, bool inOneCall, bool last = false)
     {
         ArgumentNullException.ThrowIfNull(input);
         ArgumentNullException.ThrowIfNull(state);
@@ -46,15 +55,17 @@ public static class PaddedRows
         int[] rows = [.. Enumerable.Range(0, (int)B).OrderBy(row => counting[row].Length)];
         long total = counting.Sum(places => (long)places.Length);
         // A batch that masks its idle rows mostly has none, and rows are moved only for them.
-        if (total == B * T && state.Padding is null) return prefill(input, state);
+        if (total == B * T && state.Padding is null) return read(input, state);
 
         using var scope = NewDisposeScope();
         using var advance = state.Begin(B, T);
         if (state.Padding is not null)
             throw new ArgumentException("Tokens were marked as padding, and some are to be skipped: name all that are not there in skip.", nameof(skip));
+        if (last && total == 0)
+            throw new ArgumentException($"skip leaves no token in any of {B} rows, so there are no logits after a last one; leave the call out.", nameof(skip));
         Tensor flat = input.flatten(0, 1);
         var outputs = new List<Tensor>();
-        var read = new List<long>();
+        var written = new List<long>();
         var ended = new List<MemoryState>();
         MemoryState? going = null;
         try
@@ -66,20 +77,26 @@ public static class PaddedRows
                 if (inOneCall) going = Begin(rows[first..beyond]);
                 else going = going is null ? Begin(rows) : Last(going, rows.Length - first);
                 long[] places = [.. rows.Skip(first).Take((int)going.Batch).SelectMany(row => counting[row][done..length])];
-                Tensor part = flat.index_select(0, Index(places)).view([going.Batch, length - done, .. shape[2..]]);
-                outputs.Add(prefill(part, going).flatten(0, 1));
-                read.AddRange(places);
-                if (going.AuxiliaryLoss is { } loss && places.Length > 0) state.AddLoss(loss * (places.Length / (double)total));
+                // A call without tokens only where nothing else tells what the outputs are.
+                if (places.Length > 0 || total == 0)
+                {
+                    Tensor output = read(flat.index_select(0, Index(places)).view([going.Batch, length - done, .. shape[2..]]), going);
+                    outputs.Add(last ? output.narrow(0, 0, beyond - first) : output.flatten(0, 1));
+                    written.AddRange(last ? rows[first..beyond].Select(row => (long)row) : places);
+                    if (going.AuxiliaryLoss is { } loss) state.AddLoss(loss * (places.Length / (double)total));
+                }
+
                 ended.Add(Rows(going, [.. Enumerable.Range(0, beyond - first).Select(row => (long)row)]));
                 ended[^1].Trim();
                 (first, done) = (beyond, inOneCall ? 0 : length);
             }
 
             state.PutRows(ended, Index([.. Enumerable.Range(0, rows.Length).Select(row => (long)Array.IndexOf(rows, row))]));
-            Tensor output = cat(outputs, 0);
+            Tensor all = cat(outputs, 0);
+            long[] rowsAndTokens = last ? [B] : [B, T];
             advance.Commit([.. state.RowPositions.Select((position, row) => position + counting[row].Length)]);
-            return output.new_zeros([B * T, .. output.shape[1..]]).index_copy(0, Index([.. read]), output)
-                .view([B, T, .. output.shape[1..]]).MoveToOuterDisposeScope();
+            return all.new_zeros([last ? B : B * T, .. all.shape[1..]]).index_copy(0, Index([.. written]), all)
+                .view([.. rowsAndTokens, .. all.shape[1..]]).MoveToOuterDisposeScope();
         }
         finally
         {

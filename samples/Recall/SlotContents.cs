@@ -19,7 +19,7 @@ internal static class SlotContents
         StateTensor[] slots = [.. state.Tensors.Where(each => each.Name.EndsWith("eidetic_places", StringComparison.Ordinal))];
         if (slots.Length == 0) return null;
         var batch = task.Draw(RecallSet.Test, 0, 0, Rows);
-        model.Prefill(tensor(batch.Tokens, device: state.Device).view(Rows, batch.Length).narrow(1, 0, task.Context), state).Dispose();
+        model.Read(tensor(batch.Tokens, device: state.Device).view(Rows, batch.Length).narrow(1, 0, task.Context), state);
         int taken = 0, planted = 0;
         foreach (StateTensor layer in slots)
         {

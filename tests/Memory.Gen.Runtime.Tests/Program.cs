@@ -9,6 +9,7 @@ return args switch
     ["read", var folder] => ReadingChild.Run(folder),
     ["train", var folder, var steps] => TrainingChild.Run(folder, long.Parse(steps)),
     ["peak", var name] => PeakChild.Run(name),
+    ["last"] => LastLogitsChild.Run(),
     ["lifetimes"] => OptionLifetimeTests.Run(),
     ["kernels"] => KernelChild.Run(),
     ["cuda-kernels", var dtype] => CudaKernelChild.Run(dtype),

@@ -14,7 +14,7 @@ namespace Memory.Gen.Generators.Analyzers;
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
 public sealed class CarriedStateAnalyzer : DiagnosticAnalyzer
 {
-    private static readonly string[] Advancing = ["Prefill", "Step"];
+    private static readonly string[] Advancing = ["Prefill", "Read", "Step"];
 
     private static readonly string[] Looking = ["MarkPadding", "Save"];
 

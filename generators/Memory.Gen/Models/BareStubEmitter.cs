@@ -16,10 +16,12 @@ internal static class BareStubEmitter
         model.Type,
         [$"{model.Type.Name} cannot be written: MEMGEN301.", "Until the project references what it runs on, this file only keeps the code that uses it compiling."],
         [],
-        writer => WriteClass(writer, model.Type, model.IsModel ? "tokens" : "x", model.IsModel ? "token" : "x"));
+        writer => WriteClass(writer, model));
 
-    private static void WriteClass(CodeWriter writer, TypeSpec type, string input, string one)
+    private static void WriteClass(CodeWriter writer, ModelSpec model)
     {
+        TypeSpec type = model.Type;
+        string input = model.IsModel ? "tokens" : "x", one = model.IsModel ? "token" : "x";
         writer.Lines("/// <summary>Not written yet: the project lacks a reference. MEMGEN301.</summary>");
         using CodeWriter.Scope scope = writer.Block($"partial {(type.Flaw == TypeSpec.Record ? "record" : "class")} {type.Written}");
         // What anything can be made of; where that word is the project's own, at least what anything can be given to.
@@ -36,11 +38,12 @@ internal static class BareStubEmitter
         {
             ("NewState", "State NewState(long batch)"),
             ("Prefill", $"{any} Prefill({any} {input}, State state)"),
+            ("Read", $"{any} Read({any} {input}, State state)"),
             ("Step", $"{any} Step({any} {one}, State state)"),
             ("LoadState", $"State LoadState(string path, {any}? device = null)"),
             ("Card", $"static {any} Card"),
         })
-            if (!type.Members.Contains(name))
+            if (!type.Members.Contains(name) && (model.IsModel || name != "Read"))
                 writer.Lines(Summary, $"public {member} => throw Mistake();", "");
         writer.Lines(
             "private static global::System.InvalidOperationException Mistake() =>",

@@ -3,10 +3,10 @@ using Memory.Gen.Generators.Writing;
 
 namespace Memory.Gen.Generators.Models;
 
-/// <summary>Writes the calls that models and layers have alike: forward, NewState, Prefill, Step, LoadState, card.</summary>
+/// <summary>Writes the calls that models and layers have alike, forward, NewState, Prefill, Step, LoadState and the card, and Read, which models have.</summary>
 internal static class CallWriter
 {
-    /// <summary>Writes the calls; the class adds <c>Read(Tensor, State?)</c> to them.</summary>
+    /// <summary>Writes the calls; the class adds <c>Read(Tensor, State?)</c> to them, a model <c>Read(Tensor, State?, bool last)</c>.</summary>
     /// <param name="writer">Where to.</param>
     /// <param name="model">The model or layer.</param>
     /// <param name="weight">An expression for a weight that tells device and dtype.</param>
@@ -18,10 +18,11 @@ internal static class CallWriter
         string oneIn = model.IsModel ? "[B] int64" : "[B, Dim]", oneOut = model.IsModel ? "[B, VocabSize]" : "[B, Dim]";
         string name = $"nameof({Specs.TypeSpec.Own(model.Type.Name)})";
         string read = model.IsModel ? $"CallInput.Tokens({name}, {input}, VocabSize, {weight}" : $"CallInput.Features({name}, {input}, Dim, {weight}";
+        string all = model.IsModel ? ", last: false" : "";
         writer.Lines(
             $"/// <summary>Reads whole sequences that begin here: {inputs} to {outputs}.</summary>",
             training is null ? null : $"/// <remarks>{training}</remarks>",
-            model.Wrapper is null ? $"public override Tensor forward(Tensor {input}) => Read({read}), null);" : null);
+            model.Wrapper is null ? $"public override Tensor forward(Tensor {input}) => Read({read}), null{all});" : null);
         if (model.Wrapper is not null)
         {
             using CodeWriter.Scope method = writer.Block($"public override Tensor forward(Tensor {input})");
@@ -36,12 +37,16 @@ internal static class CallWriter
             "",
             $"/// <summary>Reads on from a state and advances it, all or nothing: {inputs} to {outputs}. Any T, any split.</summary>");
         writer.Lines(ArgumentsOfReading(input, model.IsModel));
-        using (writer.Block($"public Tensor Prefill(Tensor {input}, State state)"))
+        WriteReading(writer, $"Prefill(Tensor {input}, State state)", $"{read}, state)", model.IsModel ? "logits" : "y", $"Read({input}, state{all})");
+        if (model.IsModel)
+        {
             writer.Lines(
-                $"using var advance = {read}, state);",
-                $"Tensor {(model.IsModel ? "logits" : "y")} = Read({input}, state);",
-                "advance.Commit();",
-                $"return {(model.IsModel ? "logits" : "y")};");
+                "",
+                "/// <summary>Reads on as Prefill does, for the logits after the last token alone: [B, T] int64 to [B, VocabSize]. T at least 1, any split.</summary>");
+            writer.Lines(ArgumentsOfReading(input, areTokens: true));
+            WriteReading(writer, $"Read(Tensor {input}, State state)", $"{read}, state, least: 1)", "logits", $"Read({input}, state, last: true)");
+        }
+
         writer.Lines(
             "",
             $"/// <summary>Reads one token of every sequence and advances the state: {oneIn} to {oneOut}.</summary>");
@@ -58,7 +63,13 @@ internal static class CallWriter
             $"public State LoadState(string path, Device? device = null) => State.Load(path, device ?? {weight}.device, {weight}.dtype);");
     }
 
-    // Of Prefill and Step alike.
+    private static void WriteReading(CodeWriter writer, string signature, string advance, string output, string read)
+    {
+        using CodeWriter.Scope method = writer.Block("public Tensor " + signature);
+        writer.Lines($"using var advance = {advance};", $"Tensor {output} = {read};", "advance.Commit();", $"return {output};");
+    }
+
+    // Of Prefill, Read and Step alike.
     private static string[] ArgumentsOfReading(string input, bool areTokens) =>
     [
         $"/// <param name=\"{input}\">What comes next in every sequence.</param>",

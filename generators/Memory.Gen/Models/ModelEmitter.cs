@@ -154,14 +154,13 @@ internal static class ModelEmitter
 
     private static void WriteRead(CodeWriter writer, ModelSpec model)
     {
-        using CodeWriter.Scope method = writer.Block("private Tensor Read(Tensor tokens, State? state)");
+        using CodeWriter.Scope method = writer.Block("private Tensor Read(Tensor tokens, State? state, bool last)");
         writer.Lines(
             "using var scope = torch.NewDisposeScope();",
             "Tensor x = embedding.call(tokens);  // [B, T, D]",
             "for (int i = 0; i < LayerCount; i++)",
             "    x = layers[i].call(x, state?.Layers[i]);",
-            model.TiedEmbeddings
-                ? "return Projection.Apply(norm.call(x), embedding.Weight).MoveToOuterDisposeScope();  // [B, T, VocabSize]"
-                : "return Projection.Apply(norm.call(x), head).MoveToOuterDisposeScope();  // [B, T, VocabSize]");
+            "if (last) x = x.select(1, -1);  // [B, D]",
+            $"return Projection.Apply(norm.call(x), {(model.TiedEmbeddings ? "embedding.Weight" : "head")}).MoveToOuterDisposeScope();  // [B, T, VocabSize] or [B, VocabSize]");
     }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Generic;
 using System.Linq;
 using Memory.Gen.Generators.Specs;
 using Memory.Gen.Generators.Writing;
@@ -38,10 +39,11 @@ internal static class StubEmitter
     }
 
     // Where the class has such a member of its own, only the contract gets ours.
-    private static (string Type, string Member, string Parameters)[] Calls(string input, string one) =>
+    private static IEnumerable<(string Type, string Member, string Parameters)> Calls(bool isModel, string input, string one) =>
     [
         ("State", "NewState", "long batch"),
         ("Tensor", "Prefill", $"Tensor {input}, State state"),
+        .. isModel ? [("Tensor", "Read", $"Tensor {input}, State state")] : System.Array.Empty<(string, string, string)>(),
         ("Tensor", "Step", $"Tensor {one}, State state"),
         ("State", "LoadState", "string path, Device? device = null"),
     ];
@@ -75,7 +77,7 @@ internal static class StubEmitter
             Summary,
             $"public {(isModule || model.Type.WrongBase is { HasForward: true } ? "override " : "")}Tensor forward(Tensor {input}) => throw Mistake();",
             "");
-        foreach ((string result, string member, string parameters) in Calls(input, one))
+        foreach ((string result, string member, string parameters) in Calls(model.IsModel, input, one))
             if (model.Type.Members.Contains(member))
                 writer.Lines($"{result} {contract}<State>.{member}({parameters.Replace(" = null", "")}) => throw Mistake();", "");
             else

@@ -45,7 +45,7 @@ internal abstract class WrapperEmitter(WrapperSpec spec)
     /// <summary>Twice the multiply-adds of its own matrix products for a whole segment.</summary>
     public abstract long FlopsPerSegment { get; }
 
-    /// <summary>Writes <c>Tensor Read(Tensor tokens, State state)</c> and what it calls.</summary>
+    /// <summary>Writes <c>Tensor Read(Tensor tokens, State state, bool last)</c> and what it calls.</summary>
     /// <param name="writer">Where to.</param>
     /// <param name="head">What gives the logits: <c>head</c>, or the embedding's weights.</param>
     /// <param name="addsLoss">Whether layers ask for a loss of their own.</param>

@@ -60,11 +60,12 @@ public static class RecallEvaluation
             for (int row = 0; row < batch.Rows; row++)
             {
                 int wrong = 0;
-                for (int at = row * batch.Length; at < (row + 1) * batch.Length; at++)
+                ReadOnlySpan<long> targets = batch.Targets.AsSpan(row * batch.Length, batch.Length)[task.Context..], given = answers.AsSpan(row * targets.Length, targets.Length);
+                for (int at = 0; at < targets.Length; at++)
                 {
-                    if (batch.Targets[at] == RecallBatch.Ignored) continue;
+                    if (targets[at] == RecallBatch.Ignored) continue;
                     asked++;
-                    if (answers[at] == batch.Targets[at]) right++;
+                    if (given[at] == targets[at]) right++;
                     else wrong++;
                 }
                 if (wrong == 0) exact++;
@@ -75,19 +76,16 @@ public static class RecallEvaluation
         return new RecallScore(right / (double)asked, exact / (double)rows, asked);
     }
 
-    // The likeliest next token after every token.
+    // The likeliest next token after every token behind the context, in which nothing is asked.
     private static long[] Answers(IMemoryModel model, RecallBatch batch, int context, MemoryUse memory)
     {
         using var scope = NewDisposeScope();
         using var state = model.NewState(batch.Rows);
         Tensor tokens = tensor(batch.Tokens, device: state.Device).view(batch.Rows, batch.Length);
-        Tensor before = Likeliest(tokens.narrow(1, 0, context));
+        model.Read(tokens.narrow(1, 0, context), state);
         if (memory == MemoryUse.Reset) state.Reset();
         if (memory == MemoryUse.Exchanged) Exchange(state);
-        Tensor after = Likeliest(tokens.narrow(1, context, batch.Length - context));
-        return cat(new[] { before, after }, 1).cpu().data<long>().ToArray();
-
-        Tensor Likeliest(Tensor read) => model.Prefill(read, state).argmax(2);
+        return model.Prefill(tokens.narrow(1, context, batch.Length - context), state).argmax(2).cpu().data<long>().ToArray();
     }
 
     /// <summary>Gives every row the memory of the row before it; the attention's window stays its own.</summary>

@@ -60,8 +60,13 @@ internal sealed record ContextCost(int Context, double Perplexity, double BitsPe
             using var scope = NewDisposeScope();
             length = Math.Min(Window, (start < context - 1 ? context - 1 : read) - start);
             Tensor Of(int first) => tensor(pieces.SelectMany(piece => piece.AsSpan(first, length).ToArray()).Select(token => (long)token).ToArray(), device: state.Device).view(pieces.Length, length);
+            if (start < context - 1)
+            {
+                model.Read(Of(start), state);
+                continue;
+            }
+
             Tensor logits = model.Prefill(Of(start), state);
-            if (start < context - 1) continue;
             sum += nn.functional.cross_entropy(logits.view(pieces.Length * length, -1), Of(start + 1).view(-1), null, DocumentBatches.Ignored, nn.Reduction.None)
                 .to(ScalarType.Float64).sum().item<double>();
         }

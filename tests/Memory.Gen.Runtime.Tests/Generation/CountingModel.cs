@@ -27,11 +27,13 @@ internal sealed class CountingModel(double sharpness = 3) : IMemoryModel<Countin
         return logits.MoveToOuterDisposeScope();
     }
 
-    public Tensor Step(Tensor token, State state)
+    public Tensor Read(Tensor tokens, State state)
     {
-        using var logits = Prefill(token.view(-1, 1), state);
-        return logits.select(1, 0).clone();
+        using var logits = Prefill(tokens, state);
+        return logits.select(1, -1).clone();
     }
+
+    public Tensor Step(Tensor token, State state) => Read(token.view(-1, 1), state);
 
     public State LoadState(string path, Device? device = null) => throw new NotSupportedException();
 

@@ -126,6 +126,22 @@ public sealed class GenerationTests
         Assert.Equal(prompt, state.Tokens[..^1]);
     }
 
+    // Pieces of 512 tokens would cut segments of 6, and the summary of one that was cut is of what came in its first piece.
+    [Fact]
+    public void ALongPromptIsReadAsByOneCallWhereAModelLooksAhead()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using var subject = new Models.Subject(nameof(Models.PaperHierarchicalModel));
+        using MemoryState state = subject.NewState(1), whole = subject.NewState(1);
+        long[] prompt = subject.Input(1, 1100).data<long>().ToArray();
+        Tensor before = subject.Input(1, 4);
+        subject.Prefill(before, state);
+        subject.Prefill(before, whole);
+        Assert.Empty(subject.Model.Generate(prompt, Greedy with { MaxTokens = 0 }, state));
+        Models.Numbers.Near(subject.Model.Read(tensor(prompt).view(1, -1), whole)[0], tensor(state.NextLogits!), 1e-10, "the logits after the prompt");
+    }
+
     [Fact]
     public void CancellationComesBetweenTokens()
     {

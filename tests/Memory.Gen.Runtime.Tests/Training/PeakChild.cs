@@ -1,5 +1,5 @@
-using System.Globalization;
 using Memory.Gen;
+using Memory.Gen.Runtime.Tests.Harness;
 using Memory.Gen.Training;
 using Memory.Gen.Training.Data;
 using Memory.Gen.Training.Tokenizers;
@@ -16,8 +16,8 @@ public sealed partial class LongTextRecurrent;
 public sealed partial class LongTextContext;
 
 /// <summary>
-/// A process that trains on one row of two segments, then on many rows of 8, then on as many of 64, and writes the most memory it has had,
-/// in megabytes, after each.
+/// A process that trains on one row of two segments, then on many rows of 8, then on as many of 64, and writes the most memory it has
+/// had after each.
 /// </summary>
 internal static class PeakChild
 {
@@ -32,8 +32,7 @@ internal static class PeakChild
             using IDisposable owned = name switch { "hmt" => new LongTextModel(), "rmt" => new LongTextRecurrent(), _ => new LongTextContext() };
             using var trainer = new Trainer((IMemoryModel)owned, text, new ByteTokenizer(), options);
             trainer.Run();
-            string peak = File.ReadLines("/proc/self/status").First(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));
-            Console.WriteLine((long.Parse(peak.Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture) / 1000.0).ToString(CultureInfo.InvariantCulture));
+            PeakMemory.Write();
         }
 
         return 0;

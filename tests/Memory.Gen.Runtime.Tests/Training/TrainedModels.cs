@@ -65,7 +65,9 @@ internal sealed class PositionModel : nn.Module<Tensor, Tensor>, IMemoryModel<Po
         return ((read * slope).unsqueeze(-1) * one).MoveToOuterDisposeScope();
     }
 
-    public Tensor Step(Tensor token, State state) => Prefill(token.view(-1, 1), state).select(1, 0);
+    public Tensor Read(Tensor tokens, State state) => Prefill(tokens, state).select(1, -1);
+
+    public Tensor Step(Tensor token, State state) => Read(token.view(-1, 1), state);
 
     public State LoadState(string path, Device? device = null)
     {

@@ -65,6 +65,7 @@ public class UsageDiagnosticTests
 
     [Theory]
     [InlineData("foreach (Tensor part in parts) model.Prefill(part, state).sum().backward();")]
+    [InlineData("foreach (Tensor part in parts) model.Read(part, state).sum().backward();")]
     [InlineData("for (int i = 0; i < 3; i++) { state.MarkPadding(parts[i]); Tensor y = model.Prefill(parts[i], state); if (state.Bytes > 0) y.sum().backward(); }")]
     [InlineData("foreach (Tensor part in parts) Memory.Gen.Runtime.PaddedRows.Prefill(model, part, state, part.eq(0)).sum().backward();")]
     [InlineData("while (parts.Length > 0) { foreach (Tensor part in parts) model.Step(part, state); x.backward(); }")]

@@ -14,7 +14,7 @@ internal sealed class AnyUse(Random random)
         "x = @;", "var y = @;", "return @;", "{ var y = @; return far.call(y); }", "if (x.shape[0] > 1) x = @;", "x = nn.Sequential(near, far).call(@);", "nn.Sequential((\"a\", near), (\"b\", far), near);",
         "nn.Sequential([near, far, @]);", "nn.Sequential();", "var state = near.NewState(1);", "foreach (var part in new[] { x, @ }) { near.Prefill(part, state).sum().backward(); }",
         "for (int i = 0; i < 3; i++) { state.Detach(); far.Step(@, state).backward(); }", "while (true) { near.Prefill(@, held); x.backward(); }", "do x.backward(); while (held.Bytes > 0);",
-        "using (no_grad()) foreach (var part in parts) near.Step(part, state);", "Tensor Local(Tensor x) => far.call(@);", "System.Func<Tensor, Tensor> f = x => far.call(near.call(x));",
+        "using (no_grad()) foreach (var part in parts) near.Step(part, state);", "do { near.Read(@, held).sum().backward(); } while (x.dim() > 0);", "Tensor Local(Tensor x) => far.call(@);", "System.Func<Tensor, Tensor> f = x => far.call(near.call(x));",
     ];
 
     private static readonly string[] Fields =

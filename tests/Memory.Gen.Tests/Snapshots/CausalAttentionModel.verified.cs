@@ -74,7 +74,7 @@ partial class AttentionLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
     }
 
     /// <summary>Reads whole sequences that begin here: [B, T] int64 to [B, T, VocabSize].</summary>
-    public override Tensor forward(Tensor tokens) => Read(CallInput.Tokens(nameof(AttentionLM), tokens, VocabSize, embedding.Weight), null);
+    public override Tensor forward(Tensor tokens) => Read(CallInput.Tokens(nameof(AttentionLM), tokens, VocabSize, embedding.Weight), null, last: false);
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
@@ -88,7 +88,20 @@ partial class AttentionLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
     public Tensor Prefill(Tensor tokens, State state)
     {
         using var advance = CallInput.Tokens(nameof(AttentionLM), tokens, VocabSize, embedding.Weight, state);
-        Tensor logits = Read(tokens, state);
+        Tensor logits = Read(tokens, state, last: false);
+        advance.Commit();
+        return logits;
+    }
+
+    /// <summary>Reads on as Prefill does, for the logits after the last token alone: [B, T] int64 to [B, VocabSize]. T at least 1, any split.</summary>
+    /// <param name="tokens">What comes next in every sequence.</param>
+    /// <param name="state">What was read before; it has B sequences.</param>
+    /// <exception cref="global::System.ArgumentException">It is no such tensor, or on the CPU has an id outside the vocabulary; or the state has other sequences, another element type or device.</exception>
+    /// <exception cref="global::System.InvalidOperationException">Another call is using the state.</exception>
+    public Tensor Read(Tensor tokens, State state)
+    {
+        using var advance = CallInput.Tokens(nameof(AttentionLM), tokens, VocabSize, embedding.Weight, state, least: 1);
+        Tensor logits = Read(tokens, state, last: true);
         advance.Commit();
         return logits;
     }
@@ -109,13 +122,14 @@ partial class AttentionLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
     /// <param name="device">Where the state shall lie; null is where the model lies.</param>
     public State LoadState(string path, Device? device = null) => State.Load(path, device ?? embedding.Weight.device, embedding.Weight.dtype);
 
-    private Tensor Read(Tensor tokens, State? state)
+    private Tensor Read(Tensor tokens, State? state, bool last)
     {
         using var scope = torch.NewDisposeScope();
         Tensor x = embedding.call(tokens);                                                  // [B, T, D]
         for (int i = 0; i < LayerCount; i++)
             x = layers[i].call(x, state?.Layers[i]);
-        return Projection.Apply(norm.call(x), embedding.Weight).MoveToOuterDisposeScope();  // [B, T, VocabSize]
+        if (last) x = x.select(1, -1);                                                      // [B, D]
+        return Projection.Apply(norm.call(x), embedding.Weight).MoveToOuterDisposeScope();  // [B, T, VocabSize] or [B, VocabSize]
     }
 
     /// <inheritdoc/>

@@ -34,6 +34,9 @@ partial class MistakenLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime
     public Tensor Prefill(Tensor tokens, State state) => throw Mistake();
 
     /// <summary>Throws: the declaration has an error.</summary>
+    public Tensor Read(Tensor tokens, State state) => throw Mistake();
+
+    /// <summary>Throws: the declaration has an error.</summary>
     public Tensor Step(Tensor token, State state) => throw Mistake();
 
     /// <summary>Throws: the declaration has an error.</summary>

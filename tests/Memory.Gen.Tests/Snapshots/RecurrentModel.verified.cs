@@ -110,7 +110,20 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     public Tensor Prefill(Tensor tokens, State state)
     {
         using var advance = CallInput.Tokens(nameof(RelayLM), tokens, VocabSize, embedding.Weight, state);
-        Tensor logits = Read(tokens, state);
+        Tensor logits = Read(tokens, state, last: false);
+        advance.Commit();
+        return logits;
+    }
+
+    /// <summary>Reads on as Prefill does, for the logits after the last token alone: [B, T] int64 to [B, VocabSize]. T at least 1, any split.</summary>
+    /// <param name="tokens">What comes next in every sequence.</param>
+    /// <param name="state">What was read before; it has B sequences.</param>
+    /// <exception cref="global::System.ArgumentException">It is no such tensor, or on the CPU has an id outside the vocabulary; or the state has other sequences, another element type or device.</exception>
+    /// <exception cref="global::System.InvalidOperationException">Another call is using the state.</exception>
+    public Tensor Read(Tensor tokens, State state)
+    {
+        using var advance = CallInput.Tokens(nameof(RelayLM), tokens, VocabSize, embedding.Weight, state, least: 1);
+        Tensor logits = Read(tokens, state, last: true);
         advance.Commit();
         return logits;
     }
@@ -132,16 +145,18 @@ partial class RelayLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     public State LoadState(string path, Device? device = null) => State.Load(path, device ?? embedding.Weight.device, embedding.Weight.dtype);
 
     // Rows at the same place of their segments are read together.
-    private Tensor Read(Tensor tokens, State state) =>
-        SegmentRows.Read(tokens, state, position => position % NewTokens, NewState, ReadRows);
+    private Tensor Read(Tensor tokens, State state, bool last) =>
+        SegmentRows.Read(tokens, state, position => position % NewTokens, NewState, (part, rows) => ReadRows(part, rows, last));
 
-    private Tensor ReadRows(Tensor tokens, State state)
+    private Tensor ReadRows(Tensor tokens, State state, bool last)
     {
         using var scope = torch.NewDisposeScope();
-        var hidden = new TensorList { embedding.call(tokens.narrow(1, 0, 0)) };         // [B, 0, D], for a call without tokens
+        var hidden = new TensorList { embedding.call(tokens.narrow(1, 0, 0)) };  // [B, 0, D], for a call without tokens
         foreach (AlignedSegment part in AlignedSegment.Of(tokens.shape[1], NewTokens, state))
             hidden.Add(ReadSegment(part.Of(tokens), part, state));
-        return Projection.Apply(torch.cat(hidden, 1), head).MoveToOuterDisposeScope();  // [B, T, VocabSize]
+        Tensor h = torch.cat(hidden, 1);                                         // [B, T, D]
+        if (last) h = h.select(1, -1);                                           // [B, D]
+        return Projection.Apply(h, head).MoveToOuterDisposeScope();              // [B, T, VocabSize] or [B, VocabSize]
     }
 
     // A segment, or the part of one that this call reads: its rows of [M ; x ; M] through the backbone.

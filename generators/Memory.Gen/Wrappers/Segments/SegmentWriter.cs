@@ -17,16 +17,18 @@ internal static class SegmentWriter
         string place = firstApart is null ? "position => position % NewTokens" : "position => position < NewTokens ? position : NewTokens + (position % NewTokens)";
         writer.Comment("Rows at the same place of their segments are read together" + (firstApart is null ? "." : $"; {firstApart}."));
         writer.Lines(
-            "private Tensor Read(Tensor tokens, State state) =>",
-            $"    SegmentRows.Read(tokens, state, {place}, NewState, ReadRows);",
+            "private Tensor Read(Tensor tokens, State state, bool last) =>",
+            $"    SegmentRows.Read(tokens, state, {place}, NewState, (part, rows) => ReadRows(part, rows, last));",
             "");
-        using (writer.Block("private Tensor ReadRows(Tensor tokens, State state)"))
+        using (writer.Block("private Tensor ReadRows(Tensor tokens, State state, bool last)"))
             writer.Lines(
                 "using var scope = torch.NewDisposeScope();",
                 "var hidden = new TensorList { embedding.call(tokens.narrow(1, 0, 0)) };  // [B, 0, D], for a call without tokens",
                 "foreach (AlignedSegment part in AlignedSegment.Of(tokens.shape[1], NewTokens, state))",
                 "    hidden.Add(ReadSegment(part.Of(tokens), part, state));",
-                $"return Projection.Apply(torch.cat(hidden, 1), {head}).MoveToOuterDisposeScope();  // [B, T, VocabSize]");
+                "Tensor h = torch.cat(hidden, 1);  // [B, T, D]",
+                "if (last) h = h.select(1, -1);  // [B, D]",
+                $"return Projection.Apply(h, {head}).MoveToOuterDisposeScope();  // [B, T, VocabSize] or [B, VocabSize]");
     }
 
     /// <summary>Writes Backbone.</summary>
