@@ -59,6 +59,15 @@ internal sealed class EntryRoom
         Last = Part(end - kept, kept).DetachFromDisposeScope();
     }
 
+    /// <summary>Makes <see cref="Last"/> shorter: its newest entries.</summary>
+    /// <param name="kept">How many, no more than it has.</param>
+    public Tensor Keep(long kept)
+    {
+        Tensor newest = Part(end - kept, kept).DetachFromDisposeScope();
+        Last.Dispose();
+        return Last = newest;
+    }
+
     private Tensor Part(long first, long count)
     {
         sizes[1] = count;

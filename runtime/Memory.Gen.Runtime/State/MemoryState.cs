@@ -13,6 +13,7 @@ public abstract partial class MemoryState : IDisposable
     private readonly List<StateTensor> tensors = [];
     private Tensor? positions, padding, auxiliaryLoss, pendingLoss;
     private long[]? rowPositions;
+    private int[]? idle; // rows that the call leaves as they were
     private int calls; // that are using the state: 0 or 1
     private bool disposed;
 
@@ -280,14 +281,27 @@ public abstract partial class MemoryState : IDisposable
         return tensor;
     }
 
+    /// <summary>Names rows that the next call shall leave as they were, whatever it writes. Without gradients only.</summary>
+    /// <param name="rows">Row numbers; null names none.</param>
+    internal void MarkIdle(int[]? rows)
+    {
+        if (rows is not null)
+            RequireIdle();
+        idle = rows;
+    }
+
     /// <summary>Ends the transaction; what was written is the state's.</summary>
-    /// <param name="tokens">Tokens that every row has read.</param>
+    /// <param name="tokens">Tokens that every row has read, but those that <see cref="MarkIdle"/> named.</param>
     internal void Commit(long tokens)
     {
         long[]? known = rowPositions ?? (positions is null ? new long[Batch] : null);
+        if (idle is not null)
+            known = [.. RowPositions];
         long[]? next = known is null ? null : Array.ConvertAll(known, position => position + tokens);
+        foreach (int row in idle ?? [])
+            next![row] -= tokens;
         // On the CPU the tensor is made of the numbers when somebody asks for it; a device would have to wait for them.
-        Commit(next is not null && Device.type == DeviceType.CPU ? null : Positions + tokens, next);
+        Commit(next is not null && (Device.type == DeviceType.CPU || idle is not null) ? null : Positions + tokens, next);
     }
 
     /// <summary>Ends the transaction; what was written is the state's.</summary>
@@ -296,8 +310,9 @@ public abstract partial class MemoryState : IDisposable
     internal void Commit(Tensor? next, long[]? nextRows)
     {
         // Everything that can fail comes before the first change.
+        using Tensor? left = idle is null ? null : tensor(Array.ConvertAll(idle, row => (long)row), device: Device).DetachFromDisposeScope();
         foreach (var tensor in tensors)
-            tensor.Prepare();
+            tensor.Prepare(left, longest: left is null ? 0 : nextRows!.Max());
         foreach (var tensor in tensors)
             tensor.Commit();
         SetPositions(next);

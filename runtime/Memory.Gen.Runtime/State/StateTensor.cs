@@ -14,7 +14,7 @@ public sealed class StateTensor : IStateSlot
     private readonly MemoryState owner;
     private readonly long[] initialShape;
     private Tensor? committed, pending;
-    private RowUpdate? pendingRows;
+    private RowUpdate? pendingRows, keptRows;
     private EntryRoom? room;
 
     // One entry along axis 1 of every row, and where it goes; negative where there is none.
@@ -185,13 +185,16 @@ public sealed class StateTensor : IStateSlot
         shape.Length > 0 && shape.Length <= initialShape.Length && shape.Skip(1).SequenceEqual(Shape.TakeLast(shape.Length - 1));
 
     /// <summary>Everything of a commit that can fail: rows that may not be written in place become a whole new value.</summary>
-    internal void Prepare()
+    /// <param name="idle">int64, the rows that stay as they were, whatever was written; null where none does.</param>
+    /// <param name="longest">With idle rows: the most tokens that a row has read after the call.</param>
+    internal void Prepare(Tensor? idle, long longest)
     {
-        if (pendingRows is null && pendingPlace < 0)
-            return;
+        bool inPlace = pendingRows is not null || pendingPlace >= 0;
         // A cache with room behind it does not lie as rows that follow each other.
-        if (pending is not null || !committedIsPrivate || is_grad_enabled() || !committed!.is_contiguous())
+        if (inPlace && (pending is not null || !committedIsPrivate || is_grad_enabled() || !committed!.is_contiguous()))
             Merge();
+        if (idle is not null && (inPlace || pending is not null))
+            Keep(idle, longest);
     }
 
     internal void Commit()
@@ -206,11 +209,14 @@ public sealed class StateTensor : IStateSlot
             (committed, committedIsPrivate) = (next, pendingIsPrivate);
             pending = null;
         }
+        keptRows?.WriteInto(committed!);
         Discard();
     }
 
     internal void Discard()
     {
+        keptRows?.Dispose();
+        keptRows = null;
         pending?.Dispose();
         pending = null;
         pendingIsPrivate = false;
@@ -235,7 +241,7 @@ public sealed class StateTensor : IStateSlot
         Tensor[] values = [.. parts.Select(part => part.Value)];
         if (!parts[0].Grows) return cat(values, 0);
         long longest = values.Max(value => value.shape[1]);
-        return cat([.. values.Select(value => cat([value.new_zeros([value.shape[0], longest - value.shape[1], .. value.shape[2..]]), value], 1))], 0);
+        return cat([.. values.Select(value => WithEntries(value, longest))], 0);
     }
 
     internal void Set(Tensor value)
@@ -273,6 +279,45 @@ public sealed class StateTensor : IStateSlot
         else room = EntryRoom.Of(before, next, kept);
         Discard();
         (pending, pendingIsPrivate) = (room.Last, true);
+    }
+
+    // Takes copies of rows that a commit writes back, in place; what it commits is made private for that.
+    private void Keep(Tensor idle, long longest)
+    {
+        using var scope = NewDisposeScope();
+        Tensor rows = Committed().index_select(0, idle);
+        if (pending is not null)
+        {
+            if (Grows)
+            {
+                long entries = Math.Max(Math.Min(pending.size(1), longest), rows.size(1));
+                if (entries != pending.size(1)) SetEntries(entries);
+                rows = WithEntries(rows, entries);
+            }
+
+            if (!pendingIsPrivate) Replace(pending.clone());
+        }
+
+        keptRows = new RowUpdate(idle.alias().DetachFromDisposeScope(), rows.DetachFromDisposeScope());
+
+        void SetEntries(long entries)
+        {
+            if (room is not null && ReferenceEquals(room.Last, pending) && entries < pending.size(1)) pending = room.Keep(entries);
+            else Replace(WithEntries(pending, entries));
+        }
+
+        void Replace(Tensor next)
+        {
+            pending.Dispose();
+            (pending, pendingIsPrivate) = (next.DetachFromDisposeScope(), true);
+        }
+    }
+
+    // The newest entries of a growing cache, with zeros in front of them where there are fewer.
+    private static Tensor WithEntries(Tensor value, long entries)
+    {
+        long missing = entries - value.size(1);
+        return missing > 0 ? cat([value.new_zeros([value.size(0), missing, .. value.shape[2..]]), value], 1) : value.narrow(1, -missing, entries).clone();
     }
 
     private Tensor Committed()

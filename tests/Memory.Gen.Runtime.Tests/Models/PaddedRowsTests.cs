@@ -102,6 +102,55 @@ public sealed class PaddedRowsTests : IDisposable
         for (int i = 0; i < parameters.Length; i++) Numbers.Near(apart[i], together[i], 1e-10, $"parameter {i}");
     }
 
+    // Without gradients rows that read no token are put back; with them rows are moved. Each row is idle at some steps, the longest among
+    // them, and one that never read begins late; what stands at an idle row may be anything.
+    [Theory, MemberData(nameof(All)), InlineData(nameof(PaperHierarchicalModel))]
+    public void IdleRowsAreLeftAsTheyWere(string name)
+    {
+        using var subject = new Subject(name);
+        using MemoryState moved = subject.NewState(3), state = subject.NewState(3);
+        Tensor before = subject.Input(3, 9);
+        foreach (MemoryState each in new[] { moved, state })
+        {
+            subject.Prefill(before, each).Dispose();
+            each.Reset(1);
+            each.Detach();
+        }
+
+        foreach (string mask in new[] { ".X.", "XX.", "XX.", "...", "X..", "..X", "X.X", "X.X", ".XX", "X..", "X..", "X..", "X..", ".X.", ".X." })
+        {
+            Tensor token = subject.Input(3, 1), skip = tensor(mask.Select(each => each == 'X').ToArray()).view(3, 1);
+            Tensor anything = subject.IsModel ? token.masked_fill(skip, -5) : token.masked_fill(skip.unsqueeze(2), double.NaN);
+            Tensor expected = subject.Prefill(anything, moved, skip);
+            moved.Detach();
+            using var quiet = no_grad();
+            Numbers.Near(expected, subject.Prefill(anything, state, skip), 1e-10, mask);
+            Numbers.Near(moved, state, 1e-10, $"the state after {mask}");
+        }
+    }
+
+    [Fact]
+    public unsafe void WhereARowIsIdleNoOtherIsMoved()
+    {
+        using var subject = new Subject(nameof(CausalModel));
+        using var quiet = no_grad();
+        using MemoryState state = subject.NewState(3);
+        Tensor input = subject.Input(3, 9), skip = tensor(new[] { false, true, false }).view(3, 1);
+        nint? at = null;
+        for (int i = 0; i < 9; i++)
+        {
+            subject.Prefill(input.narrow(1, i, 1), state, skip);
+            nint now = (nint)KernelLibrary.Data(state.Tensors[0].Value);
+            Assert.Equal(at ?? now, now);
+            at = now;
+        }
+
+        Assert.Equal([9, 0, 9], state.Positions.data<long>().ToArray());
+        Assert.Throws<ArgumentException>(() => subject.Prefill(full([3, 1], 11, dtype: ScalarType.Int64), state, skip));
+        subject.Step(input.select(1, 0), state);
+        Assert.Equal([10, 1, 10], state.Positions.data<long>().ToArray());
+    }
+
     [Fact]
     public unsafe void WhereNothingIsSkippedNoRowIsMoved()
     {
