@@ -77,7 +77,7 @@ MEMGEN_API memgen_status memgen_scalar_decay_backward(const memgen_scalar_decay_
  * For t = 0, 1, ..:  S = diag(e^{log_decay_t}) S + k_t v_t^T;  o_t = S^T (scale q_t).
  * The struct of the gated delta rule with log_decay and d_log_decay [B, T, H, K] (last axis contiguous),
  * log_decay required, beta and d_beta null. Runs of tokens whose decays multiply to less than 2^-64
- * (forward, 4 tokens) or 2^-40 (backward, 8 tokens) in some channel are exact but slower.
+ * (forward, 4 tokens) or 2^-60 (backward, 8 tokens) in some channel are exact but slower.
  */
 typedef memgen_gated_delta_rule_args memgen_channel_decay_args;
 
@@ -89,7 +89,7 @@ MEMGEN_API memgen_status memgen_channel_decay_backward(const memgen_channel_deca
 /* ---- the delta rule with a decay for every key channel (Kimi Delta Attention) ------------------------------
  * For t = 0, 1, ..:  S = diag(e^{log_decay_t}) S;  S += k_t (beta_t (v_t - S^T k_t))^T;  o_t = S^T (scale q_t).
  * The struct of the gated delta rule with log_decay and d_log_decay [B, T, H, K] (last axis contiguous), log_decay
- * and beta required. Runs of 8 tokens whose decays multiply to less than 2^-40 in some channel are exact but
+ * and beta required. Runs of 8 tokens whose decays multiply to less than 2^-60 in some channel are exact but
  * slower in backward; forward has no such bound. The library for the CPU alone has it.
  */
 typedef memgen_gated_delta_rule_args memgen_channel_delta_rule_args;

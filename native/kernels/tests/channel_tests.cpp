@@ -21,7 +21,7 @@ TEST(channel_shapes) {
 TEST(channel_extreme_decays) {
     const double infinity = std::numeric_limits<double>::infinity();
     for (bool delta : {false, true})
-        for (double strong : {0.0, -1e-8, -1.0, -3.0, -12.0, -50.0, -1e4, -infinity}) {
+        for (double strong : {0.0, -1e-8, -1.0, -3.0, -5.0, -12.0, -50.0, -1e4, -infinity}) {
             Shape p = with_channels(Shape{1, 90, 2, 20, 20, false, true, true}, delta);
             Numbers all = draw(p, 32), some = all, channels = all;
             for (double& g : all.g) g = strong;

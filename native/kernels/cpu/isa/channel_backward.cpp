@@ -20,7 +20,7 @@ namespace memgen {
 namespace {
 
 typedef memgen_channel_decay_args Args;
-constexpr float SmallestDecay = 1.0f / 1099511627776.0f; // 2^-40: what 1 / E loses stays far below float's range
+constexpr float SmallestDecay = 1.0f / 1152921504606846976.0f; // 2^-60: the product of two 1 / E stays in float's range
 constexpr int64_t Reference = C / 2 - 1;                 // the token at which E is one
 
 struct ChannelPast : Past {
