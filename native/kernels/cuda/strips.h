@@ -28,7 +28,7 @@ __device__ __forceinline__ Term times(const Matrix& left, const Matrix& right) {
 __device__ __forceinline__ Term times_turned(const Matrix& left, const Matrix& right) { return {left, right, false, true}; }
 __device__ __forceinline__ Term turned_times(const Matrix& left, const Matrix& right) { return {left, right, true, false}; }
 
-constexpr int MostTerms = 3;
+constexpr int MostTerms = 4;
 
 // A sum of products.
 struct Terms {

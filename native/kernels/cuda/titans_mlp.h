@@ -7,6 +7,7 @@
 //   inner backward  delta_L = U_L - V   N_l = delta_{l+1} W_{l+1}^T   delta_l = N_l o phi'(U_l)   D_l = diag(step) delta_l
 //   read            X_0 = Q   Z_l = diag(b) X_{l-1} W_l + diag(c) X_{l-1} S_l - (Gamma o X_{l-1} A_{l-1}^T) D_l   X_l = phi(Z_l)
 //   carry           W_l' = b_C W_l + c_C S_l - A_{l-1}^T diag(Gamma_C) D_l   S_l' = h_C S_l - A_{l-1}^T diag(H_C) D_l
+// and where forgetting leads to a target T, diag(1 - b) X_{l-1} T_l more in Z_l and (1 - b_C) T_l in W_l';
 // b, c, h, Gamma and H are those of titans_chunk.h, with C the block's last token; step is theta, and less where a clip is.
 #pragma once
 #include "memgen.h"
@@ -22,12 +23,12 @@ __host__ __device__ __forceinline__ int rounded_up(int64_t x, int to) { return s
 
 struct MlpSizes {
     int layers, block, widest;
-    bool momentum;
+    bool momentum, target;
     int width[MostLayers + 1], stride[MostLayers + 1]; // d_0 .. d_L, and floats between rows of so many
     int64_t offset[MostLayers + 2];                    // of layer l's weights (l from 1) among the floats of a state; [L + 1]: floats of all weights
 
     __host__ __device__ explicit MlpSizes(const memgen_titans_args& a) {
-        layers = static_cast<int>(a.layers), momentum = a.momentum != 0, widest = 0;
+        layers = static_cast<int>(a.layers), momentum = a.momentum != 0, target = a.decays_to_target != 0, widest = 0;
         block = static_cast<int>(a.tokens < 1 ? 1 : a.tokens < a.block ? a.tokens : a.block);
         offset[0] = offset[1] = 0;
         for (int l = 0; l <= layers; l++) {
@@ -39,6 +40,8 @@ struct MlpSizes {
 
     // Floats of all weights, and of all momenta behind them.
     __host__ __device__ __forceinline__ int64_t state() const { return (momentum ? 2 : 1) * offset[layers + 1]; }
+    // Floats of the target.
+    __host__ __device__ __forceinline__ int64_t targets() const { return target ? offset[layers + 1] : 0; }
 };
 
 // Hands out floats at multiples of 16 bytes: of shared memory while it lasts, then of the workspace. Without memory it counts.
@@ -88,6 +91,7 @@ struct MlpMatrices {
 struct MlpGates {
     float theta[MostTokens], eta[MostTokens], keep[MostTokens];                    // keep: 1 - alpha
     float of_weights[MostTokens], of_momentum[MostTokens], momentum[MostTokens];   // b, c, h
+    float gone[MostTokens];                                                        // 1 - b
     float last_gamma[MostTokens], last_eta[MostTokens];                            // Gamma_C, H_C
     float step[MostTokens], share[MostTokens];                                     // theta times share; min(1, clip / length)
     float to_weights[MostTokens], to_momentum[MostTokens];                         // Gamma_C step, H_C step
@@ -101,6 +105,7 @@ struct alignas(16) MlpShared {
     MlpGates gates;
     MlpSizes sizes;
     MlpMatrices matrices;
+    float *target, *d_target; // like the weights of a state; null: none
 };
 
 template <class Shared>
@@ -122,7 +127,7 @@ size_t mlp_shared_bytes(const memgen_titans_args& a, bool backward) { return siz
 
 // What a kernel has of the workspace.
 struct MlpWorkspace {
-    float* chains; // a part for every head of every sequence: `states` states, then scratch
+    float* chains; // a part for every head of every sequence: `states` states, the target and backward its gradient, then scratch
     int64_t chain, states;
     float* checkpoints; // null: none
     int64_t interval;   // tokens between checkpoints, whole blocks
@@ -176,6 +181,10 @@ struct TitansMlp {
         return m;
     }
 
+    // Layer l's target; absent without one.
+    __device__ __forceinline__ Matrix target(int l) const { return s.target ? weights(s.target, l) : Matrix{}; }
+    __device__ __forceinline__ Matrix d_target(int l) const { return s.d_target ? weights(s.d_target, l) : Matrix{}; }
+
     // f(row, column, x) for every element x of a sum of products [rows, columns].
     template <class F, class... Each>
     __device__ __forceinline__ void form(int row_count, int column_count, F f, const Each&... terms) { product<T>(row_count, column_count, Terms{{terms...}, sizeof...(terms)}, f); }
@@ -202,12 +211,15 @@ struct TitansMlp {
     template <class F>
     __device__ __forceinline__ void for_state(const memgen_tensor* of_weights, const memgen_tensor* of_momenta, float* state, F f) {
         for (int l = 1; l <= layers(); l++)
-            for (int part = 0; part < (s.sizes.momentum ? 2 : 1); part++) {
-                const memgen_tensor& x = (part == 0 ? of_weights : of_momenta)[l - 1];
-                float* first = row_of<float>(x, number);
-                const Matrix m = part == 0 ? weights(state, l) : momenta(state, l);
-                for_elements(m.rows, m.columns, [&](int i, int j) { f(first ? first + head * x.stride[1] + i * x.stride[2] + j : nullptr, m.at(i, j)); });
-            }
+            for (int part = 0; part < (s.sizes.momentum ? 2 : 1); part++) for_matrix((part == 0 ? of_weights : of_momenta)[l - 1], part == 0 ? weights(state, l) : momenta(state, l), f);
+    }
+    template <class F>
+    __device__ __forceinline__ void for_matrix(const memgen_tensor& x, const Matrix& m, F f) {
+        float* first = row_of<float>(x, number);
+        for_elements(m.rows, m.columns, [&](int i, int j) { f(first ? first + head * x.stride[1] + i * x.stride[2] + j : nullptr, m.at(i, j)); });
+    }
+    __device__ __forceinline__ void read_target() {
+        for (int l = 1; s.target && l <= layers(); l++) for_matrix(a.target[l - 1], target(l), [](const float* tensor, float& x) { x = tensor ? *tensor : 0.0f; });
     }
     // A state's floats to or from a place of their own.
     __device__ __forceinline__ void copy_state(const float* from, float* to) {
@@ -244,7 +256,7 @@ __device__ __forceinline__ void TitansMlp<T>::enter(int64_t first) {
         for (int i = 0; i < n; i++) {
             const float e = g.eta[i], kept = g.keep[i];
             b *= kept, h *= e, from_momentum = kept * from_momentum + h;
-            if (own == i) g.of_weights[i] = b, g.of_momentum[i] = from_momentum, g.momentum[i] = h;
+            if (own == i) g.of_weights[i] = b, g.gone[i] = 1.0f - b, g.of_momentum[i] = from_momentum, g.momentum[i] = h;
             factor = own == i ? 1.0f : e * factor;
             coefficient = own == i ? 1.0f : kept * coefficient + factor;
             gamma.at(i, own) = coefficient;
@@ -320,7 +332,7 @@ __device__ __forceinline__ void TitansMlp<T>::read_layers(float* state, int last
         }
         const Matrix mixed = square(m.mixed), gamma = square(m.gamma);
         form(n, n, [&](int i, int j, float x) { mixed.at(i, j) = j <= i ? -gamma.at(i, j) * x : 0.0f; }, times_turned(X, rows(m.A[l - 1], l - 1)));
-        form(n, width(l), found, times(X.scaled(g.of_weights), weights(state, l)), times(X.scaled(g.of_momentum), momenta(state, l)), times(mixed, rows(m.delta[l], l).scaled(g.step)));
+        form(n, width(l), found, times(X.scaled(g.of_weights), weights(state, l)), times(X.scaled(g.of_momentum), momenta(state, l)), times(mixed, rows(m.delta[l], l).scaled(g.step)), times(X.scaled(g.gone), target(l)));
     }
 }
 
@@ -328,10 +340,10 @@ __device__ __forceinline__ void TitansMlp<T>::read_layers(float* state, int last
 template <class T>
 __device__ __forceinline__ void TitansMlp<T>::carry(float* from, float* to) {
     const MlpMatrices& m = s.matrices;
-    const float b = s.gates.of_weights[n - 1], c = s.gates.of_momentum[n - 1], h = s.gates.momentum[n - 1];
+    const float b = s.gates.of_weights[n - 1], c = s.gates.of_momentum[n - 1], h = s.gates.momentum[n - 1], gone = s.gates.gone[n - 1];
     for (int l = 1; l <= layers(); l++) {
-        const Matrix W = weights(from, l), S = momenta(from, l), next_W = weights(to, l), next_S = momenta(to, l), A = rows(m.A[l - 1], l - 1), delta = rows(m.delta[l], l);
-        form(W.rows, W.columns, [&](int i, int j, float x) { next_W.at(i, j) = b * W.at(i, j) + (S.data ? c * S.at(i, j) : 0.0f) - x; }, turned_times(A, delta.scaled(s.gates.to_weights)));
+        const Matrix W = weights(from, l), S = momenta(from, l), toward = target(l), next_W = weights(to, l), next_S = momenta(to, l), A = rows(m.A[l - 1], l - 1), delta = rows(m.delta[l], l);
+        form(W.rows, W.columns, [&](int i, int j, float x) { next_W.at(i, j) = b * W.at(i, j) + (S.data ? c * S.at(i, j) : 0.0f) + (toward.data ? gone * toward.at(i, j) : 0.0f) - x; }, turned_times(A, delta.scaled(s.gates.to_weights)));
         if (S.data) form(W.rows, W.columns, [&](int i, int j, float x) { next_S.at(i, j) = h * S.at(i, j) - x; }, turned_times(A, delta.scaled(s.gates.to_momentum)));
     }
 }
@@ -342,7 +354,10 @@ __device__ __forceinline__ TitansMlp<T> titans_mlp_of_block(const memgen_titans_
     Shared& s = *reinterpret_cast<Shared*>(shared_memory());
     if (threadIdx.x == 0) {
         s.sizes = MlpSizes(a);
-        MlpScratch scratch = mlp_scratch<Shared>(shared_memory(), w.state(w.states, s.sizes));
+        float* behind = w.state(w.states, s.sizes);
+        const int64_t targets = s.sizes.targets();
+        s.target = targets > 0 ? behind : nullptr, s.d_target = targets > 0 && backward ? behind + targets : nullptr;
+        MlpScratch scratch = mlp_scratch<Shared>(shared_memory(), behind + (backward ? 2 : 1) * targets);
         s.matrices = MlpMatrices(s.sizes, backward, scratch);
     }
     __syncthreads();

@@ -14,6 +14,8 @@ __global__ void __launch_bounds__(Threads) titans_mlp_backward(const __grid_cons
     const int64_t tokens = p.sequence.tokens;
     float* d_state = w.state(w.states - 1, p.s.sizes);
     p.read_state(a.d_final_weights, a.d_final_momenta, d_state);
+    p.read_target();
+    for (int l = 1; p.s.target && l <= p.layers(); l++) for_elements(p.width(l - 1), p.width(l), [&](int i, int j) { p.d_target(l).at(i, j) = 0.0f; });
     for (int64_t first = tokens > 0 ? (tokens - 1) / w.interval * w.interval : -1; first >= 0; first -= w.interval) {
         const int64_t end = first + w.interval < tokens ? first + w.interval : tokens, last = (end - 1 - first) / a.block;
         auto state = [&](int64_t index) { return w.state(index, p.s.sizes); };
@@ -27,6 +29,10 @@ __global__ void __launch_bounds__(Threads) titans_mlp_backward(const __grid_cons
         for (int64_t i = last; i >= 0; i--) p.leave(first + i * a.block, state(i), d_state);
     }
     p.write_state(d_state, a.d_initial_weights, a.d_initial_momenta);
+    for (int l = 1; p.s.target && l <= p.layers(); l++)
+        p.for_matrix(a.d_target[l - 1], p.d_target(l), [](float* tensor, float& x) {
+            if (tensor) *tensor = x;
+        });
 }
 
 // Blocks between checkpoints: those of all chains and the states within an interval then take least together.
@@ -41,7 +47,7 @@ template <class T>
 MlpWorkspace workspace_of(const memgen_titans_args& a, float* workspace, int64_t* floats) {
     const int64_t state = MlpSizes(a).state(), interval = interval_blocks(a) * a.block, states = interval / a.block + 1;
     const int64_t checkpoints = checkpoint_places(a.batch * a.tokens, interval) * a.heads * state;
-    const int64_t again = titans_mlp_forward_floats(a), own = states * state + mlp_scratch<MlpBackwardShared<T>>(a, true).workspace_floats, chain = again > own ? again : own;
+    const int64_t again = titans_mlp_forward_floats(a), own = states * state + 2 * MlpSizes(a).targets() + mlp_scratch<MlpBackwardShared<T>>(a, true).workspace_floats, chain = again > own ? again : own;
     if (floats) *floats = checkpoints + sequence_count(a) * a.heads * chain;
     return {workspace ? workspace + checkpoints : nullptr, chain, states, workspace, interval};
 }

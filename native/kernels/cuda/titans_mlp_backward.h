@@ -7,6 +7,7 @@
 //   read    dM = -dZ_l D_l^T   dGamma += dM o R   dR = dM o Gamma   dD_l -= M^T dZ_l   dA_{l-1} += dR^T X_{l-1}
 //           dX_{l-1} = diag(b) dZ_l W_l^T + diag(c) dZ_l S_l^T + dR A_{l-1}   dZ_{l-1} = dX_{l-1} o phi'(Z_{l-1})
 //           dW_l = b_C dW_l' + X_{l-1}^T diag(b) dZ_l   dS_l = c_C dW_l' + h_C dS_l' + X_{l-1}^T diag(c) dZ_l
+//           and to a target, with e = 1 - b: db -= de   dX_{l-1} += diag(e) dZ_l T_l^T   dT_l += e_C dW_l' + X_{l-1}^T diag(e) dZ_l
 //   inner   ddelta_l = diag(step) dD_l, and through the clip   dN_l = ddelta_l o phi'(U_l)   dU_l = ddelta_l o N_l o phi''(U_l)
 //           ddelta_{l+1} += dN_l W_{l+1}   dW_{l+1} += dN_l^T delta_{l+1}   dU_L = ddelta_L   dV = -ddelta_L
 //           dW_l += A_{l-1}^T dU_l   dA_{l-1} += dU_l W_l^T   dU_{l-1} += dA_{l-1} o phi'(U_{l-1})   dK = dA_0
@@ -50,15 +51,15 @@ struct TitansMlpBackward : TitansMlp<T> {
     __device__ __forceinline__ void leave(int64_t start, float* state, float* d_state);
 };
 
-// The factors of the whole block: <W, dW'>, <S, dW'> and <S, dS'>.
+// The factors of the whole block: <W - T, dW'>, <S, dW'> and <S, dS'>.
 template <class T>
 __device__ __forceinline__ void TitansMlpBackward<T>::leave_whole(float* state, float* d_state) {
     MlpBackwardShared<T>& s = shared();
     float of_weights = 0.0f, of_momentum = 0.0f, momentum = 0.0f;
     for (int l = 1; l <= layers(); l++) {
-        const Matrix W = weights(state, l), S = momenta(state, l), dW = weights(d_state, l), dS = momenta(d_state, l);
+        const Matrix W = weights(state, l), S = momenta(state, l), dW = weights(d_state, l), dS = momenta(d_state, l), toward = this->target(l);
         for_elements(W.rows, W.columns, [&](int i, int j) {
-            of_weights += W.at(i, j) * dW.at(i, j);
+            of_weights += (toward.data ? W.at(i, j) - toward.at(i, j) : W.at(i, j)) * dW.at(i, j);
             if (S.data) of_momentum += S.at(i, j) * dW.at(i, j), momentum += S.at(i, j) * dS.at(i, j);
         });
     }
@@ -117,16 +118,17 @@ __device__ __forceinline__ void TitansMlpBackward<T>::leave_read(float* state, f
     const MlpMatrices& m = s.matrices;
     const MlpGates& g = s.gates;
     const bool mixes = !a.reads_block_start;
-    const float b = g.of_weights[n - 1], c = g.of_momentum[n - 1], h = g.momentum[n - 1];
+    const float b = g.of_weights[n - 1], c = g.of_momentum[n - 1], h = g.momentum[n - 1], gone = g.gone[n - 1];
     const Matrix all = square(m.d_gamma);
     for_elements(n, n, [&](int i, int j) { all.at(i, j) = 0.0f; });
     this->read_tokens(a.d_o, rows(m.d_read[layers() % 2], layers()));
     for (int l = layers(); l >= 1; l--) {
         const Matrix X = rows(m.X[l - 1], l - 1), dZ = rows(m.d_read[l % 2], l), dX = rows(m.d_read[(l - 1) % 2], l - 1), through = rows(m.through, l - 1), absent = {};
-        const Matrix W = weights(state, l), S = mixes ? momenta(state, l) : absent, dW = weights(d_state, l), dS = momenta(d_state, l);
+        const Matrix W = weights(state, l), S = mixes ? momenta(state, l) : absent, dW = weights(d_state, l), dS = momenta(d_state, l), toward = this->target(l), d_toward = this->d_target(l);
         form(n, width(l - 1), [&](int i, int j, float x) { dX.at(i, j) = x; }, times_turned(dZ, W));
         if (S.data) form(n, width(l - 1), [&](int i, int j, float x) { through.at(i, j) = x; }, times_turned(dZ, S));
         if (dS.data) form(dS.rows, dS.columns, [&](int i, int j, float x) { dS.at(i, j) = c * dW.at(i, j) + h * dS.at(i, j) + x; }, turned_times(mixes ? X.scaled(g.of_momentum) : absent, dZ));
+        if (toward.data) form(dW.rows, dW.columns, [&](int i, int j, float x) { d_toward.at(i, j) += gone * dW.at(i, j) + x; }, turned_times(mixes ? X.scaled(g.gone) : absent, dZ));
         form(dW.rows, dW.columns, [&](int i, int j, float x) { dW.at(i, j) = b * dW.at(i, j) + x; }, turned_times(mixes ? X.scaled(g.of_weights) : X, dZ));
         if (mixes) {
             sum_rows<2>(n, width(l - 1), [&](int i, int j, float (&sums)[2]) {
@@ -134,6 +136,13 @@ __device__ __forceinline__ void TitansMlpBackward<T>::leave_read(float* state, f
                 sums[0] += by_weights * X.at(i, j), sums[1] += by_momentum * X.at(i, j);
                 dX.at(i, j) = g.of_weights[i] * by_weights + g.of_momentum[i] * by_momentum;
             }, [&](int i, const float (&sums)[2]) { s.d_of_weights[i] += sums[0], s.d_of_momentum[i] += sums[1]; });
+            if (toward.data) {
+                form(n, width(l - 1), [&](int i, int j, float x) { through.at(i, j) = x; }, times_turned(dZ, toward));
+                sum_rows<1>(n, width(l - 1), [&](int i, int j, float (&sums)[1]) {
+                    sums[0] += through.at(i, j) * X.at(i, j);
+                    dX.at(i, j) += g.gone[i] * through.at(i, j);
+                }, [&](int i, const float (&sums)[1]) { s.d_of_weights[i] -= sums[0]; });
+            }
             leave_mixed(l, dZ, dX);
         }
         const Matrix Z = rows(m.Z[l - 1], l - 1);

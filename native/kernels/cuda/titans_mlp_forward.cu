@@ -13,6 +13,7 @@ __global__ void __launch_bounds__(Threads) titans_mlp_forward(const __grid_const
     bool ends = false; // whether anybody wants the state after the last token
     for (int l = 0; l < p.layers(); l++) ends = ends || a.final_weights[l].data || a.final_momenta[l].data;
     p.read_state(a.initial_weights, a.initial_momenta, state);
+    p.read_target();
     for (int64_t start = 0; start < p.sequence.tokens; start += a.block) {
         if (w.checkpoints && start > 0 && start % w.interval == 0) p.copy_state(state, titans_mlp_checkpoint(p, w, start));
         p.enter(start);
@@ -32,7 +33,7 @@ cudaError_t run(const memgen_titans_args& a, const MlpWorkspace& w, cudaStream_t
 
 int64_t titans_mlp_forward_floats(const memgen_titans_args& a) {
     const MlpScratch scratch = number_of(a) == Number::BFloat16 ? mlp_scratch<MlpShared<bfloat16>>(a, false) : mlp_scratch<MlpShared<float>>(a, false);
-    return MlpSizes(a).state() + scratch.workspace_floats;
+    return MlpSizes(a).state() + MlpSizes(a).targets() + scratch.workspace_floats;
 }
 
 cudaError_t launch_titans_mlp_forward(const memgen_titans_args& a, const MlpWorkspace& w, cudaStream_t stream) {

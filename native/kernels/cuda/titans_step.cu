@@ -4,6 +4,7 @@
 // A kernel is for one layer and one of these steps, and a block of it for 32 columns of a head's matrix. Where a memory is one matrix
 // and has no clip, it is one kernel, which reads W and S once: there delta is linear in W, and so
 //   z = W^T (b q - sum_i Gamma_i step_i (q k_i) k_i) + c S^T q + sum_i Gamma_i step_i (q k_i) v_i
+// With a target T of the forgetting, z has (1 - b) T_l^T x_{l-1} more.
 #include "launch.h"
 #include "titans_mlp.h"
 
@@ -52,6 +53,11 @@ struct StepHead {
     // Of [B, H, ..]; null where x is absent.
     template <class E>
     __device__ __forceinline__ E* row(const memgen_tensor& x) const { return x.data ? static_cast<E*>(x.data) + b * x.stride[0] + h * x.stride[1] : nullptr; }
+    // Layer l's target from this block's columns on; null: zero.
+    __device__ __forceinline__ const float* target(int l) const {
+        const float* found = a.decays_to_target ? row<const float>(a.target[l - 1]) : nullptr;
+        return found ? found + first : nullptr;
+    }
     // Of [B, R, H, ..], then of [B, H, ..].
     template <class E>
     __device__ __forceinline__ const E* token(const memgen_tensor& past, const memgen_tensor& last, int i) const {
@@ -252,7 +258,7 @@ __device__ __forceinline__ void carry(const StepHead& x, StepMemory& s, int l) {
     const Args& a = x.a;
     const int width = x.width(l - 1);
     const memgen_tensor &of_weights = a.weights[l - 1], &of_momentum = a.momenta[l - 1];
-    const float *W = x.row<const float>(of_weights) + x.first, *S = a.momentum && of_momentum.data ? x.row<const float>(of_momentum) + x.first : nullptr;
+    const float *W = x.row<const float>(of_weights) + x.first, *S = a.momentum && of_momentum.data ? x.row<const float>(of_momentum) + x.first : nullptr, *toward = x.target(l);
     float* delta = s.delta(width);
     if (x.places.alone) {
         thin_product<true, false>(*s.strips(width), x.tokens, x.columns, width, [&](int i, int d) { return x.input<T>(0, i, d); }, [&](int d, int j) { return W[d * of_weights.stride[2] + j]; },
@@ -269,6 +275,7 @@ __device__ __forceinline__ void carry(const StepHead& x, StepMemory& s, int l) {
                                    [&](int r, int j, float written) {
                                        float sum = W ? s.of_weights * W[r * of_weights.stride[2] + j] : 0.0f;
                                        if (S) sum += of_S * S[r * of_momentum.stride[2] + j];
+                                       if (W && toward) sum += (1.0f - s.of_weights) * toward[r * a.target[l - 1].stride[2] + j];
                                        final[r * to.stride[2] + x.first + j] = sum - written;
                                    });
     };
@@ -283,21 +290,23 @@ __global__ void __launch_bounds__(Threads) titans_step_read(const __grid_constan
     const StepHead x = step_head(a, places, workspace, l);
     const int width = x.width(l - 1), lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
     const memgen_tensor &of_weights = a.weights[l - 1], &of_momentum = a.momenta[l - 1];
-    const float *W = x.row<const float>(of_weights) + x.first, *S = a.momentum && of_momentum.data && !a.reads_block_start ? x.row<const float>(of_momentum) + x.first : nullptr;
+    const float *W = x.row<const float>(of_weights) + x.first, *S = a.momentum && of_momentum.data && !a.reads_block_start ? x.row<const float>(of_momentum) + x.first : nullptr, *toward = a.reads_block_start ? nullptr : x.target(l);
     for (int j = static_cast<int>(threadIdx.x); j < width; j += Threads) s.x()[j] = l == 1 ? to_float(x.row<const T>(a.q)[j]) : x.own[places.X[l - 1] + j];
     if (places.gradients) enter_gates(x, s);
     __syncthreads();
     if (!a.reads_block_start) mix_tokens<T>(x, s, l);
     const float* seen = a.reads_block_start ? s.x() : s.seen(width);
 
-    float z = 0.0f, from_momentum = 0.0f;
+    float z = 0.0f, from_momentum = 0.0f, from_target = 0.0f;
     if (lane < x.columns) {
 #pragma unroll 8
         for (int r = warp; r < width; r += Threads / 32) {
             z += seen[r] * W[r * of_weights.stride[2] + lane];
             if (S) from_momentum += s.x()[r] * S[r * of_momentum.stride[2] + lane];
+            if (toward) from_target += s.x()[r] * toward[r * a.target[l - 1].stride[2] + lane];
         }
         if (S) z += s.of_momentum * from_momentum;
+        if (toward) z += (1.0f - s.of_weights) * from_target;
         if (!a.reads_block_start)
 #pragma unroll 4
             for (int i = warp; i < x.tokens; i += Threads / 32) z -= s.share[i] * (places.alone ? -to_float(x.token<T>(a.past_v, a.v, i)[x.first + lane]) : x.delta(l, i, x.first + lane));

@@ -34,7 +34,7 @@ typedef struct memgen_titans_args {
     int64_t activation;                     /* phi: MEMGEN_TITANS_SILU or MEMGEN_TITANS_GELU */
     int64_t reads_block_start;              /* not 0: o_t = f(q_t; W), the weights the block started with */
     int64_t momentum;                       /* 0: none, and neither eta nor a momentum below is used */
-    int64_t decays_to_target;               /* 0: forgetting leads to zero, and no target below is used; others are MEMGEN_UNSUPPORTED_SHAPE on CUDA */
+    int64_t decays_to_target;               /* 0: forgetting leads to zero, and no target below is used */
     double clip;                            /* the longest G_t, over all layers together, a longer one being scaled down to it; 0 for none */
 
     memgen_tensor q;     /* [B, T, H, d_0] */

@@ -2,9 +2,6 @@
 #pragma once
 #include "test.h"
 
-// Whether forgetting may lead to a target here: not yet on CUDA.
-inline bool has_targets() { return !std::strcmp(memgen_device(), "cpu"); }
-
 struct TitansProblem {
     int64_t B, T, H, block;
     std::vector<int64_t> dims;

@@ -10,7 +10,7 @@ typedef std::vector<Traced> TracedValues;
 struct Mlp {
     int64_t B, T, H, block;
     std::vector<int64_t> dims;
-    bool gelu = false, reads_block_start = false, momentum = true, alpha = true, initial_momenta = true, ends = true;
+    bool gelu = false, reads_block_start = false, momentum = true, alpha = true, initial_momenta = true, ends = true, target = false;
     double clip = 0;
     int64_t padding = 0;
 
@@ -18,16 +18,16 @@ struct Mlp {
     std::string text() const {
         std::string s = "T" + std::to_string(T) + " block" + std::to_string(block) + " widths";
         for (int64_t d : dims) s += " " + std::to_string(d);
-        return s + (gelu ? " gelu" : "") + (reads_block_start ? " reads block start" : "") + (momentum ? "" : " no momentum") + (alpha ? "" : " no forgetting") + (clip > 0 ? " clipped" : "");
+        return s + (gelu ? " gelu" : "") + (reads_block_start ? " reads block start" : "") + (momentum ? "" : " no momentum") + (alpha ? "" : " no forgetting") + (target ? " toward a target" : "") + (clip > 0 ? " clipped" : "");
     }
 };
 
 // States are one a sequence, layer after layer.
 struct MlpNumbers {
     Values q, k, v, theta, eta, alpha, d_o;               // given
-    std::vector<Values> w, s, d_w, d_s;                   // given, by layer
+    std::vector<Values> w, s, target, d_w, d_s;           // given, by layer
     Values o, dq, dk, dv, d_theta, d_eta, d_alpha;        // found
-    std::vector<Values> w_end, s_end, d_w0, d_s0;         // found, by layer
+    std::vector<Values> w_end, s_end, d_w0, d_s0, d_target; // found, by layer
     int64_t clipped = 0;                                  // tokens that were
 };
 
@@ -42,6 +42,7 @@ MlpNumbers draw(const Mlp& p, int64_t sequences, uint32_t seed) {
         const double scale = 1.2 / std::sqrt(static_cast<double>(p.dims[l - 1]));
         const uint32_t own = seed + 10 * static_cast<uint32_t>(l);
         n.w.push_back(noise(size, -scale, scale, own)), n.s.push_back(p.initial_momenta ? noise(size, -0.1 * scale, 0.1 * scale, own + 1) : Values(static_cast<size_t>(size)));
+        n.target.push_back(noise(size, -scale, scale, own + 4));
         n.d_w.push_back(p.ends ? noise(size, -1, 1, own + 2) : Values(static_cast<size_t>(size))), n.d_s.push_back(p.ends ? noise(size, -1, 1, own + 3) : Values(static_cast<size_t>(size)));
     }
     return n;
@@ -101,9 +102,9 @@ void reference_chain(const Mlp& p, int64_t tokens, Row row, int64_t state, MlpNu
     auto leave = [](const TracedValues& from, int64_t index, const std::vector<double>& gradients, Values& to) {
         for (size_t i = 0; i < from.size(); i++) to[static_cast<size_t>(index) * from.size() + i] = gradients[static_cast<size_t>(from[i].place)];
     };
-    std::vector<TracedValues> w, s, q, k, v, outputs;
+    std::vector<TracedValues> w, s, target, q, k, v, outputs;
     TracedValues theta, eta, alpha;
-    for (int64_t l = 0; l < L; l++) w.push_back(part(n.w[l], state, p.dims[l] * p.dims[l + 1])), s.push_back(part(n.s[l], state, p.dims[l] * p.dims[l + 1]));
+    for (int64_t l = 0; l < L; l++) w.push_back(part(n.w[l], state, p.dims[l] * p.dims[l + 1])), s.push_back(part(n.s[l], state, p.dims[l] * p.dims[l + 1])), target.push_back(part(n.target[l], state, p.dims[l] * p.dims[l + 1]));
     const std::vector<TracedValues> w0 = w, s0 = s;
     std::vector<TracedValues> start;
     for (int64_t t = 0; t < tokens; t++) {
@@ -136,6 +137,7 @@ void reference_chain(const Mlp& p, int64_t tokens, Row row, int64_t state, MlpNu
                     const Traced write = scaled * deltas[l][j];
                     s[l][at] = p.momentum ? eta.back() * s[l][at] - write : Traced(0) - write;
                     w[l][at] = (p.alpha ? (Traced(1) - alpha.back()) * w[l][at] : w[l][at]) + s[l][at];
+                    if (p.alpha && p.target) w[l][at] = w[l][at] + alpha.back() * target[l][at];
                 }
             }
         outputs.push_back(pass(p, q.back(), p.reads_block_start ? start : w).inputs[L]);
@@ -159,13 +161,13 @@ void reference_chain(const Mlp& p, int64_t tokens, Row row, int64_t state, MlpNu
         leave(q[t], row(t), gradients, n.dq), leave(k[t], row(t), gradients, n.dk), leave(v[t], row(t), gradients, n.dv);
         leave({theta[t]}, row(t), gradients, n.d_theta), leave({eta[t]}, row(t), gradients, n.d_eta), leave({alpha[t]}, row(t), gradients, n.d_alpha);
     }
-    for (int64_t l = 0; l < L; l++) leave(w0[l], state, gradients, n.d_w0[l]), leave(s0[l], state, gradients, n.d_s0[l]);
+    for (int64_t l = 0; l < L; l++) leave(w0[l], state, gradients, n.d_w0[l]), leave(s0[l], state, gradients, n.d_s0[l]), leave(target[l], state, gradients, n.d_target[l]);
 }
 
 // What belongs to no sequence stays NaN.
 void reference(const Mlp& p, const Layout& layout, MlpNumbers& n) {
     n.o = n.dv = Values(n.v.size(), NAN), n.dq = n.dk = Values(n.q.size(), NAN), n.d_theta = n.d_eta = n.d_alpha = Values(n.theta.size(), NAN);
-    n.w_end = n.s_end = n.d_w0 = n.d_s0 = n.w;
+    n.w_end = n.s_end = n.d_w0 = n.d_s0 = n.d_target = n.w;
     const int64_t sequences = layout.lengths.empty() ? p.B : static_cast<int64_t>(layout.lengths.size());
     for (int64_t i = 0; i < sequences; i++)
         for (int64_t h = 0; h < p.H; h++) {
@@ -178,7 +180,7 @@ template <class T>
 struct MlpCall {
     DeviceField<T> q, k, v, o, d_o, dq, dk, dv;
     DeviceField<float> theta, eta, alpha, d_theta, d_eta, d_alpha;
-    std::vector<DeviceField<float>> w, s, w_end, s_end, d_w, d_s, d_w0, d_s0;
+    std::vector<DeviceField<float>> w, s, target, w_end, s_end, d_w, d_s, d_w0, d_s0, d_target;
     memgen_titans_args a{};
 
     template <class Element>
@@ -200,10 +202,10 @@ struct MlpCall {
         if (p.momentum) eta = DeviceField<float>(gates), d_eta = DeviceField<float>(gates), eta.set(n.eta);
         a.struct_size = sizeof a, a.dtype = sizeof(T) == 4 ? MEMGEN_FLOAT32 : MEMGEN_BFLOAT16;
         a.batch = p.B, a.tokens = p.T, a.heads = p.H, a.layers = p.layers(), a.block = p.block;
-        a.activation = p.gelu ? MEMGEN_TITANS_GELU : MEMGEN_TITANS_SILU, a.reads_block_start = p.reads_block_start, a.momentum = p.momentum, a.clip = p.clip;
+        a.activation = p.gelu ? MEMGEN_TITANS_GELU : MEMGEN_TITANS_SILU, a.reads_block_start = p.reads_block_start, a.momentum = p.momentum, a.decays_to_target = p.target, a.clip = p.clip;
         if (!layout.lengths.empty()) a.segments = {sequences, layout.starts.data(), layout.lengths.data()};
         std::copy(p.dims.begin(), p.dims.end(), a.dims);
-        for (auto* all : {&w, &s, &w_end, &s_end, &d_w, &d_s, &d_w0, &d_s0}) all->resize(static_cast<size_t>(p.layers()));
+        for (auto* all : {&w, &s, &target, &w_end, &s_end, &d_w, &d_s, &d_w0, &d_s0, &d_target}) all->resize(static_cast<size_t>(p.layers()));
         for (int64_t l = 0; l < p.layers(); l++) {
             const std::vector<int64_t> shape{sequences, p.H, p.dims[l], p.dims[l + 1]};
             auto made = [&](DeviceField<float>& x, bool there) {
@@ -212,10 +214,12 @@ struct MlpCall {
             };
             if (made(w[l], true)) w[l].set(n.w[l]);
             if (made(s[l], p.momentum && p.initial_momenta)) s[l].set(n.s[l]);
+            if (made(target[l], p.target)) target[l].set(n.target[l]);
             if (made(d_w[l], p.ends)) d_w[l].set(n.d_w[l]);
             if (made(d_s[l], p.ends && p.momentum)) d_s[l].set(n.d_s[l]);
-            made(w_end[l], p.ends), made(s_end[l], p.ends && p.momentum), made(d_w0[l], true), made(d_s0[l], p.momentum);
+            made(w_end[l], p.ends), made(s_end[l], p.ends && p.momentum), made(d_w0[l], true), made(d_s0[l], p.momentum), made(d_target[l], p.target);
             a.initial_weights[l] = tensor(w[l]), a.initial_momenta[l] = tensor(s[l]), a.final_weights[l] = tensor(w_end[l]), a.final_momenta[l] = tensor(s_end[l]);
+            a.target[l] = tensor(target[l]), a.d_target[l] = tensor(d_target[l]);
             a.d_final_weights[l] = tensor(d_w[l]), a.d_final_momenta[l] = tensor(d_s[l]), a.d_initial_weights[l] = tensor(d_w0[l]), a.d_initial_momenta[l] = tensor(d_s0[l]);
         }
         a.q = tensor(q), a.k = tensor(k), a.v = tensor(v), a.theta = tensor(theta), a.eta = tensor(eta), a.alpha = tensor(alpha), a.o = tensor(o), a.d_o = tensor(d_o);
@@ -236,13 +240,13 @@ struct MlpCall {
         auto add = [&](const Values& x) { all.insert(all.end(), x.begin(), x.end()); };
         for (const DeviceField<T>* x : {&o, &dq, &dk, &dv}) add(x->values());
         for (const DeviceField<float>* x : {&d_theta, &d_eta, &d_alpha}) add(x->values());
-        for (auto* states : {&w_end, &s_end, &d_w0, &d_s0})
+        for (auto* states : {&w_end, &s_end, &d_w0, &d_s0, &d_target})
             for (const DeviceField<float>& x : *states) add(x.values());
         return all;
     }
     bool padding_untouched() const {
         bool all = o.padding_untouched() && dq.padding_untouched() && dk.padding_untouched() && dv.padding_untouched();
-        for (auto* states : {&w_end, &s_end, &d_w0, &d_s0})
+        for (auto* states : {&w_end, &s_end, &d_w0, &d_s0, &d_target})
             for (const DeviceField<float>& x : *states) all = all && x.padding_untouched();
         return all;
     }
@@ -255,7 +259,7 @@ struct FloatLimits {
 };
 
 template <class T>
-void compare(const Mlp& p, MlpNumbers n, const Layout& layout = {}) {
+void compare_one(const Mlp& p, MlpNumbers n, const Layout& layout) {
     for (Values* x : {&n.q, &n.k, &n.v, &n.d_o})
         for (double& each : *x) each = memgen::to_float(memgen::rounded<T>(static_cast<float>(each)));
     reference(p, layout, n);
@@ -274,8 +278,15 @@ void compare(const Mlp& p, MlpNumbers n, const Layout& layout = {}) {
     for (size_t l = 0; l < n.w.size(); l++) {
         check("final_weights", c.w_end[l], n.w_end[l], FloatLimits<T>::Forward), check("final_momenta", c.s_end[l], n.s_end[l], FloatLimits<T>::Forward);
         check("d_initial_weights", c.d_w0[l], n.d_w0[l], FloatLimits<T>::Gradient), check("d_initial_momenta", c.d_s0[l], n.d_s0[l], FloatLimits<T>::Gradient);
+        check("d_target", c.d_target[l], n.d_target[l], FloatLimits<T>::Gradient);
     }
     EXPECT(c.padding_untouched());
+}
+
+// Forgetting leads to zero, then to a target.
+template <class T>
+void compare(Mlp p, const MlpNumbers& n, const Layout& layout = {}) {
+    for (bool target : {false, true}) p.target = target, compare_one<T>(p, n, layout);
 }
 
 // Of no token, of one, around a block, beyond three of them.
@@ -344,7 +355,7 @@ void segments() {
 template <class T>
 void same_bits() {
     Mlp p{1, 21, 1, 8, {6, 70, 5}};
-    p.clip = 2;
+    p.clip = 2, p.target = true;
     MlpCall<T> c(p, draw(p, p.B, 77), {});
     Values results;
     auto call = [&] { c.run(), results = c.results(); };
