@@ -18,8 +18,9 @@ internal sealed unsafe class Kernel(string name, bool onCuda = true)
     /// <param name="args">Of which only the header and the sizes are read.</param>
     public string? Refusal<TArgs>(ScalarType dtype, Device device, in TArgs args) where TArgs : unmanaged
     {
-        if (KernelLibrary.Refusal(dtype, device) is { } problem) return problem;
+        // First: who builds the library that is missing would not have it either.
         if (!onCuda && device.type == DeviceType.CUDA) return "there is no CUDA kernel for it";
+        if (KernelLibrary.Refusal(dtype, device) is { } problem) return problem;
         Functions functions = On(device.type);
         if (!functions.AreThere) return $"{functions.Library.Path} has no memgen_{name}_forward and _backward. Run {functions.Library.BuildCommand} once to build it again";
         fixed (TArgs* pointer = &args) return functions.WorkspaceSize(pointer, 0) < 0 ? functions.Library.LastError() : null;

@@ -48,6 +48,16 @@ public sealed class KernelFormTests
         Assert.Contains("libMemoryGenKernels.so", KernelLibrary.Description);
     }
 
+    [Fact]
+    public void A_rule_that_only_the_CPU_has_is_refused_on_a_GPU_in_those_words()
+    {
+        Kernel rule = MatrixKernel.For(torch.empty(0), torch.empty(1, 1, 1, 1)), other = MatrixKernel.For(torch.empty(0), null);
+        MatrixArguments args = new() { Header = KernelHeader.Of<MatrixArguments>(ScalarType.Float32) };
+        Assert.Equal("there is no CUDA kernel for it", rule.Refusal(ScalarType.Float32, new Device(DeviceType.CUDA, 0), args));
+        Assert.NotEqual("there is no CUDA kernel for it", other.Refusal(ScalarType.Float32, new Device(DeviceType.CUDA, 0), args));
+        Assert.Null(rule.Refusal(ScalarType.Float32, CPU, args));
+    }
+
     [Theory]
     [MemberData(nameof(Files))]
     public void Vectors_are_within_the_limits_of_float32(string file)
