@@ -11,6 +11,14 @@ namespace Memory.Gen.Runtime;
 /// </remarks>
 public static class CallInput
 {
+    /// <summary>A weight of a model or layer that was not disposed.</summary>
+    /// <param name="model">Name of the model or layer.</param>
+    /// <param name="weight">The weight.</param>
+    /// <returns>The weight.</returns>
+    /// <exception cref="ObjectDisposedException">The weight was disposed.</exception>
+    public static Tensor Alive(string model, Tensor weight) =>
+        weight.IsInvalid ? throw new ObjectDisposedException(model, $"{model} was disposed, and its weights with it.") : weight;
+
     /// <summary>Checks the tokens of a call without a state.</summary>
     /// <param name="model">Name of the model.</param>
     /// <param name="tokens"><c>[B, T]</c> int64, from 0 to vocabSize - 1.</param>
@@ -99,7 +107,7 @@ public static class CallInput
     private static long[] CheckTokens(string model, Tensor tokens, long vocabSize, Tensor weight)
     {
         RequireAlive(model, nameof(tokens), tokens);
-        RequireWeights(model, weight);
+        Alive(model, weight);
         long[] shape = tokens.Sizes();
         if (tokens.dtype != ScalarType.Int64 || shape.Length != 2) throw WrongTokens(model, nameof(tokens), tokens, "[B, T]");
         RequireDevice(model, nameof(tokens), tokens, weight);
@@ -122,7 +130,7 @@ public static class CallInput
     private static long[] CheckFeatures(string layer, Tensor x, long dim, Tensor weight)
     {
         RequireAlive(layer, nameof(x), x);
-        RequireWeights(layer, weight);
+        Alive(layer, weight);
         long[] shape = x.Sizes();
         if (shape is not [_, _, var width] || width != dim) throw WrongShape(layer, x, $"[B, T, {dim}]");
         if (x.dtype != weight.dtype) throw new ArgumentException($"{layer}: x is {x.dtype}; expected {weight.dtype}, as the weights are.", nameof(x));
@@ -135,7 +143,7 @@ public static class CallInput
         if (state is null) throw new ArgumentNullException(nameof(state), $"{model}: state is null; make one with NewState.");
         if (state.Dtype != weight.dtype)
             throw new ArgumentException($"{model}: the state is {state.Dtype}, the weights are {weight.dtype}; make a new one with NewState, or load a saved one with LoadState.", nameof(state));
-        if (state.Device.type != weight.device_type)
+        if (!state.Device.Is(weight.device_type, weight.device_index))
             throw new ArgumentException($"{model}: the state is on {state.Device}, the weights are on {weight.device}; make a new one with NewState.", nameof(state));
         return state.Begin(shape[0], shape[1]);
     }
@@ -144,11 +152,6 @@ public static class CallInput
     {
         if (tensor is null) throw new ArgumentNullException(argument, $"{model}: {argument} is null.");
         if (tensor.IsInvalid) throw new ArgumentException($"{model}: {argument} was disposed.", argument);
-    }
-
-    private static void RequireWeights(string model, Tensor weight)
-    {
-        if (weight.IsInvalid) throw new ObjectDisposedException(model, $"{model} was disposed, and its weights with it.");
     }
 
     private static void RequireDevice(string model, string argument, Tensor tensor, Tensor weight)

@@ -32,8 +32,9 @@ internal static class CallWriter
         writer.Lines(
             "",
             "/// <summary>A state that has read nothing.</summary>",
-            "/// <param name=\"batch\">Number of sequences, at least 1.</param>",
-            $"public State NewState(long batch) => new State(batch, {weight}.device, {weight}.dtype);",
+            "/// <param name=\"batch\">Number of sequences, at least 1.</param>");
+        WriteForWeight("NewState(long batch)", "new State(batch, weight.device, weight.dtype)");
+        writer.Lines(
             "",
             $"/// <summary>Reads on from a state and advances it, all or nothing: {inputs} to {outputs}. Any T, any split.</summary>");
         writer.Lines(ArgumentsOfReading(input, model.IsModel));
@@ -59,8 +60,14 @@ internal static class CallWriter
             "",
             "/// <summary>Loads a state that its Save wrote, in the element type of the weights.</summary>",
             "/// <param name=\"path\">The file; one of another model, or damaged, is an error that says so.</param>",
-            $"/// <param name=\"device\">Where the state shall lie; null is where the {(model.IsModel ? "model" : "layer")} lies.</param>",
-            $"public State LoadState(string path, Device? device = null) => State.Load(path, device ?? {weight}.device, {weight}.dtype);");
+            $"/// <param name=\"device\">Where the state shall lie; null is where the {(model.IsModel ? "model" : "layer")} lies.</param>");
+        WriteForWeight("LoadState(string path, Device? device = null)", "State.Load(path, device ?? weight.device, weight.dtype)");
+
+        void WriteForWeight(string signature, string state)
+        {
+            using CodeWriter.Scope method = writer.Block("public State " + signature);
+            writer.Lines($"Tensor weight = CallInput.Alive({name}, {weight});", $"return {state};");
+        }
     }
 
     private static void WriteReading(CodeWriter writer, string signature, string advance, string output, string read)

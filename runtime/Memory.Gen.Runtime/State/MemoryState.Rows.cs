@@ -60,8 +60,8 @@ public abstract partial class MemoryState
             if (states[i] is null)
                 throw new ArgumentNullException(nameof(states), $"State {i} of those to join is null.");
             states[i].RequireIdle();
-            if (states[i].Kind != states[0].Kind)
-                throw new ArgumentException($"State {i} of those to join is one of {states[i].Kind.Text}; the first is one of {states[0].Kind.Text}.", nameof(states));
+            if (states[i].Kind != states[0].Kind || !states[i].Device.Is(states[0].Device.type, states[0].Device.index))
+                throw new ArgumentException($"State {i} of those to join is one of {states[i].Kind.Text} on {states[i].Device}; the first is one of {states[0].Kind.Text} on {states[0].Device}.", nameof(states));
         }
 
         using var scope = NewDisposeScope();
@@ -77,7 +77,7 @@ public abstract partial class MemoryState
     /// <exception cref="NotSupportedException">This kind of state is not copied.</exception>
     protected virtual MemoryState New(long batch) => throw new NotSupportedException($"{GetType().Name} does not say how to make another one; override {nameof(New)}.");
 
-    private (Type, string Declaration, string Text) Kind => (GetType(), Declaration, $"{Model} in {Dtype} on {Device}");
+    private (Type, string Declaration, string Text) Kind => (GetType(), Declaration, $"{Model} in {Dtype}");
 
     /// <summary>Takes over what some rows of a state hold; gradients flow.</summary>
     /// <param name="other">A state of the same model.</param>

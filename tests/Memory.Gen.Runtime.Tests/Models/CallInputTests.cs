@@ -1,3 +1,4 @@
+using Memory.Gen.Runtime.Tests.Harness;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
@@ -136,13 +137,32 @@ public sealed class CallInputTests : IDisposable
     [InlineData(nameof(GatedDeltaLayer))]
     public void ADisposedModelIsNamed(string name)
     {
+        using var folder = new TemporaryFolder();
         var subject = new Subject(name);
         using MemoryState state = subject.NewState(1);
+        state.Save(folder.File("memory"));
         Tensor input = subject.Input(1, 2);
         subject.Module.Dispose();
-        foreach (Action call in new Action[] { () => subject.Module.call(input), () => subject.Prefill(input, state), () => subject.Step(input.select(1, 0), state) })
+        var calls = new List<Action>
+        {
+            () => subject.Module.call(input), () => subject.Prefill(input, state), () => subject.Step(input.select(1, 0), state), () => subject.NewState(1), () => subject.LoadState(folder.File("memory")),
+        };
+        if (subject.IsModel) calls.AddRange([() => subject.Model.Read(input, state), () => subject.Model.Generate([1], new GenerationOptions()).First(), () => subject.Model.LoadState(folder.File("memory"), CPU)]);
+        foreach (Action call in calls)
             Assert.StartsWith($"{name} was disposed, and its weights with it.", Assert.Throws<ObjectDisposedException>(call).Message);
         Assert.Equal(0, state.Positions.item<long>());
+    }
+
+    [Fact]
+    public void DevicesOfOneKindAreToldApart()
+    {
+        var first = new Device(DeviceType.CUDA, 0);
+        Assert.True(first.Is(DeviceType.CUDA, 0));
+        Assert.False(first.Is(DeviceType.CUDA, 1));
+        Assert.False(first.Is(DeviceType.CPU, -1));
+        // Without a number it is the current one, which only torch knows.
+        Assert.True(CUDA.Is(DeviceType.CUDA, 1));
+        Assert.True(CPU.Is(DeviceType.CPU, zeros(1).device_index));
     }
 
     private static void Refused(string message, string argument, Action call)

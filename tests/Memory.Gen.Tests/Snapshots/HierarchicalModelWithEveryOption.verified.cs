@@ -141,7 +141,11 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
-    public State NewState(long batch) => new State(batch, embedding.Weight.device, embedding.Weight.dtype);
+    public State NewState(long batch)
+    {
+        Tensor weight = CallInput.Alive(nameof(PaperLM), embedding.Weight);
+        return new State(batch, weight.device, weight.dtype);
+    }
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T] int64 to [B, T, VocabSize]. Any T, any split.</summary>
     /// <param name="tokens">What comes next in every sequence.</param>
@@ -183,7 +187,11 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     /// <summary>Loads a state that its Save wrote, in the element type of the weights.</summary>
     /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
     /// <param name="device">Where the state shall lie; null is where the model lies.</param>
-    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? embedding.Weight.device, embedding.Weight.dtype);
+    public State LoadState(string path, Device? device = null)
+    {
+        Tensor weight = CallInput.Alive(nameof(PaperLM), embedding.Weight);
+        return State.Load(path, device ?? weight.device, weight.dtype);
+    }
 
     // Rows at the same place of their segments are read together; those that begin their text stand apart, for they
     // have nothing to recall.
