@@ -12,6 +12,12 @@ internal static class CommandLine
     public static int Run(RootCommand root, string[] arguments)
     {
         CultureInfo.CurrentCulture = CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
+        if (Readers.WereNever)
+        {
+            Console.Error.WriteLine("The output is closed, so there is nowhere to write. Leave out >&-; where nobody is to read it, send it to /dev/null.");
+            return Failure.Exit;
+        }
+
         Terminal.Begin();
         ParseResult parsed = root.Parse(arguments);
         // Who asks for nothing is shown what there is.

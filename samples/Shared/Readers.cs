@@ -5,7 +5,13 @@ namespace Samples;
 /// <summary>Whoever reads what this program writes.</summary>
 internal static class Readers
 {
-    private const int Output = 1;
+    private const int Output = 1, GetFlags = 1, ClosedByExec = 1; // of fcntl: F_GETFD, FD_CLOEXEC
+
+    /// <summary>
+    /// Whether the program was started without an output, as by <c>&gt;&amp;-</c>. Its number is then that of a file that .NET has opened
+    /// since, which it keeps from programs that it starts; what a program is started with was not kept from it.
+    /// </summary>
+    public static bool WereNever => !OperatingSystem.IsWindows() && Control(Output, GetFlags) is -1 or ClosedByExec;
 
     /// <summary>
     /// Whether nobody can read any more: the pipe, or the terminal, has no other end, or there is none. .NET takes what such a pipe
@@ -24,6 +30,9 @@ internal static class Readers
 
     [DllImport("libc", EntryPoint = "poll")]
     private static extern int Poll(ref Polled file, nuint count, int milliseconds);
+
+    [DllImport("libc", EntryPoint = "fcntl")]
+    private static extern int Control(int file, int command);
 
     private record struct Polled(int File, short Asked, short Found);
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using LanguageModel.Models;
 using Memory.Gen.Runtime;
 using Memory.Gen.Runtime.Kernels;
@@ -31,7 +32,11 @@ internal static class TrainCommand
         var batch = CommandLine.Number<int>("--batch", $"texts read side by side; {TrainingChoices.DefaultBatch} unless told otherwise");
         var length = CommandLine.Number<int>("--length", $"tokens of each text in a step; {TrainingChoices.DefaultLength} unless told otherwise");
         var rate = CommandLine.Number<double>("--lr", $"largest learning rate; {TrainingChoices.DefaultLearningRate} unless told otherwise");
-        var precision = new Option<MatmulPrecision?>("--matmul-precision") { Description = "float32, or bfloat16: linear maps round what they multiply where the CPU multiplies such numbers" };
+        var precision = new Option<MatmulPrecision?>("--matmul-precision")
+        {
+            Description = "float32, or bfloat16: linear maps round what they multiply where the CPU multiplies such numbers",
+            CustomParser = result => PrecisionOf(result),
+        };
         var seed = CommandLine.Number<long>("--seed", "of the initial weights and the order of the text", absent: 1);
         var output = new Option<string>("--out") { Description = "folder of the run", DefaultValueFactory = _ => DefaultFolder };
         var firstStage = new Option<string?>("--first-stage") { Description = "folder of a run of hmt-first, whose weights and tokens hmt begins with" };
@@ -84,6 +89,15 @@ internal static class TrainCommand
             bool Given(Option option) => parsed.GetResult(option) is { Implicit: false };
         }));
         return command;
+    }
+
+    private static MatmulPrecision? PrecisionOf(ArgumentResult result)
+    {
+        string text = result.Tokens[0].Value;
+        if (text.Equals("float32", StringComparison.OrdinalIgnoreCase)) return MatmulPrecision.Float32;
+        if (text.Equals("bfloat16", StringComparison.OrdinalIgnoreCase)) return MatmulPrecision.BFloat16;
+        result.AddError($"--matmul-precision is \"{text}\"; it must be float32 or bfloat16.");
+        return null;
     }
 
     private static void Begin(

@@ -48,6 +48,8 @@ internal sealed class Trainings(params string[] names)
     /// <exception cref="UserError">One of them makes no sense.</exception>
     public TrainingOptions Options(ParseResult parsed, Sizes sizes, TrainingOptions own)
     {
+        if (parsed.GetValue(models)!.CountBy(name => name).FirstOrDefault(each => each.Value > 1).Key is { } twice)
+            throw new UserError($"--model names {twice} more than once. Name each model once; --seeds trains each of them several times.");
         foreach (string name in parsed.GetValue(models)!) DeclarationCompiler.Create(name, sizes, new torch.Device("meta")).Module.Dispose();
         CommandLine.RequirePositive("--steps", parsed.GetValue(steps));
         CommandLine.RequirePositive("--seeds", parsed.GetValue(seeds));

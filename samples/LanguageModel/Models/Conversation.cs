@@ -22,6 +22,8 @@ internal sealed class Conversation : IDisposable
         (this.path, this.run) = (path, run);
         if (Directory.Exists(path) || Path.GetFileName(path).Length == 0)
             throw new UserError($"--memory names a folder, \"{path}\". Give the name of a file, for example {Path.Combine(path, "talk.safetensors")}.");
+        if (File.Exists(path) && !IsRegular(path))
+            throw new UserError($"--memory names \"{path}\", which is a pipe or a device and can keep nothing. Give the name of a file, for example {path}.safetensors.");
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
@@ -48,6 +50,20 @@ internal sealed class Conversation : IDisposable
         MemoryState state = model.LoadState(path);
         if (state.Batch == 1) return state;
         using (state) throw new UserError($"{path} holds the memories of {state.Batch} texts; a conversation has one. Name another file.");
+    }
+
+    // To open a pipe for reading alone would wait for somebody who writes. What cannot be opened is told where it is read.
+    private static bool IsRegular(string path)
+    {
+        try
+        {
+            using var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+            return file.CanSeek;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return true;
+        }
     }
 
     private void RequireWeights()

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.RegularExpressions;
 using Memory.Gen.Runtime.Tests.Harness;
 using Memory.Gen.Tests.Shared;
@@ -55,6 +56,35 @@ public sealed class LanguageModelMessageTests : IDisposable
         Assert.Equal((2, "", $"{option} is \"{value}\"; it must be a {expected}.\nWhat can be said is shown by: {command} --help\n"), (exitCode, output, errors));
     }
 
+    [Fact]
+    public void APrecisionIsNamedAsTheHelpNamesIt()
+    {
+        foreach (string wrong in new[] { "half", "1", "" })
+        {
+            var (exitCode, output, errors) = LanguageModelSample.RunToEnd("train", "--matmul-precision", wrong, "--data", folder.File("none"));
+            Assert.Equal((2, "", $"--matmul-precision is \"{wrong}\"; it must be float32 or bfloat16.\nWhat can be said is shown by: train --help\n"), (exitCode, output, errors));
+        }
+
+        Assert.StartsWith(folder.File("none"), LanguageModelSample.Fail("train", "--matmul-precision", "BFloat16", "--data", folder.File("none"), "--out", folder.File("run")));
+    }
+
+    [Theory, InlineData("--help"), InlineData("info"), InlineData("train")]
+    public void AClosedOutputIsToldAtOnce(string command)
+    {
+        var (exitCode, _, errors) = LanguageModelSample.RunWithoutOutput(command, "--out", folder.File("run"));
+        Assert.Equal((1, "The output is closed, so there is nowhere to write. Leave out >&-; where nobody is to read it, send it to /dev/null.\n"), (exitCode, errors));
+        Assert.Empty(folder.Names);
+    }
+
+    [Fact]
+    public void AMemoryThatIsAPipeIsRefusedAndNotWaitedFor()
+    {
+        using (Process made = Process.Start("mkfifo", [folder.File("pipe")])) made.WaitForExit();
+        Assert.Equal(
+            $"--memory names \"{folder.File("pipe")}\", which is a pipe or a device and can keep nothing. Give the name of a file, for example {folder.File("pipe.safetensors")}.\n",
+            LanguageModelSample.Fail("generate", "--memory", folder.File("pipe"), "--run", folder.File("none")));
+    }
+
     [Theory]
     [InlineData("train", "--steps", "0"), InlineData("train", "--batch", "-1"), InlineData("train", "--length", "0"), InlineData("context", "--length", "0")]
     [InlineData("context", "--steps", "0"), InlineData("interleave", "--seeds", "0"), InlineData("interleave", "--length", "0"), InlineData("evaluate", "--tokens", "0")]
@@ -64,6 +94,7 @@ public sealed class LanguageModelMessageTests : IDisposable
     [Fact]
     public void WhatCannotBeTrainedIsNoticedBeforeTheTextIsRead()
     {
+        Assert.Equal("--model names bmojo more than once. Name each model once; --seeds trains each of them several times.\n", Fail("context", "--model", "bmojo", "hmt", "bmojo"));
         Assert.StartsWith("There is no model 'mamba'. Choose one of:", Fail("context", "--model", "bmojo", "mamba"));
         Assert.Contains("Dim 192 is not divisible by Heads 5", Fail("interleave", "--heads", "5"));
         Assert.Equal($"{folder.File("none")} holds no trained model. Train one first (./build.sh train), or name the folder of a run with --first-stage.\n", Fail("train", "--model", "hmt", "--first-stage", folder.File("none")));

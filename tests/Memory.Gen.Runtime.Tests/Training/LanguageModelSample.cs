@@ -46,6 +46,10 @@ internal static class LanguageModelSample
     public static (int ExitCode, string Output, string Errors) RunInto(string file, params string[] arguments) =>
         ChildProcess.Run(new ProcessStartInfo("bash", ["-c", "exec dotnet exec \"$@\" > \"$0\"", file, Program, .. arguments]));
 
+    /// <summary>Runs a command that has no output.</summary>
+    public static (int ExitCode, string Output, string Errors) RunWithoutOutput(params string[] arguments) =>
+        ChildProcess.Run(new ProcessStartInfo("bash", ["-c", "exec dotnet exec \"$@\" >&-", "bash", Program, .. arguments]));
+
     /// <summary>Runs a command into another that reads some bytes of it and ends. What is returned is what the other read, and the exit code of the first.</summary>
     public static (int ExitCode, string Output, string Errors) RunWhileRead(int bytes, params string[] arguments) =>
         ChildProcess.Run(new ProcessStartInfo("bash", ["-c", "set -o pipefail; dotnet exec \"$@\" | head -c \"$0\"", $"{bytes}", Program, .. arguments]));
