@@ -17,7 +17,7 @@ internal sealed record BenchSettings(int Threads, int Repeats, int Steps, string
     public int Nothing()
     {
         Console.Error.WriteLine($"No row's name contains \"{Only}\": nothing was measured or written. The names are the column op of result.json.");
-        return 2;
+        return Exit.WrongUsage;
     }
 }
 
@@ -52,7 +52,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
         string path = Path.Combine(folder, "result.json");
         File.WriteAllText(path, JsonSerializer.Serialize(rows, new JsonSerializerOptions { WriteIndented = true }));
         console.WriteLine($"Written to {path}.");
-        return allCorrect ? 0 : 1;
+        return allCorrect ? 0 : Exit.Failed;
     }
 
     private void Operators(MachinePeaks? peaks, PythonBaseline? python)

@@ -23,7 +23,7 @@ internal sealed class CudaBenchmark(BenchSettings settings, IAnsiConsole console
         if (!cuda.is_available())
         {
             console.WriteLine("This libtorch finds no CUDA GPU. Set LIBTORCH to one that was built for it, or leave --device out.");
-            return 2;
+            return Exit.WrongUsage;
         }
 
         var peaks = Measure();
@@ -58,7 +58,7 @@ internal sealed class CudaBenchmark(BenchSettings settings, IAnsiConsole console
         string path = Path.Combine(folder, "result-cuda.json");
         File.WriteAllText(path, JsonSerializer.Serialize(rows, new JsonSerializerOptions { WriteIndented = true }));
         console.WriteLine($"Written to {path}.");
-        return allCorrect ? 0 : 1;
+        return allCorrect ? 0 : Exit.Failed;
     }
 
     private MachinePeaks Measure()

@@ -12,7 +12,6 @@ CultureInfo.CurrentCulture = CultureInfo.DefaultThreadCurrentCulture = CultureIn
 // A file takes wide tables; a terminal says how wide it is.
 if (Console.IsOutputRedirected) (AnsiConsole.Profile.Width, AnsiConsole.Profile.Capabilities.Ansi) = (200, false);
 
-const int Failed = 1, WrongUsage = 2;
 var threads = Count("--threads", "threads on both sides", Environment.ProcessorCount);
 var repeats = Count("--repeats", "timed calls of each operator; the median counts", 3);
 var steps = Count("--steps", "timed training steps of each model; the median counts", 5);
@@ -35,7 +34,7 @@ root.SetAction(parsed =>
     catch (Exception error) when (error is IOException or UnauthorizedAccessException)
     {
         Console.Error.WriteLine($"--out names the folder \"{folder}\", in which nothing can be written ({error.Message.TrimEnd('.')}). Choose another one.");
-        return Failed;
+        return Exit.Failed;
     }
 
     return parsed.GetValue(device) == "cuda" ? new CudaBenchmark(settings, AnsiConsole.Console).Run(folder) : new Benchmark(settings, AnsiConsole.Console).Run(folder);
@@ -45,7 +44,7 @@ typing.SetAction(_ => TypingSession.Run(AnsiConsole.Console));
 root.Add(typing);
 ParseResult usage = root.Parse(args);
 int code = usage.Invoke();
-return usage.Errors.Count > 0 ? WrongUsage : code;
+return usage.Errors.Count > 0 ? Exit.WrongUsage : code;
 
 static Option<int> Count(string name, string description, int absent) =>
     new Option<int>(name) { Description = description, DefaultValueFactory = _ => absent }.AtLeastOne();

@@ -23,10 +23,10 @@ public class PackageTests(PackedFeed feed) : IClassFixture<PackedFeed>
             "analyzers/dotnet/cs/Memory.Gen.CodeFixes.dll", "analyzers/dotnet/cs/Memory.Gen.dll");
         Holds("Memory.Gen.Training" + Flavour, "lib/net10.0/Memory.Gen.Training.dll", "lib/net10.0/Memory.Gen.Training.xml");
         // Those for CUDA too, where ./build.sh cuda made them.
-        Holds("Memory.Gen.Kernels.linux-x64",
-            [.. new[] { "libMemoryGenKernels.so", "libMemoryGenKernelsCuda.so" }
-                .Where(file => file == "libMemoryGenKernels.so" || File.Exists(SourceTree.Path("artifacts/native/linux-x64", file)))
-                .Select(file => "runtimes/linux-x64/native/" + file)]);
+        List<string> kernels = ["runtimes/linux-x64/native/libMemoryGenKernels.so"];
+        if (File.Exists(SourceTree.Path("artifacts/native/linux-x64/libMemoryGenKernelsCuda.so")))
+            kernels.Add("runtimes/linux-x64/native/libMemoryGenKernelsCuda.so");
+        Holds("Memory.Gen.Kernels.linux-x64", [.. kernels]);
         Holds("Memory.Gen.Templates" + Flavour,
             "content/memory-lm/.template.config/template.json", "content/memory-lm/JournalLM.cs", "content/memory-lm/MemoryLM.csproj", "content/memory-lm/Program.cs");
         if (Flavour == "")
