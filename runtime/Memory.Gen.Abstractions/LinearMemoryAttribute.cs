@@ -31,7 +31,7 @@ public sealed class LinearMemoryAttribute : MixerAttribute
 
     /// <summary>
     /// Base of the rotary positions by which queries and keys turn, after their feature map, 1 to 1e12, or 0: none; a head then has an
-    /// even number of key features. Not with <see cref="MemoryRule.ChannelDecay"/>, <see cref="MemoryRule.ChannelDelta"/>, <see cref="MemoryRule.TiedDecay"/>, <see cref="Normalized"/> or <see cref="StateSpace"/>.
+    /// even number of key features. Not with <see cref="FeatureMap.Taylor"/>, <see cref="FeatureMap.Hedgehog"/>, <see cref="MemoryRule.ChannelDecay"/>, <see cref="MemoryRule.ChannelDelta"/>, <see cref="MemoryRule.TiedDecay"/>, <see cref="Normalized"/> or <see cref="StateSpace"/>.
     /// Absent: 0.
     /// </summary>
     public double RotaryBase { get; set; }
@@ -40,8 +40,8 @@ public sealed class LinearMemoryAttribute : MixerAttribute
     public int Heads { get; set; }
 
     /// <summary>
-    /// Features of a head's keys and queries, 1 to 16,384. Absent: <c>Dim / Heads</c>, which must then divide; 128 with
-    /// <see cref="StateSpace"/>.
+    /// Features of a head's keys and queries, before their map, 1 to 16,384, or to 64 with <see cref="FeatureMap.Taylor"/>. Absent:
+    /// <c>Dim / Heads</c>, which must then divide; 128 with <see cref="StateSpace"/>, 16 with <see cref="FeatureMap.Taylor"/>.
     /// </summary>
     public int KeyDim { get; set; }
 

@@ -13,6 +13,7 @@ internal static class Limits
     public const int Layers = 1 << 12;
     public const int Heads = 1 << 12;
     public const int HeadFeatures = 1 << 14;
+    public const int TaylorFeatures = 64;
     public const int FeedForward = 1 << 24;
     public const int Window = 1 << 24;
     public const int ConvWidth = 1 << 8;

@@ -51,6 +51,7 @@ internal static class Aliases
         ("DeltaRule", Runtime + ".Operators.DeltaRule"),
         ("EideticOptions", Runtime + ".Operators.EideticOptions"),
         ("FadingKeys", Runtime + ".Operators.FadingKeys"),
+        ("FeatureMaps", Runtime + ".Operators.FeatureMaps"),
         ("FixedDecay", Runtime + ".Operators.FixedDecay"),
         ("GatedDeltaRule", Runtime + ".Operators.GatedDeltaRule"),
         ("Innovation", Runtime + ".Operators.Innovation"),

@@ -76,6 +76,15 @@ public static class Initialize
     public static TorchSharp.Modules.Parameter Constant(long count, double value, Device? device = null, ScalarType? dtype = null) =>
         Draw([count], device, dtype, sizes => full(sizes, value, dtype: ScalarType.Float64, device: CPU));
 
+    /// <summary>So many identity matrices.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="features">Rows and columns of each.</param>
+    /// <param name="device">Null is the CPU.</param>
+    /// <param name="dtype">Null is float32.</param>
+    /// <returns><c>[count, features, features]</c>.</returns>
+    public static TorchSharp.Modules.Parameter Identity(long count, long features, Device? device = null, ScalarType? dtype = null) =>
+        Draw([count, features, features], device, dtype, _ => eye(features, dtype: ScalarType.Float32, device: CPU).unsqueeze(0).repeat(count, 1, 1));
+
     /// <summary>Uniform with the variance <c>2 / (inputs + outputs)</c> (Glorot and Bengio, 2010), matrix by matrix.</summary>
     /// <param name="shape"><c>[..., inputs, outputs]</c>.</param>
     /// <param name="device">Null is the CPU.</param>

@@ -18,6 +18,14 @@ public sealed partial class NormalizedModel;
 public sealed partial class ReluModel;
 
 [MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
+[LinearMemory(Rule = MemoryRule.Linear, Heads = 2, FeatureMap = FeatureMap.Taylor, KeyDim = 4, Normalized = true)]
+public sealed partial class TaylorModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
+[LinearMemory(Rule = MemoryRule.Linear, Heads = 2, FeatureMap = FeatureMap.Hedgehog, Normalized = true)]
+public sealed partial class HedgehogModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
 [LinearMemory(Rule = MemoryRule.ScalarDecay, Heads = 3)]
 public sealed partial class ScalarDecayModel;
 

@@ -12,6 +12,8 @@ internal sealed class Subject : IDisposable
         [nameof(LinearModel)] = (device, dtype) => new LinearModel(device, dtype),
         [nameof(NormalizedModel)] = (device, dtype) => new NormalizedModel(device, dtype),
         [nameof(ReluModel)] = (device, dtype) => new ReluModel(device, dtype),
+        [nameof(TaylorModel)] = (device, dtype) => new TaylorModel(device, dtype),
+        [nameof(HedgehogModel)] = (device, dtype) => new HedgehogModel(device, dtype),
         [nameof(ScalarDecayModel)] = (device, dtype) => new ScalarDecayModel(device, dtype),
         [nameof(RetentionModel)] = (device, dtype) => new RetentionModel(device, dtype),
         [nameof(LightningModel)] = (device, dtype) => new LightningModel(device, dtype),

@@ -118,6 +118,8 @@ public class SurroundingsTests
     [InlineData("SlidingAttention(Heads = 4, Window = 1, KeyValueHeads = 1, RotaryBase = 0)")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Linear, FeatureMap = FeatureMap.Relu, Normalized = true)")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Linear, UnitLength = true, ConvWidth = 0)")]
+    [InlineData("LinearMemory(Heads = 3, Rule = MemoryRule.Linear, FeatureMap = FeatureMap.Taylor, ValueDim = 20, Normalized = true)")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Linear, FeatureMap = FeatureMap.Hedgehog, ConvWidth = 0)")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, OutputGate = false)")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.RetNet, ConvWidth = 0)")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.Lightning)")]

@@ -14,6 +14,7 @@ public class TidinessTests
         "[SlidingAttention(Heads = 4, KeyValueHeads = 2, RotaryBase = 0)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.Linear, FeatureMap = FeatureMap.Relu, Normalized = true, ConvWidth = 0, OutputGate = false)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.Lightning)]",
+        "[LinearMemory(Heads = 4, Rule = MemoryRule.Linear, FeatureMap = FeatureMap.Hedgehog, Normalized = true)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.ChannelDecay)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.TiedDecay)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true, Groups = 2)]",

@@ -15,6 +15,7 @@ public class DeclarationHashTests
     [InlineData("[SelectiveStateSpace]", Model, "[SelectiveStateSpace(Expansion = 2, StateDim = 16, ConvWidth = 4, StepRank = 3)]", Model)]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay, StateSpace = true)]", Model, "[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay, StateSpace = true, Groups = 1, KeyDim = 128, ValueDim = 32)]", Model)]
     [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay)]", Model, "[LinearMemory(Heads = 3, Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.Learned)]", Model)]
+    [InlineData("[LinearMemory(Heads = 3, Rule = MemoryRule.Linear, FeatureMap = FeatureMap.Taylor)]", Model, "[LinearMemory(Heads = 3, Rule = MemoryRule.Linear, FeatureMap = FeatureMap.Taylor, KeyDim = 16)]", Model)]
     [InlineData("[MixtureOfMemories(Heads = 3)]", Model, "[MixtureOfMemories(Heads = 3, Memories = 4, TopK = 2, SharedMemory = true, BalanceLoss = 0)]", Model)]
     [InlineData("[SlidingAttention(Heads = 3)] [HierarchicalMemory(SegmentTokens = 20)]", Model, "[SlidingAttention(Heads = 3, Window = 20)] [HierarchicalMemory(SegmentTokens = 20, RecallDim = 48, CausalRecall = true, BackpropSegments = 2, LossScope = LossScope.LastSegment)]", Model)]
     [InlineData("[TitansMemory(TitansVariant.Context, Heads = 3, Window = 16)]", Model, "[TitansMemory(TitansVariant.Context, Heads = 3, Window = 16, BackpropSegments = 2)]", Model)]

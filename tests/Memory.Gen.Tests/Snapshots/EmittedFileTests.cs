@@ -35,6 +35,17 @@ public class EmittedFileTests
         nameof(NormalizedLinearLayer));
 
     [Fact]
+    public Task TaylorLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer(
+            "[LinearMemory(Rule = MemoryRule.Linear, Heads = 4, FeatureMap = FeatureMap.Taylor, Normalized = true, ConvWidth = 0, OutputGate = false)]", name: "TaylorLayer")),
+        nameof(TaylorLayer));
+
+    [Fact]
+    public Task HedgehogLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[LinearMemory(Rule = MemoryRule.Linear, Heads = 4, FeatureMap = FeatureMap.Hedgehog)]", name: "HedgehogLayer")),
+        nameof(HedgehogLayer));
+
+    [Fact]
     public Task ScalarDecayLayer() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Layer("[LinearMemory(Rule = MemoryRule.ScalarDecay, Heads = 4)]", name: "ScalarDecayLayer")),
         nameof(ScalarDecayLayer));

@@ -18,6 +18,9 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
 
     private string[] Convolved => !HasConvolution ? [] : spec.IsTied ? ["query", "value"] : Projected;
 
+    // The axis of queries and keys after their map.
+    private string Mapped => spec.Expands ? "P" : "K";
+
     public override string ModuleName => LinearMemoryTexts.Name(spec) + "Memory";
 
     public override string StateName => LinearMemoryTexts.Name(spec) + "State";
@@ -36,7 +39,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
     {
         get
         {
-            long keys = (long)spec.Heads * spec.KeyDim, values = (long)spec.Heads * spec.ValueDim, matrix = keys * spec.ValueDim;
+            long keys = (long)spec.Heads * spec.KeyDim, values = (long)spec.Heads * spec.ValueDim, mapped = spec.Heads * spec.MappedDim, matrix = mapped * spec.ValueDim;
             long gates = spec.OutputGate ? values : 0;
             Size size = Size.Product(dim * ((2 * keys) + (2 * values) + gates)) + new Size(spec.ValueDim);
             if (HasConvolution)
@@ -53,8 +56,10 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 size += Size.Product(spec.DecayRank * (dim + keys)) + new Size(keys);
             if (spec.HasRate)
                 size += new Size(spec.Heads);
+            if (spec.FeatureMap == FeatureMap.Hedgehog)
+                size += Size.Product(2 * keys * spec.KeyDim);
             if (spec.Normalized)
-                size += new Size(0, MemoryElements: keys, FlopsPerToken: 2 * keys);
+                size += new Size(0, MemoryElements: mapped, FlopsPerToken: 2 * mapped);
             int products = spec.IsDelta ? 3 : 2;
             return size + new Size(0, MemoryElements: matrix, FlopsPerToken: 2 * products * matrix, Reach: null);
         }
@@ -81,7 +86,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         using (writer.Block($"public override {Residual.Result(residual)} forward(Tensor x, LayerState? layer)"))
             writer.Lines(Forward(state).ToArray());
         writer.Blank();
-        Registration.Write(writer, Submodules().ToArray(), spec.HasRate ? ["decay_rate", "decay_bias"] : []);
+        Registration.Write(writer, Submodules().ToArray(), Parameters().Select(p => p.Name).ToArray());
     }
 
     public override void WriteState(CodeWriter writer, string state)
@@ -91,16 +96,16 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         writer.Lines(
             HasConvolution ? $"public readonly StateTensor QueryTail{(spec.IsTied ? "" : ", KeyTail")};  // [B, {spec.ConvWidth - 1}, H*K], what the convolutions still need" : null,
             HasConvolution ? $"public readonly StateTensor ValueTail;  // [B, {spec.ConvWidth - 1}, H*V]" : null,
-            "public readonly StateTensor S;  // [B, H, K, V]",
-            spec.Normalized ? "public readonly StateTensor Z;  // [B, H, K]" : null,
+            $"public readonly StateTensor S;  // [B, H, {Mapped}, V]",
+            spec.Normalized ? $"public readonly StateTensor Z;  // [B, H, {Mapped}]" : null,
             "");
         using (writer.Block($"public {state}(MemoryState owner, string prefix) : base(owner, prefix)"))
         {
             foreach (string name in Convolved)
                 writer.Lines($"{char.ToUpperInvariant(name[0])}{name.Substring(1)}Tail = Cache(\"{name}_tail\", {spec.ConvWidth - 1}, {(long)spec.Heads * (name == "value" ? spec.ValueDim : spec.KeyDim)});");
             writer.Lines(
-                $"S = Memory(\"memory\", {spec.Heads}, {spec.KeyDim}, {spec.ValueDim});",
-                spec.Normalized ? $"Z = Memory(\"normalizer\", {spec.Heads}, {spec.KeyDim});" : null);
+                $"S = Memory(\"memory\", {spec.Heads}, {spec.MappedDim}, {spec.ValueDim});",
+                spec.Normalized ? $"Z = Memory(\"normalizer\", {spec.Heads}, {spec.MappedDim});" : null);
         }
     }
 
@@ -140,10 +145,23 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 "norm" => $"private readonly RmsNorm {name};  // over V",
                 _ => $"private readonly ShortConvolution {name};  // along the tokens, then SiLU",
             };
+        foreach (ModulePart parameter in Parameters())
+            yield return $"private Parameter {parameter.Name};  // {parameter.Axes}";
+    }
+
+    private IEnumerable<ModulePart> Parameters()
+    {
+        const string remark = "; to() puts a new parameter in its place";
         if (spec.HasRate)
         {
-            yield return "private Parameter decay_rate;  // [H], its logarithm; to() puts a new parameter in its place";
-            yield return $"private Parameter decay_bias;  // {(spec.HasChannels ? "[H*K]" : "[H]")}";
+            yield return ModulePart.Parameter("decay_rate", "Initialize.DecayRate(Heads, device, Initialize.Wide(dtype))", "[H], its logarithm" + remark);
+            yield return ModulePart.Parameter("decay_bias", $"Initialize.StepBias({(spec.HasChannels ? "Heads * KeyDim" : "Heads")}, device, Initialize.Wide(dtype))", spec.HasChannels ? "[H*K]" : "[H]");
+        }
+
+        if (spec.FeatureMap == FeatureMap.Hedgehog)
+        {
+            yield return ModulePart.Parameter("query_map", "Initialize.Identity(Heads, KeyDim, device, dtype)", "[H, K, K]" + remark);
+            yield return ModulePart.Parameter("key_map", "Initialize.Identity(Heads, KeyDim, device, dtype)", "[H, K, K]");
         }
     }
 
@@ -161,11 +179,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 "norm" => "norm = new RmsNorm(ValueDim, device: device, dtype: dtype);",
                 _ => $"{name} = {ModulePart.Convolution(name, name == "value_convolution" ? "Heads * ValueDim" : "Heads * KeyDim", spec.ConvWidth).Value};",
             };
-        if (spec.HasRate)
-        {
-            yield return "decay_rate = Initialize.DecayRate(Heads, device, Initialize.Wide(dtype));";
-            yield return $"decay_bias = Initialize.StepBias({(spec.HasChannels ? "Heads * KeyDim" : "Heads")}, device, Initialize.Wide(dtype));";
-        }
+        foreach (ModulePart parameter in Parameters())
+            yield return $"{parameter.Name} = {parameter.Value};";
 
         static string Linear(string name, string from, string to, bool bias = false) =>
             $"{name} = nn.Linear({from}, {to}, hasBias: {Prose.Literal(bias)}, device: device, dtype: dtype);";
@@ -196,7 +211,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         yield return $"var ({string.Join(", ", Projections().Select(p => p.Result))}) = Projection.Apply(x, {string.Join(", ", Projections().Select(p => p.Layer))});";
         if (spec.HasPositions)
             yield return "Tensor positions = Rotary.Positions(x, state?.Positions);  // [T] or [B, T]";
-        yield return $"Tensor q = {Mapped("query", "queries")};  // [B, T, H, K]";
+        yield return $"Tensor q = {Turned("query", "queries")};  // [B, T, H, {Mapped}]";
         if (spec.IsTied)
         {
             yield return "Tensor f = forgets.view(B, T, Heads, KeyDim);  // [B, T, H, K]";
@@ -205,7 +220,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         }
         else
         {
-            yield return $"Tensor k = {Mapped("key", "keys")};  // [B, T, H, K]";
+            yield return $"Tensor k = {Turned("key", "keys")};  // [B, T, H, {Mapped}]";
         }
 
         yield return $"Tensor v = {Heads("value", "values", "ValueDim")};  // [B, T, H, V]";
@@ -223,14 +238,15 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             yield return "Tensor g = FixedDecay.Lightning(q, depth);  // [B, T, H], log decay, <= 0: -(8/H) (1 - l/L) h";
         if (spec.Rule == MemoryRule.ChannelDecay)
             yield return "Tensor g = Projection.Gate(decays, decay_up).log_sigmoid().view(B, T, Heads, KeyDim) / DecayTemperature;  // [B, T, H, K], log decay, <= 0";
+        string scale = spec.Expands ? ", scale: 1" : "";
         yield return spec.Normalized
-            ? "var read = LinearAttention.Normalized(q, k, v, state?.S.Value, state?.Z.Value);"
-            : $"var read = {LinearMemoryTexts.Operator(spec.Rule)}, state?.S.Value);";
+            ? $"var read = LinearAttention.Normalized(q, k, v, state?.S.Value, state?.Z.Value{scale});"
+            : $"var read = {LinearMemoryTexts.Operator(spec.Rule)}, state?.S.Value{scale});";
         if (residual)
             yield return Residual.Line("v", "k", "S", LinearMemoryTexts.Operator(spec.Rule).Replace("(q,", "(next,") + ", state?.S.Value, scale: 1)");
-        yield return "state?.S.Update(read.FinalState);  // [B, H, K, V]";
+        yield return $"state?.S.Update(read.FinalState);  // [B, H, {Mapped}, V]";
         if (spec.Normalized)
-            yield return "state?.Z.Update(read.FinalNormalizer);  // [B, H, K]";
+            yield return $"state?.Z.Update(read.FinalNormalizer);  // [B, H, {Mapped}]";
         yield return spec.OutputGate
             ? "Tensor y = norm.GatedHeads(read.Output, gates);  // [B, T, H*V], RMSNorm(read.Output) * SiLU(gates)"
             : "Tensor y = norm.call(read.Output).flatten(2);  // [B, T, H*V]";
@@ -241,7 +257,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         ? $"{name}_convolution.Heads({projected}, Heads, {Tail(name)})"
         : $"{projected}.view(B, T, Heads, {features})";
 
-    private string Mapped(string name, string projected) =>
+    private string Turned(string name, string projected) =>
         spec.HasPositions ? $"Rotary.Apply({Features(name, projected)}, positions, RotaryBase)" : Features(name, projected);
 
     private string Features(string name, string projected)
@@ -253,6 +269,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             { UnitLength: true } => $"UnitLength.Apply({heads})",
             { FeatureMap: FeatureMap.EluPlusOne } => $"{heads}.elu() + 1.0",
             { FeatureMap: FeatureMap.Relu } => $"{heads}.relu()",
+            { FeatureMap: FeatureMap.Taylor } => $"FeatureMaps.Taylor({heads})",
+            { FeatureMap: FeatureMap.Hedgehog } => $"FeatureMaps.Hedgehog({heads}, {name}_map)",
             { Rule: MemoryRule.TiedDecay } when !HasConvolution => $"{heads}.silu()",
             _ => heads,
         };

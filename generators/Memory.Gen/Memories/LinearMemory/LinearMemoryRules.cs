@@ -1,4 +1,5 @@
 using Memory.Gen.Generators.Specs;
+using Memory.Gen.Generators.Writing;
 
 namespace Memory.Gen.Generators.Memories.LinearMemory;
 
@@ -20,7 +21,7 @@ internal static class LinearMemoryRules
     public static void CheckSizes(LinearMemorySpec spec, int dim, ErrorList errors, int mostHeads, int mostFeatures)
     {
         bool heads = errors.CheckPositive("Heads", spec.Heads, "heads", mostHeads, Divisors.HeadsFor(dim));
-        if (heads && !((spec.StateSpace || errors.Spec.Has("KeyDim")) && errors.Spec.Has("ValueDim")))
+        if (heads && !((spec.StateSpace || spec.FeatureMap == FeatureMap.Taylor || errors.Spec.Has("KeyDim")) && errors.Spec.Has("ValueDim")))
             errors.CheckDivides("Heads", spec.Heads, dim);
         foreach ((string name, int value) in new[] { ("KeyDim", spec.KeyDim), ("ValueDim", spec.ValueDim) })
             if (errors.Spec.Has(name))
@@ -54,8 +55,12 @@ internal static class LinearMemoryRules
             errors.Unused("Normalized", "true", RuleOf(spec), "a sum of keys does not follow a memory that fades or erases", "Rule = MemoryRule.Linear with FeatureMap = FeatureMap.EluPlusOne");
         if (spec.Rule == MemoryRule.Linear && spec.Normalized && spec.FeatureMap == FeatureMap.Identity)
             errors.Unused("Normalized", "true", "FeatureMap = FeatureMap.Identity", "the sum it divides by could be zero or negative", "FeatureMap = FeatureMap.EluPlusOne");
-        else if (spec is { Rule: MemoryRule.Linear, Normalized: true, KeyDim: 1 })
+        else if (spec is { Rule: MemoryRule.Linear, Normalized: true, MappedDim: 1 })
             errors.Unused("Normalized", "true", "KeyDim = 1", "a query's one feature stands above and below, and says nothing", "KeyDim = 16");
+        if (spec is { Rule: MemoryRule.Linear, FeatureMap: FeatureMap.Taylor, KeyDim: > Limits.TaylorFeatures })
+            errors.Unsupported(
+                "FeatureMap", "FeatureMap.Taylor", "KeyDim = " + Limits.Text(spec.KeyDim), $"a key would become {Prose.Count(spec.MappedDim, "feature")}",
+                "KeyDim = " + Limits.Text(Limits.TaylorFeatures), "FeatureMap = FeatureMap.EluPlusOne");
         if (spec.Rule == MemoryRule.Linear && spec.UnitLength && spec.FeatureMap != FeatureMap.Identity)
             errors.Unused("UnitLength", "true", "FeatureMap = FeatureMap." + spec.FeatureMap, "a feature map sets the length itself", "no FeatureMap");
         if (spec.Rule != MemoryRule.ScalarDecay)
@@ -70,7 +75,7 @@ internal static class LinearMemoryRules
     private static void CheckPositions(LinearMemorySpec spec, int dim, ErrorList errors)
     {
         string given = Limits.Text(spec.RotaryBase);
-        bool ownKeys = errors.Spec.Has("KeyDim");
+        bool ownKeys = errors.Spec.Has("KeyDim") || spec.Expands;
         errors.CheckRotary(spec.RotaryBase, !ownKeys && spec.Heads > 0 && dim % spec.Heads == 0 ? spec.Heads : 0, dim);
         if (!spec.HasPositions || spec.Rule == MemoryRule.Titans)
             return;
@@ -80,7 +85,9 @@ internal static class LinearMemoryRules
             errors.Unsupported("RotaryBase", given, "Normalized = true", "turned features are not positive, so the sum it divides by could be zero", "no RotaryBase", "no Normalized");
         if (spec.StateSpace)
             errors.Unsupported("RotaryBase", given, "StateSpace = true", "its vectors B and C are taken as they are", "no RotaryBase");
-        if (ownKeys && spec.KeyDim % 2 != 0)
+        if (spec.Expands)
+            errors.Unsupported("RotaryBase", given, "FeatureMap = FeatureMap." + spec.FeatureMap, "the features that it makes come in no pairs", "no RotaryBase");
+        else if (ownKeys && spec.KeyDim % 2 != 0)
             errors.Unsupported("KeyDim", Limits.Text(spec.KeyDim), "RotaryBase = " + given, "positions turn pairs of features", "KeyDim = " + Limits.Text(spec.KeyDim + 1), "no RotaryBase");
     }
 

@@ -62,6 +62,17 @@ public sealed record LinearMemorySpec(
     /// <summary>Whether each head fades at a rate that no token sets.</summary>
     internal bool IsFixed => Decay != DecaySchedule.Learned;
 
+    /// <summary>Whether queries and keys have other features after their map than before.</summary>
+    internal bool Expands => FeatureMap is FeatureMap.Taylor or FeatureMap.Hedgehog;
+
+    /// <summary>Features of queries and keys after their map.</summary>
+    internal long MappedDim => FeatureMap switch
+    {
+        FeatureMap.Taylor => 1 + KeyDim + ((long)KeyDim * (KeyDim + 1) / 2),
+        FeatureMap.Hedgehog => 2L * KeyDim,
+        _ => KeyDim,
+    };
+
     /// <summary>Whether keys are what the decays leave room for.</summary>
     internal bool IsTied => Rule == MemoryRule.TiedDecay;
 
@@ -83,15 +94,16 @@ public sealed record LinearMemorySpec(
         int heads = attribute.Int("Heads");
         int features = heads > 0 ? dim / heads : 0;
         bool stateSpace = attribute.Bool("StateSpace", absent: false);
+        FeatureMap map = attribute.Enum("FeatureMap", absent: FeatureMap.Identity);
         return new LinearMemorySpec(
             attribute.Letter,
             attribute.FeedForward,
             rule,
             heads,
-            attribute.Int("KeyDim", absent: stateSpace ? 128 : features),
+            attribute.Int("KeyDim", absent: stateSpace ? 128 : map == FeatureMap.Taylor ? 16 : features),
             attribute.Int("ValueDim", absent: stateSpace ? 2 * features : features),
             attribute.Int("ConvWidth", absent: 4),
-            attribute.Enum("FeatureMap", absent: FeatureMap.Identity),
+            map,
             attribute.Bool("Normalized", absent: false),
             attribute.Bool("UnitLength", absent: rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta or MemoryRule.Titans),
             attribute.Bool("OutputGate", absent: true),

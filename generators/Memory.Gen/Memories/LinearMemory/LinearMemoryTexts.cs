@@ -15,7 +15,8 @@ internal static class LinearMemoryTexts
         spec.Rule == MemoryRule.ChannelDecay ? $"private const double DecayTemperature = {Prose.Literal(LinearMemorySpec.DecayTemperature)};" : null;
 
     /// <summary>The axes that some rules have beside those of keys and values.</summary>
-    public static IEnumerable<string> FurtherAxes(LinearMemorySpec spec) => spec.HasChannels ? ["J rank of the decays"] : [];
+    public static IEnumerable<string> FurtherAxes(LinearMemorySpec spec) =>
+        spec.HasChannels ? ["J rank of the decays"] : spec.Expands ? ["P mapped key features"] : [];
 
     /// <summary>The operator's call as far as the arguments that every rule has in its own way.</summary>
     public static string Operator(MemoryRule rule) => rule switch
@@ -31,7 +32,12 @@ internal static class LinearMemoryTexts
 
     public static string Phrase(LinearMemorySpec spec) => spec.Rule switch
     {
-        MemoryRule.Linear => spec.Normalized ? "normalized linear attention" : "linear attention",
+        MemoryRule.Linear => (spec.Normalized ? "normalized linear attention" : "linear attention") + spec.FeatureMap switch
+        {
+            FeatureMap.Taylor => " with the second-order Taylor map",
+            FeatureMap.Hedgehog => " with Hedgehog's learned map",
+            _ => "",
+        },
         _ => "a linear memory " + Manner(spec),
     } + Sizes(spec);
 
@@ -71,14 +77,15 @@ internal static class LinearMemoryTexts
     /// <param name="mapped">What queries and keys are mapped by; empty for nothing.</param>
     /// <param name="source">What they are projected from.</param>
     /// <param name="turned">Whether queries and keys turn to their positions.</param>
-    public static string Features(bool convolved, string mapped, string source, bool turned = false)
+    /// <param name="learned">Whether their maps begin with matrices of their own.</param>
+    public static string Features(bool convolved, string mapped, string source, bool turned = false, bool learned = false)
     {
         string turn = turned ? "R_t " : "";
-        return $"q_t = {turn}{Mapped("W_Q")},   k_t = {turn}{Mapped("W_K")},   v_t = {Made("W_V")}";
+        return $"q_t = {turn}{Mapped("W_Q", "M_Q ")},   k_t = {turn}{Mapped("W_K", "M_K ")},   v_t = {Made("W_V")}";
 
         string Made(string matrix) => convolved ? $"SiLU(conv({matrix} {source}))" : $"{matrix} {source}";
 
-        string Mapped(string matrix) => mapped.Length == 0 ? Made(matrix) : $"{mapped}({Made(matrix)})";
+        string Mapped(string matrix, string map) => mapped.Length == 0 ? Made(matrix) : $"{mapped}({(learned ? map : "")}{Made(matrix)})";
     }
 
     /// <summary>What comes out of what was read.</summary>
@@ -101,13 +108,22 @@ internal static class LinearMemoryTexts
         };
         yield return spec switch
         {
+            { Normalized: true, Expands: true } => "o_t = S_t^T q_t / (z_t^T q_t + 1e-6),   z_t = z_{t-1} + k_t",
             { Normalized: true } => "o_t = S_t^T q_t / (z_t^T q_t + 1e-6 sqrt(K)),   z_t = z_{t-1} + k_t",
-            { Rule: MemoryRule.Titans } => "o_t = S_t^T q_t",
+            { Rule: MemoryRule.Titans } or { Expands: true } => "o_t = S_t^T q_t",
             _ => "o_t = S_t^T q_t / sqrt(K)",
         };
         yield return spec.IsTied
             ? spec.ConvWidth > 0 ? "q_t = SiLU(conv(W_Q x_t)),   v_t = SiLU(conv(W_V x_t))" : "q_t = SiLU(W_Q x_t),   v_t = W_V x_t"
-            : Features(spec.ConvWidth > 0, Mapped(spec), "x_t", spec.HasPositions);
+            : Features(spec.ConvWidth > 0, Mapped(spec), "x_t", spec.HasPositions, spec.FeatureMap == FeatureMap.Hedgehog);
+        if (spec.FeatureMap == FeatureMap.Taylor)
+        {
+            yield return "phi(x) = [1; x / K^(1/4); x_i^2 / sqrt(2K); x_i x_j / sqrt(K), i < j]";
+            yield return "   so that phi(q)^T phi(k) = 1 + s + s^2 / 2,   s = q^T k / sqrt(K)";
+        }
+
+        if (spec.FeatureMap == FeatureMap.Hedgehog)
+            yield return "phi(x) = softmax([2x; -2x]),   M_Q and M_K each head's own";
         if (spec.HasPositions)
             yield return "R_t: the rotation at position t";
         string? gates = spec.Rule switch
@@ -133,6 +149,12 @@ internal static class LinearMemoryTexts
     /// <summary>Where the rule comes from, and what departs from it.</summary>
     public static string Source(LinearMemorySpec spec) => Paper(spec)
         + (spec.NegativeEigenvalues ? " Write strengths up to 2: Grazzi et al.: Unlocking State-Tracking in Linear RNNs Through Negative Eigenvalues (arXiv 2411.12537)." : "")
+        + spec.FeatureMap switch
+        {
+            FeatureMap.Taylor => " The map: Arora et al.: Simple Linear Attention Language Models Balance the Recall-Throughput Tradeoff (arXiv 2402.18668), section 4.",
+            FeatureMap.Hedgehog => " The map: Zhang, Bhatia, Kumbong, Ré: The Hedgehog & the Porcupine (arXiv 2402.04347), section 4.",
+            _ => "",
+        }
         + (spec.HasPositions ? " Positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4." : "");
 
     /// <summary>What of the shell around the rule its paper does not have, as a line of its own; empty for nothing.</summary>
@@ -190,6 +212,7 @@ internal static class LinearMemoryTexts
         { UnitLength: true } => "unit",
         { FeatureMap: FeatureMap.EluPlusOne } => "(elu + 1)",
         { FeatureMap: FeatureMap.Relu } => "relu",
+        { Expands: true } => "phi",
         _ => "",
     };
 }

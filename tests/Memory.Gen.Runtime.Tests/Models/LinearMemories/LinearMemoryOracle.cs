@@ -35,7 +35,7 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
     private readonly Dictionary<string, List<Tensor>> past = [];
     private int position;
 
-    /// <summary>S after the tokens read so far, <c>[H, K, V]</c>.</summary>
+    /// <summary>S after the tokens read so far, <c>[H, K, V]</c>, K after the map.</summary>
     public Tensor? S { get; private set; }
 
     /// <summary>z, the sum of the keys, <c>[H, K]</c>.</summary>
@@ -44,7 +44,7 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
     /// <summary>Reads a token: features <c>[D]</c> in and out.</summary>
     public Tensor Read(Tensor x)
     {
-        Tensor q = Turned(Mapped(Query(x))), k = Turned(Mapped(Key(x))), v = Convolved("value", x);
+        Tensor q = Turned(Mapped(Query(x), "query_map")), k = Turned(Mapped(Key(x), "key_map")), v = Convolved("value", x);
         position++;
         S ??= zeros([rule.Heads, k.shape[1], v.shape[1]], dtype: ScalarType.Float64);
         Tensor kept = Decay(x, k.shape[1]) is { } decay ? S * decay : S;
@@ -53,7 +53,7 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
             written = rule.Strongest * Sigmoid(Product("write_strength", x)).unsqueeze(1) * (v - (kept * k.unsqueeze(2)).sum(1));
         S = kept + (k.unsqueeze(2) * written.unsqueeze(1));
         Z = Z is null ? k : Z + k;
-        double scale = 1 / Math.Sqrt(k.shape[1]);
+        double scale = rule.Map is FeatureMap.Taylor or FeatureMap.Hedgehog ? 1 : 1 / Math.Sqrt(k.shape[1]);
         Tensor o = scale * (S * q.unsqueeze(2)).sum(1);
         if (rule.IsNormalized)
             o = o / ((scale * (Z * q).sum([1], keepdim: true)) + 1e-6);
@@ -101,12 +101,31 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
         return cat([(a * cos) - (b * sin), (b * cos) + (a * sin)], 1);
     }
 
-    private Tensor Mapped(Tensor heads) => rule.UnitLength ? heads / (heads.square().sum(1, keepdim: true) + 1e-6).sqrt() : rule.Map switch
+    private Tensor Mapped(Tensor heads, string map) => rule.UnitLength ? heads / (heads.square().sum(1, keepdim: true) + 1e-6).sqrt() : rule.Map switch
     {
         FeatureMap.EluPlusOne => where(heads.gt(0), heads + 1, heads.clamp_max(0).exp()),
         FeatureMap.Relu => heads.clamp_min(0),
+        FeatureMap.Taylor => Taylor([.. heads.unbind(1)]),
+        FeatureMap.Hedgehog => Hedgehog((weight(map)! * heads.unsqueeze(1)).sum(2)),
         _ => heads,
     };
+
+    // 1, every x_i, every x_i^2, and the other pairs by the distance between their features around the head.
+    private static Tensor Taylor(Tensor[] x)
+    {
+        int count = x.Length;
+        List<Tensor> mapped = [ones_like(x[0]), .. x.Select(each => each / Math.Pow(count, 0.25))];
+        for (int distance = 0; distance <= count / 2; distance++)
+            for (int i = 0; i < (distance > 0 && 2 * distance == count ? distance : count); i++)
+                mapped.Add(x[i] * x[(i + distance) % count] / Math.Sqrt(distance == 0 ? 2 * count : count));
+        return stack(mapped, 1);
+    }
+
+    private static Tensor Hedgehog(Tensor x)
+    {
+        Tensor weights = cat([(2 * x).exp(), (-2 * x).exp()], 1);
+        return weights / weights.sum([1], keepdim: true);
+    }
 
     // The last taps multiply the newest tokens; zeros stand before the first.
     private Tensor Convolved(string name, Tensor x)

@@ -22,6 +22,23 @@ public sealed partial class NormalizedMemory;
 [LinearMemory(Rule = MemoryRule.Linear, Heads = 2, KeyDim = 5, FeatureMap = FeatureMap.Relu, Normalized = true)]
 public sealed partial class ReluMemory;
 
+/// <summary>The closest to Based.</summary>
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.Linear, Heads = 2, FeatureMap = FeatureMap.Taylor, KeyDim = 4, Normalized = true, ConvWidth = 0, OutputGate = false)]
+public sealed partial class TaylorMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.Linear, Heads = 3, FeatureMap = FeatureMap.Taylor, KeyDim = 5)]
+public sealed partial class AdditiveTaylorMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.Linear, Heads = 2, FeatureMap = FeatureMap.Hedgehog, Normalized = true, ConvWidth = 0)]
+public sealed partial class HedgehogMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.Linear, Heads = 3, FeatureMap = FeatureMap.Hedgehog, KeyDim = 3, OutputGate = false)]
+public sealed partial class AdditiveHedgehogMemory;
+
 [MemoryLayer(Dim = 6)]
 [LinearMemory(Rule = MemoryRule.ScalarDecay, Heads = 3, ConvWidth = 2)]
 public sealed partial class ScalarDecayMemory;
@@ -94,7 +111,8 @@ public sealed class LinearMemoryOracleTests : IDisposable
 
     public static TheoryData<string> All =>
     [
-        nameof(AdditiveMemory), nameof(UnitAdditiveMemory), nameof(NormalizedMemory), nameof(ReluMemory), nameof(ScalarDecayMemory), nameof(RetentionMemory), nameof(LightningMemory),
+        nameof(AdditiveMemory), nameof(UnitAdditiveMemory), nameof(NormalizedMemory), nameof(ReluMemory),
+        nameof(TaylorMemory), nameof(AdditiveTaylorMemory), nameof(HedgehogMemory), nameof(AdditiveHedgehogMemory), nameof(ScalarDecayMemory), nameof(RetentionMemory), nameof(LightningMemory),
         nameof(TiedDecayMemory), nameof(BareTiedDecayMemory), nameof(ChannelDecayMemory),
         nameof(DeltaMemory), nameof(GatedDeltaMemory), nameof(TurningDeltaMemory), nameof(PlacedDeltaMemory), nameof(PlacedMapMemory), nameof(ChannelDeltaMemory), nameof(TurningChannelDeltaMemory),
     ];
@@ -191,6 +209,10 @@ public sealed class LinearMemoryOracleTests : IDisposable
             nameof(UnitAdditiveMemory) => (new UnitAdditiveMemory(dtype: type), new(MemoryRule.Linear, 3) { UnitLength = true }),
             nameof(NormalizedMemory) => (new NormalizedMemory(dtype: type), new(MemoryRule.Linear, 2) { Map = FeatureMap.EluPlusOne, IsNormalized = true }),
             nameof(ReluMemory) => (new ReluMemory(dtype: type), new(MemoryRule.Linear, 2) { Map = FeatureMap.Relu, IsNormalized = true }),
+            nameof(TaylorMemory) => (new TaylorMemory(dtype: type), new(MemoryRule.Linear, 2) { Map = FeatureMap.Taylor, IsNormalized = true }),
+            nameof(AdditiveTaylorMemory) => (new AdditiveTaylorMemory(dtype: type), new(MemoryRule.Linear, 3) { Map = FeatureMap.Taylor }),
+            nameof(HedgehogMemory) => (new HedgehogMemory(dtype: type), new(MemoryRule.Linear, 2) { Map = FeatureMap.Hedgehog, IsNormalized = true }),
+            nameof(AdditiveHedgehogMemory) => (new AdditiveHedgehogMemory(dtype: type), new(MemoryRule.Linear, 3) { Map = FeatureMap.Hedgehog }),
             nameof(ScalarDecayMemory) => (new ScalarDecayMemory(dtype: type), new(MemoryRule.ScalarDecay, 3)),
             nameof(RetentionMemory) => (new RetentionMemory(dtype: type), new(MemoryRule.ScalarDecay, 3) { Decay = DecaySchedule.RetNet, RotaryBase = 100 }),
             nameof(LightningMemory) => (new LightningMemory(dtype: type), new(MemoryRule.ScalarDecay, 3) { Decay = DecaySchedule.Lightning }),
