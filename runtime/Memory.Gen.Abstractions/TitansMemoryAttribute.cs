@@ -109,8 +109,9 @@ public sealed class TitansMemoryAttribute : MixerAttribute
     public TitansDecay Decay { get; set; }
 
     /// <summary>
-    /// Where forgotten weights go; only with <see cref="Forgetting"/>. Absent: to zero; with <see cref="MemoryDepth"/> above 1 a
-    /// long text can then put the memory out for good, for several layers at zero have no gradient.
+    /// Where forgotten weights go; only with <see cref="Forgetting"/>. Absent: to zero, as in Titans; to M_0 with
+    /// <see cref="MemoryDepth"/> above 2 or <see cref="GatedLinearUnit"/>: a long text would put such a memory out for good, since
+    /// where all its matrices are zero so are their gradients.
     /// </summary>
     public TitansDecayTarget DecayTo { get; set; }
 

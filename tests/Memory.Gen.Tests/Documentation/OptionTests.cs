@@ -98,6 +98,8 @@ public partial class OptionTests
     [Theory]
     [InlineData("TitansMemory", "TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 2", "MaxStep = 0.25")]
     [InlineData("TitansMemory", "TitansVariant.MemoryOnly, Heads = 4, GatedLinearUnit = true", "MemoryDepth = 2")]
+    [InlineData("TitansMemory", "TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 3", "DecayTo = TitansDecayTarget.Initial")]
+    [InlineData("TitansMemory", "TitansVariant.MemoryOnly, Heads = 4, GatedLinearUnit = true", "DecayTo = TitansDecayTarget.Initial")]
     [InlineData("TitansMemory", "TitansVariant.MemoryOnly, Heads = 4, Block = 1", "InnerClip = 0")]
     [InlineData("TitansMemory", "TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 2, Block = 1", "InnerClip = 1")]
     [InlineData("TitansMemory", "TitansVariant.Context, Heads = 4, Window = 16", "Attention = TitansAttention.Segmented")]

@@ -101,7 +101,7 @@ public class RandomDeclarationTests
         // Every option that is written differently, alone and together.
         int variant = random.Next(4);
         string Maybe(string option) => random.Next(2) == 0 ? ", " + option : "";
-        string forgetting = random.Next(3) == 0 ? ", Forgetting = false" : Maybe("Decay = TitansDecay.BeforeGradient") + Maybe("DecayTo = TitansDecayTarget.Initial");
+        string forgetting = random.Next(3) == 0 ? ", Forgetting = false" : Maybe("Decay = TitansDecay.BeforeGradient") + Maybe("DecayTo = TitansDecayTarget." + Pick(random, ["Zero", "Initial"]));
         string network = random.Next(2) == 0 ? (random.Next(4) == 0 ? ", GatedLinearUnit = true" : ", MemoryDepth = " + random.Next(2, 5)) + ", InnerClip = 1" + Maybe("Activation = TitansActivation.Gelu") + Maybe("Expansion = 3") : Maybe("InnerClip = 0.5");
         string persistent = random.Next(3) == 0 ? "" : ", PersistentTokens = 3" + (variant > 0 ? Maybe("Persistent = TitansPersistent.KeyValue") : "");
         string attention = variant == 0 ? "" : ", Window = 32" + Maybe("RotaryBase = 0") + (variant > 1 ? Maybe("Attention = TitansAttention.Segmented") : "") + (variant < 3 ? Maybe("Squash = TitansSquash.Memory") : "")

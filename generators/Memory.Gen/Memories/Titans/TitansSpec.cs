@@ -114,7 +114,7 @@ public sealed record TitansSpec(
     internal static TitansSpec Read(AttributeSpec attribute, int dim)
     {
         TitansVariant variant = attribute.Enum("variant", absent: TitansVariant.MemoryOnly);
-        bool gated = attribute.Bool("GatedLinearUnit", absent: false);
+        bool gated = attribute.Bool("GatedLinearUnit", absent: false), forgetting = attribute.Bool("Forgetting", absent: true);
         int block = attribute.Int("Block", absent: DefaultBlock), depth = attribute.Int("MemoryDepth", absent: gated ? 2 : 1);
         return new TitansSpec(
             attribute.Letter,
@@ -132,11 +132,12 @@ public sealed record TitansSpec(
             attribute.Enum("Reads", absent: TitansRead.AfterWrite),
             attribute.Bool("AdaptiveStep", absent: true),
             attribute.Bool("Momentum", absent: true),
-            attribute.Bool("Forgetting", absent: true),
+            forgetting,
             attribute.Double("MaxStep", absent: variant == TitansVariant.Context ? 0.1 : depth > 1 ? 0.25 : 1),
             attribute.Double("MaxMomentum", absent: 0.95),
             attribute.Enum("Decay", absent: TitansDecay.AfterGradient),
-            attribute.Enum("DecayTo", absent: TitansDecayTarget.Zero),
+            // Three matrices that fade to zero take one another's gradients along.
+            attribute.Enum("DecayTo", absent: forgetting && (gated || depth > 2) ? TitansDecayTarget.Initial : TitansDecayTarget.Zero),
             attribute.Double("InnerClip", absent: block == 1 && depth == 1 ? 0 : 1),
             attribute.Int("ConvWidth", absent: 4),
             attribute.Bool("UnitLength", absent: true),
