@@ -160,7 +160,7 @@ public sealed class TitansOracleTests : IDisposable
         {
             UnitLength = false, MaxStep = 0.1, Clip = double.PositiveInfinity, RotaryBase = 0, Stretch = 5,
         }),
-        nameof(GatedUnitTitans) => (new GatedUnitTitans(dtype: ScalarType.Float64), new(TitansVariant.MemoryOnly, 4) { GatedLinearUnit = true, MaxStep = 0.25 }),
+        nameof(GatedUnitTitans) => (new GatedUnitTitans(dtype: ScalarType.Float64), new(TitansVariant.MemoryOnly, 4) { GatedLinearUnit = true, DecaysToInitial = true, MaxStep = 0.25 }),
         nameof(GatedUnitContextTitans) => (new GatedUnitContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 2, 4)
         {
             GatedLinearUnit = true, Activation = TitansActivation.Gelu, DecaysToInitial = true, Clip = 0.3, MaxStep = 0.1, Stretch = 32,
