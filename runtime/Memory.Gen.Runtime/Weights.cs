@@ -48,6 +48,8 @@ public static class Weights
     {
         var targets = Of(module);
         using var file = SafetensorsFile.Open(path);
+        if (file.Metadata.GetValueOrDefault("format") == StateFile.Format)
+            throw new MemoryFileException(path, $"is what a model remembers of a text and holds no weights. Choose a file that SaveWeights wrote, or read this one with LoadState.");
         var missing = targets.Keys.Where(n => !file.Entries.ContainsKey(n) && !added.Contains(n)).Order(StringComparer.Ordinal).ToList();
         var unexpected = file.Names.Where(n => !targets.ContainsKey(n) || added.Contains(n)).Order(StringComparer.Ordinal).ToList();
         var shared = targets.Where(t => file.Entries.ContainsKey(t.Key)).ToList();

@@ -10,7 +10,10 @@ internal sealed record StateHeader(string Model, string Declaration, long Batch,
 /// <summary>A state as a safetensors file.</summary>
 internal static class StateFile
 {
-    private const string Format = "memory-gen-state", Version = "1";
+    /// <summary>What the metadata of a saved state calls it.</summary>
+    public const string Format = "memory-gen-state";
+
+    private const string Version = "1";
 
     // [1, VocabSize], only in files of a state that a text was generated with, and in none that earlier programs wrote.
     private const string Logits = "next_logits";

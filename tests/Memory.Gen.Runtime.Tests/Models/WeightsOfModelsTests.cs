@@ -44,4 +44,13 @@ public sealed class WeightsOfModelsTests : IDisposable
         Assert.Contains("does not fit HybridModel", message);
         Assert.Contains("Missing: layers.0.mixer.decay", message);
     }
+
+    [Fact]
+    public void AStateIsToldFromWeights()
+    {
+        using var subject = new Subject(nameof(WindowModel));
+        using (MemoryState state = subject.NewState(1)) state.Save(folder.File("state"));
+        foreach (bool strict in new[] { true, false })
+            Assert.EndsWith("is what a model remembers of a text and holds no weights. Choose a file that SaveWeights wrote, or read this one with LoadState.", Assert.Throws<MemoryFileException>(() => subject.Module.LoadWeights(folder.File("state"), strict)).Message);
+    }
 }
