@@ -15,7 +15,7 @@ public abstract partial class MemoryState : IDisposable
     private long[]? rowPositions;
     private int[]? idle; // rows that the call leaves as they were
     private int calls; // that are using the state: 0 or 1
-    private bool disposed;
+    private bool disposed, usedInInference = is_inference_mode_enabled();
 
     /// <param name="model">Name of the model's class.</param>
     /// <param name="declaration">Hash of the model's declaration; a saved state only loads into the same one.</param>
@@ -130,6 +130,8 @@ public abstract partial class MemoryState : IDisposable
             throw new ArgumentException($"The padding marked is [{string.Join(", ", padding.shape)}], but the call reads [{batch}, {tokens}] tokens.", nameof(tokens));
         if (Interlocked.Exchange(ref calls, 1) > 0)
             throw InUse();
+        if (usedInInference && !is_inference_mode_enabled())
+            LeaveInference();
         CallTokens = tokens;
         return new StateTransaction(this, tokens);
     }
@@ -350,7 +352,11 @@ public abstract partial class MemoryState : IDisposable
         (rowPositions, NextLogits) = (null, null);
     }
 
-    internal virtual void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(disposed, this);
+    internal virtual void ThrowIfDisposed()
+    {
+        if (disposed)
+            throw new ObjectDisposedException(GetType().FullName, $"This state of {Model} was disposed; make another one with NewState.");
+    }
 
     private static void Hold(ref Tensor? held, Tensor? next)
     {
@@ -363,6 +369,17 @@ public abstract partial class MemoryState : IDisposable
         ThrowIfDisposed();
         if (InTransaction)
             throw InUse();
+        usedInInference |= is_inference_mode_enabled();
+    }
+
+    // What is made in inference mode can neither be written in place outside it nor be saved for a gradient; a copy can.
+    private void LeaveInference()
+    {
+        using var scope = NewDisposeScope();
+        foreach (var tensor in tensors)
+            tensor.Replace(value => value.clone());
+        Hold(ref positions, positions?.clone());
+        usedInInference = false;
     }
 
     private InvalidOperationException InUse() => new($"This state of {Model} is in use by another call; one state serves one call at a time.");

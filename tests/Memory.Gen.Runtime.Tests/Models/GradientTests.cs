@@ -77,6 +77,38 @@ public sealed class GradientTests : IDisposable
         }
     }
 
+    // What torch makes in inference mode is of a kind of its own, which is neither written in place outside it nor saved for a gradient.
+    [Theory, MemberData(nameof(All))]
+    public void AStateOfInferenceModeGoesOnOutsideIt(string name)
+    {
+        using var subject = new Subject(name);
+        using MemoryState state = subject.NewState(2);
+        Tensor input = subject.Input(2, 20), whole;
+        using (no_grad()) whole = subject.Forward(input);
+        using (inference_mode())
+        {
+            subject.Prefill(input.narrow(1, 0, 8), state);
+            subject.Step(input.select(1, 8), state);
+        }
+
+        using (no_grad())
+            foreach (long token in new[] { 9, 10, 11 }) Numbers.Near(whole.select(1, token), subject.Step(input.select(1, token), state), 1e-10, $"token {token}");
+        MemoryState copy;
+        using (inference_mode())
+        {
+            copy = state.Rows(0, 1);
+            subject.Prefill(input.narrow(1, 12, 3), copy);
+            copy.Reset([]);
+        }
+
+        using (copy)
+        {
+            Tensor last = subject.Prefill(input.narrow(1, 15, 5), copy);
+            Numbers.Near(whole.narrow(1, 15, 5), last, 1e-10, "the last tokens");
+            Assert.NotNull(autograd.grad([last.sum()], [.. subject.Trained], allow_unused: true)[0]);
+        }
+    }
+
     [Theory, MemberData(nameof(All))]
     public void DetachCutsTheGradient(string name)
     {

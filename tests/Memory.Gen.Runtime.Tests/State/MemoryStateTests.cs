@@ -292,7 +292,7 @@ public sealed class MemoryStateTests : IDisposable
         state.Layer.Sum.Value.zero_();
         state.Dispose();
         Assert.Equal(kept, copy.Content);
-        Assert.Throws<ObjectDisposedException>(() => state.Layer.Sum.Value);
+        Assert.StartsWith("This state of Small was disposed; make another one with NewState.", Assert.Throws<ObjectDisposedException>(() => state.Layer.Sum.Value).Message);
     }
 
     [Fact]
