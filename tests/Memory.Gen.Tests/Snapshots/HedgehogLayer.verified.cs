@@ -73,7 +73,11 @@ partial class HedgehogLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
 
     /// <summary>A state that has read nothing.</summary>
     /// <param name="batch">Number of sequences, at least 1.</param>
-    public State NewState(long batch) => new State(batch, Weight.device, Weight.dtype);
+    public State NewState(long batch)
+    {
+        Tensor weight = CallInput.Alive(nameof(HedgehogLayer), Weight);
+        return new State(batch, weight.device, weight.dtype);
+    }
 
     /// <summary>Reads on from a state and advances it, all or nothing: [B, T, Dim] to [B, T, Dim]. Any T, any split.</summary>
     /// <param name="x">What comes next in every sequence.</param>
@@ -102,7 +106,11 @@ partial class HedgehogLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
     /// <summary>Loads a state that its Save wrote, in the element type of the weights.</summary>
     /// <param name="path">The file; one of another model, or damaged, is an error that says so.</param>
     /// <param name="device">Where the state shall lie; null is where the layer lies.</param>
-    public State LoadState(string path, Device? device = null) => State.Load(path, device ?? Weight.device, Weight.dtype);
+    public State LoadState(string path, Device? device = null)
+    {
+        Tensor weight = CallInput.Alive(nameof(HedgehogLayer), Weight);
+        return State.Load(path, device ?? weight.device, weight.dtype);
+    }
 
     private Parameter Weight => mixer.get_parameter("output.weight")!;  // tells where the layer lies, and its element type
 
