@@ -33,6 +33,7 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
         Drawn beta = Gate(rand(B, T, H, dtype: ScalarType.Float64)), decay = Gate(Decay(B, T, H)), channels = Gate(Decay(B, T, H, K));
         Tensor targets = randint(-1, C, [T + 1], dtype: ScalarType.Int64);
         targets = targets.masked_fill(targets.lt(0), -100);
+        targets.narrow(0, 0, 1).clamp_(min: 0); // one counts, or the mean of none is no number
         int block = random.Next(1, 70);
         Drawn[] titans = [Gate(rand(B, T, H, dtype: ScalarType.Float64) * (0.2 / block)), Gate(rand(B, T, H, dtype: ScalarType.Float64) * 0.9), beta, .. state, Wide(S, H, K, V)]; // steps that a block survives
         var rule = new TitansOptions(block) { Activation = (TitansActivation)random.Next(2), ReadsBlockStart = random.Next(3) == 0, Clip = random.Next(3) == 0 ? 2 : null };
