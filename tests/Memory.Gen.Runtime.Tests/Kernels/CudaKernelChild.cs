@@ -19,7 +19,7 @@ internal static class CudaKernelChild
         KernelLibrary.Cpu = Emulated;
         foreach (string path in Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "fixtures"), "*.safetensors").Order(StringComparer.Ordinal))
         {
-            if (!CudaKernelTests.Operators.Contains(Path.GetFileName(path).Split('@')[0])) continue;
+            if (!CudaOperators.Names.Contains(Path.GetFileName(path).Split('@')[0])) continue;
             foreach (Comparison line in VectorRun.Compare(path, OperatorForm.Native, Precision.Of(dtype), CPU, null))
             {
                 Console.WriteLine($"{(line.Passed ? "ok" : "FAIL")} {Path.GetFileName(path)} {line.Tensor} {line.Error:g3} {line.Reason}");

@@ -1,4 +1,5 @@
 using Memory.Gen.Runtime.Tests.Harness;
+using Memory.Gen.Runtime.Tests.Operators;
 using Xunit;
 
 namespace Memory.Gen.Runtime.Tests.Kernels;
@@ -6,9 +7,6 @@ namespace Memory.Gen.Runtime.Tests.Kernels;
 /// <summary>The managed side of the CUDA kernels without a device: the emulated library behind the operators, forward and backward.</summary>
 public sealed class CudaKernelTests
 {
-    /// <summary>Operators that have a CUDA kernel, by the names of their vector files.</summary>
-    internal static readonly string[] Operators = ["causal_conv", "channel_decay", "delta_rule", "gated_delta_rule", "linear_attention", "linear_attention_normalized", "linear_scan", "scalar_decay", "segment_attention", "selective_scan", "titans_linear", "titans_mlp"];
-
     [Theory]
     [InlineData("f32", "long_sequence", "cross_entropy", "squared_norm", "adamw", "titans_step")]
     [InlineData("bf16", "long_sequence", "cross_entropy", "step", "titans_step")]
@@ -18,6 +16,6 @@ public sealed class CudaKernelTests
         Assert.True(code == 0, errors);
         string[] lines = output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.All(lines, line => Assert.StartsWith("ok ", line, StringComparison.Ordinal));
-        Assert.All([.. Operators, .. others], name => Assert.Contains(lines, line => line.StartsWith($"ok {name}@", StringComparison.Ordinal)));
+        Assert.All([.. CudaOperators.Names, .. others], name => Assert.Contains(lines, line => line.StartsWith($"ok {name}@", StringComparison.Ordinal)));
     }
 }

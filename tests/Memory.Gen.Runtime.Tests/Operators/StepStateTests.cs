@@ -1,5 +1,4 @@
 using Memory.Gen.Runtime.Operators;
-using Memory.Gen.Runtime.Tests.Kernels;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
@@ -33,7 +32,7 @@ public sealed class StepStateTests
         Tensor state = new Randoms(91).Normal(B, H, K, V).to(ScalarType.BFloat16);
         // All rows, and all but one, which keeps its state.
         foreach (Segments? rows in new[] { null, Segments.Lengths(tensor(new long[] { 1, 0 })) })
-        foreach (var (name, call) in Rules.Where(rule => form != OperatorForm.Native || CudaKernelTests.Operators.Contains(rule.Name)))
+        foreach (var (name, call) in Rules.Where(rule => form != OperatorForm.Native || CudaOperators.Names.Contains(rule.Name)))
         {
             MemoryRead expected = call([.. inputs.Select(x => x.to(ScalarType.Float64))], state.to(ScalarType.Float64), OperatorForm.Reference, rows), actual = call(inputs, state, form, rows);
             Assert.Equal((ScalarType.BFloat16, ScalarType.BFloat16), (actual.Output.dtype, actual.FinalState.dtype));

@@ -1,0 +1,12 @@
+namespace Memory.Gen.Runtime.Tests.Operators;
+
+/// <summary>Operators that have a CUDA kernel.</summary>
+internal static class CudaOperators
+{
+    /// <summary>By the names of their vector files.</summary>
+    public static readonly string[] Names =
+    [
+        "causal_conv", "channel_decay", "delta_rule", "gated_delta_rule", "linear_attention", "linear_attention_normalized",
+        "linear_scan", "scalar_decay", "segment_attention", "selective_scan", "titans_linear", "titans_mlp",
+    ];
+}
