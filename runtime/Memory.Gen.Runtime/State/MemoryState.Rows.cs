@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace Memory.Gen.Runtime;
 
-// Rows that are copied out of states and put together in others.
+// Rows that are copied out of states and put together in others, and rows that a call leaves as they were.
 public abstract partial class MemoryState
 {
     /// <summary>A deep copy; gradients flow through it too.</summary>
@@ -122,6 +122,24 @@ public abstract partial class MemoryState
         foreach (MemoryState part in parts)
             if (part.pendingLoss is { } loss)
                 AddLoss(loss * ((double)part.Batch / Batch));
+    }
+
+    /// <summary>Names rows that the next call shall leave as they were, whatever it writes. Without gradients only.</summary>
+    /// <param name="rows">Row numbers; null names none.</param>
+    internal void MarkIdle(int[]? rows)
+    {
+        if (rows is not null)
+            RequireIdle();
+        idle = rows;
+    }
+
+    // Rows at different places of a block or a segment are read apart. What idle ones read is not kept, so they are read with another.
+    private void MoveIdle()
+    {
+        ownPositions = [.. RowPositions];
+        long other = ownPositions.Where((_, row) => !idle!.Contains(row)).First();
+        Hold(ref positions, null);
+        rowPositions = [.. ownPositions.Select((position, row) => idle!.Contains(row) ? other : position)];
     }
 
     private void RequireRows(long[] rows)

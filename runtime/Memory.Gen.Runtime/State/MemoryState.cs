@@ -14,6 +14,7 @@ public abstract partial class MemoryState : IDisposable
     private Tensor? positions, padding, auxiliaryLoss, pendingLoss;
     private long[]? rowPositions;
     private int[]? idle; // rows that the call leaves as they were
+    private long[]? ownPositions; // where the rows stood, in a call in which the idle ones are read elsewhere
     private int calls; // that are using the state: 0 or 1
     private bool disposed, usedInInference = is_inference_mode_enabled();
 
@@ -132,6 +133,8 @@ public abstract partial class MemoryState : IDisposable
             throw InUse();
         if (usedInInference && !is_inference_mode_enabled())
             LeaveInference();
+        if (idle is not null)
+            MoveIdle();
         CallTokens = tokens;
         return new StateTransaction(this, tokens);
     }
@@ -283,22 +286,11 @@ public abstract partial class MemoryState : IDisposable
         return tensor;
     }
 
-    /// <summary>Names rows that the next call shall leave as they were, whatever it writes. Without gradients only.</summary>
-    /// <param name="rows">Row numbers; null names none.</param>
-    internal void MarkIdle(int[]? rows)
-    {
-        if (rows is not null)
-            RequireIdle();
-        idle = rows;
-    }
-
     /// <summary>Ends the transaction; what was written is the state's.</summary>
     /// <param name="tokens">Tokens that every row has read, but those that <see cref="MarkIdle"/> named.</param>
     internal void Commit(long tokens)
     {
-        long[]? known = rowPositions ?? (positions is null ? new long[Batch] : null);
-        if (idle is not null)
-            known = [.. RowPositions];
+        long[]? known = ownPositions ?? rowPositions ?? (positions is null ? new long[Batch] : null);
         long[]? next = known is null ? null : Array.ConvertAll(known, position => position + tokens);
         foreach (int row in idle ?? [])
             next![row] -= tokens;
@@ -319,6 +311,7 @@ public abstract partial class MemoryState : IDisposable
             tensor.Commit();
         SetPositions(next);
         rowPositions = nextRows;
+        ownPositions = null;
         Hold(ref auxiliaryLoss, pendingLoss);
         pendingLoss = null;
         Hold(ref padding, null);
@@ -331,6 +324,12 @@ public abstract partial class MemoryState : IDisposable
             tensor.Discard();
         pendingLoss?.Dispose();
         pendingLoss = null;
+        if (ownPositions is not null)
+        {
+            Hold(ref positions, null);
+            (rowPositions, ownPositions) = (ownPositions, null);
+        }
+
         Hold(ref padding, null);
         Volatile.Write(ref calls, 0);
     }

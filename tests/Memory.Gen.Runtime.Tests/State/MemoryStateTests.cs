@@ -311,6 +311,31 @@ public sealed class MemoryStateTests : IDisposable
         Assert.False(state.Layer.Sum.Value.requires_grad);
     }
 
+    // In the call idle rows stand where the first other does, so that none has to be read apart; behind it they stand where they did.
+    [Theory, InlineData(true), InlineData(false)]
+    public void IdleRowsKeepTheirPlaceWhetherTheCallEndsOrNot(bool commits)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using var state = new SmallState(3);
+        state.Advance(tensor(new[] { 1.0, 2, 3 }).view(3, 1));
+        state.Advance(tensor(new[] { 1.0, 2, 3 }).view(3, 1));
+        state.Reset(1);
+        double[][] before = state.Content;
+        state.MarkIdle([0, 2]);
+        using (StateTransaction step = state.Begin(3, 1))
+        {
+            Assert.Equal([0, 0, 0], state.Positions.data<long>().ToArray());
+            state.Layer.Read(tensor(new[] { 7.0, 8, 9 }).view(3, 1));
+            if (commits) step.Commit();
+        }
+
+        Assert.Equal(commits ? [2, 1, 2] : [2, 0, 2], state.Positions.data<long>().ToArray());
+        Assert.Equal(commits ? [1.5, 1.5, 8, 8, 4.5, 4.5] : before[0], state.Content[0]);
+        Assert.Equal(commits ? [1.0, 1, 0, 8, 3, 3] : before[2], state.Content[2]);
+        state.MarkIdle(null);
+    }
+
     [Fact]
     public void AWindowDoesNotKeepTheTextItWasCutFrom()
     {
