@@ -10,7 +10,8 @@ public static class PaddedRows
     /// Reads a batch and advances its state, all or nothing, as if the tokens to skip were not there: they change nothing in
     /// their row's state and count in no position. Padding may stand before a row, behind it or within it.
     /// </summary>
-    /// <remarks>Rows are read together as far as the shortest goes, then those that are left: the model is called once for each different number of tokens. Where a model looks
+    /// <remarks>Rows are read together as far as the shortest goes, then those that are left: the model is called once for each different number of tokens. Of a single token
+    /// without gradients, as in a step of conversations of which some are idle, it is called once, and idle rows are put back: that costs little more than a step. Where a model looks
     /// ahead in a segment (<see cref="ISegmentedModel.LooksAhead"/>), rows of different numbers are read apart, each in one call.
     /// <see cref="MemoryState.AuxiliaryLoss"/> is the mean over those calls, each weighed by its tokens. A balance loss is a product of two means over tokens, so where rows
     /// have different numbers of tokens it is not that of all tokens at once, which <see cref="MemoryState.MarkPadding"/> gives for padding behind the text.</remarks>
