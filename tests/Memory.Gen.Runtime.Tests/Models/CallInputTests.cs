@@ -161,7 +161,7 @@ public sealed class CallInputTests : IDisposable
         Assert.False(first.Is(DeviceType.CUDA, 1));
         Assert.False(first.Is(DeviceType.CPU, -1));
         // Without a number it is the current one, which only torch knows.
-        Assert.True(CUDA.Is(DeviceType.CUDA, 1));
+        Assert.True(new Device(DeviceType.CUDA).Is(DeviceType.CUDA, 1));
         Assert.True(CPU.Is(DeviceType.CPU, zeros(1).device_index));
     }
 
