@@ -64,17 +64,27 @@ internal sealed class SmallModel : IDisposable
         return true;
     }
 
-    /// <summary>The names of the parameters that no step of training moves, its own loss and those that the layers ask for together.</summary>
+    /// <summary>The names of the parameters that no step of training moves, neither by its own loss nor by those that the layers ask for.</summary>
     public string[] Untrained(long rows, long tokens)
     {
         using var scope = NewDisposeScope();
-        using MemoryState state = NewState(rows);
-        Tensor output = Prefill(Input(rows, tokens), state), loss = (output * Normal(output.shape)).sum();
-        (state.AuxiliaryLoss is { } auxiliary ? loss + auxiliary : loss).backward();
-        (string Name, double Most)[] moved = [.. module.named_parameters().Select(p => (p.name, p.parameter.grad is { } grad ? grad.abs().max().item<double>() : 0))];
-        // What rounding leaves of a zero is no gradient.
-        double least = 1e-13 * moved.Max(m => m.Most);
-        return [.. moved.Where(m => !(m.Most > least)).Select(m => m.Name)];
+        (string name, Parameter parameter)[] parameters = [.. module.named_parameters()];
+        Tensor input = Input(rows, tokens);
+        // One by one, for each is judged by the largest gradient beside it, and that of the task may be far larger than the others.
+        HashSet<string> moved = [.. Moved((output, _) => (output * Normal(output.shape)).sum()), .. Moved((_, state) => state.AuxiliaryLoss)];
+        return [.. parameters.Select(p => p.name).Where(name => !moved.Contains(name))];
+
+        IEnumerable<string> Moved(Func<Tensor, MemoryState, Tensor?> lossOf)
+        {
+            using MemoryState state = NewState(rows);
+            if (lossOf(Prefill(input, state), state) is not { } loss)
+                return [];
+            Tensor?[] gradients = Gradients(loss, ones_like(loss), [.. parameters.Select(p => p.parameter)]);
+            double[] most = [.. gradients.Select(grad => grad?.abs().max().item<double>() ?? 0)];
+            // What rounding leaves of a zero is no gradient.
+            double least = 1e-13 * most.Max();
+            return [.. parameters.Where((_, i) => most[i] > least).Select(p => p.name)];
+        }
     }
 
     // A state that has read and forgotten reads half of the text, goes to a file and back, and both read on.

@@ -24,6 +24,11 @@ public class UntrainedTests
         Attention + "[HierarchicalMemory(SegmentTokens = 8, RecallSlots = 3)]", "no row of a window sees another: nothing trains P_0, T_sum, W_Q and W_K",
         "mixer.query.weight", "mixer.key.weight", "initial_memory", "summary_prompt", "recall_query.weight", "recall_key.weight")]
     [InlineData(Attention + "[HierarchicalMemory(SegmentTokens = 8, Recall = false)]", "no row of a window sees another: nothing trains P_0", "mixer.query.weight", "mixer.key.weight", "initial_memory")]
+    [InlineData(
+        "[TitansMemory(TitansVariant.MemoryOnly, Heads = 2, Block = 1, Reads = TitansRead.BlockStart, DecayTo = TitansDecayTarget.Initial)][RecurrentMemory(SegmentTokens = 2, MemoryTokens = 0)]",
+        "no token of a window reads what was forgotten on the way to M_0: nothing trains W_alpha and b_alpha", "mixer.memory.forgetting.weight", "mixer.memory.forgetting.bias")]
+    [InlineData("[TitansMemory(TitansVariant.MemoryOnly, Heads = 2, Block = 1, Reads = TitansRead.BlockStart, DecayTo = TitansDecayTarget.Initial)][RecurrentMemory(SegmentTokens = 3, MemoryTokens = 0)]", null)]
+    [InlineData("[TitansMemory(TitansVariant.MemoryOnly, Heads = 2, Block = 1, Reads = TitansRead.BlockStart, DecayTo = TitansDecayTarget.Initial, PersistentTokens = 1)][RecurrentMemory(SegmentTokens = 2, MemoryTokens = 0)]", null)]
     [InlineData("[LinearMemory(Heads = 2)][RecurrentMemory(SegmentTokens = 8, MemoryTokens = 2)]", null)]
     public void TheyAreNamed(string mixers, string? said, params string[] weights)
     {

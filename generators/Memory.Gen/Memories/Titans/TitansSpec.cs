@@ -98,6 +98,13 @@ public sealed record TitansSpec(
     /// <summary>Whether the memory has read tokens before the first one.</summary>
     internal bool MemoryHasPrefix => HasTokens && Variant != TitansVariant.Context;
 
+    /// <summary>
+    /// Whether the windows that a text is cut into are so short that what was forgotten is never read: a window's first token leaves
+    /// nothing of M_0 to lead back to M_0.
+    /// </summary>
+    internal bool ReadsNothingForgotten =>
+        Forgetting && DecayTo == TitansDecayTarget.Initial && !MemoryHasPrefix && Rows == 2 && Block == 1 && Reads == TitansRead.BlockStart;
+
     /// <summary>Inputs of the memory network's first layer, then the outputs of every layer.</summary>
     internal long[] Widths(long headDim) =>
         [headDim, .. Enumerable.Repeat(Expansion * headDim, MemoryDepth - 1), headDim];

@@ -161,6 +161,8 @@ internal static class TitansTexts
         yield return spec.Momentum ? $"{step},   eta_t = {Limits.Text(spec.MaxMomentum)} {Sigmoid("eta")}" : step;
         if (spec.Forgetting)
             yield return "alpha_t = " + Sigmoid("alpha");
+        if (spec.ReadsNothingForgotten)
+            yield return "no token of a window reads what was forgotten on the way to M_0: nothing trains W_alpha and b_alpha";
 
         string Sigmoid(string gate) => $"sigmoid(W_{gate} {source} + b_{gate})";
     }
