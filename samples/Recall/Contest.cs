@@ -45,6 +45,9 @@ internal static class Contests
 {
     private static readonly string[] Memories = ["linear", "scalar-decay", "delta", "gated-delta", "titans", "titans-gate"];
 
+    private static readonly string[] Family =
+        ["linear", "based", "hedgehog", "retnet", "scalar-decay", "channel-decay", "tied-decay", "delta", "gated-delta", "channel-delta"];
+
     public static IReadOnlyList<Contest> All { get; } =
     [
         new("mqar", [new AssociativeRecall()],
@@ -105,6 +108,16 @@ internal static class Contests
             [new("segments", "A needle in a haystack, read in segments of 32 bytes (64 to 512 bytes in training)", "bytes of the text",
                 Each([128, 512, 2048], length => new NeedleInHaystack { Length = length }), task => $"{task.Length:N0}")],
             ["sliding-wide", "rmt", "hmt"])
+        { OnlyByName = true },
+        new("family", [new AssociativeRecall()],
+            [new("family", "Associative recall, the rules of linear memories (8 pairs in training)", "key-value pairs in 64 tokens",
+                Each([8, 16], pairs => new AssociativeRecall { KeyValuePairs = pairs }), task => $"{task.Pairs}")],
+            Family)
+        { OnlyByName = true },
+        new("family-forgetting", [new ForgettingRecall()],
+            [new("family-forgetting", "Recall of the last value of 6 keys, the rules of linear memories (3 rounds in training)", "rounds that give every key a new value",
+                Each([2, 3, 4], rounds => new ForgettingRecall { Rounds = rounds }), task => $"{((ForgettingRecall)task).Rounds}")],
+            Family)
         { OnlyByName = true },
         new("two-layers", [new AssociativeRecall()],
             [new("two-layers", "Associative recall with two memory layers (8 pairs in training)", "key-value pairs in 64 tokens",

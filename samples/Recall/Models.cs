@@ -39,6 +39,36 @@ public sealed partial class DeltaLM;
 [LinearMemory(Rule = MemoryRule.GatedDelta, Heads = 1)]
 public sealed partial class GatedDeltaLM;
 
+/// <summary>What a linear memory is with the map of Based: a key's pairs of features, as the beginning of a softmax.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[LinearMemory(Rule = MemoryRule.Linear, Heads = 1, FeatureMap = FeatureMap.Taylor, Normalized = true)]
+public sealed partial class BasedLM;
+
+/// <summary>The same with Hedgehog's learned map.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[LinearMemory(Rule = MemoryRule.Linear, Heads = 1, FeatureMap = FeatureMap.Hedgehog, Normalized = true)]
+public sealed partial class HedgehogLM;
+
+/// <summary>A memory that fades at a fixed rate and knows positions.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[LinearMemory(Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.RetNet, RotaryBase = 10_000, Heads = 1)]
+public sealed partial class RetNetLM;
+
+/// <summary>A memory whose features fade each at its own rate.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[LinearMemory(Rule = MemoryRule.ChannelDecay, Heads = 1)]
+public sealed partial class ChannelDecayLM;
+
+/// <summary>A memory that writes a feature as much as it fades.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[LinearMemory(Rule = MemoryRule.TiedDecay, Heads = 1)]
+public sealed partial class TiedDecayLM;
+
+/// <summary>A memory whose features fade each at its own rate, and that replaces.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[LinearMemory(Rule = MemoryRule.ChannelDelta, Heads = 1)]
+public sealed partial class ChannelDeltaLM;
+
 /// <summary>Four memories that fade and replace, of which a token goes to two, and one that gets every token.</summary>
 [MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
 [MixtureOfMemories(Heads = 1, Memories = 4, TopK = 2, SharedMemory = true)]
