@@ -51,7 +51,7 @@ public static class LogDecay
         return decay.MoveToOuterDisposeScope();
     }
 
-    /// <summary>The same for the key channels of every head: one rate a head, one bias a channel.</summary>
+    /// <summary>As <see cref="Apply"/>, for the key channels of every head: one rate a head, one bias a channel.</summary>
     /// <param name="x"><c>[..., H*K]</c>, one axis to nine.</param>
     /// <param name="rate">a, the logarithm of each head's rate, <c>[H]</c>; in the dtype of <paramref name="x"/>, or float32 or wider.</param>
     /// <param name="bias">b, <c>[H*K]</c>, likewise.</param>
