@@ -109,22 +109,28 @@ public static class TitansMlp
         widths[0] = door['K'];
         for (int l = 0; l < layers; l++)
         {
-            door.Bind('I', widths[l], l == 0 ? "q" : $"weights[{l - 1}]");
-            door.Bind('O', l == layers - 1 ? outputs : -1, "v");
-            FrontDoor.Required(Name, $"weights[{l}]", weights[l]);
-            door.State($"weights[{l}]", weights[l], "BHIO");
+            var shape = new TitansShape(widths[l], l == layers - 1 ? outputs : -1);
+            CheckMatrix(door, nameof(weights), weights, l, shape, l == 0 ? "q" : $"weights[{l - 1}]", "v");
             widths[l + 1] = door['O'];
         }
 
         TitansShape[] shapes = TitansShape.Of(widths, gated);
-        if (gated) CheckMatrix(door, nameof(weights), weights, layers, shapes[layers], "weights[0]");
+        if (gated) CheckMatrix(door, nameof(weights), weights, layers, shapes[layers], "weights[0]", "weights[0]");
         return shapes;
     }
 
-    private static void CheckMatrix(FrontDoor door, string argument, IReadOnlyList<Tensor> tensors, int l, TitansShape shape, string like)
+    /// <param name="door">Learns the columns where <paramref name="shape"/> has -1 of them.</param>
+    /// <param name="argument">Name of the matrices.</param>
+    /// <param name="tensors">The matrices.</param>
+    /// <param name="l">Which of them.</param>
+    /// <param name="shape">Its size.</param>
+    /// <param name="rowsOf">What has as many features as it has rows.</param>
+    /// <param name="columnsOf">What has as many as it has columns.</param>
+    private static void CheckMatrix(
+        FrontDoor door, string argument, IReadOnlyList<Tensor> tensors, int l, TitansShape shape, string rowsOf, string columnsOf)
     {
-        door.Bind('I', shape.From, like);
-        door.Bind('O', shape.To, like);
+        door.Bind('I', shape.From, rowsOf);
+        door.Bind('O', shape.To, columnsOf);
         FrontDoor.Required(Name, $"{argument}[{l}]", tensors[l]);
         door.State($"{argument}[{l}]", tensors[l], "BHIO");
     }
@@ -138,7 +144,7 @@ public static class TitansMlp
             throw new ArgumentException($"{Name}: {argument} has {tensors.Count} matrices; expected {shapes.Length}, one a weight.", argument);
         }
 
-        for (int l = 0; l < tensors.Count; l++) CheckMatrix(door, argument, tensors, l, shapes[l], $"weights[{l}]");
+        for (int l = 0; l < tensors.Count; l++) CheckMatrix(door, argument, tensors, l, shapes[l], $"weights[{l}]", $"weights[{l}]");
     }
 
     private static void CheckResidual(FrontDoor door, Tensor? residual)
