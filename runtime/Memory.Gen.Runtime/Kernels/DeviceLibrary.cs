@@ -44,7 +44,8 @@ internal sealed unsafe class DeviceLibrary(string device, string fileName, Func<
             : $"the kernels compute in Float32, and the tensors are {dtype}");
 
     /// <summary>Why tensors on the CUDA device of this number cannot be given to it; null when they can.</summary>
-    public string? Refusal(int index) => builds.GetOrAdd(index, Build) is null or "none" ? $"{Path} has no code for CUDA device {index}: it needs {Needs}" : null;
+    public string? Refusal(int index) =>
+        Problem ?? (builds.GetOrAdd(index, Build) is null or "none" ? $"{Path} has no code for CUDA device {index}: it needs {Needs}" : null);
 
     /// <summary>Makes the CUDA device of a tensor the current one of this thread until the result is disposed; nothing on the CPU.</summary>
     public CurrentDevice Use(Tensor on) => on.device_type == DeviceType.CUDA ? new(UseDevice, on.device_index) : default;

@@ -131,10 +131,19 @@ public abstract partial class MemoryState : IDisposable
             throw new ArgumentException($"The padding marked is [{string.Join(", ", padding.shape)}], but the call reads [{batch}, {tokens}] tokens.", nameof(tokens));
         if (Interlocked.Exchange(ref calls, 1) > 0)
             throw InUse();
-        if (usedInInference && !is_inference_mode_enabled())
-            LeaveInference();
-        if (idle is not null)
-            MoveIdle();
+        try
+        {
+            if (usedInInference && !is_inference_mode_enabled())
+                LeaveInference();
+            if (idle is not null)
+                MoveIdle();
+        }
+        catch
+        {
+            Discard(); // short of memory for a copy: what is held is as it was, and the next call may find more
+            throw;
+        }
+
         CallTokens = tokens;
         return new StateTransaction(this, tokens);
     }

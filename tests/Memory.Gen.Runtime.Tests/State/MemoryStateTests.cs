@@ -59,6 +59,19 @@ public sealed class MemoryStateTests : IDisposable
         Assert.Throws<ObjectDisposedException>(step.Commit);
     }
 
+    // What was made in inference mode is copied when a call outside it begins; a tensor that is gone stands for memory that is short.
+    [Fact]
+    public void ACallThatCannotBeginLeavesTheStateFree()
+    {
+        using var state = new SmallState(1);
+        using (inference_mode()) state.Advance(Random(1, 2));
+        state.Layer.Last.Value.Dispose();
+        Assert.ThrowsAny<Exception>(() => state.Begin(1, 1));
+        state.Reset();
+        state.Advance(Random(1, 2));
+        Assert.Equal([2.0], state.Content[3]);
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(1)]
