@@ -46,6 +46,8 @@ internal static class OperatorCalls
             c["q"], c["k"], c["v"], c["beta"], c["log_decay"], c.Optional("initial_state"), c.Scalar("scale"), c.Form, c.Chunk)),
         ["channel_delta_rule"] = c => Read(ChannelDeltaRule.Apply(
             c["q"], c["k"], c["v"], c["beta"], c["log_decay"], c.Optional("initial_state"), c.Scalar("scale"), c.Form, c.Chunk)),
+        ["generalized_delta_rule"] = c => Read(GeneralizedDeltaRule.Apply(
+            c["q"], c["k"], c["v"], c["a"], c["b"], c["log_decay"], c.Optional("initial_state"), c.Scalar("scale"), c.Form, c.Chunk)),
         ["causal_conv"] = c => Read(CausalConvolution.Apply(
             c["x"], c["weight"], c.Optional("bias"), c.Optional("initial_state"), c.Form), "y"),
         ["linear_scan"] = c => Read(LinearScan.Apply(c["a"], c["b"], c.Optional("initial_state"), c.Form), "h"),

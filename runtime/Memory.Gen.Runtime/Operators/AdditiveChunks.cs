@@ -13,9 +13,9 @@ namespace Memory.Gen.Runtime.Operators;
 /// </remarks>
 internal sealed class AdditiveChunks : OperatorFunction<AdditiveChunks, ChunkedOptions>
 {
-    public static MemoryRead Run(Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, Tensor state, ChunkedOptions options)
+    public static MemoryRead Run(MatrixTokens x, Tensor state, ChunkedOptions options)
     {
-        List<Tensor> outputs = Run(options, q, k, v, logDecay ?? zeros([.. q.shape[..3]], dtype: q.dtype, device: q.device), state);
+        List<Tensor> outputs = Run(options, x.Q, x.K, x.V, x.LogDecay ?? zeros([.. x.Q.shape[..3]], dtype: x.Q.dtype, device: x.Q.device), state);
         return new MemoryRead(outputs[0], outputs[1]);
     }
 

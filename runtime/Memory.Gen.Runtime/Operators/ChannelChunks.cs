@@ -13,9 +13,9 @@ namespace Memory.Gen.Runtime.Operators;
 /// </remarks>
 internal sealed class ChannelChunks : OperatorFunction<ChannelChunks, ChunkedOptions>
 {
-    public static MemoryRead Run(Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, Tensor state, ChunkedOptions options)
+    public static MemoryRead Run(MatrixTokens x, Tensor state, ChunkedOptions options)
     {
-        List<Tensor> outputs = Run(options, q, k, v, logDecay!, state);
+        List<Tensor> outputs = Run(options, x.Q, x.K, x.V, x.LogDecay!, state);
         return new MemoryRead(outputs[0], outputs[1]);
     }
 
@@ -26,8 +26,7 @@ internal sealed class ChannelChunks : OperatorFunction<ChannelChunks, ChunkedOpt
         (long N, long R, long M, long C, long K, long V) = (layout.N, layout.R, layout.M, layout.C, q.shape[3], inputs[2].shape[3]);
         Tensor queries = layout.SplitMatrices(q) * options.Scale, keys = layout.SplitMatrices(inputs[1]), values = layout.SplitMatrices(inputs[2]);
         var pairs = new ChannelPairs(ChannelPairs.Split(layout, logDecay));
-        Tensor P = pairs.Products(queries, keys);
-        P.diagonal(0, 1, 2).copy_((queries * keys).sum(2));
+        Tensor P = pairs.ProductsToItself(queries, keys);
 
         Tensor states = torch.empty([N, R, K, V], dtype: q.dtype, device: q.device);
         Tensor S = initial.reshape(R, K, V);
@@ -83,9 +82,7 @@ internal sealed class ChannelChunks : OperatorFunction<ChannelChunks, ChunkedOpt
         pairs.AddGradients(dP, queries, keys, dQ, dK);
         // Without the diagonal, whose two halves would cancel: no decay is between a token and itself.
         Tensor dDecay = pairs.DecayGradient((queries * dQ).sub_(keys * dK), states, dStates, final, logDecay, layout);
-        Tensor diagonal = dP.diagonal(0, 1, 2).unsqueeze(2);
-        dQ.addcmul_(diagonal, keys, 1);
-        dK.addcmul_(diagonal, queries, 1);
+        ChannelPairs.AddDiagonal(dP, queries, keys, dQ, dK);
         return [layout.Merge(dQ.mul_(options.Scale)), layout.Merge(dK), layout.Merge(dV), dDecay, dS.view(layout.B, layout.H, K, V)];
     }
 }

@@ -17,9 +17,9 @@ namespace Memory.Gen.Runtime.Operators;
 /// </remarks>
 internal sealed class ChannelDeltaChunks : OperatorFunction<ChannelDeltaChunks, ChunkedOptions>
 {
-    public static MemoryRead Run(Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, Tensor state, ChunkedOptions options)
+    public static MemoryRead Run(MatrixTokens x, Tensor state, ChunkedOptions options)
     {
-        List<Tensor> outputs = Run(options, q, k, v, beta!, logDecay!, state);
+        List<Tensor> outputs = Run(options, x.Q, x.K, x.V, x.Beta!, x.LogDecay!, state);
         return new MemoryRead(outputs[0], outputs[1]);
     }
 
@@ -31,8 +31,7 @@ internal sealed class ChannelDeltaChunks : OperatorFunction<ChannelDeltaChunks, 
         Tensor queries = layout.SplitMatrices(q) * options.Scale, keys = layout.SplitMatrices(inputs[1]), v = layout.SplitMatrices(inputs[2]);
         Tensor beta = layout.SplitMatrices(inputs[3]).unsqueeze(2);
         var pairs = new ChannelPairs(ChannelPairs.Split(layout, logDecay));
-        Tensor P = pairs.Products(queries, keys);
-        P.diagonal(0, 1, 2).copy_((queries * keys).sum(2));
+        Tensor P = pairs.ProductsToItself(queries, keys);
         Tensor inverse = TriangularInverse.Of(pairs.Products(keys, keys).mul_(beta));
         Tensor values = inverse.bmm(v * beta), W = inverse.bmm(keys * pairs.FromStart * beta);
 
@@ -70,9 +69,7 @@ internal sealed class ChannelDeltaChunks : OperatorFunction<ChannelDeltaChunks, 
         E.mul_(beta);
         // Without the diagonal, whose two halves would cancel: no decay is between a token and itself.
         Tensor dDecay = pairs.DecayGradient((queries * dQ).add_(keys * E).sub_(keys * dK), states, dStates, final, logDecay, layout);
-        Tensor diagonal = dP.diagonal(0, 1, 2).unsqueeze(2);
-        dQ.addcmul_(diagonal, keys, 1);
-        dK.addcmul_(diagonal, queries, 1);
+        ChannelPairs.AddDiagonal(dP, queries, keys, dQ, dK);
         return
         [
             layout.Merge(dQ.mul_(options.Scale)),

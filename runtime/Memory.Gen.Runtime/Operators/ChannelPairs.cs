@@ -71,6 +71,14 @@ internal sealed class ChannelPairs
         return P;
     }
 
+    /// <summary>The same with the diagonal, x_i . k_i, where nothing is between a token and itself.</summary>
+    public Tensor ProductsToItself(Tensor rows, Tensor keys)
+    {
+        Tensor P = Products(rows, keys);
+        P.diagonal(0, 1, 2).copy_((rows * keys).sum(2));
+        return P;
+    }
+
     /// <summary>Adds what the gradient of P says about rows and keys.</summary>
     /// <param name="dP">The gradient of P, <c>[M, C, C]</c>, contiguous; only what is below the diagonal is read.</param>
     /// <param name="rows">x.</param>
@@ -93,6 +101,14 @@ internal sealed class ChannelPairs
             Token(dRows, i).addcmul_(weight, Token(keys, j), 1);
             Token(dKeys, j).addcmul_(weight, Token(rows, i), 1);
         }
+    }
+
+    /// <summary>Adds what the diagonal of dP says about rows and keys.</summary>
+    public static void AddDiagonal(Tensor dP, Tensor rows, Tensor keys, Tensor dRows, Tensor dKeys)
+    {
+        Tensor diagonal = dP.diagonal(0, 1, 2).unsqueeze(2);
+        dRows.addcmul_(diagonal, keys, 1);
+        dKeys.addcmul_(diagonal, rows, 1);
     }
 
     /// <summary>Gradient of the log decays from that of their running sums b.</summary>

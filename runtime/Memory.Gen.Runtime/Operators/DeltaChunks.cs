@@ -18,10 +18,10 @@ namespace Memory.Gen.Runtime.Operators;
 /// </remarks>
 internal sealed class DeltaChunks : OperatorFunction<DeltaChunks, ChunkedOptions>
 {
-    public static MemoryRead Run(Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, Tensor state, ChunkedOptions options)
+    public static MemoryRead Run(MatrixTokens x, Tensor state, ChunkedOptions options)
     {
         // Without decay the factors are exactly one: the same arithmetic.
-        List<Tensor> outputs = Run(options, q, k, v, beta!, logDecay ?? zeros_like(beta!, requires_grad: false), state);
+        List<Tensor> outputs = Run(options, x.Q, x.K, x.V, x.Beta!, x.LogDecay ?? zeros_like(x.Beta!, requires_grad: false), state);
         return new MemoryRead(outputs[0], outputs[1]);
     }
 

@@ -4,7 +4,7 @@ using Tensor = TorchSharp.torch.Tensor;
 
 namespace Memory.Gen.Runtime.Operators;
 
-/// <summary>What goes from chunk to chunk in the delta rules: V' = U - W S and S_next = D S + R V', and back.</summary>
+/// <summary>What goes from chunk to chunk in the delta rules: V' = U - W S and S_next = D S + R V' + Z, and back.</summary>
 /// <remarks>D, the decay of a whole chunk, is <c>[M, 1, 1]</c>, or <c>[M, K, 1]</c> where every key channel has its own. R is (K e^(b_C - b))^T.</remarks>
 internal static class DeltaStates
 {
@@ -14,19 +14,22 @@ internal static class DeltaStates
     /// <param name="keysToEnd">R, <c>[M, K, C]</c>.</param>
     /// <param name="totals">D.</param>
     /// <param name="initial"><c>[R, K, V]</c>.</param>
+    /// <param name="added">Z, what is written whatever the state is, <c>[M, K, V]</c>; null for nothing.</param>
     /// <returns>The states that enter the chunks, <c>[M, K, V]</c>, and the one that leaves the last, <c>[R, K, V]</c>.</returns>
-    public static (Tensor States, Tensor Final) Forward(ChunkLayout layout, Tensor values, Tensor W, Tensor keysToEnd, Tensor totals, Tensor initial)
+    public static (Tensor States, Tensor Final) Forward(ChunkLayout layout, Tensor values, Tensor W, Tensor keysToEnd, Tensor totals, Tensor initial, Tensor? added = null)
     {
         (long N, long R, long K, long V) = (layout.N, layout.R, initial.shape[1], initial.shape[2]);
         Tensor states = torch.empty([N, R, K, V], dtype: values.dtype, device: values.device);
         Tensor S = initial;
         Tensor[] written = Each(layout, values), Ws = Each(layout, W), kr = Each(layout, keysToEnd), kept = Each(layout, totals), entering = states.unbind();
+        Tensor[]? more = added is null ? null : Each(layout, added);
         for (int n = 0; n < N; n++)
         {
             using Tensor before = S, predicted = Ws[n].bmm(S);
             entering[n].copy_(S);
             written[n].sub_(predicted);
             S = kr[n].bmm(written[n]).addcmul_(before, kept[n], 1);
+            if (more is not null) S.add_(more[n]);
         }
 
         return (states.view(layout.M, K, V), S);

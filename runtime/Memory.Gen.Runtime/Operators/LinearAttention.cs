@@ -77,7 +77,7 @@ public static class LinearAttention
 
         Tensor[] Divided(Tensor?[] x, Tensor[] states, long[]? lengths)
         {
-            MemoryRead sums = MatrixMemory.Tensors(x[0]!, x[1]!, x[2]!, null, null, states[0], options, chosen, AdditiveChunks.Run);
+            MemoryRead sums = MatrixMemory.Tensors(new(x[0]!, x[1]!, x[2]!), states[0], options, chosen, AdditiveChunks.Run);
             Tensor divisors = sums.Output.narrow(-1, V, 1) + eps;
             // What fill tokens divide by must have a gradient of zero, not of zero over zero.
             if (lengths is not null) divisors = divisors.masked_fill(SegmentLayout.Fill(lengths, divisors.shape[1], v.device).unsqueeze(-1).unsqueeze(-1), 1);

@@ -10,13 +10,16 @@ internal static class MatrixMemory
     /// <summary>Checks everything, then runs the kernel, the token loop or <paramref name="chunked"/>.</summary>
     public static MemoryRead Apply(
         string name, Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, string decayAxes,
-        Tensor? initialState, double? scale, OperatorForm? form, int? chunk, Segments? segments, ChunkedForm chunked)
+        Tensor? initialState, double? scale, OperatorForm? form, int? chunk, Segments? segments, ChunkedForm chunked, Tensor? a = null, Tensor? b = null)
     {
-        if (form is null && chunk is null && segments is null && MatrixKernel.RunDirectly(name, q, k, v, beta, logDecay, decayAxes.Length, initialState, scale) is { } direct) return direct;
+        bool hasKernel = a is null;
+        if (hasKernel && form is null && chunk is null && segments is null && MatrixKernel.RunDirectly(name, q, k, v, beta, logDecay, decayAxes.Length, initialState, scale) is { } direct) return direct;
         var door = new FrontDoor(name);
         door.Value(nameof(q), q, "BTHK");
         door.Value(nameof(k), k, "BTHK");
         door.Value(nameof(v), v, "BTHV");
+        if (a is not null) door.Value(nameof(a), a, "BTHK");
+        if (b is not null) door.Value(nameof(b), b, "BTHK");
         if (beta is not null) door.Gate(nameof(beta), beta, "BTH");
         if (logDecay is not null) door.Gate(nameof(logDecay), logDecay, decayAxes);
         SegmentLayout? layout = door.Segments(segments);
@@ -25,19 +28,19 @@ internal static class MatrixMemory
         double factor = Scale(door, scale);
         var kernel = new MatrixKernel.Options(MatrixKernel.For(beta, logDecay), factor);
         bool narrow = initialState?.dtype == ScalarType.BFloat16;
-        OperatorForm chosen = OperatorForms.Choose(name, form, () => narrow && MatrixKernel.Records(q, k, v, beta, logDecay, initialState)
-            ? "a state in BFloat16 has no backward pass in the kernel" : kernel.Refusal(door));
+        OperatorForm chosen = OperatorForms.Choose(name, form, () => !hasKernel ? "there is no kernel for it"
+            : narrow && MatrixKernel.Records(q, k, v, beta, logDecay, initialState) ? "a state in BFloat16 has no backward pass in the kernel" : kernel.Refusal(door));
 
         using var scope = NewDisposeScope();
         if (chosen == OperatorForm.Native) return MatrixKernel.Run(kernel, layout, q, k, v, beta, logDecay, initialState).ToOuterScope();
         Tensor state = narrow ? initialState!.to(door.Accumulation) : initialState ?? zeros([door.Sequences, door['H'], door['K'], door['V']], dtype: door.Accumulation, device: door.Device);
         var options = new ChunkedOptions(factor, chunk);
-        Tensor[] read = SegmentLayout.Run(layout, chosen, Sequences, [q, k, v, beta, logDecay], [state]);
+        Tensor[] read = SegmentLayout.Run(layout, chosen, Sequences, new MatrixTokens(q, k, v, beta, logDecay, a, b).All, [state]);
         return new MemoryRead(read[0].to(door.Dtype), narrow ? read[1].to(ScalarType.BFloat16) : read[1]).ToOuterScope();
 
         Tensor[] Sequences(Tensor?[] x, Tensor[] states, long[]? lengths)
         {
-            MemoryRead sums = Tensors(x[0]!, x[1]!, x[2]!, x[3], x[4], states[0], options, chosen, chunked);
+            MemoryRead sums = Tensors(MatrixTokens.Of(x), states[0], options, chosen, chunked);
             return [sums.Output, sums.FinalState];
         }
     }
@@ -54,22 +57,17 @@ internal static class MatrixMemory
     public static double Scale(FrontDoor door, double? scale) => scale ?? 1 / Math.Sqrt(door['K']);
 
     /// <summary>The token loop or <paramref name="chunked"/>, in the dtype of the state.</summary>
-    public static MemoryRead Tensors(
-        Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, Tensor state, ChunkedOptions options, OperatorForm chosen, ChunkedForm chunked)
+    public static MemoryRead Tensors(MatrixTokens x, Tensor state, ChunkedOptions options, OperatorForm chosen, ChunkedForm chunked)
     {
-        long[] shape = [.. q.shape[..3], v.shape[3]];
+        long[] shape = [.. x.Q.shape[..3], x.V.shape[3]];
         if (shape.Contains(0)) return new MemoryRead(zeros(shape, dtype: state.dtype, device: state.device), state.clone());
-        Tensor Wide(Tensor x) => x.dtype == state.dtype ? x : x.to(state.dtype);
-        Tensor? strength = beta is null ? null : Wide(beta), decay = logDecay is null ? null : Wide(logDecay);
-        return shape[1] == 1 || chosen == OperatorForm.Reference
-            ? Recurrence.Run(Wide(q), Wide(k), Wide(v), strength, decay, state, options.Scale)
-            : chunked(Wide(q), Wide(k), Wide(v), strength, decay, state, options);
+        MatrixTokens wide = x.To(state.dtype);
+        return shape[1] == 1 || chosen == OperatorForm.Reference ? Recurrence.Run(wide, state, options.Scale) : chunked(wide, state, options);
     }
 }
 
 /// <summary>The chunk-parallel form of a matrix memory, called with at least two tokens and everything in the accumulation dtype.</summary>
-internal delegate MemoryRead ChunkedForm(
-    Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, Tensor state, ChunkedOptions options);
+internal delegate MemoryRead ChunkedForm(MatrixTokens x, Tensor state, ChunkedOptions options);
 
 /// <summary>Options of the chunk-parallel forms.</summary>
 /// <param name="Scale">Factor on the queries.</param>

@@ -57,6 +57,20 @@ public sealed class FrontDoorTests
         "channel_delta_rule: logDecay has shape [2, 3, 4]; expected [B, T, H, K] = [2, 3, 4, 5], as given by q.");
 
     [Fact]
+    public void A_low_rank_term_of_another_size() => Refused<ArgumentException>(
+        () => GeneralizedDeltaRule.Apply(Ones(2, 3, 4, 5), Ones(2, 3, 4, 5), Ones(2, 3, 4, 6), Ones(2, 3, 4, 5), Ones(2, 3, 4, 6), Ones(2, 3, 4, 5)),
+        "generalized_delta_rule: b has shape [2, 3, 4, 6]; expected [B, T, H, K] = [2, 3, 4, 5], as given by q.");
+
+    [Fact]
+    public void Missing_low_rank_term() => Refused<ArgumentNullException>(
+        () => GeneralizedDeltaRule.Apply(Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), null!, Ones(1, 1, 1, 1), Ones(1, 1, 1, 1)), "generalized_delta_rule: a is null.");
+
+    [Fact]
+    public void No_kernel_for_a_rule() => Refused<NotSupportedException>(
+        () => GeneralizedDeltaRule.Apply(Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), form: OperatorForm.Native),
+        "generalized_delta_rule: the form Native was asked for, but there is no kernel for it");
+
+    [Fact]
     public void Disposed_argument()
     {
         Tensor gone = Ones(1, 1, 1, 1);

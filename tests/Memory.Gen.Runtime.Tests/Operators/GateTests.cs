@@ -12,7 +12,9 @@ public sealed class GateTests
     private const long B = 2, T = 70, H = 2, K = 8, V = 4;
     private static readonly double[] Extremes = [0, -1e-8, -5, -50, -1e4, double.NegativeInfinity];
 
-    public static TheoryData<string> Gated => ["scalar_decay", "channel_decay", "gated_delta_rule", "channel_delta_rule"];
+    private static readonly string[] Rules = ["scalar_decay", "channel_decay", "gated_delta_rule", "channel_delta_rule", "generalized_delta_rule"];
+
+    public static TheoryData<string> Gated => [.. Rules];
 
     [Theory]
     [MemberData(nameof(Gated))]
@@ -30,7 +32,7 @@ public sealed class GateTests
         (Tensor[] actual, Tensor[] gradients) = Run(name, inputs, OperatorForm.Chunked, ScalarType.Float64);
         foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, 1e-10, "float64 output");
         foreach ((Tensor e, Tensor a) in expectedGradients.Zip(gradients)) Numbers.Close(e, a, 1e-10, "float64 gradient");
-        foreach (OperatorForm form in Fast)
+        foreach (OperatorForm form in Fast(name))
         {
             (actual, gradients) = Run(name, inputs, form, ScalarType.Float32);
             foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, 1e-5, $"{form}, float32 output");
@@ -46,8 +48,10 @@ public sealed class GateTests
         Tensor[] inputs = Inputs(name, 12);
         inputs[^2] = inputs[^2].clone();
         inputs[^2].select(1, 33).fill_(double.NegativeInfinity);
+        // Its low-rank term recalls what was there before the decay.
+        if (name == "generalized_delta_rule") inputs[3].select(1, 33).zero_();
         Tensor[] rest = [.. inputs[..^1].Select(x => x.narrow(1, 33, T - 33)), zeros_like(inputs[^1])];
-        foreach (OperatorForm form in Fast)
+        foreach (OperatorForm form in Fast(name))
         {
             (ScalarType dtype, double limit) = form == OperatorForm.Native ? (ScalarType.Float32, 1e-6) : (ScalarType.Float64, 1e-12);
             (Tensor[] whole, _) = Run(name, inputs, form, dtype);
@@ -61,13 +65,13 @@ public sealed class GateTests
     public void Long_strong_decay_stays_exact_in_float32()
     {
         using var scope = NewDisposeScope();
-        foreach (string name in new[] { "scalar_decay", "channel_decay", "gated_delta_rule", "channel_delta_rule" })
+        foreach (string name in Rules)
         {
             Tensor[] inputs = Inputs(name, 13);
             inputs[^2] = full_like(inputs[^2], -50);
             inputs[^2].narrow(1, 40, 1).fill_(-1e-3);
             (Tensor[] expected, _) = Run(name, inputs, OperatorForm.Reference, ScalarType.Float64);
-            foreach (OperatorForm form in Fast)
+            foreach (OperatorForm form in Fast(name))
             {
                 (Tensor[] actual, _) = Run(name, inputs, form, ScalarType.Float32);
                 Numbers.Close(expected[0].select(1, 40), actual[0].select(1, 40), 1e-5, $"{name}, {form}");
@@ -88,7 +92,7 @@ public sealed class GateTests
         inputs[3] = full_like(inputs[3], strength);
         inputs[4] = zeros_like(inputs[4]);
         (Tensor[] expected, Tensor[] expectedGradients) = Run(name, inputs, OperatorForm.Reference, ScalarType.Float64);
-        foreach (OperatorForm form in Fast)
+        foreach (OperatorForm form in Fast(name))
         {
             (Tensor[] actual, Tensor[] gradients) = Run(name, inputs, form, ScalarType.Float32);
             foreach ((Tensor e, Tensor a) in expected.Zip(actual)) Numbers.Close(e, a, 1e-5, $"{form}, output");
@@ -147,7 +151,7 @@ public sealed class GateTests
         using var scope = NewDisposeScope();
         Tensor[] x = Inputs("channel_delta_rule", 17);
         Tensor S = x[5], everywhere = Inputs("gated_delta_rule", 18)[4];
-        foreach (OperatorForm form in Fast)
+        foreach (OperatorForm form in Fast("channel_delta_rule"))
         {
             double limit = form == OperatorForm.Native ? 1e-5 : 1e-12;
             void Same(MemoryRead expected, Tensor beta, Tensor logDecay, Tensor? k = null, string what = "")
@@ -175,8 +179,54 @@ public sealed class GateTests
         static Tensor Basis() => eye(K, dtype: ScalarType.Float64).view(1, K, 1, K).expand(B, K, H, K).contiguous();
     }
 
+    [Fact]
+    public void The_generalized_delta_rule_is_each_simpler_rule_in_its_place()
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] x = Inputs("channel_delta_rule", 19);
+        Tensor q = x[0], k = x[1], v = x[2], beta = x[3].unsqueeze(3), g = x[4], S = x[5], nothing = zeros_like(k), any = new Randoms(20).Normal(B, T, H, K);
+        const OperatorForm Loop = OperatorForm.Reference;
+        foreach (OperatorForm form in SequencePack.FormsOf("generalized_delta_rule"))
+        {
+            double limit = form == OperatorForm.Native ? 1e-5 : 1e-12;
+            void Same(MemoryRead expected, string what, Tensor values, Tensor a, Tensor b, Tensor logDecay)
+            {
+                Tensor To(Tensor from) => form == OperatorForm.Native ? from.to(ScalarType.Float32) : from;
+                MemoryRead actual = GeneralizedDeltaRule.Apply(To(q), To(k), To(values), To(a), To(b), To(logDecay), To(S), form: form);
+                Numbers.Close(expected.Output, actual.Output, limit, $"{form}, {what}, output");
+                Numbers.Close(expected.FinalState, actual.FinalState, limit, $"{form}, {what}, final state");
+            }
+
+            Same(ChannelDeltaRule.Apply(q, k, v, x[3], g, S, form: Loop), "erasing the decayed state", beta * v, -g.exp() * k, beta * k, g);
+            Same(DeltaRule.Apply(q, k, v, x[3], S, form: Loop), "no decay", beta * v, -k, beta * k, nothing);
+            Same(ChannelDecay.Apply(q, k, v, g, S, form: Loop), "nothing recalled", v, nothing, any, g);
+            Same(ChannelDecay.Apply(q, k, v, g, S, form: Loop), "recalled for nothing", v, any, nothing, g);
+        }
+    }
+
+    /// <summary>At every token all is forgotten, but that the row of one channel goes on in the next: only a state before its decay has it.</summary>
+    [Fact]
+    public void The_low_rank_term_recalls_the_state_before_its_decay()
+    {
+        using var scope = NewDisposeScope();
+        Tensor S = new Randoms(21).Normal(1, 1, K, V), place = eye(K, dtype: ScalarType.Float64).view(1, K, 1, K);
+        Tensor nothing = zeros([1, K, 1, K], dtype: ScalarType.Float64), values = zeros([1, K, 1, V], dtype: ScalarType.Float64);
+        foreach (OperatorForm form in Fast("generalized_delta_rule"))
+        {
+            for (long tokens = 1; tokens < K; tokens++)
+            {
+                Tensor Cut(Tensor from, long first = 0) => from.narrow(1, first, tokens).to(form == OperatorForm.Native ? ScalarType.Float32 : ScalarType.Float64);
+                Tensor final = GeneralizedDeltaRule.Apply(
+                    Cut(nothing), Cut(nothing), Cut(values), Cut(place), Cut(place, 1), Cut(full_like(nothing, double.NegativeInfinity)), S.to(Cut(values).dtype), form: form).FinalState;
+                Tensor expected = zeros_like(S);
+                expected.select(2, tokens).copy_(S.select(2, 0));
+                Numbers.Close(expected, final, form == OperatorForm.Native ? 1e-6 : 0, $"{form}, {tokens} tokens");
+            }
+        }
+    }
+
     /// <summary>The forms that are held to the token loop.</summary>
-    private static readonly OperatorForm[] Fast = [OperatorForm.Chunked, OperatorForm.Native];
+    private static IEnumerable<OperatorForm> Fast(string name) => SequencePack.FormsOf(name).Except([OperatorForm.Reference]);
 
     private static Tensor[] Inputs(string name, ulong seed)
     {
@@ -189,6 +239,7 @@ public sealed class GateTests
             "scalar_decay" => [.. qkv, g, S],
             "channel_decay" => [.. qkv, r.Uniform(-0.3, 0, B, T, H, K), S],
             "channel_delta_rule" => [.. qkv, beta, r.Uniform(-0.3, 0, B, T, H, K), S],
+            "generalized_delta_rule" => [.. qkv, qkv[1].flip(3), 0.2 * r.Normal(B, T, H, K), r.Uniform(-0.3, 0, B, T, H, K), S],
             _ => [.. qkv, beta, g, S],
         };
     }
@@ -201,6 +252,7 @@ public sealed class GateTests
             "scalar_decay" => ScalarDecay.Apply(x[0], x[1], x[2], x[3], x[4], form: form),
             "channel_decay" => ChannelDecay.Apply(x[0], x[1], x[2], x[3], x[4], form: form),
             "channel_delta_rule" => ChannelDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], form: form),
+            "generalized_delta_rule" => GeneralizedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], x[6], form: form),
             _ => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], form: form),
         };
         Tensor[] outputs = [read.Output, read.FinalState];

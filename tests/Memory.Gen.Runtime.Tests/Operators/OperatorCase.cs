@@ -41,6 +41,8 @@ public sealed record OperatorCase(
             (x, s, f, c, g) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], s, null, f, c, g)),
         Matrix("channel_delta_rule", (r, T) => [.. Qkv(r, T), r.Uniform(0, 1, B, T, H), r.Uniform(-0.5, 0, B, T, H, K)],
             (x, s, f, c, g) => ChannelDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], s, null, f, c, g)),
+        Matrix("generalized_delta_rule", (r, T) => [.. Qkv(r, T), .. LowRank(r, T), r.Uniform(-0.5, 0, B, T, H, K)],
+            (x, s, f, c, g) => GeneralizedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], s, null, f, c, g)) with { HasKernels = false },
         new("causal_conv", (r, T) => [r.Normal(B, T, C)], r => [r.Normal(C, W), r.Normal(C)], r => [r.Normal(B, W - 1, C)],
             (x, p, s, f, c, g) =>
             {
@@ -99,6 +101,13 @@ public sealed record OperatorCase(
     {
         Tensor k = r.Normal(B, T, H, K);
         return [r.Normal(B, T, H, K), k / k.norm(-1, keepdim: true), r.Normal(B, T, H, V)];
+    }
+
+    // Two directions that have nothing to do with the keys or with each other.
+    private static Tensor[] LowRank(Randoms r, long T)
+    {
+        Tensor a = r.Normal(B, T, H, K);
+        return [a / a.norm(-1, keepdim: true), 0.3 * r.Normal(B, T, H, K)];
     }
 
     private static Tensor[] Learning(Randoms r, long T) =>

@@ -120,7 +120,7 @@ public sealed class OperatorPropertyTests
     [InlineData(2, 2, 1)]
     public void One_row_head_or_feature_is_no_special_case(long rows, long heads, long features)
     {
-        foreach (string name in new[] { "linear_attention", "linear_attention_normalized", "scalar_decay", "channel_decay", "delta_rule", "gated_delta_rule", "channel_delta_rule", "titans_linear in blocks" })
+        foreach (string name in new[] { "linear_attention", "linear_attention_normalized", "scalar_decay", "channel_decay", "delta_rule", "gated_delta_rule", "channel_delta_rule", "generalized_delta_rule", "titans_linear in blocks" })
         {
             foreach (int chunk in new[] { 1, 8, 64 })
             {

@@ -19,6 +19,7 @@ public sealed class StepStateTests
         ("delta_rule", (x, s, f, rows) => DeltaRule.Apply(x[0], x[1], x[2], x[3], s, form: f, segments: rows)),
         ("gated_delta_rule", (x, s, f, rows) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], s, form: f, segments: rows)),
         ("channel_delta_rule", (x, s, f, rows) => ChannelDeltaRule.Apply(x[0], x[1], x[2], x[3], x[5], s, form: f, segments: rows)),
+        ("generalized_delta_rule", (x, s, f, rows) => GeneralizedDeltaRule.Apply(x[0], x[1], x[2], x[1], x[0], x[5], s, form: f, segments: rows)),
     ];
 
     [Theory]
