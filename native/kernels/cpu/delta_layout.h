@@ -166,17 +166,15 @@ struct ChannelDeltaChunk {
     float *beta;     // [16]
 };
 
-// Backward of channel decay: states at the starts of the chunks of a segment and, for a chunk whose decays
-// are too strong to factor out, before each of its tokens.
+// Backward of channel decay: states at the starts of the chunks of a segment, and the operands of a chunk.
 template <bool Delta>
 struct ChannelBackwardScratch {
     int64_t kp, vp, state_row, chunks;
-    float *states, *inner, *d_state, *values, *chunk_decays, *since;
-    float *keysT, *queriesT, *untilT, *decaysT, *rows, *columns, *valuesT, *z, *y, *dqT, *dkT, *weighted, *small, *first;
+    float *states, *d_state, *values, *chunk_decays, *since;
+    float *keysT, *queriesT, *untilT, *decaysT, *rows, *columns, *valuesT, *z, *y, *dqT, *dkT, *weighted, *small, *first, *firstT, *endT, *levelT;
     float *readersT = nullptr, *d_readersT = nullptr; // of the delta rule
 
     float* state(int64_t c) const { return states + c * kp * state_row; }
-    float* token_state(int64_t i) const { return inner + i * kp * state_row; }
 
     ChannelDeltaChunk at(int64_t c) const {
         if (!Delta) return {};
@@ -191,11 +189,10 @@ struct ChannelBackwardScratch {
         int64_t interval = checkpoint_interval(a.key_dim, a.value_dim);
         chunks = padded(a.tokens < interval ? a.tokens : interval, Chunk) / Chunk;
         states = arena.floats(chunks * kp * state_row);
-        inner = arena.floats(16 * kp * state_row);
         d_state = arena.floats(kp * state_row);
         values = arena.floats(16 * vp);
         chunk_decays = arena.floats(16 * kp); // [16, Kp] e^log_decay
-        since = arena.floats(16 * kp);        // [16, Kp] E
+        since = arena.floats(16 * kp);        // [16, Kp] E, or the factors of a level
         keysT = arena.floats(kp * 16);        // k / e^b
         queriesT = arena.floats(kp * 16);     // scale q e^b
         untilT = arena.floats(kp * 16);       // k e^(b_end - b)
@@ -208,8 +205,11 @@ struct ChannelBackwardScratch {
         dqT = arena.floats(kp * 16);
         dkT = arena.floats(kp * 16);
         weighted = arena.floats(kp * 16);
-        small = arena.floats((Delta ? 6 : 3) * 256);
-        first = arena.floats(kp);
+        small = arena.floats((Delta ? 5 : 3) * 256);
+        first = arena.floats(kp);             // decay from the chunk's start to the middle of its first group
+        firstT = arena.floats(kp * 16);       // the same of every token's group, and from there to the chunk's end
+        endT = arena.floats(kp * 16);
+        levelT = arena.floats(kp * 16);       // the factors of a level, turned
         if (!Delta) return;
         readersT = arena.floats(kp * 16);     // k e^b
         d_readersT = arena.floats(kp * 16);

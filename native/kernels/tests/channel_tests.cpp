@@ -21,15 +21,17 @@ TEST(channel_shapes) {
 TEST(channel_extreme_decays) {
     const double infinity = std::numeric_limits<double>::infinity();
     for (bool delta : {false, true})
-        for (double strong : {0.0, -1e-8, -1.0, -3.0, -5.0, -12.0, -50.0, -1e4, -infinity}) {
+        for (double strong : {0.0, -1e-8, -1.0, -3.0, -5.0, -8.0, -12.0, -25.0, -50.0, -1e4, -infinity}) { // backward halves its groups at -5.2, -10.4, -20.8 and -41.6
             Shape p = with_channels(Shape{1, 90, 2, 20, 20, false, true, true}, delta);
-            Numbers all = draw(p, 32), some = all, channels = all;
+            Numbers all = draw(p, 32), some = all, channels = all, different = all;
             for (double& g : all.g) g = strong;
+            for (size_t i = 0; i < different.g.size(); i++) different.g[i] = strong * (0.01 + i * 37 % 100 / 100.0);
             for (size_t i = 0; i < some.g.size(); i += 131) some.g[i] = strong;
             for (size_t i = 0; i < channels.g.size(); i += 20) channels.g[i] = strong;
             compare(p, all, 1.0);
             compare(p, some, 1.0);
             compare(p, channels, 1.0);
+            compare(p, different, 1.0);
         }
 }
 

@@ -1,16 +1,19 @@
 // Backward pass of linear attention with a decay for every key channel, and of the delta rule with it, in chunks of 16 tokens.
 //
-// With E_i the decay from after the chunk's eighth token to token i, one over it for those before, and S1 = diag(a_8) S with a_8
-// the decay from the chunk's start to that token, from which both ways decays may be strong:
-//   QE = scale q E    KE = k / E    KR = k E_end / E    P = tril(QE KE^T)    O = QE S1 + P V    S' = E_end S1 + KR^T V
-//   dP = tril(dO V^T)    dV = P^T dO + KR dS'    dq = scale E (S1 dO + dP KE)
-//   dk = (dP^T QE) / E + (dS' V) E_end / E    dS = a_8 (E_end dS' + QE^T dO)
-// The delta rule writes V' in place of V. With KB = k E, A = stril(beta KB KE^T) and R = V - KB S1:
+// A chunk is one group of tokens while decays allow it: E_i is the decay from the group's middle to token i, one over it for those
+// before, and has to stay in float's range. Where it does not, the groups are of 8, 4, 2 tokens or of one. What is then left are
+// the pairs with a token in either half of a group of 16, 8, .. tokens: of these the later one is weighed with the decay since the
+// second half began, the earlier one with the decay until then, and neither leaves the range. Each such level takes the products
+// below that are of pairs once more. a: the decay from the chunk's start to the middle of a token's group; z: from there to its end.
+//   QE = scale q E    KE = k / E    P = tril(QE KE^T)    O = a QE S + P V    S' = a_end E_end S + (z KE)^T V
+//   dP = tril(dO V^T)    dV = P^T dO + z KE dS'    dq = scale E (a S dO + dP KE)
+//   dk = (dP^T QE + z dS' V) / E    dS = a_end E_end dS' + (a QE)^T dO
+// The delta rule writes V' in place of V. With KB = k E, A = stril(beta KB KE^T) and R = V - a KB S:
 //   V' = (I + A)^{-1} diag(beta) R    X = (I + A)^{-T} dV'    dV = beta X    dA = -stril(X V'^T)
-//   dbeta_i = X_i R_i + sum_j dA_ij KB_i KE_j    dKB = beta (dA KE - X S1^T), times E into dk
-//   dk gains ((beta dA)^T KB) / E    dS gains -a_8 (beta KB)^T X
+//   dbeta_i = X_i R_i + sum_j dA_ij KB_i KE_j    dKB = beta (dA KE - a X S^T), times E into dk
+//   dk gains ((beta dA)^T KB) / E    dS gains -(beta a KB)^T X
 // and with db_i = q_i dq_i - k_i dk_i (of KB with the other sign) the gradient of the first token's decay is sum_v S dS, that
-// of token t this minus the db before t. A chunk whose decays leave the range of 1 / E runs token by token instead.
+// of token t this minus the db before t.
 #include "chunk_solve.h"
 #include "delta_layout.h"
 #include "kernels.h"
@@ -21,7 +24,6 @@ namespace {
 
 typedef memgen_channel_decay_args Args;
 constexpr float SmallestDecay = 1.0f / 1152921504606846976.0f; // 2^-60: the product of two 1 / E stays in float's range
-constexpr int64_t Reference = C / 2 - 1;                 // the token at which E is one
 
 struct ChannelPast : Past {
     bool decay;
@@ -38,9 +40,41 @@ struct Tokens {
     float* row(const memgen_tensor& x, int64_t i) const { return at(x, t + i, h); }
 };
 
-// chunk_decays = e^log_decay, since = E, first = a_8; true when E stays in range.
+// s.since: E for groups of `span` tokens, and s.first, a of the first group; whether E stays in range.
 template <class S>
-bool read_decays(const Tokens& x, const S& s) {
+MEMGEN_INLINE bool from_middles(const S& s, int64_t span) {
+    VectorInt strong = {};
+    for (int64_t j = 0; j < s.kp; j += W) {
+        auto decay = [&](int64_t i) { return load(s.chunk_decays + i * s.kp + j); };
+        for (int64_t begin = 0; begin < C; begin += span) {
+            const int64_t middle = begin + (span - 1) / 2;
+            Vector before = splat(1.0f), after = before;
+            store(s.since + middle * s.kp + j, after);
+            for (int64_t i = middle; i > begin; i--) store(s.since + (i - 1) * s.kp + j, splat(1.0f) / (before *= decay(i)));
+            for (int64_t i = middle + 1; i < begin + span; i++) store(s.since + i * s.kp + j, after *= decay(i));
+            if (begin == 0) store(s.first + j, before * decay(0));
+            strong |= ~(minimum(before, after) >= splat(SmallestDecay)) | ~(before == before) | ~(after == after);
+        }
+    }
+    return !any(strong);
+}
+
+// s.since: of groups of `span` tokens, the decays since the second half began, and of the first half until then.
+template <class S>
+void from_halves(const S& s, int64_t span) {
+    for (int64_t j = 0; j < s.kp; j += W)
+        for (int64_t begin = 0; begin < C; begin += span) {
+            const int64_t half = begin + span / 2;
+            Vector until = splat(1.0f), since = until;
+            for (int64_t i = half - 1; i >= begin; i--) store(s.since + i * s.kp + j, until), until *= load(s.chunk_decays + i * s.kp + j);
+            for (int64_t i = half; i < begin + span; i++) store(s.since + i * s.kp + j, since *= load(s.chunk_decays + i * s.kp + j));
+        }
+}
+
+// What decides how the chunk is taken: chunk_decays = e^log_decay, decaysT = E turned, and a and z. The result: how often groups
+// were halved until E stayed in range.
+template <class S>
+int64_t read_decays(const Tokens& x, const S& s) {
     const int64_t K = x.a.key_dim;
     for (int64_t i = 0; i < C; i++)
         for (int64_t j = K; j < s.kp; j++) s.chunk_decays[i * s.kp + j] = 1.0f;
@@ -48,38 +82,76 @@ bool read_decays(const Tokens& x, const S& s) {
         for_vectors(K, [&](int64_t j, auto extent) {
             store(s.chunk_decays + i * s.kp + j, i < x.n ? exponential(load(x.row(x.a.log_decay, i) + j, extent)) : splat(1.0f), extent);
         });
-    VectorInt strong = {};
+    int64_t halved = 0;
+    if (!from_middles(s, C))
+        do halved++;
+        while (!from_middles(s, C >> halved)); // of one token it is one
+    transpose(s.since, s.kp, C, s.kp, s.decaysT, C);
+    if (halved == 0) return 0;
     for (int64_t j = 0; j < s.kp; j += W) {
-        auto decay = [&](int64_t i) { return load(s.chunk_decays + i * s.kp + j); };
-        Vector before = splat(1.0f), after = splat(1.0f);
-        store(s.since + Reference * s.kp + j, after);
-        for (int64_t i = Reference; i > 0; i--) store(s.since + (i - 1) * s.kp + j, splat(1.0f) / (before *= decay(i)));
-        for (int64_t i = Reference + 1; i < C; i++) store(s.since + i * s.kp + j, after *= decay(i));
-        store(s.first + j, before * decay(0));
-        strong |= ~(minimum(before, after) >= splat(SmallestDecay)) | ~(before == before) | ~(after == after);
+        Vector since = splat(1.0f), until = since;
+        for (int64_t i = 0; i < C; i++) store(s.y + i * s.kp + j, (since *= load(s.chunk_decays + i * s.kp + j)) / load(s.since + i * s.kp + j));
+        for (int64_t i = C - 1; i >= 0; i--) store(s.z + i * s.kp + j, until * load(s.since + i * s.kp + j)), until *= load(s.chunk_decays + i * s.kp + j);
     }
-    return !any(strong);
+    transpose(s.y, s.kp, C, s.kp, s.firstT, C);
+    transpose(s.z, s.kp, C, s.kp, s.endT, C);
+    return halved;
 }
 
-// The turned operands of a mild chunk, and the padded values. s.decaysT: E.
+// Of channel d a and z of the tokens from i on, and the decay of the whole chunk.
+template <class S>
+MEMGEN_INLINE Vector first_of(const S& s, int64_t halved, int64_t d, int i) { return halved ? load(s.firstT + d * C + i) : splat(s.first[d]); }
+template <class S>
+MEMGEN_INLINE Vector end_of(const S& s, int64_t halved, int64_t d, int i) { return halved ? load(s.endT + d * C + i) : splat(s.decaysT[d * C + C - 1]); }
+template <class S>
+MEMGEN_INLINE float whole_of(const S& s, int64_t halved, int64_t d) { return (halved ? s.firstT[d * C + C - 1] : s.first[d]) * s.decaysT[d * C + C - 1]; }
+
+// to = from in the pairs of a level, j not after i; the other numbers of [i, j] stay.
+MEMGEN_INLINE void choose_pairs(const float* from, int64_t level, int64_t halved, float* to) {
+    const int32_t high = static_cast<int32_t>(C >> level), low = level < halved ? high / 2 : 0; // of i ^ j
+    VectorInt lane;
+    for (int n = 0; n < W; n++) lane[n] = n;
+    for (int32_t i = 0; i < C; i++)
+        for (int32_t m = 0; m < C; m += W) {
+            const VectorInt j = lane + m, apart = j ^ i;
+            store(to + i * C + m, (j <= i) & (apart >= low) & (apart < high) ? load(from + i * C + m) : load(to + i * C + m));
+        }
+}
+
+// The turned operands of the products of a level's pairs: s.keysT = KE, s.queriesT = QE, s.readersT = KB. Those of the last level
+// are also those of the state, and what goes with them is read: s.untilT = z KE, and the padded values.
 template <bool Delta>
-void read_operands(const Tokens& x, const ChannelBackwardScratch<Delta>& s, bool queries) {
+void read_operands(const Tokens& x, const ChannelBackwardScratch<Delta>& s, int64_t level, int64_t halved, bool queries) {
     const Args& a = x.a;
     const float scale = static_cast<float>(a.scale);
+    const bool last = level == halved;
     read_turned(x.row(a.k, 0), a.k.stride[1], x.n, a.key_dim, s.kp, s.keysT);
     if (queries) read_turned(x.row(a.q, 0), a.q.stride[1], x.n, a.key_dim, s.kp, s.queriesT);
-    transpose(s.since, s.kp, C, s.kp, s.decaysT, C);
-    for (int64_t j = 0; j < s.kp; j++) {
-        Vector end = splat(s.decaysT[j * C + C - 1]);
+    if (!last) {
+        from_halves(s, C >> level);
+        transpose(s.since, s.kp, C, s.kp, s.levelT, C);
+    }
+    const float* factors = last ? s.decaysT : s.levelT;
+    for (int64_t j = 0; j < s.kp; j++)
         for (int i = 0; i < C; i += W) {
-            Vector E = load(s.decaysT + j * C + i), key = load(s.keysT + j * C + i), k = key / E;
+            const Vector E = load(factors + j * C + i), key = load(s.keysT + j * C + i), k = last ? key / E : key * E;
             store(s.keysT + j * C + i, k);
-            store(s.untilT + j * C + i, k * end);
+            if (last) store(s.untilT + j * C + i, k * end_of(s, halved, j, i));
             if constexpr (Delta) store(s.readersT + j * C + i, key * E);
             if (queries) store(s.queriesT + j * C + i, splat(scale) * E * load(s.queriesT + j * C + i));
         }
+    if (last && (!Delta || !queries)) read_rows(x.row(a.v, 0), a.v.stride[1], x.n, a.value_dim, s.vp, s.values);
+}
+
+// P, or of the delta rule's writes A without beta: all levels' products of the readers, s.queriesT or s.readersT, with the keys.
+template <class S>
+void relate(const Tokens& x, const S& s, int64_t halved, const float* readersT, bool queries, float* to) {
+    for (int64_t i = 0; i < C * C; i += W) store(to + i, Vector{});
+    for (int64_t level = 0; level <= halved; level++) {
+        read_operands(x, s, level, halved, queries);
+        product(C, C, s.kp, Turned{readersT, C}, s.keysT, C, s.small, C);
+        choose_pairs(s.small, level, halved, to);
     }
-    if (!Delta || !queries) read_rows(x.row(a.v, 0), a.v.stride[1], x.n, a.value_dim, s.vp, s.values);
 }
 
 template <class S>
@@ -88,34 +160,13 @@ void scale_rows(const S& s, const float* from, float* to, const float* factor) {
         for (int64_t j = 0; j < s.vp; j += W) store(to + i * s.state_row + j, splat(factor[i]) * load(from + i * s.state_row + j));
 }
 
-// to = diag(alpha_i) from + k_i u^T; the padding stays zero.
-template <class S>
-void advance_token(const Tokens& x, const S& s, int64_t i, const float* u, const float* from, float* to) {
-    const float* k = x.row(x.a.k, i);
-    for (int64_t d = 0; d < s.kp; d++) {
-        Vector alpha = splat(s.chunk_decays[i * s.kp + d]), key = splat(d < x.a.key_dim ? k[d] : 0.0f);
-        for (int64_t j = 0; j < s.vp; j += W) store(to + d * s.state_row + j, alpha * load(from + d * s.state_row + j) + key * load(u + j));
-    }
-}
-
-// The delta rule's residual of token i, in the place of its value, and what it writes.
-void write_token(const Tokens& x, const ChannelBackwardScratch<true>& s, int64_t i, const float* from, const ChannelDeltaChunk& kept) {
-    const float *k = x.row(x.a.k, i), beta = kept.beta[i];
-    float *residual = kept.residual + i * s.vp, *written = kept.written + i * s.vp;
-    for (int64_t d = 0; d < x.a.key_dim; d++) {
-        Vector read = splat(s.chunk_decays[i * s.kp + d] * k[d]);
-        for (int64_t j = 0; j < s.vp; j += W) store(residual + j, load(residual + j) - read * load(from + d * s.state_row + j));
-    }
-    for (int64_t j = 0; j < s.vp; j += W) store(written + j, splat(beta) * load(residual + j));
-}
-
-// What a mild chunk of the delta rule writes; the values are in s.values.
-void solve_chunk(const ChannelBackwardScratch<true>& s, const float* from, const ChannelDeltaChunk& kept) {
-    product(C, C, s.kp, Turned{s.readersT, C}, s.keysT, C, kept.keys, C);
+// What a chunk of the delta rule writes, with its operands and its values.
+void solve_chunk(const Tokens& x, const ChannelBackwardScratch<true>& s, int64_t halved, const float* from, const ChannelDeltaChunk& kept) {
+    relate(x, s, halved, s.readersT, false, kept.keys);
     for (int i = 0; i < C; i++)
         for (int j = 0; j < C; j++) kept.solve[i * C + j] = j < i ? kept.beta[i] * kept.keys[i * C + j] : 0.0f;
     for (int64_t d = 0; d < s.kp; d++)
-        for (int i = 0; i < C; i += W) store(s.weighted + d * C + i, splat(s.first[d]) * load(s.readersT + d * C + i));
+        for (int i = 0; i < C; i += W) store(s.weighted + d * C + i, first_of(s, halved, d, i) * load(s.readersT + d * C + i));
     product(C, s.vp, s.kp, Turned{s.weighted, C}, from, s.state_row, kept.residual, s.vp);
     for (int64_t i = 0; i < C * s.vp; i += W) store(kept.residual + i, load(s.values + i) - load(kept.residual + i));
     solve_forward(kept.solve, kept.beta, kept.residual, s.vp, kept.written);
@@ -132,40 +183,30 @@ void enter_chunk(const Tokens& x, const ChannelBackwardScratch<Delta>& s, int64_
     soon.add(1, x.a.k, x.t + C, x.h, left, x.a.key_dim);
     soon.add(2, x.a.v, x.t + C, x.h, left, x.a.value_dim);
     soon.ask(0, 3);
-    const bool mild = read_decays(x, s);
-    float *values = s.values, *written = s.values;
+    const int64_t halved = read_decays(x, s);
+    const float* written = s.values;
+    soon.ask(1, 3);
     if constexpr (Delta) {
         const ChannelDeltaChunk kept = s.at(c);
         for (int i = 0; i < C; i++) kept.beta[i] = i < x.n ? *x.row(x.a.beta, i) : 0.0f;
-        values = kept.residual, written = kept.written;
-    }
-    soon.ask(1, 3);
-    if (mild) {
-        read_operands(x, s, false);
-        if constexpr (Delta) solve_chunk(s, from, s.at(c));
-        soon.ask(2, 3);
-        if (!next) return;
-        for (int64_t i = 0; i < s.kp; i++) s.first[i] *= s.decaysT[i * C + C - 1];
-        scale_rows(s, from, to, s.first);
-        product_onto(to, 1, s.kp, s.vp, C, ByRows{s.untilT, C}, written, s.vp, to, s.state_row);
-        return;
-    }
-    read_rows(x.row(x.a.v, 0), x.a.v.stride[1], x.n, x.a.value_dim, s.vp, values);
-    for (int64_t i = 0; i < x.n; i++) {
-        const float* before = i == 0 ? from : s.token_state(i - 1);
-        if constexpr (Delta) write_token(x, s, i, before, s.at(c));
-        if (next || i + 1 < x.n) advance_token(x, s, i, written + i * s.vp, before, i + 1 == x.n ? to : s.token_state(i));
-    }
+        solve_chunk(x, s, halved, from, kept);
+        written = kept.written;
+    } else read_operands(x, s, halved, halved, false);
+    soon.ask(2, 3);
+    if (!next) return;
+    for (int64_t d = 0; d < s.kp; d++) s.y[d] = whole_of(s, halved, d);
+    scale_rows(s, from, to, s.y);
+    product_onto(to, 1, s.kp, s.vp, C, ByRows{s.untilT, C}, written, s.vp, to, s.state_row);
 }
 
 template <bool Delta>
-void leave_mild_chunk(const Tokens& x, const ChannelBackwardScratch<Delta>& s, int64_t c) {
+void leave_chunk(const Tokens& x, const ChannelBackwardScratch<Delta>& s, int64_t c) {
     const Args& a = x.a;
     const int64_t kp = s.kp, vp = s.vp, K = a.key_dim, V = a.value_dim;
     constexpr int N = Delta ? 2 * C : C; // columns of [dO^T | X^T]
     const ChannelDeltaChunk kept = s.at(c);
     const float *state = s.state(c), *beta = kept.beta, *written = Delta ? kept.written : s.values;
-    float *P = s.small, *dP = P + 256 /* over dA */, *dPt = dP + N * C, *dO = s.rows, *X = s.rows + C * vp;
+    float *pairs = s.small, *P = pairs + 256, *pairsT = P, *dP = P + 256 /* over dA */, *H = dP + N * C, *dO = s.rows, *X = s.rows + C * vp;
     Soon<9> soon; // the chunk before this one, the gradients of this one and, before the first chunk, where the segment before begins
     if (x.t >= C) {
         soon.add(0, a.q, x.t - C, x.h, C, K);
@@ -180,7 +221,8 @@ void leave_mild_chunk(const Tokens& x, const ChannelBackwardScratch<Delta>& s, i
         soon.add(7, a.k, x.t - x.segment, x.h, C, K);
         soon.add(8, a.v, x.t - x.segment, x.h, C, V);
     }
-    read_operands(x, s, true);
+    const int64_t halved = read_decays(x, s);
+    relate(x, s, halved, s.queriesT, true, P);
     soon.ask(0, 8);
     if (a.d_o.data) read_rows(x.row(a.d_o, 0), a.d_o.stride[1], x.n, V, vp, dO);
     else
@@ -188,9 +230,6 @@ void leave_mild_chunk(const Tokens& x, const ChannelBackwardScratch<Delta>& s, i
     transpose(written, vp, C, vp, s.valuesT, C);
     soon.ask(1, 8);
 
-    product(C, C, kp, Turned{s.queriesT, C}, s.keysT, C, P, C);
-    for (int i = 0; i < C; i++)
-        for (int j = i + 1; j < C; j++) P[i * C + j] = 0.0f;
     soon.ask(2, 8);
     float* dV = Delta ? X : s.values; // values are turned already: their place holds dV
     product(C, vp, C, Turned{P, C}, dO, vp, dV, vp);
@@ -211,31 +250,37 @@ void leave_mild_chunk(const Tokens& x, const ChannelBackwardScratch<Delta>& s, i
     soon.ask(5, 8);
     product(kp, C, vp, ByRows{s.d_state, s.state_row}, s.valuesT, C, s.y, C);
     soon.ask(6, 8);
-    for (int i = 0; i < C; i++)
-        for (int j = 0; j < C; j++) {
-            if (j > i) dP[i * C + j] = 0.0f;
-            dPt[j * C + i] = dP[i * C + j];
-        }
-    product(kp, C, C, ByRows{s.keysT, C}, dPt, C, s.dqT, C);
-    product(kp, C, C, ByRows{s.queriesT, C}, dP, C, s.dkT, C);
     if constexpr (Delta) {
         const float* dA = dP + 256; // with the other sign
-        float *H = dPt + 256, *Ht = H + 256;
         for (int i = 0; i < C; i++) {
             float d_beta = dot(X + i * vp, kept.residual + i * vp, vp);
             for (int j = 0; j < C; j++) {
                 if (j < i) d_beta -= dA[i * C + j] * kept.keys[i * C + j];
-                H[i * C + j] = Ht[j * C + i] = j < i ? -beta[i] * dA[i * C + j] : 0.0f;
+                H[i * C + j] = j < i ? -beta[i] * dA[i * C + j] : 0.0f;
             }
             if (a.d_beta.data && i < x.n) *x.row(a.d_beta, i) = d_beta;
         }
-        product(kp, C, C, ByRows{s.keysT, C}, Ht, C, s.d_readersT, C);
-        product_onto(s.dkT, 1, kp, C, C, ByRows{s.readersT, C}, H, C, s.dkT, C);
     }
+    // What goes through the pairs of a level, before its factors: the gradients of the queries, the keys and the delta rule's readers
+    auto leave_pairs = [&](int64_t level, float* dq, float* dk, float* d_reader) {
+        auto choose = [&](const float* from) {
+            for (int64_t i = 0; i < C * C; i += W) store(pairs + i, Vector{});
+            choose_pairs(from, level, halved, pairs);
+            transpose(pairs, C, C, C, pairsT, C);
+        };
+        choose(dP);
+        product(kp, C, C, ByRows{s.keysT, C}, pairsT, C, dq, C);
+        product(kp, C, C, ByRows{s.queriesT, C}, pairs, C, dk, C);
+        if constexpr (!Delta) return;
+        choose(H);
+        product(kp, C, C, ByRows{s.keysT, C}, pairsT, C, d_reader, C);
+        product_onto(dk, 1, kp, C, C, ByRows{s.readersT, C}, pairs, C, dk, C);
+    };
+    leave_pairs(halved, s.dqT, s.dkT, s.d_readersT);
     soon.ask(7, 8);
     for (int64_t d = 0; d < kp; d++)
         for (int i = 0; i < C; i += W) {
-            const Vector E = load(s.decaysT + d * C + i), end = splat(s.decaysT[d * C + C - 1]), first = splat(s.first[d]), query = load(s.queriesT + d * C + i);
+            const Vector E = load(s.decaysT + d * C + i), end = end_of(s, halved, d, i), first = first_of(s, halved, d, i), query = load(s.queriesT + d * C + i);
             Vector inner = first * load(s.z + d * N + i) + load(s.dqT + d * C + i);
             Vector dk = (load(s.dkT + d * C + i) + end * load(s.y + d * C + i)) / E;
             Vector db = query * inner - load(s.keysT + d * C + i) * E * dk; // q dq - k dk
@@ -251,6 +296,22 @@ void leave_mild_chunk(const Tokens& x, const ChannelBackwardScratch<Delta>& s, i
             store(s.weighted + d * C + i, db);
             store(s.dkT + d * C + i, dk);
         }
+    for (int64_t level = 0; level < halved; level++) {
+        read_operands(x, s, level, halved, true);
+        leave_pairs(level, s.y, s.untilT, s.d_readersT);
+        for (int64_t at = 0; at < kp * C; at += W) {
+            const Vector factor = load(s.levelT + at), dq = load(s.y + at);
+            Vector dk = load(s.untilT + at), db = load(s.queriesT + at) * dq - load(s.keysT + at) * dk;
+            if constexpr (Delta) {
+                const Vector d_reader = load(s.d_readersT + at);
+                db += load(s.readersT + at) * d_reader;
+                dk += d_reader;
+            }
+            store(s.dqT + at, load(s.dqT + at) + splat(static_cast<float>(a.scale)) * factor * dq);
+            store(s.dkT + at, load(s.dkT + at) + factor * dk);
+            store(s.weighted + at, load(s.weighted + at) + db);
+        }
+    }
     auto write_turned = [&](const float* from, const memgen_tensor& to, bool past) {
         if (!to.data) return;
         transpose(from, C, kp, C, s.y, kp);
@@ -259,8 +320,8 @@ void leave_mild_chunk(const Tokens& x, const ChannelBackwardScratch<Delta>& s, i
     write_turned(s.dqT, a.d_q, x.past.q);
     write_turned(s.dkT, a.d_k, x.past.k);
 
-    // dS = a_8 (E_end dS' + QE^T dO - (beta KB)^T X)
-    for (int64_t d = 0; d < kp; d++) s.y[d] = s.first[d] * s.decaysT[d * C + C - 1];
+    // dS = a_end E_end dS' + (a QE)^T dO - (beta a KB)^T X
+    for (int64_t d = 0; d < kp; d++) s.y[d] = whole_of(s, halved, d);
     scale_rows(s, s.d_state, s.d_state, s.y);
     product_onto(s.d_state, 1, kp, vp, N, ByRows{s.z, N}, s.rows, vp, s.d_state, s.state_row);
     if (!a.d_log_decay.data) return;
@@ -272,53 +333,6 @@ void leave_mild_chunk(const Tokens& x, const ChannelBackwardScratch<Delta>& s, i
             store(x.row(a.d_log_decay, i) + d, gradient, extent, x.past.decay);
             store(s.first + d, gradient - load(s.y + i * kp + d));
         });
-}
-
-template <bool Delta>
-void leave_strong_chunk(const Tokens& x, const ChannelBackwardScratch<Delta>& s, int64_t c) {
-    const Args& a = x.a;
-    const int64_t K = a.key_dim, V = a.value_dim;
-    const float scale = static_cast<float>(a.scale), *state = s.state(c), *written = s.values;
-    if constexpr (Delta) written = s.at(c).written;
-    else read_rows(x.row(a.v, 0), a.v.stride[1], x.n, V, s.vp, s.values);
-    if (a.d_o.data) read_rows(x.row(a.d_o, 0), a.d_o.stride[1], x.n, V, s.vp, s.rows);
-    else
-        for (int64_t i = 0; i < C * s.vp; i++) s.rows[i] = 0.0f;
-    for (int64_t i = 0; i + 1 < x.n; i++) advance_token(x, s, i, written + i * s.vp, i == 0 ? state : s.token_state(i - 1), s.token_state(i));
-    for (int64_t i = x.n - 1; i >= 0; i--) {
-        const float *before = i == 0 ? state : s.token_state(i - 1), *k = x.row(a.k, i), *q = x.row(a.q, i), *u = written + i * s.vp, *dO = s.rows + i * s.vp;
-        float *dv = s.columns, seen = dot(u, dO, s.vp);
-        // dv = dS^T k with dS as it is after the token's read: its part through the read is scale (k . q) dO.
-        const Vector through = splat(scale * dot(k, q, K));
-        for (int64_t j = 0; j < s.vp; j += W) store(dv + j, through * load(dO + j));
-        for (int64_t d = 0; d < K; d++)
-            for (int64_t j = 0; j < s.vp; j += W) store(dv + j, load(dv + j) + splat(k[d]) * load(s.d_state + d * s.state_row + j));
-        if constexpr (Delta) {
-            const ChannelDeltaChunk kept = s.at(c);
-            if (a.d_beta.data) *x.row(a.d_beta, i) = dot(dv, kept.residual + i * s.vp, s.vp);
-            for (int64_t j = 0; j < s.vp; j += W) store(dv + j, splat(kept.beta[i]) * load(dv + j));
-        }
-        for (int64_t d = 0; d < K; d++) {
-            const float *S = before + d * s.state_row, alpha = s.chunk_decays[i * s.kp + d];
-            float* dS = s.d_state + d * s.state_row;
-            Vector key = splat(k[d]), query = splat(scale * q[d]), dk = {}, da = {}, read = {}, erased = {};
-            for (int64_t j = 0; j < s.vp; j += W) {
-                Vector g = load(dS + j) + query * load(dO + j), old = load(S + j);
-                dk += g * load(u + j);
-                read += old * load(dO + j);
-                if constexpr (Delta) {
-                    g -= key * load(dv + j);
-                    erased += old * load(dv + j);
-                }
-                da += g * old;
-                store(dS + j, splat(alpha) * g);
-            }
-            if (a.d_q.data) x.row(a.d_q, i)[d] = scale * (alpha * sum(read) + k[d] * seen);
-            if (a.d_k.data) x.row(a.d_k, i)[d] = sum(dk) - alpha * sum(erased);
-            if (a.d_log_decay.data) x.row(a.d_log_decay, i)[d] = alpha * sum(da);
-        }
-        if (a.d_v.data) for_vectors(V, [&](int64_t j, auto extent) { store(x.row(a.d_v, i) + j, load(dv + j), extent); });
-    }
 }
 
 template <bool Delta>
@@ -339,10 +353,7 @@ void run_chain(const Args& a, int64_t h, char* slice) {
             return Tokens{a, past, h, t, end - t < C ? end - t : C, c == 0 && segment > 0 ? interval : 0};
         };
         for (int64_t c = 0; c < (Delta ? chunks : chunks - 1); c++) enter_chunk(tokens(c), s, c, c + 1 < chunks);
-        for (int64_t c = chunks - 1; c >= 0; c--) {
-            bool mild = read_decays(tokens(c), s);
-            (mild ? leave_mild_chunk<Delta> : leave_strong_chunk<Delta>)(tokens(c), s, c);
-        }
+        for (int64_t c = chunks - 1; c >= 0; c--) leave_chunk(tokens(c), s, c);
     }
     finish_streaming();
     if (a.d_initial_state.data) copy_state_out(s.d_state, s.state_row, K, V, state_of(a.d_initial_state), a.d_initial_state.stride[2]);
