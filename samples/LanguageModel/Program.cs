@@ -6,6 +6,7 @@ return CommandLine.Run(
     {
         TrainCommand.Create(),
         GenerateCommand.Create(),
+        TalkCommand.Create(),
         EvaluateCommand.Create(),
         InterleaveCommand.Create(),
         ContextCommand.Create(),

@@ -13,6 +13,9 @@ internal sealed class Interruption : IDisposable
 
     public CancellationToken Token => source.Token;
 
+    /// <summary>Whether the program was asked to end, where Ctrl-C asks to end what it is doing.</summary>
+    public bool EndsAll { get; private set; }
+
     /// <summary>Does what cannot be stopped in the middle. Asked to stop, it does not wait: that work ends with the program, so it must leave nothing half done.</summary>
     /// <exception cref="OperationCanceledException">It was asked to stop.</exception>
     public T Wait<T>(Func<T> work) => Task.Run(work).WaitAsync(Token).GetAwaiter().GetResult();
@@ -27,6 +30,7 @@ internal sealed class Interruption : IDisposable
     {
         // A closed terminal says so more than once.
         context.Cancel = !source.IsCancellationRequested || context.Signal == PosixSignal.SIGHUP;
+        EndsAll |= context.Signal != PosixSignal.SIGINT;
         source.Cancel();
     }
 }

@@ -28,6 +28,9 @@ internal static class Shared
 
     public static Option<long?> Step(string use = "") => CommandLine.Number<long>("--step", use + "the run's checkpoint after this many steps; without it, the newest");
 
+    /// <param name="saved">When.</param>
+    public static Option<string?> Memory(string saved) => new("--memory") { Description = "file of a conversation's memory: continued where it exists, " + saved };
+
     /// <summary>Which package or library provides TorchSharp in this build.</summary>
     public static string Provider => typeof(Shared).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(a => a.Key == "TorchProvider").Value!;
 

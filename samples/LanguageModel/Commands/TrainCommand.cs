@@ -194,11 +194,11 @@ internal static class TrainCommand
             Terminal.Say("");
             using var state = model.NewState(1);
             var options = new GenerationOptions { MaxTokens = ParagraphTokens, Temperature = 0.7, TopP = 0.95, Seed = seed };
-            GenerateCommand.Write(model, tokenizer, "", options, state, interruption.Token);
+            Continuation.Write(model, tokenizer, "\n", "", options, state, interruption.Token);
         }
 
         Terminal.Say("");
-        Terminal.Say($"Saved in {folder}: checkpoints, loss.svg, result.json. Talk to it: dotnet run -c Release --project samples/LanguageModel -- generate --run {Terminal.Word(folder)} --prompt \"Returns the\"");
+        Terminal.Say($"Saved in {folder}: checkpoints, loss.svg, result.json. Talk to it: dotnet run -c Release --project samples/LanguageModel -- talk --run {Terminal.Word(folder)} --memory talk.safetensors");
     }
 
     private static void Report(

@@ -34,13 +34,13 @@ internal static class ChildProcess
     /// <param name="arguments">Its arguments.</param>
     public static (int ExitCode, string Output, string Errors) Run(string program, params string[] arguments) => Run(Of(program, arguments));
 
-    /// <summary>Starts a program of another folder; its output and errors can be read. It hears Ctrl-C and the end of a terminal, also where these tests run in the background, which do not.</summary>
+    /// <summary>Starts a program of another folder; its output and errors can be read, and its input written. It hears Ctrl-C and the end of a terminal, also where these tests run in the background, which do not.</summary>
     /// <param name="program">Its assembly.</param>
     /// <param name="arguments">Its arguments.</param>
     public static Process Start(string program, params string[] arguments)
     {
         ProcessStartInfo start = Of(program, arguments);
-        start = new ProcessStartInfo("env", ["--default-signal=INT,HUP", start.FileName, .. start.ArgumentList]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        start = new ProcessStartInfo("env", ["--default-signal=INT,HUP", start.FileName, .. start.ArgumentList]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         return Process.Start(start)!;
     }
 

@@ -42,6 +42,10 @@ internal static class LanguageModelSample
     /// <summary>Runs a command.</summary>
     public static (int ExitCode, string Output, string Errors) RunToEnd(params string[] arguments) => ChildProcess.Run(Program, arguments);
 
+    /// <summary>Runs a command that reads lines.</summary>
+    public static (int ExitCode, string Output, string Errors) RunOn(IEnumerable<string> lines, params string[] arguments) =>
+        ChildProcess.Run(new ProcessStartInfo("bash", ["-c", "printf '%s' \"$0\" | dotnet exec \"$@\"", string.Concat(lines.Select(line => line + "\n")), Program, .. arguments]));
+
     /// <summary>Runs a command whose output goes to a file.</summary>
     public static (int ExitCode, string Output, string Errors) RunInto(string file, params string[] arguments) =>
         ChildProcess.Run(new ProcessStartInfo("bash", ["-c", "exec dotnet exec \"$@\" > \"$0\"", file, Program, .. arguments]));
@@ -58,14 +62,19 @@ internal static class LanguageModelSample
     /// <param name="expected">What it writes before.</param>
     /// <param name="then">What happens before Ctrl-C; null: nothing.</param>
     /// <param name="arguments">The command.</param>
-    public static (int ExitCode, string Output, string Errors) Interrupt(string expected, Action? then, params string[] arguments) => Signal(["INT"], expected, then, arguments);
+    public static (int ExitCode, string Output, string Errors) Interrupt(string expected, Action? then, params string[] arguments) => Signal(["INT"], expected, then, "", "", arguments);
+
+    /// <summary>The same with a command that reads lines, some of them before and some after Ctrl-C.</summary>
+    public static (int ExitCode, string Output, string Errors) InterruptBetween(string before, string expected, string after, params string[] arguments) => Signal(["INT"], expected, null, before, after, arguments);
 
     /// <summary>The same with the signals that it gets when its terminal is closed.</summary>
-    public static (int ExitCode, string Output, string Errors) HangUp(string expected, params string[] arguments) => Signal(["HUP", "HUP"], expected, null, arguments);
+    public static (int ExitCode, string Output, string Errors) HangUp(string expected, params string[] arguments) => Signal(["HUP", "HUP"], expected, null, "", "", arguments);
 
-    private static (int ExitCode, string Output, string Errors) Signal(string[] signals, string expected, Action? then, string[] arguments)
+    private static (int ExitCode, string Output, string Errors) Signal(string[] signals, string expected, Action? then, string before, string after, string[] arguments)
     {
         using Process child = ChildProcess.Start(Program, arguments);
+        child.StandardInput.Write(before);
+        child.StandardInput.Flush();
         Task<string> errors = child.StandardError.ReadToEndAsync();
         var output = new StringBuilder();
         try
@@ -74,6 +83,8 @@ internal static class LanguageModelSample
             then?.Invoke();
             foreach (string signal in signals)
                 using (Process kill = Process.Start("kill", [$"-{signal}", $"{child.Id}"])) kill.WaitForExit();
+            child.StandardInput.Write(after);
+            child.StandardInput.Close();
             output.Append(child.StandardOutput.ReadToEnd());
             child.WaitForExit();
             return (child.ExitCode, output.ToString(), errors.Result);
