@@ -31,7 +31,7 @@ public sealed class LinearMemoryAttribute : MixerAttribute
 
     /// <summary>
     /// Base of the rotary positions by which queries and keys turn, after their feature map, 1 to 1e12, or 0: none; a head then has an
-    /// even number of key features. Not with <see cref="FeatureMap.Taylor"/>, <see cref="FeatureMap.Hedgehog"/>, <see cref="MemoryRule.ChannelDecay"/>, <see cref="MemoryRule.ChannelDelta"/>, <see cref="MemoryRule.TiedDecay"/>, <see cref="Normalized"/> or <see cref="StateSpace"/>.
+    /// even number of key features. Not with <see cref="FeatureMap.Taylor"/>, <see cref="FeatureMap.Hedgehog"/>, <see cref="MemoryRule.ChannelDecay"/>, <see cref="MemoryRule.ChannelDelta"/>, <see cref="MemoryRule.GeneralizedDelta"/>, <see cref="MemoryRule.TiedDecay"/>, <see cref="Normalized"/> or <see cref="StateSpace"/>.
     /// Absent: 0.
     /// </summary>
     public double RotaryBase { get; set; }
@@ -68,7 +68,8 @@ public sealed class LinearMemoryAttribute : MixerAttribute
 
     /// <summary>
     /// Whether queries and keys are scaled to length one. Absent: true for the delta rules, whose erasure is only stable
-    /// with keys of length one (so false is an error there), false for the others.
+    /// with keys of length one (so false is an error there), false for the others; <see cref="MemoryRule.GeneralizedDelta"/> has a key
+    /// of length one to remove by whatever this says, and <see cref="MemoryRule.TiedDecay"/> none: true is an error with both.
     /// </summary>
     public bool UnitLength { get; set; }
 

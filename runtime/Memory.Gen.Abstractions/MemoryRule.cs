@@ -39,4 +39,11 @@ public enum MemoryRule
     /// <c>[MemoryLayer]</c>, which has no place, l = 0. Not in a <c>[MixtureOfMemories]</c>.
     /// </summary>
     TiedDecay,
+
+    /// <summary>
+    /// Each key feature fades at its own rate, what one key recalled is removed feature by feature, and another key's value is written:
+    /// A = diag(w) - (kappa * a) kappa^T, u = v, with a bonus for the token's own value beside what is read. RWKV-7's generalised delta
+    /// rule (Peng et al., arXiv 2503.14456). Not in a <c>[MixtureOfMemories]</c>.
+    /// </summary>
+    GeneralizedDelta,
 }

@@ -69,6 +69,11 @@ public sealed partial class TiedDecayLM;
 [LinearMemory(Rule = MemoryRule.ChannelDelta, Heads = 1)]
 public sealed partial class ChannelDeltaLM;
 
+/// <summary>A memory whose features fade and are erased each at its own rate, RWKV-7's.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[LinearMemory(Rule = MemoryRule.GeneralizedDelta, Heads = 1)]
+public sealed partial class GeneralizedDeltaLM;
+
 /// <summary>Four memories that fade and replace, of which a token goes to two, and one that gets every token.</summary>
 [MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
 [MixtureOfMemories(Heads = 1, Memories = 4, TopK = 2, SharedMemory = true)]

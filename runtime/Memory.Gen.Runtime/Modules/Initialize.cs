@@ -76,6 +76,27 @@ public static class Initialize
     public static TorchSharp.Modules.Parameter Constant(long count, double value, Device? device = null, ScalarType? dtype = null) =>
         Draw([count], device, dtype, sizes => full(sizes, value, dtype: ScalarType.Float64, device: CPU));
 
+    /// <summary>
+    /// A number for every feature of every head that rises evenly from the first of all to the last, and within each head by a curve of its own:
+    /// <c>first + (last - first) n / (N - 1) + within z |z|</c>, z from -1 to 1 along a head's features. Biases of the gates of RWKV-7, in the
+    /// authors' training code (https://github.com/BlinkDL/RWKV-LM): features of all speeds in each head, slow and fast heads.
+    /// </summary>
+    /// <param name="heads">Number of heads.</param>
+    /// <param name="features">Features of each.</param>
+    /// <param name="first">Where it begins.</param>
+    /// <param name="last">Where it ends.</param>
+    /// <param name="within">How far a head's last feature is above its middle, and its first below.</param>
+    /// <param name="device">Null is the CPU.</param>
+    /// <param name="dtype">Null is float32.</param>
+    /// <returns><c>[heads * features]</c></returns>
+    public static TorchSharp.Modules.Parameter Ramp(long heads, long features, double first, double last, double within, Device? device = null, ScalarType? dtype = null) =>
+        Draw([heads * features], device, dtype, _ =>
+        {
+            Tensor places = arange(heads * features, dtype: ScalarType.Float64, device: CPU), z = arange(features, dtype: ScalarType.Float64, device: CPU);
+            z = (z * 2 / Math.Max(1, features - 1)) - (features > 1 ? 1 : 0);
+            return (places * ((last - first) / Math.Max(1, (heads * features) - 1))) + first + (z * z.abs() * within).repeat(heads);
+        });
+
     /// <summary>So many identity matrices.</summary>
     /// <param name="count">How many.</param>
     /// <param name="features">Rows and columns of each.</param>

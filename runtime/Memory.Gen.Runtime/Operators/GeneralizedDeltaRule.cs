@@ -8,7 +8,7 @@ namespace Memory.Gen.Runtime.Operators;
 /// </summary>
 /// <remarks>
 /// What a recalls is that of the state before its decay. With a = -(e^g * k) and b = beta k it is the channel delta rule that
-/// writes beta v. Peng et al.: RWKV-7 "Goose" with Expressive Dynamic State Evolution (arXiv 2503.14456), section 3.
+/// writes beta v. Peng et al.: RWKV-7 "Goose" with Expressive Dynamic State Evolution (arXiv 2503.14456), section 4.1.
 /// </remarks>
 public static class GeneralizedDeltaRule
 {

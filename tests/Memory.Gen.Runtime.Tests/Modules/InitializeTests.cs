@@ -30,6 +30,18 @@ public sealed class InitializeTests
         Assert.InRange(steps.Select(step => Math.Log(step)).Average(), Math.Log(0.01) - 0.15, Math.Log(0.01) + 0.15);
     }
 
+    /// <summary>In the middle of each head what all heads share is left.</summary>
+    [Fact]
+    public void ARampRisesOverAllHeadsAndWithinEach()
+    {
+        using var ramp = Initialize.Ramp(2, 5, first: -1, last: 8, within: 2, dtype: ScalarType.Float64);
+        Assert.Equal([-3, -0.5, 1, 2.5, 5, 2, 4.5, 6, 7.5, 10], ramp.detach().data<double>().ToArray());
+        using var one = Initialize.Ramp(1, 1, first: 0.25, last: 3, within: 2);
+        Assert.Equal(0.25, one.item<float>());
+        using var heads = Initialize.Ramp(3, 1, first: 1, last: 5, within: 2, dtype: ScalarType.Float64);
+        Assert.Equal([1.0, 3, 5], heads.detach().data<double>().ToArray());
+    }
+
     [Fact]
     public void NormalNumbersHaveTheirDeviation()
     {
@@ -51,6 +63,15 @@ public sealed class InitializeTests
         using var written = new LearnedRecurrentModel(dtype: ScalarType.Float64);
         foreach (string rows in new[] { "initial_memory", "write_memory" })
             Assert.InRange(Deviation(written, rows), 0.001, 0.08);
+
+        // From the slowest feature of the first head to the fastest of the last, e^-0.00020 to e^-0.578.
+        using var rwkv7 = new GeneralizedDeltaModel(dtype: ScalarType.Float64);
+        double[] speeds = [.. Values(rwkv7, "layers.0.mixer.decay_bias").Select(b => Math.Exp(-0.5) / (1 + Math.Exp(-b)))];
+        Assert.Equal((0.00020, 0.578), (Math.Round(speeds[0], 5), Math.Round(speeds[^1], 3)));
+        Assert.Equal([-0.69, 0.31], new[] { 0, ^1 }.Select(i => Math.Round(Values(rwkv7, "layers.0.mixer.rate_bias")[i], 10)));
+        Assert.Equal([0.76, 0.66], new[] { 0, ^1 }.Select(i => Math.Round(Values(rwkv7, "layers.0.mixer.removal")[i], 10)));
+        Assert.All(Values(rwkv7, "layers.0.mixer.replacement"), value => Assert.Equal(1.02, value));
+        Assert.All(Values(rwkv7, "layers.0.mixer.bonus"), value => Assert.Equal(-0.04, value));
 
         using var mamba2 = new TwoGroupStateSpace(dtype: ScalarType.Float64);
         Assert.All(Values(mamba2, "mixer.skip"), value => Assert.Equal(1, value));

@@ -140,6 +140,8 @@ public class SurroundingsTests
     [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.ScalarDecay, SharedProjections = true, BalanceLoss = 0, OutputGate = false)")]
     [InlineData("MixtureOfMemories(Heads = 3, Rule = MemoryRule.ChannelDecay, KeyDim = 5, ValueDim = 7, UnitLength = true)")]
     [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.Delta, SharedMemory = false, SharedProjections = true)")]
+    [InlineData("LinearMemory(Heads = 3, Rule = MemoryRule.GeneralizedDelta, KeyDim = 5, ValueDim = 7, ConvWidth = 0)")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.GeneralizedDelta, OutputGate = false)")]
     [InlineData("MixtureOfMemories(Heads = 3, Rule = MemoryRule.ChannelDelta, KeyDim = 5, ValueDim = 7, SharedProjections = true)")]
     [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.Titans, Memories = 8, TopK = 8, FeedForward = 0)")]
     public void EveryOption(string mixer)

@@ -35,6 +35,7 @@ internal static class Declarations
         "[LinearMemory(Heads = 4)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.ChannelDelta)]",
+        "[LinearMemory(Heads = 4, Rule = MemoryRule.GeneralizedDelta)]",
         "[SelectiveStateSpace]",
         "[MixtureOfMemories(Heads = 4)]",
         "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.Titans)]",

@@ -83,6 +83,11 @@ public class EmittedFileTests
         nameof(ChannelDeltaLayer));
 
     [Fact]
+    public Task GeneralizedDeltaLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[LinearMemory(Rule = MemoryRule.GeneralizedDelta, Heads = 4, KeyDim = 8)]", name: "GeneralizedDeltaLayer")),
+        nameof(GeneralizedDeltaLayer));
+
+    [Fact]
     public Task ChannelDeltaMixtureLayer() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Layer("[MixtureOfMemories(Rule = MemoryRule.ChannelDelta, Heads = 4)]", name: "MixtureLayer")),
         nameof(ChannelDeltaMixtureLayer));

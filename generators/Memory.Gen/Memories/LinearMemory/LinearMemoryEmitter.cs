@@ -18,6 +18,9 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
 
     private string[] Convolved => !HasConvolution ? [] : spec.IsTied ? ["query", "value"] : Projected;
 
+    // Features between the two matrices of what each key feature has of its own.
+    private string Rank => spec.IsGeneralized ? "Rank" : "DecayRank";
+
     // The axis of queries and keys after their map.
     private string Mapped => spec.Expands ? "P" : "K";
 
@@ -56,12 +59,13 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 size += Size.Product(spec.DecayRank * (dim + keys)) + new Size(keys);
             if (spec.HasRate)
                 size += new Size(spec.Heads);
+            if (spec.IsGeneralized)
+                size += Size.Product(spec.DecayRank * (dim + keys)) + new Size(4 * keys);
             if (spec.FeatureMap == FeatureMap.Hedgehog)
                 size += Size.Product(2 * keys * spec.KeyDim);
             if (spec.Normalized)
                 size += new Size(0, MemoryElements: mapped, FlopsPerToken: 2 * mapped);
-            int products = spec.IsDelta ? 3 : 2;
-            return size + new Size(0, MemoryElements: matrix, FlopsPerToken: 2 * products * matrix, Reach: null);
+            return size + new Size(0, MemoryElements: matrix, FlopsPerToken: 2 * spec.Products * matrix, Reach: null);
         }
     }
 
@@ -71,7 +75,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, {Residual.Result(residual)}>");
         writer.Lines(
             $"private const long Heads = {spec.Heads}, KeyDim = {spec.KeyDim}, ValueDim = {spec.ValueDim}{LinearMemoryTexts.DecayRank(spec)};",
-            LinearMemoryTexts.DecayTemperature(spec),
+            LinearMemoryTexts.DecayFactor(spec),
             spec.HasPositions ? $"private const double RotaryBase = {Prose.Literal(spec.RotaryBase)};" : null);
         writer.Lines(
         [
@@ -125,6 +129,12 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             yield return "decay_up";
         }
 
+        if (spec.IsGeneralized)
+        {
+            yield return "rate_down";
+            yield return "rate_up";
+        }
+
         if (spec.OutputGate)
             yield return "gate";
         yield return "norm";
@@ -139,8 +149,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 "query" or "key" or "forget" => $"private readonly Linear {name};  // D -> H*K",
                 "value" or "gate" => $"private readonly Linear {name};  // D -> H*V",
                 "write_strength" or "decay" => $"private readonly Linear {name};  // D -> H",
-                "decay_down" => $"private readonly Linear {name};  // D -> J",
-                "decay_up" => $"private readonly Linear {name};  // J -> H*K",
+                "decay_down" or "rate_down" => $"private readonly Linear {name};  // D -> J",
+                "decay_up" or "rate_up" => $"private readonly Linear {name};  // J -> H*K",
                 "output" => $"private readonly Linear {name};  // H*V -> D",
                 "norm" => $"private readonly RmsNorm {name};  // over V",
                 _ => $"private readonly ShortConvolution {name};  // along the tokens, then SiLU",
@@ -158,6 +168,15 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             yield return ModulePart.Parameter("decay_bias", $"Initialize.StepBias({(spec.HasChannels ? "Heads * KeyDim" : "Heads")}, device, Initialize.Wide(dtype))", spec.HasChannels ? "[H*K]" : "[H]");
         }
 
+        if (spec.IsGeneralized)
+        {
+            yield return ModulePart.Parameter("decay_bias", "Initialize.Ramp(Heads, KeyDim, first: -5.5, last: 0.5, within: 2.5, device, Initialize.Wide(dtype))", "[H*K], b" + remark);
+            yield return ModulePart.Parameter("rate_bias", "Initialize.Ramp(Heads, KeyDim, first: -0.39, last: 0.01, within: 0.3, device, dtype)", "[H*K], c");
+            yield return ModulePart.Parameter("removal", "Initialize.Ramp(Heads, KeyDim, first: 0.76, last: 0.66, within: 0.0, device, dtype)", "[H*K], xi");
+            yield return ModulePart.Parameter("replacement", "Initialize.Constant(Heads * KeyDim, value: 1.02, device, dtype)", "[H*K], alpha");
+            yield return ModulePart.Parameter("bonus", "Initialize.Constant(Heads * KeyDim, value: -0.04, device, dtype)", "[H*K], rho");
+        }
+
         if (spec.FeatureMap == FeatureMap.Hedgehog)
         {
             yield return ModulePart.Parameter("query_map", "Initialize.Identity(Heads, KeyDim, device, dtype)", "[H, K, K]" + remark);
@@ -173,8 +192,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 "query" or "key" or "forget" => Linear(name, "Dim", "Heads * KeyDim"),
                 "value" or "gate" => Linear(name, "Dim", "Heads * ValueDim"),
                 "write_strength" or "decay" => Linear(name, "Dim", "Heads"),
-                "decay_down" => Linear(name, "Dim", "DecayRank"),
-                "decay_up" => Linear(name, "DecayRank", "Heads * KeyDim", bias: !spec.HasRate),
+                "rate_down" or "decay_down" => Linear(name, "Dim", Rank),
+                "rate_up" or "decay_up" => Linear(name, Rank, "Heads * KeyDim", bias: spec.Rule == MemoryRule.ChannelDecay),
                 "output" => Linear(name, "Heads * ValueDim", "Dim"),
                 "norm" => "norm = new RmsNorm(ValueDim, device: device, dtype: dtype);",
                 _ => $"{name} = {ModulePart.Convolution(name, name == "value_convolution" ? "Heads * ValueDim" : "Heads * KeyDim", spec.ConvWidth).Value};",
@@ -198,6 +217,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             yield return ("decay", "decays");
         if (spec.HasChannels)
             yield return ("decay_down", "decays");
+        if (spec.IsGeneralized)
+            yield return ("rate_down", "rates");
         if (spec.OutputGate)
             yield return ("gate", "gates");
     }
@@ -206,7 +227,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
     {
         yield return "using var scope = torch.NewDisposeScope();";
         yield return $"var state = ({state}?)layer;";
-        if (!HasConvolution || spec.Rule == MemoryRule.ChannelDecay || spec.IsTied)
+        if (!HasConvolution || spec.Rule == MemoryRule.ChannelDecay || spec.IsTied || spec.IsGeneralized)
             yield return "long B = x.shape[0], T = x.shape[1];";
         yield return $"var ({string.Join(", ", Projections().Select(p => p.Result))}) = Projection.Apply(x, {string.Join(", ", Projections().Select(p => p.Layer))});";
         if (spec.HasPositions)
@@ -238,6 +259,14 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             yield return "Tensor g = FixedDecay.Lightning(q, depth);  // [B, T, H], log decay, <= 0: -(8/H) (1 - l/L) h";
         if (spec.Rule == MemoryRule.ChannelDecay)
             yield return "Tensor g = Projection.Gate(decays, decay_up).log_sigmoid().view(B, T, Heads, KeyDim) / DecayTemperature;  // [B, T, H, K], log decay, <= 0";
+        if (spec.IsGeneralized)
+        {
+            yield return "Tensor g = -FastestDecay * (Projection.Apply(decays.tanh(), decay_up) + decay_bias).sigmoid().view(B, T, Heads, KeyDim);  // [B, T, H, K], log decay, <= 0";
+            yield return "Tensor a = (Projection.Apply(rates, rate_up) + rate_bias).sigmoid().view(B, T, Heads, KeyDim);  // [B, T, H, K], in-context learning rate in (0, 1)";
+            yield return "Tensor kappa = UnitLength.Apply(k * removal.view(Heads, KeyDim));  // [B, T, H, K], what is removed by";
+            yield return "k = k * (1.0 + (a - 1.0) * replacement.view(Heads, KeyDim));  // [B, T, H, K], k': what is written under";
+        }
+
         string scale = spec.Expands ? ", scale: 1" : "";
         yield return spec.Normalized
             ? $"var read = LinearAttention.Normalized(q, k, v, state?.S.Value, state?.Z.Value{scale});"
@@ -247,7 +276,13 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         yield return $"state?.S.Update(read.FinalState);  // [B, H, {Mapped}, V]";
         if (spec.Normalized)
             yield return $"state?.Z.Update(read.FinalNormalizer);  // [B, H, {Mapped}]";
-        yield return spec.OutputGate
+        if (spec.IsGeneralized)
+            yield return "Tensor u = (q * k * bonus.view(Heads, KeyDim)).sum(3, keepdim: true) * v;  // [B, T, H, V], the token's own value, without the memory";
+        yield return spec.IsGeneralized
+            ? spec.OutputGate
+                ? "Tensor y = SwiGlu.Apply(gates, (norm.call(read.Output) + u).flatten(2));  // [B, T, H*V], (RMSNorm(read.Output) + u) * SiLU(gates)"
+                : "Tensor y = (norm.call(read.Output) + u).flatten(2);  // [B, T, H*V]"
+            : spec.OutputGate
             ? "Tensor y = norm.GatedHeads(read.Output, gates);  // [B, T, H*V], RMSNorm(read.Output) * SiLU(gates)"
             : "Tensor y = norm.call(read.Output).flatten(2);  // [B, T, H*V]";
         yield return Residual.Return("y", residual);

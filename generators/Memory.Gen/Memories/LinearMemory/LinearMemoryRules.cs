@@ -67,9 +67,14 @@ internal static class LinearMemoryRules
             errors.Unused("Decay", "DecaySchedule." + spec.Decay, RuleOf(spec), "it says how fast a head fades", "Rule = MemoryRule.ScalarDecay");
         if (spec.IsTied && spec.UnitLength)
             errors.Unsupported("UnitLength", "true", RuleOf(spec), "a key is what its decay leaves room for", "no UnitLength");
+        if (spec.IsGeneralized && spec.UnitLength)
+            errors.Unsupported("UnitLength", "true", RuleOf(spec), "what it removes by has length one, and what it writes under needs its own", "no UnitLength");
         CheckUnitLength(spec, errors);
         if (spec.NegativeEigenvalues && !spec.IsDelta)
-            errors.Unused("NegativeEigenvalues", "true", RuleOf(spec), "only a delta rule has a write strength", "Rule = MemoryRule.GatedDelta");
+            errors.Unused(
+                "NegativeEigenvalues", "true", RuleOf(spec),
+                spec.IsGeneralized ? "what a feature loses is its decay and its learning rate, which together turn signs" : "only a delta rule has a write strength",
+                "Rule = MemoryRule.GatedDelta");
     }
 
     private static void CheckPositions(LinearMemorySpec spec, int dim, ErrorList errors)

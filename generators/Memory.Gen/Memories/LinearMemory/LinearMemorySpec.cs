@@ -54,10 +54,15 @@ public sealed record LinearMemorySpec(
     internal bool IsDelta => Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta;
 
     /// <summary>Whether each key feature has a decay of its own, by way of a projection to few features.</summary>
-    internal bool HasChannels => Rule is MemoryRule.ChannelDecay or MemoryRule.ChannelDelta;
+    internal bool HasChannels => Rule is MemoryRule.ChannelDecay or MemoryRule.ChannelDelta or MemoryRule.GeneralizedDelta;
 
-    /// <summary>Those few features: 16 in Gated Linear Attention, as many as a head's values in Kimi Delta Attention.</summary>
-    internal int DecayRank => Rule == MemoryRule.ChannelDelta ? ValueDim : 16;
+    /// <summary>Those few features: 16 in Gated Linear Attention, as many as a head's values in Kimi Delta Attention, and as its keys in ours of RWKV-7.</summary>
+    internal int DecayRank => Rule switch
+    {
+        MemoryRule.ChannelDelta => ValueDim,
+        MemoryRule.GeneralizedDelta => KeyDim,
+        _ => 16,
+    };
 
     /// <summary>Whether each head fades at a rate that no token sets.</summary>
     internal bool IsFixed => Decay != DecaySchedule.Learned;
@@ -76,6 +81,9 @@ public sealed record LinearMemorySpec(
     /// <summary>Whether keys are what the decays leave room for.</summary>
     internal bool IsTied => Rule == MemoryRule.TiedDecay;
 
+    /// <summary>Whether it is RWKV-7's rule, which removes by one key and writes under another.</summary>
+    internal bool IsGeneralized => Rule == MemoryRule.GeneralizedDelta;
+
     /// <summary>Whether queries and keys turn to their positions.</summary>
     internal bool HasPositions => RotaryBase != 0;
 
@@ -87,6 +95,9 @@ public sealed record LinearMemorySpec(
 
     /// <summary>Whether a write takes away what the key recalled before.</summary>
     internal bool Erases => IsDelta || Rule == MemoryRule.Titans;
+
+    /// <summary>Products with a whole memory that a token takes: to read and to write, and where it erases to recall; RWKV-7 erases by a product of its own.</summary>
+    internal int Products => IsGeneralized ? 4 : Erases ? 3 : 2;
 
     internal static LinearMemorySpec Read(AttributeSpec attribute, int dim)
     {

@@ -8,15 +8,24 @@ namespace Memory.Gen.Generators.Memories.LinearMemory;
 internal static class LinearMemoryTexts
 {
     /// <summary>The features from which the decays of each key feature are made, as a further constant; empty where there are none.</summary>
-    public static string DecayRank(LinearMemorySpec spec) => spec.HasChannels ? $", DecayRank = {(spec.Rule == MemoryRule.ChannelDelta ? "ValueDim" : spec.DecayRank)}" : "";
+    public static string DecayRank(LinearMemorySpec spec) => spec.Rule switch
+    {
+        MemoryRule.ChannelDelta => ", DecayRank = ValueDim",
+        MemoryRule.GeneralizedDelta => ", Rank = KeyDim",
+        _ => spec.HasChannels ? ", DecayRank = " + spec.DecayRank : "",
+    };
 
-    /// <summary>What their logarithms are divided by, as the line of a constant; null where they are not.</summary>
-    public static string? DecayTemperature(LinearMemorySpec spec) =>
-        spec.Rule == MemoryRule.ChannelDecay ? $"private const double DecayTemperature = {Prose.Literal(LinearMemorySpec.DecayTemperature)};" : null;
+    /// <summary>What their logarithms are divided by, or are at most, as the line of a constant; null where it is neither.</summary>
+    public static string? DecayFactor(LinearMemorySpec spec) => spec.Rule switch
+    {
+        MemoryRule.ChannelDecay => $"private const double DecayTemperature = {Prose.Literal(LinearMemorySpec.DecayTemperature)};",
+        MemoryRule.GeneralizedDelta => "private const double FastestDecay = 0.6065306597126334;  // e^(-1/2)",
+        _ => null,
+    };
 
     /// <summary>The axes that some rules have beside those of keys and values.</summary>
     public static IEnumerable<string> FurtherAxes(LinearMemorySpec spec) =>
-        spec.HasChannels ? ["J rank of the decays"] : spec.Expands ? ["P mapped key features"] : [];
+        spec.IsGeneralized ? ["J rank of decays and learning rates"] : spec.HasChannels ? ["J rank of the decays"] : spec.Expands ? ["P mapped key features"] : [];
 
     /// <summary>The operator's call as far as the arguments that every rule has in its own way.</summary>
     public static string Operator(MemoryRule rule) => rule switch
@@ -27,6 +36,7 @@ internal static class LinearMemoryTexts
         MemoryRule.Delta => "DeltaRule.Apply(q, k, v, beta",
         MemoryRule.ChannelDelta => "ChannelDeltaRule.Apply(q, k, v, beta, g",
         MemoryRule.Titans => "TitansLinear.Apply(q, k, v, theta, eta, alpha, block: 1",
+        MemoryRule.GeneralizedDelta => "GeneralizedDeltaRule.Apply(q, k, v, -kappa, a * kappa, g",
         _ => "GatedDeltaRule.Apply(q, k, v, beta, g",
     };
 
@@ -60,6 +70,7 @@ internal static class LinearMemoryTexts
         MemoryRule.Delta => "under the delta rule",
         MemoryRule.Titans => "learning by gradient steps with momentum",
         MemoryRule.ChannelDelta => "under the channel delta rule (Kimi Delta Attention)",
+        MemoryRule.GeneralizedDelta => "under the generalised delta rule (RWKV-7)",
         _ => "under the gated delta rule",
     };
 
@@ -89,7 +100,13 @@ internal static class LinearMemoryTexts
     }
 
     /// <summary>What comes out of what was read.</summary>
-    public static string Output(LinearMemorySpec spec, string read) => spec.OutputGate ? $"y_t = W_O (RMSNorm({read}) * SiLU(W_G x_t))" : $"y_t = W_O RMSNorm({read})";
+    public static string Output(LinearMemorySpec spec, string read) => (spec.OutputGate, spec.IsGeneralized) switch
+    {
+        (true, true) => $"y_t = W_O ((RMSNorm({read}) + u_t) * SiLU(W_G x_t))",
+        (false, true) => $"y_t = W_O (RMSNorm({read}) + u_t)",
+        (true, false) => $"y_t = W_O (RMSNorm({read}) * SiLU(W_G x_t))",
+        (false, false) => $"y_t = W_O RMSNorm({read})",
+    };
 
     /// <summary>What a memory keeps, what is read from it, and what both are made of.</summary>
     public static IEnumerable<string> Memory(LinearMemorySpec spec)
@@ -103,6 +120,7 @@ internal static class LinearMemoryTexts
             MemoryRule.TiedDecay => "S_t = diag(alpha_t) S_{t-1} + k_t v_t^T,   k_t = 1 - alpha_t",
             MemoryRule.Delta => "S_t = S_{t-1} + beta_t k_t (v_t - S_{t-1}^T k_t)^T",
             MemoryRule.ChannelDelta => "S_t = diag(e^{g_t}) S_{t-1} + beta_t k_t (v_t - (diag(e^{g_t}) S_{t-1})^T k_t)^T",
+            MemoryRule.GeneralizedDelta => "S_t = diag(e^{g_t}) S_{t-1} - (a_t * kappa_t) (S_{t-1}^T kappa_t)^T + k'_t v_t^T",
             MemoryRule.Titans => "S_t = (1 - alpha_t) S_{t-1} + P_t,   P_t = eta_t P_{t-1} + theta_t k_t (v_t - S_{t-1}^T k_t)^T",
             _ => "S_t = e^{g_t} S_{t-1} + beta_t k_t (v_t - (e^{g_t} S_{t-1})^T k_t)^T",
         };
@@ -111,6 +129,7 @@ internal static class LinearMemoryTexts
             { Normalized: true, Expands: true } => "o_t = S_t^T q_t / (z_t^T q_t + 1e-6),   z_t = z_{t-1} + k_t",
             { Normalized: true } => "o_t = S_t^T q_t / (z_t^T q_t + 1e-6 sqrt(K)),   z_t = z_{t-1} + k_t",
             { Rule: MemoryRule.Titans } or { Expands: true } => "o_t = S_t^T q_t",
+            { IsGeneralized: true } => "o_t = S_t^T q_t / sqrt(K),   u_t = (q_t^T (rho * k'_t)) v_t",
             _ => "o_t = S_t^T q_t / sqrt(K)",
         };
         yield return spec.IsTied
@@ -126,6 +145,8 @@ internal static class LinearMemoryTexts
             yield return "phi(x) = softmax([2x; -2x]),   M_Q and M_K each head's own";
         if (spec.HasPositions)
             yield return "R_t: the rotation at position t";
+        if (spec.IsGeneralized)
+            yield return "kappa_t = unit(xi * k_t),   k'_t = k_t * (1 + (a_t - 1) * alpha)";
         string? gates = spec.Rule switch
         {
             MemoryRule.ScalarDecay => spec.Decay switch
@@ -139,6 +160,7 @@ internal static class LinearMemoryTexts
             MemoryRule.Delta => Strength(spec),
             MemoryRule.GatedDelta => Strength(spec) + ",   " + Decay,
             MemoryRule.ChannelDelta => Strength(spec) + ",   g_t = -e^a softplus(W_2 W_1 x_t + b)",
+            MemoryRule.GeneralizedDelta => "a_t = sigmoid(W_4 W_3 x_t + c),   g_t = -e^(-1/2) sigmoid(W_2 tanh(W_1 x_t) + b)",
             MemoryRule.Titans => "eta_t = sigmoid(W_eta x_t),   theta_t = (1 - eta_t) sigmoid(W_theta x_t),   alpha_t = sigmoid(W_alpha x_t + b)",
             _ => null,
         };
@@ -181,6 +203,14 @@ internal static class LinearMemoryTexts
                 yield return "the gate";
             if (spec.OutputGate && spec.Rule == MemoryRule.ChannelDelta)
                 yield return "a gate of full rank with SiLU";
+            if (spec.IsGeneralized)
+            {
+                yield return spec.ConvWidth > 0 ? "convolutions in the place of a token shift" : "no token shift";
+                yield return "no value residual";
+                yield return "low rank K";
+                yield return "RMSNorm in the place of a group norm" + (spec.OutputGate ? ", a gate of full rank with SiLU" : ", no gate");
+            }
+
             if (spec.IsTied)
                 yield return "the least decay l/L, which the paper learns from there on";
         }
@@ -197,6 +227,7 @@ internal static class LinearMemoryTexts
         MemoryRule.TiedDecay => "Qin, Yang, Sun, Shen, Li, Sun, Zhong: HGRN2: Gated Linear RNNs with State Expansion (arXiv 2404.07904), section 3.",
         MemoryRule.ChannelDecay => "Yang, Wang, Shen, Panda, Kim: Gated Linear Attention Transformers (arXiv 2312.06635), section 4.",
         MemoryRule.ChannelDelta => "Kimi Team: Kimi Linear: An Expressive, Efficient Attention Architecture (arXiv 2510.26692), section 3.",
+        MemoryRule.GeneralizedDelta => "Peng, Zhang, Goldstein, Alcaide et al.: RWKV-7 \"Goose\" with Expressive Dynamic State Evolution (arXiv 2503.14456), section 4.1.",
         MemoryRule.Titans => "Behrouz, Zhong, Mirrokni: Titans (arXiv 2501.00663), section 3, with a matrix as the memory.",
         MemoryRule.Delta => "Yang, Wang, Zhang, Shen, Kim: Parallelizing Linear Transformers with the Delta Rule (arXiv 2406.06484), section 2.",
         _ => "Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464), section 3.",

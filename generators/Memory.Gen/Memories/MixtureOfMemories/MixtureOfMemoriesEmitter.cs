@@ -39,8 +39,8 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
                 + new Size(memory.ValueDim + Vectors().Sum(v => v.Count));
             if (memory.ConvWidth > 0)
                 size += new Size(memory.ConvWidth * ((2 * keys) + values), CacheElements: all * (memory.ConvWidth - 1) * ((2 * keys) + values));
-            int products = memory.Erases ? 3 : 2, matrices = memory.Rule == MemoryRule.Titans ? 2 : 1;
-            return size + new Size(0, MemoryElements: all * matrices * matrix, FlopsPerToken: used * 2 * products * matrix, Reach: null);
+            int matrices = memory.Rule == MemoryRule.Titans ? 2 : 1;
+            return size + new Size(0, MemoryElements: all * matrices * matrix, FlopsPerToken: used * 2 * memory.Products * matrix, Reach: null);
         }
     }
 
@@ -52,7 +52,7 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, Tensor>");
         writer.Lines(
             $"private const long Heads = {memory.Heads}, KeyDim = {memory.KeyDim}, ValueDim = {memory.ValueDim}, Memories = {spec.Memories}, TopK = {spec.TopK}{LinearMemoryTexts.DecayRank(memory)};",
-            LinearMemoryTexts.DecayTemperature(memory),
+            LinearMemoryTexts.DecayFactor(memory),
             spec.BalanceLoss > 0 ? $"private const double BalanceLoss = {Prose.Literal(spec.BalanceLoss)};" : null);
         writer.Lines(
         [

@@ -49,6 +49,14 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
         S ??= zeros([rule.Heads, k.shape[1], v.shape[1]], dtype: ScalarType.Float64);
         Tensor kept = Decay(x, k.shape[1]) is { } decay ? S * decay : S;
         Tensor written = v;
+        if (rule.Rule == MemoryRule.GeneralizedDelta)
+        {
+            Tensor a = Sigmoid(Product("rate_up", Product("rate_down", x)) + weight("rate_bias")!).view(k.shape), removed = k * weight("removal")!.view(k.shape);
+            removed = removed / (removed.square().sum(1, keepdim: true) + 1e-6).sqrt();
+            k = (k * (1 - weight("replacement")!.view(k.shape))) + (k * a * weight("replacement")!.view(k.shape));
+            kept = kept - ((a * removed).unsqueeze(2) * (S * removed.unsqueeze(2)).sum(1).unsqueeze(1));
+        }
+
         if (rule.Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta)
             written = rule.Strongest * Sigmoid(Product("write_strength", x)).unsqueeze(1) * (v - (kept * k.unsqueeze(2)).sum(1));
         S = kept + (k.unsqueeze(2) * written.unsqueeze(1));
@@ -58,6 +66,8 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
         if (rule.IsNormalized)
             o = o / ((scale * (Z * q).sum([1], keepdim: true)) + 1e-6);
         Tensor y = o / (o.square().mean([1], keepdim: true) + 1e-6).sqrt() * weight("norm.weight")!;
+        if (weight("bonus") is { } bonus)
+            y = y + ((q * bonus.view(k.shape) * k).sum(1, keepdim: true) * v);
         if (weight("gate.weight") is not null)
             y = y * SiLU(Product("gate", x)).view(y.shape);
         return Product("output", y.flatten());
@@ -83,6 +93,8 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
         MemoryRule.ChannelDelta =>
             (-weight("decay_rate")!.exp().view(rule.Heads, 1, 1)
                 * (1 + (Product("decay_up", Product("decay_down", x)) + weight("decay_bias")!).exp()).log().view(rule.Heads, features, 1)).exp(),
+        MemoryRule.GeneralizedDelta =>
+            (-Math.Exp(-0.5) * Sigmoid(Product("decay_up", Tanh(Product("decay_down", x))) + weight("decay_bias")!).view(rule.Heads, features, 1)).exp(),
         MemoryRule.TiedDecay => Tied(x).unsqueeze(2),
         MemoryRule.ChannelDecay =>
             Sigmoid(Product("decay_up", Product("decay_down", x)) + weight("decay_up.bias")!).pow(1.0 / 16).view(rule.Heads, features, 1),
@@ -145,6 +157,8 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
     private Tensor Product(string name, Tensor x) => weight(name + ".weight")!.mv(x);
 
     private static Tensor Sigmoid(Tensor x) => 1 / (1 + (-x).exp());
+
+    private static Tensor Tanh(Tensor x) => (2 * Sigmoid(2 * x)) - 1;
 
     private static Tensor SiLU(Tensor x) => x * Sigmoid(x);
 }

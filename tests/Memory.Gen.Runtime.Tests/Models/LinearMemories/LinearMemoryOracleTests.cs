@@ -102,6 +102,19 @@ public sealed partial class ChannelDeltaMemory;
 [LinearMemory(Rule = MemoryRule.ChannelDelta, Heads = 3, KeyDim = 3, NegativeEigenvalues = true, ConvWidth = 0, OutputGate = false)]
 public sealed partial class TurningChannelDeltaMemory;
 
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.GeneralizedDelta, Heads = 2, KeyDim = 5, ValueDim = 4)]
+public sealed partial class GeneralizedDeltaMemory;
+
+/// <summary>The closest to RWKV-7.</summary>
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.GeneralizedDelta, Heads = 3, ConvWidth = 0)]
+public sealed partial class BareGeneralizedDeltaMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.GeneralizedDelta, Heads = 2, KeyDim = 1, ConvWidth = 2, OutputGate = false)]
+public sealed partial class UngatedGeneralizedDeltaMemory;
+
 /// <summary>Every rule of a linear memory and everything around it against the equations, token by token in float64.</summary>
 public sealed class LinearMemoryOracleTests : IDisposable
 {
@@ -115,6 +128,7 @@ public sealed class LinearMemoryOracleTests : IDisposable
         nameof(TaylorMemory), nameof(AdditiveTaylorMemory), nameof(HedgehogMemory), nameof(AdditiveHedgehogMemory), nameof(ScalarDecayMemory), nameof(RetentionMemory), nameof(LightningMemory),
         nameof(TiedDecayMemory), nameof(BareTiedDecayMemory), nameof(ChannelDecayMemory),
         nameof(DeltaMemory), nameof(GatedDeltaMemory), nameof(TurningDeltaMemory), nameof(PlacedDeltaMemory), nameof(PlacedMapMemory), nameof(ChannelDeltaMemory), nameof(TurningChannelDeltaMemory),
+        nameof(GeneralizedDeltaMemory), nameof(BareGeneralizedDeltaMemory), nameof(UngatedGeneralizedDeltaMemory),
     ];
 
     public void Dispose()
@@ -186,7 +200,7 @@ public sealed class LinearMemoryOracleTests : IDisposable
         foreach (nn.Module<Tensor, Tensor> layer in new nn.Module<Tensor, Tensor>[]
         {
             new ScalarDecayMemory(dtype: ScalarType.BFloat16), new GatedDeltaMemory(dtype: ScalarType.BFloat16), new GatedDeltaMixture(dtype: ScalarType.BFloat16),
-            new ChannelDecayMemory(dtype: ScalarType.BFloat16), new ChannelDecayMixture(dtype: ScalarType.BFloat16), new ChannelDeltaMemory(dtype: ScalarType.BFloat16), new ChannelDeltaMixture(dtype: ScalarType.BFloat16), new TitansMixture(dtype: ScalarType.BFloat16),
+            new ChannelDecayMemory(dtype: ScalarType.BFloat16), new ChannelDecayMixture(dtype: ScalarType.BFloat16), new ChannelDeltaMemory(dtype: ScalarType.BFloat16), new ChannelDeltaMixture(dtype: ScalarType.BFloat16), new GeneralizedDeltaMemory(dtype: ScalarType.BFloat16), new TitansMixture(dtype: ScalarType.BFloat16),
         })
         {
             using var owned = layer;
@@ -224,6 +238,9 @@ public sealed class LinearMemoryOracleTests : IDisposable
             nameof(PlacedDeltaMemory) => (new PlacedDeltaMemory(dtype: type), new(MemoryRule.GatedDelta, 2) { RotaryBase = 10 }),
             nameof(PlacedMapMemory) => (new PlacedMapMemory(dtype: type), new(MemoryRule.Linear, 1) { Map = FeatureMap.EluPlusOne, RotaryBase = 50 }),
             nameof(ChannelDeltaMemory) => (new ChannelDeltaMemory(dtype: type), new(MemoryRule.ChannelDelta, 2)),
+            nameof(GeneralizedDeltaMemory) => (new GeneralizedDeltaMemory(dtype: type), new(MemoryRule.GeneralizedDelta, 2)),
+            nameof(BareGeneralizedDeltaMemory) => (new BareGeneralizedDeltaMemory(dtype: type), new(MemoryRule.GeneralizedDelta, 3)),
+            nameof(UngatedGeneralizedDeltaMemory) => (new UngatedGeneralizedDeltaMemory(dtype: type), new(MemoryRule.GeneralizedDelta, 2)),
             nameof(TurningChannelDeltaMemory) => (new TurningChannelDeltaMemory(dtype: type), new(MemoryRule.ChannelDelta, 3) { Strongest = 2 }),
             _ => (new TurningDeltaMemory(dtype: type), new(MemoryRule.GatedDelta, 3) { Strongest = 2 }),
         };
