@@ -39,4 +39,10 @@ public sealed class HierarchicalMemoryAttribute : SegmentMemoryAttribute
     /// Absent: true.
     /// </summary>
     public bool CausalRecall { get; set; }
+
+    /// <summary>
+    /// Whether the learned row that gathers a summary stands behind its tokens only, which saves a row. False, as in the paper's
+    /// reference implementation: in front of them, too. Absent: false.
+    /// </summary>
+    public bool OneEndedSummary { get; set; }
 }

@@ -23,6 +23,7 @@ public class WrapperDiagnosticTests
     [InlineData("HierarchicalMemory(SegmentTokens = 64, SummaryFraction = double.NaN)", "MEMGEN108", "SummaryFraction = double.NaN")]
     [InlineData("HierarchicalMemory(SegmentTokens = 64, Recall = false, RecallSlots = 8)", "MEMGEN204", "RecallSlots = 8")]
     [InlineData("HierarchicalMemory(SegmentTokens = 64, Recall = false, CausalRecall = false)", "MEMGEN204", "CausalRecall = false")]
+    [InlineData("HierarchicalMemory(SegmentTokens = 64, Recall = false, OneEndedSummary = true)", "MEMGEN204", "OneEndedSummary = true")]
     [InlineData("HierarchicalMemory(SegmentTokens = 64, BackpropSegments = -1)", "MEMGEN108", "BackpropSegments = -1")]
     [InlineData("HierarchicalMemory(SegmentTokens = 64, LossScope = (LossScope)7)", "MEMGEN108", "LossScope = (LossScope)7")]
     [InlineData("HierarchicalMemory(SegmentTokens = 64, LossScope = LossScope.LastNTokens)", "MEMGEN101", "HierarchicalMemory")]

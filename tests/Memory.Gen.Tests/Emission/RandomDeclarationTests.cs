@@ -116,10 +116,10 @@ public class RandomDeclarationTests
         if (good)
             return random.Next(2) == 0
                 ? $"[HierarchicalMemory(SegmentTokens = {random.Next(100, 200)}{Maybe("SensoryTokens = 9")}{Maybe("BackpropSegments = 1")}{Maybe("LossScope = LossScope.LastSegment")}"
-                    + (random.Next(3) == 0 ? ", Recall = false" : Maybe("RecallSlots = 3") + Maybe("RecallDim = 7") + Maybe("RecallScale = 2") + Maybe("CausalRecall = false")) + ")] "
+                    + (random.Next(3) == 0 ? ", Recall = false" : Maybe("RecallSlots = 3") + Maybe("RecallDim = 7") + Maybe("RecallScale = 2") + Maybe("CausalRecall = false") + Maybe("OneEndedSummary = true")) + ")] "
                 : $"[RecurrentMemory(SegmentTokens = {random.Next(100, 200)}, MemoryTokens = {random.Next(1, 5)}{Maybe("WriteInit = WriteInit.Learned")}{Maybe("BackpropSegments = 2")})] ";
         return random.Next(2) == 0
-            ? $"[HierarchicalMemory({Arguments(random, ("SegmentTokens", Numbers), ("SensoryTokens", Numbers), ("Recall", ["false"]), ("RecallSlots", Numbers), ("RecallDim", Numbers), ("RecallScale", RealNumbers), ("SummaryFraction", RealNumbers), ("CausalRecall", ["false"]), ("BackpropSegments", Numbers), ("LossScope", [$"(LossScope)({random.Next(-1, 4)})"]), ("LossTokens", Numbers))})] "
+            ? $"[HierarchicalMemory({Arguments(random, ("SegmentTokens", Numbers), ("SensoryTokens", Numbers), ("Recall", ["false"]), ("RecallSlots", Numbers), ("RecallDim", Numbers), ("RecallScale", RealNumbers), ("SummaryFraction", RealNumbers), ("CausalRecall", ["false"]), ("OneEndedSummary", ["true"]), ("BackpropSegments", Numbers), ("LossScope", [$"(LossScope)({random.Next(-1, 4)})"]), ("LossTokens", Numbers))})] "
             : $"[RecurrentMemory({Arguments(random, ("SegmentTokens", Numbers), ("MemoryTokens", Numbers), ("WriteInit", [$"(WriteInit)({random.Next(-1, 3)})"]), ("BackpropSegments", Numbers), ("LossScope", [$"(LossScope)({random.Next(-1, 4)})"]), ("LossTokens", Numbers))})] ";
     }
 

@@ -61,6 +61,7 @@ public class CardTests
     [InlineData("[SlidingAttention(Heads = 4)] [HierarchicalMemory(SegmentTokens = 20, SensoryTokens = 5, RecallSlots = 7, RecallDim = 9)]", Model)]
     [InlineData("[LinearMemory(Heads = 3)] [HierarchicalMemory(SegmentTokens = 20, CausalRecall = false)]", Model + ", TiedEmbeddings = true")]
     [InlineData("[SlidingAttention(Heads = 4)] [HierarchicalMemory(SegmentTokens = 20, SensoryTokens = 5, Recall = false)]", Model)]
+    [InlineData("[SlidingAttention(Heads = 4)] [HierarchicalMemory(SegmentTokens = 20, OneEndedSummary = true)]", Model)]
     [InlineData("[MixtureOfMemories(Heads = 3)] [RecurrentMemory(SegmentTokens = 20, MemoryTokens = 3, WriteInit = WriteInit.Learned)]", Model)]
     [InlineData("[SlidingAttention(Heads = 4)] [RecurrentMemory(SegmentTokens = 20, MemoryTokens = 0)]", Model)]
     [InlineData("[SlidingAttention(Heads = 64, KeyValueHeads = 8)]", Large)]
@@ -155,6 +156,7 @@ public class CardTests
     // What the layers read for a segment: the window, and for a recall the summary and the two rows around it.
     [Theory]
     [InlineData("HierarchicalMemory(SegmentTokens = 20, SensoryTokens = 5, RecallSlots = 7, RecallDim = 9)", 20 + 7 + 2, 13, 2 * (2 * 48 * 9 + 7 * (9 + 48)), null)]
+    [InlineData("HierarchicalMemory(SegmentTokens = 20, SensoryTokens = 5, RecallSlots = 7, RecallDim = 9, OneEndedSummary = true)", 20 + 7 + 1, 13, 2 * (2 * 48 * 9 + 7 * (9 + 48)), null)]
     [InlineData("HierarchicalMemory(SegmentTokens = 20, Recall = false)", 20, 18, 0, null)]
     [InlineData("RecurrentMemory(SegmentTokens = 20, MemoryTokens = 3)", 20, 14, 0, null)]
     [InlineData("RecurrentMemory(SegmentTokens = 20, MemoryTokens = 0)", 20, 20, 0, 20L)]

@@ -39,6 +39,7 @@ public class DeclarationHashTests
     [InlineData("RecallSlots = 7")]
     [InlineData("RecallScale = 1")]
     [InlineData("CausalRecall = false")]
+    [InlineData("OneEndedSummary = true")]
     [InlineData("Recall = false")]
     public void AnotherHierarchicalMemory(string option) => Assert.NotEqual(
         Hash("[LinearMemory(Heads = 3)] [HierarchicalMemory(SegmentTokens = 20)]", Model),

@@ -31,7 +31,7 @@ internal sealed class SmallDeclaration(Random random)
 
         rows = fresh + Math.Min(others, fresh) + 2;
         return $"[HierarchicalMemory(SegmentTokens = {rows}, SensoryTokens = {Math.Min(others, fresh)}"
-            + (random.Next(3) == 0 ? ", Recall = false" : Maybe("RecallSlots = 2") + Maybe("RecallDim = 5") + Maybe("SummaryFraction = 0.3")) + ")] ";
+            + (random.Next(3) == 0 ? ", Recall = false" : Maybe("RecallSlots = 2") + Maybe("RecallDim = 5") + Maybe("SummaryFraction = 0.3") + Maybe("OneEndedSummary = true")) + ")] ";
     }
 
     private string Mixer(string letter = "") => random.Next(8) switch

@@ -34,7 +34,7 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
             string sensory = HasSensory ? $"last {spec.SensoryTokens} of x_{{n-1}} ; " : "";
             if (recall is not null)
             {
-                yield return "S_n = last row of backbone([T_sum ; " + (recall.IsCausal ? $"last {spec.SummaryTokens} of x_{{n-1}}" : $"first {spec.SummaryTokens} of x_n") + " ; T_sum]),   T_sum learned";
+                yield return "S_n = last row of backbone([" + (recall.IsOneEnded ? "" : "T_sum ; ") + (recall.IsCausal ? $"last {spec.SummaryTokens} of x_{{n-1}}" : $"first {spec.SummaryTokens} of x_n") + " ; T_sum]),   T_sum learned";
                 yield return $"P_n = {Recalled("S_n", Prose.Literal(recall.Scale))},   Mem = [Mem_{{n-{recall.Slots}}} ; ... ; Mem_{{n-1}}],   P_0 learned";
             }
             else
@@ -87,7 +87,7 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
         : new Size(
             2L * dim * (recall.Dim + 1), CacheElements: dim + ((long)recall.Slots * (dim + recall.Dim)), Reach: null, CountElements: spec.RecentTokens);
 
-    public override long RowsPerSegment => spec.SegmentTokens + (recall is null ? 0 : spec.SummaryTokens + 2);
+    public override long RowsPerSegment => spec.SegmentTokens + spec.SummaryRows;
 
     public override long FlopsPerSegment => recall is null ? 0 : (4L * dim * recall.Dim) + (2L * recall.Slots * (dim + recall.Dim));
 
@@ -103,7 +103,7 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
             writer.Blank();
             WriteRecall(writer);
             writer.Blank();
-            WriteSummary(writer);
+            WriteSummary(writer, recall.IsOneEnded);
         }
 
         writer.Blank();
@@ -211,14 +211,14 @@ internal sealed class HierarchicalMemoryEmitter(HierarchicalMemorySpec spec, int
             "return a.matmul(memories).MoveToOuterDisposeScope();  // [B, 1, D]");
     }
 
-    private static void WriteSummary(CodeWriter writer)
+    private static void WriteSummary(CodeWriter writer, bool isOneEnded)
     {
-        writer.Lines("// S: what the backbone makes of the last row of [T_sum ; tokens ; T_sum].");
+        writer.Lines($"// S: what the backbone makes of the last row of [{(isOneEnded ? "" : "T_sum ; ")}tokens ; T_sum].");
         using CodeWriter.Scope method = writer.Block("private Tensor Summary(Tensor tokens)");
         writer.Lines(
             "using var scope = torch.NewDisposeScope();",
             "Tensor prompt = summary_prompt.unsqueeze(0).expand(tokens.shape[0], 1, Dim);  // [B, 1, D]",
-            "Tensor h = Backbone(torch.cat(new[] { prompt, embedding.call(tokens), prompt }, 1), null);  // [B, L, D]",
-            "return h.narrow(1, tokens.shape[1] + 1, 1).MoveToOuterDisposeScope();  // [B, 1, D]");
+            $"Tensor h = Backbone(torch.cat(new[] {{ {(isOneEnded ? "" : "prompt, ")}embedding.call(tokens), prompt }}, 1), null);  // [B, L, D]",
+            $"return h.narrow(1, tokens.shape[1]{(isOneEnded ? "" : " + 1")}, 1).MoveToOuterDisposeScope();  // [B, 1, D]");
     }
 }

@@ -6,7 +6,7 @@ namespace Memory.Gen.Generators.Wrappers.Hierarchical;
 /// <summary>What can be wrong with a declared hierarchical memory.</summary>
 internal static class HierarchicalMemoryRules
 {
-    private static readonly string[] OfRecall = ["RecallSlots", "RecallDim", "RecallScale", "SummaryFraction", "CausalRecall"];
+    private static readonly string[] OfRecall = ["RecallSlots", "RecallDim", "RecallScale", "SummaryFraction", "CausalRecall", "OneEndedSummary"];
 
     public static void Check(HierarchicalMemorySpec spec, ErrorList errors)
     {

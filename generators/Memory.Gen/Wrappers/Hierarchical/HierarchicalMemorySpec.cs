@@ -32,6 +32,9 @@ public sealed record HierarchicalMemorySpec(
     /// <summary>Tokens that a summary is made of.</summary>
     public long SummaryTokens => Recall is null ? 0 : Math.Max(1, (long)Math.Round(NewTokens * Recall.SummaryFraction, MidpointRounding.AwayFromZero));
 
+    /// <summary>Rows that the backbone reads for a summary.</summary>
+    public long SummaryRows => Recall is null ? 0 : SummaryTokens + (Recall.IsOneEnded ? 1 : 2);
+
     /// <summary>The last tokens of the text that the state keeps.</summary>
     public long RecentTokens => Recall is { IsCausal: true } ? Math.Max(SummaryTokens, SensoryTokens) : SensoryTokens;
 
@@ -50,10 +53,11 @@ public sealed record HierarchicalMemorySpec(
 /// <param name="Scale">Factor on the scores.</param>
 /// <param name="SummaryFraction">Share of the new tokens that a summary is made of.</param>
 /// <param name="IsCausal">Whether they are those of the segment before.</param>
-public sealed record RecallSpec(int Slots, int Dim, double Scale, double SummaryFraction, bool IsCausal)
+/// <param name="IsOneEnded">Whether the learned row stands behind them only.</param>
+public sealed record RecallSpec(int Slots, int Dim, double Scale, double SummaryFraction, bool IsCausal, bool IsOneEnded)
 {
     internal string Canonical => string.Format(
-        CultureInfo.InvariantCulture, "slots:{0},dim:{1},scale:{2:R},summary:{3:R},causal:{4}", Slots, Dim, Scale, SummaryFraction, IsCausal);
+        CultureInfo.InvariantCulture, "slots:{0},dim:{1},scale:{2:R},summary:{3:R},causal:{4}{5}", Slots, Dim, Scale, SummaryFraction, IsCausal, IsOneEnded ? ",one_ended" : "");
 
     internal static RecallSpec Read(AttributeSpec attribute, int dim)
     {
@@ -63,6 +67,7 @@ public sealed record RecallSpec(int Slots, int Dim, double Scale, double Summary
             features,
             attribute.Double("RecallScale", absent: 1 / Math.Sqrt(Math.Max(1, features))),
             attribute.Double("SummaryFraction", absent: 0.5),
-            attribute.Bool("CausalRecall", absent: true));
+            attribute.Bool("CausalRecall", absent: true),
+            attribute.Bool("OneEndedSummary", absent: false));
     }
 }

@@ -30,6 +30,13 @@ public sealed class HierarchicalOracleTests : IDisposable
     }
 
     [Fact]
+    public void ASummaryWithOneEndHasItsRowBehindTheTokens()
+    {
+        using var model = new SegmentCase<OneEndedSummaryModel>(new OneEndedSummaryModel(dtype: ScalarType.Float64));
+        Check(model, new SegmentOracle(model.Model, 2) { NewTokens = 4, Sensory = 2, Slots = 3, Summary = 2, IsOneEnded = true }, 27);
+    }
+
+    [Fact]
     public void ThePapersRecallAsksWithTheSegmentsOwnFirstTokens()
     {
         using var model = new SegmentCase<PaperHierarchicalModel>(new PaperHierarchicalModel(dtype: ScalarType.Float64));

@@ -74,6 +74,11 @@ public sealed partial class WholeSummaryModel;
 
 [MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
 [SlidingAttention(Heads = 2)]
+[HierarchicalMemory(SegmentTokens = 8, SensoryTokens = 2, RecallSlots = 3, RecallDim = 5, OneEndedSummary = true)]
+public sealed partial class OneEndedSummaryModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
+[SlidingAttention(Heads = 2)]
 public sealed partial class PlainModel;
 
 [MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]

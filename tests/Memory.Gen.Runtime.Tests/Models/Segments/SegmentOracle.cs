@@ -21,6 +21,9 @@ internal sealed class SegmentOracle(nn.Module model, long heads)
     /// <summary>Tokens of a summary, the last of the segment before, or the first of the segment itself.</summary>
     public long Summary { get; init; }
 
+    /// <summary>Whether the learned row stands behind a summary's tokens only.</summary>
+    public bool IsOneEnded { get; init; }
+
     /// <summary>Factor on the scores of the recall; null: 1 / sqrt(R).</summary>
     public double? Scale { get; init; }
 
@@ -99,7 +102,7 @@ internal sealed class SegmentOracle(nn.Module model, long heads)
             return known[^1];
         Tensor[] memories = [.. known.TakeLast((int)Slots)];
         Tensor of = Causal ? tokens.narrow(0, start - Summary, Summary) : tokens.narrow(0, start, Math.Min(Summary, length));
-        Tensor T = Weight("summary_prompt")!, S = Backbone(cat([T, Embedded(of), T], 0)).narrow(0, of.shape[0] + 1, 1);
+        Tensor T = Weight("summary_prompt")!, S = Backbone(cat(IsOneEnded ? [Embedded(of), T] : [T, Embedded(of), T], 0))[^1..];
         Tensor q = S.matmul(Weight("recall_query.weight")!.t());
         double scale = Scale ?? 1 / Math.Sqrt(q.shape[1]);
         Tensor[] weights = [.. memories.Select(memory => ((q * memory.matmul(Weight("recall_key.weight")!.t())).sum() * scale).exp())];
