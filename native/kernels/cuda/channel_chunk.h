@@ -6,6 +6,8 @@
 // both at most 1, so a level's scores are one product of X = D (q on the right, k on the left) with itself. Those of two tokens of
 // one stretch are summed channel by channel, by the threads that have both tokens (channel_state.h).
 #pragma once
+#include <type_traits>
+
 #include "channel_state.h"
 #include "lanes.h"
 
@@ -45,8 +47,9 @@ __device__ __forceinline__ TokenRows read_rows(const MemoryParameters& p, const 
 template <int BlockThreads, bool Decays = false, class T, int Width>
 __device__ __forceinline__ void load_interleaved(Tile<T, Chunk, Width>& to, const TokenRows& rows, int64_t t, int count) {
     constexpr int Vector = 16 / static_cast<int>(sizeof(T)), PerRow = Width / Vector, AtOnce = BlockThreads / PerRow;
-    static_assert(BlockThreads % PerRow == 0 && Chunk % AtOnce == 0, "whole rounds");
+    static_assert(BlockThreads % PerRow == 0 && (Chunk % AtOnce == 0 || AtOnce > Chunk), "whole rounds, or a part of one");
     const int row = static_cast<int>(threadIdx.x) / PerRow, column = static_cast<int>(threadIdx.x) % PerRow * Vector;
+    if (AtOnce > Chunk && row >= Chunk) return;
     // Both orders exchange bits of a row's number: the rows of a thread, i apart, have tokens that are order(i) apart.
     auto order = [](int i) { return Decays ? token_of_decay_row(i) : interleaved(i); };
     const int left = count - order(row); // tokens from the thread's first on
@@ -179,16 +182,33 @@ __device__ __forceinline__ void sum_own_scores(BandScores& to, Sum sum) {
     sum(Token<3>(), scores), sum(Token<2>(), scores + 4), scores[7] = 0.0f, close(scores, 0);
 }
 
+// What the scores of a chunk take of a band's readers and keys: X of both levels, and its own scores.
+template <class T, int K>
+__device__ __forceinline__ void enter_pairs(Tile<T, Chunk, K>& near, Tile<T, Chunk, K>& far, BandScores& own, const Piece& single, const PieceDecays& a, const Piece& q, const Piece& k, int d) {
+    level_of<Stretch>(a, q, k).store(near, d);
+    level_of<2 * Stretch>(a, q, k).store(far, d);
+    sum_own_scores(own, [&](auto token, float* scores) {
+        constexpr int I = decltype(token)::Index;
+        float2 query = q.of[I];
+        MEMGEN_UNROLL
+        for (int j = I; j >= 0; j--) {
+            const float2 x = query * k.of[j];
+            scores[j] = x.x + x.y;
+            query = query * single.of[j];
+        }
+    });
+}
+
 // For those of later tokens, which nobody enters.
 template <class T, int BlockThreads>
 __device__ __forceinline__ void clear_scores(Tile<T, Chunk, Chunk>& scores) {
     for (int i = static_cast<int>(threadIdx.x); i < Chunk * Chunk; i += BlockThreads) *scores.at(i / Chunk, i % Chunk) = rounded<T>(0.0f);
 }
 
-// scale sum_d q_id k_jd e^(b_id - b_jd) for j <= i, rows and columns interleaved, from X of both levels and the bands' own scores,
-// all of them before a barrier.
-template <class T, int K, int Bands>
-__device__ __forceinline__ void enter_scores(Tile<T, Chunk, Chunk>& scores, const Tile<T, Chunk, K>& near, const Tile<T, Chunk, K>& far, const BandScores (&own)[Bands], float scale) {
+// scale sum_d q_id k_jd e^(b_id - b_jd) for j <= i, from X of both levels and the bands' own scores, all of them before a barrier.
+// place(i, j) is where those of the interleaved row i and column j go, two columns beside each other.
+template <class T, int K, int Bands, class Place>
+__device__ __forceinline__ void enter_scores_at(Place place, const Tile<T, Chunk, K>& near, const Tile<T, Chunk, K>& far, const BandScores (&own)[Bands], float scale) {
     ChannelProduct<Chunk, Chunk, K> x, y;
     x.zero(), y.zero();
     multiply(x, near, turned(near));
@@ -196,7 +216,7 @@ __device__ __forceinline__ void enter_scores(Tile<T, Chunk, Chunk>& scores, cons
     x.each_pair_with(y, [&](int i, int j, float& near_first, float& near_second, float far_first, float far_second) {
         const int right = i % 8 / 2, left = j % 8 / 2;
         const bool is_near = (right ^ left) == 1;
-        if (right > left) store_pair(scores.at(i, j), scale * (is_near ? near_first : far_first), scale * (is_near ? near_second : far_second));
+        if (right > left) store_pair(place(i, j), scale * (is_near ? near_first : far_first), scale * (is_near ? near_second : far_second));
     });
     for (int e = static_cast<int>(threadIdx.x); e < Stretches * OwnRows * Stretch; e += ChannelThreads<K>) {
         const int row = e / (Stretches * Stretch) + 3, stretch = e / Stretch % Stretches, column = e % Stretch;
@@ -205,8 +225,13 @@ __device__ __forceinline__ void enter_scores(Tile<T, Chunk, Chunk>& scores, cons
         float sum = 0.0f;
         MEMGEN_UNROLL
         for (int band = 0; band < Bands; band++) sum += own[band].of[stretch][(row - 3) * Stretch + column];
-        *scores.at(row_of(stretch, i), row_of(stretch, j)) = rounded<T>(scale * sum);
+        auto* p = place(row_of(stretch, i), row_of(stretch, j));
+        *p = rounded<std::remove_reference_t<decltype(*p)>>(scale * sum);
     }
+}
+template <class T, int K, int Bands>
+__device__ __forceinline__ void enter_scores(Tile<T, Chunk, Chunk>& scores, const Tile<T, Chunk, K>& near, const Tile<T, Chunk, K>& far, const BandScores (&own)[Bands], float scale) {
+    enter_scores_at([&](int i, int j) { return scores.at(i, j); }, near, far, own, scale);
 }
 
 // Of the chunk of `count` tokens from t on: a piece, and the rows of a result, interleaved.
@@ -234,7 +259,7 @@ __device__ __forceinline__ void store_interleaved(Accumulator<Chunk, V, W>& x, c
     const int64_t stride = to.stride;
     T* from_start = to.template at<T>(t);
     if (count == Chunk && to.columns >= V && to.aligned) {
-        if constexpr (sizeof(T) == 2) x.each_four(factor, [=](int row, int column, uint64_t four) { *reinterpret_cast<uint64_t*>(from_start + interleaved(row) * stride + column) = four; });
+        if constexpr (sizeof(T) == 2 && Accumulator<Chunk, V, W>::template StoreBytes<T> == 8) x.each_four(factor, [=](int row, int column, uint64_t four) { *reinterpret_cast<uint64_t*>(from_start + interleaved(row) * stride + column) = four; });
         else x.each_pair([=](int row, int column, float& first, float& second) { store_pair(from_start + interleaved(row) * stride + column, first * factor, second * factor); });
         return;
     }

@@ -32,9 +32,14 @@ constexpr int channel_values() { return backward_values<T, K>(); }
 // interleaved(i) is the row of token i, and the token of row i as well.
 __device__ __forceinline__ int stretch_of_thread() { return static_cast<int>(threadIdx.x) % 4; }
 template <int K>
-__device__ __forceinline__ int channel_of_thread(int band) { return (band * ChannelWarps<K> + static_cast<int>(threadIdx.x) / 32) * Band + static_cast<int>(threadIdx.x) % 32 / 4 * 2; }
+__device__ __forceinline__ int band_of_warp(int band) { return band * ChannelWarps<K> + static_cast<int>(threadIdx.x) / 32; } // of all K / Band of them
+template <int K>
+__device__ __forceinline__ int channel_of_thread(int band) { return band_of_warp<K>(band) * Band + static_cast<int>(threadIdx.x) % 32 / 4 * 2; }
 __device__ __forceinline__ constexpr int row_of(int stretch, int e) { return e / 2 * 8 + stretch * 2 + e % 2; }
 __device__ __forceinline__ constexpr int interleaved(int i) { return row_of(i / Stretch, i % Stretch); }
+struct Interleaved {
+    static __device__ __forceinline__ constexpr int row(int i) { return interleaved(i); }
+};
 
 // Of two neighbouring channels.
 __device__ __forceinline__ float2 operator*(float2 x, float2 y) { return make_float2(x.x * y.x, x.y * y.y); }

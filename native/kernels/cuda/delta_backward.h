@@ -14,7 +14,6 @@
 // cancels cancels exactly.
 #pragma once
 #include "delta_chunk.h"
-#include "lanes.h"
 #include "matrix_backward.h"
 
 namespace memgen {
@@ -120,39 +119,17 @@ struct Backward {
     __device__ __forceinline__ void d_gates(int64_t t);
 };
 
-// From X: dV, the dot product for dbeta, and X as an operand. A warp has whole rows.
+// From X: dV, dbeta, and X as an operand.
 template <class T, int K, int V, bool Delta>
 __device__ __forceinline__ void Backward<T, K, V, Delta>::leave_values(int64_t t) {
-    constexpr int Rows = Chunk / (BackwardThreads / 32);
-    const int lane = static_cast<int>(threadIdx.x) % 32, n = c.count(t), first = static_cast<int>(threadIdx.x) / 32 * Rows;
-    float sums[Rows];
-    MEMGEN_UNROLL
-    for (int r = 0; r < Rows; r++) {
-        const int i = first + r;
-        T* d_v = p.d_v.data && i < n ? tokens_of<T>(p.d_v, c) + c.first_value + (t + i) * p.d_v.stride[1] : nullptr;
-        const bool pairs = Part<Chunk, V>::by_pairs(d_v, 0);
-        sums[r] = 0.0f;
-        MEMGEN_UNROLL
-        for (int e = 0; e < V; e += 64) {
-            const int j = e + lane * 2;
-            if (V < 64 && j >= V) continue;
-            const float2 x = load_pair(s.delta.columns.at(i, j));
-            sums[r] += product_of(s.gradients.y.at(i, j), x.x, x.y);
-            store_pair(s.gradients.x.at(i, j), x.x, x.y);
-            if (!d_v || j >= c.values) continue;
-            if (pairs && j + 1 < c.values) {
-                store_pair(d_v + j, s.delta.beta[i] * x.x, s.delta.beta[i] * x.y);
-            } else {
-                d_v[j] = rounded<T>(s.delta.beta[i] * x.x);
-                if (j + 1 < c.values) d_v[j + 1] = rounded<T>(s.delta.beta[i] * x.y);
-            }
-        }
-    }
-    sums_of_lanes(sums, lane);
-    const int i = first + first_of_lane<Rows>(lane);
-    if (!holds_first<Rows>(lane) || i >= n || !p.d_beta.data) return;
-    if (workspace.part) workspace.part_of(p, c, t + i)[2 * p.key_dim] = sums[0];
-    else tokens_of<float>(p.d_beta, c)[(t + i) * p.d_beta.stride[1]] = sums[0];
+    T* d_v = tokens_of<T>(p.d_v, c);
+    memgen::leave_values<BackwardThreads, InOrder>(s.delta, s.gradients.y, s.gradients.x, d_v ? d_v + c.first_value + t * p.d_v.stride[1] : nullptr, p.d_v.stride[1], c.count(t), c.values,
+        [](int) { return 1.0f; },
+        [&](int i, float sum) {
+            if (!p.d_beta.data) return;
+            if (workspace.part) workspace.part_of(p, c, t + i)[2 * p.key_dim] = sum;
+            else tokens_of<float>(p.d_beta, c)[(t + i) * p.d_beta.stride[1]] = sum;
+        });
 }
 
 // One chunk, whose state lies in `place`: d_state from behind it to before it, and the gradients of its tokens.
@@ -314,7 +291,7 @@ template <class T, int K, int V, bool Delta>
 __global__ void __launch_bounds__(BackwardThreads) delta_backward(const MatrixMemoryParameters p, const Spans spans) {
     Chain c;
     if (!span_of_block(c, p, V, spans)) return;
-    Backward<T, K, V, Delta> backward{p, *reinterpret_cast<BackwardMemory<T, K, V, Delta>*>(shared_memory()), c, Workspace(p, c, tile_count(p, V) + p.further_parts, part_width(p, false), walk_floats(sizeof(T), K, V))};
+    Backward<T, K, V, Delta> backward{p, *reinterpret_cast<BackwardMemory<T, K, V, Delta>*>(shared_memory()), c, Workspace(p, c, tile_count(p, V) + p.further_parts, part_width(p, Delta ? Recurrence::Delta : Recurrence::Scalar), walk_floats(sizeof(T), K, V))};
     walk_back<T, K, V, Part<K, V>>(p, c, spans, backward.workspace.own,
         [&](Part<K, V>& state, int64_t first, int64_t end, T* places) { backward.replay(state, first, end, places); },
         [&](Part<K, V>& d_state, int64_t t, const T* place) { backward.leave(d_state, t, place); });
@@ -331,7 +308,7 @@ struct BackwardOf {
             const Spans spans = backward_spans(p, Delta ? Recurrence::Delta : Recurrence::Scalar);
             cudaError_t status = Delta ? launch_delta_spans_backward(p, spans, stream) : launch_scalar_spans(p, spans, true, stream);
             if (status == cudaSuccess) status = launch(delta_backward<T, K, V, Delta>, spans.count * p.heads * tiles, BackwardThreads, sizeof(BackwardMemory<T, K, V, Delta>), stream, p, spans);
-            return status != cudaSuccess || parts < 2 ? status : launch(sum_tiles<T>, spans.count * p.heads, Threads, 0, stream, p, spans, parts, false);
+            return status != cudaSuccess || parts < 2 ? status : launch(sum_tiles<T>, spans.count * p.heads, Threads, 0, stream, p, spans, parts, Delta ? Recurrence::Delta : Recurrence::Scalar);
         }
     };
 };

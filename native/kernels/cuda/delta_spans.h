@@ -1,4 +1,4 @@
-// What both directions of the delta rule's spans share: A and B are found alike, of A as if its columns were values.
+// What both directions of the delta rules' spans share: A and B are found alike, of A as if its columns were values.
 #pragma once
 #include "delta_chunk.h"
 
@@ -13,8 +13,8 @@ inline MatrixMemoryParameters without_values(MatrixMemoryParameters p) {
 }
 
 // The unit matrix, or zeros.
-template <int K, int V>
-__device__ __forceinline__ void enter_unit(Accumulator<K, V>& state, const Chain& c, int keys, bool unit) {
+template <class State>
+__device__ __forceinline__ void enter_unit(State& state, const Chain& c, int keys, bool unit) {
     state.each_pair([&](int row, int column, float& first, float& second) {
         const int diagonal = unit && row < keys ? row - c.first_value : -1;
         first = column == diagonal ? 1.0f : 0.0f, second = column + 1 == diagonal ? 1.0f : 0.0f;
@@ -22,8 +22,8 @@ __device__ __forceinline__ void enter_unit(Accumulator<K, V>& state, const Chain
 }
 
 // As A, or as the state, of place `span`.
-template <int K, int V>
-__device__ __forceinline__ void store_span(Accumulator<K, V>& state, const MatrixMemoryParameters& p, const Spans& spans, const Chain& c, int64_t span, bool unit) {
+template <class State>
+__device__ __forceinline__ void store_span(State& state, const MatrixMemoryParameters& p, const Spans& spans, const Chain& c, int64_t span, bool unit) {
     float* to = unit ? span_decays(p, spans, span, c.head) : span_state(p, spans, span, c.head);
     state.store_rows(to + c.first_value, p.value_dim, static_cast<int>(p.key_dim), c.values, 1.0f);
 }

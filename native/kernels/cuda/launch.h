@@ -50,7 +50,7 @@ MemoryParameters memory_parameters(const Args& a, void* workspace) {
             static_cast<float*>(a.checkpoints), static_cast<float*>(workspace)};
 }
 
-// Linear attention, scalar decay, channel decay, delta rule and gated delta rule; shapes and meaning as in
+// Linear attention, scalar decay, channel decay, delta rule, gated delta rule and channel delta rule; shapes and meaning as in
 // memgen_gated_delta_rule_args.
 struct MatrixMemoryParameters : MemoryParameters {
     float scale;
@@ -63,7 +63,8 @@ struct MatrixMemoryParameters : MemoryParameters {
     Number state;            // of initial_state and final_state; not float in a step alone
 };
 
-enum class Recurrence { Delta, Scalar, Channel };
+enum class Recurrence { Delta, Scalar, Channel, ChannelDelta };
+__host__ __device__ __forceinline__ constexpr bool by_channel(Recurrence recurrence) { return recurrence == Recurrence::Channel || recurrence == Recurrence::ChannelDelta; }
 
 // The Titans memory of one matrix, whose state is the weights; meaning as in memgen_titans_args. Backward makes its own
 // checkpoints, in the workspace.
@@ -77,7 +78,7 @@ struct TitansParameters : MemoryParameters {
 };
 
 constexpr int64_t LargestKeyDim = 256;
-constexpr int64_t LargestFloatKeyDim = 128; // in float32, of channel decay and Titans: more does not fit in shared memory
+constexpr int64_t LargestFloatKeyDim = 128; // in float32, where decays are by channel and of Titans: more does not fit in shared memory
 
 // Elements of checkpoints, and of the workspace. They depend on the sizes, on number and multiprocessors alone,
 // not on where the segments lie.
@@ -98,6 +99,9 @@ cudaError_t launch_matrix_memory_step(const MatrixMemoryParameters& p, bool chan
 // log_decay and d_log_decay are [B, T, H, K]. Of float there is none above LargestFloatKeyDim (cudaErrorInvalidValue).
 cudaError_t launch_channel_decay_forward(const MatrixMemoryParameters& p, cudaStream_t stream);
 cudaError_t launch_channel_decay_backward(const MatrixMemoryParameters& p, cudaStream_t stream);
+// The same under the delta rule.
+cudaError_t launch_channel_delta_rule_forward(const MatrixMemoryParameters& p, cudaStream_t stream);
+cudaError_t launch_channel_delta_rule_backward(const MatrixMemoryParameters& p, cudaStream_t stream);
 
 // Value columns of a block, which a clip needs to have all in one.
 int64_t titans_tile_values(Number number, int64_t key_dim);

@@ -17,6 +17,7 @@ struct Rule : MatrixRule {
 const Rule gated_delta_rule = {{true, false}, Recurrence::Delta, launch_gated_delta_rule_forward, launch_gated_delta_rule_backward};
 const Rule scalar_decay = {{false, false}, Recurrence::Scalar, launch_scalar_decay_forward, launch_scalar_decay_backward};
 const Rule channel_decay = {{false, true}, Recurrence::Channel, launch_channel_decay_forward, launch_channel_decay_backward};
+const Rule channel_delta_rule = {{true, true}, Recurrence::ChannelDelta, launch_channel_delta_rule_forward, launch_channel_delta_rule_backward};
 
 MatrixMemoryParameters parameters(const Args& a, void* workspace) {
     return {memory_parameters(a, workspace),
@@ -66,4 +67,5 @@ extern "C" {
 MEMGEN_FRONT_DOOR(gated_delta_rule)
 MEMGEN_FRONT_DOOR(scalar_decay)
 MEMGEN_FRONT_DOOR(channel_decay)
+MEMGEN_FRONT_DOOR(channel_delta_rule)
 }

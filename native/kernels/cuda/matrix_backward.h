@@ -10,8 +10,18 @@ constexpr int Places = CheckpointTokens / Chunk; // of a block's workspace: the 
 // Floats of a block's workspace: dS, put aside while states are computed again, and the places.
 __host__ __device__ __forceinline__ constexpr int64_t walk_floats(int64_t bytes, int64_t K, int64_t V) { return K * V + Places * K * V * bytes / 4; }
 
-// Of a token and head in the part of one value tile: d_q, d_k and d_beta, d_log_decay or, by channel, d_log_decay.
-__host__ __device__ __forceinline__ int64_t part_width(const MatrixMemoryParameters& p, bool channels) { return channels ? 3 * p.key_dim : 2 * p.key_dim + 2; }
+// Of a token and head in the part of one value tile: d_q, d_k and d_beta, d_log_decay or, by channel, d_log_decay and, under the
+// delta rule, d_beta and one number that is not used, so that rows begin at pairs.
+__host__ __device__ __forceinline__ int64_t part_width(const MatrixMemoryParameters& p, Recurrence recurrence) {
+    if (!by_channel(recurrence)) return 2 * p.key_dim + 2;
+    return recurrence == Recurrence::ChannelDelta ? 3 * p.key_dim + 2 : 3 * p.key_dim;
+}
+
+// The channel delta rule keeps of every place also V' before beta and the scores of its keys, floats.
+__host__ __device__ __forceinline__ constexpr int64_t kept_floats(int64_t bytes, int64_t V) { return Chunk * V * bytes / 4 + Chunk * Chunk; }
+__host__ __device__ __forceinline__ constexpr int64_t block_floats(Recurrence recurrence, int64_t bytes, int64_t K, int64_t V) {
+    return walk_floats(bytes, K, V) + (recurrence == Recurrence::ChannelDelta ? Places * kept_floats(bytes, V) : 0);
+}
 __host__ __device__ __forceinline__ int64_t part_floats(const MemoryParameters& p, int64_t width) { return (p.batch * p.tokens * p.heads * width + 3) / 4 * 4; }
 
 // The workspace: `parts` times [B T, H, width], one for every value tile, where there are several, then block_floats for
@@ -69,11 +79,11 @@ __device__ __forceinline__ void store_place(T* to, const Tile<T, K, V>& from) {
 template <int BlockThreads, class T, int K, int V>
 __device__ __forceinline__ void load_place(Tile<T, K, V>& to, const T* from) {
     constexpr int Vector = 16 / static_cast<int>(sizeof(T)), PerRow = V / Vector;
-    static_assert(K * PerRow % BlockThreads == 0, "whole rounds");
+    static_assert(K * PerRow % BlockThreads == 0 || K * PerRow < BlockThreads, "whole rounds, or a part of one");
     MEMGEN_UNROLL
     for (int i = 0; i < K * PerRow; i += BlockThreads) {
         const int e = i + static_cast<int>(threadIdx.x);
-        copy_async(to.at(e / PerRow, e % PerRow * Vector), from + e * Vector, 16);
+        if (K * PerRow % BlockThreads == 0 || e < K * PerRow) copy_async(to.at(e / PerRow, e % PerRow * Vector), from + e * Vector, 16);
     }
 }
 
@@ -130,13 +140,14 @@ __device__ __forceinline__ void sum_parts(const MemoryParameters& p, const Chain
 }
 
 template <class T>
-__global__ void __launch_bounds__(Threads) sum_tiles(const MatrixMemoryParameters p, const Spans spans, int64_t parts, bool channels) {
+__global__ void __launch_bounds__(Threads) sum_tiles(const MatrixMemoryParameters p, const Spans spans, int64_t parts, Recurrence recurrence) {
     Chain c;
     if (!span_of_block(c, p, p.value_dim, spans)) return;
-    sum_parts<T>(p, c, parts, part_width(p, channels), [&](int64_t i, int64_t& stride) -> float* {
-        const TensorView& to = channels || i == 1 ? p.d_log_decay : p.d_beta;
+    sum_parts<T>(p, c, parts, part_width(p, recurrence), [&](int64_t i, int64_t& stride) -> float* {
+        const bool channels = by_channel(recurrence), decay = channels ? i < p.key_dim : i == 1;
+        const TensorView& to = decay ? p.d_log_decay : p.d_beta;
         stride = to.stride[1];
-        return to.data ? tokens_of<float>(to, c) + (channels ? i : 0) : nullptr;
+        return to.data && (!channels || i <= p.key_dim) ? tokens_of<float>(to, c) + (channels && decay ? i : 0) : nullptr;
     });
 }
 

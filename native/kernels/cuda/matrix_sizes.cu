@@ -8,13 +8,17 @@ Spans whole_sequences(const MemoryParameters& p) { return {p.tokens, sequence_co
 
 // As the kernels have them.
 int64_t padded_keys(const MatrixMemoryParameters& p) { return p.key_dim <= 32 ? 32 : p.key_dim <= 64 ? 64 : p.key_dim <= 128 ? 128 : 256; }
-int64_t backward_tile(const MatrixMemoryParameters& p) { return (padded_keys(p) == 256 ? 64 : 128) / (p.number == Number::Float32 ? 2 : 1); }
-int64_t forward_tile(const MatrixMemoryParameters& p, bool channels) { return channels ? backward_tile(p) : padded_keys(p) == 256 && p.number == Number::Float32 ? 32 : 64; }
+int64_t backward_tile(const MatrixMemoryParameters& p, Recurrence recurrence) {
+    const bool floats = p.number == Number::Float32;
+    if (recurrence == Recurrence::ChannelDelta) return padded_keys(p) == 256 || (padded_keys(p) == 128 && floats) ? 32 : floats ? 64 : 128;
+    return (padded_keys(p) == 256 ? 64 : 128) / (floats ? 2 : 1);
+}
+int64_t forward_tile(const MatrixMemoryParameters& p, Recurrence recurrence) { return by_channel(recurrence) ? backward_tile(p, recurrence) : padded_keys(p) == 256 && p.number == Number::Float32 ? 32 : 64; }
 
 // Of backward's workspace, before the states between spans.
-int64_t backward_floats(const MatrixMemoryParameters& p, bool channels, const Spans& spans) {
-    const int64_t K = padded_keys(p), V = backward_tile(p), tiles = tile_count(p, V);
-    return Workspace::floats(p, spans.count * p.heads * tiles, tiles + p.further_parts, part_width(p, channels), walk_floats(p.number == Number::Float32 ? 4 : 2, K, V));
+int64_t backward_floats(const MatrixMemoryParameters& p, Recurrence recurrence, const Spans& spans) {
+    const int64_t K = padded_keys(p), V = backward_tile(p, recurrence), tiles = tile_count(p, V);
+    return Workspace::floats(p, spans.count * p.heads * tiles, tiles + p.further_parts, part_width(p, recurrence), block_floats(recurrence, p.number == Number::Float32 ? 4 : 2, K, V));
 }
 
 } // namespace
@@ -24,7 +28,7 @@ int64_t backward_floats(const MatrixMemoryParameters& p, bool channels, const Sp
 // tokens; it takes twice as many spans as walks.
 Spans spans_of(const MatrixMemoryParameters& p, Recurrence recurrence, int64_t tiles) {
     const int64_t K = p.key_dim, V = p.value_dim;
-    if (recurrence == Recurrence::Delta) return with_floats(cut(p, p.multiprocessors, tiles, {CheckpointTokens, 4 * K, 2 * (2 * V + K), V}), K * K, K * V);
+    if (recurrence == Recurrence::Delta || recurrence == Recurrence::ChannelDelta) return with_floats(cut(p, p.multiprocessors, tiles, {CheckpointTokens, 4 * K, 2 * (2 * V + K), V}), K * K, K * V);
     return with_floats(cut(p, p.multiprocessors, tiles, {CheckpointTokens, 0, 0, 1}), recurrence == Recurrence::Channel ? K : 1, K * V);
 }
 
@@ -50,24 +54,23 @@ int64_t matrix_memory_checkpoint_floats(const MatrixMemoryParameters& p) {
 }
 
 Spans forward_spans(const MatrixMemoryParameters& p, Recurrence recurrence) {
-    Spans spans = spans_of(p, recurrence, tile_count(p, forward_tile(p, recurrence == Recurrence::Channel)));
+    Spans spans = spans_of(p, recurrence, tile_count(p, forward_tile(p, recurrence)));
     spans.states = p.workspace;
     return spans;
 }
 
 Spans backward_spans(const MatrixMemoryParameters& p, Recurrence recurrence) {
-    const bool channels = recurrence == Recurrence::Channel;
-    Spans spans = spans_of(p, recurrence, tile_count(p, backward_tile(p)));
-    if (p.workspace) spans.states = p.workspace + backward_floats(p, channels, spans);
+    Spans spans = spans_of(p, recurrence, tile_count(p, backward_tile(p, recurrence)));
+    if (p.workspace) spans.states = p.workspace + backward_floats(p, recurrence, spans);
     return spans;
 }
 
 int64_t matrix_memory_workspace_floats(const MatrixMemoryParameters& p, Recurrence recurrence, bool backward) {
     if (!backward) return spans_floats(p, forward_spans(p, recurrence));
     const Spans spans = backward_spans(p, recurrence);
-    return backward_floats(p, recurrence == Recurrence::Channel, spans) + spans_floats(p, spans);
+    return backward_floats(p, recurrence, spans) + spans_floats(p, spans);
 }
 
-float* further_part(const MatrixMemoryParameters& p) { return p.workspace + tile_count(p, backward_tile(p)) * part_floats(p, part_width(p, false)); }
+float* further_part(const MatrixMemoryParameters& p) { return p.workspace + tile_count(p, backward_tile(p, Recurrence::Scalar)) * part_floats(p, part_width(p, Recurrence::Scalar)); }
 
 } // namespace memgen

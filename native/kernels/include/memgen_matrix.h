@@ -90,7 +90,7 @@ MEMGEN_API memgen_status memgen_channel_decay_backward(const memgen_channel_deca
  * For t = 0, 1, ..:  S = diag(e^{log_decay_t}) S;  S += k_t (beta_t (v_t - S^T k_t))^T;  o_t = S^T (scale q_t).
  * The struct of the gated delta rule with log_decay and d_log_decay [B, T, H, K] (last axis contiguous), log_decay
  * and beta required. Runs of 8 tokens whose decays multiply to less than 2^-60 in some channel are exact but
- * slower in backward; forward has no such bound. The library for the CPU alone has it.
+ * slower in backward on the CPU; forward has no such bound, nor has the library for CUDA.
  */
 typedef memgen_gated_delta_rule_args memgen_channel_delta_rule_args;
 

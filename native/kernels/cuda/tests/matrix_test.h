@@ -169,7 +169,8 @@ struct DeviceCall {
         p.d_q = dq.view(), p.d_k = dk.view(), p.d_v = dv.view(), p.d_beta = d_beta.view(), p.d_log_decay = dg.view(), p.d_initial_state = d_s0.view();
         const Aligned16 nan{{NAN, NAN, NAN, NAN}};
         checkpoints.assign(static_cast<size_t>(memgen::matrix_memory_checkpoint_floats(p) + 3) / 4, nan);
-        const memgen::Recurrence recurrence = shape.channel ? memgen::Recurrence::Channel : shape.delta ? memgen::Recurrence::Delta : memgen::Recurrence::Scalar;
+        using memgen::Recurrence;
+        const Recurrence recurrence = shape.channel ? shape.delta ? Recurrence::ChannelDelta : Recurrence::Channel : shape.delta ? Recurrence::Delta : Recurrence::Scalar;
         workspace.assign(static_cast<size_t>(std::max(memgen::matrix_memory_workspace_floats(p, recurrence, false), memgen::matrix_memory_workspace_floats(p, recurrence, true)) + 3) / 4, nan);
         p.checkpoints = checkpoints.empty() ? nullptr : checkpoints[0].x;
         p.workspace = workspace.empty() ? nullptr : workspace[0].x;

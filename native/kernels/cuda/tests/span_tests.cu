@@ -13,6 +13,7 @@ struct Launches {
 };
 
 Launches launches(const Shape& p) {
+    if (p.channel && p.delta) return {memgen::launch_channel_delta_rule_forward, memgen::launch_channel_delta_rule_backward};
     if (p.channel) return {memgen::launch_channel_decay_forward, memgen::launch_channel_decay_backward};
     if (p.delta) return {memgen::launch_gated_delta_rule_forward, memgen::launch_gated_delta_rule_backward};
     return {memgen::launch_scalar_decay_forward, memgen::launch_scalar_decay_backward};
@@ -23,23 +24,25 @@ void compare(const Shape& p, const Numbers& n, const Layout& layout = {}, int64_
     compare_on_device<T>(launches(p).forward, launches(p).backward, p, n, 0.5, layout, multiprocessors);
 }
 
-// The delta rule takes five spans and a half at the widths below.
-int64_t fewest(Recurrence recurrence) { return recurrence == Recurrence::Delta ? 5 * memgen::CheckpointTokens : 0; }
+bool is_delta(Recurrence recurrence) { return recurrence == Recurrence::Delta || recurrence == Recurrence::ChannelDelta; }
+
+// The delta rules take five spans and a half at the widths below.
+int64_t fewest(Recurrence recurrence) { return is_delta(recurrence) ? 5 * memgen::CheckpointTokens : 0; }
 
 Shape shape(int64_t tokens, Recurrence recurrence) {
-    Shape p{1, fewest(recurrence) + tokens, recurrence == Recurrence::Delta ? 1 : 2, 5, 7, recurrence == Recurrence::Delta, true, true};
-    p.channel = recurrence == Recurrence::Channel;
+    Shape p{1, fewest(recurrence) + tokens, is_delta(recurrence) ? 1 : 2, 5, 7, is_delta(recurrence), true, true};
+    p.channel = memgen::by_channel(recurrence);
     return p;
 }
 
 template <class T>
 void lengths(Recurrence recurrence) {
     for (int64_t tokens : {0, 1, 31, 127, 128, 129, 160, 257, 511}) {
-        if (recurrence == Recurrence::Delta && (tokens < 127 || tokens > 257)) continue;
+        if (is_delta(recurrence) && (tokens < 127 || tokens > 257)) continue;
         const Shape p = shape(tokens, recurrence);
         compare<T>(p, draw(p, 51));
     }
-    if (recurrence != Recurrence::Delta) compare<T>(shape(500, recurrence), draw(shape(500, recurrence), 53), {}, 4); // of 256 tokens
+    if (!is_delta(recurrence)) compare<T>(shape(500, recurrence), draw(shape(500, recurrence), 53), {}, 4); // of 256 tokens
 }
 
 template <class T>
@@ -68,7 +71,7 @@ template <class T>
 void extreme_gates(Recurrence recurrence) {
     const double infinity = std::numeric_limits<double>::infinity();
     for (double strong : {0.0, -1e-8, -50.0, -1e4, -infinity}) {
-        Shape p = shape(recurrence == Recurrence::Delta ? 130 : 270, recurrence);
+        Shape p = shape(is_delta(recurrence) ? 130 : 270, recurrence);
         if (p.delta) p.K = p.V = 20; // fewer, and bfloat16 alone errs more over tokens of which none is forgotten
         Numbers all = draw(p, 55), some = all;
         for (double& g : all.g) g = strong;
@@ -76,7 +79,7 @@ void extreme_gates(Recurrence recurrence) {
         if (!p.delta || strong > -1.0) compare<T>(p, all);
         compare<T>(p, some);
     }
-    if (recurrence != Recurrence::Delta || sizeof(T) == 2) return;
+    if (!is_delta(recurrence) || sizeof(T) == 2) return;
     const Shape p = shape(130, recurrence);
     Numbers n = draw(p, 59);
     for (double& beta : n.beta) beta = 2.0; // reflections, which forget nothing
@@ -85,7 +88,7 @@ void extreme_gates(Recurrence recurrence) {
 
 template <class T>
 void same_bits(Recurrence recurrence) {
-    Shape p = shape(recurrence == Recurrence::Delta ? 66 : 270, recurrence);
+    Shape p = shape(is_delta(recurrence) ? 66 : 270, recurrence);
     p.H = 1;
     if (!p.delta) p.K = 33, p.V = 75;
     const Numbers n = draw(p, 56);
@@ -116,11 +119,12 @@ void in_place(Recurrence recurrence) {
     EXPECT(other.dk.values() == c.dk.values() && other.d_s.values() == c.d_s0.values());
 }
 
-// The states between spans of the delta rule, and their gradients, where a call that is cut would be long.
+// The states between spans of the delta rules, and their gradients, where a call that is cut would be long.
 template <class T>
-void delta_states() {
+void delta_states(bool channel) {
     for (Shape p : {Shape{1, 270, 2, 40, 70}, Shape{1, 270, 1, 100, 36}, Shape{1, 270, 1, 200, 33}}) {
-        p.delta = p.decay = p.initial = true;
+        if (channel && p.K == 200 && sizeof(T) == 4) continue; // there is no kernel for it
+        p.delta = p.decay = p.initial = true, p.channel = channel;
         Numbers n = draw(p, 58);
         round_inputs<T>(n);
         DeviceCall<T> c(p, n, 0.5, {});
@@ -133,9 +137,9 @@ void delta_states() {
             return x;
         };
         spans.states = states.data();
-        EXPECT(memgen::launch_delta_spans(c.p, spans, nullptr) == cudaSuccess);
+        EXPECT((channel ? memgen::launch_channel_delta_spans : memgen::launch_delta_spans)(c.p, spans, nullptr) == cudaSuccess);
         spans.states = d_states.data();
-        EXPECT(memgen::launch_delta_spans_backward(c.p, spans, nullptr) == cudaSuccess);
+        EXPECT((channel ? memgen::launch_channel_delta_spans_backward : memgen::launch_delta_spans_backward)(c.p, spans, nullptr) == cudaSuccess);
         for (int64_t span : {1, 2}) {
             Numbers before = n, behind = n;
             sequence_reference(p, 0.5, {{0}, {128 * span}}, before), sequence_reference(p, 0.5, {{128 * span}, {p.T - 128 * span}}, behind);
@@ -197,6 +201,7 @@ TEST(spans_take_a_workspace_in_forward) {
     EXPECT(needed == 4 * 9 * (8 * 8 + 4)); // before each of eight spans and behind the last: a decay and a state
     EXPECT(memgen_channel_decay_workspace_size(&a, 0) == 4 * 9 * (8 * 8 + 8));
     EXPECT(memgen_gated_delta_rule_workspace_size(&a, 0) == 4 * 9 * (8 * 8 + 8 * 8));
+    EXPECT(memgen_channel_delta_rule_workspace_size(&a, 0) == 4 * 9 * (8 * 8 + 8 * 8));
     std::vector<float> x(static_cast<size_t>(a.tokens * 8), 0.5f);
     const memgen_tensor tokens{x.data(), {a.tokens * 8, 8, 8, 1}};
     std::vector<float> o(x.size());
@@ -223,5 +228,11 @@ TEST(gated_delta_spans_bfloat16) { lengths<memgen::bfloat16>(Recurrence::Delta);
 TEST(gated_delta_spans_of_segments) { segments<float>(Recurrence::Delta), segments<memgen::bfloat16>(Recurrence::Delta); }
 TEST(gated_delta_spans_extreme_gates) { extreme_gates<float>(Recurrence::Delta), extreme_gates<memgen::bfloat16>(Recurrence::Delta); }
 TEST(gated_delta_spans_same_bits_in_all_orders) { same_bits<float>(Recurrence::Delta), same_bits<memgen::bfloat16>(Recurrence::Delta); }
-TEST(gated_delta_spans_wide) { delta_states<float>(), delta_states<memgen::bfloat16>(); }
-TEST(spans_hand_a_state_on_in_place) { in_place(Recurrence::Scalar), in_place(Recurrence::Channel), in_place(Recurrence::Delta); }
+TEST(gated_delta_spans_wide) { delta_states<float>(false), delta_states<memgen::bfloat16>(false); }
+TEST(channel_delta_spans_float) { lengths<float>(Recurrence::ChannelDelta); }
+TEST(channel_delta_spans_bfloat16) { lengths<memgen::bfloat16>(Recurrence::ChannelDelta); }
+TEST(channel_delta_spans_of_segments) { segments<float>(Recurrence::ChannelDelta), segments<memgen::bfloat16>(Recurrence::ChannelDelta); }
+TEST(channel_delta_spans_extreme_gates) { extreme_gates<float>(Recurrence::ChannelDelta), extreme_gates<memgen::bfloat16>(Recurrence::ChannelDelta); }
+TEST(channel_delta_spans_same_bits_in_all_orders) { same_bits<float>(Recurrence::ChannelDelta), same_bits<memgen::bfloat16>(Recurrence::ChannelDelta); }
+TEST(channel_delta_spans_wide) { delta_states<float>(true), delta_states<memgen::bfloat16>(true); }
+TEST(spans_hand_a_state_on_in_place) { in_place(Recurrence::Scalar), in_place(Recurrence::Channel), in_place(Recurrence::Delta), in_place(Recurrence::ChannelDelta); }
