@@ -45,11 +45,7 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
             ("channel_decay", [.. keys, channels, .. state], (x, f) => ChannelDecay.Apply(x[0], x[1], x[2], x[3], x[4], 1, f, segments: segments)),
             ("delta_rule", [.. keys, beta, .. state], (x, f) => DeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], 1, f, segments: segments)),
             ("gated_delta_rule", [.. keys, beta, decay, .. state], (x, f) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 1, f, segments: segments)),
-            // Without a CUDA kernel it is no call to measure there.
-            .. Device.type == DeviceType.CUDA ? [] : new (string, Drawn[], Func<Tensor[], OperatorForm, MemoryRead>)[]
-            {
-                ("channel_delta_rule", [.. keys, beta, channels, .. state], (x, f) => ChannelDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 1, f, segments: segments)),
-            },
+            ("channel_delta_rule", [.. keys, beta, channels, .. state], (x, f) => ChannelDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 1, f, segments: segments)),
             ("titans_linear", [.. keys, .. titans], (x, f) => Memory(TitansLinear.Apply(x[0], x[1], x[2], x[3], x[4], x[5], block, x[6], x[7], f, segments: segments))),
             ("titans_mlp", [.. keys, .. titans[..3], .. Layers(S, H, K, E, V), .. target ? Layers(S, H, K, E, V) : []],
                 (x, f) => Memory(TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], x[6..8], rule, target: target ? x[8..] : null, form: f, segments: segments))),

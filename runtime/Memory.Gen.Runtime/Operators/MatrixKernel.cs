@@ -8,7 +8,7 @@ namespace Memory.Gen.Runtime.Operators;
 /// <summary>The memories with a state <c>[B, H, K, V]</c> in the kernel library. States at some tokens are kept for backward, which recomputes those between.</summary>
 internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixKernel.Options>
 {
-    private static readonly Kernel Delta = new("gated_delta_rule"), Scalar = new("scalar_decay"), Channel = new("channel_decay"), ChannelDelta = new("channel_delta_rule", onCuda: false);
+    private static readonly Kernel Delta = new("gated_delta_rule"), Scalar = new("scalar_decay"), Channel = new("channel_decay"), ChannelDelta = new("channel_delta_rule");
 
     /// <summary>The kernel of a rule that has these gates.</summary>
     public static Kernel For(Tensor? beta, Tensor? logDecay) => (beta is not null, logDecay?.dim() == 4) switch

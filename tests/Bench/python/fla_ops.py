@@ -37,6 +37,10 @@ def main():
         from fla.ops.simple_gla import chunk_simple_gla
     except ImportError:
         return
+    try:
+        from fla.ops.kda import chunk_kda
+    except ImportError:  # of an older fla
+        chunk_kda = None
     if not torch.cuda.is_available():
         return
     for B, T, H, K, V in SHAPES:
@@ -51,6 +55,8 @@ def main():
             "delta_rule": ((q, k, v, beta), lambda q, k, v, b: chunk_delta_rule(q, k, v, b)),
             "gated_delta_rule": ((q, k, v, beta, g), lambda q, k, v, b, g: chunk_gated_delta_rule(q, k, v, g=g, beta=b)),
         }
+        if chunk_kda:
+            calls["channel_delta_rule"] = ((q, k, v, beta, channels), lambda q, k, v, b, g: chunk_kda(q, k, v, g=g, beta=b))
         for name, (inputs, call) in calls.items():
             if only not in name:
                 continue

@@ -51,7 +51,7 @@ public sealed class KernelFormTests
     [Fact]
     public void A_rule_that_only_the_CPU_has_is_refused_on_a_GPU_in_those_words()
     {
-        Kernel rule = MatrixKernel.For(torch.empty(0), torch.empty(1, 1, 1, 1)), other = MatrixKernel.For(torch.empty(0), null);
+        Kernel rule = new("gated_delta_rule", onCuda: false), other = new("gated_delta_rule");
         MatrixArguments args = new() { Header = KernelHeader.Of<MatrixArguments>(ScalarType.Float32) };
         Assert.Equal("there is no CUDA kernel for it", rule.Refusal(ScalarType.Float32, new Device(DeviceType.CUDA, 0), args));
         Assert.NotEqual("there is no CUDA kernel for it", other.Refusal(ScalarType.Float32, new Device(DeviceType.CUDA, 0), args));
