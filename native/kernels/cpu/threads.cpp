@@ -3,6 +3,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
+#include <memory>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -52,7 +53,12 @@ public:
         work_ = work;
         context_ = context;
         items_ = items;
-        next_.store(0, std::memory_order_relaxed);
+        workers_ = workers;
+        for (int w = 0; w < workers; w++) {
+            shares_[w].next.store(items * w / workers, std::memory_order_relaxed);
+            shares_[w].end = items * (w + 1) / workers;
+        }
+        tickets_.store(0, std::memory_order_relaxed);
         const uint64_t round = gate_.load(std::memory_order_relaxed) >> RoundShift;
         gate_.store((round + 1) << RoundShift | static_cast<uint64_t>(workers) << WorkersShift | Open);
         wake(asleep_, start_);
@@ -104,6 +110,7 @@ private:
 
     // Threads the machine refuses to start are done without.
     int grow(int workers) {
+        if (workers > capacity_) shares_.reset(new Share[static_cast<size_t>(capacity_ = workers)]);
         while (static_cast<int>(threads_) + 1 < workers) {
             try {
                 int worker = static_cast<int>(threads_) + 1;
@@ -116,8 +123,15 @@ private:
         return workers;
     }
 
+    // First of a worker's own share, then of the next ones: so that a core has at every call the same rows, which its caches
+    // may still hold. Whoever has a ticket finds an item.
     void take(int worker) {
-        for (int64_t item; (item = next_.fetch_add(1, std::memory_order_relaxed)) < items_;) work_(context_, item, worker);
+        int share = worker;
+        while (tickets_.fetch_add(1, std::memory_order_relaxed) < items_) {
+            int64_t item;
+            while ((item = shares_[share].next.fetch_add(1, std::memory_order_relaxed)) >= shares_[share].end) share = (share + 1) % workers_;
+            work_(context_, item, worker);
+        }
     }
 
     void serve(uint64_t worker, uint64_t seen) {
@@ -144,7 +158,13 @@ private:
     std::condition_variable start_, done_;
     std::atomic<int> asleep_{0}, waiting_{0};
     std::atomic<uint64_t> gate_{0};
-    std::atomic<int64_t> next_{0};
+    struct alignas(64) Share {
+        std::atomic<int64_t> next;
+        int64_t end;
+    };
+    std::unique_ptr<Share[]> shares_;
+    std::atomic<int64_t> tickets_{0};
+    int workers_ = 0, capacity_ = 0;
     Work work_ = nullptr;
     void* context_ = nullptr;
     int64_t items_ = 0;

@@ -1,4 +1,4 @@
-// No worker waits long for another: items are taken in order by whoever is free.
+// No worker waits long for another: whoever is free takes an item of its own share or, once that is taken, of the next ones.
 #include "../cpu/dealing.h"
 
 #include <algorithm>
@@ -11,11 +11,18 @@ using namespace memgen;
 
 // Strips that the busiest worker takes.
 int64_t busiest(const Dealing& d, int64_t heads, int64_t sequences, int64_t strips, int64_t workers) {
-    std::vector<int64_t> load(static_cast<size_t>(workers));
+    std::vector<int64_t> items, load(static_cast<size_t>(workers)), next;
     for (int64_t s = 0; s < sequences; s++)
         for (int64_t g = 0; g < d.groups(heads); g++)
-            for (int64_t p = 0; p < d.parts; p++)
-                *std::min_element(load.begin(), load.end()) += std::min(d.group, heads - g * d.group) * (strips * (p + 1) / d.parts - strips * p / d.parts);
+            for (int64_t p = 0; p < d.parts; p++) items.push_back(std::min(d.group, heads - g * d.group) * (strips * (p + 1) / d.parts - strips * p / d.parts));
+    const int64_t count = static_cast<int64_t>(items.size());
+    for (int64_t w = 0; w < workers; w++) next.push_back(count * w / workers);
+    for (int64_t taken = 0; taken < count; taken++) {
+        const int64_t free = std::min_element(load.begin(), load.end()) - load.begin();
+        int64_t share = free;
+        while (next[static_cast<size_t>(share)] == count * (share + 1) / workers) share = (share + 1) % workers;
+        load[static_cast<size_t>(free)] += items[static_cast<size_t>(next[static_cast<size_t>(share)]++)];
+    }
     return *std::max_element(load.begin(), load.end());
 }
 
