@@ -146,6 +146,12 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
     soon.ask(4, 8);
     product(kp, N, vp, ByRows{s.state(c), s.state_row}, s.columns, N, s.z, N);
     soon.ask(5, 8);
+    Vector total[4] = {}; // of S and dS': one sum would wait for itself, and both are in the cache here
+    if (a.d_log_decay.data)
+        for (int64_t i = 0; i < kp; i += 4)
+            for (int64_t j = 0; j < vp; j += W)
+#pragma GCC unroll 4
+                for (int n = 0; n < 4; n++) total[n] += load(s.state(c) + (i + n) * s.state_row + j) * load(s.d_state + (i + n) * s.state_row + j);
     product(kp, C, vp, ByRows{s.d_state, s.state_row}, s.writtenT, C, s.y, C);
     soon.ask(6, 8);
 
@@ -204,10 +210,7 @@ void leave_chunk(const Chain& chain, const DeltaBackwardScratch& s, int64_t c, i
     }
 
     if (a.d_log_decay.data) {
-        Vector total = {};
-        for (int64_t i = 0; i < kp; i++)
-            for (int64_t j = 0; j < vp; j += W) total += load(s.state(c) + i * s.state_row + j) * load(s.d_state + i * s.state_row + j);
-        float whole = since[C - 1] * sum(total), before[C + 1] = {};
+        float whole = since[C - 1] * sum((total[0] + total[1]) + (total[2] + total[3])), before[C + 1] = {};
         for (int j = 0; j < C; j++) before[j + 1] = before[j] + sums[C + j];
         float crossing[C] = {}, after = 0.0f;
         for (int i = C - 1; i >= 0; i--) {
