@@ -84,13 +84,15 @@ public sealed class GateTests
     [InlineData("gated_delta_rule", 2.0)]
     [InlineData("channel_delta_rule", 1.0)]
     [InlineData("channel_delta_rule", 2.0)]
+    [InlineData("generalized_delta_rule", 1.0)]
+    [InlineData("generalized_delta_rule", 2.0)]
     public void Repeated_keys_with_full_write_strength_stay_solvable(string name, double strength)
     {
         using var scope = NewDisposeScope();
         Tensor[] inputs = Inputs(name, 14);
         inputs[1] = inputs[1].narrow(1, 0, 1).expand(B, T, H, K).contiguous();
-        inputs[3] = full_like(inputs[3], strength);
-        inputs[4] = zeros_like(inputs[4]);
+        (inputs[3], inputs[4]) = name == "generalized_delta_rule" ? (-inputs[1], strength * inputs[1]) : (full_like(inputs[3], strength), inputs[4]);
+        inputs[^2] = zeros_like(inputs[^2]);
         (Tensor[] expected, Tensor[] expectedGradients) = Run(name, inputs, OperatorForm.Reference, ScalarType.Float64);
         foreach (OperatorForm form in Fast(name))
         {
