@@ -49,66 +49,89 @@ internal sealed class ChannelPairs
     /// <summary>The log decays <c>[M, C, K]</c> of all chunks.</summary>
     public static Tensor Split(ChunkLayout layout, Tensor logDecay) => layout.SplitMatrices(logDecay).clamp(min: ChunkDecay.Floor);
 
-    /// <summary>P, <c>[M, C, C]</c>, zero on the diagonal and above it.</summary>
-    /// <param name="rows">x, <c>[M, C, K]</c>, contiguous.</param>
+    /// <summary>P, <c>[M, C, C]</c>, zero on the diagonal and above it; of several x with several k every pair's, <c>[M, X, Y, C, C]</c>.</summary>
+    /// <param name="rows">x, <c>[M, C, K]</c>, contiguous; several are <c>[M, C, X, K]</c>, for which each token's are weighed with one decay.</param>
     /// <param name="keys">k, likewise.</param>
     public Tensor Products(Tensor rows, Tensor keys)
     {
-        long M = rows.shape[0];
-        Tensor P = zeros([M, C, C], dtype: rows.dtype, device: rows.device);
+        Tensor x = Several(rows), y = Several(keys);
+        (long M, long X, long Y) = (x.shape[0], x.shape[2], y.shape[2]);
+        Tensor P = zeros([M, X, Y, C, C], dtype: x.dtype, device: x.device);
         foreach ((long s, Tensor rightFactor, Tensor leftFactor) in Sizes())
         {
-            using Tensor right = Scaled(Half(rows, s, 1), rightFactor), left = Scaled(Half(keys, s, 0), leftFactor);
-            Squares(P, s).copy_(right.bmm(left.transpose(1, 2)).view(M, C / (2 * s), s, s));
+            using Tensor right = Scaled(Half(x, s, 1), rightFactor), left = Scaled(Half(y, s, 0), leftFactor);
+            Squares(P, s).copy_(right.bmm(left.transpose(1, 2)).view(M, C / (2 * s), s, X, s, Y).permute(0, 3, 5, 1, 2, 4));
         }
 
         foreach ((long i, long j, Tensor decay) in Corners())
         {
-            using Tensor pair = Token(rows, i) * decay;
-            Corner(P, i, j).copy_(pair.mul_(Token(keys, j)).sum(2));
+            using Tensor weighed = Token(x, i) * decay.unsqueeze(2);
+            using Tensor products = weighed.unsqueeze(3) * Token(y, j).unsqueeze(2);
+            Corner(P, i, j).copy_(products.sum(4).permute(0, 2, 3, 1));
         }
 
-        return P;
+        return rows.dim() == 3 ? P.view(M, C, C) : P;
     }
 
     /// <summary>The same with the diagonal, x_i . k_i, where nothing is between a token and itself.</summary>
     public Tensor ProductsToItself(Tensor rows, Tensor keys)
     {
-        Tensor P = Products(rows, keys);
-        P.diagonal(0, 1, 2).copy_((rows * keys).sum(2));
+        Tensor P = Products(rows, keys), x = Several(rows), y = Several(keys);
+        using Tensor products = x.unsqueeze(3) * y.unsqueeze(2);
+        P.view(x.shape[0], x.shape[2], y.shape[2], C, C).diagonal(0, 3, 4).copy_(products.sum(4).permute(0, 2, 3, 1));
         return P;
     }
 
     /// <summary>Adds what the gradient of P says about rows and keys.</summary>
-    /// <param name="dP">The gradient of P, <c>[M, C, C]</c>, contiguous; only what is below the diagonal is read.</param>
+    /// <param name="dP">The gradient of P, of its shape, contiguous; only what is below the diagonals is read.</param>
     /// <param name="rows">x.</param>
     /// <param name="keys">k.</param>
     /// <param name="dRows">Gets sum_j dP_ij k_j e^(b_i - b_j).</param>
     /// <param name="dKeys">Gets sum_i dP_ij x_i e^(b_i - b_j).</param>
     public void AddGradients(Tensor dP, Tensor rows, Tensor keys, Tensor dRows, Tensor dKeys)
     {
+        Tensor x = Several(rows), y = Several(keys), dX = Several(dRows), dY = Several(dKeys);
+        (long M, long X, long Y) = (x.shape[0], x.shape[2], y.shape[2]);
+        Tensor each = dP.view(M, X, Y, C, C);
         foreach ((long s, Tensor rightFactor, Tensor leftFactor) in Sizes())
         {
-            using Tensor right = Scaled(Half(rows, s, 1), rightFactor), left = Scaled(Half(keys, s, 0), leftFactor);
-            using Tensor square = Squares(dP, s).reshape(rows.shape[0] * C / (2 * s), s, s);
-            Half(dRows, s, 1).addcmul_(square.bmm(left).view(rightFactor.shape), rightFactor, 1);
-            Half(dKeys, s, 0).addcmul_(square.transpose(1, 2).bmm(right).view(leftFactor.shape), leftFactor, 1);
+            using Tensor right = Scaled(Half(x, s, 1), rightFactor), left = Scaled(Half(y, s, 0), leftFactor);
+            using Tensor square = Squares(each, s).permute(0, 3, 4, 1, 5, 2).reshape(M * C / (2 * s), s * X, s * Y);
+            Tensor dRight = Half(dX, s, 1), dLeft = Half(dY, s, 0);
+            dRight.addcmul_(square.bmm(left).view(dRight.shape), rightFactor.unsqueeze(3), 1);
+            dLeft.addcmul_(square.transpose(1, 2).bmm(right).view(dLeft.shape), leftFactor.unsqueeze(3), 1);
         }
 
         foreach ((long i, long j, Tensor decay) in Corners())
         {
-            using Tensor weight = decay * Corner(dP, i, j).unsqueeze(2);
-            Token(dRows, i).addcmul_(weight, Token(keys, j), 1);
-            Token(dKeys, j).addcmul_(weight, Token(rows, i), 1);
+            Tensor corner = Corner(each, i, j);
+            for (long n = 0; n < X; n++)
+            {
+                for (long m = 0; m < Y; m++)
+                {
+                    using Tensor weight = decay * corner.select(1, n).select(1, m).unsqueeze(2);
+                    Token(dX, i).select(2, n).addcmul_(weight, Token(y, j).select(2, m), 1);
+                    Token(dY, j).select(2, m).addcmul_(weight, Token(x, i).select(2, n), 1);
+                }
+            }
         }
     }
 
     /// <summary>Adds what the diagonal of dP says about rows and keys.</summary>
     public static void AddDiagonal(Tensor dP, Tensor rows, Tensor keys, Tensor dRows, Tensor dKeys)
     {
-        Tensor diagonal = dP.diagonal(0, 1, 2).unsqueeze(2);
-        dRows.addcmul_(diagonal, keys, 1);
-        dKeys.addcmul_(diagonal, rows, 1);
+        Tensor x = Several(rows), y = Several(keys), dX = Several(dRows), dY = Several(dKeys);
+        (long M, long C, long X, long Y) = (x.shape[0], x.shape[1], x.shape[2], y.shape[2]);
+        Tensor diagonal = dP.view(M, X, Y, C, C).diagonal(0, 3, 4).unsqueeze(4);
+        for (long n = 0; n < X; n++)
+        {
+            for (long m = 0; m < Y; m++)
+            {
+                Tensor own = diagonal.select(1, n).select(1, m);
+                dX.select(2, n).addcmul_(own, y.select(2, m), 1);
+                dY.select(2, m).addcmul_(own, x.select(2, n), 1);
+            }
+        }
     }
 
     /// <summary>Gradient of the log decays from that of their running sums b.</summary>
@@ -178,30 +201,35 @@ internal sealed class ChannelPairs
         return torch.tensor(rows.ToArray()).to(like.dtype).to(like.device).view(1, -1, C);
     }
 
-    /// <summary>Left (0) or right (1) halves of all runs of 2s tokens, as a view <c>[M, C / 2s, s, K]</c>.</summary>
-    private static Tensor Half(Tensor x, long s, long side) => x.view(x.shape[0], -1, 2, s, x.shape[2]).select(2, side);
+    /// <summary>Several for each token, <c>[M, C, X, K]</c>; one is a view.</summary>
+    private static Tensor Several(Tensor x) => x.dim() == 4 ? x : x.unsqueeze(2);
 
-    /// <summary>Rows of halves, scaled, as matrices <c>[M C / 2s, s, K]</c>.</summary>
-    private static Tensor Scaled(Tensor half, Tensor factor) => (half * factor).flatten(0, 1);
+    /// <summary>Left (0) or right (1) halves of all runs of 2s tokens, as a view <c>[M, C / 2s, s, X, K]</c> or of factors <c>[M, C / 2s, s, K]</c>.</summary>
+    private static Tensor Half(Tensor x, long s, long side) => x.view([x.shape[0], -1, 2, s, .. x.shape[2..]]).select(2, side);
 
-    /// <summary>The squares below the diagonal where right halves meet left halves, as a view <c>[M, C / 2s, s, s]</c>.</summary>
+    /// <summary>Rows of halves, scaled, as matrices <c>[M C / 2s, s X, K]</c>.</summary>
+    private static Tensor Scaled(Tensor half, Tensor factor) => (half * factor.unsqueeze(3)).flatten(2, 3).flatten(0, 1);
+
+    /// <summary>The squares below the diagonals where right halves meet left halves, as a view <c>[M, X, Y, C / 2s, s, s]</c>.</summary>
     private static Tensor Squares(Tensor p, long s)
     {
-        long C = p.shape[1];
-        return p.as_strided([p.shape[0], C / (2 * s), s, s], [C * C, 2 * s * (C + 1), C, 1], s * C);
+        long[] size = p.shape;
+        long C = size[4];
+        return p.as_strided([.. size[..3], C / (2 * s), s, s], [size[1] * size[2] * C * C, size[2] * C * C, C * C, 2 * s * (C + 1), C, 1], s * C);
     }
 
-    /// <summary>Token i of every triangle, <c>[M, C / 4, K]</c>.</summary>
+    /// <summary>Token i of every triangle, <c>[M, C / 4, X, K]</c>, or of decays <c>[M, C / 4, K]</c>.</summary>
     private static Tensor Token(Tensor x, long i)
     {
         long side = Math.Min(Triangle, x.shape[1]);
-        return x.view(x.shape[0], x.shape[1] / side, side, x.shape[2]).select(2, i);
+        return x.view([x.shape[0], x.shape[1] / side, side, .. x.shape[2..]]).select(2, i);
     }
 
-    /// <summary>Entry (i, j) of every triangle, <c>[M, C / 4]</c>.</summary>
+    /// <summary>Entry (i, j) of every triangle, <c>[M, X, Y, C / 4]</c>.</summary>
     private static Tensor Corner(Tensor p, long i, long j)
     {
-        long C = p.shape[1], side = Math.Min(Triangle, C);
-        return p.as_strided([p.shape[0], C / side], [C * C, side * (C + 1)], (i * C) + j);
+        long[] size = p.shape;
+        long C = size[4], side = Math.Min(Triangle, C);
+        return p.as_strided([.. size[..3], C / side], [size[1] * size[2] * C * C, size[2] * C * C, C * C, side * (C + 1)], (i * C) + j);
     }
 }

@@ -31,10 +31,10 @@ internal sealed class GeneralizedDeltaChunks : OperatorFunction<GeneralizedDelta
         ChunkLayout layout = ChannelPairs.Layout(q, options);
         (long R, long C, long K, long V) = (layout.R, layout.C, q.shape[3], inputs[2].shape[3]);
         Tensor queries = layout.SplitMatrices(q) * options.Scale, keys = layout.SplitMatrices(inputs[1]), values = layout.SplitMatrices(inputs[2]);
-        Tensor a = layout.SplitMatrices(inputs[3]), b = layout.SplitMatrices(inputs[4]), early = Early(a);
+        Tensor a = layout.SplitMatrices(inputs[3]), b = layout.SplitMatrices(inputs[4]);
         var pairs = new ChannelPairs(ChannelPairs.Split(layout, logDecay));
-        Tensor QK = pairs.ProductsToItself(queries, keys), QB = pairs.ProductsToItself(queries, b);
-        Tensor PK = pairs.ProductsToItself(early, keys), PB = pairs.ProductsToItself(early, b);
+        Tensor readers = stack([queries, Early(a)], 2), writers = stack([keys, b], 2), all = pairs.ProductsToItself(readers, writers);
+        Tensor QK = Of(all, 0, 0), QB = Of(all, 0, 1), PK = Of(all, 1, 0), PB = Of(all, 1, 1);
         Tensor inverse = TriangularInverse.Of(Late(PB).neg_());
         Tensor recalled = inverse.bmm(Late(PK.bmm(values))), W = inverse.bmm(a * Before(pairs)).neg_();
 
@@ -43,17 +43,18 @@ internal sealed class GeneralizedDeltaChunks : OperatorFunction<GeneralizedDelta
             (keys * pairs.ToEnd).transpose(1, 2).bmm(values));
         Tensor fromStart = queries * pairs.FromStart;
         Tensor output = Products.Add(Products.Add(fromStart.bmm(states), QK, values), QB, recalled);
-        saved?.AddRange([logDecay, queries, keys, values, a, b, pairs.LogDecays, pairs.Factors, QK, QB, PK, inverse, W, states, recalled, final, fromStart]);
+        saved?.AddRange([logDecay, readers, writers, values, a, pairs.LogDecays, pairs.Factors, all, inverse, W, states, recalled, final, fromStart]);
         return [layout.Merge(output), final.view(initial.shape)];
     }
 
     protected override List<Tensor> Backward(Tensor?[] gradients, List<Tensor> saved, ChunkedOptions options)
     {
-        if (saved is not [var logDecay, var queries, var keys, var values, var a, var b, var decays, var factors, var QK, var QB, var PK, var inverse, var W,
+        if (saved is not [var logDecay, var readers, var writers, var values, var a, var decays, var factors, var all, var inverse, var W,
             var states, var recalled, var final, var queriesFromStart]) throw new InvalidOperationException();
         ChunkLayout layout = ChannelPairs.Layout(logDecay, options);
-        (long R, long M, long C, long K, long V) = (layout.R, layout.M, layout.C, keys.shape[2], values.shape[2]);
+        (long R, long M, long C, long K, long V) = (layout.R, layout.M, layout.C, a.shape[2], values.shape[2]);
         var pairs = new ChannelPairs(decays, factors);
+        Tensor keys = writers.select(2, 0), b = writers.select(2, 1), QK = Of(all, 0, 0), QB = Of(all, 0, 1), PK = Of(all, 1, 0);
         Tensor dO = gradients[0] is { } upstream ? layout.SplitMatrices(upstream) : zeros([M, C, V], dtype: values.dtype, device: values.device);
 
         Tensor dRecalled = QB.transpose(1, 2).bmm(dO);
@@ -64,35 +65,33 @@ internal sealed class GeneralizedDeltaChunks : OperatorFunction<GeneralizedDelta
 
         Tensor valuesT = values.transpose(1, 2).contiguous(), recalledT = recalled.transpose(1, 2).contiguous();
         Tensor statesT = states.transpose(1, 2).contiguous(), dStatesT = dStates.transpose(1, 2).contiguous();
-        Tensor dQK = dO.bmm(valuesT), dQB = dO.bmm(recalledT), dPK = earlyX.bmm(valuesT), dPB = earlyX.bmm(recalledT);
-        Tensor early = Early(a), dQ = dO.bmm(statesT).mul_(pairs.FromStart), dA = X.bmm(statesT).mul_(Before(pairs)), dEarly = Early(dA);
-        Tensor dK = values.bmm(dStatesT).mul_(pairs.ToEnd), dB = recalled.bmm(dStatesT).mul_(pairs.ToEnd);
-        pairs.AddGradients(dQK, queries, keys, dQ, dK);
-        pairs.AddGradients(dQB, queries, b, dQ, dB);
-        pairs.AddGradients(dPK, early, keys, dEarly, dK);
-        pairs.AddGradients(dPB, early, b, dEarly, dB);
+        Tensor dAll = stack([dO.bmm(valuesT), dO.bmm(recalledT), earlyX.bmm(valuesT), earlyX.bmm(recalledT)], 1);
+        Tensor dA = X.bmm(statesT).mul_(Before(pairs));
+        Tensor dReaders = stack([dO.bmm(statesT).mul_(pairs.FromStart), Early(dA)], 2);
+        Tensor dWriters = stack([values.bmm(dStatesT).mul_(pairs.ToEnd), recalled.bmm(dStatesT).mul_(pairs.ToEnd)], 2);
+        pairs.AddGradients(dAll, readers, writers, dReaders, dWriters);
         // Without the diagonals, whose two halves would cancel: no decay is between a token and itself.
-        Tensor dRunning = (queries * dQ).add_(early * dEarly).sub_(keys * dK).sub_(b * dB);
+        Tensor dRunning = (readers * dReaders).sum(2).sub_((writers * dWriters).sum(2));
         Tensor dDecay = pairs.DecayGradient(dRunning, states, dStates, final, logDecay, layout);
-        ChannelPairs.AddDiagonal(dQK, queries, keys, dQ, dK);
-        ChannelPairs.AddDiagonal(dQB, queries, b, dQ, dB);
-        ChannelPairs.AddDiagonal(dPK, early, keys, dEarly, dK);
-        ChannelPairs.AddDiagonal(dPB, early, b, dEarly, dB);
+        ChannelPairs.AddDiagonal(dAll, readers, writers, dReaders, dWriters);
         // The first token of a chunk recalls what enters it, and nothing else.
-        dA.narrow(1, 1, C - 1).copy_(dEarly.narrow(1, 0, C - 1));
+        dA.narrow(1, 1, C - 1).copy_(dReaders.select(2, 1).narrow(1, 0, C - 1));
 
         Tensor dV = Products.Add(Products.Add((keys * pairs.ToEnd).bmm(dStates), QK.transpose(1, 2), dO), PK.transpose(1, 2), earlyX);
         return
         [
-            layout.Merge(dQ.mul_(options.Scale)),
-            layout.Merge(dK),
+            layout.Merge(dReaders.select(2, 0) * options.Scale),
+            layout.Merge(dWriters.select(2, 0).contiguous()),
             layout.Merge(dV),
             layout.Merge(dA),
-            layout.Merge(dB),
+            layout.Merge(dWriters.select(2, 1).contiguous()),
             dDecay,
             dS.view(layout.B, layout.H, K, V),
         ];
     }
+
+    /// <summary>The products of one kind of reader with one of what is written, <c>[M, C, C]</c>.</summary>
+    private static Tensor Of(Tensor all, long reader, long writer) => all.select(1, reader).select(1, writer);
 
     /// <summary>e^(c_{i-1}), <c>[M, C, K]</c>: one for the first token of a chunk.</summary>
     private static Tensor Before(ChannelPairs pairs)
