@@ -58,7 +58,7 @@ public sealed class TitansMemoryAttribute : MixerAttribute
     /// <summary>
     /// Tokens of a gradient block, 1 to 65,536: their gradients are all taken at the weights that the block started with.
     /// Part of the model: a larger block trains faster and corrects itself less often. With
-    /// <see cref="TitansVariant.Context"/> it divides <see cref="Window"/>. Absent: 16.
+    /// <see cref="TitansVariant.Context"/> it divides <see cref="Window"/>. Absent: 16; 64 with <see cref="Muon"/>.
     /// </summary>
     public int Block { get; set; }
 
@@ -83,10 +83,31 @@ public sealed class TitansMemoryAttribute : MixerAttribute
     /// </summary>
     public bool Residual { get; set; }
 
-    /// <summary>Which state of the memory a token reads. Absent: the one that holds its own write.</summary>
+    /// <summary>
+    /// Whether a block's momentum is orthogonalised before it is written: Muon, five Newton-Schulz iterations that bring all its singular
+    /// values near 1 (Zhang et al.: Test-Time Training Done Right, arXiv 2505.23884), so that what many tokens agree on does not drown the
+    /// rest. Momentum then goes from block to block, by the mean of eta over the block; a block is written when it is complete, and so read
+    /// by the next; theta only weighs a block's tokens, and <see cref="MaxStep"/> is how long every write is. Not with
+    /// <see cref="TitansVariant.Context"/>, nor with heads of one feature. Absent: false.
+    /// </summary>
+    public bool Muon { get; set; }
+
+    /// <summary>
+    /// Whether every column of the memory's matrices keeps the norm that it begins with (same source, there in place of
+    /// <see cref="Forgetting"/>), however long the text; only with <see cref="Muon"/>. Absent: false.
+    /// </summary>
+    public bool WeightNorm { get; set; }
+
+    /// <summary>
+    /// Which state of the memory a token reads. Absent: the one that holds its own write; with <see cref="Muon"/> the one that its block
+    /// began with, the only one there is.
+    /// </summary>
     public TitansRead Reads { get; set; }
 
-    /// <summary>Whether each token sets its step size; false: one learned step size for each head. Absent: true.</summary>
+    /// <summary>
+    /// Whether each token sets its step size; false: one learned step size for each head, which <see cref="Muon"/> would divide out
+    /// again. Absent: true.
+    /// </summary>
     public bool AdaptiveStep { get; set; }
 
     /// <summary>Whether writes have a momentum. Absent: true.</summary>
@@ -98,7 +119,8 @@ public sealed class TitansMemoryAttribute : MixerAttribute
     /// <summary>
     /// The most that a token writes in all, 0.0001 to 2: theta lies between 0 and <c>MaxStep</c>, times <c>1 - eta</c> where
     /// there is a momentum, which goes on writing. At 1 a matrix with unit keys then holds the value exactly, at 2 it is as
-    /// wrong as before. Absent: 0.1 in <see cref="TitansVariant.Context"/>, elsewhere 1, and 0.25 where <see cref="MemoryDepth"/> is above 1.
+    /// wrong as before. With <see cref="Muon"/> the length of every block's write, all singular values of which are near it, and theta lies
+    /// between 0 and 1. Absent: 0.1 in <see cref="TitansVariant.Context"/>, elsewhere 1, and 0.25 where <see cref="MemoryDepth"/> is above 1 or with <see cref="Muon"/>.
     /// </summary>
     public double MaxStep { get; set; }
 
@@ -118,7 +140,8 @@ public sealed class TitansMemoryAttribute : MixerAttribute
     /// <summary>
     /// The longest gradient that one token writes, in the norm over all weights of a head, 0 to 1,000,000; a longer one is
     /// shortened. 0: no bound, and then a long text that repeats itself can diverge unless <see cref="Block"/> and
-    /// <see cref="MemoryDepth"/> are 1; 1 kept every variant finite where it was tried. Absent: 1, and 0 where both are 1.
+    /// <see cref="MemoryDepth"/> are 1; 1 kept every variant finite where it was tried. With <see cref="Muon"/>, where writes have one
+    /// length anyway, it bounds what a token weighs in its block. Absent: 1, and 0 where both are 1 or with <see cref="Muon"/>.
     /// </summary>
     public double InnerClip { get; set; }
 

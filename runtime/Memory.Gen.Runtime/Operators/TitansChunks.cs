@@ -18,7 +18,8 @@ internal static class TitansChunks
         ChunkLayout layout = ChunkLayout.Of(call.Q, options.Block);
         Tensor theta = layout.SplitMatrices(call.Theta);
         Tensor? Gates(Tensor? x) => x is null ? null : layout.SplitMatrices(x);
-        TitansCoefficients all = TitansCoefficients.Of(Gates(call.Eta), Gates(call.Alpha), theta), last = all.Last(layout, call.Lengths);
+        TitansCoefficients all = TitansCoefficients.Of(Gates(call.Eta), Gates(call.Alpha), theta);
+        TitansCoefficients last = options.Muon is null ? all.Last(layout, call.Lengths) : all.Blocks(layout, call.Lengths, Gates(call.Eta));
 
         Tensor[] Steps(Tensor x) => x.reshape(layout.N, layout.R, x.shape[1], -1).unbind();
         Tensor?[] StepsOf(Tensor? x) => x is null ? new Tensor?[layout.N] : Steps(x);
@@ -38,6 +39,13 @@ internal static class TitansChunks
         var outputs = new Tensor[layout.N];
         for (int n = 0; n < layout.N; n++)
         {
+            bool ends = n < layout.N - 1 || call.Ends;
+            if (options.ReadsBlockStart)
+            {
+                outputs[n] = perceptron.Read(queries[n], (l, x) => x.bmm(W[l]));
+                if (!ends) break;
+            }
+
             Tensor? anchored = options.DecaysFirst ? kept[n] : null;
             (Tensor[] inputs, Tensor[] errors) = perceptron.Gradients(
                 keys[n], values[n],
@@ -46,17 +54,27 @@ internal static class TitansChunks
             Tensor steps = perceptron.Steps(thetas[n], inputs, errors);
             Tensor[] inputsT = [.. inputs.Select(x => x.transpose(1, 2))], writes = [.. errors.Select(x => x * steps)];
 
-            outputs[n] = perceptron.Read(queries[n], (l, x) =>
+            if (!options.ReadsBlockStart) outputs[n] = perceptron.Read(queries[n], (l, x) =>
             {
-                if (options.ReadsBlockStart) return x.bmm(W[l]);
                 Tensor seen = Product(x, W[l], kept[n], target?[l]) - (mixing[n] * x.bmm(inputsT[l])).bmm(writes[l]);
                 return momentum[n] is { } share ? seen + (share * x.bmm(S[l])) : seen;
             });
 
-            if (n == layout.N - 1 && !call.Ends) break;
+            if (!ends) break;
             for (int l = 0; l < W.Length; l++)
             {
                 Tensor entering = TitansMemory.Decayed(lastKept[n], W[l], target?[l]);
+                if (options.Muon is not null)
+                {
+                    Tensor sum = -inputsT[l].bmm(lastWrites[n] * writes[l]), carried = S.Length > 0 ? (lastMomentumKept[n]! * S[l]) + sum : sum;
+                    Tensor written = TitansMuon.Written(options, W[l], entering, carried);
+
+                    // A row that has ended keeps what it has: even a momentum of old would be written in full.
+                    W[l] = call.Lengths is null ? written : where(lastWrites[n].narrow(1, 0, 1).gt(0), written, W[l]);
+                    if (S.Length > 0) S[l] = carried;
+                    continue;
+                }
+
                 if (lastMomentum[n] is { } share) entering = entering + (share * S[l]);
                 W[l] = entering - inputsT[l].bmm(lastWrites[n] * writes[l]);
                 if (S.Length > 0) S[l] = (lastMomentumKept[n]! * S[l]) - inputsT[l].bmm(lastMomentumWrites[n]! * writes[l]);

@@ -53,6 +53,23 @@ internal readonly record struct TitansCoefficients(Tensor? Kept, Tensor? Momentu
         });
     }
 
+    /// <summary>
+    /// The same where a chunk is a block that is written at its end (<see cref="TitansOptions.Muon"/>): S = MomentumKept S + sum_i Writes_i w_i,
+    /// of which nothing has come into W yet.
+    /// </summary>
+    /// <param name="layout">The chunks.</param>
+    /// <param name="lengths">As for <see cref="Last"/>.</param>
+    /// <param name="eta">Momentum factors <c>[M, C]</c>; null for no momentum.</param>
+    public TitansCoefficients Blocks(ChunkLayout layout, long[]? lengths, Tensor? eta)
+    {
+        long[] all = lengths ?? [.. Enumerable.Repeat(layout.T, (int)layout.B)], counts = [.. Enumerable.Range(0, (int)layout.M).Select(m => Counting(layout, all, m))];
+        Tensor count = tensor(counts, device: Writes.device).unsqueeze(1), counted = arange(layout.C, device: Writes.device).lt(count).to(Writes.dtype);
+
+        // A block without tokens keeps its momentum.
+        Tensor? mean = eta is null ? null : where(count.gt(0), (eta * counted).sum(1, keepdim: true) / count.clamp_min(1), ones_like(count, dtype: eta.dtype));
+        return new TitansCoefficients(Last(layout, lengths).Kept, null, mean?.unsqueeze(2), counted.unsqueeze(1), null);
+    }
+
     /// <summary>For every token of a chunk the rows before token <paramref name="starts"/> of it.</summary>
     public TitansCoefficients Before(Tensor starts) => Entering().Each(x => x.index_select(1, starts));
 

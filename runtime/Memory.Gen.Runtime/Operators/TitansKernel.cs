@@ -94,6 +94,7 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
     private static string? Variant(TitansCall call) =>
         call.Options.DecaysFirst ? "gradients after the decay"
         : call.Options.GatedLinearUnit ? "gated linear unit"
+        : call.Options.Muon is not null ? "orthogonalised momentum"
         : call.Residual is not null ? "normalised residual memory"
         : null;
 

@@ -20,8 +20,9 @@ internal static class TitansLoop
         {
             // A long text would else hold the weights of each of its tokens.
             using var block = NewDisposeScope();
-            Tensor[] started = [.. W], anchors = [.. W], left = start == 0 ? [] : [.. W, .. S];
-            for (int t = start; t < Math.Min(start + options.Block, outputs.Length); t++)
+            Tensor[] started = [.. W], anchors = [.. W], left = start == 0 ? [] : [.. W, .. S], sums = options.Muon is null ? [] : [.. W.Select(w => zeros_like(w, requires_grad: false))];
+            int end = (int)Math.Min(start + options.Block, outputs.Length);
+            for (int t = start; t < end; t++)
             {
                 Tensor Row(Tensor x) => x.select(1, t).unsqueeze(-2);
                 Tensor Gate(Tensor x) => x.select(1, t).unsqueeze(-1).unsqueeze(-1);
@@ -34,12 +35,25 @@ internal static class TitansLoop
                 for (int l = 0; l < W.Length; l++)
                 {
                     Tensor surprise = -step * inputs[l].transpose(-1, -2).matmul(errors[l]);
+                    if (options.Muon is not null)
+                    {
+                        sums[l] = sums[l] + surprise;
+                        W[l] = TitansMemory.Decayed(keep, W[l], call.TargetOf(l));
+                        continue;
+                    }
+
                     if (eta is not null) S[l] = surprise = (eta * S[l]) + surprise;
                     W[l] = TitansMemory.Decayed(keep, W[l], call.TargetOf(l)) + surprise;
                 }
 
                 Tensor[] seen = options.ReadsBlockStart ? started : W;
                 outputs[t] = perceptron.Read(Row(call.Q), (l, x) => x.matmul(seen[l])).squeeze(-2).MoveToOuterDisposeScope();
+            }
+
+            for (int l = 0; l < W.Length && options.Muon is not null; l++)
+            {
+                if (S.Length > 0) S[l] = sums[l] = (call.Eta!.narrow(1, start, end - start).mean([1]).unsqueeze(-1).unsqueeze(-1) * S[l]) + sums[l];
+                W[l] = TitansMuon.Written(options, started[l], W[l], sums[l]);
             }
 
             foreach (Tensor kept in W.Concat(S)) kept.MoveToOuterDisposeScope();

@@ -171,5 +171,20 @@ public static class TitansMlp
         {
             throw new ArgumentOutOfRangeException(nameof(options), options.Activation, $"{Name}: Activation must be Silu or Gelu.");
         }
+
+        if (options.Muon is <= 0 or double.NaN)
+        {
+            throw new ArgumentOutOfRangeException(nameof(options), options.Muon, $"{Name}: Muon is {options.Muon}; expected a number above 0, or null.");
+        }
+
+        if (options.Muon is not null && !options.ReadsBlockStart)
+        {
+            throw new ArgumentException($"{Name}: Muon was given without ReadsBlockStart; a block is written at its end, so set it.", nameof(options));
+        }
+
+        if (options.WeightNorm && options.Muon is null)
+        {
+            throw new ArgumentException($"{Name}: WeightNorm was given without Muon; give both, or neither.", nameof(options));
+        }
     }
 }

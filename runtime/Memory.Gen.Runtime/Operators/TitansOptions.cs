@@ -27,4 +27,18 @@ public sealed record TitansOptions(int Block)
     /// down to it, with the derivative of that. Null for none.
     /// </summary>
     public double? Clip { get; init; }
+
+    /// <summary>
+    /// Muon, and how long a block's write is, above 0; only with <see cref="ReadsBlockStart"/>. Null: momentum is carried from token to
+    /// token, and written as it is.
+    /// </summary>
+    /// <remarks>
+    /// A block adds the sum of its tokens' writes to the momentum S, eta being the mean of theirs, and then <c>Muon * NS(S)</c> to the
+    /// weights, NS(S) being S with all singular values brought near 1 by five Newton-Schulz iterations (Zhang et al., arXiv 2505.23884,
+    /// section 3). So theta only weighs tokens against one another and against the momentum. A sequence that ends within a block ends the block.
+    /// </remarks>
+    public double? Muon { get; init; }
+
+    /// <summary>Every column of a matrix keeps its norm at the end of a block (same source); only with <see cref="Muon"/>.</summary>
+    public bool WeightNorm { get; init; }
 }

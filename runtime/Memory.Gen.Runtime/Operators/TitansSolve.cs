@@ -16,7 +16,7 @@ namespace Memory.Gen.Runtime.Operators;
 internal static class TitansSolve
 {
     /// <summary>Whether a call's writes are linear in the memory.</summary>
-    public static bool Serves(TitansCall call) => call.Layers == 1 && call.Options.Clip is null && call.Residual is null;
+    public static bool Serves(TitansCall call) => call.Layers == 1 && call.Options.Clip is null && call.Options.Muon is null && call.Residual is null;
 
     /// <inheritdoc cref="TitansLoop.Run"/>
     public static Tensor Run(TitansCall call, Tensor[] W, Tensor[] S, long chunk)

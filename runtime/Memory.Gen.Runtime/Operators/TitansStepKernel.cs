@@ -25,7 +25,7 @@ internal static unsafe class TitansStepKernel
         Tensor q, Tensor[] tokens, Tensor[] past, long place, IReadOnlyList<Tensor> weights, IReadOnlyList<Tensor> momenta, IReadOnlyList<Tensor>? target, bool forgetting, TitansOptions options)
     {
         ScalarType dtype = q.dtype;
-        if (is_grad_enabled() || options.DecaysFirst || options.GatedLinearUnit || weights.Count > TitansArguments.MostLayers || KernelLibrary.Refusal(dtype, q.device) is not null) return null;
+        if (is_grad_enabled() || options.DecaysFirst || options.GatedLinearUnit || options.Muon is not null || weights.Count > TitansArguments.MostLayers || KernelLibrary.Refusal(dtype, q.device) is not null) return null;
         tokens = [tokens[0], tokens[1], .. tokens[2..].Select(Gates.Single)!];
         Tensor[] toward = target is null ? [] : [.. target.Select(KernelTensor.Dense)]; // mostly one for all rows
         if (!Lie(dtype, [q, .. tokens[..2], .. past.Take(2)]) || !Lie(ScalarType.Float32, [.. tokens[2..], .. past.Skip(2), .. weights, .. momenta]) || !Are(ScalarType.Float32, toward)) return null;

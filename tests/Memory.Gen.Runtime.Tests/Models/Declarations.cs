@@ -175,6 +175,14 @@ public sealed partial class DecayedTitansGateModel;
     Persistent = TitansPersistent.KeyValue)]
 public sealed partial class KeyValueTitansContextModel;
 
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 2, FeedForward = 5)]
+[TitansMemory(TitansVariant.Gate, Heads = 2, Window = 5, Block = 6, GatedLinearUnit = true, Muon = true, WeightNorm = true, MaxStep = 0.05, PersistentTokens = 3)]
+public sealed partial class MuonTitansGateModel;
+
+[MemoryModel(VocabSize = 11, Dim = 8, Layers = 1, FeedForward = 5)]
+[TitansMemory(TitansVariant.Layer, Heads = 2, Window = 6, Block = 4, Muon = true, Momentum = false, MaxStep = 0.05)]
+public sealed partial class MuonTitansLayerModel;
+
 [MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
 [SelectiveStateSpace]
 public sealed partial class SelectiveModel;

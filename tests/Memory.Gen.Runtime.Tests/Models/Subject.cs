@@ -47,6 +47,8 @@ internal sealed class Subject : IDisposable
         [nameof(DeepestTitansGateModel)] = (device, dtype) => new DeepestTitansGateModel(device, dtype),
         [nameof(DecayedTitansGateModel)] = (device, dtype) => new DecayedTitansGateModel(device, dtype),
         [nameof(KeyValueTitansContextModel)] = (device, dtype) => new KeyValueTitansContextModel(device, dtype),
+        [nameof(MuonTitansGateModel)] = (device, dtype) => new MuonTitansGateModel(device, dtype),
+        [nameof(MuonTitansLayerModel)] = (device, dtype) => new MuonTitansLayerModel(device, dtype),
         [nameof(SelectiveModel)] = (device, dtype) => new SelectiveModel(device, dtype),
         [nameof(UnusualSelectiveModel)] = (device, dtype) => new UnusualSelectiveModel(device, dtype),
         [nameof(OneStateModel)] = (device, dtype) => new OneStateModel(device, dtype),

@@ -34,6 +34,11 @@ public sealed record TitansCase(string Name, TitansOptions Options, params long[
         new("two layers toward a target, clipped", new TitansOptions(4) { Clip = 2 }, 5, 7, 3) { Target = true },
         new("three layers toward a target without momentum, read at the block's start", new TitansOptions(5) { ReadsBlockStart = true }, 5, 7, 6, 3) { Target = true, Momentum = false },
         new("three layers toward a target, decays first", new TitansOptions(4) { DecaysFirst = true, Activation = TitansActivation.Gelu }, 5, 7, 6, 3) { Target = true },
+        new("matrix, orthogonalised", new TitansOptions(6) { ReadsBlockStart = true, Muon = 0.5 }, 5, 3),
+        new("two layers, orthogonalised without momentum", new TitansOptions(9) { ReadsBlockStart = true, Muon = 0.1 }, 2, 5, 2) { Momentum = false },
+        new("three layers, orthogonalised, toward a target", new TitansOptions(4) { ReadsBlockStart = true, Muon = 0.1, Activation = TitansActivation.Gelu }, 5, 7, 6, 3) { Target = true },
+        new("gated linear unit, orthogonalised, of kept norms, clipped", new TitansOptions(5) { ReadsBlockStart = true, Muon = 0.1, WeightNorm = true, GatedLinearUnit = true, Clip = 0.5 }, 5, 7, 3) { Forgetting = false },
+        new("square gated linear unit with residual, orthogonalised, of kept norms, decays first", new TitansOptions(4) { ReadsBlockStart = true, Muon = 0.02, WeightNorm = true, GatedLinearUnit = true, DecaysFirst = true }, 5, 5, 5) { Residual = true, Target = true },
         new("everything", new TitansOptions(4) { DecaysFirst = true, ReadsBlockStart = true, Clip = 2, Activation = TitansActivation.Gelu }, 4, 6, 4) { Target = true, Residual = true },
     ];
 
@@ -61,14 +66,17 @@ public sealed record TitansCase(string Name, TitansOptions Options, params long[
         $"titans of {Name}", (r, T) => Sequences(r, T, B, H), r => Others(r, H), r => States(r, B, H), (x, others, states, form, _, segments) => Call(x, others, states, form, segments))
     {
         Chunks = [16], // the operator has blocks, and no chunks
-        HasKernels = !Options.DecaysFirst && !Options.GatedLinearUnit && !Residual,
+        HasKernels = !Options.DecaysFirst && !Options.GatedLinearUnit && Options.Muon is null && !Residual,
     };
+
+    // Orthogonalised, only the ratios of steps count, and differences between small ones would be coarse.
+    private (double Least, double Most) Steps => Options.Muon is not null ? (0.3, 1) : (0, Residual ? 0.03 : 0.1);
 
     /// <summary>q, k of length 1, v, theta, and the gates that there are; steps are small enough that hundreds of tokens do not diverge.</summary>
     public Tensor[] Sequences(Randoms r, long T, long batch, long heads)
     {
         Tensor k = r.Normal(batch, T, heads, Widths[0]);
-        List<Tensor> inputs = [r.Normal(batch, T, heads, Widths[0]), k / k.norm(-1, keepdim: true), r.Normal(batch, T, heads, Widths[^1]), r.Uniform(0, Residual ? 0.03 : 0.1, batch, T, heads)];
+        List<Tensor> inputs = [r.Normal(batch, T, heads, Widths[0]), k / k.norm(-1, keepdim: true), r.Normal(batch, T, heads, Widths[^1]), r.Uniform(Steps.Least, Steps.Most, batch, T, heads)];
         if (Momentum) inputs.Add(r.Uniform(0, 0.7, batch, T, heads));
         if (Forgetting) inputs.Add(r.Uniform(0, 0.3, batch, T, heads));
         return [.. inputs];

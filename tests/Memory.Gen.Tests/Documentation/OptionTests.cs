@@ -26,6 +26,7 @@ public partial class OptionTests
         [
             "TitansVariant.Gate, Heads = 4, Window = 8", "TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 2",
             "TitansVariant.Gate, Heads = 4, Window = 8, PersistentTokens = 2", "TitansVariant.Context, Heads = 4, Window = 16",
+            "TitansVariant.MemoryOnly, Heads = 4, Muon = true",
         ]),
         ["BMojoMemory"] = ("bmojo", ["Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2", "Heads = 4, Window = 8, FadingTokens = 2", "Heads = 4, Window = 8"]),
         ["HierarchicalMemory"] = ("hierarchical-memory", ["SegmentTokens = 64", "SegmentTokens = 64, LossScope = LossScope.LastNTokens, LossTokens = 4"]),
@@ -102,6 +103,10 @@ public partial class OptionTests
     [InlineData("TitansMemory", "TitansVariant.MemoryOnly, Heads = 4, GatedLinearUnit = true", "DecayTo = TitansDecayTarget.Initial")]
     [InlineData("TitansMemory", "TitansVariant.MemoryOnly, Heads = 4, Block = 1", "InnerClip = 0")]
     [InlineData("TitansMemory", "TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 2, Block = 1", "InnerClip = 1")]
+    [InlineData("TitansMemory", "TitansVariant.MemoryOnly, Heads = 4, Muon = true", "Reads = TitansRead.BlockStart")]
+    [InlineData("TitansMemory", "TitansVariant.MemoryOnly, Heads = 4, Muon = true", "Block = 64")]
+    [InlineData("TitansMemory", "TitansVariant.MemoryOnly, Heads = 4, Muon = true", "MaxStep = 0.25")]
+    [InlineData("TitansMemory", "TitansVariant.MemoryOnly, Heads = 4, Muon = true", "InnerClip = 0")]
     [InlineData("TitansMemory", "TitansVariant.Context, Heads = 4, Window = 16", "Attention = TitansAttention.Segmented")]
     [InlineData("BMojoMemory", "Heads = 4, Window = 8", "WindowMode = BMojoWindow.Sliding")]
     [InlineData("BMojoMemory", "Heads = 4, Window = 8", "Fading = FadingState.None")]

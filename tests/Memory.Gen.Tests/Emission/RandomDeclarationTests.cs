@@ -96,18 +96,19 @@ public class RandomDeclarationTests
     private static string Titans(Random random, bool good)
     {
         if (!good)
-            return $"[TitansMemory({Letter(random)}(TitansVariant)({random.Next(-1, 5)}), {Arguments(random, ("Heads", Numbers), ("Window", Numbers), ("Block", Numbers), ("BackpropSegments", Numbers), ("MemoryDepth", Numbers), ("Expansion", Numbers), ("MaxStep", RealNumbers), ("MaxMomentum", RealNumbers), ("InnerClip", RealNumbers), ("ConvWidth", Numbers), ("PersistentTokens", Numbers), ("RotaryBase", RealNumbers), ("Attention", [$"(TitansAttention)({random.Next(-1, 3)})"]), ("Reads", [$"(TitansRead)({random.Next(-1, 3)})"]), ("Decay", [$"(TitansDecay)({random.Next(-1, 3)})"]), ("DecayTo", [$"(TitansDecayTarget)({random.Next(-1, 3)})"]), ("Persistent", [$"(TitansPersistent)({random.Next(-1, 3)})"]), ("Squash", [$"(TitansSquash)({random.Next(-1, 3)})"]), ("Activation", [$"(TitansActivation)({random.Next(-1, 3)})"]), ("Residual", ["true"]), ("Momentum", ["false"]), ("Forgetting", ["false"]), ("FeedForward", Numbers))})] ";
+            return $"[TitansMemory({Letter(random)}(TitansVariant)({random.Next(-1, 5)}), {Arguments(random, ("Heads", Numbers), ("Window", Numbers), ("Block", Numbers), ("BackpropSegments", Numbers), ("MemoryDepth", Numbers), ("Expansion", Numbers), ("MaxStep", RealNumbers), ("MaxMomentum", RealNumbers), ("InnerClip", RealNumbers), ("ConvWidth", Numbers), ("PersistentTokens", Numbers), ("RotaryBase", RealNumbers), ("Attention", [$"(TitansAttention)({random.Next(-1, 3)})"]), ("Reads", [$"(TitansRead)({random.Next(-1, 3)})"]), ("Decay", [$"(TitansDecay)({random.Next(-1, 3)})"]), ("DecayTo", [$"(TitansDecayTarget)({random.Next(-1, 3)})"]), ("Persistent", [$"(TitansPersistent)({random.Next(-1, 3)})"]), ("Squash", [$"(TitansSquash)({random.Next(-1, 3)})"]), ("Activation", [$"(TitansActivation)({random.Next(-1, 3)})"]), ("Residual", ["true"]), ("Muon", ["true"]), ("WeightNorm", ["true", "false"]), ("AdaptiveStep", ["false"]), ("Momentum", ["false"]), ("Forgetting", ["false"]), ("FeedForward", Numbers))})] ";
 
         // Every option that is written differently, alone and together.
         int variant = random.Next(4);
         string Maybe(string option) => random.Next(2) == 0 ? ", " + option : "";
         string forgetting = random.Next(3) == 0 ? ", Forgetting = false" : Maybe("Decay = TitansDecay.BeforeGradient") + Maybe("DecayTo = TitansDecayTarget." + Pick(random, ["Zero", "Initial"]));
         string network = random.Next(2) == 0 ? (random.Next(4) == 0 ? ", GatedLinearUnit = true" : ", MemoryDepth = " + random.Next(2, 5)) + ", InnerClip = 1" + Maybe("Activation = TitansActivation.Gelu") + Maybe("Expansion = 3") : Maybe("InnerClip = 0.5");
+        string muon = variant != 1 && random.Next(4) == 0 ? ", Muon = true" + Maybe("WeightNorm = true") : $", Block = {Pick(random, ["1", "8", "32"])}{Maybe("AdaptiveStep = false")}";
         string persistent = random.Next(3) == 0 ? "" : ", PersistentTokens = 3" + (variant > 0 ? Maybe("Persistent = TitansPersistent.KeyValue") : "");
         string attention = variant == 0 ? "" : ", Window = 32" + Maybe("RotaryBase = 0") + (variant > 1 ? Maybe("Attention = TitansAttention.Segmented") : "") + (variant < 3 ? Maybe("Squash = TitansSquash.Memory") : "")
             + (variant == 1 ? Maybe("BackpropSegments = 3") : "");
-        return $"[TitansMemory((TitansVariant){variant}, Heads = {Pick(random, ["1", "4", "8"])}{attention}{network}{forgetting}{persistent}, Block = {Pick(random, ["1", "8", "32"])}"
-            + $"{Maybe("Residual = true")}{Maybe("Reads = TitansRead.BlockStart")}{Maybe("AdaptiveStep = false")}{Maybe("Momentum = false")}{Maybe("MaxStep = 0.5")}{Maybe("ConvWidth = 0")}{Maybe("UnitLength = false")})] ";
+        return $"[TitansMemory((TitansVariant){variant}, Heads = {Pick(random, ["1", "4", "8"])}{attention}{network}{forgetting}{persistent}{muon}"
+            + $"{Maybe("Residual = true")}{Maybe("Reads = TitansRead.BlockStart")}{Maybe("Momentum = false")}{Maybe("MaxStep = 0.5")}{Maybe("ConvWidth = 0")}{Maybe("UnitLength = false")})] ";
     }
 
     private static string Wrapper(Random random, bool good)

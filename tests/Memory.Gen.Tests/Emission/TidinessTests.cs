@@ -20,6 +20,7 @@ public class TidinessTests
         "[LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true, Groups = 2)]",
         "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.Delta, SharedMemory = false, SharedProjections = true, BalanceLoss = 0, ConvWidth = 0)]",
         "[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, AdaptiveStep = false, Momentum = false, Forgetting = false, ConvWidth = 0)]",
+        "[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Muon = true, MaxStep = 1, Momentum = false, Forgetting = false, ConvWidth = 0)]",
         "[TitansMemory(TitansVariant.Gate, Heads = 4, Window = 8, MemoryDepth = 2, Residual = true, PersistentTokens = 2)]",
         "[TitansMemory(TitansVariant.Context, Heads = 4, Window = 8, Block = 4, GatedLinearUnit = true, Activation = TitansActivation.Gelu)]",
         "[TitansMemory(TitansVariant.Layer, Heads = 4, Window = 8, Attention = TitansAttention.Segmented, PersistentTokens = 2, Persistent = TitansPersistent.KeyValue)]",

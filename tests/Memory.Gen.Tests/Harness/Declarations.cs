@@ -41,6 +41,7 @@ internal static class Declarations
         "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.Titans)]",
         "[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 2)]",
         "[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, GatedLinearUnit = true)]",
+        "[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Muon = true, WeightNorm = true)]",
         "[TitansMemory(TitansVariant.Context, Heads = 4, Window = 8, Block = 4, PersistentTokens = 2)]",
         "[TitansMemory(TitansVariant.Gate, Heads = 4, Window = 8)]",
         "[TitansMemory(TitansVariant.Layer, Heads = 4, Window = 8)]",

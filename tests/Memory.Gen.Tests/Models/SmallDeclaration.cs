@@ -80,6 +80,12 @@ internal sealed class SmallDeclaration(Random random)
         string network = random.Next(2) == 0 ? "" : $", {(random.Next(4) == 0 ? "GatedLinearUnit = true" : $"MemoryDepth = {random.Next(2, 5)}")}, Expansion = {random.Next(1, 4)}{Maybe("Activation = TitansActivation.Gelu")}";
         string forgetting = random.Next(3) == 0 ? ", Forgetting = false" : Maybe("Decay = TitansDecay.BeforeGradient") + Maybe("DecayTo = TitansDecayTarget." + Pick("Zero", "Initial"));
         string persistent = random.Next(2) == 0 ? "" : $", PersistentTokens = {random.Next(1, 8)}{(variant == "MemoryOnly" ? "" : Maybe("Persistent = TitansPersistent.KeyValue"))}";
+        if (random.Next(4) == 0 && variant != "Context" && heads < dim && rows > 2 * block)
+        {
+            string muon = $", Muon = true{Maybe("WeightNorm = true")}{(block > 1 ? Maybe("Momentum = false") : "")}{Maybe("InnerClip = 0.5")}{Maybe("ConvWidth = 0")}{Maybe("Reads = TitansRead.BlockStart")}";
+            return $"[TitansMemory({letter}TitansVariant.{variant}, Heads = {heads}, Block = {block}{attention}{network}, MaxStep = 0.1{forgetting}{persistent}{muon})] ";
+        }
+
         return $"[TitansMemory({letter}TitansVariant.{variant}, Heads = {heads}, Block = {block}{attention}{network}, MaxStep = 0.1{forgetting}{persistent}{(heads < dim ? Maybe("Residual = true") : "")}{(block < rows ? Maybe("Reads = TitansRead.BlockStart") : "")}"
             + $"{Maybe("AdaptiveStep = false")}{Pick("", ", Momentum = false", ", MaxMomentum = 0.5")}{Maybe("InnerClip = 0.5")}{Maybe("ConvWidth = 0")}{Maybe("UnitLength = false")})] ";
     }

@@ -128,6 +128,12 @@ public class EmittedFileTests
         nameof(TitansGateModel));
 
     [Fact]
+    public Task TitansMuonLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer(
+            "[TitansMemory(TitansVariant.Gate, Heads = 4, Window = 32, Block = 128, GatedLinearUnit = true, Muon = true, WeightNorm = true, Forgetting = false)]", name: "LargeChunkLayer")),
+        nameof(TitansMuonLayer));
+
+    [Fact]
     public Task TitansLayerLayer() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Layer(
             "[TitansMemory(TitansVariant.Layer, Heads = 4, Window = 32, Attention = TitansAttention.Segmented, DecayTo = TitansDecayTarget.Initial, "

@@ -51,7 +51,7 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
             yield return $"private const long HiddenDim = {(long)spec.Expansion * headDim};";
         string[] bounds = new[]
         {
-            spec.MaxStep == 1 ? null : "MaxStep = " + Prose.Literal(spec.MaxStep),
+            spec.MaxStep == 1 && !spec.Muon ? null : "MaxStep = " + Prose.Literal(spec.MaxStep),
             spec.Momentum ? "MaxMomentum = " + Prose.Literal(spec.MaxMomentum) : null,
         }.OfType<string>().ToArray();
         if (bounds.Length > 0)
@@ -61,6 +61,8 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
             spec.GatedLinearUnit ? "GatedLinearUnit = true" : null,
             HasActivation ? "Activation = TitansActivation." + spec.Activation : null,
             spec.Reads == TitansRead.BlockStart ? "ReadsBlockStart = true" : null,
+            spec.Muon ? "Muon = MaxStep" : null,
+            spec.WeightNorm ? "WeightNorm = true" : null,
             spec.Forgetting && spec.Decay == TitansDecay.BeforeGradient ? "DecaysFirst = true" : null,
             spec.InnerClip > 0 ? "Clip = " + Prose.Literal(spec.InnerClip) : null,
         }.OfType<string>().ToArray();
@@ -132,7 +134,9 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
 
     private void WriteRead(CodeWriter writer)
     {
-        writer.Lines(spec.Reads == TitansRead.AfterWrite
+        writer.Lines(spec.Muon
+            ? "// Every token recalls from the memory that its block began with; a complete block is written."
+            : spec.Reads == TitansRead.AfterWrite
             ? "// Every token writes, then recalls."
             : "// Every token writes, and recalls from the memory that its block began with.");
         string source = IsContext ? "Tensor y, RaggedSegment span, " + state + " state" : $"Tensor x, {state}? state";
@@ -165,7 +169,9 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
         string target = Target.Length > 0 ? Target + $"TitansBlocks.ForRows(B, [{Weights}])" : "";
         string? momenta = spec.Momentum ? "S" : null;
         string begun = momenta is null ? "M" : "(M, S)";
-        writer.Lines("// Every token writes, then recalls; before the first of a sequence the persistent tokens have written.");
+        writer.Lines(spec.Muon
+            ? "// Every token recalls from the memory that its block began with; a complete block is written, and before the first the persistent tokens."
+            : "// Every token writes, then recalls; before the first of a sequence the persistent tokens have written.");
         using (writer.Block($"public {(ReturnsPrefix ? "(Tensor Tokens, Tensor X)" : "Tensor")} Read(Tensor x, Tensor tokens, {state}? state)  // [B, T, D] and [1, P, D] -> {(ReturnsPrefix ? "[1, P, H, K] and " : "")}[B, T, H, K]"))
         {
             writer.Lines("long B = x.shape[0];");
@@ -257,10 +263,12 @@ internal sealed class NeuralMemoryWriter(TitansSpec spec, int headDim, string st
         yield return $"Tensor k = {project("key", "keys", spec.UnitLength)};  // [B, T, H, K]";
         yield return $"Tensor v = {project("value", "values", false)};  // [B, T, H, K]";
         if (spec.Momentum)
-            yield return "Tensor eta = MaxMomentum * momenta.sigmoid();  // [B, T, H], how much of the last change goes on";
+            yield return "Tensor eta = MaxMomentum * momenta.sigmoid();  // [B, T, H], " + (spec.Muon ? "of whose mean over a block its momentum is kept" : "how much of the last change goes on");
         string step = spec.AdaptiveStep ? "steps.sigmoid()" : "step.sigmoid()";
-        string factor = (spec.MaxStep == 1 ? "" : "MaxStep * ") + (spec.Momentum ? "(1.0 - eta) * " : "");
-        yield return spec.AdaptiveStep || spec.Momentum
+        string factor = spec.Muon ? "" : (spec.MaxStep == 1 ? "" : "MaxStep * ") + (spec.Momentum ? "(1.0 - eta) * " : "");
+        yield return spec.Muon
+            ? $"Tensor theta = {step};  // [B, T, H], what a token weighs in its block"
+            : spec.AdaptiveStep || spec.Momentum
             ? $"Tensor theta = {factor}{step};  // [B, T, H], step size"
             : $"Tensor theta = ({factor}{step}).expand(B, T, Heads);  // [B, T, H], step size";
         if (spec.Forgetting)

@@ -22,7 +22,8 @@ internal static class TitansRules
         bool divides = spec.Variant == TitansVariant.Context;
         bool block = errors.CheckPositive(
             "Block", spec.Block, "tokens", Limits.Block, divides && spec.Window >= 1 ? Divisors.Below(spec.Window, TitansSpec.DefaultBlock) : TitansSpec.DefaultBlock);
-        if (block && spec.Reads == TitansRead.BlockStart && spec.Rows > 0 && spec.Block >= spec.Rows)
+        CheckMuon(spec, dim, block, errors);
+        if (block && !spec.Muon && spec.Reads == TitansRead.BlockStart && spec.Rows > 0 && spec.Block >= spec.Rows)
             errors.Unused(
                 "Reads", "TitansRead.BlockStart", $"Block = {Limits.Text(spec.Block)} and segments of {Limits.Text(spec.Rows)} rows",
                 "all of a segment reads the memory that it begins with, so what it writes is never read",
@@ -61,7 +62,7 @@ internal static class TitansRules
                 "MemoryDepth", Limits.Text(spec.MemoryDepth), "GatedLinearUnit = true", "a gated linear unit has two layers", "MemoryDepth = 2", "no MemoryDepth");
         errors.CheckRange("Expansion", spec.Expansion, 1, Limits.Expansion);
         errors.CheckNamed("Activation", spec.Activation);
-        if (depth && !spec.Residual && errors.Spec.Has("InnerClip") && spec.InnerClip == 0)
+        if (depth && !spec.Residual && !spec.Muon && errors.Spec.Has("InnerClip") && spec.InnerClip == 0)
             CheckUnbounded(spec, errors);
         if (!depth || spec.MemoryDepth > 1)
             return;
@@ -107,6 +108,47 @@ internal static class TitansRules
         const string with = "Forgetting = false", reason = "nothing is forgotten";
         errors.Unused("Decay", "TitansDecay." + spec.Decay, with, reason);
         errors.Unused("DecayTo", "TitansDecayTarget." + spec.DecayTo, with, reason);
+    }
+
+    private static void CheckMuon(TitansSpec spec, int dim, bool block, ErrorList errors)
+    {
+        const string with = "Muon = true";
+        if (!spec.Muon)
+        {
+            errors.Unused("WeightNorm", spec.WeightNorm ? "true" : "false", "Muon = false", "a token's own write would have to be normed too", with);
+            return;
+        }
+
+        if (spec.Variant == TitansVariant.Context)
+            errors.Unsupported(
+                "Muon", "true", "TitansVariant.Context", "what is written has been recalled, and orthogonalising enlarges its rounding until no two computations agree",
+                "no Muon", "TitansVariant.Gate");
+        if (spec.Reads == TitansRead.AfterWrite)
+            errors.Unsupported(
+                "Reads", "TitansRead.AfterWrite", with, "a block's writes are orthogonalised together, when it is complete", "Reads = TitansRead.BlockStart", "no Reads");
+        if (!spec.AdaptiveStep)
+            errors.Unsupported("AdaptiveStep", "false", with, "a step that all tokens share is divided out again, so nothing trains it", "AdaptiveStep = true", "no AdaptiveStep");
+        if (dim >= 2 && spec.Heads == dim)
+            errors.Unsupported(
+                "Muon", "true", "Heads = " + Limits.Text(dim), "of a head's one feature only the sign is left, so nothing trains what is written",
+                "no Muon", "Heads = " + Limits.Text(Divisors.Below(dim, dim / 2)));
+        if (!block)
+            return;
+        if (spec.Block == 1 && !spec.Momentum)
+            errors.Unsupported("Block", "1", "Muon = true and Momentum = false", "nothing is left of the step of one token by itself", "Block = 16");
+        else if (spec.Rows > 0 && spec.Rows <= 2 * (long)spec.Block)
+            CheckMuonRows(spec, errors);
+    }
+
+    // A second block has to be written and read: what the first one carries on, momentum and forgetting, is trained by nothing else.
+    private static void CheckMuonRows(TitansSpec spec, ErrorList errors)
+    {
+        int most = (spec.Rows - 1) / 2;
+        string[] shorter = most < 1 || (most < 2 && !spec.Momentum) ? [] : ["Block = " + Limits.Text(most)];
+        errors.Unsupported(
+            errors.Spec.Has("Block") ? "Block" : "Muon", errors.Spec.Has("Block") ? Limits.Text(spec.Block) : "true",
+            $"{(errors.Spec.Has("Block") ? "Muon = true" : "Block = " + Limits.Text(spec.Block))} and segments of {Limits.Text(spec.Rows)} rows",
+            "no segment reads what its second block has written", [.. shorter, "no Muon"]);
     }
 
     private static void CheckMemoryAlone(TitansSpec spec, ErrorList errors)

@@ -35,8 +35,15 @@ internal static class TitansSize
             0,
             MemoryElements: (weights * (spec.Momentum ? 2 : 1)) + (heads * block * gates),
             CacheElements: 2 * block * dim,
-            FlopsPerToken: Write(weights, entering) + (context ? 2 * weights : 0));
+            FlopsPerToken: Write(weights, entering) + (context ? 2 * weights : 0) + (spec.Muon ? NewtonSchulz(spec, widths) / spec.Block : 0));
     }
+
+    // Of a block: five times X X^T, its square, and their sum times X.
+    private static long NewtonSchulz(TitansSpec spec, long[] widths) => spec.Heads * Enumerable.Range(0, spec.Matrices).Sum(l =>
+    {
+        long from = widths[spec.Enters(l) ? 0 : l], to = widths[spec.Enters(l) ? 1 : l + 1], less = System.Math.Min(from, to);
+        return 5 * 2 * less * ((2 * from * to) + (less * less));
+    });
 
     // The key forward, the error back through all matrices but those that the key enters, their outer products, the query forward.
     private static long Write(long weights, long entering) => 2 * (weights + (weights - entering) + weights + weights);

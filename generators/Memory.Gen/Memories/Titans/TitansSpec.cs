@@ -33,6 +33,8 @@ namespace Memory.Gen.Generators.Memories.Titans;
 /// <param name="Squash">Which side of the gate is squashed.</param>
 /// <param name="RotaryBase">Base of the attention's rotary positions; 0 for none.</param>
 /// <param name="GatedLinearUnit">Whether the memory network is a gated linear unit.</param>
+/// <param name="Muon">Whether a block's momentum is orthogonalised before it is written.</param>
+/// <param name="WeightNorm">Whether every column of the weights keeps its norm.</param>
 public sealed record TitansSpec(
     char Letter,
     int? FeedForward,
@@ -61,10 +63,15 @@ public sealed record TitansSpec(
     TitansPersistent Persistent,
     TitansSquash Squash,
     double RotaryBase,
-    bool GatedLinearUnit)
+    bool GatedLinearUnit,
+    bool Muon,
+    bool WeightNorm)
     : MixerSpec(Letter, FeedForward)
 {
     internal const int DefaultBlock = 16;
+
+    // Newton-Schulz enlarges what is small in a block's momentum, rounding included, and costs the same whatever the block.
+    internal const int DefaultMuonBlock = 64;
     private const int DefaultBackpropSegments = 7;
 
     /// <inheritdoc/>
@@ -76,7 +83,7 @@ public sealed record TitansSpec(
         Variant, Heads, Window, Attention, Block, MemoryDepth, Expansion, Activation, Residual, Reads,
         AdaptiveStep, Momentum, Forgetting, MaxStep, MaxMomentum, Decay, DecayTo, InnerClip,
         ConvWidth, UnitLength, PersistentTokens, Persistent, Squash, RotaryBase)
-        + (GatedLinearUnit ? " gated_linear_unit" : "");
+        + (GatedLinearUnit ? " gated_linear_unit" : "") + (Muon ? " muon" : "") + (WeightNorm ? " weight_norm" : "");
 
     internal bool HasAttention => Variant != TitansVariant.MemoryOnly;
 
@@ -121,8 +128,8 @@ public sealed record TitansSpec(
     internal static TitansSpec Read(AttributeSpec attribute, int dim)
     {
         TitansVariant variant = attribute.Enum("variant", absent: TitansVariant.MemoryOnly);
-        bool gated = attribute.Bool("GatedLinearUnit", absent: false), forgetting = attribute.Bool("Forgetting", absent: true);
-        int block = attribute.Int("Block", absent: DefaultBlock), depth = attribute.Int("MemoryDepth", absent: gated ? 2 : 1);
+        bool gated = attribute.Bool("GatedLinearUnit", absent: false), forgetting = attribute.Bool("Forgetting", absent: true), muon = attribute.Bool("Muon", absent: false);
+        int block = attribute.Int("Block", absent: muon ? DefaultMuonBlock : DefaultBlock), depth = attribute.Int("MemoryDepth", absent: gated ? 2 : 1);
         return new TitansSpec(
             attribute.Letter,
             attribute.FeedForward,
@@ -136,22 +143,24 @@ public sealed record TitansSpec(
             attribute.Int("Expansion", absent: 2),
             attribute.Enum("Activation", absent: TitansActivation.Silu),
             attribute.Bool("Residual", absent: false),
-            attribute.Enum("Reads", absent: TitansRead.AfterWrite),
+            attribute.Enum("Reads", absent: muon ? TitansRead.BlockStart : TitansRead.AfterWrite),
             attribute.Bool("AdaptiveStep", absent: true),
             attribute.Bool("Momentum", absent: true),
             forgetting,
-            attribute.Double("MaxStep", absent: variant == TitansVariant.Context ? 0.1 : depth > 1 ? 0.25 : 1),
+            attribute.Double("MaxStep", absent: variant == TitansVariant.Context ? 0.1 : depth > 1 || muon ? 0.25 : 1),
             attribute.Double("MaxMomentum", absent: 0.95),
             attribute.Enum("Decay", absent: TitansDecay.AfterGradient),
             // Three matrices that fade to zero take one another's gradients along.
             attribute.Enum("DecayTo", absent: forgetting && (gated || depth > 2) ? TitansDecayTarget.Initial : TitansDecayTarget.Zero),
-            attribute.Double("InnerClip", absent: block == 1 && depth == 1 ? 0 : 1),
+            attribute.Double("InnerClip", absent: muon || (block == 1 && depth == 1) ? 0 : 1),
             attribute.Int("ConvWidth", absent: 4),
             attribute.Bool("UnitLength", absent: true),
             attribute.Int("PersistentTokens"),
             attribute.Enum("Persistent", absent: TitansPersistent.Tokens),
             attribute.Enum("Squash", absent: TitansSquash.Attention),
             attribute.Double("RotaryBase", absent: 10_000),
-            gated);
+            gated,
+            muon,
+            attribute.Bool("WeightNorm", absent: false));
     }
 }

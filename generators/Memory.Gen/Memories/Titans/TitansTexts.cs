@@ -41,6 +41,8 @@ internal static class TitansTexts
         if (spec.Residual)
             words += " behind a residual";
         words += spec.Block == 1 ? ", written token by token" : ", written in blocks of " + Prose.Count(spec.Block, "token");
+        if (spec.Muon)
+            words += " with orthogonal momentum" + (spec.WeightNorm ? " at constant norms" : "");
         if (spec.HasConvolution)
             words += ", convolutions over " + Prose.Count(spec.ConvWidth, "token");
         if (spec.PersistentTokens > 0)
@@ -54,7 +56,8 @@ internal static class TitansTexts
     {
         bool context = spec.Variant == TitansVariant.Context;
         string source = context ? "y_t" : "x_t";
-        yield return Update(spec);
+        foreach (string line in spec.Muon ? MuonUpdate(spec) : [Update(spec)])
+            yield return line;
         yield return Gradient(spec);
         yield return (spec.Momentum ? "S_0 = 0,   " : "") + "M_0 learned" + (spec.MemoryHasPrefix ? ",   then the tokens of P are written, before the first x_t" : "");
         yield return $"m_t = f(q_t; {(spec.Reads == TitansRead.AfterWrite ? "M_t" : "M_c")}),   f(x; M) = {Network(spec)}";
@@ -92,6 +95,7 @@ internal static class TitansTexts
         return "Behrouz, Zhong, Mirrokni: Titans: Learning to Memorize at Test Time (arXiv 2501.00663), " + sections
             + (spec.PersistentTokens > 0 ? ", persistent memory: 3.3" : "")
             + (spec.GatedLinearUnit ? "; gated linear unit: Shazeer: GLU Variants Improve Transformer (arXiv 2002.05202)" : "")
+            + (spec.Muon ? "; orthogonal momentum" + (spec.WeightNorm ? " and norms" : "") + ": Zhang et al.: Test-Time Training Done Right (arXiv 2505.23884; LaCT), section 3; Jordan et al.: Muon" : "")
             + (spec.Residual ? "; residual: Sun et al.: Learning to (Learn at Test Time) (arXiv 2407.04620)" : "")
             + (spec.HasPositions ? "; positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4" : "")
             + (ours.Length > 0 ? ".\nOurs: " + ours : "") + ".";
@@ -100,7 +104,9 @@ internal static class TitansTexts
     // Where the paper is silent, or where its letter would not work.
     private static IEnumerable<string> Ours(TitansSpec spec)
     {
-        if (spec.Momentum)
+        if (spec.Muon)
+            yield return "squared errors, where LaCT has products, and one theta_t for all matrices" + (spec.MaxStep == 1 ? "" : "; the factor on NS");
+        else if (spec.Momentum)
             yield return "the factor 1 - eta_t, so that all that one write sets going adds up to at most " + Limits.Text(spec.MaxStep);
         if (spec.Variant == TitansVariant.Context)
         {
@@ -131,6 +137,18 @@ internal static class TitansTexts
             : $"M_t = {kept} - theta_t G_t";
     }
 
+    // Sums, means and products are over the tokens of a block.
+    private static IEnumerable<string> MuonUpdate(TitansSpec spec)
+    {
+        string kept = !spec.Forgetting ? "M_c"
+            : spec.DecayTo == TitansDecayTarget.Initial ? "M_0 + prod_t(1 - alpha_t) (M_c - M_0)"
+            : "prod_t(1 - alpha_t) M_c";
+        string factor = spec.MaxStep == 1 ? "" : Limits.Text(spec.MaxStep) + " ";
+        yield return $"S_e = {(spec.Momentum ? "mean_t(eta_t) S_c " : "")}- sum_t theta_t G_t,   t in a block that begins at c and ends at e";
+        yield return $"M_e = {kept} + {factor}NS(S_e)" + (spec.WeightNorm ? ",   then each column of M_e scaled to its norm in M_0" : "");
+        yield return "NS(S): each matrix of S / |S| after five Newton-Schulz iterations X -> a X + (b Y + c Y^2) X, Y = X X^T: its singular values near 1";
+    }
+
     private static string Gradient(TitansSpec spec)
     {
         bool fades = spec.Forgetting && spec.Decay == TitansDecay.BeforeGradient;
@@ -156,8 +174,8 @@ internal static class TitansTexts
 
     private static IEnumerable<string> Gates(TitansSpec spec, string source)
     {
-        string factor = spec.MaxStep == 1 ? "" : Limits.Text(spec.MaxStep) + " ";
-        string step = "theta_t = " + factor + (spec.Momentum ? "(1 - eta_t) " : "") + (spec.AdaptiveStep ? Sigmoid("theta") : "sigmoid(b_theta)");
+        string factor = spec.MaxStep == 1 || spec.Muon ? "" : Limits.Text(spec.MaxStep) + " ";
+        string step = "theta_t = " + factor + (spec.Momentum && !spec.Muon ? "(1 - eta_t) " : "") + (spec.AdaptiveStep ? Sigmoid("theta") : "sigmoid(b_theta)");
         yield return spec.Momentum ? $"{step},   eta_t = {Limits.Text(spec.MaxMomentum)} {Sigmoid("eta")}" : step;
         if (spec.Forgetting)
             yield return "alpha_t = " + Sigmoid("alpha");

@@ -13,13 +13,20 @@ internal sealed class NeuralMemoryOracle(TitansRule rule, Func<string, Tensor?> 
     private readonly Dictionary<string, List<Tensor>> past = [];
     private readonly Tensor[][] initial = Initial(rule, weight);
     private Tensor[][] weights = Initial(rule, weight), blockStart = [], anchors = [], momenta = [];
+    private readonly List<Tensor> etas = [];
+    private Tensor[][] sums = [];
     private int place;
 
     /// <summary>The weights of every head and layer as they are now.</summary>
     public Tensor[][] Now => weights;
 
     /// <summary>The next token begins a block, as the first one of a text does after the persistent tokens.</summary>
-    public void BeginBlock() => place = 0;
+    public void BeginBlock()
+    {
+        if (rule.Muon && place % rule.Block > 0)
+            EndBlock();
+        place = 0;
+    }
 
     /// <summary>Gradients end here: later tokens have the numbers of those before, and no more. At the end of a block.</summary>
     public void Cut()
@@ -42,9 +49,17 @@ internal sealed class NeuralMemoryOracle(TitansRule rule, Func<string, Tensor?> 
     {
         Tensor q = Unit(Projected("query", x)), k = Unit(Projected("key", x)), v = Projected("value", x);
         Tensor? eta = Gate("momentum", x) is { } e ? rule.MaxMomentum * e : null, alpha = Gate("forgetting", x);
-        Tensor theta = rule.MaxStep * (1 - (eta ?? zeros(rule.Heads, dtype: ScalarType.Float64))) * (Gate("step", x) ?? Sigmoid(weight("step")!));
+        Tensor theta = Gate("step", x) ?? Sigmoid(weight("step")!);
+        if (!rule.Muon)
+            theta = rule.MaxStep * (1 - (eta ?? zeros(rule.Heads, dtype: ScalarType.Float64))) * theta;
         if (place++ % rule.Block == 0)
+        {
             (blockStart, anchors) = ([.. weights.Select(each => each.ToArray())], [.. weights.Select(each => each.ToArray())]);
+            sums = [.. weights.Select(each => each.Select(w => zeros_like(w)).ToArray())];
+            etas.Clear();
+        }
+        if (eta is not null)
+            etas.Add(eta);
         var outputs = new List<Tensor>();
         for (int h = 0; h < rule.Heads; h++)
         {
@@ -54,13 +69,53 @@ internal sealed class NeuralMemoryOracle(TitansRule rule, Func<string, Tensor?> 
             Tensor[] G = Gradient(h, k[h], v[h], anchors[h]);
             Tensor length = G.Select(g => g.square().sum()).Aggregate((a, b) => a + b).sqrt();
             Tensor factor = length.item<double>() > rule.Clip ? rule.Clip * theta[h] / length : theta[h];
+            if (rule.Muon)
+            {
+                for (int l = 0; l < G.Length; l++)
+                    sums[h][l] = sums[h][l] - (factor * G[l]);
+                weights = [.. weights[..h], [.. weights[h].Select(Kept)], .. weights[(h + 1)..]];
+                outputs.Add(Answer(h, q[h], blockStart[h]));
+                continue;
+            }
             Tensor[] S = [.. G.Select((g, l) => (momenta.Length > h && eta is not null ? eta[h] * momenta[h][l] : zeros_like(g)) - (factor * g))];
             Tensor[] W = [.. weights[h].Select((w, l) => Kept(w, l) + S[l])];
             momenta = momenta.Length > h ? [.. momenta[..h], S, .. momenta[(h + 1)..]] : [.. momenta, S];
             weights = [.. weights[..h], W, .. weights[(h + 1)..]];
             outputs.Add(Answer(h, q[h], rule.ReadsBlockStart ? blockStart[h] : W));
         }
+        if (rule.Muon && place % rule.Block == 0)
+            EndBlock();
         return stack(outputs, 0);
+    }
+
+    // LaCT (arXiv 2505.23884, section 3): S = mean(eta) S + sum of the block's writes, W = (what is left of W) + MaxStep NS(S), each
+    // column then at the norm of the first weights.
+    private void EndBlock()
+    {
+        Tensor[][] S = sums;
+        if (etas.Count > 0 && momenta.Length > 0)
+        {
+            Tensor eta = etas.Aggregate((a, b) => a + b) / etas.Count;
+            S = [.. sums.Select((each, h) => each.Select((sum, l) => (eta[h] * momenta[h][l]) + sum).ToArray())];
+        }
+        weights = [.. weights.Select((each, h) => each.Select((w, l) =>
+        {
+            Tensor written = w + (rule.MaxStep * NewtonSchulz(S[h][l]));
+            return rule.WeightNorm ? written / written.norm(0) * initial[h][l].norm(0) : written;
+        }).ToArray())];
+        momenta = S;
+    }
+
+    // Muon's quintic iterations with the coefficients of LaCT's language models, for a matrix of any shape.
+    private static Tensor NewtonSchulz(Tensor S)
+    {
+        Tensor X = S / (S.square().sum() + 1e-14).sqrt();
+        foreach ((double a, double b, double c) in new[] { (4.0848, -6.8946, 2.9270), (3.9505, -6.3029, 2.6377), (3.7418, -5.5913, 2.3037), (2.8769, -3.1427, 1.2046), (2.8366, -3.0525, 1.2012) })
+        {
+            Tensor cube = X.mm(X.t()).mm(X);
+            X = (a * X) + (b * cube) + (c * X.mm(X.t()).mm(cube));
+        }
+        return X;
     }
 
     private static Tensor[][] Initial(TitansRule rule, Func<string, Tensor?> weight)

@@ -29,6 +29,12 @@ internal sealed record TitansRule(TitansVariant Variant, int Block, int Window =
     /// <summary>Whether tokens read what their block began with.</summary>
     public bool ReadsBlockStart { get; init; }
 
+    /// <summary>Whether a block's momentum is orthogonalised before it is written; the write then is MaxStep long.</summary>
+    public bool Muon { get; init; }
+
+    /// <summary>Whether every column of the weights keeps its norm.</summary>
+    public bool WeightNorm { get; init; }
+
     public bool UnitLength { get; init; } = true;
 
     /// <summary>Tokens of a text between places that no gradient passes; 0 where there are none.</summary>

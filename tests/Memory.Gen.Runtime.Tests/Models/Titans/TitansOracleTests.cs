@@ -79,6 +79,22 @@ public sealed partial class GatedUnitTitans;
     DecayTo = TitansDecayTarget.Initial, InnerClip = 0.3)]
 public sealed partial class GatedUnitContextTitans;
 
+[MemoryLayer(Dim = 8)]
+[TitansMemory(TitansVariant.MemoryOnly, Heads = 2, Block = 4, Muon = true, PersistentTokens = 3)]
+public sealed partial class MuonTitans;
+
+[MemoryLayer(Dim = 8)]
+[TitansMemory(
+    TitansVariant.Gate, Heads = 2, Window = 5, Block = 5, Muon = true, WeightNorm = true, GatedLinearUnit = true, Forgetting = false, InnerClip = 0.3, Momentum = false,
+    MaxStep = 0.1)]
+public sealed partial class LargeChunkTitans;
+
+[MemoryLayer(Dim = 8)]
+[TitansMemory(
+    TitansVariant.Layer, Heads = 2, Window = 6, Block = 3, Muon = true, WeightNorm = true, MemoryDepth = 3, Expansion = 1, Activation = TitansActivation.Gelu,
+    Decay = TitansDecay.BeforeGradient, Residual = true, MaxStep = 0.02, MaxMomentum = 0.6, RotaryBase = 100, PersistentTokens = 3)]
+public sealed partial class MuonLayerTitans;
+
 /// <summary>Every way of putting memory and attention together against its equations, token by token in float64.</summary>
 public sealed class TitansOracleTests : IDisposable
 {
@@ -90,7 +106,7 @@ public sealed class TitansOracleTests : IDisposable
     [
         nameof(MemoryOnlyTitans), nameof(GateTitans), nameof(SegmentedGateTitans), nameof(LayerTitans), nameof(ContextTitans), nameof(OneBlockContextTitans),
         nameof(DeepResidualTitans), nameof(LaggingGateTitans), nameof(ResidualGateTitans), nameof(SegmentedLayerTitans), nameof(ResidualContextTitans),
-        nameof(PlainContextTitans), nameof(GatedUnitTitans), nameof(GatedUnitContextTitans),
+        nameof(PlainContextTitans), nameof(GatedUnitTitans), nameof(GatedUnitContextTitans), nameof(MuonTitans), nameof(LargeChunkTitans), nameof(MuonLayerTitans),
     ];
 
     public void Dispose() => scope.Dispose();
@@ -164,6 +180,13 @@ public sealed class TitansOracleTests : IDisposable
         nameof(GatedUnitContextTitans) => (new GatedUnitContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 2, 4)
         {
             GatedLinearUnit = true, Activation = TitansActivation.Gelu, DecaysToInitial = true, Clip = 0.3, MaxStep = 0.1, Stretch = 32,
+        }),
+        nameof(MuonTitans) => (new MuonTitans(dtype: ScalarType.Float64), new(TitansVariant.MemoryOnly, 4) { Muon = true, MaxStep = 0.25, Clip = double.PositiveInfinity }),
+        nameof(LargeChunkTitans) => (new LargeChunkTitans(dtype: ScalarType.Float64), new(TitansVariant.Gate, 5, 5) { Muon = true, WeightNorm = true, GatedLinearUnit = true, Clip = 0.3, MaxStep = 0.1 }),
+        nameof(MuonLayerTitans) => (new MuonLayerTitans(dtype: ScalarType.Float64), new(TitansVariant.Layer, 3, 6)
+        {
+            Muon = true, WeightNorm = true, Activation = TitansActivation.Gelu, DecaysFirst = true, DecaysToInitial = true, Clip = double.PositiveInfinity, MaxStep = 0.02,
+            MaxMomentum = 0.6, RotaryBase = 100,
         }),
         _ => (new OneBlockContextTitans(dtype: ScalarType.Float64), new(TitansVariant.Context, 4, 4) { MaxStep = 0.1, Stretch = 12 }),
     };
