@@ -119,6 +119,11 @@ internal static class Contests
                 Each([2, 3, 4], rounds => new ForgettingRecall { Rounds = rounds }), task => $"{((ForgettingRecall)task).Rounds}")],
             Family)
         { OnlyByName = true },
+        new("muon", [new AssociativeRecall { Lead = 16 }],
+            [new("muon", "Associative recall with and without orthogonal momentum, blocks of 16 and 16 tokens before the first question (8 pairs in training)", "key-value pairs in 64 tokens",
+                Each([4, 8, 12], pairs => new AssociativeRecall { KeyValuePairs = pairs, Lead = 16 }), task => $"{task.Pairs}")],
+            ["block-titans", "muon-titans", "block-unit", "muon-unit", "lact-unit"])
+        { Steps = 400, OnlyByName = true },
         new("two-layers", [new AssociativeRecall()],
             [new("two-layers", "Associative recall with two memory layers (8 pairs in training)", "key-value pairs in 64 tokens",
                 Each([4, 8, 12, 16], pairs => new AssociativeRecall { KeyValuePairs = pairs }), task => $"{task.Pairs}")],

@@ -111,6 +111,33 @@ public sealed partial class HierarchicalLM;
 [RecurrentMemory(SegmentTokens = 40, MemoryTokens = 4)]
 public sealed partial class RecurrentLM;
 
+// What a block of tokens writes at once: its momentum as it is, or orthogonalised. All read the memory that their block began with; four heads, whose matrices are cheap to orthogonalise.
+
+/// <summary>Matrices, written with the block's gradients.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Reads = TitansRead.BlockStart)]
+public sealed partial class BlockTitansLM;
+
+/// <summary>Matrices, written with orthogonal momentum.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Block = 16, Muon = true)]
+public sealed partial class MuonTitansLM;
+
+/// <summary>Gated linear units, written with the block's gradients.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, GatedLinearUnit = true, Reads = TitansRead.BlockStart)]
+public sealed partial class BlockUnitLM;
+
+/// <summary>Gated linear units, written with orthogonal momentum.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Block = 16, GatedLinearUnit = true, Muon = true)]
+public sealed partial class MuonUnitLM;
+
+/// <summary>The same as LaCT has it: writes of length 1, and columns that keep their norms in place of forgetting.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Block = 16, GatedLinearUnit = true, Muon = true, WeightNorm = true, Forgetting = false, MaxStep = 1)]
+public sealed partial class LargeChunkUnitLM;
+
 // Two memory layers: one might find what the other then recalls, and both have to be learned at once.
 
 /// <summary>Two memories that add.</summary>
