@@ -97,14 +97,14 @@ public static class Initialize
             return (places * ((last - first) / Math.Max(1, (heads * features) - 1))) + first + (z * z.abs() * within).repeat(heads);
         });
 
-    /// <summary>So many identity matrices.</summary>
+    /// <summary>So many identity matrices as one vector, which weight decay leaves alone.</summary>
     /// <param name="count">How many.</param>
     /// <param name="features">Rows and columns of each.</param>
     /// <param name="device">Null is the CPU.</param>
     /// <param name="dtype">Null is float32.</param>
-    /// <returns><c>[count, features, features]</c>.</returns>
+    /// <returns><c>[count * features * features]</c>.</returns>
     public static TorchSharp.Modules.Parameter Identity(long count, long features, Device? device = null, ScalarType? dtype = null) =>
-        Draw([count, features, features], device, dtype, _ => eye(features, dtype: ScalarType.Float32, device: CPU).unsqueeze(0).repeat(count, 1, 1));
+        Draw([count * features * features], device, dtype, _ => eye(features, dtype: ScalarType.Float32, device: CPU).flatten().repeat(count));
 
     /// <summary>Uniform with the variance <c>2 / (inputs + outputs)</c> (Glorot and Bengio, 2010), matrix by matrix.</summary>
     /// <param name="shape"><c>[..., inputs, outputs]</c>.</param>

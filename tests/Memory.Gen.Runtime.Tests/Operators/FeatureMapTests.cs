@@ -44,7 +44,7 @@ public sealed class FeatureMapTests
 
         Assert.True((mapped > 0).all().item<bool>());
         using var identities = Initialize.Identity(3, 4, dtype: ScalarType.Float64);
-        Numbers.Close(nn.functional.softmax(cat(new[] { 2 * x, -2 * x }, -1), -1), FeatureMaps.Hedgehog(x, identities), 1e-14, "fresh");
+        Numbers.Close(nn.functional.softmax(cat(new[] { 2 * x, -2 * x }, -1), -1), FeatureMaps.Hedgehog(x, identities.view(3, 4, 4)), 1e-14, "fresh");
     }
 
     [Fact]

@@ -217,6 +217,15 @@ public class TrainerTests
         Assert.DoesNotContain(decayed, p => p.Parameter.eq(1).all().item<bool>());
     }
 
+    /// <summary>A decay would lead the maps of queries and keys from the identity to zero, where all of them look alike.</summary>
+    [Fact]
+    public void WhatBeginsAsTheIdentityIsNotDecayed()
+    {
+        using var model = new HedgehogModel();
+        var (_, plain) = Optimization.Groups(model);
+        Assert.Equal(["key_map", "query_map"], plain.Where(p => p.Name.EndsWith("_map", StringComparison.Ordinal)).Select(p => p.Name.Split('.')[^1]).Distinct().Order());
+    }
+
     [Fact]
     public void WhatSetsADecayIsNotDecayed()
     {

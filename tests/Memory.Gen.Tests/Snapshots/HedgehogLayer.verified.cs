@@ -157,8 +157,8 @@ partial class HedgehogLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
         private readonly Linear gate;                         // D -> H*V
         private readonly RmsNorm norm;                        // over V
         private readonly Linear output;                       // H*V -> D
-        private Parameter query_map;                          // [H, K, K]; to() puts a new parameter in its place
-        private Parameter key_map;                            // [H, K, K]
+        private Parameter query_map;                          // [H*K*K], a vector, which weight decay leaves alone; to() puts a new parameter in its place
+        private Parameter key_map;                            // [H*K*K]
         private bool registered;
 
         public LinearMemory(Device? device, ScalarType? dtype) : base(nameof(LinearMemory))
@@ -182,8 +182,8 @@ partial class HedgehogLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runt
             using var scope = torch.NewDisposeScope();
             var state = (LinearState?)layer;
             var (queries, keys, values, gates) = Projection.Apply(x, query, key, value, gate);
-            Tensor q = FeatureMaps.Hedgehog(query_convolution.Heads(queries, Heads, state?.QueryTail), query_map);  // [B, T, H, P]
-            Tensor k = FeatureMaps.Hedgehog(key_convolution.Heads(keys, Heads, state?.KeyTail), key_map);  // [B, T, H, P]
+            Tensor q = FeatureMaps.Hedgehog(query_convolution.Heads(queries, Heads, state?.QueryTail), query_map.view(Heads, KeyDim, KeyDim));  // [B, T, H, P]
+            Tensor k = FeatureMaps.Hedgehog(key_convolution.Heads(keys, Heads, state?.KeyTail), key_map.view(Heads, KeyDim, KeyDim));  // [B, T, H, P]
             Tensor v = value_convolution.Heads(values, Heads, state?.ValueTail);  // [B, T, H, V]
             var read = LinearAttention.Apply(q, k, v, state?.S.Value, scale: 1);
             state?.S.Update(read.FinalState);                                     // [B, H, P, V]

@@ -179,8 +179,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
 
         if (spec.FeatureMap == FeatureMap.Hedgehog)
         {
-            yield return ModulePart.Parameter("query_map", "Initialize.Identity(Heads, KeyDim, device, dtype)", "[H, K, K]" + remark);
-            yield return ModulePart.Parameter("key_map", "Initialize.Identity(Heads, KeyDim, device, dtype)", "[H, K, K]");
+            yield return ModulePart.Parameter("query_map", "Initialize.Identity(Heads, KeyDim, device, dtype)", "[H*K*K], a vector, which weight decay leaves alone" + remark);
+            yield return ModulePart.Parameter("key_map", "Initialize.Identity(Heads, KeyDim, device, dtype)", "[H*K*K]");
         }
     }
 
@@ -305,7 +305,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             { FeatureMap: FeatureMap.EluPlusOne } => $"{heads}.elu() + 1.0",
             { FeatureMap: FeatureMap.Relu } => $"{heads}.relu()",
             { FeatureMap: FeatureMap.Taylor } => $"FeatureMaps.Taylor({heads})",
-            { FeatureMap: FeatureMap.Hedgehog } => $"FeatureMaps.Hedgehog({heads}, {name}_map)",
+            { FeatureMap: FeatureMap.Hedgehog } => $"FeatureMaps.Hedgehog({heads}, {name}_map.view(Heads, KeyDim, KeyDim))",
             { Rule: MemoryRule.TiedDecay } when !HasConvolution => $"{heads}.silu()",
             _ => heads,
         };

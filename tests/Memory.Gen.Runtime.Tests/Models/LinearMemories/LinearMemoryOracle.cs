@@ -118,7 +118,7 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
         FeatureMap.EluPlusOne => where(heads.gt(0), heads + 1, heads.clamp_max(0).exp()),
         FeatureMap.Relu => heads.clamp_min(0),
         FeatureMap.Taylor => Taylor([.. heads.unbind(1)]),
-        FeatureMap.Hedgehog => Hedgehog((weight(map)! * heads.unsqueeze(1)).sum(2)),
+        FeatureMap.Hedgehog => Hedgehog((weight(map)!.view(heads.shape[0], heads.shape[1], heads.shape[1]) * heads.unsqueeze(1)).sum(2)),
         _ => heads,
     };
 
