@@ -7,6 +7,7 @@ namespace Memory.Gen.Tests.Models;
 /// <summary>The file says which weights have no gradient, and says so of no others.</summary>
 public class UntrainedTests
 {
+    private const string FirstOutput = "of a window y_0 alone is read, before anything has faded: nothing trains ";
     private const string Attention = "[SlidingAttention(Heads = 2, Window = 1)]";
 
     [Theory]
@@ -29,6 +30,14 @@ public class UntrainedTests
         "no token of a window reads what was forgotten on the way to M_0: nothing trains W_alpha and b_alpha", "mixer.memory.forgetting.weight", "mixer.memory.forgetting.bias")]
     [InlineData("[TitansMemory(TitansVariant.MemoryOnly, Heads = 2, Block = 1, Reads = TitansRead.BlockStart, DecayTo = TitansDecayTarget.Initial)][RecurrentMemory(SegmentTokens = 3, MemoryTokens = 0)]", null)]
     [InlineData("[TitansMemory(TitansVariant.MemoryOnly, Heads = 2, Block = 1, Reads = TitansRead.BlockStart, DecayTo = TitansDecayTarget.Initial, PersistentTokens = 1)][RecurrentMemory(SegmentTokens = 2, MemoryTokens = 0)]", null)]
+    [InlineData("[BMojoMemory(Heads = 2, Window = 4, FadingTokens = 2)][RecurrentMemory(SegmentTokens = 5, MemoryTokens = 0)]", FirstOutput + "a", "mixer.fading.decay_rate")]
+    [InlineData("[BMojoMemory(Heads = 2, Window = 4, FadingTokens = 2, Fading = FadingState.ScalarDecay)][RecurrentMemory(SegmentTokens = 5, MemoryTokens = 0)]", FirstOutput + "a", "mixer.fading.decay_rate")]
+    [InlineData(
+        "[BMojoMemory(Heads = 2, Window = 4, FadingTokens = 2, Fading = FadingState.GatedDelta)][RecurrentMemory(SegmentTokens = 5, MemoryTokens = 0)]",
+        FirstOutput + "W_g, a and b", "mixer.fading.decay.weight", "mixer.fading.decay_rate", "mixer.fading.decay_bias")]
+    [InlineData("[BMojoMemory(Heads = 2, Window = 1, WindowMode = BMojoWindow.Blocked, FadingTokens = 1)][RecurrentMemory(SegmentTokens = 3, MemoryTokens = 0)]", FirstOutput + "a", "mixer.fading.decay_rate")]
+    [InlineData("[BMojoMemory(Heads = 2, Window = 1, WindowMode = BMojoWindow.Blocked, FadingTokens = 1)][RecurrentMemory(SegmentTokens = 4, MemoryTokens = 0)]", null)]
+    [InlineData("[BMojoMemory(Heads = 2, Window = 4, FadingTokens = 2)][RecurrentMemory(SegmentTokens = 6, MemoryTokens = 0)]", null)]
     [InlineData("[LinearMemory(Heads = 2)][RecurrentMemory(SegmentTokens = 8, MemoryTokens = 2)]", null)]
     public void TheyAreNamed(string mixers, string? said, params string[] weights)
     {

@@ -98,6 +98,9 @@ public sealed record BMojoSpec(
     /// <summary>Tokens from the last one of a chunk, or from any in a sliding window, to the newest fading token that it reads.</summary>
     internal long NewestFading => FadingOffset ?? (IsBlocked ? 2L * Window : Window);
 
+    /// <summary>Whether no token of its windows reads another output of the recurrence than the first, whose state nothing has faded in.</summary>
+    internal bool ReadsFirstOutputOnly => HasFading && Rows > 0 && (IsBlocked ? ((Rows - 1L) / Window * Window) - Window : Rows - NewestFading) == 1;
+
     /// <inheritdoc/>
     /// <remarks>The slots of a chunk hold tokens that have left the window before it; the last chunk is the one of the last token.</remarks>
     internal override (long Filled, long Needed)? SlotsWithin(int tokens)

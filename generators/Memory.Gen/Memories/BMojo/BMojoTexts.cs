@@ -48,6 +48,8 @@ internal static class BMojoTexts
         yield return "y_t the fading memory, which has letters of its own:";
         foreach (string line in memory.Equations)
             yield return "   " + line;
+        if (spec.ReadsFirstOutputOnly)
+            yield return "of a window y_0 alone is read, before anything has faded: nothing trains " + (spec.Fading == FadingState.GatedDelta ? "W_g, a and b" : "a");
 
         string Turned(string projected) => spec.QueryKeyNorm ? $"RMSNorm({projected})" : projected;
     }
