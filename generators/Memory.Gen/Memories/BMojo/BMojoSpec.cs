@@ -99,7 +99,10 @@ public sealed record BMojoSpec(
     internal long NewestFading => FadingOffset ?? (IsBlocked ? 2L * Window : Window);
 
     /// <summary>Whether no token of its windows reads another output of the recurrence than the first, whose state nothing has faded in.</summary>
-    internal bool ReadsFirstOutputOnly => HasFading && Rows > 0 && (IsBlocked ? ((Rows - 1L) / Window * Window) - Window : Rows - NewestFading) == 1;
+    internal bool ReadsFirstOutputOnly => HasFading && Rows > 0 && NewestOutputRead == 0;
+
+    /// <summary>Place of the newest output of the recurrence that the last row of a window reads; below 0 where there is none.</summary>
+    private long NewestOutputRead => IsBlocked ? (((Rows - 1L) / System.Math.Max(1, Window)) - 1) * Window - 1 : Rows - 1L - NewestFading;
 
     /// <inheritdoc/>
     /// <remarks>The slots of a chunk hold tokens that have left the window before it; the last chunk is the one of the last token.</remarks>
