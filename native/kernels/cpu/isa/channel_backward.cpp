@@ -83,9 +83,7 @@ int64_t read_decays(const Tokens& x, const S& s) {
             store(s.chunk_decays + i * s.kp + j, i < x.n ? exponential(load(x.row(x.a.log_decay, i) + j, extent)) : splat(1.0f), extent);
         });
     int64_t halved = 0;
-    if (!from_middles(s, C))
-        do halved++;
-        while (!from_middles(s, C >> halved)); // of one token it is one
+    while (!from_middles(s, C >> halved)) halved++; // of one token it is one
     transpose(s.since, s.kp, C, s.kp, s.decaysT, C);
     if (halved == 0) return 0;
     for (int64_t j = 0; j < s.kp; j += W) {
