@@ -1,4 +1,4 @@
-// Front doors of the gated delta rule, scalar decay, channel decay and the channel delta rule.
+// Front doors of the gated delta rule, scalar decay, channel decay, the channel delta rule and the generalised one.
 #include "delta_layout.h"
 #include "front/matrix.h"
 #include "library.h"
@@ -17,8 +17,10 @@ const Rule gated_delta_rule = {{true, false}, &Kernels::gated_delta_rule_forward
 const Rule scalar_decay = {{false, false}, &Kernels::scalar_decay_forward, &Kernels::scalar_decay_backward};
 const Rule channel_decay = {{false, true}, &Kernels::channel_decay_forward, &Kernels::channel_decay_backward};
 const Rule channel_delta_rule = {{true, true}, &Kernels::channel_delta_rule_forward, &Kernels::channel_delta_rule_backward};
+const Rule generalized_delta_rule = {{false, true, true}, &Kernels::generalized_delta_rule_forward, &Kernels::generalized_delta_rule_backward};
 
 ScratchSize scratch_size(const Rule& rule, const Args& a, bool backward) {
+    if (rule.generalized) return {plan_size(a), measure<GeneralizedScratch>(a)};
     if (rule.channel && rule.delta) return {plan_size(a), backward ? measure<ChannelBackwardScratch<true>>(a) : measure<ChannelDeltaForwardScratch>(a)};
     if (rule.channel) return {plan_size(a), backward ? measure<ChannelBackwardScratch<false>>(a) : measure<ChannelForwardScratch>(a)};
     if (!backward) return {plan_size(a), measure<DeltaForwardScratch>(a)};
@@ -61,4 +63,5 @@ MEMGEN_FRONT_DOOR(gated_delta_rule)
 MEMGEN_FRONT_DOOR(scalar_decay)
 MEMGEN_FRONT_DOOR(channel_decay)
 MEMGEN_FRONT_DOOR(channel_delta_rule)
+MEMGEN_FRONT_DOOR(generalized_delta_rule)
 }

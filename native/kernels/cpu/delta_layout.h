@@ -220,5 +220,18 @@ private:
     float* kept = nullptr;
 };
 
+// The generalised delta rule, token by token: the states after every token since a checkpoint, and the gradient of one.
+struct GeneralizedScratch {
+    float *states, *d_state, *recalled, *d_recalled;
+
+    GeneralizedScratch(Arena& arena, const memgen_gated_delta_rule_args& a) {
+        const int64_t interval = checkpoint_interval(a.key_dim, a.value_dim), state = a.key_dim * a.value_dim;
+        states = arena.floats(((a.tokens < interval ? a.tokens : interval) + 1) * state);
+        d_state = arena.floats(state);
+        recalled = arena.floats(a.value_dim);
+        d_recalled = arena.floats(a.value_dim);
+    }
+};
+
 } // namespace
 } // namespace memgen

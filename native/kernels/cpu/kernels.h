@@ -13,6 +13,8 @@
     X(channel_decay_backward, memgen_channel_decay_args)          \
     X(channel_delta_rule_forward, memgen_channel_delta_rule_args)    \
     X(channel_delta_rule_backward, memgen_channel_delta_rule_args)   \
+    X(generalized_delta_rule_forward, memgen_generalized_delta_rule_args)    \
+    X(generalized_delta_rule_backward, memgen_generalized_delta_rule_args)   \
     X(linear_attention_normalized_forward, memgen_linear_attention_normalized_args)   \
     X(linear_attention_normalized_backward, memgen_linear_attention_normalized_args)  \
     X(linear_scan_forward, memgen_linear_scan_args)               \

@@ -31,7 +31,7 @@ struct Axes;
 template <>
 struct Axes<memgen_gated_delta_rule_args> {
     typedef memgen_gated_delta_rule_args A;
-    static constexpr memgen_tensor A::*tokens[] = {&A::q, &A::k, &A::v, &A::beta, &A::log_decay, &A::o, &A::d_o, &A::d_q, &A::d_k, &A::d_v, &A::d_beta, &A::d_log_decay};
+    static constexpr memgen_tensor A::*tokens[] = {&A::q, &A::k, &A::v, &A::beta, &A::log_decay, &A::a, &A::b, &A::o, &A::d_o, &A::d_q, &A::d_k, &A::d_v, &A::d_beta, &A::d_log_decay, &A::d_a, &A::d_b};
     static constexpr memgen_tensor A::*states[] = {&A::initial_state, &A::final_state, &A::d_final_state, &A::d_initial_state};
 };
 

@@ -1,4 +1,4 @@
-// Arguments of the gated delta rule, scalar decay, channel decay and the channel delta rule.
+// Arguments of the gated delta rule, scalar decay, channel decay, the channel delta rule and the generalised one.
 #pragma once
 #include "front/check.h"
 #include "front/limits.h"
@@ -9,6 +9,7 @@ namespace {
 // What the operators that share a struct differ in.
 struct MatrixRule {
     bool delta, channel;
+    bool generalized = false; // the generalised delta rule, whose delta is false
 };
 
 // The sizes of a memory whose state is a matrix.
@@ -34,6 +35,8 @@ inline void matrix_inputs(Check& check, const MatrixRule& rule, const memgen_gat
     check.required("q", a.q, {B, T, H, K}).required("k", a.k, {B, T, H, K}).required("v", a.v, {B, T, H, V});
     if (rule.delta) check.required("beta", a.beta, {B, T, H, 1});
     else check.condition(!a.beta.data && !a.d_beta.data, MEMGEN_INVALID_ARGUMENT, "beta and d_beta are not null, but this rule has no write strength");
+    if (rule.generalized) check.required("a", a.a, {B, T, H, K}).required("b", a.b, {B, T, H, K});
+    else check.condition(!a.a.data && !a.b.data && !a.d_a.data && !a.d_b.data, MEMGEN_INVALID_ARGUMENT, "a, b, d_a and d_b are not all null, but this is not the generalised delta rule");
     if (rule.channel) check.required("log_decay", a.log_decay, {B, T, H, K}).nullable("d_log_decay", a.d_log_decay, {B, T, H, K});
     check.nullable("initial_state", a.initial_state, {sequence_count(a), H, K, V});
 }
@@ -62,6 +65,7 @@ inline void matrix_backward(Check& check, const MatrixRule& rule, const memgen_g
         .condition(a->log_decay.data || !a->d_log_decay.data, MEMGEN_INVALID_ARGUMENT, "d_log_decay is not null, but log_decay is")
         .nullable("d_o", a->d_o, {B, T, H, V}).nullable("d_final_state", a->d_final_state, {N, H, K, V})
         .nullable("d_q", a->d_q, {B, T, H, K}).nullable("d_k", a->d_k, {B, T, H, K}).nullable("d_v", a->d_v, {B, T, H, V})
+        .nullable("d_a", a->d_a, {B, T, H, K}).nullable("d_b", a->d_b, {B, T, H, K})
         .nullable("d_initial_state", a->d_initial_state, {N, H, K, V});
 }
 

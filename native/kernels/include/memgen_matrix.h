@@ -35,6 +35,8 @@ typedef struct memgen_gated_delta_rule_args {
     memgen_tensor v;             /* [B, T, H, V] */
     memgen_tensor beta;          /* [B, T, H] write strength */
     memgen_tensor log_decay;     /* [B, T, H] nullable: no decay */
+    memgen_tensor a;             /* [B, T, H, K] of the generalised delta rule, null for the others; in dtype */
+    memgen_tensor b;             /* [B, T, H, K] likewise */
     memgen_tensor initial_state; /* [B, H, K, V] nullable: zero */
 
     memgen_tensor o;             /* [B, T, H, V] forward */
@@ -51,6 +53,8 @@ typedef struct memgen_gated_delta_rule_args {
     memgen_tensor d_v;             /* [B, T, H, V] */
     memgen_tensor d_beta;          /* [B, T, H] */
     memgen_tensor d_log_decay;     /* [B, T, H] */
+    memgen_tensor d_a;             /* [B, T, H, K] */
+    memgen_tensor d_b;             /* [B, T, H, K] */
     memgen_tensor d_initial_state; /* [B, H, K, V]; may be d_final_state itself */
 } memgen_gated_delta_rule_args;
 
@@ -98,6 +102,20 @@ MEMGEN_API int64_t memgen_channel_delta_rule_workspace_size(const memgen_channel
 MEMGEN_API int64_t memgen_channel_delta_rule_checkpoint_size(const memgen_channel_delta_rule_args* args);
 MEMGEN_API memgen_status memgen_channel_delta_rule_forward(const memgen_channel_delta_rule_args* args, void* workspace, size_t bytes, void* stream);
 MEMGEN_API memgen_status memgen_channel_delta_rule_backward(const memgen_channel_delta_rule_args* args, void* workspace, size_t bytes, void* stream);
+
+/* ---- the generalised delta rule (RWKV-7) -------------------------------------------------------------------
+ * For t = 0, 1, ..:  r_t = S^T a_t;  S = diag(e^{log_decay_t}) S + b_t r_t^T + k_t v_t^T;  o_t = S^T (scale q_t).
+ * r_t reads the state before its decay. The struct of the gated delta rule with a, b and log_decay [B, T, H, K] (last axis
+ * contiguous) required, d_log_decay [B, T, H, K], beta and d_beta null. log_decay in [-inf, 0]; S stays bounded while
+ * diag(e^{log_decay}) + b a^T lengthens nothing; neither is checked. Decays are multiplied, never divided by, in forward;
+ * runs of 8 tokens whose decays multiply to less than 2^-60 in some channel are exact but slower in backward on the CPU.
+ */
+typedef memgen_gated_delta_rule_args memgen_generalized_delta_rule_args;
+
+MEMGEN_API int64_t memgen_generalized_delta_rule_workspace_size(const memgen_generalized_delta_rule_args* args, int32_t backward);
+MEMGEN_API int64_t memgen_generalized_delta_rule_checkpoint_size(const memgen_generalized_delta_rule_args* args);
+MEMGEN_API memgen_status memgen_generalized_delta_rule_forward(const memgen_generalized_delta_rule_args* args, void* workspace, size_t bytes, void* stream);
+MEMGEN_API memgen_status memgen_generalized_delta_rule_backward(const memgen_generalized_delta_rule_args* args, void* workspace, size_t bytes, void* stream);
 
 /* ---- normalised linear attention -------------------------------------------------------------------------
  * For t = 0, 1, ..:  S += k_t v_t^T;  z += k_t;  o_t = S^T (scale q_t) / (scale q_t . z + epsilon).

@@ -8,20 +8,20 @@ struct Shape {
     int64_t B, T, H, K, V;
     bool delta, decay, initial;
     int64_t padding = 0;
-    bool swapped = false, channel = false;
+    bool swapped = false, channel = false, generalized = false; // the generalised rule: also channel, without delta
 
     std::string text() const {
         char s[128];
-        std::snprintf(s, sizeof s, "B%lld T%lld H%lld K%lld V%lld delta%d decay%d initial%d channel%d pad%lld", (long long)B, (long long)T, (long long)H, (long long)K, (long long)V, delta, decay, initial, channel, (long long)padding);
+        std::snprintf(s, sizeof s, "B%lld T%lld H%lld K%lld V%lld delta%d decay%d initial%d channel%d generalized%d pad%lld", (long long)B, (long long)T, (long long)H, (long long)K, (long long)V, delta, decay, initial, channel, generalized, (long long)padding);
         return s;
     }
 };
 
 struct Numbers {
-    Values q, k, v, beta, g, s0;          // inputs
+    Values q, k, v, beta, g, a, b, s0;    // inputs
     Values o, s;                          // results
     Values d_o, d_s;                      // upstream
-    Values dq, dk, dv, d_beta, dg, d_s0;  // gradients
+    Values dq, dk, dv, d_beta, dg, da, db, d_s0; // gradients
 };
 
 // The definition and its reverse, token by token, every state kept.
@@ -30,6 +30,7 @@ void reference(const Shape& p, double scale, Numbers& n) {
     n.o.assign(n.v.size(), 0), n.s.assign(n.s0.size(), 0);
     n.dq.assign(n.q.size(), 0), n.dk.assign(n.k.size(), 0), n.dv.assign(n.v.size(), 0);
     n.d_beta.assign(n.beta.size(), 0), n.dg.assign(n.g.size(), 0), n.d_s0.assign(n.s0.size(), 0);
+    n.da.assign(n.a.size(), 0), n.db.assign(n.b.size(), 0);
     for (int64_t b = 0; b < p.B; b++)
         for (int64_t h = 0; h < p.H; h++) {
             const int64_t chain = (b * p.H + h) * K * V;
@@ -46,12 +47,18 @@ void reference(const Shape& p, double scale, Numbers& n) {
                 }
                 return u;
             };
+            auto recalled = [&](int64_t t, const Values& S) { // of the generalised rule: S^T a
+                Values r(V);
+                for (int64_t i = 0; p.generalized && i < K; i++)
+                    for (int64_t j = 0; j < V; j++) r[j] += S[i * V + j] * n.a[at(t) * K + i];
+                return r;
+            };
             for (int64_t t = 0; t < p.T; t++) {
                 double beta = p.delta ? n.beta[at(t)] : 1;
-                Values S = states.back(), u = written(t, S);
+                Values S = states.back(), u = written(t, S), r = recalled(t, S);
                 for (int64_t i = 0; i < K; i++)
                     for (int64_t j = 0; j < V; j++) {
-                        S[i * V + j] = alpha(t, i) * S[i * V + j] + n.k[at(t) * K + i] * beta * u[j];
+                        S[i * V + j] = alpha(t, i) * S[i * V + j] + n.k[at(t) * K + i] * beta * u[j] + (p.generalized ? n.b[at(t) * K + i] * r[j] : 0);
                         n.o[at(t) * V + j] += scale * S[i * V + j] * n.q[at(t) * K + i];
                     }
                 states.push_back(S);
@@ -62,7 +69,7 @@ void reference(const Shape& p, double scale, Numbers& n) {
             for (int64_t t = p.T - 1; t >= 0; t--) {
                 double beta = p.delta ? n.beta[at(t)] : 1;
                 const Values &S = states[t + 1], &before = states[t];
-                Values u = written(t, before), dw(V, 0.0);
+                Values u = written(t, before), r = recalled(t, before), dw(V), dr(V);
                 for (int64_t i = 0; i < K; i++)
                     for (int64_t j = 0; j < V; j++) {
                         double d = n.d_o[at(t) * V + j];
@@ -73,6 +80,9 @@ void reference(const Shape& p, double scale, Numbers& n) {
                     for (int64_t j = 0; j < V; j++) {
                         dw[j] += dS[i * V + j] * n.k[at(t) * K + i];
                         n.dk[at(t) * K + i] += dS[i * V + j] * beta * u[j];
+                        if (!p.generalized) continue;
+                        dr[j] += dS[i * V + j] * n.b[at(t) * K + i];
+                        n.db[at(t) * K + i] += dS[i * V + j] * r[j];
                     }
                 for (int64_t j = 0; j < V; j++) {
                     if (p.delta) n.d_beta[at(t)] += dw[j] * u[j];
@@ -86,6 +96,9 @@ void reference(const Shape& p, double scale, Numbers& n) {
                         }
                         dS[i * V + j] *= alpha(t, i);
                         if (p.decay) n.dg[gate(t, i)] += dS[i * V + j] * before[i * V + j];
+                        if (!p.generalized) continue;
+                        n.da[at(t) * K + i] += before[i * V + j] * dr[j];
+                        dS[i * V + j] += n.a[at(t) * K + i] * dr[j];
                     }
             }
             for (int64_t i = 0; i < K * V; i++) n.d_s0[chain + i] = dS[i];
@@ -102,6 +115,10 @@ Numbers draw(const Shape& p, uint32_t seed) {
         for (int64_t i = 0; i < p.K; i++) square += n.k[r * p.K + i] * n.k[r * p.K + i];
         for (int64_t i = 0; i < p.K; i++) n.k[r * p.K + i] = (float)(n.k[r * p.K + i] / std::sqrt(square));
     }
+    if (p.generalized) { // as in RWKV-7: a unit key, and where it points times a rate of each channel
+        n.a = n.k, n.b = noise(rows * p.K, 0, 1, seed + 8);
+        for (size_t i = 0; i < n.a.size(); i++) n.a[i] = -n.k[(i + p.K) % n.k.size()], n.b[i] *= -n.a[i];
+    }
     n.v = noise(rows * p.V, -1, 1, seed + 2);
     n.beta = noise(p.delta ? rows : 0, 0, 1, seed + 3);
     n.g = noise(p.decay ? rows * (p.channel ? p.K : 1) : 0, -0.3, 0, seed + 4);
@@ -112,7 +129,7 @@ Numbers draw(const Shape& p, uint32_t seed) {
 }
 
 struct Call {
-    Field q, k, v, beta, g, s0, o, s, d_o, d_s, dq, dk, dv, d_beta, dg, d_s0;
+    Field q, k, v, beta, g, a, b, s0, o, s, d_o, d_s, dq, dk, dv, d_beta, dg, da, db, d_s0;
     memgen_gated_delta_rule_args args{};
     std::vector<float> checkpoints;
     Shape shape;
@@ -125,6 +142,7 @@ struct Call {
         q.set(n.q), k.set(n.k), v.set(n.v), d_o.set(n.d_o), d_s.set(n.d_s);
         if (p.delta) beta = make(gates), beta.set(n.beta), d_beta = make(gates);
         if (p.decay) g = make(p.channel ? keys : gates), g.set(n.g), dg = make(p.channel ? keys : gates);
+        if (p.generalized) a = make(keys), b = make(keys), a.set(n.a), b.set(n.b), da = make(keys), db = make(keys);
         if (p.initial) s0 = make(state), s0.set(n.s0);
         args.struct_size = sizeof args;
         args.batch = p.B, args.tokens = p.T, args.heads = p.H, args.key_dim = p.K, args.value_dim = p.V, args.scale = scale;
@@ -132,6 +150,7 @@ struct Call {
         args.o = o.tensor, args.final_state = s.tensor;
         args.d_o = d_o.tensor, args.d_final_state = d_s.tensor;
         args.d_q = dq.tensor, args.d_k = dk.tensor, args.d_v = dv.tensor, args.d_beta = d_beta.tensor, args.d_log_decay = dg.tensor, args.d_initial_state = d_s0.tensor;
+        args.a = a.tensor, args.b = b.tensor, args.d_a = da.tensor, args.d_b = db.tensor;
         checkpoints.assign(memgen_gated_delta_rule_checkpoint_size(&args) / sizeof(float) + 16, NAN);
         args.checkpoints = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(checkpoints.data()) + 63) / 64 * 64);
     }
@@ -149,13 +168,14 @@ struct Call {
     };
 
     Functions functions() const {
+        if (shape.generalized) return {memgen_generalized_delta_rule_workspace_size, memgen_generalized_delta_rule_forward, memgen_generalized_delta_rule_backward};
         if (shape.channel && shape.delta) return {memgen_channel_delta_rule_workspace_size, memgen_channel_delta_rule_forward, memgen_channel_delta_rule_backward};
         if (shape.channel) return {memgen_channel_decay_workspace_size, memgen_channel_decay_forward, memgen_channel_decay_backward};
         if (shape.delta) return {memgen_gated_delta_rule_workspace_size, memgen_gated_delta_rule_forward, memgen_gated_delta_rule_backward};
         return {memgen_scalar_decay_workspace_size, memgen_scalar_decay_forward, memgen_scalar_decay_backward};
     }
 
-    std::vector<Field*> results() { return {&o, &s, &dq, &dk, &dv, &d_beta, &dg, &d_s0}; }
+    std::vector<Field*> results() { return {&o, &s, &dq, &dk, &dv, &d_beta, &dg, &da, &db, &d_s0}; }
 };
 
 void compare(const Shape& p, Numbers n, double scale) {
@@ -170,6 +190,7 @@ void compare(const Shape& p, Numbers n, double scale) {
     EXPECT_CLOSE("d_v", at, c.dv.values(), n.dv, GradientLimit);
     if (p.delta) EXPECT_CLOSE("d_beta", at, c.d_beta.values(), n.d_beta, GradientLimit);
     if (p.decay) EXPECT_CLOSE("d_log_decay", at, c.dg.values(), n.dg, GradientLimit);
+    if (p.generalized) EXPECT_CLOSE("d_a", at, c.da.values(), n.da, GradientLimit), EXPECT_CLOSE("d_b", at, c.db.values(), n.db, GradientLimit);
     EXPECT_CLOSE("d_initial_state", at, c.d_s0.values(), n.d_s0, GradientLimit);
     for (Field* f : c.results())
         if (f->tensor.data) EXPECT(f->padding_untouched());

@@ -5,7 +5,7 @@ namespace {
 
 constexpr int64_t H = 3, K = 19, V = 67;
 
-Operator<memgen_gated_delta_rule_args> matrix(const char* name, bool delta, bool decay, bool channel) {
+Operator<memgen_gated_delta_rule_args> matrix(const char* name, bool delta, bool decay, bool channel, bool generalized = false) {
     typedef memgen_gated_delta_rule_args A;
     std::vector<Entry<A>> entries = {
         {&A::q, Token, true, {H, K}}, {&A::k, Token, true, {H, K}, -0.3, 0.3}, {&A::v, Token, true, {H, V}}, {&A::initial_state, State, true, {H, K, V}},
@@ -14,7 +14,11 @@ Operator<memgen_gated_delta_rule_args> matrix(const char* name, bool delta, bool
     if (delta) entries.push_back({&A::beta, Token, true, {H}, 0, 1}), entries.push_back({&A::d_beta, Token, false, {H}});
     std::vector<int64_t> gate = channel ? std::vector<int64_t>{H, K} : std::vector<int64_t>{H};
     if (decay) entries.push_back({&A::log_decay, Token, true, gate, -0.3, 0}), entries.push_back({&A::d_log_decay, Token, false, gate});
+    if (generalized)
+        for (auto field : {&A::a, &A::b}) entries.push_back({field, Token, true, {H, K}, -0.3, 0.3});
+    if (generalized) entries.push_back({&A::d_a, Token, false, {H, K}}), entries.push_back({&A::d_b, Token, false, {H, K}});
     auto sizes = [](A& a) { a.heads = H, a.key_dim = K, a.value_dim = V, a.scale = 0.5; };
+    if (generalized) return {name, entries, sizes, memgen_generalized_delta_rule_workspace_size, memgen_generalized_delta_rule_checkpoint_size, memgen_generalized_delta_rule_forward, memgen_generalized_delta_rule_backward};
     if (channel && delta) return {name, entries, sizes, memgen_channel_delta_rule_workspace_size, memgen_channel_delta_rule_checkpoint_size, memgen_channel_delta_rule_forward, memgen_channel_delta_rule_backward};
     if (channel) return {name, entries, sizes, memgen_channel_decay_workspace_size, memgen_channel_decay_checkpoint_size, memgen_channel_decay_forward, memgen_channel_decay_backward};
     if (delta) return {name, entries, sizes, memgen_gated_delta_rule_workspace_size, memgen_gated_delta_rule_checkpoint_size, memgen_gated_delta_rule_forward, memgen_gated_delta_rule_backward};
@@ -31,6 +35,8 @@ TEST(segments_of_matrix_memories) {
 TEST(segments_of_channel_decay) { check_all(matrix("channel_decay", false, true, true)); }
 
 TEST(segments_of_the_channel_delta_rule) { check_all(matrix("channel_delta_rule", true, true, true)); }
+
+TEST(segments_of_the_generalized_delta_rule) { check_all(matrix("generalized_delta_rule", false, true, true, true)); }
 
 TEST(segments_of_normalized_attention) {
     typedef memgen_linear_attention_normalized_args A;

@@ -216,6 +216,10 @@ TEST(memories_beyond_32_bits) {
     channel_delta.beta = each_token;
     run(channel_delta, memgen_channel_delta_rule_workspace_size, memgen_channel_delta_rule_checkpoint_size, memgen_channel_delta_rule_forward, memgen_channel_delta_rule_backward);
 
+    memgen_generalized_delta_rule_args generalized = channel;
+    generalized.a = generalized.b = generalized.k;
+    run(generalized, memgen_generalized_delta_rule_workspace_size, memgen_generalized_delta_rule_checkpoint_size, memgen_generalized_delta_rule_forward, memgen_generalized_delta_rule_backward);
+
     memgen_linear_attention_normalized_args normalized{};
     fill(normalized);
     normalized.key_dim = normalized.value_dim = K, normalized.scale = 1, normalized.divisors = divisors.data();

@@ -90,7 +90,7 @@ internal struct KernelHeader
     public static int Number(ScalarType? dtype) => dtype == ScalarType.BFloat16 ? 1 : 0;
 }
 
-/// <summary>memgen_gated_delta_rule_args, which scalar_decay, channel_decay and channel_delta_rule share.</summary>
+/// <summary>memgen_gated_delta_rule_args, which scalar_decay, channel_decay, channel_delta_rule and generalized_delta_rule share.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct MatrixArguments
 {
@@ -99,11 +99,11 @@ internal unsafe struct MatrixArguments
     public KernelSegments Segments;
     public double Scale;
     public int StateDtype;
-    public KernelTensor Q, K, V, Beta, LogDecay, InitialState;
+    public KernelTensor Q, K, V, Beta, LogDecay, A, B, InitialState;
     public KernelTensor O, FinalState;
     public void* Checkpoints;
     public KernelTensor GradO, GradFinalState;
-    public KernelTensor GradQ, GradK, GradV, GradBeta, GradLogDecay, GradInitialState;
+    public KernelTensor GradQ, GradK, GradV, GradBeta, GradLogDecay, GradA, GradB, GradInitialState;
 }
 
 /// <summary>memgen_linear_attention_normalized_args.</summary>
