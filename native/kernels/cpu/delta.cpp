@@ -20,7 +20,7 @@ const Rule channel_delta_rule = {{true, true}, &Kernels::channel_delta_rule_forw
 const Rule generalized_delta_rule = {{false, true, true}, &Kernels::generalized_delta_rule_forward, &Kernels::generalized_delta_rule_backward};
 
 ScratchSize scratch_size(const Rule& rule, const Args& a, bool backward) {
-    if (rule.generalized) return {plan_size(a), measure<GeneralizedScratch>(a)};
+    if (rule.generalized) return {plan_size(a), backward ? measure<GeneralizedBackwardScratch>(a) : measure<GeneralizedForwardScratch>(a)};
     if (rule.channel && rule.delta) return {plan_size(a), backward ? measure<ChannelBackwardScratch<true>>(a) : measure<ChannelDeltaForwardScratch>(a)};
     if (rule.channel) return {plan_size(a), backward ? measure<ChannelBackwardScratch<false>>(a) : measure<ChannelForwardScratch>(a)};
     if (!backward) return {plan_size(a), measure<DeltaForwardScratch>(a)};

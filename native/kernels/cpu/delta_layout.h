@@ -99,6 +99,20 @@ struct ChannelDeltaForwardScratch : ChannelForwardScratch {
     ChannelDeltaForwardScratch(Arena& arena, const memgen_gated_delta_rule_args& a) : ChannelForwardScratch(arena, a) { written = arena.floats((Block / 2 + 1) * a.key_dim); }
 };
 
+// Of the generalised delta rule: queries of a block as they read the state before their pair; and of each pair what its second
+// token recalls by there, what the first wrote, as the second leaves it, and the decay of both.
+struct GeneralizedForwardScratch : DeltaForwardScratch {
+    float *queries, *readers, *keys, *places, *left;
+
+    GeneralizedForwardScratch(Arena& arena, const memgen_gated_delta_rule_args& a) : DeltaForwardScratch(arena, a) {
+        queries = arena.floats((Block + 2) * a.key_dim);
+        readers = arena.floats((Block / 2 + 1) * a.key_dim);
+        keys = arena.floats((Block / 2 + 1) * a.key_dim);
+        places = arena.floats((Block / 2 + 1) * a.key_dim);
+        left = arena.floats((Block / 2 + 1) * a.key_dim);
+    }
+};
+
 // Kp and Vp: K and V padded to 16. Rows of states are a line longer, or a power of two would map
 // a whole column of a state to the same few cache sets.
 struct DeltaChunk {
@@ -166,23 +180,14 @@ struct ChannelDeltaChunk {
     float *beta;     // [16]
 };
 
-// Backward of channel decay: states at the starts of the chunks of a segment, and the operands of a chunk.
-template <bool Delta>
-struct ChannelBackwardScratch {
+// Where decays are by channel: states at the starts of the chunks of a segment, and what the decays of a chunk make of its operands.
+struct ChannelChunkScratch {
     int64_t kp, vp, state_row, chunks;
-    float *states, *d_state, *values, *chunk_decays, *since;
-    float *keysT, *queriesT, *untilT, *decaysT, *rows, *columns, *valuesT, *z, *y, *dqT, *dkT, *weighted, *small, *first, *firstT, *endT, *levelT;
-    float *readersT = nullptr, *d_readersT = nullptr; // of the delta rule
+    float *states, *d_state, *chunk_decays, *since, *decaysT, *first, *firstT, *endT, *levelT, *weighted;
 
     float* state(int64_t c) const { return states + c * kp * state_row; }
 
-    ChannelDeltaChunk at(int64_t c) const {
-        if (!Delta) return {};
-        float* p = kept + c * (2 * 16 * vp + 2 * 256 + 16);
-        return {p, p + 16 * vp, p + 32 * vp, p + 32 * vp + 256, p + 32 * vp + 512};
-    }
-
-    ChannelBackwardScratch(Arena& arena, const memgen_gated_delta_rule_args& a) {
+    ChannelChunkScratch(Arena& arena, const memgen_gated_delta_rule_args& a) {
         kp = padded(a.key_dim, 16);
         vp = padded(a.value_dim, 16);
         state_row = vp + 16;
@@ -190,26 +195,42 @@ struct ChannelBackwardScratch {
         chunks = padded(a.tokens < interval ? a.tokens : interval, Chunk) / Chunk;
         states = arena.floats(chunks * kp * state_row);
         d_state = arena.floats(kp * state_row);
-        values = arena.floats(16 * vp);
         chunk_decays = arena.floats(16 * kp); // [16, Kp] e^log_decay
         since = arena.floats(16 * kp);        // [16, Kp] E, or the factors of a level
+        decaysT = arena.floats(kp * 16);      // E, turned
+        first = arena.floats(kp);             // decay from the chunk's start to the middle of its first group
+        firstT = arena.floats(kp * 16);       // the same of every token's group, and from there to the chunk's end
+        endT = arena.floats(kp * 16);
+        levelT = arena.floats(kp * 16);       // the factors of a level, turned
+        weighted = arena.floats(kp * 16 + 1); // and what is shifted past the end
+    }
+};
+
+// Backward of channel decay and of the channel delta rule.
+template <bool Delta>
+struct ChannelBackwardScratch : ChannelChunkScratch {
+    float *values, *keysT, *queriesT, *untilT, *rows, *columns, *valuesT, *z, *y, *dqT, *dkT, *small;
+    float *readersT = nullptr, *d_readersT = nullptr; // of the delta rule
+
+    ChannelDeltaChunk at(int64_t c) const {
+        if (!Delta) return {};
+        float* p = kept + c * (2 * 16 * vp + 2 * 256 + 16);
+        return {p, p + 16 * vp, p + 32 * vp, p + 32 * vp + 256, p + 32 * vp + 512};
+    }
+
+    ChannelBackwardScratch(Arena& arena, const memgen_gated_delta_rule_args& a) : ChannelChunkScratch(arena, a) {
+        values = arena.floats(16 * vp);
         keysT = arena.floats(kp * 16);        // k / e^b
         queriesT = arena.floats(kp * 16);     // scale q e^b
         untilT = arena.floats(kp * 16);       // k e^(b_end - b)
         rows = arena.floats((Delta ? 32 : 16) * vp);    // dO, over X
         columns = arena.floats(vp * (Delta ? 32 : 16)); // the same turned
         valuesT = arena.floats(vp * 16);
-        decaysT = arena.floats(kp * 16);      // E, turned
         z = arena.floats(kp * (Delta ? 32 : 16)); // S [dO^T | X^T], then what goes into dS
         y = arena.floats(kp * 16);
         dqT = arena.floats(kp * 16);
         dkT = arena.floats(kp * 16);
-        weighted = arena.floats(kp * 16);
         small = arena.floats((Delta ? 5 : 3) * 256);
-        first = arena.floats(kp);             // decay from the chunk's start to the middle of its first group
-        firstT = arena.floats(kp * 16);       // the same of every token's group, and from there to the chunk's end
-        endT = arena.floats(kp * 16);
-        levelT = arena.floats(kp * 16);       // the factors of a level, turned
         if (!Delta) return;
         readersT = arena.floats(kp * 16);     // k e^b
         d_readersT = arena.floats(kp * 16);
@@ -220,17 +241,47 @@ private:
     float* kept = nullptr;
 };
 
-// The generalised delta rule, token by token: the states after every token since a checkpoint, and the gradient of one.
-struct GeneralizedScratch {
-    float *states, *d_state, *recalled, *d_recalled;
+// What is kept of a chunk of the generalised delta rule until it is walked back.
+struct GeneralizedChunk {
+    float *recalled; // [16, Vp] R
+    float *late;     // [17, 32] of P with K, and with B, a row lower: as the tokens recall
+    float *solve;    // [16, 16] the second of them with the other sign
+};
 
-    GeneralizedScratch(Arena& arena, const memgen_gated_delta_rule_args& a) {
-        const int64_t interval = checkpoint_interval(a.key_dim, a.value_dim), state = a.key_dim * a.value_dim;
-        states = arena.floats(((a.tokens < interval ? a.tokens : interval) + 1) * state);
-        d_state = arena.floats(state);
-        recalled = arena.floats(a.value_dim);
-        d_recalled = arena.floats(a.value_dim);
+// Backward of the generalised delta rule: two kinds of readers, P and Q, of writers, K and B, and of what is written, V and R, side
+// by side or over each other.
+struct GeneralizedBackwardScratch : ChannelChunkScratch {
+    float *readersT, *writersT, *untilT, *values, *valuesT, *d_values, *X, *d_o, *columns, *z, *y, *d_readersT, *d_writersT, *pairs, *all, *chosen, *chosenT, *d_first;
+
+    GeneralizedChunk at(int64_t c) const {
+        float* p = kept + c * (16 * vp + 17 * 32 + 256);
+        return {p, p + 16 * vp, p + 16 * vp + 17 * 32};
     }
+
+    GeneralizedBackwardScratch(Arena& arena, const memgen_gated_delta_rule_args& a) : ChannelChunkScratch(arena, a) {
+        readersT = arena.floats(kp * 32);
+        writersT = arena.floats(kp * 32);
+        untilT = arena.floats(kp * 32);
+        values = arena.floats(16 * vp);
+        valuesT = arena.floats(vp * 32);
+        d_values = arena.floats(49 * vp); // dV, X, a row of zeros, dO: from its second row on X is that of P
+        X = d_values + 16 * vp;
+        d_o = d_values + 33 * vp;
+        columns = arena.floats(vp * 32);
+        z = arena.floats(kp * 32);     // S [X^T | dO^T], then what goes into dS
+        y = arena.floats(kp * 32);     // dS [V^T | R^T]
+        d_readersT = arena.floats(kp * 32);
+        d_writersT = arena.floats(kp * 32);
+        pairs = arena.floats(16 * 32); // of Q with K, and with B
+        all = arena.floats(32 * 32);
+        chosen = arena.floats(32 * 32);
+        chosenT = arena.floats(32 * 32);
+        d_first = arena.floats(kp);    // of the chunk's first p
+        kept = arena.floats(chunks * (16 * vp + 17 * 32 + 256));
+    }
+
+private:
+    float* kept;
 };
 
 } // namespace

@@ -1,10 +1,5 @@
 // Backward pass of linear attention with a decay for every key channel, and of the delta rule with it, in chunks of 16 tokens.
-//
-// A chunk is one group of tokens while decays allow it: E_i is the decay from the group's middle to token i, one over it for those
-// before, and has to stay in float's range. Where it does not, the groups are of 8, 4, 2 tokens or of one. What is then left are
-// the pairs with a token in either half of a group of 16, 8, .. tokens: of these the later one is weighed with the decay since the
-// second half began, the earlier one with the decay until then, and neither leaves the range. Each such level takes the products
-// below that are of pairs once more. a: the decay from the chunk's start to the middle of a token's group; z: from there to its end.
+// With E, a and z of the chunk's groups (channel_chunk.h):
 //   QE = scale q E    KE = k / E    P = tril(QE KE^T)    O = a QE S + P V    S' = a_end E_end S + (z KE)^T V
 //   dP = tril(dO V^T)    dV = P^T dO + z KE dS'    dq = scale E (a S dO + dP KE)
 //   dk = (dP^T QE + z dS' V) / E    dS = a_end E_end dS' + (a QE)^T dO
@@ -14,107 +9,11 @@
 //   dk gains ((beta dA)^T KB) / E    dS gains -(beta a KB)^T X
 // and with db_i = q_i dq_i - k_i dk_i (of KB with the other sign) the gradient of the first token's decay is sum_v S dS, that
 // of token t this minus the db before t.
+#include "channel_chunk.h"
 #include "chunk_solve.h"
-#include "delta_layout.h"
-#include "kernels.h"
-#include "threads.h"
 
 namespace memgen {
 namespace {
-
-typedef memgen_channel_decay_args Args;
-constexpr float SmallestDecay = 1.0f / 1152921504606846976.0f; // 2^-60: the product of two 1 / E stays in float's range
-
-struct ChannelPast : Past {
-    bool decay;
-
-    explicit ChannelPast(const Args& a) : Past(a), decay(past_caches(a, a.d_log_decay, a.key_dim)) {}
-};
-
-struct Tokens {
-    const Args& a;
-    const ChannelPast& past;
-    int64_t h, t, n; // n of them from t on
-    int64_t segment; // tokens of the segment before, where that comes next
-
-    float* row(const memgen_tensor& x, int64_t i) const { return at(x, t + i, h); }
-};
-
-// s.since: E for groups of `span` tokens, and s.first, a of the first group; whether E stays in range.
-template <class S>
-MEMGEN_INLINE bool from_middles(const S& s, int64_t span) {
-    VectorInt strong = {};
-    for (int64_t j = 0; j < s.kp; j += W) {
-        auto decay = [&](int64_t i) { return load(s.chunk_decays + i * s.kp + j); };
-        for (int64_t begin = 0; begin < C; begin += span) {
-            const int64_t middle = begin + (span - 1) / 2;
-            Vector before = splat(1.0f), after = before;
-            store(s.since + middle * s.kp + j, after);
-            for (int64_t i = middle; i > begin; i--) store(s.since + (i - 1) * s.kp + j, splat(1.0f) / (before *= decay(i)));
-            for (int64_t i = middle + 1; i < begin + span; i++) store(s.since + i * s.kp + j, after *= decay(i));
-            if (begin == 0) store(s.first + j, before * decay(0));
-            strong |= ~(minimum(before, after) >= splat(SmallestDecay)) | ~(before == before) | ~(after == after);
-        }
-    }
-    return !any(strong);
-}
-
-// s.since: of groups of `span` tokens, the decays since the second half began, and of the first half until then.
-template <class S>
-void from_halves(const S& s, int64_t span) {
-    for (int64_t j = 0; j < s.kp; j += W)
-        for (int64_t begin = 0; begin < C; begin += span) {
-            const int64_t half = begin + span / 2;
-            Vector until = splat(1.0f), since = until;
-            for (int64_t i = half - 1; i >= begin; i--) store(s.since + i * s.kp + j, until), until *= load(s.chunk_decays + i * s.kp + j);
-            for (int64_t i = half; i < begin + span; i++) store(s.since + i * s.kp + j, since *= load(s.chunk_decays + i * s.kp + j));
-        }
-}
-
-// What decides how the chunk is taken: chunk_decays = e^log_decay, decaysT = E turned, and a and z. The result: how often groups
-// were halved until E stayed in range.
-template <class S>
-int64_t read_decays(const Tokens& x, const S& s) {
-    const int64_t K = x.a.key_dim;
-    for (int64_t i = 0; i < C; i++)
-        for (int64_t j = K; j < s.kp; j++) s.chunk_decays[i * s.kp + j] = 1.0f;
-    for (int64_t i = 0; i < C; i++)
-        for_vectors(K, [&](int64_t j, auto extent) {
-            store(s.chunk_decays + i * s.kp + j, i < x.n ? exponential(load(x.row(x.a.log_decay, i) + j, extent)) : splat(1.0f), extent);
-        });
-    int64_t halved = 0;
-    while (!from_middles(s, C >> halved)) halved++; // of one token it is one
-    transpose(s.since, s.kp, C, s.kp, s.decaysT, C);
-    if (halved == 0) return 0;
-    for (int64_t j = 0; j < s.kp; j += W) {
-        Vector since = splat(1.0f), until = since;
-        for (int64_t i = 0; i < C; i++) store(s.y + i * s.kp + j, (since *= load(s.chunk_decays + i * s.kp + j)) / load(s.since + i * s.kp + j));
-        for (int64_t i = C - 1; i >= 0; i--) store(s.z + i * s.kp + j, until * load(s.since + i * s.kp + j)), until *= load(s.chunk_decays + i * s.kp + j);
-    }
-    transpose(s.y, s.kp, C, s.kp, s.firstT, C);
-    transpose(s.z, s.kp, C, s.kp, s.endT, C);
-    return halved;
-}
-
-// Of channel d a and z of the tokens from i on, and the decay of the whole chunk.
-template <class S>
-MEMGEN_INLINE Vector first_of(const S& s, int64_t halved, int64_t d, int i) { return halved ? load(s.firstT + d * C + i) : splat(s.first[d]); }
-template <class S>
-MEMGEN_INLINE Vector end_of(const S& s, int64_t halved, int64_t d, int i) { return halved ? load(s.endT + d * C + i) : splat(s.decaysT[d * C + C - 1]); }
-template <class S>
-MEMGEN_INLINE float whole_of(const S& s, int64_t halved, int64_t d) { return (halved ? s.firstT[d * C + C - 1] : s.first[d]) * s.decaysT[d * C + C - 1]; }
-
-// to = from in the pairs of a level, j not after i; the other numbers of [i, j] stay.
-MEMGEN_INLINE void choose_pairs(const float* from, int64_t level, int64_t halved, float* to) {
-    const int32_t high = static_cast<int32_t>(C >> level), low = level < halved ? high / 2 : 0; // of i ^ j
-    VectorInt lane;
-    for (int n = 0; n < W; n++) lane[n] = n;
-    for (int32_t i = 0; i < C; i++)
-        for (int32_t m = 0; m < C; m += W) {
-            const VectorInt j = lane + m, apart = j ^ i;
-            store(to + i * C + m, (j <= i) & (apart >= low) & (apart < high) ? load(from + i * C + m) : load(to + i * C + m));
-        }
-}
 
 // The turned operands of the products of a level's pairs: s.keysT = KE, s.queriesT = QE, s.readersT = KB. Those of the last level
 // are also those of the state, and what goes with them is read: s.untilT = z KE, and the padded values.
@@ -148,14 +47,8 @@ void relate(const Tokens& x, const S& s, int64_t halved, const float* readersT, 
     for (int64_t level = 0; level <= halved; level++) {
         read_operands(x, s, level, halved, queries);
         product(C, C, s.kp, Turned{readersT, C}, s.keysT, C, s.small, C);
-        choose_pairs(s.small, level, halved, to);
+        choose_pairs(s.small, C, level, halved, to);
     }
-}
-
-template <class S>
-void scale_rows(const S& s, const float* from, float* to, const float* factor) {
-    for (int64_t i = 0; i < s.kp; i++)
-        for (int64_t j = 0; j < s.vp; j += W) store(to + i * s.state_row + j, splat(factor[i]) * load(from + i * s.state_row + j));
 }
 
 // What a chunk of the delta rule writes, with its operands and its values.
@@ -263,7 +156,7 @@ void leave_chunk(const Tokens& x, const ChannelBackwardScratch<Delta>& s, int64_
     auto leave_pairs = [&](int64_t level, float* dq, float* dk, float* d_reader) {
         auto choose = [&](const float* from) {
             for (int64_t i = 0; i < C * C; i += W) store(pairs + i, Vector{});
-            choose_pairs(from, level, halved, pairs);
+            choose_pairs(from, C, level, halved, pairs);
             transpose(pairs, C, C, C, pairsT, C);
         };
         choose(dP);
@@ -310,58 +203,19 @@ void leave_chunk(const Tokens& x, const ChannelBackwardScratch<Delta>& s, int64_
             store(s.weighted + at, load(s.weighted + at) + db);
         }
     }
-    auto write_turned = [&](const float* from, const memgen_tensor& to, bool past) {
-        if (!to.data) return;
-        transpose(from, C, kp, C, s.y, kp);
-        write_rows(s.y, kp, x.n, K, x.row(to, 0), to.stride[1], past);
-    };
-    write_turned(s.dqT, a.d_q, x.past.q);
-    write_turned(s.dkT, a.d_k, x.past.k);
+    write_turned(x, s, s.dqT, C, a.d_q, x.past.q);
+    write_turned(x, s, s.dkT, C, a.d_k, x.past.k);
 
     // dS = a_end E_end dS' + (a QE)^T dO - (beta a KB)^T X
     for (int64_t d = 0; d < kp; d++) s.y[d] = whole_of(s, halved, d);
     scale_rows(s, s.d_state, s.d_state, s.y);
     product_onto(s.d_state, 1, kp, vp, N, ByRows{s.z, N}, s.rows, vp, s.d_state, s.state_row);
-    if (!a.d_log_decay.data) return;
-    for (int64_t d = 0; d < kp; d++) s.first[d] = dot(state + d * s.state_row, s.d_state + d * s.state_row, vp);
-    transpose(s.weighted, C, kp, C, s.y, kp);
-    for (int64_t i = 0; i < x.n; i++)
-        for_vectors(K, [&](int64_t d, auto extent) {
-            Vector gradient = load(s.first + d);
-            store(x.row(a.d_log_decay, i) + d, gradient, extent, x.past.decay);
-            store(s.first + d, gradient - load(s.y + i * kp + d));
-        });
-}
-
-template <bool Delta>
-void run_chain(const Args& a, int64_t h, char* slice) {
-    Arena arena{slice};
-    ChannelBackwardScratch<Delta> s(arena, a);
-    const ChannelPast past(a);
-    const int64_t K = a.key_dim, V = a.value_dim, T = a.tokens, interval = checkpoint_interval(K, V), saved = checkpoint_count(T, interval);
-    auto state_of = [&](const memgen_tensor& x) { return x.data ? floats(x) + h * x.stride[1] : nullptr; };
-
-    copy_state_in(state_of(a.d_final_state), a.d_final_state.stride[2], K, V, s.d_state, s.kp, s.state_row);
-    for (int64_t segment = saved; segment >= 0 && T > 0; segment--) {
-        int64_t start = segment * interval, end = start + interval < T ? start + interval : T, chunks = padded(end - start, C) / C;
-        if (segment > 0) copy_state_in(static_cast<const float*>(a.checkpoints) + (h * saved + segment - 1) * K * V, V, K, V, s.states, s.kp, s.state_row);
-        else copy_state_in(state_of(a.initial_state), a.initial_state.stride[2], K, V, s.states, s.kp, s.state_row);
-        auto tokens = [&](int64_t c) {
-            int64_t t = start + c * C;
-            return Tokens{a, past, h, t, end - t < C ? end - t : C, c == 0 && segment > 0 ? interval : 0};
-        };
-        for (int64_t c = 0; c < (Delta ? chunks : chunks - 1); c++) enter_chunk(tokens(c), s, c, c + 1 < chunks);
-        for (int64_t c = chunks - 1; c >= 0; c--) leave_chunk(tokens(c), s, c);
-    }
-    finish_streaming();
-    if (a.d_initial_state.data) copy_state_out(s.d_state, s.state_row, K, V, state_of(a.d_initial_state), a.d_initial_state.stride[2]);
+    write_decays(x, s, state);
 }
 
 template <bool Delta>
 void backward(const Args& a, const Scratch& scratch) {
-    Arena arena{scratch.shared};
-    const SequencePlan plan(arena, sequence_count(a));
-    for_items(sequence_count(a) * a.heads, scratch.workers, [&](int64_t item, int worker) { run_chain<Delta>(sequence(a, plan, plan.order[item / a.heads]), item % a.heads, scratch.of(worker)); });
+    for_chains(a, scratch, [](const Args& own, int64_t h, char* slice) { run_chain<ChannelBackwardScratch<Delta>>(own, h, slice, Delta, enter_chunk<Delta>, leave_chunk<Delta>); });
 }
 
 } // namespace

@@ -38,16 +38,16 @@ void read_pair(const Args& a, const ChannelDeltaForwardScratch& scratch, int64_t
 }
 
 MEMGEN_APART void channel_delta_strip(const PairBlock& block, const Ahead& ahead, int64_t K, const float* zero, float* s, const float* v, float* o) {
-    PendingPair pending = {zero, zero, {}, {}, {}, {}};
+    Pending<2> pending = {{zero, zero}};
     const float* factor = nullptr;
     for (int64_t t = 0; t < block.tokens; t += 2) {
         Vector x1[2], y1[2], x2[2], y2[2];
         const float *k1 = block.k[t], *k2 = block.k[t + 1], *q1 = block.q[t], *q2 = block.q[t + 1];
         if (factor) delta_sweep<true>(ahead, t, K, s, TimesByKey{factor}, pending, k1, q1, k2, q2, x1, y1, x2, y2);
         else delta_sweep<true>(ahead, t, K, s, Kept{}, pending, k1, q1, k2, q2, x1, y1, x2, y2);
-        pending.first = block.first[t / 2], pending.second = block.second[t / 2], factor = block.left[t / 2];
+        pending.keys[0] = block.first[t / 2], pending.keys[1] = block.second[t / 2], factor = block.left[t / 2];
         for (int n = 0; n < 2; n++)
-            solve_pair(block.factors[t / 2], t + 1 < block.tokens, v + t * Strip, o + t * Strip, n, x1[n], y1[n], x2[n], y2[n], n ? pending.a1 : pending.a0, n ? pending.b1 : pending.b0);
+            solve_pair(block.factors[t / 2], t + 1 < block.tokens, v + t * Strip, o + t * Strip, n, x1[n], y1[n], x2[n], y2[n], pending.values[0][n], pending.values[1][n]);
     }
     delta_sweep<false>(ahead, 0, K, s, TimesByKey{factor}, pending, zero, zero, zero, zero, nullptr, nullptr, nullptr, nullptr);
 }
@@ -59,7 +59,7 @@ void channel_delta_rule_forward(const memgen_channel_delta_rule_args& a, const S
     run_strips(a, scratch, [](const Args& own, const Share& share, char* slice) {
         Arena arena{slice};
         ChannelDeltaForwardScratch s(arena, own);
-        if (own.tokens == 1) return advance_one_token<true>(own, share, [&](int64_t h) { return decays_by_key(own, h, s.left); });
+        if (own.tokens == 1) return advance_one_token<Recall::Key>(own, share, [&](int64_t h) { return decays_by_key(own, h, s.left); });
         run_share(own, share, s, [&](int64_t h, int64_t t0) {
             PairBlock block;
             block.tokens = own.tokens - t0 < Block ? own.tokens - t0 : Block;

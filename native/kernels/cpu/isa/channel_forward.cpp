@@ -94,7 +94,7 @@ void channel_decay_forward(const memgen_channel_decay_args& a, const Scratch& sc
         Arena arena{slice};
         ChannelForwardScratch s(arena, own);
         if (own.tokens == 1)
-            return advance_one_token<false>(own, share, [&](int64_t h) { return decays_by_key(own, h, s.left); });
+            return advance_one_token<Recall::Nothing>(own, share, [&](int64_t h) { return decays_by_key(own, h, s.left); });
         run_share(own, share, s, [&](int64_t h, int64_t t0) {
             ChannelBlock block;
             block.tokens = own.tokens - t0 < Block ? own.tokens - t0 : Block;

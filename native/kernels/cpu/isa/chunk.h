@@ -31,10 +31,11 @@ struct Soon {
 };
 
 // Rows t .. t+n of [T, width], turned: out [padded width, 16], zero where there is no number.
-inline void read_turned(const float* x, int64_t row, int64_t n, int64_t width, int64_t padded_width, float* out) {
+inline void read_turned(const float* x, int64_t row, int64_t n, int64_t width, int64_t padded_width, float* out, int64_t out_row = C) {
     if (n < C || width < padded_width)
-        for (int64_t i = 0; i < padded_width * C; i++) out[i] = 0.0f;
-    transpose(x, row, n, width, out, C);
+        for (int64_t i = 0; i < padded_width; i++)
+            for (int64_t j = 0; j < C; j++) out[i * out_row + j] = 0.0f;
+    transpose(x, row, n, width, out, out_row);
 }
 
 inline void read_rows(const float* x, int64_t row, int64_t n, int64_t width, int64_t padded_width, float* out) {

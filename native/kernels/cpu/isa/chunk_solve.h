@@ -5,13 +5,14 @@
 namespace memgen {
 namespace {
 
-// V' = (I + A)^{-1} diag(beta) R, column by column.
-void solve_forward(const float* A, const float* beta, const float* residual, int64_t vp, float* written) {
+// V' = (I + A)^{-1} diag(beta) R, column by column. beta: null for ones.
+inline void solve_forward(const float* A, const float* beta, const float* residual, int64_t vp, float* written) {
     for (int64_t n = 0; n < vp; n += W) {
         Vector rows[C];
 #pragma GCC unroll 16
         for (int i = 0; i < C; i++) {
-            Vector x = splat(beta[i]) * load(residual + i * vp + n);
+            Vector x = load(residual + i * vp + n);
+            if (beta) x *= splat(beta[i]);
 #pragma GCC unroll 16
             for (int j = 0; j < i; j++) x -= splat(A[i * C + j]) * rows[j];
             rows[i] = x;
@@ -21,7 +22,7 @@ void solve_forward(const float* A, const float* beta, const float* residual, int
 }
 
 // X = (I + A)^{-T} D, in place.
-void solve_backward(const float* A, int64_t vp, float* d) {
+inline void solve_backward(const float* A, int64_t vp, float* d) {
     for (int64_t n = 0; n < vp; n += W) {
         Vector rows[C];
 #pragma GCC unroll 16

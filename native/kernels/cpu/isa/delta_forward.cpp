@@ -59,7 +59,7 @@ void read_block(const Args& a, int64_t h, int64_t t0, const float* zero, TokenBl
 }
 
 MEMGEN_APART void delta_strip(const TokenBlock& block, const Ahead& ahead, int64_t K, float scale, const float* zero, float* s, const float* v, float* o) {
-    PendingPair pending = {zero, zero, {}, {}, {}, {}};
+    Pending<2> pending = {{zero, zero}};
     float rescale = 1.0f, c = 1.0f; // S = c (rescale Shat + pending)
     for (int64_t t = 0; t < block.tokens; t += 2) {
         bool pair = t + 1 < block.tokens;
@@ -72,18 +72,18 @@ MEMGEN_APART void delta_strip(const TokenBlock& block, const Ahead& ahead, int64
         rescale = fold ? c2 : 1.0f;
         float first = fold ? block.alpha[t + 1] : 1.0f / c1, second = fold ? 1.0f : 1.0f / c2;
         c = fold ? 1.0f : c2;
-        pending.first = k1;
-        pending.second = k2;
+        pending.keys[0] = k1;
+        pending.keys[1] = k2;
         const PairFactors factors = {block.beta[t], c1, scale * c1, block.own[t], block.beta[t + 1], c2, scale * c2, block.own[t + 1], block.alpha[t + 1] * block.keys[t], block.alpha[t + 1] * block.reads[t]};
         for (int n = 0; n < 2; n++) {
             Vector d1, d2;
             solve_pair(factors, pair, v + t * Strip, o + t * Strip, n, x1[n], y1[n], x2[n], y2[n], d1, d2);
-            (n ? pending.a1 : pending.a0) = splat(first) * d1;
-            (n ? pending.b1 : pending.b0) = splat(second) * d2;
+            pending.values[0][n] = splat(first) * d1;
+            pending.values[1][n] = splat(second) * d2;
         }
     }
     // (rescale Shat + pending) c, pending being in units of the new factor
-    pending.a0 *= splat(c), pending.a1 *= splat(c), pending.b0 *= splat(c), pending.b1 *= splat(c);
+    for (auto& value : pending.values) value[0] *= splat(c), value[1] *= splat(c);
     delta_sweep<false>(ahead, 0, K, s, Times{splat(rescale * c)}, pending, zero, zero, zero, zero, nullptr, nullptr, nullptr, nullptr);
 }
 
@@ -151,7 +151,7 @@ void advance(const Args& a, const Share& share, const DeltaForwardScratch& scrat
 template <bool Delta>
 void forward(const Args& a, const Scratch& scratch) {
     run_strips(a, scratch, [](const Args& own, const Share& share, char* slice) {
-        if (own.tokens == 1) return advance_one_token<Delta>(own, share);
+        if (own.tokens == 1) return advance_one_token<Delta ? Recall::Key : Recall::Nothing>(own, share);
         Arena arena{slice};
         DeltaForwardScratch s(arena, own);
         run_share(own, share, s, [&](int64_t h, int64_t t0) { advance<Delta>(own, share, s, h, t0); });

@@ -6,27 +6,31 @@
 namespace memgen {
 namespace {
 
-struct PendingPair {
-    const float *first, *second; // keys
-    Vector a0, a1, b0, b1;       // what they write, in units of the factored state
+// What a pair writes and the next sweep adds: each a key and, in units of the factored state, what stands there.
+template <int Writes>
+struct Pending {
+    const float* keys[Writes];
+    Vector values[Writes][2] = {};
 };
 
-// S <- factor S + k d^T for both pending tokens; then the four reads of the next pair, tokens t and t + 1.
-template <bool Read, class Factor>
-MEMGEN_INLINE void delta_sweep(const Ahead& ahead, int64_t t, int64_t K, float* s, Factor factor, const PendingPair& p, const float* k1, const float* q1, const float* k2, const float* q2,
+// S <- factor S + k d^T for what is pending; then the four reads of the next pair, tokens t and t + 1.
+template <bool Read, int Writes, class Factor>
+MEMGEN_INLINE void delta_sweep(const Ahead& ahead, int64_t t, int64_t K, float* s, Factor factor, const Pending<Writes>& p, const float* k1, const float* q1, const float* k2, const float* q2,
                                Vector* x1, Vector* y1, Vector* x2, Vector* y2) {
     Vector x10 = {}, x11 = {}, y10 = {}, y11 = {}, x20 = {}, x21 = {}, y20 = {}, y21 = {};
-    const float *ka = p.first, *kb = p.second;
+    const float* keys[Writes]; // for all the compiler knows, a store to S could change the originals
+    for (int n = 0; n < Writes; n++) keys[n] = p.keys[n];
     int64_t i = 0;
     for (int64_t part = 0; part < 2; part++) {
         if constexpr (Read) ahead.request(t + part);
         for (const int64_t end = K * (part + 1) / 2; i < end; i++, s += Strip) {
-            Vector s0 = factor.row(i, load(s)), s1 = factor.row(i, load(s + W)), w = splat(ka[i]);
-            s0 += w * p.a0;
-            s1 += w * p.a1;
-            w = splat(kb[i]);
-            s0 += w * p.b0;
-            s1 += w * p.b1;
+            Vector s0 = factor.row(i, load(s)), s1 = factor.row(i, load(s + W)), w;
+#pragma GCC unroll 4
+            for (int n = 0; n < Writes; n++) {
+                w = splat(keys[n][i]);
+                s0 += w * p.values[n][0];
+                s1 += w * p.values[n][1];
+            }
             store(s, s0);
             store(s + W, s1);
             if constexpr (Read) {

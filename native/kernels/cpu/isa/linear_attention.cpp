@@ -190,7 +190,7 @@ namespace MEMGEN_ISA {
 
 void linear_attention_forward(const memgen_scalar_decay_args& a, const Scratch& scratch) {
     run_strips(a, scratch, [](const Args& own, const Share& share, char* slice) {
-        if (own.tokens == 1) advance_one_token<false>(own, share);
+        if (own.tokens == 1) advance_one_token<Recall::Nothing>(own, share);
         else sum_share(forward_pass(own), share, slice);
     });
 }
