@@ -48,6 +48,7 @@ internal static class OperatorCalls
             c["q"], c["k"], c["v"], c["beta"], c["log_decay"], c.Optional("initial_state"), c.Scalar("scale"), c.Form, c.Chunk)),
         ["generalized_delta_rule"] = c => Read(GeneralizedDeltaRule.Apply(
             c["q"], c["k"], c["v"], c["a"], c["b"], c["log_decay"], c.Optional("initial_state"), c.Scalar("scale"), c.Form, c.Chunk)),
+        ["gated_slot_attention"] = SlotsCall,
         ["causal_conv"] = c => Read(CausalConvolution.Apply(
             c["x"], c["weight"], c.Optional("bias"), c.Optional("initial_state"), c.Form), "y"),
         ["linear_scan"] = c => Read(LinearScan.Apply(c["a"], c["b"], c.Optional("initial_state"), c.Form), "h"),
@@ -64,7 +65,7 @@ internal static class OperatorCalls
 
     /// <summary>Whether an input is a state, which is kept in the accumulation dtype.</summary>
     public static bool IsState(string operatorName, string input) =>
-        operatorName != "causal_conv" && (input is "initial_state" or "initial_momentum" or "initial_normalizer" || Layer(input, 'W') > 0 || Layer(input, 'S') > 0);
+        operatorName != "causal_conv" && (input is "initial_state" or "initial_keys" or "initial_values" or "initial_momentum" or "initial_normalizer" || Layer(input, 'W') > 0 || Layer(input, 'S') > 0);
 
     private static Dictionary<string, Tensor> Read(MemoryRead read, string output = "o") =>
         new() { [output] = read.Output, ["final_state"] = read.FinalState };
@@ -74,6 +75,13 @@ internal static class OperatorCalls
         (Tensor output, Tensor state, Tensor normalizer) = LinearAttention.Normalized(
             c["q"], c["k"], c["v"], c.Optional("initial_state"), c.Optional("initial_normalizer"), c.Scalar("scale"), c.Scalar("eps"), c.Form, c.Chunk);
         return new() { ["o"] = output, ["final_state"] = state, ["final_normalizer"] = normalizer };
+    }
+
+    private static Dictionary<string, Tensor> SlotsCall(OperatorCall c)
+    {
+        SlotRead read = GatedSlotAttention.Apply(
+            c["q"], c["k"], c["v"], c["log_decay"], c.Optional("initial_keys"), c.Optional("initial_values"), c.Scalar("scale"), c.Form, c.Chunk);
+        return new() { ["o"] = read.Output, ["final_keys"] = read.FinalKeys, ["final_values"] = read.FinalValues };
     }
 
     // Flags and counts are numbers in the file, as everything there is.

@@ -46,6 +46,7 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
             ("delta_rule", [.. keys, beta, .. state], (x, f) => DeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], 1, f, segments: segments)),
             ("gated_delta_rule", [.. keys, beta, decay, .. state], (x, f) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 1, f, segments: segments)),
             ("channel_delta_rule", [.. keys, beta, channels, .. state], (x, f) => ChannelDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 1, f, segments: segments)),
+            ("gated_slot_attention", [.. keys, Gate(Decay(B, T, H, E)), Wide(S, H, E, K), Wide(S, H, E, V)], (x, f) => Slots(GatedSlotAttention.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 1, f, segments: segments))),
             ("titans_linear", [.. keys, .. titans], (x, f) => Memory(TitansLinear.Apply(x[0], x[1], x[2], x[3], x[4], x[5], block, x[6], x[7], f, segments: segments))),
             ("titans_mlp", [.. keys, .. titans[..3], .. Layers(S, H, K, E, V), .. target ? Layers(S, H, K, E, V) : []],
                 (x, f) => Memory(TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], x[6..8], rule, target: target ? x[8..] : null, form: f, segments: segments))),
@@ -93,6 +94,8 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
     }
 
     private static MemoryRead Loss(Tensor loss) => new(loss, loss);
+
+    private static MemoryRead Slots(SlotRead read) => new(read.Output, cat(new[] { read.FinalKeys, read.FinalValues }, -1));
 
     private static MemoryRead Memory(TitansLinearRead read) => new(read.Output, read.FinalState);
 

@@ -25,6 +25,10 @@ internal abstract class KernelFunction<TSelf, TOptions> : OperatorFunction<TSelf
         return Run(new Call(options, present, wanted), [.. inputs.OfType<Tensor>()]);
     }
 
+    /// <summary>Both passes at once and no node in the graph; the gradients are those of the inputs that are there, null where not wanted.</summary>
+    public static (List<Tensor> Outputs, List<Tensor> Gradients) Both(TOptions options, Tensor?[] inputs, Tensor?[] gradients, bool[] wanted) =>
+        Both(new Call(options, Array.ConvertAll(inputs, input => input is not null), wanted), [.. inputs.OfType<Tensor>()], gradients);
+
     /// <summary>Computes fresh outputs; adds to <paramref name="kept"/>, unless it is null, what backward needs besides the inputs.</summary>
     protected abstract List<Tensor> Forward(Tensor?[] inputs, TOptions options, List<Tensor>? kept);
 

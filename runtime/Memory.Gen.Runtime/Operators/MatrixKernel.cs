@@ -118,10 +118,12 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
     /// <param name="Segments">Null where every row is one sequence.</param>
     internal sealed record Options(Kernel Kernel, double Scale, SegmentLayout? Segments = null)
     {
-        public string? Refusal(FrontDoor door) => Kernel.Refusal(door, new MatrixArguments
+        public static Options ChannelDecay(double scale, SegmentLayout? segments = null) => new(Channel, scale, segments);
+
+        public string? Refusal(FrontDoor door, char keys = 'K', char values = 'V') => Kernel.Refusal(door, new MatrixArguments
         {
             Header = KernelHeader.Of<MatrixArguments>(door.Dtype),
-            Batch = door['B'], Tokens = door['T'], Heads = door['H'], KeyDim = door['K'], ValueDim = door['V'],
+            Batch = door['B'], Tokens = door['T'], Heads = door['H'], KeyDim = door[keys], ValueDim = door[values],
         });
     }
 }

@@ -36,6 +36,14 @@ internal abstract class OperatorFunction<TSelf, TOptions> : MultiTensorFunction<
         return outputs;
     }
 
+    /// <summary>Both passes at once and no node in the graph, for an operator that is made of them: the outputs, and what gradients of them become.</summary>
+    public static (List<Tensor> Outputs, List<Tensor> Gradients) Both(TOptions options, Tensor[] inputs, Tensor?[] gradients)
+    {
+        var saved = new List<Tensor>();
+        List<Tensor> outputs = Shared.Forward(inputs, options, saved);
+        return (outputs, Shared.Backward(gradients, saved, options));
+    }
+
     /// <summary>Whether a gradient is wanted: the call then becomes a node of the graph.</summary>
     protected static bool IsRecorded(Tensor?[] inputs)
     {

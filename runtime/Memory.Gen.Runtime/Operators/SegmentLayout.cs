@@ -102,12 +102,12 @@ internal sealed class SegmentLayout
     /// <param name="run">The kernel: inputs and segments to outputs, then final states.</param>
     /// <param name="tokens">Inputs <c>[B, T, ...]</c>.</param>
     /// <returns>Outputs <c>[B, T, ...]</c>, then final states.</returns>
-    public static List<Tensor> RunKernel(SegmentLayout? layout, Func<Tensor?[], SegmentLayout?, List<Tensor>> run, params Tensor?[] tokens)
-    {
-        if (layout is null or { Starts: not null }) return run(tokens, layout);
-        List<Tensor> results = run(Array.ConvertAll(tokens, x => x is null ? null : layout.Pack(x)), new(1, layout.counting.Value.Length, Firsts(layout.Lengths), layout.Lengths));
-        return [layout.Unpack(results[0]), .. results[1..]];
-    }
+    public static List<Tensor> RunKernel(SegmentLayout? layout, Func<Tensor?[], SegmentLayout?, List<Tensor>> run, params Tensor?[] tokens) =>
+        layout is null or { Starts: not null } ? run(tokens, layout) : layout.Packed(run, tokens);
+
+    /// <summary>The same for kernels with tensor operations in between, which see the tokens that count alone.</summary>
+    public static List<Tensor> RunKernels(SegmentLayout? layout, Func<Tensor?[], SegmentLayout?, List<Tensor>> run, params Tensor?[] tokens) =>
+        layout is null or { Starts: not null, IsComplete: true } ? run(tokens, layout) : layout.Packed(run, tokens);
 
     /// <summary>The tokens that count, sequence by sequence: <c>[B, T, ...]</c> to <c>[1, all, ...]</c>.</summary>
     public Tensor Pack(Tensor x) => RowMove.Run(Flat(x), counting.Value, null, counting.Value.Length).unsqueeze(0);
@@ -132,6 +132,12 @@ internal sealed class SegmentLayout
         long row = x.shape[1];
         long[] ends = Runs([.. lengths.Select((length, n) => (n * row) + length)], [.. lengths.Select(_ => width)]);
         return RowMove.Run(Flat(x), ends, null, ends.Length).view([lengths.Length, width, .. x.shape[2..]]);
+    }
+
+    private List<Tensor> Packed(Func<Tensor?[], SegmentLayout?, List<Tensor>> run, Tensor?[] tokens)
+    {
+        List<Tensor> results = run(Array.ConvertAll(tokens, x => x is null ? null : Pack(x)), new(1, counting.Value.Length, Firsts(Lengths), Lengths));
+        return [Unpack(results[0]), .. results[1..]];
     }
 
     private Tensor[] OneByOne(SequenceForm run, Tensor?[] tokens, Tensor[] states)

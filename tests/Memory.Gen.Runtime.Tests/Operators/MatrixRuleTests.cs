@@ -90,7 +90,7 @@ public sealed class MatrixRuleTests : IDisposable
     [MemberData(nameof(Forms))]
     public void The_order_of_rows_and_heads_changes_nothing_but_the_order(OperatorForm form)
     {
-        foreach (string name in Served(form, "linear_attention", "linear_attention_normalized", "scalar_decay", "channel_decay", "delta_rule", "gated_delta_rule", "channel_delta_rule", "generalized_delta_rule"))
+        foreach (string name in Served(form, "linear_attention", "linear_attention_normalized", "scalar_decay", "channel_decay", "delta_rule", "gated_delta_rule", "channel_delta_rule", "generalized_delta_rule", "gated_slot_attention"))
         {
             (OperatorCase each, Tensor[] x, Tensor[] states) = Drawn(name, form);
             (Tensor output, Tensor[] finals) = each.Call(x, [], states, form, 16);
@@ -108,7 +108,7 @@ public sealed class MatrixRuleTests : IDisposable
     {
         long[] kept = [.. Enumerable.Range(0, 40).Where(t => t is not (0 or 7 or 8 or 9 or 16 or 39) and not (> 20 and < 30)).Select(t => (long)t)];
         Tensor places = tensor(kept);
-        foreach (string name in Served(form, "linear_attention", "scalar_decay", "channel_decay", "delta_rule", "gated_delta_rule", "channel_delta_rule", "generalized_delta_rule", "linear_scan", "selective_scan"))
+        foreach (string name in Served(form, "linear_attention", "scalar_decay", "channel_decay", "delta_rule", "gated_delta_rule", "channel_delta_rule", "generalized_delta_rule", "gated_slot_attention", "linear_scan", "selective_scan"))
         {
             OperatorCase each = OperatorCase.Of(name);
             Tensor[] x = [.. each.Sequences(r, kept.Length).Select(t => To(form, t))], others = [.. each.Others(r).Select(t => To(form, t))], states = [.. each.States(r).Select(t => To(form, t))];

@@ -16,7 +16,7 @@ public sealed record OperatorCase(
     string Name, Func<Randoms, long, Tensor[]> Sequences, Func<Randoms, Tensor[]> Others, Func<Randoms, Tensor[]> States,
     Func<Tensor[], Tensor[], Tensor[], OperatorForm, int?, Segments?, (Tensor Output, Tensor[] States)> Apply)
 {
-    private const long B = 2, H = 2, K = 5, V = 3, C = 6, W = 4;
+    private const long B = 2, H = 2, K = 5, V = 3, M = 7, C = 6, W = 4;
 
     /// <summary>Whether the kernel library serves it, with segments too.</summary>
     public bool HasKernels { get; init; } = true;
@@ -43,6 +43,12 @@ public sealed record OperatorCase(
             (x, s, f, c, g) => ChannelDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], s, null, f, c, g)),
         Matrix("generalized_delta_rule", (r, T) => [.. Qkv(r, T), .. LowRank(r, T), r.Uniform(-0.5, 0, B, T, H, K)],
             (x, s, f, c, g) => GeneralizedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], s, null, f, c, g)) with { HasKernels = false },
+        new("gated_slot_attention", (r, T) => [.. Qkv(r, T), r.Uniform(-0.5, 0, B, T, H, M)], _ => [], r => [r.Normal(B, H, M, K), r.Normal(B, H, M, V)],
+            (x, _, s, f, c, g) =>
+            {
+                SlotRead read = GatedSlotAttention.Apply(x[0], x[1], x[2], x[3], s[0], s[1], null, f, c, g);
+                return (read.Output, [read.FinalKeys, read.FinalValues]);
+            }),
         new("causal_conv", (r, T) => [r.Normal(B, T, C)], r => [r.Normal(C, W), r.Normal(C)], r => [r.Normal(B, W - 1, C)],
             (x, p, s, f, c, g) =>
             {
