@@ -66,6 +66,9 @@ public sealed class LinearMemoryAttribute : MixerAttribute
     /// </summary>
     public bool Normalized { get; set; }
 
+    /// <summary>Slots of a head, 1 to 16,384; only with <see cref="MemoryRule.GatedSlots"/>. Absent: 64.</summary>
+    public int Slots { get; set; }
+
     /// <summary>
     /// Whether queries and keys are scaled to length one. Absent: true for the delta rules, whose erasure is only stable
     /// with keys of length one (so false is an error there), false for the others; <see cref="MemoryRule.GeneralizedDelta"/> has a key

@@ -74,6 +74,11 @@ public sealed partial class ChannelDeltaLM;
 [LinearMemory(Rule = MemoryRule.GeneralizedDelta, Heads = 1)]
 public sealed partial class GeneralizedDeltaLM;
 
+/// <summary>Slots that fade each at its own rate, as many as a matrix has rows, read by a softmax.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[LinearMemory(Rule = MemoryRule.GatedSlots, Heads = 1, Slots = 64)]
+public sealed partial class GatedSlotsLM;
+
 /// <summary>Four memories that fade and replace, of which a token goes to two, and one that gets every token.</summary>
 [MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
 [MixtureOfMemories(Heads = 1, Memories = 4, TopK = 2, SharedMemory = true)]

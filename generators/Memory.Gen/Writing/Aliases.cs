@@ -54,6 +54,7 @@ internal static class Aliases
         ("FeatureMaps", Runtime + ".Operators.FeatureMaps"),
         ("FixedDecay", Runtime + ".Operators.FixedDecay"),
         ("GatedDeltaRule", Runtime + ".Operators.GatedDeltaRule"),
+        ("GatedSlotAttention", Runtime + ".Operators.GatedSlotAttention"),
         ("GeneralizedDeltaRule", Runtime + ".Operators.GeneralizedDeltaRule"),
         ("Innovation", Runtime + ".Operators.Innovation"),
         ("LinearAttention", Runtime + ".Operators.LinearAttention"),

@@ -50,6 +50,10 @@ public sealed partial class ChannelDecayModel;
 public sealed partial class ChannelDeltaModel;
 
 [MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
+[LinearMemory(Rule = MemoryRule.GatedSlots, Heads = 2, Slots = 5)]
+public sealed partial class GatedSlotsModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
 [LinearMemory(Rule = MemoryRule.GeneralizedDelta, Heads = 2, KeyDim = 4)]
 public sealed partial class GeneralizedDeltaModel;
 

@@ -55,12 +55,13 @@ internal sealed class SmallDeclaration(Random random)
         int heads = random.Next(1, 5);
         if (random.Next(5) == 0)
             return $"[LinearMemory({letter}{Sizes(heads)}, Rule = MemoryRule.ScalarDecay, StateSpace = true, Groups = {Pick("1", heads.ToString(System.Globalization.CultureInfo.InvariantCulture))})] ";
-        string rule = Pick([.. Rules[..^1], "TiedDecay", "GeneralizedDelta"]), options = rule switch
+        string rule = Pick([.. Rules[..^1], "TiedDecay", "GeneralizedDelta", "GatedSlots"]), options = rule switch
         {
             "Linear" => Pick("", ", UnitLength = true", ", FeatureMap = FeatureMap.Relu", ", FeatureMap = FeatureMap.EluPlusOne, Normalized = true", ", FeatureMap = FeatureMap.Taylor" + Maybe("Normalized = true"), ", FeatureMap = FeatureMap.Hedgehog" + Maybe("Normalized = true")),
             "ScalarDecay" => Maybe("UnitLength = true") + Pick("", ", Decay = DecaySchedule.RetNet", ", Decay = DecaySchedule.Lightning"),
             "Delta" or "GatedDelta" or "ChannelDelta" => Maybe("NegativeEigenvalues = true"),
             "TiedDecay" or "GeneralizedDelta" => "",
+            "GatedSlots" => Maybe("UnitLength = true") + $", Slots = {random.Next(1, 8)}",
             _ => Maybe("UnitLength = true"),
         };
         string sizes = Sizes(heads);

@@ -83,6 +83,11 @@ public class EmittedFileTests
         nameof(ChannelDeltaLayer));
 
     [Fact]
+    public Task GatedSlotsLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[LinearMemory(Rule = MemoryRule.GatedSlots, Heads = 4, Slots = 32)]", name: "GatedSlotsLayer")),
+        nameof(GatedSlotsLayer));
+
+    [Fact]
     public Task GeneralizedDeltaLayer() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Layer("[LinearMemory(Rule = MemoryRule.GeneralizedDelta, Heads = 4, KeyDim = 8)]", name: "GeneralizedDeltaLayer")),
         nameof(GeneralizedDeltaLayer));

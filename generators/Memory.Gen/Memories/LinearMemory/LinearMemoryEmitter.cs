@@ -18,6 +18,9 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
 
     private string[] Convolved => !HasConvolution ? [] : spec.IsTied ? ["query", "value"] : Projected;
 
+    // The axis of what "forget" says: key features, or slots.
+    private (string Letter, string Constant) Forgetting => spec.HasSlots ? ("M", "Slots") : ("K", "KeyDim");
+
     // Features between the two matrices of what each key feature has of its own.
     private string Rank => spec.IsGeneralized ? "Rank" : "DecayRank";
 
@@ -42,7 +45,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
     {
         get
         {
-            long keys = (long)spec.Heads * spec.KeyDim, values = (long)spec.Heads * spec.ValueDim, mapped = spec.Heads * spec.MappedDim, matrix = mapped * spec.ValueDim;
+            long keys = (long)spec.Heads * spec.KeyDim, values = (long)spec.Heads * spec.ValueDim, mapped = spec.Heads * spec.MappedDim, matrix = spec.HasSlots ? (long)spec.Heads * spec.Slots * (spec.KeyDim + spec.ValueDim) : mapped * spec.ValueDim;
             long gates = spec.OutputGate ? values : 0;
             Size size = Size.Product(dim * ((2 * keys) + (2 * values) + gates)) + new Size(spec.ValueDim);
             if (HasConvolution)
@@ -59,6 +62,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 size += Size.Product(spec.DecayRank * (dim + keys)) + new Size(keys);
             if (spec.HasRate)
                 size += new Size(spec.Heads);
+            if (spec.HasSlots)
+                size += Size.Product((long)dim * spec.Heads * spec.Slots);
             if (spec.IsGeneralized)
                 size += Size.Product(spec.DecayRank * (dim + keys)) + new Size(4 * keys);
             if (spec.FeatureMap == FeatureMap.Hedgehog)
@@ -74,7 +79,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         writer.Comment(Prose.Capital(Phrase) + ".");
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, {Residual.Result(residual)}>");
         writer.Lines(
-            $"private const long Heads = {spec.Heads}, KeyDim = {spec.KeyDim}, ValueDim = {spec.ValueDim}{LinearMemoryTexts.DecayRank(spec)};",
+            $"private const long Heads = {spec.Heads}, KeyDim = {spec.KeyDim}, ValueDim = {spec.ValueDim}{LinearMemoryTexts.FurtherConstant(spec)};",
             LinearMemoryTexts.DecayFactor(spec),
             spec.HasPositions ? $"private const double RotaryBase = {Prose.Literal(spec.RotaryBase)};" : null);
         writer.Lines(
@@ -100,7 +105,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         writer.Lines(
             HasConvolution ? $"public readonly StateTensor QueryTail{(spec.IsTied ? "" : ", KeyTail")};  // [B, {spec.ConvWidth - 1}, H*K], what the convolutions still need" : null,
             HasConvolution ? $"public readonly StateTensor ValueTail;  // [B, {spec.ConvWidth - 1}, H*V]" : null,
-            $"public readonly StateTensor S;  // [B, H, {Mapped}, V]",
+            spec.HasSlots ? "public readonly StateTensor SlotKeys;  // [B, H, M, K]" : $"public readonly StateTensor S;  // [B, H, {Mapped}, V]",
+            spec.HasSlots ? "public readonly StateTensor SlotValues;  // [B, H, M, V]" : null,
             spec.Normalized ? $"public readonly StateTensor Z;  // [B, H, {Mapped}]" : null,
             "");
         using (writer.Block($"public {state}(MemoryState owner, string prefix) : base(owner, prefix)"))
@@ -108,7 +114,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             foreach (string name in Convolved)
                 writer.Lines($"{char.ToUpperInvariant(name[0])}{name.Substring(1)}Tail = Cache(\"{name}_tail\", {spec.ConvWidth - 1}, {(long)spec.Heads * (name == "value" ? spec.ValueDim : spec.KeyDim)});");
             writer.Lines(
-                $"S = Memory(\"memory\", {spec.Heads}, {spec.MappedDim}, {spec.ValueDim});",
+                spec.HasSlots ? $"SlotKeys = Memory(\"slot_keys\", {spec.Heads}, {spec.Slots}, {spec.KeyDim});" : $"S = Memory(\"memory\", {spec.Heads}, {spec.MappedDim}, {spec.ValueDim});",
+                spec.HasSlots ? $"SlotValues = Memory(\"slot_values\", {spec.Heads}, {spec.Slots}, {spec.ValueDim});" : null,
                 spec.Normalized ? $"Z = Memory(\"normalizer\", {spec.Heads}, {spec.MappedDim});" : null);
         }
     }
@@ -121,6 +128,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             yield return projection + "_convolution";
         if (spec.IsDelta)
             yield return "write_strength";
+        if (spec.HasSlots)
+            yield return "forget";
         if (spec.HasHeadDecay)
             yield return "decay";
         if (spec.HasChannels)
@@ -146,7 +155,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         foreach (string name in Submodules())
             yield return name switch
             {
-                "query" or "key" or "forget" => $"private readonly Linear {name};  // D -> H*K",
+                "query" or "key" => $"private readonly Linear {name};  // D -> H*K",
+                "forget" => $"private readonly Linear {name};  // D -> H*{Forgetting.Letter}",
                 "value" or "gate" => $"private readonly Linear {name};  // D -> H*V",
                 "write_strength" or "decay" => $"private readonly Linear {name};  // D -> H",
                 "decay_down" or "rate_down" => $"private readonly Linear {name};  // D -> J",
@@ -189,7 +199,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         foreach (string name in Submodules())
             yield return name switch
             {
-                "query" or "key" or "forget" => Linear(name, "Dim", "Heads * KeyDim"),
+                "query" or "key" => Linear(name, "Dim", "Heads * KeyDim"),
+                "forget" => Linear(name, "Dim", "Heads * " + Forgetting.Constant),
                 "value" or "gate" => Linear(name, "Dim", "Heads * ValueDim"),
                 "write_strength" or "decay" => Linear(name, "Dim", "Heads"),
                 "rate_down" or "decay_down" => Linear(name, "Dim", Rank),
@@ -213,6 +224,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         yield return ("value", "values");
         if (spec.IsDelta)
             yield return ("write_strength", "strengths");
+        if (spec.HasSlots)
+            yield return ("forget", "forgets");
         if (spec.HasHeadDecay)
             yield return ("decay", "decays");
         if (spec.HasChannels)
@@ -227,7 +240,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
     {
         yield return "using var scope = torch.NewDisposeScope();";
         yield return $"var state = ({state}?)layer;";
-        if (!HasConvolution || spec.Rule == MemoryRule.ChannelDecay || spec.IsTied || spec.IsGeneralized)
+        if (!HasConvolution || spec.Rule == MemoryRule.ChannelDecay || spec.IsTied || spec.IsGeneralized || spec.HasSlots)
             yield return "long B = x.shape[0], T = x.shape[1];";
         yield return $"var ({string.Join(", ", Projections().Select(p => p.Result))}) = Projection.Apply(x, {string.Join(", ", Projections().Select(p => p.Layer))});";
         if (spec.HasPositions)
@@ -259,6 +272,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             yield return "Tensor g = FixedDecay.Lightning(q, depth);  // [B, T, H], log decay, <= 0: -(8/H) (1 - l/L) h";
         if (spec.Rule == MemoryRule.ChannelDecay)
             yield return "Tensor g = Projection.Gate(decays, decay_up).log_sigmoid().view(B, T, Heads, KeyDim) / DecayTemperature;  // [B, T, H, K], log decay, <= 0";
+        if (spec.HasSlots)
+            yield return "Tensor g = LogDecay.Sigmoid(forgets.view(B, T, Heads, Slots), least: 0.0) / DecayTemperature;  // [B, T, H, M], log decay, <= 0: ln(alpha)";
         if (spec.IsGeneralized)
         {
             yield return "Tensor g = -FastestDecay * (Projection.Apply(decays.tanh(), decay_up) + decay_bias).sigmoid().view(B, T, Heads, KeyDim);  // [B, T, H, K], log decay, <= 0";
@@ -268,12 +283,16 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         }
 
         string scale = spec.Expands ? ", scale: 1" : "";
-        yield return spec.Normalized
+        yield return spec.HasSlots
+            ? "var read = GatedSlotAttention.Apply(q, k, v, g, state?.SlotKeys.Value, state?.SlotValues.Value, scale: 1.0);"
+            : spec.Normalized
             ? $"var read = LinearAttention.Normalized(q, k, v, state?.S.Value, state?.Z.Value{scale});"
             : $"var read = {LinearMemoryTexts.Operator(spec.Rule)}, state?.S.Value{scale});";
         if (residual)
             yield return Residual.Line("v", "k", "S", LinearMemoryTexts.Operator(spec.Rule).Replace("(q,", "(next,") + ", state?.S.Value, scale: 1)");
-        yield return $"state?.S.Update(read.FinalState);  // [B, H, {Mapped}, V]";
+        yield return spec.HasSlots ? "state?.SlotKeys.Update(read.FinalKeys);  // [B, H, M, K]" : $"state?.S.Update(read.FinalState);  // [B, H, {Mapped}, V]";
+        if (spec.HasSlots)
+            yield return "state?.SlotValues.Update(read.FinalValues);  // [B, H, M, V]";
         if (spec.Normalized)
             yield return $"state?.Z.Update(read.FinalNormalizer);  // [B, H, {Mapped}]";
         if (spec.IsGeneralized)
@@ -283,14 +302,17 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 ? "Tensor y = SwiGlu.Apply(gates, (norm.call(read.Output) + u).flatten(2));  // [B, T, H*V], (RMSNorm(read.Output) + u) * SiLU(gates)"
                 : "Tensor y = (norm.call(read.Output) + u).flatten(2);  // [B, T, H*V]"
             : spec.OutputGate
-            ? "Tensor y = norm.GatedHeads(read.Output, gates);  // [B, T, H*V], RMSNorm(read.Output) * SiLU(gates)"
-            : "Tensor y = norm.call(read.Output).flatten(2);  // [B, T, H*V]";
+            ? $"Tensor y = norm.GatedHeads({Read}, gates);  // [B, T, H*V], RMSNorm({(spec.HasSlots ? "SiLU(read.Output)" : "read.Output")}) * SiLU(gates)"
+            : $"Tensor y = norm.call({Read}).flatten(2);  // [B, T, H*V]";
         yield return Residual.Return("y", residual);
     }
 
+    // What the norm gets.
+    private string Read => spec.HasSlots ? "read.Output.silu()" : "read.Output";
+
     private string Heads(string name, string projected, string features) => HasConvolution
         ? $"{name}_convolution.Heads({projected}, Heads, {Tail(name)})"
-        : $"{projected}.view(B, T, Heads, {features})";
+        : $"{projected}.view(B, T, Heads, {features}){(spec.HasSlots ? ".silu()" : "")}";
 
     private string Turned(string name, string projected) =>
         spec.HasPositions ? $"Rotary.Apply({Features(name, projected)}, positions, RotaryBase)" : Features(name, projected);

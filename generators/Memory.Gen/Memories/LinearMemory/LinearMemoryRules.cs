@@ -65,6 +65,10 @@ internal static class LinearMemoryRules
             errors.Unused("UnitLength", "true", "FeatureMap = FeatureMap." + spec.FeatureMap, "a feature map sets the length itself", "no FeatureMap");
         if (spec.Rule != MemoryRule.ScalarDecay)
             errors.Unused("Decay", "DecaySchedule." + spec.Decay, RuleOf(spec), "it says how fast a head fades", "Rule = MemoryRule.ScalarDecay");
+        if (spec.HasSlots)
+            errors.CheckRange("Slots", spec.Slots, 1, Limits.HeadFeatures);
+        else if (errors.Spec.Has("Slots"))
+            errors.Unused("Slots", Limits.Text(spec.Slots), RuleOf(spec), "its heads keep one matrix each", "Rule = MemoryRule.GatedSlots");
         if (spec.IsTied && spec.UnitLength)
             errors.Unsupported("UnitLength", "true", RuleOf(spec), "a key is what its decay leaves room for", "no UnitLength");
         if (spec.IsGeneralized && spec.UnitLength)

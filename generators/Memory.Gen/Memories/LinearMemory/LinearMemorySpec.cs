@@ -20,6 +20,7 @@ namespace Memory.Gen.Generators.Memories.LinearMemory;
 /// <param name="Groups">Keys and queries of a token, each shared by several heads; only in that form.</param>
 /// <param name="Decay">What sets the decay of each head.</param>
 /// <param name="RotaryBase">Base of the rotary positions; 0 for none.</param>
+/// <param name="Slots">Slots of a head, of a rule that has them.</param>
 public sealed record LinearMemorySpec(
     char Letter,
     int? FeedForward,
@@ -36,11 +37,12 @@ public sealed record LinearMemorySpec(
     bool StateSpace,
     int Groups,
     DecaySchedule Decay,
-    double RotaryBase)
+    double RotaryBase,
+    int Slots)
     : MixerSpec(Letter, FeedForward)
 {
-    /// <summary>What the logarithm of a decay of <see cref="MemoryRule.ChannelDecay"/> is divided by.</summary>
-    internal const double DecayTemperature = 16;
+    /// <summary>What the logarithm of a decay is divided by, in rules whose decays are roots of sigmoids.</summary>
+    internal double DecayTemperature => HasSlots ? 8 : 16;
 
     /// <inheritdoc/>
     public override string Canonical => string.Format(
@@ -49,7 +51,8 @@ public sealed record LinearMemorySpec(
         Rule, Heads, KeyDim, ValueDim, ConvWidth, FeatureMap, Normalized, UnitLength, OutputGate, NegativeEigenvalues)
         + (StateSpace ? " state_space groups=" + Groups.ToString(CultureInfo.InvariantCulture) : "")
         + (IsFixed ? " decay=" + Decay : "")
-        + (HasPositions ? " rotary_base=" + RotaryBase.ToString("R", CultureInfo.InvariantCulture) : "");
+        + (HasPositions ? " rotary_base=" + RotaryBase.ToString("R", CultureInfo.InvariantCulture) : "")
+        + (HasSlots ? " slots=" + Slots.ToString(CultureInfo.InvariantCulture) : "");
 
     internal bool IsDelta => Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta;
 
@@ -83,6 +86,9 @@ public sealed record LinearMemorySpec(
 
     /// <summary>Whether it is RWKV-7's rule, which removes by one key and writes under another.</summary>
     internal bool IsGeneralized => Rule == MemoryRule.GeneralizedDelta;
+
+    /// <summary>Whether a head keeps keys and values in slots, which a softmax reads.</summary>
+    internal bool HasSlots => Rule == MemoryRule.GatedSlots;
 
     /// <summary>Whether queries and keys turn to their positions.</summary>
     internal bool HasPositions => RotaryBase != 0;
@@ -122,6 +128,7 @@ public sealed record LinearMemorySpec(
             stateSpace,
             attribute.Int("Groups", absent: 1),
             attribute.Enum("Decay", absent: DecaySchedule.Learned),
-            attribute.Double("RotaryBase", absent: 0));
+            attribute.Double("RotaryBase", absent: 0),
+            attribute.Int("Slots", absent: 64));
     }
 }

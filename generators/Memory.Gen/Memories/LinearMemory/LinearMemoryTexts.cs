@@ -7,9 +7,10 @@ namespace Memory.Gen.Generators.Memories.LinearMemory;
 /// <summary>Names, words and equations of the rules of a matrix memory, alone or in a mixture.</summary>
 internal static class LinearMemoryTexts
 {
-    /// <summary>The features from which the decays of each key feature are made, as a further constant; empty where there are none.</summary>
-    public static string DecayRank(LinearMemorySpec spec) => spec.Rule switch
+    /// <summary>The features from which the decays of each key feature are made, or the slots, as a further constant; empty where there are none.</summary>
+    public static string FurtherConstant(LinearMemorySpec spec) => spec.Rule switch
     {
+        MemoryRule.GatedSlots => ", Slots = " + spec.Slots,
         MemoryRule.ChannelDelta => ", DecayRank = ValueDim",
         MemoryRule.GeneralizedDelta => ", Rank = KeyDim",
         _ => spec.HasChannels ? ", DecayRank = " + spec.DecayRank : "",
@@ -18,14 +19,14 @@ internal static class LinearMemoryTexts
     /// <summary>What their logarithms are divided by, or are at most, as the line of a constant; null where it is neither.</summary>
     public static string? DecayFactor(LinearMemorySpec spec) => spec.Rule switch
     {
-        MemoryRule.ChannelDecay => $"private const double DecayTemperature = {Prose.Literal(LinearMemorySpec.DecayTemperature)};",
+        MemoryRule.ChannelDecay or MemoryRule.GatedSlots => $"private const double DecayTemperature = {Prose.Literal(spec.DecayTemperature)};",
         MemoryRule.GeneralizedDelta => "private const double FastestDecay = 0.6065306597126334;  // e^(-1/2)",
         _ => null,
     };
 
     /// <summary>The axes that some rules have beside those of keys and values.</summary>
     public static IEnumerable<string> FurtherAxes(LinearMemorySpec spec) =>
-        spec.IsGeneralized ? ["J rank of decays and learning rates"] : spec.HasChannels ? ["J rank of the decays"] : spec.Expands ? ["P mapped key features"] : [];
+        spec.IsGeneralized ? ["J rank of decays and learning rates"] : spec.HasSlots ? ["M slots"] : spec.HasChannels ? ["J rank of the decays"] : spec.Expands ? ["P mapped key features"] : [];
 
     /// <summary>The operator's call as far as the arguments that every rule has in its own way.</summary>
     public static string Operator(MemoryRule rule) => rule switch
@@ -48,6 +49,7 @@ internal static class LinearMemoryTexts
             FeatureMap.Hedgehog => " with Hedgehog's learned map",
             _ => "",
         },
+        MemoryRule.GatedSlots => "gated slot attention",
         _ => "a linear memory " + Manner(spec),
     } + Sizes(spec);
 
@@ -77,11 +79,12 @@ internal static class LinearMemoryTexts
     /// <summary>Heads, convolutions and gate, as words behind a comma.</summary>
     public static string Sizes(LinearMemorySpec spec) =>
         ", " + Prose.Count(spec.Heads, "head") + " of " + spec.KeyDim + " by " + spec.ValueDim + " features"
+        + (spec.HasSlots ? ", " + Prose.Count(spec.Slots, "slot") : "")
         + (spec.ConvWidth > 0 ? ", convolutions over " + Prose.Count(spec.ConvWidth, "token") : "")
         + (spec.HasPositions ? ", rotary positions" : "")
         + (spec.OutputGate ? ", gated output" : "");
 
-    public static IEnumerable<string> Equations(LinearMemorySpec spec) => Memory(spec).Append(Output(spec, "o_t"));
+    public static IEnumerable<string> Equations(LinearMemorySpec spec) => Memory(spec).Append(Output(spec, spec.HasSlots ? "SiLU(o_t)" : "o_t"));
 
     /// <summary>What queries, keys and values are made of.</summary>
     /// <param name="convolved">Whether convolutions stand between.</param>
@@ -89,12 +92,13 @@ internal static class LinearMemoryTexts
     /// <param name="source">What they are projected from.</param>
     /// <param name="turned">Whether queries and keys turn to their positions.</param>
     /// <param name="learned">Whether their maps begin with matrices of their own.</param>
-    public static string Features(bool convolved, string mapped, string source, bool turned = false, bool learned = false)
+    /// <param name="activated">Whether they are SiLUs without convolutions too.</param>
+    public static string Features(bool convolved, string mapped, string source, bool turned = false, bool learned = false, bool activated = false)
     {
         string turn = turned ? "R_t " : "";
         return $"q_t = {turn}{Mapped("W_Q", "M_Q ")},   k_t = {turn}{Mapped("W_K", "M_K ")},   v_t = {Made("W_V")}";
 
-        string Made(string matrix) => convolved ? $"SiLU(conv({matrix} {source}))" : $"{matrix} {source}";
+        string Made(string matrix) => convolved ? $"SiLU(conv({matrix} {source}))" : activated ? $"SiLU({matrix} {source})" : $"{matrix} {source}";
 
         string Mapped(string matrix, string map) => mapped.Length == 0 ? Made(matrix) : $"{mapped}({(learned ? map : "")}{Made(matrix)})";
     }
@@ -118,6 +122,7 @@ internal static class LinearMemoryTexts
             MemoryRule.ScalarDecay => "S_t = e^{g_t} S_{t-1} + k_t v_t^T",
             MemoryRule.ChannelDecay => "S_t = diag(e^{g_t}) S_{t-1} + k_t v_t^T",
             MemoryRule.TiedDecay => "S_t = diag(alpha_t) S_{t-1} + k_t v_t^T,   k_t = 1 - alpha_t",
+            MemoryRule.GatedSlots => "S_t = diag(alpha_t) S_{t-1} + (1 - alpha_t) k_t^T,   U_t = diag(alpha_t) U_{t-1} + (1 - alpha_t) v_t^T",
             MemoryRule.Delta => "S_t = S_{t-1} + beta_t k_t (v_t - S_{t-1}^T k_t)^T",
             MemoryRule.ChannelDelta => "S_t = diag(e^{g_t}) S_{t-1} + beta_t k_t (v_t - (diag(e^{g_t}) S_{t-1})^T k_t)^T",
             MemoryRule.GeneralizedDelta => "S_t = diag(e^{g_t}) S_{t-1} - (a_t * kappa_t) (S_{t-1}^T kappa_t)^T + k'_t v_t^T",
@@ -128,13 +133,14 @@ internal static class LinearMemoryTexts
         {
             { Normalized: true, Expands: true } => "o_t = S_t^T q_t / (z_t^T q_t + 1e-6),   z_t = z_{t-1} + k_t",
             { Normalized: true } => "o_t = S_t^T q_t / (z_t^T q_t + 1e-6 sqrt(K)),   z_t = z_{t-1} + k_t",
+            { HasSlots: true } => "o_t = U_t^T softmax(S_t q_t)",
             { Rule: MemoryRule.Titans } or { Expands: true } => "o_t = S_t^T q_t",
             { IsGeneralized: true } => "o_t = S_t^T q_t / sqrt(K),   u_t = (q_t^T (rho * k'_t)) v_t",
             _ => "o_t = S_t^T q_t / sqrt(K)",
         };
         yield return spec.IsTied
             ? spec.ConvWidth > 0 ? "q_t = SiLU(conv(W_Q x_t)),   v_t = SiLU(conv(W_V x_t))" : "q_t = SiLU(W_Q x_t),   v_t = W_V x_t"
-            : Features(spec.ConvWidth > 0, Mapped(spec), "x_t", spec.HasPositions, spec.FeatureMap == FeatureMap.Hedgehog);
+            : Features(spec.ConvWidth > 0, Mapped(spec), "x_t", spec.HasPositions, spec.FeatureMap == FeatureMap.Hedgehog, spec.HasSlots);
         if (spec.FeatureMap == FeatureMap.Taylor)
         {
             yield return "phi(x) = [1; x / K^(1/4); x_i^2 / sqrt(2K); x_i x_j / sqrt(K), i < j]";
@@ -156,7 +162,8 @@ internal static class LinearMemoryTexts
                 _ => Decay,
             },
             MemoryRule.TiedDecay => "alpha_t = l/L + (1 - l/L) sigmoid(W_f x_t),   l/L the share of the model's layers that stand before",
-            MemoryRule.ChannelDecay => "g_t = log sigmoid(W_2 W_1 x_t + b) / " + Prose.Count((long)LinearMemorySpec.DecayTemperature),
+            MemoryRule.ChannelDecay => "g_t = log sigmoid(W_2 W_1 x_t + b) / " + Prose.Count((long)spec.DecayTemperature),
+            MemoryRule.GatedSlots => $"alpha_t = sigmoid(W_f x_t)^(1/{Prose.Count((long)spec.DecayTemperature)})",
             MemoryRule.Delta => Strength(spec),
             MemoryRule.GatedDelta => Strength(spec) + ",   " + Decay,
             MemoryRule.ChannelDelta => Strength(spec) + ",   g_t = -e^a softplus(W_2 W_1 x_t + b)",
@@ -191,7 +198,7 @@ internal static class LinearMemoryTexts
                 yield return "the small number beside z_t^T q_t";
             if (spec.Rule == MemoryRule.ScalarDecay && !spec.IsFixed)
                 yield return "keys and queries of each head's own, a step size that sets the decay alone";
-            if (spec.ConvWidth > 0 && (spec.IsFixed || spec.Rule is (MemoryRule.Linear or MemoryRule.ChannelDecay or MemoryRule.TiedDecay)))
+            if (spec.ConvWidth > 0 && (spec.IsFixed || spec.Rule is (MemoryRule.Linear or MemoryRule.ChannelDecay or MemoryRule.TiedDecay or MemoryRule.GatedSlots)))
                 yield return "the convolutions";
             if (spec.HasPositions != (spec.Decay == DecaySchedule.RetNet))
                 yield return spec.HasPositions ? "the positions" : "no positions";
@@ -199,8 +206,10 @@ internal static class LinearMemoryTexts
                 yield return "a norm for each head" + (spec.OutputGate ? ", SiLU in the gate" : "");
             if (spec.Rule == MemoryRule.Linear)
                 yield return "the norm";
-            if (spec.OutputGate && spec.Rule is (MemoryRule.Linear or MemoryRule.Delta or MemoryRule.TiedDecay))
+            if (spec.OutputGate && spec.Rule is (MemoryRule.Linear or MemoryRule.Delta or MemoryRule.TiedDecay or MemoryRule.GatedSlots))
                 yield return "the gate";
+            if (spec.HasSlots)
+                yield return "a norm for each head";
             if (spec.OutputGate && spec.Rule == MemoryRule.ChannelDelta)
                 yield return "a gate of full rank with SiLU";
             if (spec.IsGeneralized)
@@ -228,6 +237,7 @@ internal static class LinearMemoryTexts
         MemoryRule.ChannelDecay => "Yang, Wang, Shen, Panda, Kim: Gated Linear Attention Transformers (arXiv 2312.06635), section 4.",
         MemoryRule.ChannelDelta => "Kimi Team: Kimi Linear: An Expressive, Efficient Attention Architecture (arXiv 2510.26692), section 3.",
         MemoryRule.GeneralizedDelta => "Peng, Zhang, Goldstein, Alcaide et al.: RWKV-7 \"Goose\" with Expressive Dynamic State Evolution (arXiv 2503.14456), section 4.1.",
+        MemoryRule.GatedSlots => "Zhang, Yang, Zhu, Zhang, Cui, Wang, Wang, Shi, Wang, Bi, Zhou, Fu: Gated Slot Attention (arXiv 2409.07146), section 3.",
         MemoryRule.Titans => "Behrouz, Zhong, Mirrokni: Titans (arXiv 2501.00663), section 3, with a matrix as the memory.",
         MemoryRule.Delta => "Yang, Wang, Zhang, Shen, Kim: Parallelizing Linear Transformers with the Delta Rule (arXiv 2406.06484), section 2.",
         _ => "Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464), section 3.",

@@ -51,7 +51,7 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
         writer.Comment(Prose.Capital(Phrase) + ".");
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, Tensor>");
         writer.Lines(
-            $"private const long Heads = {memory.Heads}, KeyDim = {memory.KeyDim}, ValueDim = {memory.ValueDim}, Memories = {spec.Memories}, TopK = {spec.TopK}{LinearMemoryTexts.DecayRank(memory)};",
+            $"private const long Heads = {memory.Heads}, KeyDim = {memory.KeyDim}, ValueDim = {memory.ValueDim}, Memories = {spec.Memories}, TopK = {spec.TopK}{LinearMemoryTexts.FurtherConstant(memory)};",
             LinearMemoryTexts.DecayFactor(memory),
             spec.BalanceLoss > 0 ? $"private const double BalanceLoss = {Prose.Literal(spec.BalanceLoss)};" : null);
         writer.Lines(

@@ -32,5 +32,9 @@ internal static class MixtureOfMemoriesRules
             errors.Unsupported(
                 "Rule", "MemoryRule.GeneralizedDelta", "[MixtureOfMemories]", "its bonus stands behind the norm, which the memories share, and each would have one of its own",
                 "Rule = MemoryRule.ChannelDelta", "a [LinearMemory]");
+        if (spec.Memory.HasSlots)
+            errors.Unsupported(
+                "Rule", "MemoryRule.GatedSlots", "[MixtureOfMemories]", "its slots are chosen among by a softmax of their own",
+                "Rule = MemoryRule.ChannelDecay", "a [LinearMemory]");
     }
 }

@@ -41,11 +41,16 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
     /// <summary>z, the sum of the keys, <c>[H, K]</c>.</summary>
     public Tensor? Z { get; private set; }
 
+    /// <summary>Of slots the values, <c>[H, M, V]</c>; S has their keys, <c>[H, M, K]</c>.</summary>
+    public Tensor? U { get; private set; }
+
     /// <summary>Reads a token: features <c>[D]</c> in and out.</summary>
     public Tensor Read(Tensor x)
     {
-        Tensor q = Turned(Mapped(Query(x), "query_map")), k = Turned(Mapped(Key(x), "key_map")), v = Convolved("value", x);
+        Tensor q = Turned(Mapped(Query(x), "query_map")), k = Turned(Mapped(Key(x), "key_map")), v = Value(x);
         position++;
+        if (rule.Rule == MemoryRule.GatedSlots)
+            return Out(x, SiLU(Slots(x, q, k, v)), null);
         S ??= zeros([rule.Heads, k.shape[1], v.shape[1]], dtype: ScalarType.Float64);
         Tensor kept = Decay(x, k.shape[1]) is { } decay ? S * decay : S;
         Tensor written = v;
@@ -65,18 +70,44 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
         Tensor o = scale * (S * q.unsqueeze(2)).sum(1);
         if (rule.IsNormalized)
             o = o / ((scale * (Z * q).sum([1], keepdim: true)) + 1e-6);
+        return Out(x, o, weight("bonus") is { } bonus ? (q * bonus.view(k.shape) * k).sum(1, keepdim: true) * v : null);
+    }
+
+    // What the layer makes of reads [H, V], with what stands beside them behind the norm.
+    private Tensor Out(Tensor x, Tensor o, Tensor? beside)
+    {
         Tensor y = o / (o.square().mean([1], keepdim: true) + 1e-6).sqrt() * weight("norm.weight")!;
-        if (weight("bonus") is { } bonus)
-            y = y + ((q * bonus.view(k.shape) * k).sum(1, keepdim: true) * v);
+        if (beside is not null)
+            y = y + beside;
         if (weight("gate.weight") is not null)
             y = y * SiLU(Product("gate", x)).view(y.shape);
         return Product("output", y.flatten());
     }
 
-    private Tensor Query(Tensor x) => rule.Rule == MemoryRule.TiedDecay && weight("query_convolution.weight") is null
-        ? SiLU(Product("query", x)).view(rule.Heads, -1) : Convolved("query", x);
+    // A slot is a mean of the tokens, of which each is weighed with what it left of those before.
+    private Tensor Slots(Tensor x, Tensor q, Tensor k, Tensor v)
+    {
+        Tensor alpha = Sigmoid(Product("forget", x)).pow(1.0 / 8).view(rule.Heads, -1, 1);
+        S = (alpha * (S ?? zeros([rule.Heads, alpha.shape[1], k.shape[1]], dtype: ScalarType.Float64))) + ((1 - alpha) * k.unsqueeze(1));
+        U = (alpha * (U ?? zeros([rule.Heads, alpha.shape[1], v.shape[1]], dtype: ScalarType.Float64))) + ((1 - alpha) * v.unsqueeze(1));
+        Tensor met = (S * q.unsqueeze(1)).sum(2, keepdim: true).exp();
+        return (met / met.sum(1, keepdim: true) * U).sum(1);
+    }
 
-    private Tensor Key(Tensor x) => rule.Rule == MemoryRule.TiedDecay ? 1 - Tied(x) : Convolved("key", x);
+    private Tensor Query(Tensor x) => rule.Rule is MemoryRule.TiedDecay or MemoryRule.GatedSlots ? Activated("query", x) : Convolved("query", x);
+
+    private Tensor Key(Tensor x) => rule.Rule switch
+    {
+        MemoryRule.TiedDecay => 1 - Tied(x),
+        MemoryRule.GatedSlots => Activated("key", x),
+        _ => Convolved("key", x),
+    };
+
+    private Tensor Value(Tensor x) => rule.Rule == MemoryRule.GatedSlots ? Activated("value", x) : Convolved("value", x);
+
+    // With or without convolution a SiLU.
+    private Tensor Activated(string name, Tensor x) =>
+        weight(name + "_convolution.weight") is null ? SiLU(Product(name, x)).view(rule.Heads, -1) : Convolved(name, x);
 
     // alpha of every key feature.
     private Tensor Tied(Tensor x) => rule.Depth + ((1 - rule.Depth) * Sigmoid(Product("forget", x)).view(rule.Heads, -1));

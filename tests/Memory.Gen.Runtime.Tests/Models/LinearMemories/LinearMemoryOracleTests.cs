@@ -115,6 +115,23 @@ public sealed partial class BareGeneralizedDeltaMemory;
 [LinearMemory(Rule = MemoryRule.GeneralizedDelta, Heads = 2, KeyDim = 1, ConvWidth = 2, OutputGate = false)]
 public sealed partial class UngatedGeneralizedDeltaMemory;
 
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.GatedSlots, Heads = 2, KeyDim = 5, ValueDim = 4, Slots = 7)]
+public sealed partial class GatedSlotsMemory;
+
+/// <summary>The closest to Gated Slot Attention.</summary>
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.GatedSlots, Heads = 3, Slots = 4, ConvWidth = 0, OutputGate = false)]
+public sealed partial class BareGatedSlotsMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.GatedSlots, Heads = 1, Slots = 5, ConvWidth = 0, RotaryBase = 50)]
+public sealed partial class PlacedGatedSlotsMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.GatedSlots, Heads = 2, Slots = 1, UnitLength = true)]
+public sealed partial class OneGatedSlotMemory;
+
 /// <summary>Every rule of a linear memory and everything around it against the equations, token by token in float64.</summary>
 public sealed class LinearMemoryOracleTests : IDisposable
 {
@@ -129,6 +146,7 @@ public sealed class LinearMemoryOracleTests : IDisposable
         nameof(TiedDecayMemory), nameof(BareTiedDecayMemory), nameof(ChannelDecayMemory),
         nameof(DeltaMemory), nameof(GatedDeltaMemory), nameof(TurningDeltaMemory), nameof(PlacedDeltaMemory), nameof(PlacedMapMemory), nameof(ChannelDeltaMemory), nameof(TurningChannelDeltaMemory),
         nameof(GeneralizedDeltaMemory), nameof(BareGeneralizedDeltaMemory), nameof(UngatedGeneralizedDeltaMemory),
+        nameof(GatedSlotsMemory), nameof(BareGatedSlotsMemory), nameof(PlacedGatedSlotsMemory), nameof(OneGatedSlotMemory),
     ];
 
     public void Dispose()
@@ -150,7 +168,9 @@ public sealed class LinearMemoryOracleTests : IDisposable
         Tensor whole = layer.call(x), split = cat([.. new[] { (0L, 9L), (9, 1), (10, 9) }.Select(part => ((IMemoryLayer)layer).Prefill(x.narrow(1, part.Item1, part.Item2), state))], 1);
         Numbers.Near(expected, whole, 1e-11, "outputs");
         Numbers.Near(expected, split, 1e-11, "outputs in parts");
-        Numbers.Near(stack([.. oracles.Select(oracle => oracle.S!)], 0), Held("mixer.memory"), 1e-12, "memory");
+        Numbers.Near(stack([.. oracles.Select(oracle => oracle.S!)], 0), Held(rule.Rule == MemoryRule.GatedSlots ? "mixer.slot_keys" : "mixer.memory"), 1e-12, "memory");
+        if (rule.Rule == MemoryRule.GatedSlots)
+            Numbers.Near(stack([.. oracles.Select(oracle => oracle.U!)], 0), Held("mixer.slot_values"), 1e-12, "values of the slots");
         if (rule.IsNormalized)
             Numbers.Near(stack([.. oracles.Select(oracle => oracle.Z!)], 0), Held("mixer.normalizer"), 1e-12, "normalizer");
 
@@ -241,6 +261,10 @@ public sealed class LinearMemoryOracleTests : IDisposable
             nameof(GeneralizedDeltaMemory) => (new GeneralizedDeltaMemory(dtype: type), new(MemoryRule.GeneralizedDelta, 2)),
             nameof(BareGeneralizedDeltaMemory) => (new BareGeneralizedDeltaMemory(dtype: type), new(MemoryRule.GeneralizedDelta, 3)),
             nameof(UngatedGeneralizedDeltaMemory) => (new UngatedGeneralizedDeltaMemory(dtype: type), new(MemoryRule.GeneralizedDelta, 2)),
+            nameof(GatedSlotsMemory) => (new GatedSlotsMemory(dtype: type), new(MemoryRule.GatedSlots, 2)),
+            nameof(BareGatedSlotsMemory) => (new BareGatedSlotsMemory(dtype: type), new(MemoryRule.GatedSlots, 3)),
+            nameof(PlacedGatedSlotsMemory) => (new PlacedGatedSlotsMemory(dtype: type), new(MemoryRule.GatedSlots, 1) { RotaryBase = 50 }),
+            nameof(OneGatedSlotMemory) => (new OneGatedSlotMemory(dtype: type), new(MemoryRule.GatedSlots, 2) { UnitLength = true }),
             nameof(TurningChannelDeltaMemory) => (new TurningChannelDeltaMemory(dtype: type), new(MemoryRule.ChannelDelta, 3) { Strongest = 2 }),
             _ => (new TurningDeltaMemory(dtype: type), new(MemoryRule.GatedDelta, 3) { Strongest = 2 }),
         };
