@@ -17,7 +17,7 @@ public partial class OptionTests
         ["LinearMemory"] = ("linear-memory",
         [
             "Heads = 4", "Heads = 4, Rule = MemoryRule.Linear", "Heads = 4, Rule = MemoryRule.Linear, FeatureMap = FeatureMap.Relu",
-            "Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true", "Heads = 4, Rule = MemoryRule.ScalarDecay",
+            "Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true", "Heads = 4, Rule = MemoryRule.ScalarDecay", "Heads = 4, Rule = MemoryRule.GatedSlots",
         ]),
         ["LinearMemory as a state space"] = ("selective-state-space", ["Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true"]),
         ["SelectiveStateSpace"] = ("selective-state-space", [""]),
