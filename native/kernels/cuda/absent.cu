@@ -16,19 +16,6 @@ int64_t memgen_linear_workspace_size(const memgen_linear_args*, int32_t) {
     return -1;
 }
 
-int64_t memgen_generalized_delta_rule_workspace_size(const memgen_generalized_delta_rule_args*, int32_t) {
-    absent(__func__);
-    return -1;
-}
-
-int64_t memgen_generalized_delta_rule_checkpoint_size(const memgen_generalized_delta_rule_args*) {
-    absent(__func__);
-    return -1;
-}
-
-memgen_status memgen_generalized_delta_rule_forward(const memgen_generalized_delta_rule_args*, void*, size_t, void*) { return absent(__func__); }
-memgen_status memgen_generalized_delta_rule_backward(const memgen_generalized_delta_rule_args*, void*, size_t, void*) { return absent(__func__); }
-
 memgen_status memgen_linear_forward(const memgen_linear_args*, void*, size_t, void*) { return absent(__func__); }
 memgen_status memgen_linear_backward(const memgen_linear_args*, void*, size_t, void*) { return absent(__func__); }
 }

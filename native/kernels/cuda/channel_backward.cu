@@ -6,8 +6,8 @@ namespace memgen {
 namespace {
 
 template <class T, int K, int V>
-struct ChannelBackward : ChannelGradients<T, K, V, false> {
-    typedef ChannelGradients<T, K, V, false> Base;
+struct ChannelBackward : ChannelGradients<T, K, V, Recurrence::Channel> {
+    typedef ChannelGradients<T, K, V, Recurrence::Channel> Base;
     typedef typename Base::Memory Memory;
     typedef typename Base::State State;
     using Base::p, Base::s, Base::Bands, Base::BlockThreads, Base::stage_of, Base::count, Base::put_aside;
@@ -93,7 +93,7 @@ struct BackwardLaunch {
         } else {
             const Spans spans = backward_spans(p, Recurrence::Channel);
             const cudaError_t status = launch_channel_spans(p, spans, true, stream);
-            return status != cudaSuccess ? status : launch_channel_backward<ChannelBackward<T, K, channel_values<T, K>()>, T, K>(p, spans, Recurrence::Channel, stream);
+            return status != cudaSuccess ? status : launch_channel_backward<ChannelBackward<T, K, channel_values<T, K>(Recurrence::Channel)>, T, K>(p, spans, stream);
         }
     }
 };

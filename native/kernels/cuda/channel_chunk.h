@@ -130,24 +130,33 @@ __device__ __forceinline__ float2 level_decay(const PieceDecays& a, bool right) 
     return right != is_on_right<Half>() ? make_float2(0.0f, 0.0f) : Half == Stretch ? make_float2(1.0f, 1.0f) : a.middle;
 }
 
+// What a token reads of its own chunk: what tokens up to it have written, as queries do, or only what older ones have, behind its own decay or,
+// as `a` of the generalised delta rule, before it.
+enum class Reads { UpToItself, Older, BeforeDecay };
+
+// The decays from the stretch's first token to one that reads.
+template <Reads R>
+__device__ __forceinline__ float2 since_first(const PieceDecays& a, int e) { return R != Reads::BeforeDecay ? a.since[e] : e > 0 ? a.since[e - 1] : make_float2(1.0f, 1.0f); }
+
 // X of a level.
-template <int Half>
+template <int Half, Reads R = Reads::UpToItself>
 __device__ __forceinline__ Piece level_of(const PieceDecays& a, const Piece& q, const Piece& k) {
     const bool right = is_on_right<Half>();
     Piece x;
     MEMGEN_UNROLL
     for (int e = 0; e < Stretch; e++) {
-        x.of[e] = right ? a.since[e] * q.of[e] : a.until[e] * k.of[e];
+        x.of[e] = right ? since_first<R>(a, e) * q.of[e] : a.until[e] * k.of[e];
         if (Half > Stretch) x.of[e] = a.middle * x.of[e];
     }
     return x;
 }
 
 // scale q e^b in place of q, and k e^(b_C - b) in place of k.
+template <Reads R = Reads::UpToItself>
 __device__ __forceinline__ void enter_queries(Piece& q, const PieceDecays& a, float scale) {
     const float2 before = scale * a.before;
     MEMGEN_UNROLL
-    for (int e = 0; e < Stretch; e++) q.of[e] = before * a.since[e] * q.of[e];
+    for (int e = 0; e < Stretch; e++) q.of[e] = before * since_first<R>(a, e) * q.of[e];
 }
 __device__ __forceinline__ void leave_keys(Piece& k, const PieceDecays& a) {
     MEMGEN_UNROLL
@@ -182,21 +191,34 @@ __device__ __forceinline__ void sum_own_scores(BandScores& to, Sum sum) {
     sum(Token<3>(), scores), sum(Token<2>(), scores + 4), scores[7] = 0.0f, close(scores, 0);
 }
 
-// What the scores of a chunk take of a band's readers and keys: X of both levels, and its own scores.
-template <class T, int K>
-__device__ __forceinline__ void enter_pairs(Tile<T, Chunk, K>& near, Tile<T, Chunk, K>& far, BandScores& own, const Piece& single, const PieceDecays& a, const Piece& q, const Piece& k, int d) {
-    level_of<Stretch>(a, q, k).store(near, d);
-    level_of<2 * Stretch>(a, q, k).store(far, d);
+// A band's own scores.
+template <Reads R = Reads::UpToItself>
+__device__ __forceinline__ void enter_own_scores(BandScores& own, const Piece& single, const Piece& q, const Piece& k) {
     sum_own_scores(own, [&](auto token, float* scores) {
-        constexpr int I = decltype(token)::Index;
+        constexpr int I = decltype(token)::Index, Last = R == Reads::BeforeDecay ? I - 1 : I;
+        if constexpr (Last < I) scores[I] = 0.0f;
         float2 query = q.of[I];
         MEMGEN_UNROLL
-        for (int j = I; j >= 0; j--) {
+        for (int j = Last; j >= 0; j--) {
             const float2 x = query * k.of[j];
             scores[j] = x.x + x.y;
             query = query * single.of[j];
         }
     });
+}
+
+// X of both levels.
+template <Reads R = Reads::UpToItself, class T, int K>
+__device__ __forceinline__ void enter_levels(Tile<T, Chunk, K>& near, Tile<T, Chunk, K>& far, const PieceDecays& a, const Piece& q, const Piece& k, int d) {
+    level_of<Stretch, R>(a, q, k).store(near, d);
+    level_of<2 * Stretch, R>(a, q, k).store(far, d);
+}
+
+// What the scores of a chunk take of a band's readers and keys.
+template <class T, int K>
+__device__ __forceinline__ void enter_pairs(Tile<T, Chunk, K>& near, Tile<T, Chunk, K>& far, BandScores& own, const Piece& single, const PieceDecays& a, const Piece& q, const Piece& k, int d) {
+    enter_levels(near, far, a, q, k, d);
+    enter_own_scores(own, single, q, k);
 }
 
 // For those of later tokens, which nobody enters.
@@ -205,14 +227,20 @@ __device__ __forceinline__ void clear_scores(Tile<T, Chunk, Chunk>& scores) {
     for (int i = static_cast<int>(threadIdx.x); i < Chunk * Chunk; i += BlockThreads) *scores.at(i / Chunk, i % Chunk) = rounded<T>(0.0f);
 }
 
-// scale sum_d q_id k_jd e^(b_id - b_jd) for j <= i, from X of both levels and the bands' own scores, all of them before a barrier.
-// place(i, j) is where those of the interleaved row i and column j go, two columns beside each other.
+// X of both levels, before a barrier.
+template <class T, int K>
+struct Levels {
+    const Tile<T, Chunk, K>&near, &far;
+};
+
+// scale sum_d q_id k_jd e^(b_id - b_jd) for j <= i, from X of who reads and of what is read, which may be the same, and the bands' own
+// scores, all of them before a barrier. place(i, j) is where those of the interleaved row i and column j go, two columns beside each other.
 template <class T, int K, int Bands, class Place>
-__device__ __forceinline__ void enter_scores_at(Place place, const Tile<T, Chunk, K>& near, const Tile<T, Chunk, K>& far, const BandScores (&own)[Bands], float scale) {
+__device__ __forceinline__ void enter_scores_at(Place place, const Levels<T, K>& readers, const Levels<T, K>& read, const BandScores (&own)[Bands], float scale) {
     ChannelProduct<Chunk, Chunk, K> x, y;
     x.zero(), y.zero();
-    multiply(x, near, turned(near));
-    multiply(y, far, turned(far));
+    multiply(x, readers.near, turned(read.near));
+    multiply(y, readers.far, turned(read.far));
     x.each_pair_with(y, [&](int i, int j, float& near_first, float& near_second, float far_first, float far_second) {
         const int right = i % 8 / 2, left = j % 8 / 2;
         const bool is_near = (right ^ left) == 1;
@@ -231,7 +259,8 @@ __device__ __forceinline__ void enter_scores_at(Place place, const Tile<T, Chunk
 }
 template <class T, int K, int Bands>
 __device__ __forceinline__ void enter_scores(Tile<T, Chunk, Chunk>& scores, const Tile<T, Chunk, K>& near, const Tile<T, Chunk, K>& far, const BandScores (&own)[Bands], float scale) {
-    enter_scores_at([&](int i, int j) { return scores.at(i, j); }, near, far, own, scale);
+    const Levels<T, K> x{near, far};
+    enter_scores_at([&](int i, int j) { return scores.at(i, j); }, x, x, own, scale);
 }
 
 // Of the chunk of `count` tokens from t on: a piece, and the rows of a result, interleaved.

@@ -8,15 +8,12 @@
 
 namespace memgen {
 
-// Value columns of a block by the padded K: what its shared memory has room for.
-template <class T, int K>
-constexpr int channel_delta_values() { return K == 256 || (K == 128 && sizeof(T) == 4) ? 32 : sizeof(T) == 4 ? 64 : 128; }
-
 // M, from X of the keys' levels and their own scores, all of them before a barrier. Its rows and columns are not interleaved: whoever
 // solves reads it by fours.
 template <int V, class T, int K, int Bands>
 __device__ __forceinline__ void enter_keys(DeltaChunk<V, true>& d, const Tile<T, Chunk, K>& near, const Tile<T, Chunk, K>& far, const BandScores (&own)[Bands]) {
-    enter_scores_at([&](int i, int j) { return d.keys.at(interleaved(i), interleaved(j)); }, near, far, own, 1.0f);
+    const Levels<T, K> x{near, far};
+    enter_scores_at([&](int i, int j) { return d.keys.at(interleaved(i), interleaved(j)); }, x, x, own, 1.0f);
 }
 
 // The strengths of the chunk to come, by lanes of the first warp.

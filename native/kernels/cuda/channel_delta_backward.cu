@@ -10,8 +10,8 @@ namespace memgen {
 namespace {
 
 template <class T, int K, int V>
-struct ChannelDeltaBackward : ChannelGradients<T, K, V, true> {
-    typedef ChannelGradients<T, K, V, true> Base;
+struct ChannelDeltaBackward : ChannelGradients<T, K, V, Recurrence::ChannelDelta> {
+    typedef ChannelGradients<T, K, V, Recurrence::ChannelDelta> Base;
     typedef typename Base::Memory Memory;
     typedef typename Base::State State;
     using Base::p, Base::s, Base::own, Base::Bands, Base::BlockThreads, Base::stage_of, Base::count, Base::put_aside;
@@ -19,7 +19,7 @@ struct ChannelDeltaBackward : ChannelGradients<T, K, V, true> {
 
     // What is kept of the chunk at t: y, and behind it M.
     __device__ __forceinline__ T* kept_values(int64_t t) const {
-        return reinterpret_cast<T*>(own + walk_floats(sizeof(T), K, V) + t % CheckpointTokens / Chunk * kept_floats(sizeof(T), V));
+        return reinterpret_cast<T*>(own + walk_floats(sizeof(T), K, V) + t % CheckpointTokens / Chunk * kept_floats(Recurrence::ChannelDelta, sizeof(T), V));
     }
     __device__ __forceinline__ float* kept_keys(int64_t t) const { return reinterpret_cast<float*>(kept_values(t) + Chunk * V); }
 
@@ -43,9 +43,9 @@ struct ChannelDeltaBackward : ChannelGradients<T, K, V, true> {
         load_keys(t);
     }
     __device__ __forceinline__ void enter_strengths(int64_t t) {
-        NextStrengths strengths{s.delta.beta.template at<const float>(0), s.delta.beta.stride};
+        NextStrengths strengths{s.beta.template at<const float>(0), s.beta.stride};
         strengths.load(t, s.tokens);
-        strengths.store(s.delta.chunk);
+        strengths.store(s.chunk);
     }
 
     // States before the chunks of [first, end) into their places, and what the chunks write; state enters as the one before first.
@@ -65,8 +65,8 @@ struct ChannelDeltaBackward : ChannelGradients<T, K, V, true> {
             keys.read(now.logs, now.k, now.k, s.far, now.q, s.own);
             __syncthreads();
             T* y = kept_values(t);
-            write_values(s.delta.chunk, now.k, s.far, now.q, s.own, s.state, now.v, [=](int row, int column, float x) { y[row * V + column] = rounded<T>(x); });
-            store_place<BlockThreads>(kept_keys(t), s.delta.chunk.keys);
+            write_values(s.chunk, now.k, s.far, now.q, s.own, s.state, now.v, [=](int row, int column, float x) { y[row * V + column] = rounded<T>(x); });
+            store_place<BlockThreads>(kept_keys(t), s.chunk.keys);
             __syncthreads();
             if (t + Chunk < end) keys.write(state, now.v);
             if (Memory::Stages == 1) __syncthreads();
@@ -77,7 +77,7 @@ struct ChannelDeltaBackward : ChannelGradients<T, K, V, true> {
         auto& now = stage_of(t);
         const int n = count(t);
         if (asked != t) load_all(t);
-        load_place<BlockThreads>(s.delta.chunk.keys, kept_keys(t));
+        load_place<BlockThreads>(s.chunk.keys, kept_keys(t));
         close_copies();
         enter_strengths(t);
         d_state.store(s.state);
@@ -87,8 +87,8 @@ struct ChannelDeltaBackward : ChannelGradients<T, K, V, true> {
 
         for (int i = static_cast<int>(threadIdx.x) * 2; i < Chunk * V; i += BlockThreads * 2) {
             const float2 y = load_pair(now.v.at(i / V, i % V));
-            const float beta = s.delta.chunk.beta[interleaved(i / V)];
-            store_pair(s.delta.written.at(i / V, i % V), beta * y.x, beta * y.y);
+            const float beta = s.chunk.beta[interleaved(i / V)];
+            store_pair(s.written.at(i / V, i % V), beta * y.x, beta * y.y);
         }
         MEMGEN_UNROLL
         for (int b = 0; b < Bands; b++) {
@@ -113,22 +113,22 @@ struct ChannelDeltaBackward : ChannelGradients<T, K, V, true> {
             __syncthreads();
             load_keys(t); // the second pass takes them as they came
             multiply(d_v, turned(s.scores), now.d_o);
-            d_v.store(s.delta.chunk.columns);
+            d_v.store(s.chunk.columns);
         }
         __syncthreads();
-        solve_turned<ChannelWarps<K> / 2, Interleaved>(s.delta.chunk);
+        solve_turned<ChannelWarps<K> / 2, Interleaved>(s.chunk);
         __syncthreads();
-        leave_values<BlockThreads, Interleaved>(s.delta.chunk, now.v, s.delta.erased, s.d_v.data ? s.d_v.template at<T>(t) : nullptr, s.d_v.stride, n, s.d_v.columns,
-            [&](int i) { return -s.delta.chunk.beta[i]; },
-            [&](int i, float sum) { if (s.delta.d_beta.data) *s.delta.d_beta.template at<float>(t + i) = sum; });
+        leave_values<BlockThreads, Interleaved>(s.chunk, now.v, s.erased, s.d_v.data ? s.d_v.template at<T>(t) : nullptr, s.d_v.stride, n, s.d_v.columns,
+            [&](int i) { return -s.chunk.beta[i]; },
+            [&](int i, float sum) { if (s.d_beta.data) *s.d_beta.template at<float>(t + i) = sum; });
         BandOperand<T, V> state[Bands];
         MEMGEN_UNROLL
         for (int b = 0; b < Bands; b++) state[b].template load<BlockThreads>(place, b);
         wait_copies<0>();
         __syncthreads();
 
-        s.d_scores.template enter<K>(now.d_o, s.delta.written, p.scale);
-        s.delta.d_keys.template enter<K>(s.delta.erased, s.delta.written, 1.0f);
+        s.d_scores.template enter<K>(now.d_o, s.written, p.scale);
+        s.d_keys.template enter<K>(s.erased, s.written, 1.0f);
         __syncthreads();
         MEMGEN_UNROLL
         for (int b = 0; b < Bands; b++) Base::leave_band(d_state, state[b], b, t);
@@ -144,7 +144,7 @@ struct ChannelDeltaBackwardLaunch {
         } else {
             const Spans spans = backward_spans(p, Recurrence::ChannelDelta);
             const cudaError_t status = launch_channel_delta_spans_backward(p, spans, stream);
-            return status != cudaSuccess ? status : launch_channel_backward<ChannelDeltaBackward<T, K, channel_delta_values<T, K>()>, T, K>(p, spans, Recurrence::ChannelDelta, stream);
+            return status != cudaSuccess ? status : launch_channel_backward<ChannelDeltaBackward<T, K, channel_values<T, K>(Recurrence::ChannelDelta)>, T, K>(p, spans, stream);
         }
     }
 };

@@ -121,7 +121,7 @@ struct ChannelDeltaSpanBackward {
         if constexpr (sizeof(T) == 4 && K > LargestFloatKeyDim) {
             return cudaErrorInvalidValue;
         } else {
-            constexpr int V = channel_delta_values<T, K>();
+            constexpr int V = channel_values<T, K>(Recurrence::ChannelDelta);
             static_assert(sizeof(ChannelDeltaSpanMemory<T, K, V>) <= LargestSharedMemory, "does not fit on sm_80");
             return launch(channel_delta_span_backward<T, K, V>, spans.count * p.heads * tile_count(p, V), ChannelThreads<K>, sizeof(ChannelDeltaSpanMemory<T, K, V>), stream, p, spans, unit);
         }

@@ -8,7 +8,7 @@
 // levels, and what goes through the states, are such a sum over the same tokens of the stretch and over whole other stretches.
 //
 // Under the delta rule a key also reads, as a query of scale one does, all but itself; the gradient of what it has read is
-// Z = -diag(beta) X in the place of dO, with the X of delta_backward.h.
+// Z = -diag(beta) X in the place of dO, with the X of delta_backward.h. The generalised rule is in generalized_delta_backward.cu.
 #pragma once
 #include "channel_delta.h"
 #include "matrix_backward.h"
@@ -42,54 +42,54 @@ struct ScoreGradients {
     }
 };
 
-// Of the delta rule alone.
-template <class T, int V, bool Delta>
-struct ChannelDeltaGradients {
+// What a chunk's gradients take beside its tokens and theirs.
+template <class T, int K, int V, Recurrence Rule>
+struct ChannelGradientScores {
+    Tile<T, Chunk, K> far; // X of the second level
+    Tile<T, Chunk, Chunk> scores;
+    BandScores own[K / Band];
+};
+template <class T, int K, int V>
+struct ChannelGradientScores<T, K, V, Recurrence::ChannelDelta> : ChannelGradientScores<T, K, V, Recurrence::Channel> {
     Tile<T, Chunk, V> written, erased; // V' and Z
     ScoreGradients<T> d_keys;          // of M
     DeltaChunk<V, true> chunk;
     TokenRows beta, d_beta;
 };
-template <class T, int V>
-struct ChannelDeltaGradients<T, V, false> {};
-
-template <class T, int K, int V, bool Delta, int Count>
-struct ChannelBackwardMemoryOf {
+template <class T, int K, int V, Recurrence Rule, int Count>
+struct ChannelBackwardMemoryOf : ChannelGradientScores<T, K, V, Rule> {
     static constexpr int Stages = Count; // of the tokens that are loaded ahead
     struct {
         Tile<T, Chunk, K> q, k; // then X of the first level and K e^(b_C - b)
         Tile<T, Chunk, V> v, d_o; // v: under the delta rule V' before beta where a chunk is left
         Tile<float, Chunk, K> logs;
     } stages[Stages];
-    Tile<T, Chunk, K> far;    // X of the second level
     StateTile<T, K, V> state; // dS'
-    Tile<T, Chunk, Chunk> scores;
     ScoreGradients<T> d_scores;
-    BandScores own[K / Band];
     TokenRows q, k, v, d_o, logs, d_q, d_k, d_v, d_logs;
     int64_t tokens;
-    ChannelDeltaGradients<T, V, Delta> delta;
 };
 
-template <class T, int K, int V, bool Delta>
-using ChannelBackwardMemory = ChannelBackwardMemoryOf<T, K, V, Delta, sizeof(ChannelBackwardMemoryOf<T, K, V, Delta, 2>) <= LargestSharedMemory ? 2 : 1>;
+// The generalised rule's a and b have one stage.
+template <class T, int K, int V, Recurrence Rule>
+using ChannelBackwardMemory = ChannelBackwardMemoryOf<T, K, V, Rule, Rule != Recurrence::Generalized && sizeof(ChannelBackwardMemoryOf<T, K, V, Rule, 2>) <= LargestSharedMemory ? 2 : 1>;
 
-// The pairs of token I of a stretch, which reads, and the tokens up to it, without itself where it is `Strict`: this thread's part of
-// their scores, and what they add to the gradients. d_q may be d_k where it is strict.
-template <int I, bool Strict>
+// The pairs of token I of a stretch, which reads, and the tokens it reads: this thread's part of their scores, and what they add to the
+// gradients. d_q may be d_k where a token does not read itself.
+template <int I, Reads R>
 __device__ __forceinline__ void leave_token(const float (&d_own)[Stretch][Chunk + 4], float* scores, const Piece& a, const Piece& q, const Piece& k, Piece& d_q, Piece& d_k, Piece& d_decay) {
     float4 d[2];
     MEMGEN_UNROLL
     for (int i = 0; i <= I / 4; i++) d[i] = load_four(d_own[I] + stretch_of_thread() * Stretch + 4 * i);
     auto score = [&](int j, float2 x) { scores[j] = x.x + x.y; };
     float2 d_query = d_q.of[I];
-    if constexpr (!Strict) {
+    if constexpr (R == Reads::UpToItself) {
         const float own = number_of(d[I / 4], I);
         score(I, q.of[I] * k.of[I]);
         d_query = d_query + own * k.of[I];
         d_k.of[I] = d_k.of[I] + own * q.of[I];
     }
-    float2 decay = a.of[I], crossing[Stretch];
+    float2 decay = R == Reads::BeforeDecay ? make_float2(1.0f, 1.0f) : a.of[I], crossing[Stretch];
     MEMGEN_UNROLL
     for (int j = I - 1; j >= 0; j--) {
         const float each = number_of(d[j / 4], j);
@@ -103,22 +103,22 @@ __device__ __forceinline__ void leave_token(const float (&d_own)[Stretch][Chunk 
     d_q.of[I] = d_query;
     float2 sum = make_float2(0.0f, 0.0f);
     MEMGEN_UNROLL
-    for (int j = 0; j < I; j++) {
+    for (int j = 0; j < (R == Reads::BeforeDecay ? I - 1 : I); j++) {
         sum = sum + crossing[j];
         d_decay.of[j + 1] = d_decay.of[j + 1] + sum;
     }
 }
 
 // The same of all tokens of a stretch, without scores.
-template <bool Strict>
+template <Reads R>
 __device__ __forceinline__ void leave_stretch(const float (&d_own)[Stretch][Chunk + 4], const Piece& a, const Piece& q, const Piece& k, Piece& d_q, Piece& d_k, Piece& d_decay) {
     float scores[Stretch]; // nobody asks for them
-    auto leave = [&](auto token) { leave_token<decltype(token)::Index, Strict>(d_own, scores, a, q, k, d_q, d_k, d_decay); };
+    auto leave = [&](auto token) { leave_token<decltype(token)::Index, R>(d_own, scores, a, q, k, d_q, d_k, d_decay); };
     leave(Token<7>()), leave(Token<6>()), leave(Token<5>()), leave(Token<4>()), leave(Token<3>()), leave(Token<2>()), leave(Token<1>()), leave(Token<0>());
 }
 
 // What a level adds to the gradients of who reads and of the keys. Returns the sums over the stretch of what it adds to q dQ or k dK.
-template <int Half, class T>
+template <int Half, Reads R = Reads::UpToItself, class T>
 __device__ __forceinline__ float2 leave_level(const Piece& x, const ScoreGradients<T>& d_scores, const PieceDecays& a, const Piece& q, const Piece& k, Piece& d_q, Piece& d_k) {
     PieceOperand<T> operand;
     operand.enter(x);
@@ -129,18 +129,19 @@ __device__ __forceinline__ float2 leave_level(const Piece& x, const ScoreGradien
     float2 sum = make_float2(0.0f, 0.0f);
     MEMGEN_UNROLL
     for (int e = 0; e < Stretch; e++) {
-        const float2 x = to_query * token_of(both, e) * a.since[e], y = to_key * token_of(both, e) * a.until[e];
+        const float2 x = to_query * token_of(both, e) * since_first<R>(a, e), y = to_key * token_of(both, e) * a.until[e];
         d_q.of[e] = d_q.of[e] + x, d_k.of[e] = d_k.of[e] + y;
         sum = sum + q.of[e] * x + k.of[e] * y;
     }
     return sum;
 }
 
-template <class T, int K, int V, bool Delta>
+template <class T, int K, int V, Recurrence R>
 struct ChannelGradients {
-    static constexpr bool IsDelta = Delta;
+    static constexpr Recurrence Rule = R;
+    static constexpr bool Delta = R == Recurrence::ChannelDelta;
     static constexpr int Values = V, BlockThreads = ChannelThreads<K>, Bands = ChannelBands<K>;
-    typedef ChannelBackwardMemory<T, K, V, Delta> Memory;
+    typedef ChannelBackwardMemory<T, K, V, R> Memory;
     typedef ChannelState<K, V> State;
     const MatrixMemoryParameters& p;
     Memory& s;
@@ -164,8 +165,8 @@ struct ChannelGradients {
 
 // What one warp does with the channels of a band, without any other: d_state from behind the chunk to before it, and the gradients of the
 // chunk's queries, keys and decays. Without the delta rule also, for the products of the block, X, K e^(b_C - b) and its own scores.
-template <class T, int K, int V, bool Delta>
-__device__ __forceinline__ void ChannelGradients<T, K, V, Delta>::leave_band(State& d_state, const BandOperand<T, V>& state, int band, int64_t t) {
+template <class T, int K, int V, Recurrence R>
+__device__ __forceinline__ void ChannelGradients<T, K, V, R>::leave_band(State& d_state, const BandOperand<T, V>& state, int band, int64_t t) {
     const int d = channel_of_thread<K>(band), stretch = stretch_of_thread();
     auto& now = stage_of(t);
     // What goes through the states. Of a decay it is the sum of q dQ from its token on, of k dK before it, and of S dS'.
@@ -173,11 +174,11 @@ __device__ __forceinline__ void ChannelGradients<T, K, V, Delta>::leave_band(Sta
     PieceFragments from_state, from_behind, from_erased;
     zero(from_state), zero(from_behind);
     multiply_values(from_state, state, now.d_o);
-    if constexpr (Delta) zero(from_erased), multiply_values(from_erased, state, s.delta.erased);
+    if constexpr (Delta) zero(from_erased), multiply_values(from_erased, state, s.erased);
     {
         BandOperand<T, V> behind;
         behind.enter(d_state.x[band]);
-        if constexpr (Delta) multiply_values(from_behind, behind, s.delta.written);
+        if constexpr (Delta) multiply_values(from_behind, behind, s.written);
         else multiply_values(from_behind, behind, now.v);
     }
     PieceDecays a;
@@ -218,8 +219,8 @@ __device__ __forceinline__ void ChannelGradients<T, K, V, Delta>::leave_band(Sta
         if constexpr (!Delta) x.store(s.far, d);
         float2 far = leave_level<2 * Stretch>(x, s.d_scores, a, q, k, d_q, d_k);
         if constexpr (Delta) {
-            leave_level<Stretch>(level_of<Stretch>(a, k, k), s.delta.d_keys, a, k, k, d_reader, d_k);
-            far = far + leave_level<2 * Stretch>(level_of<2 * Stretch>(a, k, k), s.delta.d_keys, a, k, k, d_reader, d_k);
+            leave_level<Stretch>(level_of<Stretch>(a, k, k), s.d_keys, a, k, k, d_reader, d_k);
+            far = far + leave_level<2 * Stretch>(level_of<2 * Stretch>(a, k, k), s.d_keys, a, k, k, d_reader, d_k);
         }
         const float2 its = of_stretch(far, stretch ^ 1);
         if (stretch == 1 || stretch == 2) d_decays = d_decays + its;
@@ -241,7 +242,7 @@ __device__ __forceinline__ void ChannelGradients<T, K, V, Delta>::leave_band(Sta
             x = k;
             enter_queries(x, a, 1.0f);
             operand.enter(x);
-            multiply_tokens<T, V>(d_state.x[band], operand, s.delta.erased);
+            multiply_tokens<T, V>(d_state.x[band], operand, s.erased);
         }
     }
 
@@ -262,10 +263,10 @@ __device__ __forceinline__ void ChannelGradients<T, K, V, Delta>::leave_band(Sta
     if constexpr (Delta) {
         MEMGEN_UNROLL
         for (int e = 0; e < Stretch; e++) d_k.of[e] = d_k.of[e] + d_reader.of[e];
-        leave_stretch<false>(s.d_scores.own, single, q, k, d_q, d_k, d_decay);
-        leave_stretch<true>(s.delta.d_keys.own, single, k, k, d_k, d_k, d_decay);
+        leave_stretch<Reads::UpToItself>(s.d_scores.own, single, q, k, d_q, d_k, d_decay);
+        leave_stretch<Reads::Older>(s.d_keys.own, single, k, k, d_k, d_k, d_decay);
     } else {
-        sum_own_scores(s.own[band_of_warp<K>(band)], [&](auto token, float* scores) { leave_token<decltype(token)::Index, false>(s.d_scores.own, scores, single, q, k, d_q, d_k, d_decay); });
+        sum_own_scores(s.own[band_of_warp<K>(band)], [&](auto token, float* scores) { leave_token<decltype(token)::Index, Reads::UpToItself>(s.d_scores.own, scores, single, q, k, d_q, d_k, d_decay); });
     }
 
     const int n = count(t);
@@ -278,11 +279,12 @@ __device__ __forceinline__ void ChannelGradients<T, K, V, Delta>::leave_band(Sta
 template <class T, int K, class Gradients>
 __global__ void __launch_bounds__(ChannelThreads<K>) channel_backward(const MatrixMemoryParameters p, const Spans spans) {
     constexpr int V = Gradients::Values;
-    constexpr Recurrence recurrence = Gradients::IsDelta ? Recurrence::ChannelDelta : Recurrence::Channel;
+    constexpr Recurrence recurrence = Gradients::Rule;
     auto& s = *reinterpret_cast<typename Gradients::Memory*>(shared_memory());
     Chain c;
     if (!span_of_block(c, p, V, spans)) return;
-    clear_scores<T, ChannelThreads<K>>(s.scores);
+    if constexpr (recurrence == Recurrence::Generalized) s.enter(p, c);
+    else clear_scores<T, ChannelThreads<K>>(s.scores);
     const Workspace workspace(p, c, tile_count(p, V), part_width(p, recurrence), block_floats(recurrence, sizeof(T), K, V));
     if (threadIdx.x == 0) {
         const int keys = static_cast<int>(p.key_dim);
@@ -293,10 +295,14 @@ __global__ void __launch_bounds__(ChannelThreads<K>) channel_backward(const Matr
         auto part = [&](const TensorView& of, int64_t first) { return token_rows(of.data ? workspace.part_of(p, c, 0) + first : nullptr, workspace.row, keys, 8); };
         s.d_q = workspace.part ? part(p.d_q, 0) : written_rows<T>(p.d_q, c, 0, keys, 2 * sizeof(T));
         s.d_k = workspace.part ? part(p.d_k, p.key_dim) : written_rows<T>(p.d_k, c, 0, keys, 2 * sizeof(T));
-        s.d_logs = workspace.part ? part(p.d_log_decay, 2 * p.key_dim) : written_rows<float>(p.d_log_decay, c, 0, keys, 8);
-        if constexpr (Gradients::IsDelta) {
-            s.delta.beta = read_rows<float>(p, p.beta, c, 0, 1);
-            s.delta.d_beta = workspace.part ? part(p.d_beta, 3 * p.key_dim) : written_rows<float>(p.d_beta, c, 0, 1, 4);
+        s.d_logs = workspace.part ? part(p.d_log_decay, part_decays(recurrence) * p.key_dim) : written_rows<float>(p.d_log_decay, c, 0, keys, 8);
+        if constexpr (recurrence == Recurrence::Generalized) {
+            s.d_a = workspace.part ? part(p.d_a, 2 * p.key_dim) : written_rows<T>(p.d_a, c, 0, keys, 2 * sizeof(T));
+            s.d_b = workspace.part ? part(p.d_b, 3 * p.key_dim) : written_rows<T>(p.d_b, c, 0, keys, 2 * sizeof(T));
+        }
+        if constexpr (recurrence == Recurrence::ChannelDelta) {
+            s.beta = read_rows<float>(p, p.beta, c, 0, 1);
+            s.d_beta = workspace.part ? part(p.d_beta, 3 * p.key_dim) : written_rows<float>(p.d_beta, c, 0, 1, 4);
         }
     }
     Gradients gradients{{p, s, workspace.own, workspace.part != nullptr}};
@@ -306,12 +312,12 @@ __global__ void __launch_bounds__(ChannelThreads<K>) channel_backward(const Matr
 }
 
 template <class Gradients, class T, int K>
-cudaError_t launch_channel_backward(const MatrixMemoryParameters& p, const Spans& spans, Recurrence recurrence, cudaStream_t stream) {
+cudaError_t launch_channel_backward(const MatrixMemoryParameters& p, const Spans& spans, cudaStream_t stream) {
     typedef typename Gradients::Memory Memory;
     static_assert(sizeof(Memory) <= LargestSharedMemory, "does not fit on sm_80");
     const int64_t tiles = tile_count(p, Gradients::Values);
     const cudaError_t status = launch(channel_backward<T, K, Gradients>, spans.count * p.heads * tiles, ChannelThreads<K>, sizeof(Memory), stream, p, spans);
-    return status != cudaSuccess || tiles < 2 ? status : launch(sum_tiles<T>, spans.count * p.heads, Threads, 0, stream, p, spans, tiles, recurrence);
+    return status != cudaSuccess || tiles < 2 ? status : launch(sum_tiles<T>, spans.count * p.heads, Threads, 0, stream, p, spans, tiles, Gradients::Rule);
 }
 
 } // namespace

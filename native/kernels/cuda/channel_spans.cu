@@ -78,7 +78,7 @@ struct ChannelSpan {
             if constexpr (sizeof(T) == 4 && K > LargestFloatKeyDim) {
                 return cudaErrorInvalidValue;
             } else {
-                constexpr int V = channel_values<T, K>();
+                constexpr int V = channel_values<T, K>(Recurrence::Channel);
                 static_assert(sizeof(ChannelSpanMemory<T, K, V>) <= LargestSharedMemory, "does not fit on sm_80");
                 return launch(channel_span<T, K, V, Backward>, spans.count * p.heads * tile_count(p, V), ChannelThreads<K>, sizeof(ChannelSpanMemory<T, K, V>), stream, p, spans);
             }

@@ -24,10 +24,6 @@ constexpr int ChannelBands = K / Band / ChannelWarps<K>;
 template <int M, int N, int K>
 using ChannelProduct = Accumulator<M, N, ChannelWarps<K> / 2>;
 
-// Value columns of a block.
-template <class T, int K>
-constexpr int channel_values() { return backward_values<T, K>(); }
-
 // The stretch of this thread, the first of its channels in a band, and the row of token `e` of a stretch in a tile of tokens.
 // interleaved(i) is the row of token i, and the token of row i as well.
 __device__ __forceinline__ int stretch_of_thread() { return static_cast<int>(threadIdx.x) % 4; }

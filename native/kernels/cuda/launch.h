@@ -50,8 +50,8 @@ MemoryParameters memory_parameters(const Args& a, void* workspace) {
             static_cast<float*>(a.checkpoints), static_cast<float*>(workspace)};
 }
 
-// Linear attention, scalar decay, channel decay, delta rule, gated delta rule and channel delta rule; shapes and meaning as in
-// memgen_gated_delta_rule_args.
+// Linear attention, scalar decay, channel decay, delta rule, gated delta rule, channel delta rule and the generalised one; shapes and
+// meaning as in memgen_gated_delta_rule_args.
 struct MatrixMemoryParameters : MemoryParameters {
     float scale;
     TensorView beta, log_decay, d_beta, d_log_decay;
@@ -61,10 +61,13 @@ struct MatrixMemoryParameters : MemoryParameters {
     int64_t further_parts;
     int64_t multiprocessors; // of the device; where heads are fewer, sequences are split (spans.h)
     Number state;            // of initial_state and final_state; not float in a step alone
+    TensorView a, b, d_a, d_b; // of the generalised delta rule, of `number`
 };
 
-enum class Recurrence { Delta, Scalar, Channel, ChannelDelta };
-__host__ __device__ __forceinline__ constexpr bool by_channel(Recurrence recurrence) { return recurrence == Recurrence::Channel || recurrence == Recurrence::ChannelDelta; }
+enum class Recurrence { Delta, Scalar, Channel, ChannelDelta, Generalized };
+__host__ __device__ __forceinline__ constexpr bool by_channel(Recurrence recurrence) { return recurrence >= Recurrence::Channel; }
+// A token's transition is a matrix, not a diagonal.
+__host__ __device__ __forceinline__ constexpr bool is_delta(Recurrence recurrence) { return recurrence != Recurrence::Scalar && recurrence != Recurrence::Channel; }
 
 // The Titans memory of one matrix, whose state is the weights; meaning as in memgen_titans_args. Backward makes its own
 // checkpoints, in the workspace.
@@ -79,6 +82,10 @@ struct TitansParameters : MemoryParameters {
 
 constexpr int64_t LargestKeyDim = 256;
 constexpr int64_t LargestFloatKeyDim = 128; // in float32, where decays are by channel and of Titans: more does not fit in shared memory
+// Of a rule: of the generalised one half as many fit.
+__host__ __device__ __forceinline__ constexpr int64_t largest_keys(Recurrence rule, bool floats) {
+    return (floats && by_channel(rule) ? LargestFloatKeyDim : LargestKeyDim) / (rule == Recurrence::Generalized ? 2 : 1);
+}
 
 // Elements of checkpoints, and of the workspace. They depend on the sizes, on number and multiprocessors alone,
 // not on where the segments lie.
@@ -93,7 +100,7 @@ cudaError_t launch_gated_delta_rule_forward(const MatrixMemoryParameters& p, cud
 cudaError_t launch_gated_delta_rule_backward(const MatrixMemoryParameters& p, cudaStream_t stream);
 
 // A call of at most one token a sequence, forward without checkpoints, for any rule: the delta rule where
-// beta is not null, log_decay by head or by channel. The forward launches above and below take it themselves.
+// beta is not null, the generalised one where a is not, log_decay by head or by channel. The forward launches above and below take it themselves.
 cudaError_t launch_matrix_memory_step(const MatrixMemoryParameters& p, bool channel_decay, cudaStream_t stream);
 
 // log_decay and d_log_decay are [B, T, H, K]. Of float there is none above LargestFloatKeyDim (cudaErrorInvalidValue).
@@ -102,6 +109,9 @@ cudaError_t launch_channel_decay_backward(const MatrixMemoryParameters& p, cudaS
 // The same under the delta rule.
 cudaError_t launch_channel_delta_rule_forward(const MatrixMemoryParameters& p, cudaStream_t stream);
 cudaError_t launch_channel_delta_rule_backward(const MatrixMemoryParameters& p, cudaStream_t stream);
+// The generalised delta rule. There is none above largest_keys (cudaErrorInvalidValue), except of a step.
+cudaError_t launch_generalized_delta_rule_forward(const MatrixMemoryParameters& p, cudaStream_t stream);
+cudaError_t launch_generalized_delta_rule_backward(const MatrixMemoryParameters& p, cudaStream_t stream);
 
 // Value columns of a block, which a clip needs to have all in one.
 int64_t titans_tile_values(Number number, int64_t key_dim);

@@ -18,17 +18,19 @@ const Rule gated_delta_rule = {{true, false}, Recurrence::Delta, launch_gated_de
 const Rule scalar_decay = {{false, false}, Recurrence::Scalar, launch_scalar_decay_forward, launch_scalar_decay_backward};
 const Rule channel_decay = {{false, true}, Recurrence::Channel, launch_channel_decay_forward, launch_channel_decay_backward};
 const Rule channel_delta_rule = {{true, true}, Recurrence::ChannelDelta, launch_channel_delta_rule_forward, launch_channel_delta_rule_backward};
+const Rule generalized_delta_rule = {{false, true, true}, Recurrence::Generalized, launch_generalized_delta_rule_forward, launch_generalized_delta_rule_backward};
 
 MatrixMemoryParameters parameters(const Args& a, void* workspace) {
     return {memory_parameters(a, workspace),
             static_cast<float>(a.scale),
             view(a.beta), view(a.log_decay), view(a.d_beta), view(a.d_log_decay), nullptr, 0, multiprocessors(),
-            a.state_dtype == MEMGEN_BFLOAT16 ? Number::BFloat16 : Number::Float32};
+            a.state_dtype == MEMGEN_BFLOAT16 ? Number::BFloat16 : Number::Float32,
+            view(a.a), view(a.b), view(a.d_a), view(a.d_b)};
 }
 
 Check sizes(const char* operation, const Rule& rule, const Args* a) {
     Check check = matrix_sizes(operation, a);
-    return check.ok() ? check.dimension("key_dim", a->key_dim, 0, rule.channel && a->dtype == MEMGEN_FLOAT32 ? LargestFloatKeyDim : LargestKeyDim) : check;
+    return check.ok() ? check.dimension("key_dim", a->key_dim, 0, largest_keys(rule.recurrence, a->dtype == MEMGEN_FLOAT32)) : check;
 }
 
 int64_t workspace_bytes(const Rule& rule, const Args& a, bool backward) { return 4 * matrix_memory_workspace_floats(parameters(a, nullptr), rule.recurrence, backward); }
@@ -68,4 +70,5 @@ MEMGEN_FRONT_DOOR(gated_delta_rule)
 MEMGEN_FRONT_DOOR(scalar_decay)
 MEMGEN_FRONT_DOOR(channel_decay)
 MEMGEN_FRONT_DOOR(channel_delta_rule)
+MEMGEN_FRONT_DOOR(generalized_delta_rule)
 }

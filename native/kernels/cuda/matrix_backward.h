@@ -11,16 +11,23 @@ constexpr int Places = CheckpointTokens / Chunk; // of a block's workspace: the 
 __host__ __device__ __forceinline__ constexpr int64_t walk_floats(int64_t bytes, int64_t K, int64_t V) { return K * V + Places * K * V * bytes / 4; }
 
 // Of a token and head in the part of one value tile: d_q, d_k and d_beta, d_log_decay or, by channel, d_log_decay and, under the
-// delta rule, d_beta and one number that is not used, so that rows begin at pairs.
+// delta rule, d_beta and one number that is not used, so that rows begin at pairs; under the generalised one d_q, d_k, d_a, d_b and
+// d_log_decay.
 __host__ __device__ __forceinline__ int64_t part_width(const MatrixMemoryParameters& p, Recurrence recurrence) {
     if (!by_channel(recurrence)) return 2 * p.key_dim + 2;
-    return recurrence == Recurrence::ChannelDelta ? 3 * p.key_dim + 2 : 3 * p.key_dim;
+    return recurrence == Recurrence::ChannelDelta ? 3 * p.key_dim + 2 : (recurrence == Recurrence::Generalized ? 5 : 3) * p.key_dim;
 }
 
-// The channel delta rule keeps of every place also V' before beta and the scores of its keys, floats.
-__host__ __device__ __forceinline__ constexpr int64_t kept_floats(int64_t bytes, int64_t V) { return Chunk * V * bytes / 4 + Chunk * Chunk; }
+// Of its d_log_decay, by channel: the matrices before it.
+__host__ __device__ __forceinline__ constexpr int64_t part_decays(Recurrence recurrence) { return recurrence == Recurrence::Generalized ? 4 : 2; }
+
+// The channel delta rule keeps of every place also V' before beta and the scores of its keys, floats; the generalised one R.
+__host__ __device__ __forceinline__ constexpr int64_t kept_floats(Recurrence recurrence, int64_t bytes, int64_t V) {
+    const bool generalized = recurrence == Recurrence::Generalized;
+    return generalized || recurrence == Recurrence::ChannelDelta ? Chunk * V * bytes / 4 + (generalized ? 0 : Chunk * Chunk) : 0;
+}
 __host__ __device__ __forceinline__ constexpr int64_t block_floats(Recurrence recurrence, int64_t bytes, int64_t K, int64_t V) {
-    return walk_floats(bytes, K, V) + (recurrence == Recurrence::ChannelDelta ? Places * kept_floats(bytes, V) : 0);
+    return walk_floats(bytes, K, V) + Places * kept_floats(recurrence, bytes, V);
 }
 __host__ __device__ __forceinline__ int64_t part_floats(const MemoryParameters& p, int64_t width) { return (p.batch * p.tokens * p.heads * width + 3) / 4 * 4; }
 
@@ -119,22 +126,29 @@ __device__ __forceinline__ void walk_back(const MatrixMemoryParameters& p, const
     if (d_initial) state.store_rows(d_initial, p.d_initial_state.stride[2], keys, c.values, 1.0f);
 }
 
-// Sums over parts in their order, for the chain of a block. gate(i) is where the i-th number behind d_q and d_k of a
-// token and head goes: that of the first token, and the elements between tokens.
-template <class T, class Gate>
-__device__ __forceinline__ void sum_parts(const MemoryParameters& p, const Chain& c, int64_t parts, int64_t width, Gate gate) {
+// Sums over parts in their order, for the chain of a block. Of a token and head the parts have d_q, d_k and, where it is `Recalls`, d_a and
+// d_b; gate(i) is where the i-th number behind them goes: that of the first token, and the elements between tokens.
+template <class T, bool Recalls = false, class Parameters, class Gate>
+__device__ __forceinline__ void sum_parts(const Parameters& p, const Chain& c, int64_t parts, int64_t width, Gate gate) {
     const int64_t part = part_floats(p, width), K = p.key_dim;
     for (int64_t i = static_cast<int64_t>(threadIdx.x); i < c.tokens * width; i += Threads) {
         const int64_t t = i / width, column = i % width;
         const float* from = p.workspace + ((c.row * p.tokens + c.token + t) * p.heads + c.head) * width + column;
         float sum = 0.0f;
         for (int64_t i = 0; i < parts; i++) sum += from[i * part];
-        if (column < 2 * K) {
-            const TensorView& to = column < K ? p.d_q : p.d_k;
+        auto put = [&](const TensorView& to) {
             if (to.data) tokens_of<T>(to, c)[t * to.stride[1] + column % K] = rounded<T>(sum);
-        } else {
+        };
+        constexpr int64_t Matrices = Recalls ? 4 : 2;
+        if (column < K) put(p.d_q);
+        else if (column < 2 * K) put(p.d_k);
+        if constexpr (Recalls) {
+            if (column >= 2 * K && column < 3 * K) put(p.d_a);
+            else if (column >= 3 * K && column < 4 * K) put(p.d_b);
+        }
+        if (column >= Matrices * K) {
             int64_t stride = 0;
-            if (float* to = gate(column - 2 * K, stride)) to[t * stride] = sum;
+            if (float* to = gate(column - Matrices * K, stride)) to[t * stride] = sum;
         }
     }
 }
@@ -143,12 +157,15 @@ template <class T>
 __global__ void __launch_bounds__(Threads) sum_tiles(const MatrixMemoryParameters p, const Spans spans, int64_t parts, Recurrence recurrence) {
     Chain c;
     if (!span_of_block(c, p, p.value_dim, spans)) return;
-    sum_parts<T>(p, c, parts, part_width(p, recurrence), [&](int64_t i, int64_t& stride) -> float* {
+    auto gate = [&](int64_t i, int64_t& stride) -> float* {
         const bool channels = by_channel(recurrence), decay = channels ? i < p.key_dim : i == 1;
         const TensorView& to = decay ? p.d_log_decay : p.d_beta;
         stride = to.stride[1];
         return to.data && (!channels || i <= p.key_dim) ? tokens_of<float>(to, c) + (channels && decay ? i : 0) : nullptr;
-    });
+    };
+    const int64_t width = part_width(p, recurrence);
+    if (recurrence == Recurrence::Generalized) sum_parts<T, true>(p, c, parts, width, gate);
+    else sum_parts<T>(p, c, parts, width, gate);
 }
 
 } // namespace memgen

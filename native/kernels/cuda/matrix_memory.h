@@ -13,8 +13,17 @@ inline bool is_step(const MemoryParameters& p) { return p.tokens <= 1 && !p.chec
 // Value columns of a block by the padded K: what keeps its state in registers.
 template <class T, int K>
 constexpr int forward_values() { return K == 256 && sizeof(T) == 4 ? 32 : 64; }
+__host__ __device__ __forceinline__ constexpr int backward_values(int64_t K, bool floats) { return (K == 256 ? 64 : 128) / (floats ? 2 : 1); }
 template <class T, int K>
-constexpr int backward_values() { return (K == 256 ? 64 : 128) / (sizeof(T) == 4 ? 2 : 1); }
+constexpr int backward_values() { return backward_values(K, sizeof(T) == 4); }
+// By channel, of both directions: under the delta rules what their shared memory has room for.
+__host__ __device__ __forceinline__ constexpr int channel_values(Recurrence rule, int64_t K, bool floats) {
+    if (rule == Recurrence::Generalized) return floats ? 32 : 64;
+    if (rule == Recurrence::ChannelDelta) return K == 256 || (K == 128 && floats) ? 32 : floats ? 64 : 128;
+    return backward_values(K, floats);
+}
+template <class T, int K>
+constexpr int channel_values(Recurrence rule) { return channel_values(rule, K, sizeof(T) == 4); }
 
 namespace {
 

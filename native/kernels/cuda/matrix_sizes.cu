@@ -9,9 +9,7 @@ Spans whole_sequences(const MemoryParameters& p) { return {p.tokens, sequence_co
 // As the kernels have them.
 int64_t padded_keys(const MatrixMemoryParameters& p) { return p.key_dim <= 32 ? 32 : p.key_dim <= 64 ? 64 : p.key_dim <= 128 ? 128 : 256; }
 int64_t backward_tile(const MatrixMemoryParameters& p, Recurrence recurrence) {
-    const bool floats = p.number == Number::Float32;
-    if (recurrence == Recurrence::ChannelDelta) return padded_keys(p) == 256 || (padded_keys(p) == 128 && floats) ? 32 : floats ? 64 : 128;
-    return (padded_keys(p) == 256 ? 64 : 128) / (floats ? 2 : 1);
+    return channel_values(recurrence, padded_keys(p), p.number == Number::Float32);
 }
 int64_t forward_tile(const MatrixMemoryParameters& p, Recurrence recurrence) { return by_channel(recurrence) ? backward_tile(p, recurrence) : padded_keys(p) == 256 && p.number == Number::Float32 ? 32 : 64; }
 
@@ -24,11 +22,11 @@ int64_t backward_floats(const MatrixMemoryParameters& p, Recurrence recurrence, 
 } // namespace
 
 // What a span costs beside the walk through it: less than half of one for decays, so that two spans in the place of one already
-// pay. Under the delta rule K + V columns in the place of V, and a K x K x V product between spans, which is short beside 4 K
+// pay. Under a delta rule K + V columns in the place of V, and a K x K x V product between spans, which is short beside 4 K
 // tokens; it takes twice as many spans as walks.
 Spans spans_of(const MatrixMemoryParameters& p, Recurrence recurrence, int64_t tiles) {
     const int64_t K = p.key_dim, V = p.value_dim;
-    if (recurrence == Recurrence::Delta || recurrence == Recurrence::ChannelDelta) return with_floats(cut(p, p.multiprocessors, tiles, {CheckpointTokens, 4 * K, 2 * (2 * V + K), V}), K * K, K * V);
+    if (is_delta(recurrence)) return with_floats(cut(p, p.multiprocessors, tiles, {CheckpointTokens, 4 * K, 2 * (2 * V + K), V}), K * K, K * V);
     return with_floats(cut(p, p.multiprocessors, tiles, {CheckpointTokens, 0, 0, 1}), recurrence == Recurrence::Channel ? K : 1, K * V);
 }
 

@@ -1,7 +1,8 @@
 // One token for every sequence: the state is read once and written once, four columns at a time, in
 // float or, rounded where it is stored, in bfloat16. With
 // a = e^log_decay, by head or by channel: w = beta (v - (a S)^T k), S' = a S + k w^T and
-// o = scale ((a S)^T q + (q k) w); without beta, w = v.
+// o = scale ((a S)^T q + (q k) w); without beta, w = v. The generalised rule reads r = S^T a before the decay and adds
+// b r^T to S' and (q b) r to what is scaled.
 //
 // A block has 32 value columns of a head's state: eight threads side by side with four columns each,
 // sixteen of them below each other, who share the rows.
@@ -13,7 +14,7 @@ namespace {
 constexpr int StepColumns = 32, StepGroups = 16;
 
 struct StepMemory {
-    float read[4][StepColumns], answer[4][StepColumns], overlap[4]; // by warp: (a S)^T k, (a S)^T q, q k
+    float read[4][StepColumns], answer[4][StepColumns], overlap[4], further[4]; // by warp: (a S)^T k or r, (a S)^T q, q k, q b
 };
 
 __device__ __forceinline__ float4 load_aligned(const float* from) { return *reinterpret_cast<const float4*>(from); }
@@ -51,7 +52,7 @@ __device__ __forceinline__ float over_groups(float x) {
     return x + shuffle_xor(x, 16);
 }
 
-template <class T, class S, int K>
+template <class T, class S, int K, bool Generalized>
 __global__ void __launch_bounds__(Threads) matrix_step(const MatrixMemoryParameters p, bool channels) {
     constexpr int Rows = K / StepGroups; // of a thread
     StepMemory& s = *reinterpret_cast<StepMemory*>(shared_memory());
@@ -64,9 +65,12 @@ __global__ void __launch_bounds__(Threads) matrix_step(const MatrixMemoryParamet
     const T *q = tokens_of<const T>(p.q, c), *k = tokens_of<const T>(p.k, c);
     const float* log_decay = tokens_of<const float>(p.log_decay, c);
 
+    const T *a_row = Generalized ? tokens_of<const T>(p.a, c) : nullptr, *b_row = Generalized ? tokens_of<const T>(p.b, c) : nullptr;
+
     float4 state[Rows];
-    float keys[Rows];
-    float read[4] = {}, answer[4] = {}, overlap = 0.0f;
+    float keys[Rows], others[Generalized ? Rows : 1]; // others: b
+    float read[4] = {}, answer[4] = {}, overlap = 0.0f, further = 0.0f;
+    auto add = [](float (&sums)[4], float by, const float4& x) { sums[0] += by * x.x, sums[1] += by * x.y, sums[2] += by * x.z, sums[3] += by * x.w; };
     MEMGEN_UNROLL
     for (int i = 0; i < Rows; i++) {
         const int row = group + i * StepGroups;
@@ -75,62 +79,78 @@ __global__ void __launch_bounds__(Threads) matrix_step(const MatrixMemoryParamet
         if (inside && initial) x = load_four(initial + row * p.initial_state.stride[2] + column, reads_four, count);
         const float query = inside && token ? to_float(q[row]) : 0.0f;
         keys[i] = inside && token ? to_float(k[row]) : 0.0f;
+        if constexpr (Generalized) {
+            others[i] = inside && token ? to_float(b_row[row]) : 0.0f;
+            further += query * others[i];
+            add(read, inside && token ? to_float(a_row[row]) : 0.0f, x);
+        }
         if (token && log_decay && inside) {
             const float a = expf(log_decay[channels ? row : 0]);
             x = make_float4(a * x.x, a * x.y, a * x.z, a * x.w);
         }
-        read[0] += keys[i] * x.x, read[1] += keys[i] * x.y, read[2] += keys[i] * x.z, read[3] += keys[i] * x.w;
-        answer[0] += query * x.x, answer[1] += query * x.y, answer[2] += query * x.z, answer[3] += query * x.w;
+        if constexpr (!Generalized) add(read, keys[i], x);
+        add(answer, query, x);
         overlap += query * keys[i];
         state[i] = x;
     }
     overlap = over_groups(overlap);
+    if constexpr (Generalized) further = over_groups(further);
     MEMGEN_UNROLL
     for (int e = 0; e < 4; e++) {
         read[e] = over_groups(read[e]);
         answer[e] = over_groups(answer[e]);
         if (thread % 32 < 8) s.read[warp][column + e] = read[e], s.answer[warp][column + e] = answer[e];
     }
-    if (thread % 32 == 0) s.overlap[warp] = overlap;
+    if (thread % 32 == 0) s.overlap[warp] = overlap, s.further[warp] = further;
     __syncthreads();
 
     const T* v = tokens_of<const T>(p.v, c);
     const float* beta = tokens_of<const float>(p.beta, c);
     T* o = tokens_of<T>(p.o, c);
     const float dot = (s.overlap[0] + s.overlap[1]) + (s.overlap[2] + s.overlap[3]);
-    float w[4];
+    const float other = Generalized ? (s.further[0] + s.further[1]) + (s.further[2] + s.further[3]) : 0.0f;
+    float w[4], r[4];
     MEMGEN_UNROLL
     for (int e = 0; e < 4; e++) {
         w[e] = token && e < count ? to_float(v[c.first_value + column + e]) : 0.0f;
-        if (token && beta) w[e] = beta[0] * (w[e] - ((s.read[0][column + e] + s.read[1][column + e]) + (s.read[2][column + e] + s.read[3][column + e])));
-        const float sum = (s.answer[0][column + e] + s.answer[1][column + e]) + (s.answer[2][column + e] + s.answer[3][column + e]);
+        r[e] = (s.read[0][column + e] + s.read[1][column + e]) + (s.read[2][column + e] + s.read[3][column + e]);
+        if (token && beta) w[e] = beta[0] * (w[e] - r[e]);
+        float sum = (s.answer[0][column + e] + s.answer[1][column + e]) + (s.answer[2][column + e] + s.answer[3][column + e]);
+        if constexpr (Generalized) sum += other * r[e];
         if (token && group == 0 && e < count) o[c.first_value + column + e] = rounded<T>(p.scale * (sum + dot * w[e]));
     }
     if (!final) return;
     MEMGEN_UNROLL
     for (int i = 0; i < Rows; i++) {
         const int row = group + i * StepGroups;
-        const float4 x = make_float4(state[i].x + keys[i] * w[0], state[i].y + keys[i] * w[1], state[i].z + keys[i] * w[2], state[i].w + keys[i] * w[3]);
+        float4 x = state[i];
+        if constexpr (Generalized) x = make_float4(x.x + others[i] * r[0], x.y + others[i] * r[1], x.z + others[i] * r[2], x.w + others[i] * r[3]);
+        x = make_float4(x.x + keys[i] * w[0], x.y + keys[i] * w[1], x.z + keys[i] * w[2], x.w + keys[i] * w[3]);
         if (row < p.key_dim) store_four(final + row * p.final_state.stride[2] + column, x, writes_four, count);
     }
 }
 
-template <class S, bool Channels>
+template <class S, bool Channels, bool Generalized>
 struct Step {
     template <class T, int K>
     struct Launch {
         static cudaError_t run(const MatrixMemoryParameters& p, cudaStream_t stream) {
-            return launch(matrix_step<T, S, K>, sequence_count(p) * p.heads * tile_count(p, StepColumns), Threads, sizeof(StepMemory), stream, p, Channels);
+            return launch(matrix_step<T, S, K, Generalized>, sequence_count(p) * p.heads * tile_count(p, StepColumns), Threads, sizeof(StepMemory), stream, p, Channels);
         }
     };
 };
+
+template <class S>
+cudaError_t step_of(const MatrixMemoryParameters& p, bool channel_decay, cudaStream_t stream) {
+    if (p.a.data) return by_number_and_keys<Step<S, true, true>::template Launch>(p, stream);
+    return channel_decay ? by_number_and_keys<Step<S, true, false>::template Launch>(p, stream) : by_number_and_keys<Step<S, false, false>::template Launch>(p, stream);
+}
 
 } // namespace
 
 cudaError_t launch_matrix_memory_step(const MatrixMemoryParameters& p, bool channel_decay, cudaStream_t stream) {
     if (p.tokens > 1) return cudaErrorInvalidValue;
-    if (p.state == Number::BFloat16) return channel_decay ? by_number_and_keys<Step<bfloat16, true>::Launch>(p, stream) : by_number_and_keys<Step<bfloat16, false>::Launch>(p, stream);
-    return channel_decay ? by_number_and_keys<Step<float, true>::Launch>(p, stream) : by_number_and_keys<Step<float, false>::Launch>(p, stream);
+    return p.state == Number::BFloat16 ? step_of<bfloat16>(p, channel_decay, stream) : step_of<float>(p, channel_decay, stream);
 }
 
 } // namespace memgen

@@ -57,6 +57,8 @@ cudaError_t launch_delta_spans(const MatrixMemoryParameters& p, const Spans& spa
 cudaError_t launch_delta_spans_backward(const MatrixMemoryParameters& p, const Spans& spans, cudaStream_t stream);
 cudaError_t launch_channel_delta_spans(const MatrixMemoryParameters& p, const Spans& spans, cudaStream_t stream);
 cudaError_t launch_channel_delta_spans_backward(const MatrixMemoryParameters& p, const Spans& spans, cudaStream_t stream);
+cudaError_t launch_generalized_delta_spans(const MatrixMemoryParameters& p, const Spans& spans, cudaStream_t stream);
+cudaError_t launch_generalized_delta_spans_backward(const MatrixMemoryParameters& p, const Spans& spans, cudaStream_t stream);
 // What they end with: from A and B to the states.
 cudaError_t launch_carry(const MatrixMemoryParameters& p, const Spans& spans, bool backward, cudaStream_t stream);
 cudaError_t launch_delta_carry(const MatrixMemoryParameters& p, const Spans& spans, bool backward, cudaStream_t stream);

@@ -105,6 +105,11 @@ TEST(channel_delta_rule_traffic) {
     p.channel = true;
     expect_no_conflicts(p, launch_channel_delta_rule_forward, launch_channel_delta_rule_backward, 0.03, 0.02); // the scores of keys, which the solve reads by fours
 }
+TEST(generalized_delta_rule_traffic) {
+    Shape p{1, 64, 1, 64, 64, false, true, true};
+    p.channel = p.generalized = true;
+    expect_no_conflicts(p, launch_generalized_delta_rule_forward, launch_generalized_delta_rule_backward, 0.03, 0.03); // likewise, of what is recalled
+}
 TEST(titans_traffic) {
     Titans p{1, 64, 1, 128, 128, 32};
     TitansCall<bfloat16> c(p, draw(p, p.B, 92), {});

@@ -111,6 +111,33 @@ struct Limits {
 
 typedef cudaError_t (*LaunchMatrixMemory)(const memgen::MatrixMemoryParameters&, cudaStream_t);
 
+memgen::Recurrence recurrence_of(const Shape& p) {
+    using memgen::Recurrence;
+    if (p.generalized) return Recurrence::Generalized;
+    if (p.channel) return p.delta ? Recurrence::ChannelDelta : Recurrence::Channel;
+    return p.delta ? Recurrence::Delta : Recurrence::Scalar;
+}
+
+// Of a rule; with_rule makes a shape of it.
+struct Launches {
+    LaunchMatrixMemory forward, backward;
+};
+Launches launches(const Shape& p) {
+    using namespace memgen;
+    switch (recurrence_of(p)) {
+        case Recurrence::Generalized: return {launch_generalized_delta_rule_forward, launch_generalized_delta_rule_backward};
+        case Recurrence::ChannelDelta: return {launch_channel_delta_rule_forward, launch_channel_delta_rule_backward};
+        case Recurrence::Channel: return {launch_channel_decay_forward, launch_channel_decay_backward};
+        case Recurrence::Delta: return {launch_gated_delta_rule_forward, launch_gated_delta_rule_backward};
+        default: return {launch_scalar_decay_forward, launch_scalar_decay_backward};
+    }
+}
+Shape with_rule(Shape p, memgen::Recurrence rule) {
+    p.generalized = rule == memgen::Recurrence::Generalized, p.delta = is_delta(rule) && !p.generalized;
+    p.channel = by_channel(rule), p.decay |= p.channel;
+    return p;
+}
+
 // Sequences of a call: rows where `lengths` is empty.
 struct Layout {
     std::vector<int64_t> starts, lengths;
@@ -124,7 +151,7 @@ void sequence_reference(const Shape& p, double scale, const Layout& layout, Numb
     const int64_t H = p.H, K = p.K, V = p.V, G = p.channel ? K : 1;
     Numbers all = n;
     all.o.assign(n.v.size(), NAN), all.dq.assign(n.q.size(), NAN), all.dk.assign(n.k.size(), NAN), all.dv.assign(n.v.size(), NAN);
-    all.d_beta.assign(n.beta.size(), NAN), all.dg.assign(n.g.size(), NAN), all.s.assign(n.s0.size(), NAN), all.d_s0.assign(n.s0.size(), NAN);
+    all.d_beta.assign(n.beta.size(), NAN), all.dg.assign(n.g.size(), NAN), all.da.assign(n.a.size(), NAN), all.db.assign(n.b.size(), NAN), all.s.assign(n.s0.size(), NAN), all.d_s0.assign(n.s0.size(), NAN);
     for (size_t i = 0; i < layout.lengths.size(); i++) {
         Shape one = p;
         one.B = 1, one.T = layout.lengths[i];
@@ -134,16 +161,17 @@ void sequence_reference(const Shape& p, double scale, const Layout& layout, Numb
         Numbers m;
         m.q = part(n.q, first * K, rows * K), m.k = part(n.k, first * K, rows * K), m.v = part(n.v, first * V, rows * V), m.d_o = part(n.d_o, first * V, rows * V);
         m.beta = part(n.beta, first, rows), m.g = part(n.g, first * G, rows * G), m.s0 = part(n.s0, state, H * K * V), m.d_s = part(n.d_s, state, H * K * V);
+        m.a = part(n.a, first * K, rows * K), m.b = part(n.b, first * K, rows * K);
         reference(one, scale, m);
         put(all.o, m.o, first * V), put(all.dq, m.dq, first * K), put(all.dk, m.dk, first * K), put(all.dv, m.dv, first * V);
-        put(all.d_beta, m.d_beta, first), put(all.dg, m.dg, first * G), put(all.s, m.s, state), put(all.d_s0, m.d_s0, state);
+        put(all.d_beta, m.d_beta, first), put(all.dg, m.dg, first * G), put(all.da, m.da, first * K), put(all.db, m.db, first * K), put(all.s, m.s, state), put(all.d_s0, m.d_s0, state);
     }
     n = all;
 }
 
 template <class T>
 struct DeviceCall {
-    DeviceField<T> q, k, v, o, d_o, dq, dk, dv;
+    DeviceField<T> q, k, v, a, b, o, d_o, dq, dk, dv, da, db;
     DeviceField<float> beta, g, s0, s, d_s, d_beta, dg, d_s0;
     std::vector<Aligned16> checkpoints, workspace;
     memgen::MatrixMemoryParameters p{};
@@ -159,6 +187,7 @@ struct DeviceCall {
         q.set(n.q), k.set(n.k), v.set(n.v), d_o.set(n.d_o), d_s.set(n.d_s);
         if (shape.delta) beta = floats(gates), beta.set(n.beta), d_beta = floats(gates);
         if (shape.decay) g = floats(shape.channel ? keys : gates), g.set(n.g), dg = floats(shape.channel ? keys : gates);
+        if (shape.generalized) a = tokens(keys), a.set(n.a), b = tokens(keys), b.set(n.b), da = tokens(keys), db = tokens(keys);
         if (shape.initial) s0 = floats(state), s0.set(n.s0);
         p.number = sizeof(T) == 4 ? memgen::Number::Float32 : memgen::Number::BFloat16;
         p.batch = B, p.tokens = T_, p.heads = H, p.key_dim = K, p.value_dim = V, p.scale = static_cast<float>(scale), p.multiprocessors = multiprocessors;
@@ -167,10 +196,10 @@ struct DeviceCall {
         p.o = o.view(), p.final_state = s.view();
         p.d_o = d_o.view(), p.d_final_state = d_s.view();
         p.d_q = dq.view(), p.d_k = dk.view(), p.d_v = dv.view(), p.d_beta = d_beta.view(), p.d_log_decay = dg.view(), p.d_initial_state = d_s0.view();
+        p.a = a.view(), p.b = b.view(), p.d_a = da.view(), p.d_b = db.view();
         const Aligned16 nan{{NAN, NAN, NAN, NAN}};
         checkpoints.assign(static_cast<size_t>(memgen::matrix_memory_checkpoint_floats(p) + 3) / 4, nan);
-        using memgen::Recurrence;
-        const Recurrence recurrence = shape.channel ? shape.delta ? Recurrence::ChannelDelta : Recurrence::Channel : shape.delta ? Recurrence::Delta : Recurrence::Scalar;
+        const memgen::Recurrence recurrence = recurrence_of(shape);
         workspace.assign(static_cast<size_t>(std::max(memgen::matrix_memory_workspace_floats(p, recurrence, false), memgen::matrix_memory_workspace_floats(p, recurrence, true)) + 3) / 4, nan);
         p.checkpoints = checkpoints.empty() ? nullptr : checkpoints[0].x;
         p.workspace = workspace.empty() ? nullptr : workspace[0].x;
@@ -184,7 +213,7 @@ struct DeviceCall {
     // Everything that is written, for a comparison of bits.
     Values results() const {
         Values all;
-        for (const Values& x : {o.values(), s.values(), dq.values(), dk.values(), dv.values(), d_beta.values(), dg.values(), d_s0.values()}) all.insert(all.end(), x.begin(), x.end());
+        for (const Values& x : {o.values(), s.values(), dq.values(), dk.values(), dv.values(), d_beta.values(), dg.values(), da.values(), db.values(), d_s0.values()}) all.insert(all.end(), x.begin(), x.end());
         return all;
     }
 };
@@ -192,7 +221,7 @@ struct DeviceCall {
 // What the call reads, as it reads it.
 template <class T>
 void round_inputs(Numbers& n) {
-    for (Values* x : {&n.q, &n.k, &n.v, &n.d_o})
+    for (Values* x : {&n.q, &n.k, &n.v, &n.a, &n.b, &n.d_o})
         for (double& each : *x) each = memgen::to_float(memgen::rounded<T>(static_cast<float>(each)));
 }
 
@@ -220,9 +249,10 @@ void compare_on_device(LaunchMatrixMemory forward, LaunchMatrixMemory backward, 
     check("d_v", c.dv.values(), n.dv, Limits<T>::Gradient);
     if (p.delta) check("d_beta", c.d_beta.values(), n.d_beta, Limits<T>::Gradient);
     if (p.decay) check("d_log_decay", c.dg.values(), n.dg, Limits<T>::Gradient);
+    if (p.generalized) check("d_a", c.da.values(), n.da, Limits<T>::Gradient), check("d_b", c.db.values(), n.db, Limits<T>::Gradient);
     check("d_initial_state", c.d_s0.values(), n.d_s0, Limits<T>::Gradient);
     EXPECT(c.o.padding_untouched() && c.s.padding_untouched() && c.dq.padding_untouched() && c.dk.padding_untouched() && c.dv.padding_untouched());
-    EXPECT(c.dg.padding_untouched() && c.d_s0.padding_untouched());
+    EXPECT(c.dg.padding_untouched() && c.da.padding_untouched() && c.db.padding_untouched() && c.d_s0.padding_untouched());
 }
 
 // Gates of a Titans memory at their ends: all forgotten, no momentum, no step; the first two together at every third token.

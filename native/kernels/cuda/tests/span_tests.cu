@@ -8,31 +8,16 @@ using memgen::Recurrence;
 
 constexpr int64_t Many = 4096; // multiprocessors: spans as short as they get
 
-struct Launches {
-    LaunchMatrixMemory forward, backward;
-};
-
-Launches launches(const Shape& p) {
-    if (p.channel && p.delta) return {memgen::launch_channel_delta_rule_forward, memgen::launch_channel_delta_rule_backward};
-    if (p.channel) return {memgen::launch_channel_decay_forward, memgen::launch_channel_decay_backward};
-    if (p.delta) return {memgen::launch_gated_delta_rule_forward, memgen::launch_gated_delta_rule_backward};
-    return {memgen::launch_scalar_decay_forward, memgen::launch_scalar_decay_backward};
-}
-
 template <class T>
 void compare(const Shape& p, const Numbers& n, const Layout& layout = {}, int64_t multiprocessors = Many) {
     compare_on_device<T>(launches(p).forward, launches(p).backward, p, n, 0.5, layout, multiprocessors);
 }
 
-bool is_delta(Recurrence recurrence) { return recurrence == Recurrence::Delta || recurrence == Recurrence::ChannelDelta; }
-
 // The delta rules take five spans and a half at the widths below.
 int64_t fewest(Recurrence recurrence) { return is_delta(recurrence) ? 5 * memgen::CheckpointTokens : 0; }
 
 Shape shape(int64_t tokens, Recurrence recurrence) {
-    Shape p{1, fewest(recurrence) + tokens, is_delta(recurrence) ? 1 : 2, 5, 7, is_delta(recurrence), true, true};
-    p.channel = memgen::by_channel(recurrence);
-    return p;
+    return with_rule(Shape{1, fewest(recurrence) + tokens, is_delta(recurrence) ? 1 : 2, 5, 7, false, true, true}, recurrence);
 }
 
 template <class T>
@@ -64,6 +49,7 @@ void segments(Recurrence recurrence) {
     const int64_t rows = p.T * p.H;
     n.q.resize(rows * p.K), n.k.resize(rows * p.K), n.v.resize(rows * p.V), n.d_o.resize(rows * p.V), n.g.resize(rows * (p.channel ? p.K : 1));
     if (p.delta) n.beta.resize(rows);
+    if (p.generalized) n.a.resize(rows * p.K), n.b.resize(rows * p.K);
     compare<T>(p, n, layout);
 }
 
@@ -72,14 +58,18 @@ void extreme_gates(Recurrence recurrence) {
     const double infinity = std::numeric_limits<double>::infinity();
     for (double strong : {0.0, -1e-8, -50.0, -1e4, -infinity}) {
         Shape p = shape(is_delta(recurrence) ? 130 : 270, recurrence);
-        if (p.delta) p.K = p.V = 20; // fewer, and bfloat16 alone errs more over tokens of which none is forgotten
-        Numbers all = draw(p, 55), some = all;
+        if (is_delta(recurrence)) p.K = p.V = 20; // fewer, and bfloat16 alone errs more over tokens of which none is forgotten
+        Numbers all = draw(p, 55);
+        for (double& b : all.b) b *= std::fmin(1, -strong); // nothing grows where little decays
+        Numbers some = all;
         for (double& g : all.g) g = strong;
         for (size_t i = 0; i < some.g.size(); i += 7) some.g[i] = strong;
-        if (!p.delta || strong > -1.0) compare<T>(p, all);
+        // -1e-8 is a decay of one in float, which adds up over 770 tokens where the generalised rule does not forget either.
+        const bool kept = recurrence == Recurrence::Generalized ? strong == 0 : strong > -1.0;
+        if (!is_delta(recurrence) || kept) compare<T>(p, all);
         compare<T>(p, some);
     }
-    if (!is_delta(recurrence) || sizeof(T) == 2) return;
+    if (recurrence == Recurrence::Generalized || !is_delta(recurrence) || sizeof(T) == 2) return;
     const Shape p = shape(130, recurrence);
     Numbers n = draw(p, 59);
     for (double& beta : n.beta) beta = 2.0; // reflections, which forget nothing
@@ -90,7 +80,7 @@ template <class T>
 void same_bits(Recurrence recurrence) {
     Shape p = shape(is_delta(recurrence) ? 66 : 270, recurrence);
     p.H = 1;
-    if (!p.delta) p.K = 33, p.V = 75;
+    if (!is_delta(recurrence)) p.K = 33, p.V = 75;
     const Numbers n = draw(p, 56);
     DeviceCall<T> c(p, n, 1.0, {}, Many);
     Values results;
@@ -119,12 +109,21 @@ void in_place(Recurrence recurrence) {
     EXPECT(other.dk.values() == c.dk.values() && other.d_s.values() == c.d_s0.values());
 }
 
+struct SpanLaunches {
+    decltype(&memgen::launch_delta_spans) forward, backward;
+};
+SpanLaunches span_launches(Recurrence recurrence) {
+    if (recurrence == Recurrence::Generalized) return {memgen::launch_generalized_delta_spans, memgen::launch_generalized_delta_spans_backward};
+    if (recurrence == Recurrence::ChannelDelta) return {memgen::launch_channel_delta_spans, memgen::launch_channel_delta_spans_backward};
+    return {memgen::launch_delta_spans, memgen::launch_delta_spans_backward};
+}
+
 // The states between spans of the delta rules, and their gradients, where a call that is cut would be long.
 template <class T>
-void delta_states(bool channel) {
+void delta_states(Recurrence recurrence) {
     for (Shape p : {Shape{1, 270, 2, 40, 70}, Shape{1, 270, 1, 100, 36}, Shape{1, 270, 1, 200, 33}}) {
-        if (channel && p.K == 200 && sizeof(T) == 4) continue; // there is no kernel for it
-        p.delta = p.decay = p.initial = true, p.channel = channel;
+        if (p.K > memgen::largest_keys(recurrence, sizeof(T) == 4)) continue;
+        p.decay = p.initial = true, p = with_rule(p, recurrence);
         Numbers n = draw(p, 58);
         round_inputs<T>(n);
         DeviceCall<T> c(p, n, 0.5, {});
@@ -137,9 +136,10 @@ void delta_states(bool channel) {
             return x;
         };
         spans.states = states.data();
-        EXPECT((channel ? memgen::launch_channel_delta_spans : memgen::launch_delta_spans)(c.p, spans, nullptr) == cudaSuccess);
+        const SpanLaunches launch = span_launches(recurrence);
+        EXPECT(launch.forward(c.p, spans, nullptr) == cudaSuccess);
         spans.states = d_states.data();
-        EXPECT((channel ? memgen::launch_channel_delta_spans_backward : memgen::launch_delta_spans_backward)(c.p, spans, nullptr) == cudaSuccess);
+        EXPECT(launch.backward(c.p, spans, nullptr) == cudaSuccess);
         for (int64_t span : {1, 2}) {
             Numbers before = n, behind = n;
             sequence_reference(p, 0.5, {{0}, {128 * span}}, before), sequence_reference(p, 0.5, {{128 * span}, {p.T - 128 * span}}, behind);
@@ -202,6 +202,7 @@ TEST(spans_take_a_workspace_in_forward) {
     EXPECT(memgen_channel_decay_workspace_size(&a, 0) == 4 * 9 * (8 * 8 + 8));
     EXPECT(memgen_gated_delta_rule_workspace_size(&a, 0) == 4 * 9 * (8 * 8 + 8 * 8));
     EXPECT(memgen_channel_delta_rule_workspace_size(&a, 0) == 4 * 9 * (8 * 8 + 8 * 8));
+    EXPECT(memgen_generalized_delta_rule_workspace_size(&a, 0) == 4 * 9 * (8 * 8 + 8 * 8));
     std::vector<float> x(static_cast<size_t>(a.tokens * 8), 0.5f);
     const memgen_tensor tokens{x.data(), {a.tokens * 8, 8, 8, 1}};
     std::vector<float> o(x.size());
@@ -228,11 +229,17 @@ TEST(gated_delta_spans_bfloat16) { lengths<memgen::bfloat16>(Recurrence::Delta);
 TEST(gated_delta_spans_of_segments) { segments<float>(Recurrence::Delta), segments<memgen::bfloat16>(Recurrence::Delta); }
 TEST(gated_delta_spans_extreme_gates) { extreme_gates<float>(Recurrence::Delta), extreme_gates<memgen::bfloat16>(Recurrence::Delta); }
 TEST(gated_delta_spans_same_bits_in_all_orders) { same_bits<float>(Recurrence::Delta), same_bits<memgen::bfloat16>(Recurrence::Delta); }
-TEST(gated_delta_spans_wide) { delta_states<float>(false), delta_states<memgen::bfloat16>(false); }
+TEST(gated_delta_spans_wide) { delta_states<float>(Recurrence::Delta), delta_states<memgen::bfloat16>(Recurrence::Delta); }
 TEST(channel_delta_spans_float) { lengths<float>(Recurrence::ChannelDelta); }
 TEST(channel_delta_spans_bfloat16) { lengths<memgen::bfloat16>(Recurrence::ChannelDelta); }
 TEST(channel_delta_spans_of_segments) { segments<float>(Recurrence::ChannelDelta), segments<memgen::bfloat16>(Recurrence::ChannelDelta); }
 TEST(channel_delta_spans_extreme_gates) { extreme_gates<float>(Recurrence::ChannelDelta), extreme_gates<memgen::bfloat16>(Recurrence::ChannelDelta); }
 TEST(channel_delta_spans_same_bits_in_all_orders) { same_bits<float>(Recurrence::ChannelDelta), same_bits<memgen::bfloat16>(Recurrence::ChannelDelta); }
-TEST(channel_delta_spans_wide) { delta_states<float>(true), delta_states<memgen::bfloat16>(true); }
-TEST(spans_hand_a_state_on_in_place) { in_place(Recurrence::Scalar), in_place(Recurrence::Channel), in_place(Recurrence::Delta), in_place(Recurrence::ChannelDelta); }
+TEST(channel_delta_spans_wide) { delta_states<float>(Recurrence::ChannelDelta), delta_states<memgen::bfloat16>(Recurrence::ChannelDelta); }
+TEST(generalized_delta_spans_float) { lengths<float>(Recurrence::Generalized); }
+TEST(generalized_delta_spans_bfloat16) { lengths<memgen::bfloat16>(Recurrence::Generalized); }
+TEST(generalized_delta_spans_of_segments) { segments<float>(Recurrence::Generalized), segments<memgen::bfloat16>(Recurrence::Generalized); }
+TEST(generalized_delta_spans_extreme_gates) { extreme_gates<float>(Recurrence::Generalized), extreme_gates<memgen::bfloat16>(Recurrence::Generalized); }
+TEST(generalized_delta_spans_same_bits_in_all_orders) { same_bits<float>(Recurrence::Generalized), same_bits<memgen::bfloat16>(Recurrence::Generalized); }
+TEST(generalized_delta_spans_wide) { delta_states<float>(Recurrence::Generalized), delta_states<memgen::bfloat16>(Recurrence::Generalized); }
+TEST(spans_hand_a_state_on_in_place) { in_place(Recurrence::Scalar), in_place(Recurrence::Channel), in_place(Recurrence::Delta), in_place(Recurrence::ChannelDelta), in_place(Recurrence::Generalized); }

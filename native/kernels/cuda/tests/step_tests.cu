@@ -3,6 +3,10 @@
 
 namespace {
 
+using memgen::Recurrence;
+
+constexpr Recurrence AllRules[] = {Recurrence::Delta, Recurrence::Scalar, Recurrence::Channel, Recurrence::ChannelDelta, Recurrence::Generalized};
+
 cudaError_t step_channels(const memgen::MatrixMemoryParameters& p, cudaStream_t stream) { return memgen::launch_matrix_memory_step(p, true, stream); }
 cudaError_t step_heads(const memgen::MatrixMemoryParameters& p, cudaStream_t stream) { return memgen::launch_matrix_memory_step(p, false, stream); }
 
@@ -25,7 +29,7 @@ void compare_step(const Shape& p, Numbers n, const Layout& layout = {}) {
     EXPECT(c.o.padding_untouched() && c.s.padding_untouched());
     c.p.checkpoints = nullptr; // forward without a backward pass to come takes the same path
     const Values before = c.results();
-    EXPECT((p.channel ? p.delta ? memgen::launch_channel_delta_rule_forward : memgen::launch_channel_decay_forward : p.delta ? memgen::launch_gated_delta_rule_forward : memgen::launch_scalar_decay_forward)(c.p, nullptr) == cudaSuccess);
+    EXPECT(launches(p).forward(c.p, nullptr) == cudaSuccess);
     const Values after = c.results();
     EXPECT(!std::memcmp(before.data(), after.data(), before.size() * sizeof(double)));
     if (!p.initial) return;
@@ -36,16 +40,17 @@ void compare_step(const Shape& p, Numbers n, const Layout& layout = {}) {
 
 template <class T>
 void steps() {
-    for (bool delta : {true, false})
-        for (bool channel : {false, true})
-            for (Shape p : {Shape{2, 1, 3, 128, 128}, Shape{1, 1, 2, 40, 37}, Shape{1, 1, 2, 256, 24}, Shape{2, 0, 2, 20, 20}, Shape{1, 1, 1, 1, 1}}) {
-                p.delta = delta, p.channel = channel, p.decay = p.K != 40 || channel, p.initial = p.K != 256;
-                p.padding = p.K == 128 ? 4 : 0;
-                compare_step<T>(p, draw(p, 21));
-            }
+    for (Recurrence rule : AllRules)
+        for (Shape p : {Shape{2, 1, 3, 128, 128}, Shape{1, 1, 2, 40, 37}, Shape{1, 1, 2, 256, 24}, Shape{2, 0, 2, 20, 20}, Shape{1, 1, 1, 1, 1}}) {
+            p.decay = p.K != 40, p.initial = p.K != 256, p = with_rule(p, rule);
+            p.padding = p.K == 128 ? 4 : 0;
+            compare_step<T>(p, draw(p, 21));
+        }
     Layout layout{{2, 0, 0}, {1, 0, 1}};
-    Shape p{3, 1, 2, 24, 40, true, true, true};
-    compare_step<T>(p, draw(p, 22), layout);
+    for (Recurrence rule : {Recurrence::Delta, Recurrence::Generalized}) {
+        const Shape p = with_rule(Shape{3, 1, 2, 24, 40, false, true, true}, rule);
+        compare_step<T>(p, draw(p, 22), layout);
+    }
 }
 
 // The state in bfloat16: o is that of float states, and the new state is within half a unit in the last place of the exact one.
@@ -82,16 +87,17 @@ void compare_step_of_bfloat16(const Shape& p, Numbers n, const Layout& layout = 
 
 template <class T>
 void bfloat16_states() {
-    for (bool delta : {true, false})
-        for (bool channel : {false, true})
-            for (Shape p : {Shape{2, 1, 3, 128, 128}, Shape{1, 1, 2, 40, 37}, Shape{1, 1, 2, 256, 24}, Shape{2, 0, 2, 20, 20}, Shape{1, 1, 1, 1, 1}}) {
-                p.delta = delta, p.channel = channel, p.decay = p.K != 40 || channel, p.initial = p.K != 256;
-                p.padding = p.K == 128 ? 4 : p.K == 20 ? 3 : 0;
-                compare_step_of_bfloat16<T>(p, draw(p, 23));
-            }
+    for (Recurrence rule : AllRules)
+        for (Shape p : {Shape{2, 1, 3, 128, 128}, Shape{1, 1, 2, 40, 37}, Shape{1, 1, 2, 256, 24}, Shape{2, 0, 2, 20, 20}, Shape{1, 1, 1, 1, 1}}) {
+            p.decay = p.K != 40, p.initial = p.K != 256, p = with_rule(p, rule);
+            p.padding = p.K == 128 ? 4 : p.K == 20 ? 3 : 0;
+            compare_step_of_bfloat16<T>(p, draw(p, 23));
+        }
     Layout layout{{2, 0, 0}, {1, 0, 1}};
-    Shape p{3, 1, 2, 24, 40, true, true, true};
-    compare_step_of_bfloat16<T>(p, draw(p, 24), layout);
+    for (Recurrence rule : {Recurrence::Delta, Recurrence::Generalized}) {
+        const Shape p = with_rule(Shape{3, 1, 2, 24, 40, false, true, true}, rule);
+        compare_step_of_bfloat16<T>(p, draw(p, 24), layout);
+    }
 }
 
 // One number, to which 1 v is added: what lies in the middle goes to the even neighbour.

@@ -122,6 +122,13 @@ void channel_delta_rule(Call& c) {
     a.checkpoints = c.scratch(memgen_channel_delta_rule_checkpoint_size(&a));
     c.set(a, memgen_channel_delta_rule_workspace_size, memgen_channel_delta_rule_forward, memgen_channel_delta_rule_backward);
 }
+void generalized_delta_rule(Call& c) {
+    Matrix a = matrix(c, false, true);
+    const Dims keys{a.batch, a.tokens, a.heads, a.key_dim};
+    a.a = c.numbers(keys, -0.3, 0.3), a.b = c.numbers(keys, -0.3, 0.3), a.d_a = c.result(keys, true), a.d_b = c.result(keys, true);
+    a.checkpoints = c.scratch(memgen_generalized_delta_rule_checkpoint_size(&a));
+    c.set(a, memgen_generalized_delta_rule_workspace_size, memgen_generalized_delta_rule_forward, memgen_generalized_delta_rule_backward);
+}
 
 void linear_attention_normalized(Call& c) {
     const int64_t B = 2, T = Tokens, H = 2, K = 40, V = 70;
@@ -294,7 +301,7 @@ struct Operation {
     void (*make)(Call&);
 };
 
-const Operation operations[] = {{"gated_delta_rule", gated_delta_rule}, {"scalar_decay", scalar_decay}, {"channel_decay", channel_decay}, {"channel_delta_rule", channel_delta_rule}, {"linear_attention_normalized", linear_attention_normalized},
+const Operation operations[] = {{"gated_delta_rule", gated_delta_rule}, {"scalar_decay", scalar_decay}, {"channel_decay", channel_decay}, {"channel_delta_rule", channel_delta_rule}, {"generalized_delta_rule", generalized_delta_rule}, {"linear_attention_normalized", linear_attention_normalized},
                                 {"titans", titans}, {"titans_mlp", titans_mlp}, {"titans_step", titans_step_within}, {"titans_step at a block's end", titans_step_at_end}, {"segment_attention", segment_attention}, {"linear_scan", linear_scan}, {"selective_scan", selective_scan}, {"causal_conv", causal_conv},
                                 {"rms_norm", rms_norm}, {"swiglu", swiglu}, {"adamw", adamw}};
 
