@@ -143,7 +143,7 @@ internal sealed class Benchmark(BenchSettings settings, IAnsiConsole console)
         // Python has only the gated delta rule and attention: the other rows are to be read beside that of one memory.
         foreach (var (name, create, inPython) in new (string, Func<nn.Module<Tensor, Tensor>>, string[]?)[]
             { ("gated_delta", () => new GatedDeltaBench(), ["gated_delta"]), ("gated_delta_bfloat16", () => new GatedDeltaBench(), ["gated_delta", "--autocast"]),
-              ("titans_gate", () => new TitansGateBench(), null), ("selective", () => new SelectiveBench(), null), ("state_space", () => new StateSpaceBench(), null),
+              ("generalized_delta", () => new GeneralizedDeltaBench(), null), ("titans_gate", () => new TitansGateBench(), null), ("selective", () => new SelectiveBench(), null), ("state_space", () => new StateSpaceBench(), null),
               ("mixture", () => new MixtureBench(), null), ("bmojo", () => new BMojoBench(), null), ("sliding", () => new SlidingBench(), ["sliding"]) })
         {
             bool rounds = name.EndsWith("_bfloat16", StringComparison.Ordinal);

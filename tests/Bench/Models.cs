@@ -7,7 +7,12 @@ namespace Memory.Gen.Bench;
 [LinearMemory(Rule = MemoryRule.GatedDelta, Heads = 4)]
 public sealed partial class GatedDeltaBench;
 
-/// <summary>The same with four memories, two for each token, and a shared one in the place of one.</summary>
+/// <summary>RWKV-7's memory at the width of <see cref="GatedDeltaBench"/>.</summary>
+[MemoryModel(VocabSize = 256, Dim = 256, Layers = 4)]
+[LinearMemory(Rule = MemoryRule.GeneralizedDelta, Heads = 4)]
+public sealed partial class GeneralizedDeltaBench;
+
+/// <summary>The model of <see cref="GatedDeltaBench"/> with four memories, two for each token, and a shared one in the place of one.</summary>
 [MemoryModel(VocabSize = 256, Dim = 256, Layers = 4)]
 [MixtureOfMemories(Heads = 4, Memories = 4, TopK = 2)]
 public sealed partial class MixtureBench;

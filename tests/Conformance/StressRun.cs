@@ -30,7 +30,7 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
         if (segments is not null) B = 1;
         long S = sequences ?? B;
         Drawn[] keys = [Activation(B, T, H, K), Unit(B, T, H, K), Activation(B, T, H, V)], state = [Wide(S, H, K, V)];
-        Drawn beta = Gate(rand(B, T, H, dtype: ScalarType.Float64)), decay = Gate(Decay(B, T, H)), channels = Gate(Decay(B, T, H, K));
+        Drawn unit = Unit(B, T, H, K), beta = Gate(rand(B, T, H, dtype: ScalarType.Float64)), decay = Gate(Decay(B, T, H)), channels = Gate(Decay(B, T, H, K));
         Tensor targets = randint(-1, C, [T + 1], dtype: ScalarType.Int64);
         targets = targets.masked_fill(targets.lt(0), -100);
         targets.narrow(0, 0, 1).clamp_(min: 0); // one counts, or the mean of none is no number
@@ -46,6 +46,8 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
             ("delta_rule", [.. keys, beta, .. state], (x, f) => DeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], 1, f, segments: segments)),
             ("gated_delta_rule", [.. keys, beta, decay, .. state], (x, f) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 1, f, segments: segments)),
             ("channel_delta_rule", [.. keys, beta, channels, .. state], (x, f) => ChannelDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 1, f, segments: segments)),
+            ("generalized_delta_rule", [.. keys, unit with { Value = -unit.Value }, Rounded(unit.Value * rand(B, T, H, 1, dtype: ScalarType.Float64)), channels, .. state],
+                (x, f) => GeneralizedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], x[6], 1, f, segments: segments)),
             ("gated_slot_attention", [.. keys, Gate(Decay(B, T, H, E)), Wide(S, H, E, K), Wide(S, H, E, V)], (x, f) => Slots(GatedSlotAttention.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 1, f, segments: segments))),
             ("titans_linear", [.. keys, .. titans], (x, f) => Memory(TitansLinear.Apply(x[0], x[1], x[2], x[3], x[4], x[5], block, x[6], x[7], f, segments: segments))),
             ("titans_mlp", [.. keys, .. titans[..3], .. Layers(S, H, K, E, V), .. target ? Layers(S, H, K, E, V) : []],

@@ -60,7 +60,7 @@ public static class GatedSlotAttention
         {
             Tensor g = x[3]!, written = g.expm1().neg().to(door.Dtype);
             List<Tensor> scores = SlotScores.Run(new(factor, chunk, true, runs), x[0]!, x[1]!, written, g, keys);
-            MemoryRead sums = MatrixKernel.Run(kernel, runs, scores[0].softmax(-1, door.Accumulation).to(door.Dtype), written, x[2]!, null, g, values);
+            MemoryRead sums = MatrixKernel.Run(kernel, runs, new(scores[0].softmax(-1, door.Accumulation).to(door.Dtype), written, x[2]!, LogDecay: g), values);
             return [sums.Output, scores[1], sums.FinalState];
         }
 

@@ -23,7 +23,7 @@ public static class GeneralizedDeltaRule
     /// <param name="logDecay">Log decay <c>[B, T, H, K]</c>, at most 0; 0 keeps everything, -inf forgets all but what a recalls.</param>
     /// <param name="initialState">State <c>[B, H, K, V]</c>, float32 or wider, or bfloat16 where one token in bfloat16 is read, T = 1; null for zeros.</param>
     /// <param name="scale">Factor on the queries; null for K^-1/2.</param>
-    /// <param name="form">Null for the fastest that serves the call; there is no kernel, so that it is Chunked.</param>
+    /// <param name="form">Null for the fastest that serves the call.</param>
     /// <param name="chunk">Tokens a chunk; null for the default. Changes rounding only.</param>
     /// <param name="segments">Which tokens make up which sequence, each with a state of its own; null where every row is one.</param>
     /// <returns>Output <c>[B, T, H, V]</c>, and the state <c>[B, H, K, V]</c> that continues the sequence.</returns>

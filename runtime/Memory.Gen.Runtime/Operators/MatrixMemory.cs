@@ -12,8 +12,8 @@ internal static class MatrixMemory
         string name, Tensor q, Tensor k, Tensor v, Tensor? beta, Tensor? logDecay, string decayAxes,
         Tensor? initialState, double? scale, OperatorForm? form, int? chunk, Segments? segments, ChunkedForm chunked, Tensor? a = null, Tensor? b = null)
     {
-        bool hasKernel = a is null;
-        if (hasKernel && form is null && chunk is null && segments is null && MatrixKernel.RunDirectly(name, q, k, v, beta, logDecay, decayAxes.Length, initialState, scale) is { } direct) return direct;
+        var tokens = new MatrixTokens(q, k, v, beta, logDecay, a, b);
+        if (form is null && chunk is null && segments is null && MatrixKernel.RunDirectly(name, tokens, decayAxes.Length, initialState, scale) is { } direct) return direct;
         var door = new FrontDoor(name);
         door.Value(nameof(q), q, "BTHK");
         door.Value(nameof(k), k, "BTHK");
@@ -26,16 +26,16 @@ internal static class MatrixMemory
         door.State(nameof(initialState), initialState, "BHKV", bfloat16Too: door['T'] == 1);
         CheckOptions(door, scale, chunk);
         double factor = Scale(door, scale);
-        var kernel = new MatrixKernel.Options(MatrixKernel.For(beta, logDecay), factor);
+        var kernel = new MatrixKernel.Options(MatrixKernel.For(beta, logDecay, a), factor);
         bool narrow = initialState?.dtype == ScalarType.BFloat16;
-        OperatorForm chosen = OperatorForms.Choose(name, form, () => !hasKernel ? "there is no kernel for it"
-            : narrow && MatrixKernel.Records(q, k, v, beta, logDecay, initialState) ? "a state in BFloat16 has no backward pass in the kernel" : kernel.Refusal(door));
+        OperatorForm chosen = OperatorForms.Choose(name, form, () =>
+            narrow && MatrixKernel.Records([.. tokens.All, initialState]) ? "a state in BFloat16 has no backward pass in the kernel" : kernel.Refusal(door));
 
         using var scope = NewDisposeScope();
-        if (chosen == OperatorForm.Native) return MatrixKernel.Run(kernel, layout, q, k, v, beta, logDecay, initialState).ToOuterScope();
+        if (chosen == OperatorForm.Native) return MatrixKernel.Run(kernel, layout, tokens, initialState).ToOuterScope();
         Tensor state = narrow ? initialState!.to(door.Accumulation) : initialState ?? zeros([door.Sequences, door['H'], door['K'], door['V']], dtype: door.Accumulation, device: door.Device);
         var options = new ChunkedOptions(factor, chunk);
-        Tensor[] read = SegmentLayout.Run(layout, chosen, Sequences, new MatrixTokens(q, k, v, beta, logDecay, a, b).All, [state]);
+        Tensor[] read = SegmentLayout.Run(layout, chosen, Sequences, tokens.All, [state]);
         return new MemoryRead(read[0].to(door.Dtype), narrow ? read[1].to(ScalarType.BFloat16) : read[1]).ToOuterScope();
 
         Tensor[] Sequences(Tensor?[] x, Tensor[] states, long[]? lengths)

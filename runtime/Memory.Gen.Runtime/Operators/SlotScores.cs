@@ -20,7 +20,7 @@ internal sealed class SlotScores : OperatorFunction<SlotScores, SlotScores.Optio
         if (saved is null && options.IsStep(q))
         {
             // Of one token the state after it is all that there is to read.
-            Tensor after = MatrixKernel.Run(options.Kernel, null, written, written, k, null, g, S).FinalState;
+            Tensor after = MatrixKernel.Run(options.Kernel, null, new(written, written, k, LogDecay: g), S).FinalState;
             return [(after.matmul(q.permute(0, 2, 3, 1).to(after.dtype)) * options.Scale).permute(0, 3, 1, 2).to(q.dtype), after];
         }
 
@@ -49,7 +49,7 @@ internal sealed class SlotScores : OperatorFunction<SlotScores, SlotScores.Optio
         /// <summary>Both passes of channel decay: what it reads, and what gradients of that become.</summary>
         public (List<Tensor> Outputs, List<Tensor> Gradients) Both(
             Tensor readers, Tensor written, Tensor k, Tensor g, Tensor S, Tensor dOutput, Tensor? dFinal, bool readersOnly) => Native
-            ? MatrixKernel.Both(Kernel, [readers, written, k, null, g, S], [dOutput, dFinal], [readersOnly, !readersOnly, !readersOnly, false, !readersOnly, !readersOnly])
+            ? MatrixKernel.Both(Kernel, [.. new MatrixTokens(readers, written, k, LogDecay: g).All, S], [dOutput, dFinal], [readersOnly, !readersOnly, !readersOnly, false, !readersOnly, false, false, !readersOnly])
             : ChannelChunks.Both(new ChunkedOptions(Scale, Chunk), [readers, written, k, g, S], [dOutput, dFinal]);
     }
 }

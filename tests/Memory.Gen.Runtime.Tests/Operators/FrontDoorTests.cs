@@ -66,11 +66,6 @@ public sealed class FrontDoorTests
         () => GeneralizedDeltaRule.Apply(Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), null!, Ones(1, 1, 1, 1), Ones(1, 1, 1, 1)), "generalized_delta_rule: a is null.");
 
     [Fact]
-    public void No_kernel_for_a_rule() => Refused<NotSupportedException>(
-        () => GeneralizedDeltaRule.Apply(Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), Ones(1, 1, 1, 1), form: OperatorForm.Native),
-        "generalized_delta_rule: the form Native was asked for, but there is no kernel for it");
-
-    [Fact]
     public void Disposed_argument()
     {
         Tensor gone = Ones(1, 1, 1, 1);

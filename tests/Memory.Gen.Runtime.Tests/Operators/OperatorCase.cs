@@ -42,7 +42,7 @@ public sealed record OperatorCase(
         Matrix("channel_delta_rule", (r, T) => [.. Qkv(r, T), r.Uniform(0, 1, B, T, H), r.Uniform(-0.5, 0, B, T, H, K)],
             (x, s, f, c, g) => ChannelDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], s, null, f, c, g)),
         Matrix("generalized_delta_rule", (r, T) => [.. Qkv(r, T), .. LowRank(r, T), r.Uniform(-0.5, 0, B, T, H, K)],
-            (x, s, f, c, g) => GeneralizedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], s, null, f, c, g)) with { HasKernels = false },
+            (x, s, f, c, g) => GeneralizedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], s, null, f, c, g)),
         new("gated_slot_attention", (r, T) => [.. Qkv(r, T), r.Uniform(-0.5, 0, B, T, H, M)], _ => [], r => [r.Normal(B, H, M, K), r.Normal(B, H, M, V)],
             (x, _, s, f, c, g) =>
             {

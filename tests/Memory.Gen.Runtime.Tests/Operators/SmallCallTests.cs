@@ -221,7 +221,7 @@ public sealed class SmallCallTests
         using var quiet = no_grad();
         var r = new Randoms(94);
         Tensor q = r.Normal(B, tokens, H, K), k = 0.1 * r.Normal(B, tokens, H, K), v = r.Normal(B, tokens, H, V), beta = r.Normal(B, tokens, H).sigmoid();
-        Tensor decay = -r.Normal(B, tokens, H).exp(), channels = -r.Normal(B, tokens, H, K).exp(), state = r.Normal(B, H, K, V);
+        Tensor decay = -r.Normal(B, tokens, H).exp(), channels = -r.Normal(B, tokens, H, K).exp(), state = r.Normal(B, H, K, V), b = 0.1 * r.Normal(B, tokens, H, K);
         Assert.All(
             new (string Name, Func<Func<Tensor, Tensor>, OperatorForm?, MemoryRead> Call)[]
             {
@@ -231,6 +231,7 @@ public sealed class SmallCallTests
                 ("delta_rule", (to, f) => DeltaRule.Apply(to(q), to(k), to(v), to(beta), null, form: f)),
                 ("gated_delta_rule", (to, f) => GatedDeltaRule.Apply(to(q), to(k), to(v), to(beta), to(decay), to(state), form: f)),
                 ("channel_delta_rule", (to, f) => ChannelDeltaRule.Apply(to(q), to(k), to(v), to(beta), to(channels), to(state), form: f)),
+                ("generalized_delta_rule", (to, f) => GeneralizedDeltaRule.Apply(to(q), to(k), to(v), to(-k), to(b), to(channels), to(state), form: f)),
             },
             rule =>
             {
