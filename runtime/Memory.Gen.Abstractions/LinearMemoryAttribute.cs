@@ -66,7 +66,7 @@ public sealed class LinearMemoryAttribute : MixerAttribute
     /// </summary>
     public bool Normalized { get; set; }
 
-    /// <summary>Slots of a head, 1 to 16,384; only with <see cref="MemoryRule.GatedSlots"/>. Absent: 64.</summary>
+    /// <summary>Slots of a head, 2 to 16,384; only with <see cref="MemoryRule.GatedSlots"/>. Absent: 64.</summary>
     public int Slots { get; set; }
 
     /// <summary>

@@ -71,7 +71,7 @@ public class ValueDiagnosticTests
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.GeneralizedDelta, RotaryBase = 10)", "MEMGEN204", "RotaryBase = 10")]
     [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.GeneralizedDelta)", "MEMGEN204", "Rule = MemoryRule.GeneralizedDelta")]
     [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.GatedSlots)", "MEMGEN204", "Rule = MemoryRule.GatedSlots")]
-    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.GatedSlots, Slots = 0)", "MEMGEN108", "Slots = 0")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.GatedSlots, Slots = 1)", "MEMGEN108", "Slots = 1")]
     [InlineData("LinearMemory(Heads = 4, Slots = 8)", "MEMGEN204", "Slots = 8")]
     [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.TiedDecay)", "MEMGEN204", "Rule = MemoryRule.TiedDecay")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Linear, FeatureMap = FeatureMap.Taylor, KeyDim = 65)", "MEMGEN204", "FeatureMap = FeatureMap.Taylor")]

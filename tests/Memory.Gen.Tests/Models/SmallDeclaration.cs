@@ -61,7 +61,7 @@ internal sealed class SmallDeclaration(Random random)
             "ScalarDecay" => Maybe("UnitLength = true") + Pick("", ", Decay = DecaySchedule.RetNet", ", Decay = DecaySchedule.Lightning"),
             "Delta" or "GatedDelta" or "ChannelDelta" => Maybe("NegativeEigenvalues = true"),
             "TiedDecay" or "GeneralizedDelta" => "",
-            "GatedSlots" => Maybe("UnitLength = true") + $", Slots = {random.Next(1, 8)}",
+            "GatedSlots" => Maybe("UnitLength = true") + $", Slots = {random.Next(2, 8)}",
             _ => Maybe("UnitLength = true"),
         };
         string sizes = Sizes(heads);

@@ -66,7 +66,7 @@ internal static class LinearMemoryRules
         if (spec.Rule != MemoryRule.ScalarDecay)
             errors.Unused("Decay", "DecaySchedule." + spec.Decay, RuleOf(spec), "it says how fast a head fades", "Rule = MemoryRule.ScalarDecay");
         if (spec.HasSlots)
-            errors.CheckRange("Slots", spec.Slots, 1, Limits.HeadFeatures);
+            errors.CheckRange("Slots", spec.Slots, 2, Limits.HeadFeatures); // of one a softmax says nothing
         else if (errors.Spec.Has("Slots"))
             errors.Unused("Slots", Limits.Text(spec.Slots), RuleOf(spec), "its heads keep one matrix each", "Rule = MemoryRule.GatedSlots");
         if (spec.IsTied && spec.UnitLength)

@@ -129,8 +129,8 @@ public sealed partial class BareGatedSlotsMemory;
 public sealed partial class PlacedGatedSlotsMemory;
 
 [MemoryLayer(Dim = 6)]
-[LinearMemory(Rule = MemoryRule.GatedSlots, Heads = 2, Slots = 1, UnitLength = true)]
-public sealed partial class OneGatedSlotMemory;
+[LinearMemory(Rule = MemoryRule.GatedSlots, Heads = 2, Slots = 2, UnitLength = true)]
+public sealed partial class UnitGatedSlotsMemory;
 
 /// <summary>Every rule of a linear memory and everything around it against the equations, token by token in float64.</summary>
 public sealed class LinearMemoryOracleTests : IDisposable
@@ -146,7 +146,7 @@ public sealed class LinearMemoryOracleTests : IDisposable
         nameof(TiedDecayMemory), nameof(BareTiedDecayMemory), nameof(ChannelDecayMemory),
         nameof(DeltaMemory), nameof(GatedDeltaMemory), nameof(TurningDeltaMemory), nameof(PlacedDeltaMemory), nameof(PlacedMapMemory), nameof(ChannelDeltaMemory), nameof(TurningChannelDeltaMemory),
         nameof(GeneralizedDeltaMemory), nameof(BareGeneralizedDeltaMemory), nameof(UngatedGeneralizedDeltaMemory),
-        nameof(GatedSlotsMemory), nameof(BareGatedSlotsMemory), nameof(PlacedGatedSlotsMemory), nameof(OneGatedSlotMemory),
+        nameof(GatedSlotsMemory), nameof(BareGatedSlotsMemory), nameof(PlacedGatedSlotsMemory), nameof(UnitGatedSlotsMemory),
     ];
 
     public void Dispose()
@@ -264,7 +264,7 @@ public sealed class LinearMemoryOracleTests : IDisposable
             nameof(GatedSlotsMemory) => (new GatedSlotsMemory(dtype: type), new(MemoryRule.GatedSlots, 2)),
             nameof(BareGatedSlotsMemory) => (new BareGatedSlotsMemory(dtype: type), new(MemoryRule.GatedSlots, 3)),
             nameof(PlacedGatedSlotsMemory) => (new PlacedGatedSlotsMemory(dtype: type), new(MemoryRule.GatedSlots, 1) { RotaryBase = 50 }),
-            nameof(OneGatedSlotMemory) => (new OneGatedSlotMemory(dtype: type), new(MemoryRule.GatedSlots, 2) { UnitLength = true }),
+            nameof(UnitGatedSlotsMemory) => (new UnitGatedSlotsMemory(dtype: type), new(MemoryRule.GatedSlots, 2) { UnitLength = true }),
             nameof(TurningChannelDeltaMemory) => (new TurningChannelDeltaMemory(dtype: type), new(MemoryRule.ChannelDelta, 3) { Strongest = 2 }),
             _ => (new TurningDeltaMemory(dtype: type), new(MemoryRule.GatedDelta, 3) { Strongest = 2 }),
         };
