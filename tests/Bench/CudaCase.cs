@@ -24,6 +24,8 @@ internal static class CudaCase
             yield return new("delta_rule", shape, [q, k, v, beta], (x, f) => DeltaRule.Apply(x[0], x[1], x[2], x[3], form: f).Output, 6 * state);
             yield return new("gated_delta_rule", shape, [q, k, v, beta, g], (x, f) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], form: f).Output, 7 * state);
             yield return new("channel_delta_rule", shape, [q, k, v, beta, channels], (x, f) => ChannelDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], form: f).Output, 7 * state);
+            yield return new("generalized_delta_rule", shape, [q, k, v, -k, k * rand(B, T, H, K, device: Gpu).to(ScalarType.BFloat16), channels],
+                (x, f) => GeneralizedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], form: f).Output, 9 * state);
             yield return new("titans_linear", shape, [q, k, v, Gates(0.01, B, T, H), Gates(0.9, B, T, H), Gates(0.1, B, T, H)],
                 (x, f) => TitansLinear.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 64, form: f).Output, 6 * state);
         }

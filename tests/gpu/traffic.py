@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 
-TESTS = ["gated_delta_rule_traffic", "scalar_decay_traffic", "channel_decay_traffic", "channel_delta_rule_traffic", "titans_traffic", "selective_scan_traffic"]
+TESTS = ["gated_delta_rule_traffic", "scalar_decay_traffic", "channel_decay_traffic", "channel_delta_rule_traffic", "generalized_delta_rule_traffic", "titans_traffic", "selective_scan_traffic"]
 HELPERS = ("ptx.h", "numbers.h", "tile.h", "product.h", "emulator.h", "instructions.cpp", "emulator.cpp")
 
 

@@ -41,6 +41,10 @@ def main():
         from fla.ops.kda import chunk_kda
     except ImportError:  # of an older fla
         chunk_kda = None
+    try:
+        from fla.ops.generalized_delta_rule import chunk_dplr_delta_rule
+    except ImportError:
+        chunk_dplr_delta_rule = None
     if not torch.cuda.is_available():
         return
     for B, T, H, K, V in SHAPES:
@@ -57,6 +61,9 @@ def main():
         }
         if chunk_kda:
             calls["channel_delta_rule"] = ((q, k, v, beta, channels), lambda q, k, v, b, g: chunk_kda(q, k, v, g=g, beta=b))
+        if chunk_dplr_delta_rule:
+            low_rank = -k, k * torch.rand_like(k)
+            calls["generalized_delta_rule"] = ((q, k, v, *low_rank, channels), lambda q, k, v, a, b, g: chunk_dplr_delta_rule(q, k, v, a, b, gk=g))
         for name, (inputs, call) in calls.items():
             if only not in name:
                 continue
