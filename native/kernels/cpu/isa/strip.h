@@ -21,6 +21,8 @@ constexpr int64_t Strip = 2 * W;
 struct Ahead {
     const float *v, *o, *q, *k;
     int64_t v_row, o_row, q_row, k_row, keys, tokens;
+    const float *a, *b, *log_decay; // of the generalised delta rule
+    int64_t a_row, b_row, log_decay_row;
 
     MEMGEN_MEMBER void request(int64_t t) const {
         if (t >= tokens) return;
@@ -31,6 +33,10 @@ struct Ahead {
         for (int64_t i = 0; i < keys; i += 16) {
             __builtin_prefetch(q + t * q_row + i, 0, 2);
             __builtin_prefetch(k + t * k_row + i, 0, 2);
+            if (!a) continue;
+            __builtin_prefetch(a + t * a_row + i, 0, 2);
+            __builtin_prefetch(b + t * b_row + i, 0, 2);
+            __builtin_prefetch(log_decay + t * log_decay_row + i, 0, 2);
         }
     }
 };
@@ -143,7 +149,11 @@ void advance_strips(const Args& a, const Share& share, const DeltaForwardScratch
         const int64_t column = strip.s * Strip, key = (strip.s - share.first) * keys;
         auto next_rows = [&](const memgen_tensor& x, int64_t i) { return floats(x) + t2 * x.stride[1] + h2 * x.stride[2] + i; };
         Ahead ahead = {next_rows(a.v, column), a.o.data && !past ? next_rows(a.o, column) : nullptr, next_rows(a.q, key), next_rows(a.k, key),
-                       a.v.stride[1], a.o.stride[1], a.q.stride[1], a.k.stride[1], key + keys < K ? keys : K - key, T - t2 < Block ? T - t2 : Block};
+                       a.v.stride[1], a.o.stride[1], a.q.stride[1], a.k.stride[1], key + keys < K ? keys : K - key, T - t2 < Block ? T - t2 : Block, nullptr, nullptr, nullptr, 0, 0, 0};
+        if (a.a.data) {
+            ahead.a = next_rows(a.a, key), ahead.b = next_rows(a.b, key), ahead.log_decay = next_rows(a.log_decay, key);
+            ahead.a_row = a.a.stride[1], ahead.b_row = a.b.stride[1], ahead.log_decay_row = a.log_decay.stride[1];
+        }
         copy_strip_in(v + column, a.v.stride[1], tokens, strip.width, scratch.values);
         recurrence(ahead, strip);
         if (o) copy_strip_out(scratch.outputs, tokens, strip.width, o + column, a.o.stride[1], past);
