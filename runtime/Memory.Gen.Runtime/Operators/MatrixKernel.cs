@@ -9,7 +9,7 @@ namespace Memory.Gen.Runtime.Operators;
 internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixKernel.Options>
 {
     private static readonly Kernel Delta = new("gated_delta_rule"), Scalar = new("scalar_decay"), Channel = new("channel_decay"), ChannelDelta = new("channel_delta_rule"),
-        Generalized = new("generalized_delta_rule", onCuda: false);
+        Generalized = new("generalized_delta_rule");
 
     /// <summary>The kernel of a rule that has these gates, and what it recalls by.</summary>
     public static Kernel For(Tensor? beta, Tensor? logDecay, Tensor? a) => (beta is not null, logDecay?.dim() == 4) switch
