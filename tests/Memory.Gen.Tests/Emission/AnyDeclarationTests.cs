@@ -36,7 +36,12 @@ public class AnyDeclarationTests
     [InlineData(14)]
     [InlineData(15)]
     [InlineData(16)]
-    public async Task NothingFails(int seed) => Assert.True(await Check(new Random(seed)), "Not one declaration is right.");
+    public async Task NothingFails(int seed)
+    {
+        // Of fifty all are wrong now and then, and checked is then only that nothing fails.
+        var random = new Random(seed);
+        Assert.True(await Check(random) || await Check(random), "Not one declaration of a hundred is right.");
+    }
 
     // A hundred thousand, in parts that the test runner names as they end.
     public static TheoryData<int> Thousands => [.. Enumerable.Range(1, 100)];
