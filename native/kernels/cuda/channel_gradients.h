@@ -275,7 +275,19 @@ __device__ __forceinline__ void ChannelGradients<T, K, V, R>::leave_band(State& 
     store_piece<float>(d_decay, s.d_logs, t, n, d);
 }
 
-// Gradients: ChannelGradients with `replay` and `leave` for walk_back.
+// For walk_back. Lambdas around bodies as long as these nvcc does not inline, and the states that they take then lie in memory.
+template <class T, class Gradients>
+struct Replay {
+    Gradients& gradients;
+    __device__ __forceinline__ void operator()(typename Gradients::State& state, int64_t first, int64_t end, T* places) const { gradients.replay(state, first, end, places); }
+};
+template <class T, class Gradients>
+struct Leave {
+    Gradients& gradients;
+    __device__ __forceinline__ void operator()(typename Gradients::State& d_state, int64_t t, const T* place) const { gradients.leave(d_state, t, place); }
+};
+
+// Gradients: ChannelGradients with `replay` and `leave`.
 template <class T, int K, class Gradients>
 __global__ void __launch_bounds__(ChannelThreads<K>) channel_backward(const MatrixMemoryParameters p, const Spans spans) {
     constexpr int V = Gradients::Values;
@@ -306,9 +318,7 @@ __global__ void __launch_bounds__(ChannelThreads<K>) channel_backward(const Matr
         }
     }
     Gradients gradients{{p, s, workspace.own, workspace.part != nullptr}};
-    walk_back<T, K, V, ChannelState<K, V>>(p, c, spans, workspace.own,
-        [&](ChannelState<K, V>& state, int64_t first, int64_t end, T* places) { gradients.replay(state, first, end, places); },
-        [&](ChannelState<K, V>& d_state, int64_t t, const T* place) { gradients.leave(d_state, t, place); });
+    walk_back<T, K, V, ChannelState<K, V>>(p, c, spans, workspace.own, Replay<T, Gradients>{gradients}, Leave<T, Gradients>{gradients});
 }
 
 template <class Gradients, class T, int K>
