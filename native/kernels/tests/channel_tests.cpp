@@ -1,29 +1,35 @@
-// A decay for every key channel, with and without the delta rule, against the recurrence in double precision and its gradient.
+// The rules with a decay for every key channel, against the recurrence in double precision and its gradient.
 #include "delta_oracle.h"
 
 namespace {
 
-Shape with_channels(Shape p, bool delta) {
-    p.delta = delta, p.decay = p.channel = true;
+enum class Rule { Decay, Delta, Generalized };
+
+constexpr Rule Rules[] = {Rule::Decay, Rule::Delta, Rule::Generalized};
+
+Shape with_channels(Shape p, Rule rule) {
+    p.delta = rule == Rule::Delta, p.generalized = rule == Rule::Generalized, p.decay = p.channel = true;
     return p;
 }
 
 TEST(channel_shapes) {
-    for (bool delta : {false, true})
+    for (Rule rule : Rules)
         for (bool initial : {true, false})
             for (Shape p : {Shape{2, 37, 3, 16, 16}, Shape{1, 64, 2, 32, 32}, Shape{1, 131, 1, 7, 19}, Shape{2, 33, 2, 24, 40}, Shape{1, 2, 1, 1, 1}, Shape{1, 1, 2, 3, 5}, Shape{3, 1, 2, 20, 150}, Shape{1, 0, 1, 4, 4}, Shape{0, 5, 2, 4, 4}, Shape{1, 17, 2, 5, 0}, Shape{1, 17, 2, 0, 5}, Shape{1, 200, 1, 66, 33}, Shape{1, 300, 1, 96, 96}, Shape{2, 41, 3, 21, 35}}) {
                 p.initial = initial;
                 p.padding = p.K == 21 ? 3 : 0, p.swapped = p.K == 21;
-                compare(with_channels(p, delta), draw(with_channels(p, delta), 31), 0.5);
+                compare(with_channels(p, rule), draw(with_channels(p, rule), 31), 0.5);
             }
 }
 
 TEST(channel_extreme_decays) {
     const double infinity = std::numeric_limits<double>::infinity();
-    for (bool delta : {false, true})
+    for (Rule rule : Rules)
         for (double strong : {0.0, -1e-8, -1.0, -3.0, -5.0, -8.0, -12.0, -25.0, -50.0, -1e4, -infinity}) { // backward halves its groups at -5.2, -10.4, -20.8 and -41.6
-            Shape p = with_channels(Shape{1, 90, 2, 20, 20, false, true, true}, delta);
-            Numbers all = draw(p, 32), some = all, channels = all, different = all;
+            Shape p = with_channels(Shape{1, 90, 2, 20, 20, false, true, true}, rule);
+            Numbers all = draw(p, 32);
+            for (double& b : all.b) b *= std::fmin(1, -strong); // nothing grows where little decays
+            Numbers some = all, channels = all, different = all;
             for (double& g : all.g) g = strong;
             for (size_t i = 0; i < different.g.size(); i++) different.g[i] = strong * (0.01 + i * 37 % 100 / 100.0);
             for (size_t i = 0; i < some.g.size(); i += 131) some.g[i] = strong;
@@ -37,7 +43,7 @@ TEST(channel_extreme_decays) {
 
 TEST(channel_delta_repeated_keys_and_full_write_strength) {
     for (double strength : {0.0, 1.0, 2.0}) {
-        Shape p = with_channels(Shape{1, 150, 1, 24, 24, false, true, true}, true);
+        Shape p = with_channels(Shape{1, 150, 1, 24, 24, false, true, true}, Rule::Delta);
         Numbers n = draw(p, 35);
         for (double& g : n.g) g *= 0.01;
         for (int64_t t = 0; t < p.T; t++)
@@ -48,7 +54,7 @@ TEST(channel_delta_repeated_keys_and_full_write_strength) {
 }
 
 TEST(channel_delta_with_equal_channels_is_the_gated_delta_rule) {
-    Shape heads{2, 70, 2, 20, 17, true, true, true}, channels = with_channels(heads, true);
+    Shape heads{2, 70, 2, 20, 17, true, true, true}, channels = with_channels(heads, Rule::Delta);
     Numbers one = draw(heads, 36), each = draw(channels, 36);
     for (size_t i = 0; i < each.g.size(); i++) each.g[i] = one.g[i / 20];
     Call a(heads, one, 1.0), b(channels, each, 1.0);
@@ -59,25 +65,27 @@ TEST(channel_delta_with_equal_channels_is_the_gated_delta_rule) {
     EXPECT_CLOSE("d_beta", "equal channels", b.d_beta.values(), a.d_beta.values(), GradientLimit);
 }
 
-TEST(channel_delta_in_place_or_without_a_state_after_it) {
-    for (int64_t T : {1, 21}) {
-        Shape p = with_channels(Shape{2, T, 3, 20, 37, false, true, true}, true);
-        Numbers n = draw(p, 37);
-        reference(p, 1.0, n);
-        Call place(p, n, 1.0), none(p, n, 1.0);
-        place.args.final_state = place.args.initial_state;
-        none.args.final_state.data = nullptr;
-        Scratch scratch(memgen_channel_delta_rule_workspace_size(&place.args, 0));
-        EXPECT_STATUS(MEMGEN_OK, memgen_channel_delta_rule_forward(&place.args, scratch.data, scratch.size, nullptr));
-        EXPECT_STATUS(MEMGEN_OK, memgen_channel_delta_rule_forward(&none.args, scratch.data, scratch.size, nullptr));
-        EXPECT_CLOSE("final_state", "in place", place.s0.values(), n.s, ForwardLimit);
-        EXPECT_CLOSE("o", "in place", place.o.values(), n.o, ForwardLimit);
-        EXPECT_CLOSE("o", "no final state", none.o.values(), n.o, ForwardLimit);
-    }
+TEST(channel_in_place_or_without_a_state_after_it) {
+    for (Rule rule : {Rule::Delta, Rule::Generalized})
+        for (int64_t T : {1, 21}) {
+            Shape p = with_channels(Shape{2, T, 3, 20, 37, false, true, true}, rule);
+            Numbers n = draw(p, 37);
+            reference(p, 1.0, n);
+            Call place(p, n, 1.0), none(p, n, 1.0);
+            place.args.final_state = place.args.initial_state;
+            none.args.final_state.data = nullptr;
+            const Call::Functions call = place.functions();
+            Scratch scratch(call.size(&place.args, 0));
+            EXPECT_STATUS(MEMGEN_OK, call.forward(&place.args, scratch.data, scratch.size, nullptr));
+            EXPECT_STATUS(MEMGEN_OK, call.forward(&none.args, scratch.data, scratch.size, nullptr));
+            EXPECT_CLOSE("final_state", "in place", place.s0.values(), n.s, ForwardLimit);
+            EXPECT_CLOSE("o", "in place", place.o.values(), n.o, ForwardLimit);
+            EXPECT_CLOSE("o", "no final state", none.o.values(), n.o, ForwardLimit);
+        }
 }
 
 TEST(channel_delta_refuses_bad_arguments) {
-    Shape p = with_channels(Shape{2, 100, 2, 8, 8, false, true, true}, true);
+    Shape p = with_channels(Shape{2, 100, 2, 8, 8, false, true, true}, Rule::Delta);
     Call c(p, draw(p, 38), 1.0);
     Scratch scratch(memgen_channel_delta_rule_workspace_size(&c.args, 1));
     auto forward = [&](auto change) {
@@ -95,25 +103,29 @@ TEST(channel_delta_refuses_bad_arguments) {
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_channel_delta_rule_backward(&a, scratch.data, scratch.size, nullptr));
 }
 
-TEST(channel_delta_extra_memory_is_bounded) {
+TEST(channel_extra_memory_is_bounded) {
     int32_t before = memgen_get_threads();
     memgen_set_threads(2);
-    for (Shape p : {Shape{1, 8192, 4, 128, 128}, Shape{2, 2048, 4, 64, 64}, Shape{8, 256, 4, 64, 64}}) {
-        memgen_channel_delta_rule_args a{};
-        a.struct_size = sizeof a;
-        a.batch = p.B, a.tokens = p.T, a.heads = p.H, a.key_dim = p.K, a.value_dim = p.V;
-        int64_t tensors = p.B * p.T * p.H * (2 * p.K + 2 * p.V) * 4;
-        int64_t extra = memgen_channel_delta_rule_checkpoint_size(&a) + std::max(memgen_channel_delta_rule_workspace_size(&a, 0), memgen_channel_delta_rule_workspace_size(&a, 1));
-        EXPECT(extra * 2 <= tensors);
-    }
+    for (Rule rule : {Rule::Delta, Rule::Generalized})
+        for (Shape p : {Shape{1, 8192, 4, 128, 128}, Shape{2, 2048, 4, 64, 64}, Shape{8, 256, 4, 64, 64}}) {
+            const Call::Functions call = Call::functions_of(with_channels(p, rule));
+            memgen_gated_delta_rule_args a{};
+            a.struct_size = sizeof a;
+            a.batch = p.B, a.tokens = p.T, a.heads = p.H, a.key_dim = p.K, a.value_dim = p.V;
+            int64_t tensors = p.B * p.T * p.H * (2 * p.K + 2 * p.V) * 4;
+            EXPECT((call.checkpoints(&a) + std::max(call.size(&a, 0), call.size(&a, 1))) * 2 <= tensors);
+        }
     memgen_set_threads(before);
 }
 
 TEST(channel_causality) {
-    for (bool delta : {false, true}) {
-        Shape p = with_channels(Shape{1, 60, 1, 16, 16, false, true, true}, delta);
+    for (Rule rule : Rules) {
+        Shape p = with_channels(Shape{1, 60, 1, 16, 16, false, true, true}, rule);
         Numbers n = draw(p, 39), changed = n;
-        for (int64_t i = 0; i < 16; i++) changed.k[31 * 16 + i] = changed.v[31 * 16 + i] = NAN;
+        std::vector<Values*> later = {&changed.k, &changed.v};
+        if (rule == Rule::Generalized) later.insert(later.end(), {&changed.a, &changed.b, &changed.g});
+        for (int64_t i = 0; i < 16; i++)
+            for (Values* x : later) (*x)[31 * 16 + i] = NAN;
         Call a(p, n, 1.0), b(p, changed, 1.0);
         a.run(), b.run();
         for (int64_t i = 0; i < 31 * 16; i++) EXPECT(!std::memcmp(&a.o.at(i), &b.o.at(i), sizeof(float)));
@@ -121,24 +133,25 @@ TEST(channel_causality) {
 }
 
 TEST(channel_same_bits_for_any_number_of_threads) {
-    for (bool delta : {false, true})
+    for (Rule rule : Rules)
         for (int64_t heads : {1, 3}) {
-            Shape p = with_channels(Shape{2, 150, heads, 40, 70, false, true, true}, delta);
+            Shape p = with_channels(Shape{2, 150, heads, 40, 70, false, true, true}, rule);
             Numbers n = draw(p, 33);
             for (size_t i = 0; i < n.g.size(); i += 997) n.g[i] = -100;
             Call c(p, n, 1.0);
             std::vector<Field*> results = {&c.o, &c.s, &c.dq, &c.dk, &c.dv, &c.dg, &c.d_s0};
-            if (delta) results.push_back(&c.d_beta);
+            if (rule == Rule::Delta) results.push_back(&c.d_beta);
+            if (rule == Rule::Generalized) results.insert(results.end(), {&c.da, &c.db});
             EXPECT_SAME_BITS([&] { c.run(); }, results);
         }
 }
 
 TEST(channel_nan_stays_in_its_row) {
-    for (bool delta : {false, true})
-        for (int poison = 0; poison < 6; poison++) {
-            Shape p = with_channels(Shape{3, 50, 2, 16, 24, false, true, true}, delta);
+    for (Rule rule : Rules)
+        for (int poison = 0; poison < 8; poison++) {
+            Shape p = with_channels(Shape{3, 50, 2, 16, 24, false, true, true}, rule);
             Numbers n = draw(p, 34), clean = n;
-            Values* inputs[] = {&n.q, &n.k, &n.v, &n.g, &n.s0, &n.beta};
+            Values* inputs[] = {&n.q, &n.k, &n.v, &n.g, &n.s0, &n.beta, &n.a, &n.b};
             Values& x = *inputs[poison];
             if (x.empty()) continue;
             x[x.size() / 3 + 5] = NAN;

@@ -151,12 +151,12 @@ struct Call {
         args.d_o = d_o.tensor, args.d_final_state = d_s.tensor;
         args.d_q = dq.tensor, args.d_k = dk.tensor, args.d_v = dv.tensor, args.d_beta = d_beta.tensor, args.d_log_decay = dg.tensor, args.d_initial_state = d_s0.tensor;
         args.a = a.tensor, args.b = b.tensor, args.d_a = da.tensor, args.d_b = db.tensor;
-        checkpoints.assign(memgen_gated_delta_rule_checkpoint_size(&args) / sizeof(float) + 16, NAN);
+        checkpoints.assign(functions().checkpoints(&args) / sizeof(float) + 16, NAN);
         args.checkpoints = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(checkpoints.data()) + 63) / 64 * 64);
     }
 
     void run() {
-        auto [size, forward, backward] = functions();
+        auto [size, checkpoints, forward, backward] = functions();
         Scratch first(size(&args, 0)), second(size(&args, 1));
         EXPECT_STATUS(MEMGEN_OK, forward(&args, first.data, first.size, nullptr));
         EXPECT_STATUS(MEMGEN_OK, backward(&args, second.data, second.size, nullptr));
@@ -164,16 +164,19 @@ struct Call {
 
     struct Functions {
         decltype(&memgen_gated_delta_rule_workspace_size) size;
+        decltype(&memgen_gated_delta_rule_checkpoint_size) checkpoints;
         decltype(&memgen_gated_delta_rule_forward) forward, backward;
     };
 
-    Functions functions() const {
-        if (shape.generalized) return {memgen_generalized_delta_rule_workspace_size, memgen_generalized_delta_rule_forward, memgen_generalized_delta_rule_backward};
-        if (shape.channel && shape.delta) return {memgen_channel_delta_rule_workspace_size, memgen_channel_delta_rule_forward, memgen_channel_delta_rule_backward};
-        if (shape.channel) return {memgen_channel_decay_workspace_size, memgen_channel_decay_forward, memgen_channel_decay_backward};
-        if (shape.delta) return {memgen_gated_delta_rule_workspace_size, memgen_gated_delta_rule_forward, memgen_gated_delta_rule_backward};
-        return {memgen_scalar_decay_workspace_size, memgen_scalar_decay_forward, memgen_scalar_decay_backward};
+    static Functions functions_of(const Shape& shape) {
+        if (shape.generalized) return {memgen_generalized_delta_rule_workspace_size, memgen_generalized_delta_rule_checkpoint_size, memgen_generalized_delta_rule_forward, memgen_generalized_delta_rule_backward};
+        if (shape.channel && shape.delta) return {memgen_channel_delta_rule_workspace_size, memgen_channel_delta_rule_checkpoint_size, memgen_channel_delta_rule_forward, memgen_channel_delta_rule_backward};
+        if (shape.channel) return {memgen_channel_decay_workspace_size, memgen_channel_decay_checkpoint_size, memgen_channel_decay_forward, memgen_channel_decay_backward};
+        if (shape.delta) return {memgen_gated_delta_rule_workspace_size, memgen_gated_delta_rule_checkpoint_size, memgen_gated_delta_rule_forward, memgen_gated_delta_rule_backward};
+        return {memgen_scalar_decay_workspace_size, memgen_scalar_decay_checkpoint_size, memgen_scalar_decay_forward, memgen_scalar_decay_backward};
     }
+
+    Functions functions() const { return functions_of(shape); }
 
     std::vector<Field*> results() { return {&o, &s, &dq, &dk, &dv, &d_beta, &dg, &da, &db, &d_s0}; }
 };
