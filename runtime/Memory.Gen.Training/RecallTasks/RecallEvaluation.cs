@@ -82,7 +82,7 @@ public static class RecallEvaluation
         using var scope = NewDisposeScope();
         using var state = model.NewState(batch.Rows);
         Tensor tokens = tensor(batch.Tokens, device: state.Device).view(batch.Rows, batch.Length);
-        model.Read(tokens.narrow(1, 0, context), state);
+        if (context > 0) model.Read(tokens.narrow(1, 0, context), state);
         if (memory == MemoryUse.Reset) state.Reset();
         if (memory == MemoryUse.Exchanged) Exchange(state);
         return model.Prefill(tokens.narrow(1, context, batch.Length - context), state).argmax(2).cpu().data<long>().ToArray();

@@ -3,8 +3,8 @@ using Memory.Gen.Training.Data;
 namespace Memory.Gen.Training.RecallTasks;
 
 /// <summary>
-/// A made-up kind of text whose answers stand in it, far from the question: what a memory is for. A record of options that writes any number of
-/// sequences, always the same for a set, a seed and a number.
+/// A made-up kind of text whose answers stand in it, far from the question, or follow from all of it: what a memory is for. A record of options
+/// that writes any number of sequences, always the same for a set, a seed and a number.
 /// </summary>
 public abstract record RecallTask
 {

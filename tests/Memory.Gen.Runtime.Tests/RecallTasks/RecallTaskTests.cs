@@ -24,6 +24,10 @@ public class RecallTaskTests
         new SelectiveCopying { Symbols = 16, Length = 200 },
         new NeedleInHaystack { Length = 100 },
         new NeedleInHaystack { Length = 300, Needles = 4 },
+        new GroupWordProblem(),
+        new GroupWordProblem { Group = PermutationGroup.S3, Length = 1 },
+        new GroupWordProblem { Group = PermutationGroup.A5, Length = 32, Unasked = 16 },
+        new GroupWordProblem { Group = PermutationGroup.S5, Length = 10, Unasked = 9 },
     ];
 
     [Theory, MemberData(nameof(Tasks))]
@@ -53,7 +57,7 @@ public class RecallTaskTests
                 if (targets[at] == RecallBatch.Ignored) continue;
                 Assert.Equal(Read(task, tokens, at, answers++), targets[at]);
             }
-            Assert.Equal(task switch { AssociativeRecall t => t.KeyValuePairs, ForgettingRecall t => t.Keys, SelectiveCopying t => t.Symbols, NeedleInHaystack => 4, _ => 1 }, answers);
+            Assert.Equal(task switch { AssociativeRecall t => t.KeyValuePairs, ForgettingRecall t => t.Keys, SelectiveCopying t => t.Symbols, NeedleInHaystack => 4, GroupWordProblem t => t.Length - t.Unasked, _ => 1 }, answers);
         }
     }
 
@@ -71,7 +75,7 @@ public class RecallTaskTests
     [Fact]
     public void NoSequenceOfOneSetOrSeedIsInAnother()
     {
-        foreach (var task in new RecallTask[] { new AssociativeRecall(), new ForgettingRecall(), new InductionHeads(), new SelectiveCopying(), new NeedleInHaystack { Length = 200, Needles = 2 } })
+        foreach (var task in new RecallTask[] { new AssociativeRecall(), new ForgettingRecall(), new InductionHeads(), new SelectiveCopying(), new NeedleInHaystack { Length = 200, Needles = 2 }, new GroupWordProblem() })
         {
             var sequences = from set in Enum.GetValues<RecallSet>()
                             from seed in new long[] { 0, 1, 2, -1 }
@@ -217,9 +221,34 @@ public class RecallTaskTests
                 return tokens[Array.IndexOf(tokens, heads.Vocabulary - 1L) + 1];
             case SelectiveCopying:
                 return tokens[..task.Context].Where(token => token != 0).ElementAt(number);
+            case GroupWordProblem problem:
+                return Arrangement(problem.Group, tokens[..(place + 1)]);
             default:
                 string text = Text(tokens), key = Regex.Match(text[task.Context..], "#[a-z]{3}=").Value;
                 return text[text.IndexOf(key, StringComparison.Ordinal) + key.Length + number];
+        }
+    }
+
+    // Things in a row are arranged anew by one token after another: each place gets what stood where the token says. The answer is the token that does so at once.
+    private static long Arrangement(PermutationGroup group, long[] tokens)
+    {
+        string[] elements = group switch { PermutationGroup.Z2 => Rows("01", even: false), PermutationGroup.S3 => Rows("012", even: false), PermutationGroup.A5 => Rows("01234", even: true), _ => Rows("01234", even: false) };
+        string row = elements[0];
+        foreach (long token in tokens) row = string.Concat(elements[token].Select(place => row[place - '0']));
+        return Array.IndexOf(elements, row);
+
+        // Every row of digits in which each stands once, in the order of numbers; it is even when an even number of swaps sorts it.
+        static string[] Rows(string digits, bool even) =>
+            [.. Enumerable.Range(0, (int)Math.Pow(10, digits.Length)).Select(number => number.ToString().PadLeft(digits.Length, '0'))
+                .Where(row => string.Concat(row.Order()) == digits && (!even || Swaps(row) % 2 == 0))];
+
+        static int Swaps(string row)
+        {
+            char[] places = row.ToCharArray();
+            int swaps = 0;
+            for (int i = 0; i < places.Length; i++)
+                for (; places[i] - '0' != i; swaps++) (places[i], places[places[i] - '0']) = (places[places[i] - '0'], places[i]);
+            return swaps;
         }
     }
 }

@@ -186,6 +186,18 @@ public class RecallTrainerTests
         Assert.InRange(score.Exact, 0, score.Accuracy);
     }
 
+    [Fact]
+    public void ATaskWithoutAContextIsAskedFromItsFirstToken()
+    {
+        using var model = NewModel();
+        var problem = new GroupWordProblem { Group = PermutationGroup.S3, Length = 5 };
+
+        RecallTrainer.Train(model, [problem], Short);
+
+        Assert.Equal(3 * 5, RecallEvaluation.Measure(model, problem, RecallSet.Test, 3).Answers);
+        Assert.Equal(3 * 2, RecallEvaluation.Measure(model, problem with { Unasked = 3 }, RecallSet.Test, 3, MemoryUse.Reset).Answers);
+    }
+
     private static TinyRecallModel NewModel()
     {
         random.manual_seed(0);
