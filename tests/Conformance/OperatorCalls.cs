@@ -44,6 +44,8 @@ internal static class OperatorCalls
             c["q"], c["k"], c["v"], c["beta"], c.Optional("initial_state"), c.Scalar("scale"), c.Form, c.Chunk)),
         ["gated_delta_rule"] = c => Read(GatedDeltaRule.Apply(
             c["q"], c["k"], c["v"], c["beta"], c["log_decay"], c.Optional("initial_state"), c.Scalar("scale"), c.Form, c.Chunk)),
+        ["delta_product"] = c => Read(DeltaProduct.Apply(
+            c["q"], c["k"], c["v"], c["beta"], c.Optional("log_decay"), c.Optional("initial_state"), c.Scalar("scale"), c.Form, c.Chunk)),
         ["channel_delta_rule"] = c => Read(ChannelDeltaRule.Apply(
             c["q"], c["k"], c["v"], c["beta"], c["log_decay"], c.Optional("initial_state"), c.Scalar("scale"), c.Form, c.Chunk)),
         ["generalized_delta_rule"] = c => Read(GeneralizedDeltaRule.Apply(

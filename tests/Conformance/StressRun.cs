@@ -34,7 +34,7 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
         Tensor targets = randint(-1, C, [T + 1], dtype: ScalarType.Int64);
         targets = targets.masked_fill(targets.lt(0), -100);
         targets.narrow(0, 0, 1).clamp_(min: 0); // one counts, or the mean of none is no number
-        int block = random.Next(1, 70);
+        int block = random.Next(1, 70), writes = random.Next(1, 5);
         Drawn[] titans = [Gate(rand(B, T, H, dtype: ScalarType.Float64) * (0.2 / block)), Gate(rand(B, T, H, dtype: ScalarType.Float64) * 0.9), beta, .. state, Wide(S, H, K, V)]; // steps that a block survives
         var rule = new TitansOptions(block) { Activation = (TitansActivation)random.Next(2), ReadsBlockStart = random.Next(3) == 0, Clip = random.Next(3) == 0 ? 2 : null };
         bool target = random.Next(3) == 0;
@@ -45,6 +45,8 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
             ("channel_decay", [.. keys, channels, .. state], (x, f) => ChannelDecay.Apply(x[0], x[1], x[2], x[3], x[4], 1, f, segments: segments)),
             ("delta_rule", [.. keys, beta, .. state], (x, f) => DeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], 1, f, segments: segments)),
             ("gated_delta_rule", [.. keys, beta, decay, .. state], (x, f) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 1, f, segments: segments)),
+            ("delta_product", [keys[0], Unit(B, T, writes, H, K), Activation(B, T, writes, H, V), Gate(2 * rand(B, T, writes, H, dtype: ScalarType.Float64)), decay, .. state],
+                (x, f) => DeltaProduct.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 1, f, segments: segments)),
             ("channel_delta_rule", [.. keys, beta, channels, .. state], (x, f) => ChannelDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 1, f, segments: segments)),
             ("generalized_delta_rule", [.. keys, unit with { Value = -unit.Value }, Rounded(unit.Value * rand(B, T, H, 1, dtype: ScalarType.Float64)), channels, .. state],
                 (x, f) => GeneralizedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], x[6], 1, f, segments: segments)),

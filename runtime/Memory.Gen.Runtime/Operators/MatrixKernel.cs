@@ -129,10 +129,10 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
     {
         public static Options ChannelDecay(double scale, SegmentLayout? segments = null) => new(Channel, scale, segments);
 
-        public string? Refusal(FrontDoor door, char keys = 'K', char values = 'V') => Kernel.Refusal(door, new MatrixArguments
+        public string? Refusal(FrontDoor door, char keys = 'K', char values = 'V', long writes = 1) => Kernel.Refusal(door, new MatrixArguments
         {
             Header = KernelHeader.Of<MatrixArguments>(door.Dtype),
-            Batch = door['B'], Tokens = door['T'], Heads = door['H'], KeyDim = door[keys], ValueDim = door[values],
+            Batch = door['B'], Tokens = writes * door['T'], Heads = door['H'], KeyDim = door[keys], ValueDim = door[values],
         });
     }
 }

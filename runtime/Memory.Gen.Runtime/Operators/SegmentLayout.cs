@@ -109,6 +109,9 @@ internal sealed class SegmentLayout
     public static List<Tensor> RunKernels(SegmentLayout? layout, Func<Tensor?[], SegmentLayout?, List<Tensor>> run, params Tensor?[] tokens) =>
         layout is null or { Starts: not null, IsComplete: true } ? run(tokens, layout) : layout.Packed(run, tokens);
 
+    /// <summary>The same runs where every token is <paramref name="N"/> of them.</summary>
+    public SegmentLayout Times(long N) => new(B, N * T, Array.ConvertAll(Starts!, start => N * start), Array.ConvertAll(Lengths, length => N * length));
+
     /// <summary>The tokens that count, sequence by sequence: <c>[B, T, ...]</c> to <c>[1, all, ...]</c>.</summary>
     public Tensor Pack(Tensor x) => RowMove.Run(Flat(x), counting.Value, null, counting.Value.Length).unsqueeze(0);
 

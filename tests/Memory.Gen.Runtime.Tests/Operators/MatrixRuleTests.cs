@@ -61,7 +61,7 @@ public sealed class MatrixRuleTests : IDisposable
     [MemberData(nameof(Forms))]
     public void The_first_decay_of_an_empty_state_has_no_gradient(OperatorForm form)
     {
-        foreach (string name in Served(form, "scalar_decay", "channel_decay", "gated_delta_rule", "channel_delta_rule", "generalized_delta_rule"))
+        foreach (string name in Served(form, "scalar_decay", "channel_decay", "gated_delta_rule", "delta_product", "channel_delta_rule", "generalized_delta_rule"))
         {
             (OperatorCase each, Tensor[] x, Tensor[] states) = Drawn(name, form);
             (_, Tensor[] gradients) = Numbers.ForwardBackward(each, x, [], [.. states.Select(state => zeros_like(state))], form, 16);
@@ -75,7 +75,7 @@ public sealed class MatrixRuleTests : IDisposable
     [MemberData(nameof(Forms))]
     public void Outputs_scale_with_values_and_queries_to_the_bit(OperatorForm form)
     {
-        foreach (string name in Served(form, "linear_attention", "scalar_decay", "channel_decay", "delta_rule", "gated_delta_rule", "channel_delta_rule", "generalized_delta_rule"))
+        foreach (string name in Served(form, "linear_attention", "scalar_decay", "channel_decay", "delta_rule", "gated_delta_rule", "delta_product", "channel_delta_rule", "generalized_delta_rule"))
         {
             (OperatorCase each, Tensor[] x, Tensor[] states) = Drawn(name, form);
             (Tensor output, Tensor[] finals) = each.Call(x, [], states, form, 16);
@@ -108,7 +108,7 @@ public sealed class MatrixRuleTests : IDisposable
     {
         long[] kept = [.. Enumerable.Range(0, 40).Where(t => t is not (0 or 7 or 8 or 9 or 16 or 39) and not (> 20 and < 30)).Select(t => (long)t)];
         Tensor places = tensor(kept);
-        foreach (string name in Served(form, "linear_attention", "scalar_decay", "channel_decay", "delta_rule", "gated_delta_rule", "channel_delta_rule", "generalized_delta_rule", "gated_slot_attention", "linear_scan", "selective_scan"))
+        foreach (string name in Served(form, "linear_attention", "scalar_decay", "channel_decay", "delta_rule", "gated_delta_rule", "delta_product", "channel_delta_rule", "generalized_delta_rule", "gated_slot_attention", "linear_scan", "selective_scan"))
         {
             OperatorCase each = OperatorCase.Of(name);
             Tensor[] x = [.. each.Sequences(r, kept.Length).Select(t => To(form, t))], others = [.. each.Others(r).Select(t => To(form, t))], states = [.. each.States(r).Select(t => To(form, t))];

@@ -16,7 +16,7 @@ public sealed record OperatorCase(
     string Name, Func<Randoms, long, Tensor[]> Sequences, Func<Randoms, Tensor[]> Others, Func<Randoms, Tensor[]> States,
     Func<Tensor[], Tensor[], Tensor[], OperatorForm, int?, Segments?, (Tensor Output, Tensor[] States)> Apply)
 {
-    private const long B = 2, H = 2, K = 5, V = 3, M = 7, C = 6, W = 4;
+    private const long B = 2, H = 2, K = 5, V = 3, M = 7, C = 6, W = 4, N = 3;
 
     /// <summary>Whether the kernel library serves it, with segments too.</summary>
     public bool HasKernels { get; init; } = true;
@@ -39,6 +39,8 @@ public sealed record OperatorCase(
         Matrix("delta_rule", (r, T) => [.. Qkv(r, T), r.Uniform(0, 1, B, T, H)], (x, s, f, c, g) => DeltaRule.Apply(x[0], x[1], x[2], x[3], s, null, f, c, g)),
         Matrix("gated_delta_rule", (r, T) => [.. Qkv(r, T), r.Uniform(0, 1, B, T, H), r.Uniform(-0.5, 0, B, T, H)],
             (x, s, f, c, g) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], s, null, f, c, g)),
+        Matrix("delta_product", (r, T) => [.. Writes(r, T), r.Uniform(-0.5, 0, B, T, H)], (x, s, f, c, g) => DeltaProduct.Apply(x[0], x[1], x[2], x[3], x[4], s, null, f, c, g)),
+        Matrix("delta_product without decay", Writes, (x, s, f, c, g) => DeltaProduct.Apply(x[0], x[1], x[2], x[3], null, s, null, f, c, g)),
         Matrix("channel_delta_rule", (r, T) => [.. Qkv(r, T), r.Uniform(0, 1, B, T, H), r.Uniform(-0.5, 0, B, T, H, K)],
             (x, s, f, c, g) => ChannelDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], s, null, f, c, g)),
         Matrix("generalized_delta_rule", (r, T) => [.. Qkv(r, T), .. LowRank(r, T), r.Uniform(-0.5, 0, B, T, H, K)],
@@ -107,6 +109,13 @@ public sealed record OperatorCase(
     {
         Tensor k = r.Normal(B, T, H, K);
         return [r.Normal(B, T, H, K), k / k.norm(-1, keepdim: true), r.Normal(B, T, H, V)];
+    }
+
+    // Keys of length one and strengths up to that of a reflection, N of them a token.
+    private static Tensor[] Writes(Randoms r, long T)
+    {
+        Tensor k = r.Normal(B, T, N, H, K);
+        return [r.Normal(B, T, H, K), k / k.norm(-1, keepdim: true), r.Normal(B, T, N, H, V), r.Uniform(0, 2, B, T, N, H)];
     }
 
     // Two directions that have nothing to do with the keys or with each other.
