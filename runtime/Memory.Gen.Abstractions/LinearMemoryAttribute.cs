@@ -70,6 +70,14 @@ public sealed class LinearMemoryAttribute : MixerAttribute
     public int Slots { get; set; }
 
     /// <summary>
+    /// Writes of each token, 1 to 8, each with a key, a value and a strength of its own; only with <see cref="MemoryRule.Delta"/> and
+    /// <see cref="MemoryRule.GatedDelta"/>. A token then changes what is stored by a product of that many generalised Householder
+    /// matrices; with <see cref="NegativeEigenvalues"/> such products are rotations and permutations too (DeltaProduct, Siems et al.,
+    /// arXiv 2502.10297). Absent: 1.
+    /// </summary>
+    public int Householders { get; set; }
+
+    /// <summary>
     /// Whether queries and keys are scaled to length one. Absent: true for the delta rules, whose erasure is only stable
     /// with keys of length one (so false is an error there), false for the others; <see cref="MemoryRule.GeneralizedDelta"/> has a key
     /// of length one to remove by whatever this says, and <see cref="MemoryRule.TiedDecay"/> none: true is an error with both.

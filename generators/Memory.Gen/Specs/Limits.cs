@@ -17,6 +17,7 @@ internal static class Limits
     public const int FeedForward = 1 << 24;
     public const int Window = 1 << 24;
     public const int ConvWidth = 1 << 8;
+    public const int Householders = 8;
     public const int Memories = 1 << 6;
     public const int MixtureHeads = 1 << 10;
     public const int MixtureHeadFeatures = 1 << 12;

@@ -48,6 +48,7 @@ internal static class Aliases
         ("ShortConvolution", Runtime + ".Modules.ShortConvolution"),
         ("ChannelDecay", Runtime + ".Operators.ChannelDecay"),
         ("ChannelDeltaRule", Runtime + ".Operators.ChannelDeltaRule"),
+        ("DeltaProduct", Runtime + ".Operators.DeltaProduct"),
         ("DeltaRule", Runtime + ".Operators.DeltaRule"),
         ("EideticOptions", Runtime + ".Operators.EideticOptions"),
         ("FadingKeys", Runtime + ".Operators.FadingKeys"),

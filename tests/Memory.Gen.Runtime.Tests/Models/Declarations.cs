@@ -50,6 +50,10 @@ public sealed partial class ChannelDecayModel;
 public sealed partial class ChannelDeltaModel;
 
 [MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
+[LinearMemory(Heads = 2, KeyDim = 6, Householders = 3, NegativeEigenvalues = true)]
+public sealed partial class DeltaProductModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
 [LinearMemory(Rule = MemoryRule.GatedSlots, Heads = 2, Slots = 5)]
 public sealed partial class GatedSlotsModel;
 

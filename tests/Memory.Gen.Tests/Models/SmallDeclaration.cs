@@ -59,7 +59,8 @@ internal sealed class SmallDeclaration(Random random)
         {
             "Linear" => Pick("", ", UnitLength = true", ", FeatureMap = FeatureMap.Relu", ", FeatureMap = FeatureMap.EluPlusOne, Normalized = true", ", FeatureMap = FeatureMap.Taylor" + Maybe("Normalized = true"), ", FeatureMap = FeatureMap.Hedgehog" + Maybe("Normalized = true")),
             "ScalarDecay" => Maybe("UnitLength = true") + Pick("", ", Decay = DecaySchedule.RetNet", ", Decay = DecaySchedule.Lightning"),
-            "Delta" or "GatedDelta" or "ChannelDelta" => Maybe("NegativeEigenvalues = true"),
+            "Delta" or "GatedDelta" => Maybe("NegativeEigenvalues = true") + Maybe($"Householders = {random.Next(1, 5)}"),
+            "ChannelDelta" => Maybe("NegativeEigenvalues = true"),
             "TiedDecay" or "GeneralizedDelta" => "",
             "GatedSlots" => Maybe("UnitLength = true") + $", Slots = {random.Next(2, 8)}",
             _ => Maybe("UnitLength = true"),

@@ -83,6 +83,16 @@ public class EmittedFileTests
         nameof(ChannelDeltaLayer));
 
     [Fact]
+    public Task DeltaProductLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[LinearMemory(Rule = MemoryRule.Delta, Heads = 4, Householders = 2, ConvWidth = 0)]", name: "DeltaProductLayer")),
+        nameof(DeltaProductLayer));
+
+    [Fact]
+    public Task GatedDeltaProductLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[LinearMemory(Heads = 4, Householders = 3, NegativeEigenvalues = true)]", name: "GatedDeltaProductLayer")),
+        nameof(GatedDeltaProductLayer));
+
+    [Fact]
     public Task GatedSlotsLayer() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Layer("[LinearMemory(Rule = MemoryRule.GatedSlots, Heads = 4, Slots = 32)]", name: "GatedSlotsLayer")),
         nameof(GatedSlotsLayer));

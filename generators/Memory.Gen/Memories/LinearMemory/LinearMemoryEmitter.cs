@@ -18,6 +18,9 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
 
     private string[] Convolved => !HasConvolution ? [] : spec.IsTied ? ["query", "value"] : Projected;
 
+    // What comes before the heads where a token writes several times, in code and as an axis.
+    private (string Constant, string Letter, long Count) Writes => spec.IsProduct ? ("Householders * ", "N*", spec.Householders) : ("", "", 1);
+
     // The axis of what "forget" says: key features, or slots.
     private (string Letter, string Constant) Forgetting => spec.HasSlots ? ("M", "Slots") : ("K", "KeyDim");
 
@@ -47,15 +50,16 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         {
             long keys = (long)spec.Heads * spec.KeyDim, values = (long)spec.Heads * spec.ValueDim, mapped = spec.Heads * spec.MappedDim, matrix = spec.HasSlots ? (long)spec.Heads * spec.Slots * (spec.KeyDim + spec.ValueDim) : mapped * spec.ValueDim;
             long gates = spec.OutputGate ? values : 0;
-            Size size = Size.Product(dim * ((2 * keys) + (2 * values) + gates)) + new Size(spec.ValueDim);
+            // One to query and one to be read with, and those of each write.
+            Size size = Size.Product(dim * (((1 + Writes.Count) * (keys + values)) + gates)) + new Size(spec.ValueDim);
             if (HasConvolution)
             {
-                long channels = ((spec.IsTied ? 1 : 2) * keys) + values;
+                long channels = (spec.IsTied ? keys : (1 + Writes.Count) * keys) + (Writes.Count * values);
                 size += new Size(spec.ConvWidth * channels, CacheElements: (spec.ConvWidth - 1) * channels);
             }
 
             if (spec.IsDelta)
-                size += Size.Product((long)dim * spec.Heads);
+                size += Size.Product(dim * Writes.Count * spec.Heads);
             if (spec.HasHeadDecay)
                 size += Size.Product((long)dim * spec.Heads) + new Size(spec.Heads);
             if (spec.HasChannels)
@@ -103,8 +107,9 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         writer.Comment(HasConvolution ? "What is kept of a sequence: the memory, and the last inputs of the convolutions." : "What is kept of a sequence: the memory.");
         using CodeWriter.Scope type = writer.Block($"private sealed class {state} : LayerState");
         writer.Lines(
-            HasConvolution ? $"public readonly StateTensor QueryTail{(spec.IsTied ? "" : ", KeyTail")};  // [B, {spec.ConvWidth - 1}, H*K], what the convolutions still need" : null,
-            HasConvolution ? $"public readonly StateTensor ValueTail;  // [B, {spec.ConvWidth - 1}, H*V]" : null,
+            HasConvolution ? $"public readonly StateTensor QueryTail{(spec.IsTied || spec.IsProduct ? "" : ", KeyTail")};  // [B, {spec.ConvWidth - 1}, H*K], what the convolutions still need" : null,
+            HasConvolution && spec.IsProduct ? $"public readonly StateTensor KeyTail;  // [B, {spec.ConvWidth - 1}, N*H*K]" : null,
+            HasConvolution ? $"public readonly StateTensor ValueTail;  // [B, {spec.ConvWidth - 1}, {Writes.Letter}H*V]" : null,
             spec.HasSlots ? "public readonly StateTensor SlotKeys;  // [B, H, M, K]" : $"public readonly StateTensor S;  // [B, H, {Mapped}, V]",
             spec.HasSlots ? "public readonly StateTensor SlotValues;  // [B, H, M, V]" : null,
             spec.Normalized ? $"public readonly StateTensor Z;  // [B, H, {Mapped}]" : null,
@@ -112,7 +117,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         using (writer.Block($"public {state}(MemoryState owner, string prefix) : base(owner, prefix)"))
         {
             foreach (string name in Convolved)
-                writer.Lines($"{char.ToUpperInvariant(name[0])}{name.Substring(1)}Tail = Cache(\"{name}_tail\", {spec.ConvWidth - 1}, {(long)spec.Heads * (name == "value" ? spec.ValueDim : spec.KeyDim)});");
+                writer.Lines($"{char.ToUpperInvariant(name[0])}{name.Substring(1)}Tail = Cache(\"{name}_tail\", {spec.ConvWidth - 1}, {(name == "query" ? 1 : Writes.Count) * spec.Heads * (name == "value" ? spec.ValueDim : spec.KeyDim)});");
             writer.Lines(
                 spec.HasSlots ? $"SlotKeys = Memory(\"slot_keys\", {spec.Heads}, {spec.Slots}, {spec.KeyDim});" : $"S = Memory(\"memory\", {spec.Heads}, {spec.MappedDim}, {spec.ValueDim});",
                 spec.HasSlots ? $"SlotValues = Memory(\"slot_values\", {spec.Heads}, {spec.Slots}, {spec.ValueDim});" : null,
@@ -155,10 +160,13 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         foreach (string name in Submodules())
             yield return name switch
             {
-                "query" or "key" => $"private readonly Linear {name};  // D -> H*K",
+                "query" => $"private readonly Linear {name};  // D -> H*K",
+                "key" => $"private readonly Linear {name};  // D -> {Writes.Letter}H*K",
                 "forget" => $"private readonly Linear {name};  // D -> H*{Forgetting.Letter}",
-                "value" or "gate" => $"private readonly Linear {name};  // D -> H*V",
-                "write_strength" or "decay" => $"private readonly Linear {name};  // D -> H",
+                "value" => $"private readonly Linear {name};  // D -> {Writes.Letter}H*V",
+                "gate" => $"private readonly Linear {name};  // D -> H*V",
+                "write_strength" => $"private readonly Linear {name};  // D -> {Writes.Letter}H",
+                "decay" => $"private readonly Linear {name};  // D -> H",
                 "decay_down" or "rate_down" => $"private readonly Linear {name};  // D -> J",
                 "decay_up" or "rate_up" => $"private readonly Linear {name};  // J -> H*K",
                 "output" => $"private readonly Linear {name};  // H*V -> D",
@@ -199,15 +207,18 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         foreach (string name in Submodules())
             yield return name switch
             {
-                "query" or "key" => Linear(name, "Dim", "Heads * KeyDim"),
+                "query" => Linear(name, "Dim", "Heads * KeyDim"),
+                "key" => Linear(name, "Dim", Writes.Constant + "Heads * KeyDim"),
                 "forget" => Linear(name, "Dim", "Heads * " + Forgetting.Constant),
-                "value" or "gate" => Linear(name, "Dim", "Heads * ValueDim"),
-                "write_strength" or "decay" => Linear(name, "Dim", "Heads"),
+                "value" => Linear(name, "Dim", Writes.Constant + "Heads * ValueDim"),
+                "gate" => Linear(name, "Dim", "Heads * ValueDim"),
+                "write_strength" => Linear(name, "Dim", Writes.Constant + "Heads"),
+                "decay" => Linear(name, "Dim", "Heads"),
                 "rate_down" or "decay_down" => Linear(name, "Dim", Rank),
                 "rate_up" or "decay_up" => Linear(name, Rank, "Heads * KeyDim", bias: spec.Rule == MemoryRule.ChannelDecay),
                 "output" => Linear(name, "Heads * ValueDim", "Dim"),
                 "norm" => "norm = new RmsNorm(ValueDim, device: device, dtype: dtype);",
-                _ => $"{name} = {ModulePart.Convolution(name, name == "value_convolution" ? "Heads * ValueDim" : "Heads * KeyDim", spec.ConvWidth).Value};",
+                _ => $"{name} = {ModulePart.Convolution(name, (name == "query_convolution" ? "" : Writes.Constant) + (name == "value_convolution" ? "Heads * ValueDim" : "Heads * KeyDim"), spec.ConvWidth).Value};",
             };
         foreach (ModulePart parameter in Parameters())
             yield return $"{parameter.Name} = {parameter.Value};";
@@ -240,7 +251,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
     {
         yield return "using var scope = torch.NewDisposeScope();";
         yield return $"var state = ({state}?)layer;";
-        if (!HasConvolution || spec.Rule == MemoryRule.ChannelDecay || spec.IsTied || spec.IsGeneralized || spec.HasSlots)
+        if (!HasConvolution || spec.Rule == MemoryRule.ChannelDecay || spec.IsTied || spec.IsGeneralized || spec.HasSlots || spec.IsProduct)
             yield return "long B = x.shape[0], T = x.shape[1];";
         yield return $"var ({string.Join(", ", Projections().Select(p => p.Result))}) = Projection.Apply(x, {string.Join(", ", Projections().Select(p => p.Layer))});";
         if (spec.HasPositions)
@@ -254,14 +265,13 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         }
         else
         {
-            yield return $"Tensor k = {Turned("key", "keys")};  // [B, T, H, {Mapped}]";
+            yield return $"Tensor k = {Written(Turned("key", "keys"), "KeyDim")}  // [B, T, {(spec.IsProduct ? "N, " : "")}H, {Mapped}]";
         }
 
-        yield return $"Tensor v = {Heads("value", "values", "ValueDim")};  // [B, T, H, V]";
+        yield return $"Tensor v = {Written(Heads("value", "values", "ValueDim"), "ValueDim")}  // [B, T, {(spec.IsProduct ? "N, " : "")}H, V]";
         if (spec.IsDelta)
-            yield return spec.NegativeEigenvalues
-                ? "Tensor beta = 2.0 * strengths.sigmoid();  // [B, T, H], write strength in (0, 2)"
-                : "Tensor beta = strengths.sigmoid();  // [B, T, H], write strength in (0, 1)";
+            yield return $"Tensor beta = {(spec.NegativeEigenvalues ? "2.0 * " : "")}strengths.sigmoid(){(spec.IsProduct ? ".view(B, T, Householders, Heads)" : "")};"
+                + $"  // [B, T, {(spec.IsProduct ? "N, " : "")}H], write strength in (0, {(spec.NegativeEigenvalues ? 2 : 1)})";
         if (spec.HasHeadDecay)
             yield return "Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);  // [B, T, H], log decay, <= 0: -e^a softplus(. + b)";
         if (spec.Rule == MemoryRule.ChannelDelta)
@@ -287,9 +297,9 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             ? "var read = GatedSlotAttention.Apply(q, k, v, g, state?.SlotKeys.Value, state?.SlotValues.Value, scale: 1.0);"
             : spec.Normalized
             ? $"var read = LinearAttention.Normalized(q, k, v, state?.S.Value, state?.Z.Value{scale});"
-            : $"var read = {LinearMemoryTexts.Operator(spec.Rule)}, state?.S.Value{scale});";
+            : $"var read = {LinearMemoryTexts.Operator(spec)}, state?.S.Value{scale});";
         if (residual)
-            yield return Residual.Line("v", "k", "S", LinearMemoryTexts.Operator(spec.Rule).Replace("(q,", "(next,") + ", state?.S.Value, scale: 1)");
+            yield return Residual.Line("v", "k", "S", LinearMemoryTexts.Operator(spec).Replace("(q,", "(next,") + ", state?.S.Value, scale: 1)");
         yield return spec.HasSlots ? "state?.SlotKeys.Update(read.FinalKeys);  // [B, H, M, K]" : $"state?.S.Update(read.FinalState);  // [B, H, {Mapped}, V]";
         if (spec.HasSlots)
             yield return "state?.SlotValues.Update(read.FinalValues);  // [B, H, M, V]";
@@ -310,9 +320,18 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
     // What the norm gets.
     private string Read => spec.HasSlots ? "read.Output.silu()" : "read.Output";
 
+    // The heads of each write, which come out of the projections side by side, taken apart.
+    private string Written(string heads, string features)
+    {
+        string apart = $".view(B, T, Householders, Heads, {features})", together = $".view(B, T, Householders * Heads, {features})";
+        return (!spec.IsProduct ? heads : heads.EndsWith(together, System.StringComparison.Ordinal) ? heads.Replace(together, apart) : heads + apart) + ";";
+    }
+
     private string Heads(string name, string projected, string features) => HasConvolution
-        ? $"{name}_convolution.Heads({projected}, Heads, {Tail(name)})"
-        : $"{projected}.view(B, T, Heads, {features}){(spec.HasSlots ? ".silu()" : "")}";
+        ? $"{name}_convolution.Heads({projected}, {HeadsOf(name)}, {Tail(name)})"
+        : $"{projected}.view(B, T, {HeadsOf(name)}, {features}){(spec.HasSlots ? ".silu()" : "")}";
+
+    private string HeadsOf(string name) => (name == "query" ? "" : Writes.Constant) + "Heads";
 
     private string Turned(string name, string projected) =>
         spec.HasPositions ? $"Rotary.Apply({Features(name, projected)}, positions, RotaryBase)" : Features(name, projected);
@@ -322,7 +341,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         string heads = Heads(name, projected, "KeyDim");
         return spec switch
         {
-            { UnitLength: true } when HasConvolution => $"{name}_convolution.UnitHeads({projected}, Heads, {Tail(name)})",
+            { UnitLength: true } when HasConvolution => $"{name}_convolution.UnitHeads({projected}, {HeadsOf(name)}, {Tail(name)})",
             { UnitLength: true } => $"UnitLength.Apply({heads})",
             { FeatureMap: FeatureMap.EluPlusOne } => $"{heads}.elu() + 1.0",
             { FeatureMap: FeatureMap.Relu } => $"{heads}.relu()",

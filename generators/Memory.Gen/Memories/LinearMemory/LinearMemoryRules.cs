@@ -69,6 +69,10 @@ internal static class LinearMemoryRules
             errors.CheckRange("Slots", spec.Slots, 2, Limits.HeadFeatures); // of one a softmax says nothing
         else if (errors.Spec.Has("Slots"))
             errors.Unused("Slots", Limits.Text(spec.Slots), RuleOf(spec), "its heads keep one matrix each", "Rule = MemoryRule.GatedSlots");
+        if (spec.Rule is MemoryRule.Delta or MemoryRule.GatedDelta)
+            errors.CheckRange("Householders", spec.Householders, 1, Limits.Householders);
+        else
+            errors.Unused("Householders", Limits.Text(spec.Householders), RuleOf(spec), "a token writes once under it", "Rule = MemoryRule.GatedDelta");
         if (spec.IsTied && spec.UnitLength)
             errors.Unsupported("UnitLength", "true", RuleOf(spec), "a key is what its decay leaves room for", "no UnitLength");
         if (spec.IsGeneralized && spec.UnitLength)

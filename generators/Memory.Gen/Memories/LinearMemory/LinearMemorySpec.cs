@@ -21,6 +21,7 @@ namespace Memory.Gen.Generators.Memories.LinearMemory;
 /// <param name="Decay">What sets the decay of each head.</param>
 /// <param name="RotaryBase">Base of the rotary positions; 0 for none.</param>
 /// <param name="Slots">Slots of a head, of a rule that has them.</param>
+/// <param name="Householders">Writes of a token, of a delta rule.</param>
 public sealed record LinearMemorySpec(
     char Letter,
     int? FeedForward,
@@ -38,7 +39,8 @@ public sealed record LinearMemorySpec(
     int Groups,
     DecaySchedule Decay,
     double RotaryBase,
-    int Slots)
+    int Slots,
+    int Householders)
     : MixerSpec(Letter, FeedForward)
 {
     /// <summary>What the logarithm of a decay is divided by, in rules whose decays are roots of sigmoids.</summary>
@@ -52,7 +54,8 @@ public sealed record LinearMemorySpec(
         + (StateSpace ? " state_space groups=" + Groups.ToString(CultureInfo.InvariantCulture) : "")
         + (IsFixed ? " decay=" + Decay : "")
         + (HasPositions ? " rotary_base=" + RotaryBase.ToString("R", CultureInfo.InvariantCulture) : "")
-        + (HasSlots ? " slots=" + Slots.ToString(CultureInfo.InvariantCulture) : "");
+        + (HasSlots ? " slots=" + Slots.ToString(CultureInfo.InvariantCulture) : "")
+        + (IsProduct ? " householders=" + Householders.ToString(CultureInfo.InvariantCulture) : "");
 
     internal bool IsDelta => Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta;
 
@@ -90,6 +93,9 @@ public sealed record LinearMemorySpec(
     /// <summary>Whether a head keeps keys and values in slots, which a softmax reads.</summary>
     internal bool HasSlots => Rule == MemoryRule.GatedSlots;
 
+    /// <summary>Whether it is DeltaProduct, in which a token writes several times.</summary>
+    internal bool IsProduct => Householders != 1;
+
     /// <summary>Whether queries and keys turn to their positions.</summary>
     internal bool HasPositions => RotaryBase != 0;
 
@@ -102,8 +108,8 @@ public sealed record LinearMemorySpec(
     /// <summary>Whether a write takes away what the key recalled before.</summary>
     internal bool Erases => IsDelta || Rule == MemoryRule.Titans;
 
-    /// <summary>Products with a whole memory that a token takes: to read and to write, and where it erases to recall; RWKV-7 erases by a product of its own.</summary>
-    internal int Products => IsGeneralized ? 4 : Erases ? 3 : 2;
+    /// <summary>Products with a whole memory that a token takes: to read and to write, and where it erases to recall before each write; RWKV-7 erases by a product of its own.</summary>
+    internal int Products => IsGeneralized ? 4 : Erases ? 1 + (2 * Householders) : 2;
 
     internal static LinearMemorySpec Read(AttributeSpec attribute, int dim)
     {
@@ -129,6 +135,7 @@ public sealed record LinearMemorySpec(
             attribute.Int("Groups", absent: 1),
             attribute.Enum("Decay", absent: DecaySchedule.Learned),
             attribute.Double("RotaryBase", absent: 0),
-            attribute.Int("Slots", absent: 64));
+            attribute.Int("Slots", absent: 64),
+            attribute.Int("Householders", absent: 1));
     }
 }

@@ -7,12 +7,13 @@ namespace Memory.Gen.Generators.Memories.LinearMemory;
 /// <summary>Names, words and equations of the rules of a matrix memory, alone or in a mixture.</summary>
 internal static class LinearMemoryTexts
 {
-    /// <summary>The features from which the decays of each key feature are made, or the slots, as a further constant; empty where there are none.</summary>
+    /// <summary>The features from which the decays of each key feature are made, the slots or the writes of a token, as a further constant; empty where there are none.</summary>
     public static string FurtherConstant(LinearMemorySpec spec) => spec.Rule switch
     {
         MemoryRule.GatedSlots => ", Slots = " + spec.Slots,
         MemoryRule.ChannelDelta => ", DecayRank = ValueDim",
         MemoryRule.GeneralizedDelta => ", Rank = KeyDim",
+        _ when spec.IsProduct => ", Householders = " + spec.Householders,
         _ => spec.HasChannels ? ", DecayRank = " + spec.DecayRank : "",
     };
 
@@ -26,11 +27,13 @@ internal static class LinearMemoryTexts
 
     /// <summary>The axes that some rules have beside those of keys and values.</summary>
     public static IEnumerable<string> FurtherAxes(LinearMemorySpec spec) =>
-        spec.IsGeneralized ? ["J rank of decays and learning rates"] : spec.HasSlots ? ["M slots"] : spec.HasChannels ? ["J rank of the decays"] : spec.Expands ? ["P mapped key features"] : [];
+        spec.IsGeneralized ? ["J rank of decays and learning rates"] : spec.HasSlots ? ["M slots"] : spec.IsProduct ? ["N writes of a token"] : spec.HasChannels ? ["J rank of the decays"] : spec.Expands ? ["P mapped key features"] : [];
 
     /// <summary>The operator's call as far as the arguments that every rule has in its own way.</summary>
-    public static string Operator(MemoryRule rule) => rule switch
+    public static string Operator(LinearMemorySpec spec) => spec.Rule switch
     {
+        MemoryRule.Delta when spec.IsProduct => "DeltaProduct.Apply(q, k, v, beta, logDecay: null",
+        MemoryRule.GatedDelta when spec.IsProduct => "DeltaProduct.Apply(q, k, v, beta, g",
         MemoryRule.Linear => "LinearAttention.Apply(q, k, v",
         MemoryRule.ScalarDecay => "ScalarDecay.Apply(q, k, v, g",
         MemoryRule.ChannelDecay or MemoryRule.TiedDecay => "ChannelDecay.Apply(q, k, v, g",
@@ -58,7 +61,7 @@ internal static class LinearMemoryTexts
     {
         DecaySchedule.RetNet => "Retention",
         DecaySchedule.Lightning => "Lightning",
-        _ => spec.Rule.ToString(),
+        _ => spec.Rule + (spec.IsProduct ? "Product" : ""),
     };
 
     /// <summary>How a rule treats what a memory holds, as words behind "memory" or "memories"; empty for one that only adds.</summary>
@@ -69,11 +72,11 @@ internal static class LinearMemoryTexts
         MemoryRule.ScalarDecay => "whose heads fade at a rate that each token sets",
         MemoryRule.ChannelDecay => "whose key features fade at rates that each token sets",
         MemoryRule.TiedDecay => "whose keys are what its decays leave room for",
-        MemoryRule.Delta => "under the delta rule",
+        MemoryRule.Delta => "under the delta rule" + Writes(spec),
         MemoryRule.Titans => "learning by gradient steps with momentum",
         MemoryRule.ChannelDelta => "under the channel delta rule (Kimi Delta Attention)",
         MemoryRule.GeneralizedDelta => "under the generalised delta rule (RWKV-7)",
-        _ => "under the gated delta rule",
+        _ => "under the gated delta rule" + Writes(spec),
     };
 
     /// <summary>Heads, convolutions and gate, as words behind a comma.</summary>
@@ -93,10 +96,13 @@ internal static class LinearMemoryTexts
     /// <param name="turned">Whether queries and keys turn to their positions.</param>
     /// <param name="learned">Whether their maps begin with matrices of their own.</param>
     /// <param name="activated">Whether they are SiLUs without convolutions too.</param>
-    public static string Features(bool convolved, string mapped, string source, bool turned = false, bool learned = false, bool activated = false)
+    /// <param name="several">Whether keys and values are those of each write of a token.</param>
+    public static string Features(bool convolved, string mapped, string source, bool turned = false, bool learned = false, bool activated = false, bool several = false)
     {
         string turn = turned ? "R_t " : "";
-        return $"q_t = {turn}{Mapped("W_Q", "M_Q ")},   k_t = {turn}{Mapped("W_K", "M_K ")},   v_t = {Made("W_V")}";
+        return several
+            ? $"q_t = {turn}{Mapped("W_Q", "M_Q ")},   k_{{t,j}} = {turn}{Mapped("W_{K,j}", "M_K ")},   v_{{t,j}} = {Made("W_{V,j}")}"
+            : $"q_t = {turn}{Mapped("W_Q", "M_Q ")},   k_t = {turn}{Mapped("W_K", "M_K ")},   v_t = {Made("W_V")}";
 
         string Made(string matrix) => convolved ? $"SiLU(conv({matrix} {source}))" : activated ? $"SiLU({matrix} {source})" : $"{matrix} {source}";
 
@@ -123,6 +129,8 @@ internal static class LinearMemoryTexts
             MemoryRule.ChannelDecay => "S_t = diag(e^{g_t}) S_{t-1} + k_t v_t^T",
             MemoryRule.TiedDecay => "S_t = diag(alpha_t) S_{t-1} + k_t v_t^T,   k_t = 1 - alpha_t",
             MemoryRule.GatedSlots => "S_t = diag(alpha_t) S_{t-1} + (1 - alpha_t) k_t^T,   U_t = diag(alpha_t) U_{t-1} + (1 - alpha_t) v_t^T",
+            MemoryRule.Delta or MemoryRule.GatedDelta when spec.IsProduct =>
+                "S_{t,j} = S_{t,j-1} + beta_{t,j} k_{t,j} (v_{t,j} - S_{t,j-1}^T k_{t,j})^T,   S_{t,0} = " + (spec.HasHeadDecay ? "e^{g_t} " : "") + $"S_{{t-1}},   S_t = S_{{t,{spec.Householders}}}",
             MemoryRule.Delta => "S_t = S_{t-1} + beta_t k_t (v_t - S_{t-1}^T k_t)^T",
             MemoryRule.ChannelDelta => "S_t = diag(e^{g_t}) S_{t-1} + beta_t k_t (v_t - (diag(e^{g_t}) S_{t-1})^T k_t)^T",
             MemoryRule.GeneralizedDelta => "S_t = diag(e^{g_t}) S_{t-1} - (a_t * kappa_t) (S_{t-1}^T kappa_t)^T + k'_t v_t^T",
@@ -140,7 +148,7 @@ internal static class LinearMemoryTexts
         };
         yield return spec.IsTied
             ? spec.ConvWidth > 0 ? "q_t = SiLU(conv(W_Q x_t)),   v_t = SiLU(conv(W_V x_t))" : "q_t = SiLU(W_Q x_t),   v_t = W_V x_t"
-            : Features(spec.ConvWidth > 0, Mapped(spec), "x_t", spec.HasPositions, spec.FeatureMap == FeatureMap.Hedgehog, spec.HasSlots);
+            : Features(spec.ConvWidth > 0, Mapped(spec), "x_t", spec.HasPositions, spec.FeatureMap == FeatureMap.Hedgehog, spec.HasSlots, spec.IsProduct);
         if (spec.FeatureMap == FeatureMap.Taylor)
         {
             yield return "phi(x) = [1; x / K^(1/4); x_i^2 / sqrt(2K); x_i x_j / sqrt(K), i < j]";
@@ -206,7 +214,7 @@ internal static class LinearMemoryTexts
                 yield return "a norm for each head" + (spec.OutputGate ? ", SiLU in the gate" : "");
             if (spec.Rule == MemoryRule.Linear)
                 yield return "the norm";
-            if (spec.OutputGate && spec.Rule is (MemoryRule.Linear or MemoryRule.Delta or MemoryRule.TiedDecay or MemoryRule.GatedSlots))
+            if (spec.OutputGate && !spec.IsProduct && spec.Rule is (MemoryRule.Linear or MemoryRule.Delta or MemoryRule.TiedDecay or MemoryRule.GatedSlots))
                 yield return "the gate";
             if (spec.HasSlots)
                 yield return "a norm for each head";
@@ -239,6 +247,8 @@ internal static class LinearMemoryTexts
         MemoryRule.GeneralizedDelta => "Peng, Zhang, Goldstein, Alcaide et al.: RWKV-7 \"Goose\" with Expressive Dynamic State Evolution (arXiv 2503.14456), section 4.1.",
         MemoryRule.GatedSlots => "Zhang, Yang, Zhu, Zhang, Cui, Wang, Wang, Shi, Wang, Bi, Zhou, Fu: Gated Slot Attention (arXiv 2409.07146), section 3.",
         MemoryRule.Titans => "Behrouz, Zhong, Mirrokni: Titans (arXiv 2501.00663), section 3, with a matrix as the memory.",
+        MemoryRule.Delta or MemoryRule.GatedDelta when spec.IsProduct =>
+            "Siems, Carstensen, Zela, Hutter, Pontil, Grazzi: DeltaProduct: Improving State-Tracking in Linear RNNs via Householder Products (arXiv 2502.10297).",
         MemoryRule.Delta => "Yang, Wang, Zhang, Shen, Kim: Parallelizing Linear Transformers with the Delta Rule (arXiv 2406.06484), section 2.",
         _ => "Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464), section 3.",
     };
@@ -246,7 +256,9 @@ internal static class LinearMemoryTexts
     private const string Decay = "g_t = -e^a softplus(W_g x_t + b)";
 
     private static string Strength(LinearMemorySpec spec) =>
-        "beta_t = " + (spec.NegativeEigenvalues ? "2 " : "") + "sigmoid(W_beta x_t)";
+        (spec.IsProduct ? "beta_{t,j} = " : "beta_t = ") + (spec.NegativeEigenvalues ? "2 " : "") + (spec.IsProduct ? "sigmoid(W_{beta,j} x_t)" : "sigmoid(W_beta x_t)");
+
+    private static string Writes(LinearMemorySpec spec) => spec.IsProduct ? " with " + Prose.Count(spec.Householders, "write") + " a token (DeltaProduct)" : "";
 
     private static string Mapped(LinearMemorySpec spec) => spec switch
     {

@@ -90,7 +90,7 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
         yield return "var memory = state?.S.At(route);";
         if (titans)
             yield return "var momentum = state?.P.At(route);";
-        yield return $"var read = {LinearMemoryTexts.Operator(memory.Rule)}, memory?.Value, {(titans ? "momentum?.Value, " : "")}segments: {Segments});";
+        yield return $"var read = {LinearMemoryTexts.Operator(memory)}, memory?.Value, {(titans ? "momentum?.Value, " : "")}segments: {Segments});";
         yield return "memory?.Update(read.FinalState);";
         if (titans)
             yield return "momentum?.Update(read.FinalMomentum);";

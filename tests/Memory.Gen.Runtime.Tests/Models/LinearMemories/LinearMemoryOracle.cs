@@ -23,6 +23,9 @@ internal sealed record LinearMemoryRule(MemoryRule Rule, int Heads)
     /// <summary>Base of the rotary positions; 0 for none.</summary>
     public double RotaryBase { get; init; }
 
+    /// <summary>Writes of a token.</summary>
+    public int Writes { get; init; } = 1;
+
     /// <summary>The largest write strength.</summary>
     public double Strongest { get; init; } = 1;
 }
@@ -63,7 +66,15 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
         }
 
         if (rule.Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta)
-            written = rule.Strongest * Sigmoid(Product("write_strength", x)).unsqueeze(1) * (v - (kept * k.unsqueeze(2)).sum(1));
+        {
+            Tensor[] strengths = (rule.Strongest * Sigmoid(Product("write_strength", x))).view(rule.Writes, rule.Heads, 1).unbind(0);
+            Tensor[] keys = k.view(rule.Writes, rule.Heads, -1).unbind(0), values = v.view(rule.Writes, rule.Heads, -1).unbind(0);
+            Tensor Change(int j) => strengths[j] * (values[j] - (kept * keys[j].unsqueeze(2)).sum(1));
+            for (int j = 0; j < rule.Writes - 1; j++)
+                kept = kept + (keys[j].unsqueeze(2) * Change(j).unsqueeze(1));
+            (k, written) = (keys[^1], Change(rule.Writes - 1));
+        }
+
         S = kept + (k.unsqueeze(2) * written.unsqueeze(1));
         Z = Z is null ? k : Z + k;
         double scale = rule.Map is FeatureMap.Taylor or FeatureMap.Hedgehog ? 1 : 1 / Math.Sqrt(k.shape[1]);
@@ -174,15 +185,16 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
     private Tensor Convolved(string name, Tensor x)
     {
         Tensor projected = Product(name, x);
+        int heads = name == "query" ? rule.Heads : rule.Writes * rule.Heads;
         if (weight(name + "_convolution.weight") is not { } taps)
-            return projected.view(rule.Heads, -1);
+            return projected.view(heads, -1);
         if (!past.TryGetValue(name, out List<Tensor>? rows))
             past[name] = rows = [];
         rows.Add(projected);
         Tensor sum = zeros_like(projected);
         for (int back = 0; back < taps.shape[1] && back < rows.Count; back++)
             sum = sum + (taps.select(1, taps.shape[1] - 1 - back) * rows[^(back + 1)]);
-        return SiLU(sum).view(rule.Heads, -1);
+        return SiLU(sum).view(heads, -1);
     }
 
     private Tensor Product(string name, Tensor x) => weight(name + ".weight")!.mv(x);

@@ -132,6 +132,18 @@ public sealed partial class PlacedGatedSlotsMemory;
 [LinearMemory(Rule = MemoryRule.GatedSlots, Heads = 2, Slots = 2, UnitLength = true)]
 public sealed partial class UnitGatedSlotsMemory;
 
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Heads = 2, KeyDim = 5, ValueDim = 4, Householders = 3, NegativeEigenvalues = true)]
+public sealed partial class GatedDeltaProductMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.Delta, Heads = 3, Householders = 2, ConvWidth = 0, OutputGate = false)]
+public sealed partial class BareDeltaProductMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.Delta, Heads = 1, Householders = 4, ConvWidth = 0, RotaryBase = 10)]
+public sealed partial class PlacedDeltaProductMemory;
+
 /// <summary>Every rule of a linear memory and everything around it against the equations, token by token in float64.</summary>
 public sealed class LinearMemoryOracleTests : IDisposable
 {
@@ -146,6 +158,7 @@ public sealed class LinearMemoryOracleTests : IDisposable
         nameof(TiedDecayMemory), nameof(BareTiedDecayMemory), nameof(ChannelDecayMemory),
         nameof(DeltaMemory), nameof(GatedDeltaMemory), nameof(TurningDeltaMemory), nameof(PlacedDeltaMemory), nameof(PlacedMapMemory), nameof(ChannelDeltaMemory), nameof(TurningChannelDeltaMemory),
         nameof(GeneralizedDeltaMemory), nameof(BareGeneralizedDeltaMemory), nameof(UngatedGeneralizedDeltaMemory),
+        nameof(GatedDeltaProductMemory), nameof(BareDeltaProductMemory), nameof(PlacedDeltaProductMemory),
         nameof(GatedSlotsMemory), nameof(BareGatedSlotsMemory), nameof(PlacedGatedSlotsMemory), nameof(UnitGatedSlotsMemory),
     ];
 
@@ -261,6 +274,9 @@ public sealed class LinearMemoryOracleTests : IDisposable
             nameof(GeneralizedDeltaMemory) => (new GeneralizedDeltaMemory(dtype: type), new(MemoryRule.GeneralizedDelta, 2)),
             nameof(BareGeneralizedDeltaMemory) => (new BareGeneralizedDeltaMemory(dtype: type), new(MemoryRule.GeneralizedDelta, 3)),
             nameof(UngatedGeneralizedDeltaMemory) => (new UngatedGeneralizedDeltaMemory(dtype: type), new(MemoryRule.GeneralizedDelta, 2)),
+            nameof(GatedDeltaProductMemory) => (new GatedDeltaProductMemory(dtype: type), new(MemoryRule.GatedDelta, 2) { Writes = 3, Strongest = 2 }),
+            nameof(BareDeltaProductMemory) => (new BareDeltaProductMemory(dtype: type), new(MemoryRule.Delta, 3) { Writes = 2 }),
+            nameof(PlacedDeltaProductMemory) => (new PlacedDeltaProductMemory(dtype: type), new(MemoryRule.Delta, 1) { Writes = 4, RotaryBase = 10 }),
             nameof(GatedSlotsMemory) => (new GatedSlotsMemory(dtype: type), new(MemoryRule.GatedSlots, 2)),
             nameof(BareGatedSlotsMemory) => (new BareGatedSlotsMemory(dtype: type), new(MemoryRule.GatedSlots, 3)),
             nameof(PlacedGatedSlotsMemory) => (new PlacedGatedSlotsMemory(dtype: type), new(MemoryRule.GatedSlots, 1) { RotaryBase = 50 }),
