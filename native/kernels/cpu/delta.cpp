@@ -1,4 +1,4 @@
-// Front doors of the gated delta rule, scalar decay, channel decay, the channel delta rule and the generalised one.
+// Front doors of the gated delta rule, scalar decay, channel decay and its scores, the channel delta rule and the generalised one.
 #include "delta_layout.h"
 #include "front/matrix.h"
 #include "library.h"
@@ -16,10 +16,12 @@ struct Rule : MatrixRule {
 const Rule gated_delta_rule = {{true, false}, &Kernels::gated_delta_rule_forward, &Kernels::gated_delta_rule_backward};
 const Rule scalar_decay = {{false, false}, &Kernels::scalar_decay_forward, &Kernels::scalar_decay_backward};
 const Rule channel_decay = {{false, true}, &Kernels::channel_decay_forward, &Kernels::channel_decay_backward};
+const Rule channel_scores = {{false, true, false, true}, &Kernels::channel_scores_forward, nullptr};
 const Rule channel_delta_rule = {{true, true}, &Kernels::channel_delta_rule_forward, &Kernels::channel_delta_rule_backward};
 const Rule generalized_delta_rule = {{false, true, true}, &Kernels::generalized_delta_rule_forward, &Kernels::generalized_delta_rule_backward};
 
 ScratchSize scratch_size(const Rule& rule, const Args& a, bool backward) {
+    if (rule.scores) return {plan_size(a), measure<ChannelScoresScratch>(turned(a))};
     if (rule.generalized) return {plan_size(a), backward ? measure<GeneralizedBackwardScratch>(a) : measure<GeneralizedForwardScratch>(a)};
     if (rule.channel && rule.delta) return {plan_size(a), backward ? measure<ChannelBackwardScratch<true>>(a) : measure<ChannelDeltaForwardScratch>(a)};
     if (rule.channel) return {plan_size(a), backward ? measure<ChannelBackwardScratch<false>>(a) : measure<ChannelForwardScratch>(a)};
@@ -64,4 +66,7 @@ MEMGEN_FRONT_DOOR(scalar_decay)
 MEMGEN_FRONT_DOOR(channel_decay)
 MEMGEN_FRONT_DOOR(channel_delta_rule)
 MEMGEN_FRONT_DOOR(generalized_delta_rule)
+
+int64_t memgen_channel_scores_workspace_size(const memgen_channel_scores_args* args, int32_t backward) { return memgen::workspace_size(__func__, memgen::channel_scores, args, backward); }
+memgen_status memgen_channel_scores_forward(const memgen_channel_scores_args* args, void* workspace, size_t bytes, void*) { return memgen::forward(__func__, args, workspace, bytes, memgen::channel_scores); }
 }

@@ -92,6 +92,22 @@ struct ChannelForwardScratch : DeltaForwardScratch {
     }
 };
 
+// Of channel decay's memory read along its other axis, which is that of turned arguments: S^T, whose values are what a channel writes.
+struct ChannelScoresScratch : DeltaForwardScratch {
+    float* decays;
+
+    ChannelScoresScratch(Arena& arena, const memgen_gated_delta_rule_args& a) : DeltaForwardScratch(arena, a) { decays = arena.floats(Block * WidestStrip); }
+};
+
+inline memgen_gated_delta_rule_args turned(memgen_gated_delta_rule_args a) {
+    const memgen_tensor keys = a.k;
+    a.k = a.v, a.v = keys;
+    a.checkpoints = nullptr;
+    const int64_t key_dim = a.key_dim;
+    a.key_dim = a.value_dim, a.value_dim = key_dim;
+    return a;
+}
+
 // And keys as the first tokens of pairs write them.
 struct ChannelDeltaForwardScratch : ChannelForwardScratch {
     float* written;

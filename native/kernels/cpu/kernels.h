@@ -11,6 +11,7 @@
     X(scalar_decay_backward, memgen_scalar_decay_args)            \
     X(channel_decay_forward, memgen_channel_decay_args)           \
     X(channel_decay_backward, memgen_channel_decay_args)          \
+    X(channel_scores_forward, memgen_channel_scores_args)         \
     X(channel_delta_rule_forward, memgen_channel_delta_rule_args)    \
     X(channel_delta_rule_backward, memgen_channel_delta_rule_args)   \
     X(generalized_delta_rule_forward, memgen_generalized_delta_rule_args)    \

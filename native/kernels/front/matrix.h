@@ -10,6 +10,7 @@ namespace {
 struct MatrixRule {
     bool delta, channel;
     bool generalized = false; // the generalised delta rule, whose delta is false
+    bool scores = false;      // channel decay's memory read along its other axis
 };
 
 // The sizes of a memory whose state is a matrix.
@@ -32,7 +33,7 @@ inline Check matrix_sizes(const char* operation, const Args* a, int64_t largest_
 inline void matrix_inputs(Check& check, const MatrixRule& rule, const memgen_gated_delta_rule_args& a) {
     const int64_t B = a.batch, T = a.tokens, H = a.heads, K = a.key_dim, V = a.value_dim;
     if (!check.ok()) return;
-    check.required("q", a.q, {B, T, H, K}).required("k", a.k, {B, T, H, K}).required("v", a.v, {B, T, H, V});
+    check.required("q", a.q, {B, T, H, rule.scores ? V : K}).required("k", a.k, {B, T, H, K}).required("v", a.v, {B, T, H, V});
     if (rule.delta) check.required("beta", a.beta, {B, T, H, 1});
     else check.condition(!a.beta.data && !a.d_beta.data, MEMGEN_INVALID_ARGUMENT, "beta and d_beta are not null, but this rule has no write strength");
     if (rule.generalized) check.required("a", a.a, {B, T, H, K}).required("b", a.b, {B, T, H, K});
@@ -52,7 +53,7 @@ inline void matrix_forward(Check& check, const MatrixRule& rule, const memgen_ga
     if (!check.ok()) return;
     state_type(check, *a, a->tokens <= 1 && !a->checkpoints);
     matrix_inputs(check, rule, *a);
-    check.required("o", a->o, {a->batch, a->tokens, a->heads, a->value_dim}).nullable("final_state", a->final_state, {sequence_count(*a), a->heads, a->key_dim, a->value_dim});
+    check.required("o", a->o, {a->batch, a->tokens, a->heads, rule.scores ? a->key_dim : a->value_dim}).nullable("final_state", a->final_state, {sequence_count(*a), a->heads, a->key_dim, a->value_dim});
 }
 
 // checkpoint_bytes: what the library keeps of this call.

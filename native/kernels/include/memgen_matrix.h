@@ -90,6 +90,17 @@ MEMGEN_API int64_t memgen_channel_decay_checkpoint_size(const memgen_channel_dec
 MEMGEN_API memgen_status memgen_channel_decay_forward(const memgen_channel_decay_args* args, void* workspace, size_t bytes, void* stream);
 MEMGEN_API memgen_status memgen_channel_decay_backward(const memgen_channel_decay_args* args, void* workspace, size_t bytes, void* stream);
 
+/* ---- the same memory, read along its other axis -------------------------------------------------------------
+ * For t = 0, 1, ..:  S = diag(e^{log_decay_t}) S + k_t v_t^T;  o_t = S (scale q_t): how well a query meets each row.
+ * The struct of channel decay, but q [B, T, H, V] and o [B, T, H, K], and forward alone (backward is 0), of which nothing is kept:
+ * gradients are forward and backward passes of channel decay in other roles. Decays are multiplied, never divided by. In the
+ * library for the CPU alone.
+ */
+typedef memgen_gated_delta_rule_args memgen_channel_scores_args;
+
+MEMGEN_API int64_t memgen_channel_scores_workspace_size(const memgen_channel_scores_args* args, int32_t backward);
+MEMGEN_API memgen_status memgen_channel_scores_forward(const memgen_channel_scores_args* args, void* workspace, size_t bytes, void* stream);
+
 /* ---- the delta rule with a decay for every key channel (Kimi Delta Attention) ------------------------------
  * For t = 0, 1, ..:  S = diag(e^{log_decay_t}) S;  S += k_t (beta_t (v_t - S^T k_t))^T;  o_t = S^T (scale q_t).
  * The struct of the gated delta rule with log_decay and d_log_decay [B, T, H, K] (last axis contiguous), log_decay

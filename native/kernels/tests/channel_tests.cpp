@@ -1,4 +1,4 @@
-// The rules with a decay for every key channel, against the recurrence in double precision and its gradient.
+// The rules with a decay for every key channel, against the recurrence in double precision and its gradient; and the scores.
 #include "delta_oracle.h"
 
 namespace {
@@ -165,6 +165,123 @@ TEST(channel_nan_stays_in_its_row) {
                     if (i / row != 1) EXPECT(!std::memcmp(&g.at(i), &b.at(i), sizeof(float)));
             }
         }
+}
+
+// The same memory read along its other axis, S_t (scale q_t). That is the gradient of channel decay's queries where the gradients of
+// its outputs are q_t, so its oracle is this one's, too.
+Shape with_slots(Shape p) {
+    p.decay = p.channel = true;
+    return p;
+}
+
+// The call beside one of channel decay, whose tensors it works on.
+struct Scores {
+    Call call;
+    memgen_channel_scores_args args;
+
+    Scores(const Shape& p, const Numbers& n) : call(p, n, 0.5), args(call.args) { args.q = call.d_o.tensor, args.o = call.dq.tensor; }
+
+    memgen_status status() {
+        Scratch scratch(memgen_channel_scores_workspace_size(&args, 0));
+        return memgen_channel_scores_forward(&args, scratch.data, scratch.size, nullptr);
+    }
+    void run() { EXPECT_STATUS(MEMGEN_OK, status()); }
+};
+
+void compare_scores(const Shape& p, Numbers n) {
+    reference(p, 0.5, n);
+    Scores scores(p, n);
+    scores.run();
+    EXPECT_CLOSE("o", p.text(), scores.call.dq.values(), n.dq, ForwardLimit);
+    EXPECT_CLOSE("final_state", p.text(), scores.call.s.values(), n.s, ForwardLimit);
+    EXPECT(scores.call.dq.padding_untouched() && scores.call.s.padding_untouched());
+}
+
+TEST(scores_shapes) {
+    for (bool initial : {true, false})
+        for (Shape p : {Shape{2, 37, 3, 16, 16}, Shape{1, 64, 2, 32, 32}, Shape{1, 131, 1, 7, 19}, Shape{2, 33, 2, 24, 40}, Shape{1, 2, 1, 1, 1}, Shape{1, 1, 2, 3, 5}, Shape{3, 1, 2, 150, 20}, Shape{1, 0, 1, 4, 4}, Shape{0, 5, 2, 4, 4}, Shape{1, 17, 2, 5, 0}, Shape{1, 17, 2, 0, 5}, Shape{1, 200, 1, 33, 66}, Shape{1, 300, 1, 96, 96}, Shape{2, 41, 3, 21, 35}}) {
+            p.initial = initial;
+            p.padding = p.K == 21 ? 3 : 0, p.swapped = p.K == 21;
+            compare_scores(with_slots(p), draw(with_slots(p), 51));
+        }
+}
+
+TEST(scores_extreme_decays) {
+    Shape p = with_slots(Shape{1, 90, 2, 20, 20, false, true, true});
+    for (double strong : {0.0, -1e-8, -3.0, -50.0, -1e4, -std::numeric_limits<double>::infinity()}) {
+        Numbers all = draw(p, 52), some = all, channels = all;
+        for (double& g : all.g) g = strong;
+        for (size_t i = 0; i < some.g.size(); i += 131) some.g[i] = strong;
+        for (size_t i = 0; i < channels.g.size(); i += 20) channels.g[i] = strong;
+        for (const Numbers& n : {all, some, channels}) compare_scores(p, n);
+    }
+}
+
+TEST(scores_in_place_or_without_a_state_after_it) {
+    for (int64_t T : {1, 21}) {
+        Shape p = with_slots(Shape{2, T, 3, 37, 20, false, true, true});
+        Numbers n = draw(p, 53);
+        reference(p, 0.5, n);
+        Scores place(p, n), none(p, n);
+        place.args.final_state = place.args.initial_state;
+        none.args.final_state.data = nullptr;
+        place.run(), none.run();
+        EXPECT_CLOSE("final_state", "in place", place.call.s0.values(), n.s, ForwardLimit);
+        EXPECT_CLOSE("o", "in place", place.call.dq.values(), n.dq, ForwardLimit);
+        EXPECT_CLOSE("o", "no final state", none.call.dq.values(), n.dq, ForwardLimit);
+    }
+}
+
+TEST(scores_causality) {
+    Shape p = with_slots(Shape{1, 60, 1, 16, 16, false, true, true});
+    Numbers n = draw(p, 54), changed = n;
+    for (Values* x : {&changed.k, &changed.v, &changed.g, &changed.d_o})
+        for (int64_t i = 31 * 16; i < 60 * 16; i++) (*x)[i] = NAN;
+    Scores a(p, n), b(p, changed);
+    a.run(), b.run();
+    for (int64_t i = 0; i < 31 * 16; i++) EXPECT(!std::memcmp(&a.call.dq.at(i), &b.call.dq.at(i), sizeof(float)));
+}
+
+TEST(scores_same_bits_for_any_number_of_threads) {
+    for (int64_t heads : {1, 3}) {
+        Shape p = with_slots(Shape{2, 150, heads, 70, 40, false, true, true});
+        Scores scores(p, draw(p, 55));
+        EXPECT_SAME_BITS([&] { scores.run(); }, {&scores.call.dq, &scores.call.s});
+    }
+}
+
+TEST(scores_nan_stays_in_its_row) {
+    Shape p = with_slots(Shape{3, 50, 2, 24, 16, false, true, true});
+    for (int poison = 0; poison < 5; poison++) {
+        Numbers n = draw(p, 56), clean = n;
+        Values* inputs[] = {&n.k, &n.v, &n.g, &n.s0, &n.d_o};
+        (*inputs[poison])[inputs[poison]->size() / 3 + 5] = NAN;
+        Scores bad(p, n), good(p, clean);
+        bad.run(), good.run();
+        for (Field Call::*field : {&Call::dq, &Call::s}) {
+            Field &g = good.call.*field, &b = bad.call.*field;
+            for (int64_t i = 0; i < g.size(); i++)
+                if (i / (g.size() / 3) != 1) EXPECT(!std::memcmp(&g.at(i), &b.at(i), sizeof(float)));
+        }
+    }
+}
+
+TEST(scores_refuse_bad_arguments) {
+    Shape p = with_slots(Shape{2, 100, 2, 8, 8, false, true, true});
+    const Numbers n = draw(p, 57);
+    auto status = [&](auto change) {
+        Scores scores(p, n);
+        change(scores.args);
+        return scores.status();
+    };
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, status([](auto& a) { a.log_decay.data = nullptr; }));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, status([](auto& a) { a.beta = a.log_decay; }));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, status([](auto& a) { a.o.data = nullptr; }));
+    EXPECT_STATUS(MEMGEN_UNSUPPORTED_STRIDE, status([](auto& a) { a.q.stride[3] = 2; }));
+    EXPECT_STATUS(MEMGEN_UNSUPPORTED_DTYPE, status([](auto& a) { a.dtype = MEMGEN_BFLOAT16; }));
+    Scores scores(p, n);
+    Scratch little(64);
+    EXPECT_STATUS(MEMGEN_WORKSPACE_TOO_SMALL, memgen_channel_scores_forward(&scores.args, little.data, little.size, nullptr));
 }
 
 } // namespace

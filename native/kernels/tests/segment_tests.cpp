@@ -34,6 +34,14 @@ TEST(segments_of_matrix_memories) {
 
 TEST(segments_of_channel_decay) { check_all(matrix("channel_decay", false, true, true)); }
 
+TEST(segments_of_channel_scores) {
+    typedef memgen_channel_scores_args A;
+    check_all(Operator<A>{"channel_scores",
+                          {{&A::q, Token, true, {H, V}}, {&A::k, Token, true, {H, K}, 0, 0.3}, {&A::v, Token, true, {H, V}}, {&A::log_decay, Token, true, {H, K}, -0.3, 0}, {&A::initial_state, State, true, {H, K, V}},
+                           {&A::o, Token, false, {H, K}}, {&A::final_state, State, false, {H, K, V}}},
+                          [](A& a) { a.heads = H, a.key_dim = K, a.value_dim = V, a.scale = 0.5; }, memgen_channel_scores_workspace_size, nullptr, memgen_channel_scores_forward, nullptr});
+}
+
 TEST(segments_of_the_channel_delta_rule) { check_all(matrix("channel_delta_rule", true, true, true)); }
 
 TEST(segments_of_the_generalized_delta_rule) { check_all(matrix("generalized_delta_rule", false, true, true, true)); }

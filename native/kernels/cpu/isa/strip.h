@@ -46,6 +46,7 @@ constexpr int Group = W == 16 ? 4 : 2; // tokens that a sweep without delta take
 // What the rows of a strip are multiplied by on the way.
 struct Kept {
     MEMGEN_MEMBER Vector row(int64_t, Vector s) const { return s; }
+    MEMGEN_MEMBER Vector token(int, int, Vector s) const { return s; }
 };
 struct Times {
     Vector factor;
@@ -56,9 +57,15 @@ struct TimesByKey {
     MEMGEN_MEMBER Vector row(int64_t i, Vector s) const { return splat(factor[i]) * s; }
 };
 
-// For the tokens from t on: S <- factor S, then S += k v^T and the read S^T q of one after the other.
-template <class Factor>
-MEMGEN_INLINE void sweep(const Ahead& ahead, int64_t t, int64_t K, float* s, Factor factor, const float* const* keys, const float* const* queries, const Vector (*values)[2], Vector (*reads)[2]) {
+// What its columns are multiplied by before each token of a sweep.
+struct TimesByToken {
+    const Vector (*factor)[2];
+    MEMGEN_MEMBER Vector token(int g, int n, Vector s) const { return factor[g][n] * s; }
+};
+
+// For the tokens from t on: S <- factor S, then S <- decay S + k v^T and the read S^T q of one after the other.
+template <class Factor, class Decay = Kept>
+MEMGEN_INLINE void sweep(const Ahead& ahead, int64_t t, int64_t K, float* s, Factor factor, const float* const* keys, const float* const* queries, const Vector (*values)[2], Vector (*reads)[2], Decay decay = {}) {
     const float *k[Group], *q[Group]; // for all the compiler knows, a store to S could change the originals
     for (int g = 0; g < Group; g++) k[g] = keys[g], q[g] = queries[g];
     Vector sum[Group][2] = {};
@@ -70,8 +77,8 @@ MEMGEN_INLINE void sweep(const Ahead& ahead, int64_t t, int64_t K, float* s, Fac
 #pragma GCC unroll 4
             for (int g = 0; g < Group; g++) {
                 Vector w = splat(k[g][i]);
-                s0 += w * values[g][0];
-                s1 += w * values[g][1];
+                s0 = decay.token(g, 0, s0) + w * values[g][0];
+                s1 = decay.token(g, 1, s1) + w * values[g][1];
                 w = splat(q[g][i]);
                 sum[g][0] += w * s0;
                 sum[g][1] += w * s1;
@@ -108,8 +115,9 @@ inline void copy_strip_out(const float* from, int64_t rows, int64_t width, float
 
 // The same of a matrix that lies turned: column j of the strip is row j there.
 inline void copy_strip_turned_in(const float* from, int64_t row, int64_t rows, int64_t width, float* to) {
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < Strip; j++) to[i * Strip + j] = j < width ? from[j * row + i] : 0.0f;
+    for (int64_t i = 0; width < Strip && i < rows; i++)
+        for (int64_t j = width; j < Strip; j++) to[i * Strip + j] = 0.0f;
+    transpose(from, row, width, rows, to, Strip);
 }
 
 // What one worker takes at a time: some heads of one sequence, some strips of each.
@@ -161,8 +169,7 @@ void advance_strips(const Args& a, const Share& share, const DeltaForwardScratch
     });
 }
 
-// All tokens of a share of one sequence: advance(h, t0) takes one head through one block. turned: the initial state
-// is [V, K] in memory.
+// All tokens of a share of one sequence: advance(h, t0) takes one head through one block. turned: states are [V, K] in memory.
 template <class Advance>
 void run_share(const Args& a, const Share& share, const DeltaForwardScratch& scratch, Advance&& advance, bool turned = false) {
     const int64_t K = a.key_dim;
@@ -182,7 +189,8 @@ void run_share(const Args& a, const Share& share, const DeltaForwardScratch& scr
     if (!a.final_state.data) return;
     for (int64_t h = share.first_head; h < share.last_head; h++)
         for_strips(a, share, scratch, h, [&](const StripView& strip) {
-            copy_strip_out(strip.state, K, strip.width, floats(a.final_state) + h * a.final_state.stride[1] + strip.s * Strip, a.final_state.stride[2]);
+            if (turned) transpose(strip.state, Strip, K, strip.width, floats(a.final_state) + h * a.final_state.stride[1] + strip.s * Strip * a.final_state.stride[2], a.final_state.stride[2]);
+            else copy_strip_out(strip.state, K, strip.width, floats(a.final_state) + h * a.final_state.stride[1] + strip.s * Strip, a.final_state.stride[2]);
         });
 }
 
