@@ -26,6 +26,9 @@ internal sealed unsafe class Kernel(string name, bool onCuda = true)
         fixed (TArgs* pointer = &args) return functions.WorkspaceSize(pointer, 0) < 0 ? functions.Library.LastError() : null;
     }
 
+    /// <summary>Whether the library for this device, which is loaded, has the forward pass, with which some kernels end.</summary>
+    public bool IsOn(DeviceType device) => On(device).Forward != null;
+
     /// <summary>Whether the library for the CPU, which is loaded, has this kernel for such sizes.</summary>
     /// <param name="args">Of which only the header and the sizes are read.</param>
     /// <param name="workspace">For <see cref="Run{TArgs}"/>.</param>

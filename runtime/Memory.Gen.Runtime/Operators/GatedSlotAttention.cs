@@ -11,7 +11,7 @@ namespace Memory.Gen.Runtime.Operators;
 /// <remarks>
 /// Zhang et al.: Gated Slot Attention (arXiv 2409.07146), section 3. Both memories are those of channel decay with a slot in
 /// the place of a key channel: <see cref="SlotScores"/> reads the keys, <see cref="ChannelDecay"/> the values.
-/// In the form Native a later token can change the last bits of what was read before it, for scores come of a backward pass.
+/// On CUDA in the form Native a later token can change the last bits of what was read before it, for scores come of a backward pass there.
 /// </remarks>
 public static class GatedSlotAttention
 {

@@ -9,7 +9,7 @@ namespace Memory.Gen.Runtime.Operators;
 internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixKernel.Options>
 {
     private static readonly Kernel Delta = new("gated_delta_rule"), Scalar = new("scalar_decay"), Channel = new("channel_decay"), ChannelDelta = new("channel_delta_rule"),
-        Generalized = new("generalized_delta_rule");
+        Generalized = new("generalized_delta_rule"), ChannelScores = new("channel_scores");
 
     /// <summary>The kernel of a rule that has these gates, and what it recalls by.</summary>
     public static Kernel For(Tensor? beta, Tensor? logDecay, Tensor? a) => (beta is not null, logDecay?.dim() == 4) switch
@@ -68,6 +68,22 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
         GC.KeepAlive(b);
         GC.KeepAlive(state);
         return new MemoryRead(o, final);
+    }
+
+    /// <summary>The memory of channel decay read along its other axis, y = scale S q <c>[B, T, H, K]</c>, and the state after it; null where the library has no kernel for that.</summary>
+    public static List<Tensor>? Scores(Options options, Tensor q, Tensor k, Tensor v, Tensor logDecay, Tensor state)
+    {
+        if (!ChannelScores.IsOn(q.device_type)) return null;
+        Tensor[] dense = Array.ConvertAll([q, k, v, logDecay, state], KernelTensor.Dense);
+        MatrixArguments args = Arguments([dense[1], dense[1], dense[2], null, dense[3], null, null, dense[4]], options);
+        Tensor y = Fresh(options.Segments, k, k.shape), final = Single(y, state.shape);
+        args.Q = KernelTensor.Of(dense[0]);
+        args.O = KernelTensor.Of(y);
+        args.FinalState = KernelTensor.Of(final);
+        ChannelScores.Forward(args, y);
+        GC.KeepAlive(options); // has the segments, which the kernel reads where they lie
+        GC.KeepAlive(dense);
+        return [y, final];
     }
 
     protected override List<Tensor> Forward(Tensor?[] inputs, Options options, List<Tensor>? kept)

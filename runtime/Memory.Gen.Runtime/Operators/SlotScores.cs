@@ -6,10 +6,10 @@ namespace Memory.Gen.Runtime.Operators;
 
 /// <summary>How well the query of each token meets the key of each slot: y_t = scale S_t q_t with S = diag(e^g) S + s k^T.</summary>
 /// <remarks>
-/// S is the memory of channel decay, read along its other axis. Channel decay reads o_t = scale S_t^T r_t, so that
-/// y is what its backward pass makes of the gradients q: the gradient of sum_t q_t o_t with respect to the readers r, whatever
-/// they are. That sum, with the gradients of y as its readers, is also what y sends upstream; hence its o are the gradients of
-/// q, and its other gradients are those of s, k, g and S.
+/// S is the memory of channel decay, read along its other axis, for which the library for the CPU has a kernel. Without one:
+/// channel decay reads o_t = scale S_t^T r_t, so that y is what its backward pass makes of the gradients q, the gradient of
+/// sum_t q_t o_t with respect to the readers r, whatever they are. That sum, with the gradients of y as its readers, is also
+/// what y sends upstream; hence its o are the gradients of q, and its other gradients are those of s, k, g and S.
 /// </remarks>
 internal sealed class SlotScores : OperatorFunction<SlotScores, SlotScores.Options>
 {
@@ -24,6 +24,7 @@ internal sealed class SlotScores : OperatorFunction<SlotScores, SlotScores.Optio
             return [(after.matmul(q.permute(0, 2, 3, 1).to(after.dtype)) * options.Scale).permute(0, 3, 1, 2).to(q.dtype), after];
         }
 
+        if (options.Native && MatrixKernel.Scores(options.Kernel, q, written, k, g, S) is { } scores) return scores;
         (List<Tensor> outputs, List<Tensor> gradients) = options.Both(written, written, k, g, S, q, null, readersOnly: true);
         return [gradients[0], outputs[1]];
     }

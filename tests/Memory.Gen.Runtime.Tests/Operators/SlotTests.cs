@@ -62,6 +62,19 @@ public sealed class SlotTests
         Numbers.Close(v.select(1, 9), read.Output.select(1, 9), Limit(form), "output");
     }
 
+    /// <summary>No later token changes a bit of what was read before it, wherever chunks and groups of tokens begin.</summary>
+    [Fact]
+    public void The_kernels_on_the_CPU_are_causal_to_the_last_bit()
+    {
+        using var scope = NewDisposeScope();
+        const long tokens = 70, kept = 37;
+        Tensor[] x = [Random.Normal(B, tokens, H, K), Random.Normal(B, tokens, H, K), Random.Normal(B, tokens, H, V), -Random.Uniform(0, 0.5, B, tokens, H, 4)];
+        Tensor Read() => GatedSlotAttention.Apply(To(OperatorForm.Native, x[0]), To(OperatorForm.Native, x[1]), To(OperatorForm.Native, x[2]), To(OperatorForm.Native, x[3]), form: OperatorForm.Native).Output.narrow(1, 0, kept);
+        Tensor before = Read();
+        foreach (Tensor each in x) each.narrow(1, kept, tokens - kept).mul_(3);
+        Assert.True(before.equal(Read()).all().item<bool>());
+    }
+
     [Fact]
     public void What_does_not_fit_is_said()
     {
