@@ -40,6 +40,8 @@ internal static class OperatorCalls
             c["q"], c["k"], c["v"], c["log_decay"], c.Optional("initial_state"), c.Scalar("scale"), c.Form, c.Chunk)),
         ["channel_decay"] = c => Read(ChannelDecay.Apply(
             c["q"], c["k"], c["v"], c["log_decay"], c.Optional("initial_state"), c.Scalar("scale"), c.Form, c.Chunk)),
+        ["bonus_decay"] = c => Read(BonusDecay.Apply(
+            c["q"], c["k"], c["v"], c["log_decay"], c["bonus"], c.Optional("initial_state"), c.Scalar("scale"), c.Form, c.Chunk)),
         ["delta_rule"] = c => Read(DeltaRule.Apply(
             c["q"], c["k"], c["v"], c["beta"], c.Optional("initial_state"), c.Scalar("scale"), c.Form, c.Chunk)),
         ["gated_delta_rule"] = c => Read(GatedDeltaRule.Apply(

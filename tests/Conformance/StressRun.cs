@@ -43,6 +43,7 @@ internal sealed record StressRun(Precision Precision, Device Device, int Seed)
             ("linear_attention", [.. keys, .. state], (x, f) => LinearAttention.Apply(x[0], x[1], x[2], x[3], 1, f, segments: segments)),
             ("scalar_decay", [.. keys, decay, .. state], (x, f) => ScalarDecay.Apply(x[0], x[1], x[2], x[3], x[4], 1, f, segments: segments)),
             ("channel_decay", [.. keys, channels, .. state], (x, f) => ChannelDecay.Apply(x[0], x[1], x[2], x[3], x[4], 1, f, segments: segments)),
+            ("bonus_decay", [.. keys, channels, Gate(rand(H, K, dtype: ScalarType.Float64)), .. state], (x, f) => BonusDecay.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 1, f, segments: segments)),
             ("delta_rule", [.. keys, beta, .. state], (x, f) => DeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], 1, f, segments: segments)),
             ("gated_delta_rule", [.. keys, beta, decay, .. state], (x, f) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], 1, f, segments: segments)),
             ("delta_product", [keys[0], Unit(B, T, writes, H, K), Activation(B, T, writes, H, V), Gate(2 * rand(B, T, writes, H, dtype: ScalarType.Float64)), decay, .. state],

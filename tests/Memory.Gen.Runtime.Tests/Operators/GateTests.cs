@@ -12,7 +12,7 @@ public sealed class GateTests
     private const long B = 2, T = 70, H = 2, K = 8, V = 4;
     private static readonly double[] Extremes = [0, -1e-8, -5, -50, -1e4, double.NegativeInfinity];
 
-    private static readonly string[] Rules = ["scalar_decay", "channel_decay", "gated_delta_rule", "channel_delta_rule", "generalized_delta_rule"];
+    private static readonly string[] Rules = ["scalar_decay", "channel_decay", "bonus_decay", "gated_delta_rule", "channel_delta_rule", "generalized_delta_rule"];
 
     public static TheoryData<string> Gated => [.. Rules];
 
@@ -50,13 +50,14 @@ public sealed class GateTests
         inputs[^2].select(1, 33).fill_(double.NegativeInfinity);
         // Its low-rank term recalls what was there before the decay.
         if (name == "generalized_delta_rule") inputs[3].select(1, 33).zero_();
-        Tensor[] rest = [.. inputs[..^1].Select(x => x.narrow(1, 33, T - 33)), zeros_like(inputs[^1])];
+        Tensor[] rest = [.. inputs[..^1].Select(x => x.dim() == 2 ? x : x.narrow(1, 33, T - 33)), zeros_like(inputs[^1])];
         foreach (OperatorForm form in Fast(name))
         {
             (ScalarType dtype, double limit) = form == OperatorForm.Native ? (ScalarType.Float32, 1e-6) : (ScalarType.Float64, 1e-12);
             (Tensor[] whole, _) = Run(name, inputs, form, dtype);
             (Tensor[] fresh, _) = Run(name, rest, form, dtype);
-            Numbers.Close(fresh[0], whole[0].narrow(1, 33, T - 33), limit, $"{form}, outputs");
+            int first = name == "bonus_decay" ? 34 : 33; // it reads before the decay
+            Numbers.Close(fresh[0].narrow(1, first - 33, T - first), whole[0].narrow(1, first, T - first), limit, $"{form}, outputs");
             Numbers.Close(fresh[1], whole[1], limit, $"{form}, final state");
         }
     }
@@ -240,6 +241,7 @@ public sealed class GateTests
         {
             "scalar_decay" => [.. qkv, g, S],
             "channel_decay" => [.. qkv, r.Uniform(-0.3, 0, B, T, H, K), S],
+            "bonus_decay" => [.. qkv, r.Normal(H, K), r.Uniform(-0.3, 0, B, T, H, K), S],
             "channel_delta_rule" => [.. qkv, beta, r.Uniform(-0.3, 0, B, T, H, K), S],
             "generalized_delta_rule" => [.. qkv, qkv[1].flip(3), 0.2 * r.Normal(B, T, H, K), r.Uniform(-0.3, 0, B, T, H, K), S],
             _ => [.. qkv, beta, g, S],
@@ -253,6 +255,7 @@ public sealed class GateTests
         {
             "scalar_decay" => ScalarDecay.Apply(x[0], x[1], x[2], x[3], x[4], form: form),
             "channel_decay" => ChannelDecay.Apply(x[0], x[1], x[2], x[3], x[4], form: form),
+            "bonus_decay" => BonusDecay.Apply(x[0], x[1], x[2], x[4], x[3], x[5], form: form),
             "channel_delta_rule" => ChannelDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], form: form),
             "generalized_delta_rule" => GeneralizedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], x[6], form: form),
             _ => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], form: form),

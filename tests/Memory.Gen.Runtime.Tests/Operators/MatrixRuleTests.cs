@@ -108,7 +108,7 @@ public sealed class MatrixRuleTests : IDisposable
     {
         long[] kept = [.. Enumerable.Range(0, 40).Where(t => t is not (0 or 7 or 8 or 9 or 16 or 39) and not (> 20 and < 30)).Select(t => (long)t)];
         Tensor places = tensor(kept);
-        foreach (string name in Served(form, "linear_attention", "scalar_decay", "channel_decay", "delta_rule", "gated_delta_rule", "delta_product", "channel_delta_rule", "generalized_delta_rule", "gated_slot_attention", "linear_scan", "selective_scan"))
+        foreach (string name in Served(form, "linear_attention", "scalar_decay", "channel_decay", "delta_rule", "gated_delta_rule", "delta_product", "channel_delta_rule", "generalized_delta_rule", "gated_slot_attention", "bonus_decay", "linear_scan", "selective_scan"))
         {
             OperatorCase each = OperatorCase.Of(name);
             Tensor[] x = [.. each.Sequences(r, kept.Length).Select(t => To(form, t))], others = [.. each.Others(r).Select(t => To(form, t))], states = [.. each.States(r).Select(t => To(form, t))];

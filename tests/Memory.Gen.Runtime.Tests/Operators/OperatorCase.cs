@@ -36,6 +36,12 @@ public sealed record OperatorCase(
             }),
         Matrix("scalar_decay", (r, T) => [.. Qkv(r, T), r.Uniform(-0.5, 0, B, T, H)], (x, s, f, c, g) => ScalarDecay.Apply(x[0], x[1], x[2], x[3], s, null, f, c, g)),
         Matrix("channel_decay", (r, T) => [.. Qkv(r, T), r.Uniform(-0.5, 0, B, T, H, K)], (x, s, f, c, g) => ChannelDecay.Apply(x[0], x[1], x[2], x[3], s, null, f, c, g)),
+        new("bonus_decay", (r, T) => [.. Qkv(r, T), r.Uniform(-0.5, 0, B, T, H, K)], r => [r.Normal(H, K)], r => [r.Normal(B, H, K, V)],
+            (x, p, s, f, c, g) =>
+            {
+                MemoryRead read = BonusDecay.Apply(x[0], x[1], x[2], x[3], p[0], s[0], null, f, c, g);
+                return (read.Output, [read.FinalState]);
+            }),
         Matrix("delta_rule", (r, T) => [.. Qkv(r, T), r.Uniform(0, 1, B, T, H)], (x, s, f, c, g) => DeltaRule.Apply(x[0], x[1], x[2], x[3], s, null, f, c, g)),
         Matrix("gated_delta_rule", (r, T) => [.. Qkv(r, T), r.Uniform(0, 1, B, T, H), r.Uniform(-0.5, 0, B, T, H)],
             (x, s, f, c, g) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], s, null, f, c, g)),

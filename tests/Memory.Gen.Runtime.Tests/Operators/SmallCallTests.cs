@@ -221,13 +221,14 @@ public sealed class SmallCallTests
         using var quiet = no_grad();
         var r = new Randoms(94);
         Tensor q = r.Normal(B, tokens, H, K), k = 0.1 * r.Normal(B, tokens, H, K), v = r.Normal(B, tokens, H, V), beta = r.Normal(B, tokens, H).sigmoid();
-        Tensor decay = -r.Normal(B, tokens, H).exp(), channels = -r.Normal(B, tokens, H, K).exp(), state = r.Normal(B, H, K, V), b = 0.1 * r.Normal(B, tokens, H, K);
+        Tensor decay = -r.Normal(B, tokens, H).exp(), channels = -r.Normal(B, tokens, H, K).exp(), state = r.Normal(B, H, K, V), b = 0.1 * r.Normal(B, tokens, H, K), bonus = r.Normal(H, K);
         Assert.All(
             new (string Name, Func<Func<Tensor, Tensor>, OperatorForm?, MemoryRead> Call)[]
             {
                 ("linear_attention", (to, f) => LinearAttention.Apply(to(q), to(k), to(v), to(state), form: f)),
                 ("scalar_decay", (to, f) => ScalarDecay.Apply(to(q), to(k), to(v), to(decay), null, 0.5, f)),
                 ("channel_decay", (to, f) => ChannelDecay.Apply(to(q), to(k), to(v), to(channels), to(state), form: f)),
+                ("bonus_decay", (to, f) => BonusDecay.Apply(to(q), to(k), to(v), to(channels), to(bonus), to(state), form: f)),
                 ("delta_rule", (to, f) => DeltaRule.Apply(to(q), to(k), to(v), to(beta), null, form: f)),
                 ("gated_delta_rule", (to, f) => GatedDeltaRule.Apply(to(q), to(k), to(v), to(beta), to(decay), to(state), form: f)),
                 ("channel_delta_rule", (to, f) => ChannelDeltaRule.Apply(to(q), to(k), to(v), to(beta), to(channels), to(state), form: f)),
