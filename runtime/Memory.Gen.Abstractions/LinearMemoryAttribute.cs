@@ -31,7 +31,7 @@ public sealed class LinearMemoryAttribute : MixerAttribute
 
     /// <summary>
     /// Base of the rotary positions by which queries and keys turn, after their feature map, 1 to 1e12, or 0: none; a head then has an
-    /// even number of key features. Not with <see cref="FeatureMap.Taylor"/>, <see cref="FeatureMap.Hedgehog"/>, <see cref="MemoryRule.ChannelDecay"/>, <see cref="MemoryRule.ChannelDelta"/>, <see cref="MemoryRule.GeneralizedDelta"/>, <see cref="MemoryRule.TiedDecay"/>, <see cref="Normalized"/> or <see cref="StateSpace"/>.
+    /// even number of key features. Not with <see cref="FeatureMap.Taylor"/>, <see cref="FeatureMap.Hedgehog"/>, <see cref="MemoryRule.ChannelDecay"/>, <see cref="MemoryRule.BonusDecay"/>, <see cref="MemoryRule.ChannelDelta"/>, <see cref="MemoryRule.GeneralizedDelta"/>, <see cref="MemoryRule.TiedDecay"/>, <see cref="Normalized"/> or <see cref="StateSpace"/>.
     /// Absent: 0.
     /// </summary>
     public double RotaryBase { get; set; }

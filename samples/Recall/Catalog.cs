@@ -46,6 +46,7 @@ internal static class Catalog
         new("gated-delta", () => new GatedDeltaLM(), "#3b6fb6"),
         new("channel-delta", () => new ChannelDeltaLM(), "#1f9aa3"),
         new("generalized-delta", () => new GeneralizedDeltaLM(), "#0b5c66"),
+        new("bonus-decay", () => new BonusDecayLM(), "#5f7a2c"),
         new("gated-slots", () => new GatedSlotsLM(), "#d1862b"),
         new("mixture", () => new MixtureLM(), "#8a4fa3") { Routed = (4, 2) },
         new("mixture-equal", () => new MixtureOfEqualSizeLM(), "#b98bd0") { Routed = (3, 2) },

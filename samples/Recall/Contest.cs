@@ -46,7 +46,7 @@ internal static class Contests
     private static readonly string[] Memories = ["linear", "scalar-decay", "delta", "gated-delta", "titans", "titans-gate"];
 
     private static readonly string[] Family =
-        ["linear", "based", "hedgehog", "retnet", "scalar-decay", "channel-decay", "tied-decay", "delta", "gated-delta", "channel-delta", "generalized-delta", "gated-slots"];
+        ["linear", "based", "hedgehog", "retnet", "scalar-decay", "channel-decay", "bonus-decay", "tied-decay", "delta", "gated-delta", "channel-delta", "generalized-delta", "gated-slots"];
 
     public static IReadOnlyList<Contest> All { get; } =
     [

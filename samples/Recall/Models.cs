@@ -74,6 +74,11 @@ public sealed partial class ChannelDeltaLM;
 [LinearMemory(Rule = MemoryRule.GeneralizedDelta, Heads = 1)]
 public sealed partial class GeneralizedDeltaLM;
 
+/// <summary>Channel decay as RWKV-6 has it: read before each write, with a bonus for the token's own value.</summary>
+[MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
+[LinearMemory(Rule = MemoryRule.BonusDecay, Heads = 1)]
+public sealed partial class BonusDecayLM;
+
 /// <summary>Slots that fade each at its own rate, as many as a matrix has rows, read by a softmax.</summary>
 [MemoryModel(VocabSize = 256, Dim = 64, Layers = 1, FeedForward = 0)]
 [LinearMemory(Rule = MemoryRule.GatedSlots, Heads = 1, Slots = 64)]

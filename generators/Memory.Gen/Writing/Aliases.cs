@@ -46,6 +46,7 @@ internal static class Aliases
         ("RmsNorm", Runtime + ".Modules.RmsNorm"),
         ("RoutedLinear", Runtime + ".Modules.RoutedLinear"),
         ("ShortConvolution", Runtime + ".Modules.ShortConvolution"),
+        ("BonusDecay", Runtime + ".Operators.BonusDecay"),
         ("ChannelDecay", Runtime + ".Operators.ChannelDecay"),
         ("ChannelDeltaRule", Runtime + ".Operators.ChannelDeltaRule"),
         ("DeltaProduct", Runtime + ".Operators.DeltaProduct"),

@@ -54,6 +54,10 @@ public sealed partial class ChannelDeltaModel;
 public sealed partial class DeltaProductModel;
 
 [MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
+[LinearMemory(Rule = MemoryRule.BonusDecay, Heads = 2)]
+public sealed partial class BonusDecayModel;
+
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
 [LinearMemory(Rule = MemoryRule.GatedSlots, Heads = 2, Slots = 5)]
 public sealed partial class GatedSlotsModel;
 

@@ -30,7 +30,7 @@ public sealed class EmptyBodiesTests : IDisposable
 
         namespace Declared;
 
-        [MemoryModel(VocabSize = 64, Dim = 32, Pattern = "LSCDGKRQT MNOPW", TiedEmbeddings = true)]
+        [MemoryModel(VocabSize = 64, Dim = 32, Pattern = "LSCDGKRQTF MNOPW", TiedEmbeddings = true)]
         [LinearMemory('L', Rule = MemoryRule.Linear, Heads = 2, FeatureMap = FeatureMap.EluPlusOne, Normalized = true)]
         [LinearMemory('S', Rule = MemoryRule.ScalarDecay, Heads = 2, OutputGate = false, FeedForward = 0)]
         [LinearMemory('C', Rule = MemoryRule.ChannelDecay, Heads = 2, ConvWidth = 0, KeyDim = 8, ValueDim = 24)]
@@ -39,6 +39,7 @@ public sealed class EmptyBodiesTests : IDisposable
         [LinearMemory('K', Rule = MemoryRule.ChannelDelta, Heads = 2)]
         [LinearMemory('R', Rule = MemoryRule.GeneralizedDelta, Heads = 2)]
         [LinearMemory('T', Rule = MemoryRule.Delta, Heads = 2, Householders = 2)]
+        [LinearMemory('F', Rule = MemoryRule.BonusDecay, Heads = 2)]
         [LinearMemory('Q', Rule = MemoryRule.GatedSlots, Heads = 2, Slots = 8)]
         [SelectiveStateSpace('M')]
         [LinearMemory('N', Rule = MemoryRule.ScalarDecay, StateSpace = true, Heads = 4)]

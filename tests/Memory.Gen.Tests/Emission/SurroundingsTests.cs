@@ -148,6 +148,8 @@ public class SurroundingsTests
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.GeneralizedDelta, OutputGate = false)")]
     [InlineData("LinearMemory(Heads = 4, Householders = 3, NegativeEigenvalues = true)")]
     [InlineData("LinearMemory(Heads = 3, Rule = MemoryRule.Delta, Householders = 2, KeyDim = 4, ValueDim = 7, ConvWidth = 0, RotaryBase = 10, OutputGate = false)")]
+    [InlineData("LinearMemory(Heads = 3, Rule = MemoryRule.BonusDecay, KeyDim = 5, ValueDim = 7, ConvWidth = 0)")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.BonusDecay, UnitLength = true, OutputGate = false)")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.GatedSlots, UnitLength = true)")]
     [InlineData("LinearMemory(Heads = 3, Rule = MemoryRule.GatedSlots, Slots = 2, KeyDim = 4, ValueDim = 7, ConvWidth = 0, RotaryBase = 10, OutputGate = false)")]
     [InlineData("MixtureOfMemories(Heads = 3, Rule = MemoryRule.ChannelDelta, KeyDim = 5, ValueDim = 7, SharedProjections = true)")]

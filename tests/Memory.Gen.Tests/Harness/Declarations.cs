@@ -38,6 +38,7 @@ internal static class Declarations
         "[LinearMemory(Heads = 4, Rule = MemoryRule.ChannelDelta)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.GeneralizedDelta)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.GatedSlots, Slots = 16)]",
+        "[LinearMemory(Heads = 4, Rule = MemoryRule.BonusDecay)]",
         "[SelectiveStateSpace]",
         "[MixtureOfMemories(Heads = 4)]",
         "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.Titans)]",

@@ -55,7 +55,7 @@ internal sealed class SmallDeclaration(Random random)
         int heads = random.Next(1, 5);
         if (random.Next(5) == 0)
             return $"[LinearMemory({letter}{Sizes(heads)}, Rule = MemoryRule.ScalarDecay, StateSpace = true, Groups = {Pick("1", heads.ToString(System.Globalization.CultureInfo.InvariantCulture))})] ";
-        string rule = Pick([.. Rules[..^1], "TiedDecay", "GeneralizedDelta", "GatedSlots"]), options = rule switch
+        string rule = Pick([.. Rules[..^1], "TiedDecay", "GeneralizedDelta", "GatedSlots", "BonusDecay"]), options = rule switch
         {
             "Linear" => Pick("", ", UnitLength = true", ", FeatureMap = FeatureMap.Relu", ", FeatureMap = FeatureMap.EluPlusOne, Normalized = true", ", FeatureMap = FeatureMap.Taylor" + Maybe("Normalized = true"), ", FeatureMap = FeatureMap.Hedgehog" + Maybe("Normalized = true")),
             "ScalarDecay" => Maybe("UnitLength = true") + Pick("", ", Decay = DecaySchedule.RetNet", ", Decay = DecaySchedule.Lightning"),
@@ -66,7 +66,7 @@ internal sealed class SmallDeclaration(Random random)
             _ => Maybe("UnitLength = true"),
         };
         string sizes = Sizes(heads);
-        if (rule is not ("ChannelDecay" or "ChannelDelta" or "TiedDecay" or "GeneralizedDelta") && !options.Contains("Normalized") && !options.Contains("Taylor") && !options.Contains("Hedgehog") && random.Next(3) == 0)
+        if (rule is not ("ChannelDecay" or "BonusDecay" or "ChannelDelta" or "TiedDecay" or "GeneralizedDelta") && !options.Contains("Normalized") && !options.Contains("Taylor") && !options.Contains("Hedgehog") && random.Next(3) == 0)
             sizes = $"Heads = {heads}, KeyDim = {2 * random.Next(1, 5)}, RotaryBase = {Pick("1", "50.5")}";
         return $"[LinearMemory({letter}{sizes}, Rule = MemoryRule.{rule}{options}, ConvWidth = {Pick("0", "2", "5")}{Maybe("OutputGate = false")})] ";
     }

@@ -93,6 +93,11 @@ public class EmittedFileTests
         nameof(GatedDeltaProductLayer));
 
     [Fact]
+    public Task BonusDecayLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[LinearMemory(Rule = MemoryRule.BonusDecay, Heads = 4)]", name: "BonusDecayLayer")),
+        nameof(BonusDecayLayer));
+
+    [Fact]
     public Task GatedSlotsLayer() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Layer("[LinearMemory(Rule = MemoryRule.GatedSlots, Heads = 4, Slots = 32)]", name: "GatedSlotsLayer")),
         nameof(GatedSlotsLayer));

@@ -68,6 +68,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 size += new Size(spec.Heads);
             if (spec.HasSlots)
                 size += Size.Product((long)dim * spec.Heads * spec.Slots);
+            if (spec.HasBonus)
+                size += new Size(keys);
             if (spec.IsGeneralized)
                 size += Size.Product(spec.DecayRank * (dim + keys)) + new Size(4 * keys);
             if (spec.FeatureMap == FeatureMap.Hedgehog)
@@ -186,6 +188,12 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             yield return ModulePart.Parameter("decay_bias", $"Initialize.StepBias({(spec.HasChannels ? "Heads * KeyDim" : "Heads")}, device, Initialize.Wide(dtype))", spec.HasChannels ? "[H*K]" : "[H]");
         }
 
+        if (spec.HasBonus)
+        {
+            yield return ModulePart.Parameter("decay_bias", "Initialize.Ramp(Heads, KeyDim, first: -6.0, last: -1.0, within: 0.0, device, Initialize.Wide(dtype))", "[H*K], b" + remark);
+            yield return ModulePart.Parameter("bonus", "Initialize.Ramp(Heads, KeyDim, first: 0.23, last: 0.0, within: 0.0, device, dtype)", "[H*K], u");
+        }
+
         if (spec.IsGeneralized)
         {
             yield return ModulePart.Parameter("decay_bias", "Initialize.Ramp(Heads, KeyDim, first: -5.5, last: 0.5, within: 2.5, device, Initialize.Wide(dtype))", "[H*K], b" + remark);
@@ -251,7 +259,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
     {
         yield return "using var scope = torch.NewDisposeScope();";
         yield return $"var state = ({state}?)layer;";
-        if (!HasConvolution || spec.Rule == MemoryRule.ChannelDecay || spec.IsTied || spec.IsGeneralized || spec.HasSlots || spec.IsProduct)
+        if (!HasConvolution || spec.Rule == MemoryRule.ChannelDecay || spec.HasBonus || spec.IsTied || spec.IsGeneralized || spec.HasSlots || spec.IsProduct)
             yield return "long B = x.shape[0], T = x.shape[1];";
         yield return $"var ({string.Join(", ", Projections().Select(p => p.Result))}) = Projection.Apply(x, {string.Join(", ", Projections().Select(p => p.Layer))});";
         if (spec.HasPositions)
@@ -282,6 +290,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             yield return "Tensor g = FixedDecay.Lightning(q, depth);  // [B, T, H], log decay, <= 0: -(8/H) (1 - l/L) h";
         if (spec.Rule == MemoryRule.ChannelDecay)
             yield return "Tensor g = Projection.Gate(decays, decay_up).log_sigmoid().view(B, T, Heads, KeyDim) / DecayTemperature;  // [B, T, H, K], log decay, <= 0";
+        if (spec.HasBonus)
+            yield return "Tensor g = -(Projection.Apply(decays.tanh(), decay_up) + decay_bias).exp().view(B, T, Heads, KeyDim);  // [B, T, H, K], log decay, <= 0";
         if (spec.HasSlots)
             yield return "Tensor g = LogDecay.Sigmoid(forgets.view(B, T, Heads, Slots), least: 0.0) / DecayTemperature;  // [B, T, H, M], log decay, <= 0: ln(alpha)";
         if (spec.IsGeneralized)

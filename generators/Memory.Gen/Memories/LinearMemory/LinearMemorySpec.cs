@@ -60,13 +60,13 @@ public sealed record LinearMemorySpec(
     internal bool IsDelta => Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta;
 
     /// <summary>Whether each key feature has a decay of its own, by way of a projection to few features.</summary>
-    internal bool HasChannels => Rule is MemoryRule.ChannelDecay or MemoryRule.ChannelDelta or MemoryRule.GeneralizedDelta;
+    internal bool HasChannels => Rule is MemoryRule.ChannelDecay or MemoryRule.BonusDecay or MemoryRule.ChannelDelta or MemoryRule.GeneralizedDelta;
 
-    /// <summary>Those few features: 16 in Gated Linear Attention, as many as a head's values in Kimi Delta Attention, and as its keys in ours of RWKV-7.</summary>
+    /// <summary>Those few features: 16 in Gated Linear Attention, as many as a head's values in Kimi Delta Attention, and as its keys in ours of RWKV-6 and RWKV-7.</summary>
     internal int DecayRank => Rule switch
     {
         MemoryRule.ChannelDelta => ValueDim,
-        MemoryRule.GeneralizedDelta => KeyDim,
+        MemoryRule.BonusDecay or MemoryRule.GeneralizedDelta => KeyDim,
         _ => 16,
     };
 
@@ -86,6 +86,9 @@ public sealed record LinearMemorySpec(
 
     /// <summary>Whether keys are what the decays leave room for.</summary>
     internal bool IsTied => Rule == MemoryRule.TiedDecay;
+
+    /// <summary>Whether it is RWKV-6's rule, which reads before it writes and gives a token's own value a bonus.</summary>
+    internal bool HasBonus => Rule == MemoryRule.BonusDecay;
 
     /// <summary>Whether it is RWKV-7's rule, which removes by one key and writes under another.</summary>
     internal bool IsGeneralized => Rule == MemoryRule.GeneralizedDelta;

@@ -12,6 +12,7 @@ internal static class LinearMemoryTexts
     {
         MemoryRule.GatedSlots => ", Slots = " + spec.Slots,
         MemoryRule.ChannelDelta => ", DecayRank = ValueDim",
+        MemoryRule.BonusDecay => ", DecayRank = KeyDim",
         MemoryRule.GeneralizedDelta => ", Rank = KeyDim",
         _ when spec.IsProduct => ", Householders = " + spec.Householders,
         _ => spec.HasChannels ? ", DecayRank = " + spec.DecayRank : "",
@@ -37,6 +38,7 @@ internal static class LinearMemoryTexts
         MemoryRule.Linear => "LinearAttention.Apply(q, k, v",
         MemoryRule.ScalarDecay => "ScalarDecay.Apply(q, k, v, g",
         MemoryRule.ChannelDecay or MemoryRule.TiedDecay => "ChannelDecay.Apply(q, k, v, g",
+        MemoryRule.BonusDecay => "BonusDecay.Apply(q, k, v, g, bonus.view(Heads, KeyDim)",
         MemoryRule.Delta => "DeltaRule.Apply(q, k, v, beta",
         MemoryRule.ChannelDelta => "ChannelDeltaRule.Apply(q, k, v, beta, g",
         MemoryRule.Titans => "TitansLinear.Apply(q, k, v, theta, eta, alpha, block: 1",
@@ -71,6 +73,7 @@ internal static class LinearMemoryTexts
         MemoryRule.ScalarDecay when spec.IsFixed => "whose heads fade at fixed rates",
         MemoryRule.ScalarDecay => "whose heads fade at a rate that each token sets",
         MemoryRule.ChannelDecay => "whose key features fade at rates that each token sets",
+        MemoryRule.BonusDecay => "whose key features fade at rates that each token sets, read with a bonus for the token's own value (RWKV-6)",
         MemoryRule.TiedDecay => "whose keys are what its decays leave room for",
         MemoryRule.Delta => "under the delta rule" + Writes(spec),
         MemoryRule.Titans => "learning by gradient steps with momentum",
@@ -126,7 +129,7 @@ internal static class LinearMemoryTexts
             MemoryRule.Linear => "S_t = S_{t-1} + k_t v_t^T",
             MemoryRule.ScalarDecay when spec.IsFixed => "S_t = e^g S_{t-1} + k_t v_t^T",
             MemoryRule.ScalarDecay => "S_t = e^{g_t} S_{t-1} + k_t v_t^T",
-            MemoryRule.ChannelDecay => "S_t = diag(e^{g_t}) S_{t-1} + k_t v_t^T",
+            MemoryRule.ChannelDecay or MemoryRule.BonusDecay => "S_t = diag(e^{g_t}) S_{t-1} + k_t v_t^T",
             MemoryRule.TiedDecay => "S_t = diag(alpha_t) S_{t-1} + k_t v_t^T,   k_t = 1 - alpha_t",
             MemoryRule.GatedSlots => "S_t = diag(alpha_t) S_{t-1} + (1 - alpha_t) k_t^T,   U_t = diag(alpha_t) U_{t-1} + (1 - alpha_t) v_t^T",
             MemoryRule.Delta or MemoryRule.GatedDelta when spec.IsProduct =>
@@ -143,6 +146,7 @@ internal static class LinearMemoryTexts
             { Normalized: true } => "o_t = S_t^T q_t / (z_t^T q_t + 1e-6 sqrt(K)),   z_t = z_{t-1} + k_t",
             { HasSlots: true } => "o_t = U_t^T softmax(S_t q_t)",
             { Rule: MemoryRule.Titans } or { Expands: true } => "o_t = S_t^T q_t",
+            { HasBonus: true } => "o_t = (S_{t-1} + diag(u) k_t v_t^T)^T q_t / sqrt(K)",
             { IsGeneralized: true } => "o_t = S_t^T q_t / sqrt(K),   u_t = (q_t^T (rho * k'_t)) v_t",
             _ => "o_t = S_t^T q_t / sqrt(K)",
         };
@@ -171,6 +175,7 @@ internal static class LinearMemoryTexts
             },
             MemoryRule.TiedDecay => "alpha_t = l/L + (1 - l/L) sigmoid(W_f x_t),   l/L the share of the model's layers that stand before",
             MemoryRule.ChannelDecay => "g_t = log sigmoid(W_2 W_1 x_t + b) / " + Prose.Count((long)spec.DecayTemperature),
+            MemoryRule.BonusDecay => "g_t = -e^(W_2 tanh(W_1 x_t) + b)",
             MemoryRule.GatedSlots => $"alpha_t = sigmoid(W_f x_t)^(1/{Prose.Count((long)spec.DecayTemperature)})",
             MemoryRule.Delta => Strength(spec),
             MemoryRule.GatedDelta => Strength(spec) + ",   " + Decay,
@@ -220,12 +225,13 @@ internal static class LinearMemoryTexts
                 yield return "a norm for each head";
             if (spec.OutputGate && spec.Rule == MemoryRule.ChannelDelta)
                 yield return "a gate of full rank with SiLU";
-            if (spec.IsGeneralized)
+            if (spec.HasBonus || spec.IsGeneralized)
             {
                 yield return spec.ConvWidth > 0 ? "convolutions in the place of a token shift" : "no token shift";
-                yield return "no value residual";
+                if (spec.IsGeneralized)
+                    yield return "no value residual";
                 yield return "low rank K";
-                yield return "RMSNorm in the place of a group norm" + (spec.OutputGate ? ", a gate of full rank with SiLU" : ", no gate");
+                yield return "RMSNorm in the place of a group norm" + (!spec.OutputGate ? ", no gate" : spec.IsGeneralized ? ", a gate of full rank with SiLU" : "");
             }
 
             if (spec.IsTied)
@@ -243,6 +249,7 @@ internal static class LinearMemoryTexts
         MemoryRule.ScalarDecay => "Dao, Gu: Transformers are SSMs (arXiv 2405.21060), section 5.",
         MemoryRule.TiedDecay => "Qin, Yang, Sun, Shen, Li, Sun, Zhong: HGRN2: Gated Linear RNNs with State Expansion (arXiv 2404.07904), section 3.",
         MemoryRule.ChannelDecay => "Yang, Wang, Shen, Panda, Kim: Gated Linear Attention Transformers (arXiv 2312.06635), section 4.",
+        MemoryRule.BonusDecay => "Peng, Goldstein, Anthony et al.: Eagle and Finch: RWKV with Matrix-Valued States and Dynamic Recurrence (arXiv 2404.05892), section 4.",
         MemoryRule.ChannelDelta => "Kimi Team: Kimi Linear: An Expressive, Efficient Attention Architecture (arXiv 2510.26692), section 3.",
         MemoryRule.GeneralizedDelta => "Peng, Zhang, Goldstein, Alcaide et al.: RWKV-7 \"Goose\" with Expressive Dynamic State Evolution (arXiv 2503.14456), section 4.1.",
         MemoryRule.GatedSlots => "Zhang, Yang, Zhu, Zhang, Cui, Wang, Wang, Shi, Wang, Bi, Zhou, Fu: Gated Slot Attention (arXiv 2409.07146), section 3.",

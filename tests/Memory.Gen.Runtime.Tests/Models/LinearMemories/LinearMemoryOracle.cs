@@ -56,7 +56,7 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
             return Out(x, SiLU(Slots(x, q, k, v)), null);
         S ??= zeros([rule.Heads, k.shape[1], v.shape[1]], dtype: ScalarType.Float64);
         Tensor kept = Decay(x, k.shape[1]) is { } decay ? S * decay : S;
-        Tensor written = v;
+        Tensor written = v, before = S;
         if (rule.Rule == MemoryRule.GeneralizedDelta)
         {
             Tensor a = Sigmoid(Product("rate_up", Product("rate_down", x)) + weight("rate_bias")!).view(k.shape), removed = k * weight("removal")!.view(k.shape);
@@ -78,10 +78,10 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
         S = kept + (k.unsqueeze(2) * written.unsqueeze(1));
         Z = Z is null ? k : Z + k;
         double scale = rule.Map is FeatureMap.Taylor or FeatureMap.Hedgehog ? 1 : 1 / Math.Sqrt(k.shape[1]);
-        Tensor o = scale * (S * q.unsqueeze(2)).sum(1);
+        Tensor o = scale * ((rule.Rule == MemoryRule.BonusDecay ? before + ((weight("bonus")!.view(k.shape) * k).unsqueeze(2) * v.unsqueeze(1)) : S) * q.unsqueeze(2)).sum(1);
         if (rule.IsNormalized)
             o = o / ((scale * (Z * q).sum([1], keepdim: true)) + 1e-6);
-        return Out(x, o, weight("bonus") is { } bonus ? (q * bonus.view(k.shape) * k).sum(1, keepdim: true) * v : null);
+        return Out(x, o, rule.Rule == MemoryRule.GeneralizedDelta && weight("bonus") is { } bonus ? (q * bonus.view(k.shape) * k).sum(1, keepdim: true) * v : null);
     }
 
     // What the layer makes of reads [H, V], with what stands beside them behind the norm.
@@ -135,6 +135,8 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
         MemoryRule.ChannelDelta =>
             (-weight("decay_rate")!.exp().view(rule.Heads, 1, 1)
                 * (1 + (Product("decay_up", Product("decay_down", x)) + weight("decay_bias")!).exp()).log().view(rule.Heads, features, 1)).exp(),
+        MemoryRule.BonusDecay =>
+            (-(Product("decay_up", Tanh(Product("decay_down", x))) + weight("decay_bias")!).view(rule.Heads, features, 1).exp()).exp(),
         MemoryRule.GeneralizedDelta =>
             (-Math.Exp(-0.5) * Sigmoid(Product("decay_up", Tanh(Product("decay_down", x))) + weight("decay_bias")!).view(rule.Heads, features, 1)).exp(),
         MemoryRule.TiedDecay => Tied(x).unsqueeze(2),

@@ -103,6 +103,19 @@ public sealed partial class ChannelDeltaMemory;
 public sealed partial class TurningChannelDeltaMemory;
 
 [MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.BonusDecay, Heads = 2, KeyDim = 5, ValueDim = 4)]
+public sealed partial class BonusDecayMemory;
+
+/// <summary>The closest to RWKV-6.</summary>
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.BonusDecay, Heads = 3, ConvWidth = 0)]
+public sealed partial class BareBonusDecayMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.BonusDecay, Heads = 2, KeyDim = 1, ConvWidth = 2, UnitLength = true, OutputGate = false)]
+public sealed partial class UnitBonusDecayMemory;
+
+[MemoryLayer(Dim = 6)]
 [LinearMemory(Rule = MemoryRule.GeneralizedDelta, Heads = 2, KeyDim = 5, ValueDim = 4)]
 public sealed partial class GeneralizedDeltaMemory;
 
@@ -157,6 +170,7 @@ public sealed class LinearMemoryOracleTests : IDisposable
         nameof(TaylorMemory), nameof(AdditiveTaylorMemory), nameof(HedgehogMemory), nameof(AdditiveHedgehogMemory), nameof(ScalarDecayMemory), nameof(RetentionMemory), nameof(LightningMemory),
         nameof(TiedDecayMemory), nameof(BareTiedDecayMemory), nameof(ChannelDecayMemory),
         nameof(DeltaMemory), nameof(GatedDeltaMemory), nameof(TurningDeltaMemory), nameof(PlacedDeltaMemory), nameof(PlacedMapMemory), nameof(ChannelDeltaMemory), nameof(TurningChannelDeltaMemory),
+        nameof(BonusDecayMemory), nameof(BareBonusDecayMemory), nameof(UnitBonusDecayMemory),
         nameof(GeneralizedDeltaMemory), nameof(BareGeneralizedDeltaMemory), nameof(UngatedGeneralizedDeltaMemory),
         nameof(GatedDeltaProductMemory), nameof(BareDeltaProductMemory), nameof(PlacedDeltaProductMemory),
         nameof(GatedSlotsMemory), nameof(BareGatedSlotsMemory), nameof(PlacedGatedSlotsMemory), nameof(UnitGatedSlotsMemory),
@@ -232,7 +246,7 @@ public sealed class LinearMemoryOracleTests : IDisposable
     {
         foreach (nn.Module<Tensor, Tensor> layer in new nn.Module<Tensor, Tensor>[]
         {
-            new ScalarDecayMemory(dtype: ScalarType.BFloat16), new GatedDeltaMemory(dtype: ScalarType.BFloat16), new GatedDeltaMixture(dtype: ScalarType.BFloat16),
+            new ScalarDecayMemory(dtype: ScalarType.BFloat16), new BonusDecayMemory(dtype: ScalarType.BFloat16), new GatedDeltaMemory(dtype: ScalarType.BFloat16), new GatedDeltaMixture(dtype: ScalarType.BFloat16),
             new ChannelDecayMemory(dtype: ScalarType.BFloat16), new ChannelDecayMixture(dtype: ScalarType.BFloat16), new ChannelDeltaMemory(dtype: ScalarType.BFloat16), new ChannelDeltaMixture(dtype: ScalarType.BFloat16), new GeneralizedDeltaMemory(dtype: ScalarType.BFloat16), new TitansMixture(dtype: ScalarType.BFloat16),
         })
         {
@@ -271,6 +285,9 @@ public sealed class LinearMemoryOracleTests : IDisposable
             nameof(PlacedDeltaMemory) => (new PlacedDeltaMemory(dtype: type), new(MemoryRule.GatedDelta, 2) { RotaryBase = 10 }),
             nameof(PlacedMapMemory) => (new PlacedMapMemory(dtype: type), new(MemoryRule.Linear, 1) { Map = FeatureMap.EluPlusOne, RotaryBase = 50 }),
             nameof(ChannelDeltaMemory) => (new ChannelDeltaMemory(dtype: type), new(MemoryRule.ChannelDelta, 2)),
+            nameof(BonusDecayMemory) => (new BonusDecayMemory(dtype: type), new(MemoryRule.BonusDecay, 2)),
+            nameof(BareBonusDecayMemory) => (new BareBonusDecayMemory(dtype: type), new(MemoryRule.BonusDecay, 3)),
+            nameof(UnitBonusDecayMemory) => (new UnitBonusDecayMemory(dtype: type), new(MemoryRule.BonusDecay, 2) { UnitLength = true }),
             nameof(GeneralizedDeltaMemory) => (new GeneralizedDeltaMemory(dtype: type), new(MemoryRule.GeneralizedDelta, 2)),
             nameof(BareGeneralizedDeltaMemory) => (new BareGeneralizedDeltaMemory(dtype: type), new(MemoryRule.GeneralizedDelta, 3)),
             nameof(UngatedGeneralizedDeltaMemory) => (new UngatedGeneralizedDeltaMemory(dtype: type), new(MemoryRule.GeneralizedDelta, 2)),
