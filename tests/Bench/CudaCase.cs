@@ -79,7 +79,7 @@ internal static class CudaCase
         Tensor Run(Tensor[] x, OperatorForm? form)
         {
             Tensor[] token = x[1..6], past = x[6..11], weights = x[11..(11 + layers)], momenta = x[(11 + layers)..];
-            if (form is null && TitansStepKernel.Run(x[0], token, past, read, weights, momenta, null, true, rule) is { } step) return step.Output;
+            if (form is null && TitansStepKernel.Run(x[0], token, past, read, weights, momenta, null, null, true, rule) is { } step) return step.Output;
             Tensor[] all = [.. token.Select((last, i) => cat([past[i].narrow(1, 0, read), last], 1))];
             return TitansMlp.Apply(x[0].expand(-1, read + 1, -1, -1), all[0], all[1], all[2], all[3], all[4], weights, rule, momenta, form: form).Output.narrow(1, read, 1);
         }

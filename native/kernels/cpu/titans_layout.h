@@ -11,6 +11,8 @@ constexpr int64_t MostLayers = MEMGEN_TITANS_LAYERS;
 struct TitansSizes {
     int64_t layers, block;          // block: padded
     bool momentum, target;          // target: whether forgetting leads to one
+    bool residual;                  // whether f(x) = x + gamma LN(p(x)), p being the layers
+    int64_t outputs;                // d_L
     int64_t width[MostLayers + 1];  // padded d_0 .. d_L
     int64_t wide[MostLayers + 1];   // columns of layer l's state (l from 1)
     int64_t row[MostLayers + 1];    // its row: a line longer than its columns
@@ -18,7 +20,8 @@ struct TitansSizes {
 
     explicit TitansSizes(const memgen_titans_args& a) {
         layers = a.layers;
-        momentum = a.momentum != 0, target = a.decays_to_target != 0;
+        momentum = a.momentum != 0, target = a.decays_to_target != 0, residual = a.residual != 0;
+        outputs = a.dims[layers];
         block = padded(a.block < a.tokens || a.tokens == 0 ? a.block : a.tokens, 16);
         int64_t total = 0;
         for (int64_t l = 0; l <= layers; l++) {
@@ -69,6 +72,7 @@ struct TitansCheckpoints {
 inline memgen_titans_args sequence(const memgen_titans_args& a, const SequencePlan& plan, int64_t n) {
     memgen_titans_args s = sequence(a, n);
     if (s.checkpoints) s.checkpoints = static_cast<float*>(s.checkpoints) + plan.before[n] * a.heads * TitansSizes(a).state();
+    skip_rows(s.gamma, n), skip_rows(s.d_gamma, n);
     return s;
 }
 
@@ -84,6 +88,7 @@ struct TitansWrites {
     float *N[MostLayers], *delta[MostLayers + 1];         // inner backward: before and after phi'(U_l)
     float* D[MostLayers + 1];                             // step delta
     float *input[MostLayers + 1], *error[MostLayers + 1]; // [block] |A_{l-1}|^2 and |delta_l|^2: factors of the gradient's squared length, where there is a clip
+    float *normal, *scale, *missed;                       // with a residual: LN(p), [block] what it multiplied by, and f(k) - v
     float *theta, *share, *step;                          // [block] min(1, clip / |gradient|), and theta times that
     float *eta, *keep, *beta, *kappa, *h, *gone;          // [block] gone: 1 - beta
     float *Gamma, *Eta;                                   // [block, block] coefficients of the block's gradients
@@ -97,6 +102,8 @@ struct TitansWrites {
             if (l == s.layers) break;
             for (float** p : {&slope[l], &bend[l], &N[l]}) *p = arena.floats(s.block * s.width[l]);
         }
+        for (float** p : {&normal, &missed}) *p = arena.floats(s.residual ? s.block * s.width[s.layers] : 0);
+        scale = arena.floats(s.residual ? s.block : 0);
         for (float** p : {&theta, &share, &step, &eta, &keep, &beta, &kappa, &h, &gone}) *p = arena.floats(s.block);
         for (float** p : {&Gamma, &Eta}) *p = arena.floats(s.block * s.block);
     }
@@ -107,7 +114,8 @@ inline float* titans_target(Arena& arena, const TitansSizes& s, int64_t l) { ret
 
 // The read of a block, and scratch. What is turned has the block's tokens as its columns.
 struct TitansRead {
-    float *X[MostLayers + 1], *slope[MostLayers + 1]; // X_0 = Q, X_l = phi(Z_l) and phi'(Z_l), but X_L = Z_L
+    float *X[MostLayers + 1], *slope[MostLayers + 1]; // X_0 = Q, X_l = phi(Z_l) and phi'(Z_l), but X_L = Z_L, and with a residual LN(Z_L)
+    float *gamma, *scale;                             // with a residual: gamma, and [block] what LN(Z_L) was multiplied by
     float* target[MostLayers + 1];                    // [width_{l-1}, target_row(l)] what forgetting leads to; null: zero
     float* R[MostLayers + 1];                         // [block, block] X_{l-1} A_{l-1}^T: what reads (rows) take from writes (columns)
     float* square;                                    // [block, block]
@@ -120,6 +128,7 @@ struct TitansRead {
             R[l] = arena.floats(s.block * s.block);
             target[l] = titans_target(arena, s, l);
         }
+        gamma = arena.floats(s.residual ? s.width[s.layers] : 0), scale = arena.floats(s.residual ? s.block : 0);
         square = arena.floats(s.block * s.block);
         for (float** p : {&turned, &turned2}) *p = arena.floats(s.block * s.widest());
         scaled = arena.floats(2 * s.block * 32);
@@ -141,10 +150,11 @@ struct TitansBackwardScratch {
     float* d_state;
     TitansRead read;
     float* d_target[MostLayers + 1];
+    float* d_gamma;
     float *dA[MostLayers], *turned_dA[MostLayers]; // in two parts, to be added
     float *dU[MostLayers], *dD[MostLayers + 1], *dZ[MostLayers + 1];
     float* turned_D[MostLayers + 1];
-    float *dX, *turned_dX, *through;                          // [block, widest]
+    float *dX, *turned_dX, *through;                          // [block, widest] through: of N_l; with a residual first of o, and last of f(k)
     float *d_theta, *d_eta, *d_keep, *d_beta, *d_kappa, *d_h; // [block]
     float *last_dGamma, *last_dEta;                           // [block] of the last token, and of one after the other before it
     float* dots;                                              // [2, block] sums of products, in a vector each
@@ -168,6 +178,7 @@ struct TitansBackwardScratch {
                 if (l < sizes.layers) *p = arena.floats(b * sizes.width[l]);
             d_target[l] = titans_target(arena, sizes, l);
         }
+        d_gamma = arena.floats(sizes.residual ? sizes.width[sizes.layers] : 0);
         for (float** p : {&dX, &turned_dX, &through}) *p = arena.floats(b * sizes.widest());
         for (float** p : {&d_theta, &d_eta, &d_keep, &d_beta, &d_kappa, &d_h, &last_dGamma, &last_dEta}) *p = arena.floats(b);
         dots = arena.floats(2 * b * 16);

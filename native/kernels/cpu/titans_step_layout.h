@@ -12,6 +12,7 @@ struct TitansStepScratch {
     float *A[MEMGEN_TITANS_LAYERS + 1];          // [rows, width] inner forward on the keys: A_0 = K, A_l = phi(A_{l-1} W_l)
     float *slope[MEMGEN_TITANS_LAYERS + 1];      // phi' there
     float *delta[MEMGEN_TITANS_LAYERS + 1];      // [rows, width] errors at the outputs of layer l
+    float *normal, *factor;                      // with a residual: [rows, width_L] LN of the output, and [width_L] its gamma
     float *X, *Z;                                // [widest] the query on its way through the layers
     float *turned, *turned2;                     // [widest, rows]
     float *step, *gamma, *eta;                   // [block] of each token: its step size, and what its write has become in weights and momentum
@@ -33,6 +34,7 @@ struct TitansStepScratch {
             momenta[l] = arena.floats(a.momentum ? copied : 0);
             target[l] = arena.floats(a.decays_to_target ? copied : 0);
         }
+        normal = arena.floats(a.residual ? rows * width[a.layers] : 0), factor = arena.floats(a.residual ? width[a.layers] : 0);
         X = arena.floats(widest), Z = arena.floats(widest);
         turned = arena.floats(widest * padded(rows, 16)), turned2 = arena.floats(widest * padded(rows, 16));
         step = arena.floats(padded(a.block, 16)), gamma = arena.floats(padded(a.block, 16)), eta = arena.floats(padded(a.block, 16));

@@ -7,6 +7,11 @@ namespace {
 
 constexpr int64_t LargestBlock = 128, LargestLayerWidth = 2048;
 
+template <class Args>
+void residual_widths(Check& check, const Args& a) {
+    if (check.ok() && a.residual) check.condition(a.dims[0] == a.dims[a.layers], MEMGEN_INVALID_ARGUMENT, "residual is set, but the first and the last width differ: expected the same, for outputs are added to inputs");
+}
+
 inline Check titans_sizes(const char* operation, const memgen_titans_args* a) {
     Check check = open(operation, a);
     if (check.ok())
@@ -14,6 +19,7 @@ inline Check titans_sizes(const char* operation, const memgen_titans_args* a) {
             .dimension("activation", a->activation, MEMGEN_TITANS_SILU, MEMGEN_TITANS_GELU).condition(a->clip >= 0, MEMGEN_INVALID_ARGUMENT, "clip is negative or not a number: expected a length, or 0 for none")
             .segments(a->segments, a->batch, a->tokens);
     for (int64_t l = 0; check.ok() && l <= a->layers; l++) check.dimension("a width", a->dims[l], 1, LargestLayerWidth);
+    residual_widths(check, *a);
     return check.ok() ? check.product({a->batch, a->tokens + 1, a->heads, a->dims[0] + a->dims[a->layers]}) : check;
 }
 
@@ -29,6 +35,7 @@ inline void titans_inputs(Check& check, const memgen_titans_args& a) {
     titans_weights(check, a, "initial_weights", a.initial_weights);
     titans_weights(check, a, "initial_momenta", a.initial_momenta);
     if (a.decays_to_target) titans_weights(check, a, "target", a.target);
+    if (a.residual) check.required("gamma", a.gamma, {sequence_count(a), H, out});
 }
 
 inline void titans_forward(Check& check, const memgen_titans_args* a) {
@@ -51,6 +58,7 @@ inline void titans_backward(Check& check, const memgen_titans_args* a, int64_t c
     titans_weights(check, *a, "d_initial_weights", a->d_initial_weights);
     titans_weights(check, *a, "d_initial_momenta", a->d_initial_momenta);
     if (a->decays_to_target) titans_weights(check, *a, "d_target", a->d_target);
+    if (a->residual) check.nullable("d_gamma", a->d_gamma, {sequence_count(*a), H, out});
 }
 
 inline Check titans_step_sizes(const char* operation, const memgen_titans_step_args* a) {
@@ -59,6 +67,7 @@ inline Check titans_step_sizes(const char* operation, const memgen_titans_step_a
         check.dimension("batch", a->batch).dimension("heads", a->heads).dimension("layers", a->layers, 1, MEMGEN_TITANS_LAYERS).dimension("block", a->block, 1, LargestBlock).dimension("read", a->read, 0, a->block - 1)
             .dimension("activation", a->activation, MEMGEN_TITANS_SILU, MEMGEN_TITANS_GELU).condition(a->clip >= 0, MEMGEN_INVALID_ARGUMENT, "clip is negative or not a number: expected a length, or 0 for none");
     for (int64_t l = 0; check.ok() && l <= a->layers; l++) check.dimension("a width", a->dims[l], 1, LargestLayerWidth);
+    residual_widths(check, *a);
     for (int64_t l = 0; check.ok() && l < a->layers; l++) check.product({a->batch, a->heads, a->dims[l], a->dims[l + 1]});
     return check.ok() ? check.product({a->batch, a->block, a->heads, a->dims[0] + a->dims[a->layers]}) : check;
 }
@@ -77,6 +86,7 @@ inline Check titans_step_arguments(const char* operation, const memgen_titans_st
             .nullable("an entry of final_weights", a->final_weights[l], {B, H, rows, columns}).nullable("an entry of final_momenta", a->final_momenta[l], {B, H, rows, columns});
         if (a->decays_to_target) check.nullable("an entry of target", a->target[l], {B, H, rows, columns});
     }
+    if (a->residual) check.required("gamma", a->gamma, {B, H, out});
     return check.required("o", a->o, {B, H, out});
 }
 

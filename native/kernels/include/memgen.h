@@ -47,7 +47,7 @@
 extern "C" {
 #endif
 
-#define MEMGEN_ABI_VERSION 8
+#define MEMGEN_ABI_VERSION 9
 
 typedef enum memgen_status {
     MEMGEN_OK = 0,

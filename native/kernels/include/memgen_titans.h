@@ -9,7 +9,8 @@ extern "C" {
 #endif
 
 /* ---- Titans memory: a linear map (layers = 1) or a perceptron (layers 2 to 4) ---------------------------
- * f(x; W) = W_L^T phi(.. phi(W_1^T x)). Tokens come in blocks; for every token t of a block
+ * f(x; W) = p(x; W) = W_L^T phi(.. phi(W_1^T x)), or with a residual f(x; W) = x + gamma LN(p(x; W)), LN(p) being
+ * (p - mean) / sqrt(variance + 1e-6) over its d_L numbers. Tokens come in blocks; for every token t of a block
  *   G_t = gradient of 1/2 |f(k_t; W) - v_t|^2 at the weights W the block started with,
  *   S_t = eta_t S_{t-1} - theta_t G_t,   W_t = (1 - alpha_t) W_{t-1} + alpha_t W* + S_t,   o_t = f(q_t; W_t),
  * W* being the target of the forgetting, or zero.
@@ -35,6 +36,7 @@ typedef struct memgen_titans_args {
     int64_t reads_block_start;              /* not 0: o_t = f(q_t; W), the weights the block started with */
     int64_t momentum;                       /* 0: none, and neither eta nor a momentum below is used */
     int64_t decays_to_target;               /* 0: forgetting leads to zero, and no target below is used */
+    int64_t residual;                       /* 0: f is p, and no gamma below is used; else d_0 = d_L, and MEMGEN_UNSUPPORTED_SHAPE on CUDA */
     double clip;                            /* the longest G_t, over all layers together, a longer one being scaled down to it; 0 for none */
 
     memgen_tensor q;     /* [B, T, H, d_0] */
@@ -46,6 +48,7 @@ typedef struct memgen_titans_args {
     memgen_tensor initial_weights[MEMGEN_TITANS_LAYERS]; /* [B, H, d_{l-1}, d_l] nullable: zero */
     memgen_tensor initial_momenta[MEMGEN_TITANS_LAYERS]; /* [B, H, d_{l-1}, d_l] nullable: zero */
     memgen_tensor target[MEMGEN_TITANS_LAYERS];          /* [B, H, d_{l-1}, d_l] nullable: zero */
+    memgen_tensor gamma; /* [B, H, d_L] */
 
     memgen_tensor o;     /* [B, T, H, d_L] forward */
     memgen_tensor final_weights[MEMGEN_TITANS_LAYERS];   /* [B, H, d_{l-1}, d_l] forward, nullable */
@@ -61,6 +64,7 @@ typedef struct memgen_titans_args {
     memgen_tensor d_initial_weights[MEMGEN_TITANS_LAYERS];
     memgen_tensor d_initial_momenta[MEMGEN_TITANS_LAYERS];
     memgen_tensor d_target[MEMGEN_TITANS_LAYERS]; /* not written without decays_to_target */
+    memgen_tensor d_gamma; /* not written without residual */
 
     /* Forward writes, backward reads: weights and momenta inside the sequence, memgen_titans_checkpoint_size
      * bytes, contiguous, 64-byte aligned. Nullable in forward when no backward follows; in backward
@@ -69,7 +73,7 @@ typedef struct memgen_titans_args {
 } memgen_titans_args;
 
 /* Bytes: of scratch for forward (backward = 0) or backward (1), and of checkpoints. Only the sizes, segments,
- * momentum and decays_to_target in args are read. -1 when they are invalid. */
+ * momentum, decays_to_target and residual in args are read. -1 when they are invalid. */
 MEMGEN_API int64_t memgen_titans_workspace_size(const memgen_titans_args* args, int32_t backward);
 MEMGEN_API int64_t memgen_titans_checkpoint_size(const memgen_titans_args* args);
 MEMGEN_API memgen_status memgen_titans_forward(const memgen_titans_args* args, void* workspace, size_t bytes, void* stream);
@@ -87,11 +91,12 @@ typedef struct memgen_titans_step_args {
     int64_t layers;                         /* L in 1 .. 4 */
     int64_t block;                          /* 1 .. 128 tokens */
     int64_t read;                           /* R, tokens of the block before this one: 0 .. block - 1 */
-    int64_t dims[MEMGEN_TITANS_LAYERS + 1]; /* as in memgen_titans_args, like the five that follow */
+    int64_t dims[MEMGEN_TITANS_LAYERS + 1]; /* as in memgen_titans_args, like the six that follow */
     int64_t activation;
     int64_t reads_block_start;
     int64_t momentum;
     int64_t decays_to_target;
+    int64_t residual;
     double clip;
 
     memgen_tensor q, k;                     /* [B, H, d_0] */
@@ -103,6 +108,7 @@ typedef struct memgen_titans_step_args {
     memgen_tensor weights[MEMGEN_TITANS_LAYERS];    /* [B, H, d_{l-1}, d_l] that the block started with */
     memgen_tensor momenta[MEMGEN_TITANS_LAYERS];    /* [B, H, d_{l-1}, d_l] nullable: zero */
     memgen_tensor target[MEMGEN_TITANS_LAYERS];     /* [B, H, d_{l-1}, d_l] nullable: zero */
+    memgen_tensor gamma;                    /* [B, H, d_L] */
 
     memgen_tensor o;                        /* [B, H, d_L] */
     memgen_tensor final_weights[MEMGEN_TITANS_LAYERS]; /* [B, H, d_{l-1}, d_l] nullable: not written */

@@ -60,9 +60,9 @@ TEST(segments_of_normalized_attention) {
 
 TEST(segments_of_titans) {
     typedef memgen_titans_args A;
-    for (std::vector<int64_t> dims : {std::vector<int64_t>{5, 3}, std::vector<int64_t>{5, 7, 3}})
+    for (std::vector<int64_t> dims : {std::vector<int64_t>{5, 3}, std::vector<int64_t>{5, 7, 3}, std::vector<int64_t>{5, 5}, std::vector<int64_t>{5, 7, 5}})
         for (int64_t block : {4, 16}) {
-            const int64_t in = dims.front(), out = dims.back(), layers = static_cast<int64_t>(dims.size()) - 1;
+            const int64_t in = dims.front(), out = dims.back(), layers = static_cast<int64_t>(dims.size()) - 1, residual = in == out;
             std::vector<Entry<A>> entries = {
                 {&A::q, Token, true, {H, in}}, {&A::k, Token, true, {H, in}, -0.3, 0.3}, {&A::v, Token, true, {H, out}}, {&A::theta, Token, true, {H}, 0, 0.05}, {&A::eta, Token, true, {H}, 0, 0.9},
                 {&A::alpha, Token, true, {H}, 0, 0.1}, {&A::o, Token, false, {H, out}}, {&A::d_o, Token, true, {H, out}}, {&A::d_q, Token, false, {H, in}}, {&A::d_k, Token, false, {H, in}},
@@ -72,11 +72,12 @@ TEST(segments_of_titans) {
                 for (auto states : {&A::initial_weights, &A::initial_momenta, &A::d_final_weights, &A::d_final_momenta}) entries.push_back({{states, l}, State, true, weights, -0.5, 0.5});
                 for (auto states : {&A::final_weights, &A::final_momenta, &A::d_initial_weights, &A::d_initial_momenta}) entries.push_back({{states, l}, State, false, weights});
             }
+            if (residual) entries.push_back({&A::gamma, State, true, {H, out}, 0.2, 0.6}), entries.push_back({&A::d_gamma, State, false, {H, out}});
             for (int64_t target : {0, 1}) {
                 for (int l = 0; target && l < layers; l++)
                     for (bool given : {true, false}) entries.push_back({{given ? &A::target : &A::d_target, l}, State, given, {H, dims[l], dims[l + 1]}, -0.5, 0.5});
                 auto sizes = [=](A& a) {
-                    a.heads = H, a.layers = layers, a.block = block, a.momentum = 1, a.decays_to_target = target, a.clip = 1;
+                    a.heads = H, a.layers = layers, a.block = block, a.momentum = 1, a.decays_to_target = target, a.residual = residual, a.clip = 1;
                     for (size_t i = 0; i < dims.size(); i++) a.dims[i] = dims[i];
                 };
                 check_all(Operator<A>{"titans", entries, sizes, memgen_titans_workspace_size, memgen_titans_checkpoint_size, memgen_titans_forward, memgen_titans_backward});

@@ -5,7 +5,7 @@ namespace {
 
 // The last token of a problem whose tokens are the beginning of one block.
 struct Step {
-    Field q, k, v, theta, eta, alpha, past_k, past_v, past_theta, past_eta, past_alpha, o;
+    Field q, k, v, theta, eta, alpha, past_k, past_v, past_theta, past_eta, past_alpha, gamma, o;
     std::vector<Field> W, S, target, fW, fS;
     memgen_titans_step_args a{};
 
@@ -23,10 +23,11 @@ struct Step {
         Field unused;
         split(p.q, p.dims.front(), unused, q), split(p.k, p.dims.front(), past_k, k), split(p.v, p.dims.back(), past_v, v);
         split(p.theta, 1, past_theta, theta), split(p.eta, 1, past_eta, eta), split(p.alpha, 1, past_alpha, alpha);
-        o = Field({p.B, p.H, p.dims.back()}, pad);
+        o = Field({p.B, p.H, p.dims.back()}, pad), gamma = Field({p.B, p.H, p.dims.back()}, pad);
+        a.gamma = gamma.set(p.gamma).tensor;
         a.struct_size = sizeof a, a.batch = p.B, a.heads = p.H, a.layers = (int64_t)p.layers(), a.block = p.block, a.read = R;
         for (size_t l = 0; l < p.dims.size(); l++) a.dims[l] = p.dims[l];
-        a.activation = p.gelu ? MEMGEN_TITANS_GELU : MEMGEN_TITANS_SILU, a.reads_block_start = p.reads_block_start, a.momentum = p.has_eta, a.decays_to_target = p.has_target, a.clip = p.clip;
+        a.activation = p.gelu ? MEMGEN_TITANS_GELU : MEMGEN_TITANS_SILU, a.reads_block_start = p.reads_block_start, a.momentum = p.has_eta, a.decays_to_target = p.has_target, a.residual = p.has_residual, a.clip = p.clip;
         for (size_t l = 0; l < p.layers(); l++) {
             std::vector<int64_t> shape{p.B, p.H, p.dims[l], p.dims[l + 1]};
             for (auto* all : {&W, &S, &target, &fW, &fS}) all->emplace_back(shape, pad);
@@ -102,6 +103,17 @@ TEST(titans_step_variants) {
         }
 }
 
+TEST(titans_step_residual) {
+    for (const std::vector<int64_t>& widths : {std::vector<int64_t>{5, 5}, std::vector<int64_t>{16, 16}, std::vector<int64_t>{17, 17}, std::vector<int64_t>{64, 64}, std::vector<int64_t>{5, 3, 5}, std::vector<int64_t>{16, 24, 32, 16}})
+        for (int64_t T : {1, 7, 8, 17})
+            if (has_residuals()) {
+                TitansProblem p = TitansProblem(2, T, 3, 17, widths, true, 41).with_residual();
+                compare(p, 2);
+                p.clip = 0.5, p.reads_block_start = true;
+                compare(p);
+            }
+}
+
 TEST(titans_step_same_bits_for_any_number_of_threads) {
     TitansProblem p(3, 16, 4, 16, {64, 64}, true, 21);
     p.has_target = true;
@@ -141,6 +153,9 @@ TEST(titans_step_refuses_bad_arguments) {
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, step([](auto& a) { a.past_alpha.data = nullptr; }));
     EXPECT_STATUS(MEMGEN_UNSUPPORTED_STRIDE, step([](auto& a) { a.momenta[0].stride[3] = 2; }));
     EXPECT_STATUS(MEMGEN_UNSUPPORTED_STRIDE, step([](auto& a) { a.decays_to_target = 1, a.target[0].stride[3] = 2; }));
+    EXPECT_STATUS(has_residuals() ? MEMGEN_OK : MEMGEN_UNSUPPORTED_SHAPE, step([](auto& a) { a.residual = 1; }));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, step([](auto& a) { a.residual = 1, a.dims[1] = 4; }));
+    if (has_residuals()) EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, step([](auto& a) { a.residual = 1, a.gamma.data = nullptr; }));
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, step([](auto& a) { a.clip = -1; }));
 }
 

@@ -139,16 +139,17 @@ internal unsafe struct TitansArguments
     public long Batch, Tokens, Heads, Layers, Block;
     public fixed long Dims[MostLayers + 1];
     public KernelSegments Segments;
-    public long Activation, ReadsBlockStart, Momentum, DecaysToTarget;
+    public long Activation, ReadsBlockStart, Momentum, DecaysToTarget, Residual;
     public double Clip;
     public KernelTensor Q, K, V, Theta, Eta, Alpha;
     public KernelTensors InitialWeights, InitialMomenta, Target;
-    public KernelTensor O;
+    public KernelTensor Gamma, O;
     public KernelTensors FinalWeights, FinalMomenta;
     public KernelTensor GradO;
     public KernelTensors GradFinalWeights, GradFinalMomenta;
     public KernelTensor GradQ, GradK, GradV, GradTheta, GradEta, GradAlpha;
     public KernelTensors GradInitialWeights, GradInitialMomenta, GradTarget;
+    public KernelTensor GradGamma;
     public void* Checkpoints;
 }
 
@@ -159,12 +160,12 @@ internal unsafe struct TitansStepArguments
     public KernelHeader Header;
     public long Batch, Heads, Layers, Block, Read;
     public fixed long Dims[TitansArguments.MostLayers + 1];
-    public long Activation, ReadsBlockStart, Momentum, DecaysToTarget;
+    public long Activation, ReadsBlockStart, Momentum, DecaysToTarget, Residual;
     public double Clip;
     public KernelTensor Q, K, V, Theta, Eta, Alpha;
     public KernelTensor PastK, PastV, PastTheta, PastEta, PastAlpha;
     public KernelTensors Weights, Momenta, Target;
-    public KernelTensor O;
+    public KernelTensor Gamma, O;
     public KernelTensors FinalWeights, FinalMomenta;
 }
 

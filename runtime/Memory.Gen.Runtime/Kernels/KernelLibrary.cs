@@ -13,7 +13,7 @@ namespace Memory.Gen.Runtime.Kernels;
 public static unsafe class KernelLibrary
 {
     /// <summary>The version of the C interface that this assembly speaks.</summary>
-    internal const int AbiVersion = 8;
+    internal const int AbiVersion = 9;
 
     /// <summary>The files of the two libraries.</summary>
     internal const string CpuFile = "libMemoryGenKernels.so", CudaFile = "libMemoryGenKernelsCuda.so";

@@ -21,7 +21,7 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
         var args = new TitansArguments
         {
             Header = KernelHeader.Of<TitansArguments>(door.Dtype),
-            Batch = door['B'], Tokens = door['T'], Heads = door['H'], Layers = call.Layers, Block = call.Options.Block, DecaysToTarget = call.Target is null ? 0 : 1, Clip = call.Options.Clip ?? 0,
+            Batch = door['B'], Tokens = door['T'], Heads = door['H'], Layers = call.Layers, Block = call.Options.Block, DecaysToTarget = call.Target is null ? 0 : 1, Residual = call.Residual is null ? 0 : 1, Clip = call.Options.Clip ?? 0,
         };
         args.Dims[0] = shapes[0].From;
         for (int l = 0; l < shapes.Length; l++) args.Dims[l + 1] = shapes[l].To;
@@ -30,9 +30,11 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
 
     public static TitansMlpRead Run(TitansCall call, SegmentLayout? segments)
     {
-        Tensor?[] matrices = [.. call.Weights, .. call.Momenta, .. call.Target ?? []];
+        // Gamma of every sequence, so that the kernel leaves a gradient for each.
+        Tensor? gamma = call.Residual?.expand([SegmentLayout.Sequences(segments, call.Q.shape[0]), .. call.Residual.shape]);
+        Tensor?[] matrices = [.. call.Weights, .. call.Momenta, .. call.Target ?? [], gamma];
         List<Tensor> outputs = SegmentLayout.RunKernel(
-            segments, (x, runs) => Apply(new Options(call.Layers, call.Eta is not null, call.Target is not null, call.Options, call.Ends, runs), [.. x, .. matrices.Select(Gates.Single)]),
+            segments, (x, runs) => Apply(new Options(call.Layers, call.Eta is not null, call.Target is not null, call.Residual is not null, call.Options, call.Ends, runs), [.. x, .. matrices.Select(Gates.Single)]),
             call.Q, call.K, call.V, Gates.Single(call.Theta), Gates.Single(call.Eta), Gates.Single(call.Alpha));
         return TitansMlpRead.Of(outputs, call.Layers);
     }
@@ -75,6 +77,7 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
         args.GradTheta = KernelTensor.Of(gradients[3]);
         args.GradEta = KernelTensor.Of(gradients[4]);
         args.GradAlpha = KernelTensor.Of(gradients[5]);
+        args.GradGamma = KernelTensor.Of(gradients[^1]);
         for (int l = 0; l < layers; l++)
         {
             if (options.Ends) args.GradFinalWeights[l] = KernelTensor.Of(upstream[1 + l]);
@@ -95,7 +98,6 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
         call.Options.DecaysFirst ? "gradients after the decay"
         : call.Options.GatedLinearUnit ? "gated linear unit"
         : call.Options.Muon is not null ? "orthogonalised momentum"
-        : call.Residual is not null ? "normalised residual memory"
         : null;
 
     private static TitansArguments Arguments(Tensor?[] inputs, Options options)
@@ -106,10 +108,11 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
         {
             Header = KernelHeader.Of<TitansArguments>(inputs[0]!.dtype),
             Batch = shape[0], Tokens = shape[1], Heads = shape[2], Layers = layers, Block = options.Rule.Block,
-            Activation = (long)options.Rule.Activation, ReadsBlockStart = options.Rule.ReadsBlockStart ? 1 : 0, Momentum = options.Momentum ? 1 : 0, DecaysToTarget = options.Target ? 1 : 0, Clip = options.Rule.Clip ?? 0,
+            Activation = (long)options.Rule.Activation, ReadsBlockStart = options.Rule.ReadsBlockStart ? 1 : 0, Momentum = options.Momentum ? 1 : 0, DecaysToTarget = options.Target ? 1 : 0, Residual = options.Residual ? 1 : 0, Clip = options.Rule.Clip ?? 0,
             Segments = KernelCalls.Segments(options.Segments, inputs[0]!),
             Q = KernelTensor.Of(inputs[0]), K = KernelTensor.Of(inputs[1]), V = KernelTensor.Of(inputs[2]),
             Theta = KernelTensor.Of(inputs[3]), Eta = KernelTensor.Of(inputs[4]), Alpha = KernelTensor.Of(inputs[5]),
+            Gamma = KernelTensor.Of(inputs[^1]),
         };
         args.Dims[0] = shape[3];
         args.Dims[layers] = inputs[2]!.shape[3];
@@ -127,10 +130,11 @@ internal sealed unsafe class TitansKernel : KernelFunction<TitansKernel, TitansK
     /// <param name="Layers">Matrices of the memory.</param>
     /// <param name="Momentum">Whether there is momentum.</param>
     /// <param name="Target">Whether forgetting leads to a target.</param>
+    /// <param name="Residual">Whether there is a gamma, which stands last among the inputs.</param>
     /// <param name="Rule">The rule; its activations are numbered as in memgen.h.</param>
     /// <param name="Ends">Whether weights and momenta after the last token are wanted.</param>
     /// <param name="Segments">Null where every row is one sequence.</param>
-    internal sealed record Options(int Layers, bool Momentum, bool Target, TitansOptions Rule, bool Ends, SegmentLayout? Segments)
+    internal sealed record Options(int Layers, bool Momentum, bool Target, bool Residual, TitansOptions Rule, bool Ends, SegmentLayout? Segments)
     {
         /// <summary>Where the target stands among the inputs.</summary>
         public int TargetPlace => 6 + (Layers * (Momentum ? 2 : 1));

@@ -18,11 +18,12 @@ internal static unsafe class TitansStepKernel
     /// <param name="weights">The weights that the block began with, one a layer.</param>
     /// <param name="momenta">Their momenta; none without momentum.</param>
     /// <param name="target">What forgetting leads to, one a layer; null for zeros.</param>
+    /// <param name="gamma">Factor <c>[H, V]</c> of the residual; null for the plain network.</param>
     /// <param name="forgetting">Whether there is an alpha.</param>
     /// <param name="options">The rule.</param>
     /// <returns>What the token read, and the weights and momenta after it where it ends its block; null for a call of another kind.</returns>
     public static (Tensor Output, Tensor[] Weights, Tensor[] Momenta)? Run(
-        Tensor q, Tensor[] tokens, Tensor[] past, long place, IReadOnlyList<Tensor> weights, IReadOnlyList<Tensor> momenta, IReadOnlyList<Tensor>? target, bool forgetting, TitansOptions options)
+        Tensor q, Tensor[] tokens, Tensor[] past, long place, IReadOnlyList<Tensor> weights, IReadOnlyList<Tensor> momenta, IReadOnlyList<Tensor>? target, Tensor? gamma, bool forgetting, TitansOptions options)
     {
         ScalarType dtype = q.dtype;
         if (is_grad_enabled() || options.DecaysFirst || options.GatedLinearUnit || options.Muon is not null || weights.Count > TitansArguments.MostLayers || KernelLibrary.Refusal(dtype, q.device) is not null) return null;
@@ -32,17 +33,20 @@ internal static unsafe class TitansStepKernel
         Functions step = q.device_type == DeviceType.CUDA ? Cuda.Value : Cpu.Value;
         bool momentum = momenta.Count > 0;
         Tensor k = tokens[0], v = tokens[1];
+        gamma = Gates.Single(gamma)?.contiguous();
         if (q.dim() != 4 || v.dim() != 4) return null;
         long B = q.size(0), H = q.size(2), K = q.size(3), V = v.size(3), room = options.Block - 1;
         int layers = weights.Count, last = tokens.Length - 1;
         if (!q.Has(B, 1, H, K) || !AreOf(tokens, 1) || !AreOf(past, room) || !Chain(weights) || !Chain(momenta) || !Chain(toward)) return null;
         if (target is not null && (toward.Length != layers || !forgetting)) return null; // refused by name elsewhere
+        if (gamma is not null && (K != V || !Are(ScalarType.Float32, [gamma]) || !gamma.Has(H, V))) return null;
         TitansStepArguments args = new()
         {
             Header = KernelHeader.Of<TitansStepArguments>(dtype), Batch = B, Heads = H, Layers = layers, Block = options.Block, Read = place,
-            Activation = (long)options.Activation, ReadsBlockStart = options.ReadsBlockStart ? 1 : 0, Momentum = momentum ? 1 : 0, DecaysToTarget = target is null ? 0 : 1, Clip = options.Clip ?? 0,
+            Activation = (long)options.Activation, ReadsBlockStart = options.ReadsBlockStart ? 1 : 0, Momentum = momentum ? 1 : 0, DecaysToTarget = target is null ? 0 : 1, Residual = gamma is null ? 0 : 1, Clip = options.Clip ?? 0,
             Q = KernelTensor.Tokens(q, H, K), K = KernelTensor.Tokens(k, H, K), V = KernelTensor.Tokens(v, H, V), Theta = KernelTensor.Tokens(tokens[2], H, 1),
         };
+        if (gamma is not null) args.Gamma = KernelTensor.Tokens(gamma, 0, V); // one for all rows
         if (momentum) args.Eta = KernelTensor.Tokens(tokens[3], H, 1);
         if (forgetting) args.Alpha = KernelTensor.Tokens(tokens[last], H, 1);
         if (past.Length > 0)
@@ -84,6 +88,7 @@ internal static unsafe class TitansStepKernel
         GC.KeepAlive(weights);
         GC.KeepAlive(momenta);
         GC.KeepAlive(toward);
+        GC.KeepAlive(gamma);
         return (o, finalWeights, finalMomenta);
 
         // Whether the kernel can work on these where they lie.

@@ -112,7 +112,7 @@ public sealed class TitansBlocks
         var call = new Call(
             q, [k, v, theta, .. new[] { eta, alpha }.OfType<Tensor>()], Entering(weights, initialWeights, nameof(initialWeights), read),
             momentum ? Entering(momenta, initialMomenta ?? [.. momenta.Select(Zeros)], nameof(initialMomenta), read) : [], [.. buffers.Select(buffer => buffer.Value)], target);
-        if (q.size(1) == 1 && residual is null && form is null && Step(call, read, options) is { } output) return output.MoveToOuterDisposeScope();
+        if (q.size(1) == 1 && form is null && Step(call, read, options, residual) is { } output) return output.MoveToOuterDisposeScope();
         Call next = ByPlace(call, read, (part, place) => Advance(part, place, options, residual, form));
         Store(weights, next.Weights);
         Store(momenta, next.Momenta);
@@ -121,12 +121,12 @@ public sealed class TitansBlocks
     }
 
     // One token where no gradient is wanted, of rows that stand at the same place: nothing of the block is moved.
-    private Tensor? Step(Call call, long read, TitansOptions options)
+    private Tensor? Step(Call call, long read, TitansOptions options, Tensor? residual)
     {
         long place = (layer.RowPositions[0] + read) % block;
         foreach (long position in layer.RowPositions)
             if ((position + read) % block != place) return null;
-        if (TitansStepKernel.Run(call.Q, call.Tokens, [.. call.Buffered], place, call.Weights, call.Momenta, call.Target, forgetting, options) is not { } step) return null;
+        if (TitansStepKernel.Run(call.Q, call.Tokens, [.. call.Buffered], place, call.Weights, call.Momenta, call.Target, residual, forgetting, options) is not { } step) return null;
         bool ends = place == block - 1;
         Store(weights, ends ? step.Weights : call.Weights);
         Store(momenta, ends ? step.Momenta : call.Momenta);

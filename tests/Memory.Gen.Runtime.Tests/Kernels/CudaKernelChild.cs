@@ -88,7 +88,7 @@ internal static class CudaKernelChild
         Tensor[] Tokens(long count) => [zeros([2, count, 3, 5], dtype: dtype), zeros([2, count, 3, 4], dtype: dtype), zeros([2, count, 3])];
         Tensor[] weights = [zeros([2, 3, 5, 4])];
         Tensor[] halves = [.. Tokens(1).Select(each => each.to(dtype))];
-        Xunit.Assert.NotNull(TitansStepKernel.Run(zeros([2, 1, 3, 5], dtype: dtype), halves, Tokens(7), 3, weights, [], null, false, new TitansOptions(8)));
-        Xunit.Assert.Null(TitansStepKernel.Run(zeros([2, 1, 3, 5], dtype: ScalarType.Float64), halves, Tokens(7), 3, weights, [], null, false, new TitansOptions(8)));
+        Xunit.Assert.NotNull(TitansStepKernel.Run(zeros([2, 1, 3, 5], dtype: dtype), halves, Tokens(7), 3, weights, [], null, null, false, new TitansOptions(8)));
+        Xunit.Assert.Null(TitansStepKernel.Run(zeros([2, 1, 3, 5], dtype: ScalarType.Float64), halves, Tokens(7), 3, weights, [], null, null, false, new TitansOptions(8)));
     }
 }

@@ -20,6 +20,7 @@ public sealed class KernelFormTests
         "gated_slot_attention", "bonus_decay", "causal_conv", "linear_scan", "selective_scan", "titans_linear", "titans_linear in blocks", "titans_mlp", "titans_mlp in blocks", "titans_mlp of three layers",
         "titans of matrix without gates", "titans of two layers, gelu, without momentum", "titans of two layers without forgetting, read at the block's start", "titans of two layers, clipped",
         "titans of matrix toward a target", "titans of two layers toward a target, clipped", "titans of three layers toward a target without momentum, read at the block's start",
+        "titans of matrix with residual without forgetting, clipped", "titans of two layers with residual", "titans of two layers with residual toward a target without momentum, clipped, read at the block's start",
         "segment_attention", "segment_attention of a window", "segment_attention with two keys a token",
     ];
 

@@ -101,7 +101,7 @@ public sealed record OperatorCase(
     /// <summary>Operators that take segments.</summary>
     public static TheoryData<string> Segmented =>
         [.. All.Concat(Attention).Select(each => each.Name).Where(name =>
-            !name.StartsWith("titans", StringComparison.Ordinal) || name is "titans_linear in blocks" or "titans_mlp in blocks" or "titans of two layers toward a target, clipped" or "titans of everything")];
+            !name.StartsWith("titans", StringComparison.Ordinal) || name is "titans_linear in blocks" or "titans_mlp in blocks" or "titans of two layers toward a target, clipped" or "titans of two layers with residual" or "titans of everything")];
 
     public static OperatorCase Of(string name) => All.Concat(Attention).Single(each => each.Name == name);
 

@@ -28,11 +28,13 @@ public sealed record TitansCase(string Name, TitansOptions Options, params long[
         new("gated linear unit of gelu, clipped, toward a target", new TitansOptions(3) { GatedLinearUnit = true, Activation = TitansActivation.Gelu, Clip = 2 }, 5, 7, 3) { Target = true, Momentum = false },
         new("square gated linear unit with residual, decays first", new TitansOptions(4) { GatedLinearUnit = true, DecaysFirst = true }, 5, 5, 5) { Residual = true },
         new("two layers, clipped", new TitansOptions(4) { Clip = 2 }, 5, 7, 3),
-        // Forgetting leads the residual memory to p = 0, where its norm is steepest, so here it keeps everything.
+        // Forgetting leads the residual memory to p = 0, where its norm is steepest, so these keep everything.
+        new("matrix with residual without forgetting, clipped", new TitansOptions(6) { Clip = 0.5 }, 5, 5) { Residual = true, Forgetting = false },
         new("two layers with residual", new TitansOptions(5), 4, 6, 4) { Residual = true, Forgetting = false },
         new("matrix toward a target", new TitansOptions(6), 5, 3) { Target = true },
         new("two layers toward a target, clipped", new TitansOptions(4) { Clip = 2 }, 5, 7, 3) { Target = true },
         new("three layers toward a target without momentum, read at the block's start", new TitansOptions(5) { ReadsBlockStart = true }, 5, 7, 6, 3) { Target = true, Momentum = false },
+        new("two layers with residual toward a target without momentum, clipped, read at the block's start", new TitansOptions(4) { ReadsBlockStart = true, Clip = 0.5, Activation = TitansActivation.Gelu }, 4, 6, 4) { Target = true, Residual = true, Momentum = false },
         new("three layers toward a target, decays first", new TitansOptions(4) { DecaysFirst = true, Activation = TitansActivation.Gelu }, 5, 7, 6, 3) { Target = true },
         new("matrix, orthogonalised", new TitansOptions(6) { ReadsBlockStart = true, Muon = 0.5 }, 5, 3),
         new("two layers, orthogonalised without momentum", new TitansOptions(9) { ReadsBlockStart = true, Muon = 0.1 }, 2, 5, 2) { Momentum = false },
@@ -66,7 +68,7 @@ public sealed record TitansCase(string Name, TitansOptions Options, params long[
         $"titans of {Name}", (r, T) => Sequences(r, T, B, H), r => Others(r, H), r => States(r, B, H), (x, others, states, form, _, segments) => Call(x, others, states, form, segments))
     {
         Chunks = [16], // the operator has blocks, and no chunks
-        HasKernels = !Options.DecaysFirst && !Options.GatedLinearUnit && Options.Muon is null && !Residual,
+        HasKernels = !Options.DecaysFirst && !Options.GatedLinearUnit && Options.Muon is null,
     };
 
     // Orthogonalised, only the ratios of steps count, and differences between small ones would be coarse.

@@ -89,7 +89,20 @@ public sealed class TitansBlocksTests : IDisposable
         using var quiet = no_grad();
         Tensor[] Tokens(long count) => [zeros(2, count, 3, 5), zeros(2, count, 3, 4), zeros(2, count, 3), zeros(2, count, 3)];
         foreach (Tensor target in new[] { zeros(1, 3, 5, 4), zeros(1, 3, 4, 5).transpose(2, 3) })
-            Assert.NotNull(TitansStepKernel.Run(zeros(2, 1, 3, 5), Tokens(1), Tokens(7), 3, [zeros(2, 3, 5, 4)], [], [target.expand(2, 3, 5, 4)], true, new TitansOptions(8)));
+            Assert.NotNull(TitansStepKernel.Run(zeros(2, 1, 3, 5), Tokens(1), Tokens(7), 3, [zeros(2, 3, 5, 4)], [], [target.expand(2, 3, 5, 4)], null, true, new TitansOptions(8)));
+    }
+
+    [Fact]
+    public void The_kernel_library_takes_a_residual_that_fits()
+    {
+        using var quiet = no_grad();
+        Tensor[] Tokens(long count) => [zeros(2, count, 3, 5), zeros(2, count, 3, 5), zeros(2, count, 3)];
+        bool Takes(Tensor gamma) => TitansStepKernel.Run(zeros(2, 1, 3, 5), Tokens(1), Tokens(7), 3, [zeros(2, 3, 5, 5)], [], null, gamma, false, new TitansOptions(8)) is not null;
+        Assert.True(Takes(zeros(3, 5)));
+        Assert.True(Takes(zeros(5, 3).transpose(0, 1)));
+        Assert.True(Takes(zeros([3, 5], dtype: ScalarType.BFloat16)));
+        Assert.False(Takes(zeros(1, 5))); // refused by name elsewhere
+        Assert.False(Takes(zeros(3, 4)));
     }
 
     // By the operator, whether or not the kernel of one token could have read it.

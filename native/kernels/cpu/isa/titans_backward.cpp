@@ -191,6 +191,11 @@ void leave_inner(const TitansBackwardScratch& s, const TitansWrites& f, const fl
         product_onto(s.dD[l + 1], 1, C, above, width, ByRows{s.through, width}, state + z.offset[l + 1], z.row[l + 1], s.dD[l + 1], above, ahead);
         product_onto(s.d_state + z.offset[l + 1], 1, width, above, C, Turned{s.through, width}, f.delta[l + 1], above, s.d_state + z.offset[l + 1], z.row[l + 1], ahead);
     }
+    if (z.residual) {
+        const int64_t width = z.width[L];
+        for (int64_t i = 0; i < C; i++) leave_residual_error(r.gamma, f.normal + i * width, f.scale[i], f.missed + i * width, f.delta[L] + i * width, s.dD[L] + i * width, s.through + i * width, s.d_gamma, z.outputs, width);
+        add(s.dA[0], s.through, C * width);
+    }
     for (int64_t l = L; l >= 1; l--) {
         const int64_t in = z.width[l - 1], out = z.width[l];
         const float* dU = l == L ? s.dD[L] : s.dU[l];
@@ -234,22 +239,41 @@ void write_rows(const TitansTokens& x, const memgen_tensor& to, const float* fro
     }
 }
 
+// dZ_L and d_gamma of x + gamma LN(Z_L), whose own d stands in s.through.
+void leave_residual_read(const TitansTokens& x, const TitansBackwardScratch& s, const TitansWrites& f, const float* state, TitansAhead& ahead) {
+    const TitansSizes& z = s.sizes;
+    const TitansRead& r = s.read;
+    const int64_t width = z.width[z.layers];
+    read_last(x, z, f, r, state, ahead);
+    for (int64_t i = 0; i < z.block; i++) {
+        const float *d_o = s.through + i * width, *normal = r.X[z.layers] + i * width;
+        float* dZ = s.dZ[z.layers] + i * width;
+        for (int64_t j = 0; j < width; j += W) {
+            store(s.d_gamma + j, load(s.d_gamma + j) + load(d_o + j) * load(normal + j));
+            store(dZ + j, load(r.gamma + j) * load(d_o + j));
+        }
+        through_norm(normal, r.scale[i], dZ, z.outputs, width);
+    }
+}
+
 void leave_block(const TitansTokens& x, const TitansBackwardScratch& s, const TitansWrites& f, const float* state, TitansAhead& ahead) {
     const TitansSizes& z = s.sizes;
     const TitansRead& r = s.read;
     const int64_t C = z.block, L = z.layers;
     read_memory(x, z, f, r, state, ahead);
-    if (!x.a.reads_block_start) relate(z, f, r, L, ahead);
+    read_padded(x, x.a.d_o, x.a.dims[L], z.width[L], C, z.residual ? s.through : s.dZ[L]);
+    if (z.residual) leave_residual_read(x, s, f, state, ahead);
+    else if (!x.a.reads_block_start) relate(z, f, r, L, ahead);
     for (float* d : {s.d_theta, s.d_eta, s.d_keep, s.d_beta, s.d_kappa, s.d_h, s.last_dGamma, s.last_dEta}) fill(d, C, 0.0f);
     if (x.a.reads_block_start) fill(s.dGamma, C * C, 0.0f);
-    read_padded(x, x.a.d_o, x.a.dims[L], z.width[L], C, s.dZ[L]);
 
     (z.momentum ? leave_carry<2> : leave_carry<1>)(s, f, x.n - 1, ahead);
     leave_read(x.a, s, f, state, x.n - 1, ahead);
+    if (z.residual) add(s.dX, s.through, C * z.width[0]);
     write_rows(x, x.a.d_q, s.dX, x.a.dims[0], z.width[0], 1.0f);
     leave_inner(s, f, state, static_cast<float>(x.a.clip), ahead);
     write_rows(x, x.a.d_k, s.dA[0], x.a.dims[0], z.width[0], 1.0f);
-    write_rows(x, x.a.d_v, s.dD[L], x.a.dims[L], z.width[L], -1.0f);
+    write_rows(x, x.a.d_v, z.residual ? s.through : s.dD[L], x.a.dims[L], z.width[L], -1.0f);
     leave_gates(s, f, x.n);
     write_rows(x, x.a.d_theta, s.d_theta, 1, 1, 1.0f);
     write_rows(x, x.a.d_eta, s.d_eta, 1, 1, 1.0f);
@@ -267,9 +291,10 @@ void run_chain(const memgen_titans_args& a, int64_t h, char* slice) {
     TitansTokens chain{a, h, 0, 0};
     const int64_t blocks = titans_blocks(a), interval = titans_interval(a), checkpoints = TitansCheckpoints(a)(a.tokens);
     read_state(chain, z, a.d_final_weights, a.d_final_momenta, s.d_state);
-    read_target(chain, z, s.read);
+    read_constants(chain, z, s.read);
     for (int64_t l = 1; l <= z.layers; l++)
         if (s.d_target[l]) fill(s.d_target[l], z.width[l - 1] * z.target_row(l), 0.0f);
+    if (z.residual) fill(s.d_gamma, z.width[z.layers], 0.0f);
     for (int64_t stretch = blocks > 0 ? checkpoints : -1, end = blocks; stretch >= 0; stretch--) {
         const int64_t begin = stretch * interval;
         if (stretch > 0) __builtin_memcpy(s.state(0), titans_checkpoint(a, z, h, checkpoints, stretch), sizeof(float) * static_cast<size_t>(z.state()));
@@ -291,6 +316,7 @@ void run_chain(const memgen_titans_args& a, int64_t h, char* slice) {
     write_state(chain, z, s.d_state, a.d_initial_weights, a.d_initial_momenta);
     for (int64_t l = 1; l <= z.layers; l++)
         if (s.d_target[l]) write_matrix(chain, l, s.d_target[l], z.target_row(l), a.d_target[l - 1]);
+    if (z.residual && a.d_gamma.data) __builtin_memcpy(chain.head_row(a.d_gamma), s.d_gamma, sizeof(float) * static_cast<size_t>(z.outputs));
 }
 
 } // namespace

@@ -1,6 +1,6 @@
 // One block of a Titans memory: reading it, the gradients it writes, its read, and what it leaves behind.
 #pragma once
-#include "titans_tile.h"
+#include "titans_residual.h"
 
 namespace memgen {
 namespace {
@@ -127,7 +127,11 @@ inline void inner_gradients(const TitansTokens& x, const TitansSizes& z, const T
             store(s.A[l] + i, c.value), store(s.slope[l] + i, c.slope), store(s.bend[l] + i, c.bend);
         }
     }
-    product_onto(s.delta[L], -1, C, z.width[L], z.width[L - 1], ByRows{s.A[L - 1], z.width[L - 1]}, state + z.offset[L], z.row[L], s.delta[L], z.width[L], ahead);
+    if (z.residual) {
+        const int64_t width = z.width[L];
+        product(C, width, z.width[L - 1], ByRows{s.A[L - 1], z.width[L - 1]}, state + z.offset[L], z.row[L], s.normal, width, ahead);
+        for (int64_t i = 0; i < C; i++) s.scale[i] = residual_error(s.A[0] + i * width, r.gamma, s.normal + i * width, s.missed + i * width, s.delta[L] + i * width, z.outputs, width);
+    } else product_onto(s.delta[L], -1, C, z.width[L], z.width[L - 1], ByRows{s.A[L - 1], z.width[L - 1]}, state + z.offset[L], z.row[L], s.delta[L], z.width[L], ahead);
     for (int64_t l = L - 1; l >= 1; l--) {
         product_by_turned(r, C, s.delta[l + 1], z.width[l + 1], state + z.offset[l + 1], z.width[l], z.row[l + 1], s.N[l]);
         for (int64_t i = 0; i < C * z.width[l]; i += W) store(s.delta[l] + i, load(s.N[l] + i) * load(s.slope[l] + i));
@@ -172,6 +176,14 @@ inline void read_layer(const TitansTokens& x, const TitansSizes& z, const Titans
     for (int64_t i = 0; i < C; i++)
         for (int64_t j = i * C; j < i * C + i / 16 * 16 + 16; j += W) store(r.square + j, -load(r.R[l] + j) * load(s.Gamma + j));
     (z.momentum ? read_tiles<2> : read_tiles<1>)(z, s, r, l, state, to, to_row, ahead);
+}
+
+// Z_L into X_L, and with a residual LN(Z_L).
+inline void read_last(const TitansTokens& x, const TitansSizes& z, const TitansWrites& s, const TitansRead& r, const float* state, TitansAhead& ahead) {
+    const int64_t width = z.width[z.layers];
+    float* Z = r.X[z.layers];
+    read_layer(x, z, s, r, z.layers, state, Z, width, ahead);
+    for (int64_t i = 0; z.residual && i < z.block; i++) r.scale[i] = normalize(Z + i * width, z.outputs, width);
 }
 
 // The queries through the memory, up to the last layer's inputs.
@@ -241,9 +253,13 @@ inline void write_state(const TitansTokens& x, const TitansSizes& z, const float
         for (int64_t part = 0; part < (z.momentum ? 2 : 1); part++) write_matrix(x, l, from + z.offset[l] + part * z.width[l], z.row[l], (part == 0 ? weights : momenta)[l - 1]);
 }
 
-inline void read_target(const TitansTokens& x, const TitansSizes& z, const TitansRead& r) {
+// What stays the same from block to block: the target and gamma.
+inline void read_constants(const TitansTokens& x, const TitansSizes& z, const TitansRead& r) {
     for (int64_t l = 1; l <= z.layers; l++)
         if (r.target[l]) read_matrix(x, z, l, x.a.target[l - 1], r.target[l], z.target_row(l));
+    if (!z.residual) return;
+    fill(r.gamma, z.width[z.layers], 0.0f);
+    __builtin_memcpy(r.gamma, x.head_row(x.a.gamma), sizeof(float) * static_cast<size_t>(z.outputs));
 }
 
 } // namespace

@@ -7,13 +7,21 @@
 namespace memgen {
 namespace {
 
+// f of query i.
+void write_output(const TitansSizes& z, const TitansRead& r, int64_t i, float* o) {
+    const int64_t row = i * z.width[z.layers];
+    const float* Z = r.X[z.layers] + row;
+    if (!z.residual) __builtin_memcpy(o, Z, sizeof(float) * static_cast<size_t>(z.outputs));
+    else for_vectors(z.outputs, [&](int64_t j, auto part) { store(o + j, load(r.X[0] + row + j) + load(r.gamma + j) * load(Z + j), part); });
+}
+
 void run_chain(const memgen_titans_args& a, int64_t h, char* slice) {
     Arena arena{slice};
     TitansForwardScratch s(arena, a);
     const TitansSizes& z = s.sizes;
     TitansTokens chain{a, h, 0, 0};
     read_state(chain, z, a.initial_weights, a.initial_momenta, s.state);
-    read_target(chain, z, s.read);
+    read_constants(chain, z, s.read);
     bool ends = false; // whether anybody wants the state after the last token
     for (int64_t l = 0; l < z.layers; l++) ends = ends || a.final_weights[l].data || a.final_momenta[l].data;
     const int64_t blocks = titans_blocks(a), interval = titans_interval(a), checkpoints = TitansCheckpoints(a)(a.tokens);
@@ -25,11 +33,10 @@ void run_chain(const memgen_titans_args& a, int64_t h, char* slice) {
         inner_gradients(x, z, s.writes, s.read, s.state, ahead);
         read_memory(x, z, s.writes, s.read, s.state, ahead);
         const int64_t width = z.width[z.layers];
-        if (x.n == z.block && a.dims[z.layers] == width) read_layer(x, z, s.writes, s.read, z.layers, s.state, x.row(a.o, 0), a.o.stride[1], ahead);
+        if (!z.residual && x.n == z.block && z.outputs == width) read_layer(x, z, s.writes, s.read, z.layers, s.state, x.row(a.o, 0), a.o.stride[1], ahead);
         else {
-            float* Z = s.read.X[z.layers];
-            read_layer(x, z, s.writes, s.read, z.layers, s.state, Z, width, ahead);
-            for (int64_t i = 0; i < x.n; i++) __builtin_memcpy(x.row(a.o, i), Z + i * width, sizeof(float) * static_cast<size_t>(a.dims[z.layers]));
+            read_last(x, z, s.writes, s.read, s.state, ahead);
+            for (int64_t i = 0; i < x.n; i++) write_output(z, s.read, i, x.row(a.o, i));
         }
         if (ends || block + 1 < blocks) carry_memory(x, z, s.writes, s.read, s.state, s.state, ahead);
     }

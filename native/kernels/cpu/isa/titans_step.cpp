@@ -70,7 +70,12 @@ void inner_gradients(const Head& x, const TitansStepScratch& s, const Matrix* we
             store(s.A[l] + i, c.value), store(s.slope[l] + i, c.slope);
         }
     }
-    product_onto(s.delta[L], -1, rows, s.width[L], x.a.dims[L - 1], ByRows{s.A[L - 1], s.width[L - 1]}, weights[L].p, weights[L].row, s.delta[L], s.width[L]);
+    if (x.a.residual) {
+        const int64_t width = s.width[L];
+        float* missed = s.Z; // nobody asks for it
+        product(rows, width, x.a.dims[L - 1], ByRows{s.A[L - 1], s.width[L - 1]}, weights[L].p, weights[L].row, s.normal, width);
+        for (int64_t i = 0; i < x.tokens(); i++) residual_error(s.A[0] + i * width, s.factor, s.normal + i * width, missed, s.delta[L] + i * width, x.a.dims[L], width);
+    } else product_onto(s.delta[L], -1, rows, s.width[L], x.a.dims[L - 1], ByRows{s.A[L - 1], s.width[L - 1]}, weights[L].p, weights[L].row, s.delta[L], s.width[L]);
     for (int64_t l = L - 1; l >= 1; l--) { // delta_l = delta_{l+1} W_{l+1}^T phi'
         fill(s.turned, s.width[l + 1] * turned_row, 0.0f);
         transpose(s.delta[l + 1], s.width[l + 1], rows, s.width[l + 1], s.turned, turned_row);
@@ -123,7 +128,11 @@ void read_memory(const Head& x, const TitansStepScratch& s, const Kept& kept, co
             store(s.X + c, l == x.a.layers ? z : x.a.activation == MEMGEN_TITANS_GELU ? gelu_curve(z).value : silu_curve(z).value);
         }
     }
-    __builtin_memcpy(x.row(x.a.o), s.X, sizeof(float) * static_cast<size_t>(x.a.dims[x.a.layers]));
+    const int64_t outputs = x.a.dims[x.a.layers];
+    const float* q = x.row(x.a.q);
+    float* o = x.row(x.a.o);
+    if (x.a.residual) normalize(s.X, outputs, s.width[x.a.layers]);
+    for_vectors(outputs, [&](int64_t c, auto part) { store(o + c, x.a.residual ? load(q + c, part) + load(s.factor + c) * load(s.X + c) : load(s.X + c), part); });
 }
 
 // Factor times a matrix, which may be none.
@@ -154,6 +163,10 @@ void run_head(const Head& x, char* slice) {
         weights[l] = matrix(x, l, x.a.weights[l - 1], s, s.weights[l]);
         if (x.a.momentum && x.a.momenta[l - 1].data) momenta[l] = matrix(x, l, x.a.momenta[l - 1], s, s.momenta[l]);
         if (x.a.decays_to_target && x.a.target[l - 1].data) target[l] = matrix(x, l, x.a.target[l - 1], s, s.target[l]);
+    }
+    if (x.a.residual) {
+        fill(s.factor, s.width[x.a.layers], 0.0f);
+        __builtin_memcpy(s.factor, x.row(x.a.gamma), sizeof(float) * static_cast<size_t>(x.a.dims[x.a.layers]));
     }
     const Kept kept = read_gates(x, s);
     inner_gradients(x, s, weights);

@@ -12,6 +12,7 @@ struct TitansTokens {
     int64_t h, t, n; // n of them from t on
 
     float* row(const memgen_tensor& x, int64_t i) const { return at(x, t + i, h); }
+    float* head_row(const memgen_tensor& x) const { return floats(x) + h * x.stride[1]; } // of [B, H, d_L]
     float* state_row(const memgen_tensor& x, int64_t i) const { return at(x, h, i); } // of [B, H, d_{l-1}, d_l]
 };
 
