@@ -53,12 +53,15 @@ inline memgen_tensor zero_row(Arena& arena, int64_t width) {
     return x;
 }
 
-// Linear attention without decay: with a row beside the state of every head, where there is one.
+// Linear attention without decay: with a row beside the state of every head, and with the sum of its keys, where there is one.
 struct SumScratch : DeltaForwardScratch {
-    float* row = nullptr;
+    float *row = nullptr, *normalizers = nullptr;
 
-    SumScratch(Arena& arena, const memgen_gated_delta_rule_args& a, bool has_row) : DeltaForwardScratch(arena, a) {
+    float* normalizer(const memgen_gated_delta_rule_args& a, int64_t head) const { return normalizers + head * padded(a.key_dim, 16); }
+
+    SumScratch(Arena& arena, const memgen_gated_delta_rule_args& a, bool has_row, bool normalized = false) : DeltaForwardScratch(arena, a) {
         if (has_row) row = arena.floats(largest_head_group(a) * padded(a.value_dim, WidestStrip));
+        if (normalized) normalizers = arena.floats(largest_head_group(a) * padded(a.key_dim, 16));
     }
 };
 
@@ -72,12 +75,18 @@ inline size_t linear_backward_slice(memgen_gated_delta_rule_args a) {
     return keys.used > values.used ? keys.used : values.used;
 }
 
-// Of all tokens, [B, T, H]: one over what each o is divided by, and scale times the gradient of that divisor.
-struct NormalizedScratch {
-    float *inverse, *d_divisor;
+// Normalised, forward: the sums of the keys, [N, H, K]. Not yet where they go: a worker of other strips may still have to read there.
+struct NormalizerScratch {
+    float* sums;
 
-    NormalizedScratch(Arena& arena, const memgen_linear_attention_normalized_args& a)
-        : inverse(arena.floats(a.batch * a.tokens * a.heads)), d_divisor(arena.floats(a.batch * a.tokens * a.heads)) {}
+    NormalizerScratch(Arena& arena, const memgen_linear_attention_normalized_args& a) : sums(arena.floats(sequence_count(a) * a.heads * a.key_dim)) {}
+};
+
+// And backward: of every token scale times the gradient of what o is divided by, [B, T, H].
+struct DivisorScratch {
+    float* gradients;
+
+    DivisorScratch(Arena& arena, const memgen_linear_attention_normalized_args& a) : gradients(arena.floats(a.batch * a.tokens * a.heads)) {}
 };
 
 // Keys and queries of a block in units of the decays since the start of their group, and the decay that

@@ -6,13 +6,14 @@
 namespace memgen {
 namespace {
 
-// What all share begins with NormalizedScratch and ends with a row for a d_o that is absent. Forward a worker has one row of keys before.
+// What all share ends backward with a row for a d_o that is absent.
 ScratchSize scratch_size(const NormalizedArgs& a, bool backward) {
     memgen_scalar_decay_args s{};
     s.batch = a.batch, s.tokens = a.tokens, s.heads = a.heads, s.key_dim = a.key_dim, s.value_dim = a.value_dim;
-    Arena zeros{nullptr};
+    Arena zeros{nullptr}, worker{nullptr};
     zero_row(zeros, a.value_dim);
-    return {plan_size(a) + measure<NormalizedScratch>(a) + (backward ? zeros.used : 0), backward ? linear_backward_slice(s) : measure<DeltaForwardScratch>(s)};
+    SumScratch forward(worker, s, false, true);
+    return backward ? ScratchSize{plan_size(a) + measure<DivisorScratch>(a) + zeros.used, linear_backward_slice(s)} : ScratchSize{plan_size(a) + measure<NormalizerScratch>(a), worker.used};
 }
 
 } // namespace

@@ -67,4 +67,68 @@ TEST(linear_attention_normalized) {
         }
 }
 
+// A call with fields of its own, all gradients wanted.
+struct NormalizedCall {
+    Field q, k, v, s, z, o, fs, fz, divisors, d_o, ds, dz, dq, dk, dv, dis, diz;
+    memgen_linear_attention_normalized_args a{};
+
+    explicit NormalizedCall(const Normalized& p) {
+        std::vector<int64_t> keys{p.B, p.T, p.H, p.K}, values{p.B, p.T, p.H, p.V}, state{p.B, p.H, p.K, p.V}, sums{p.B, p.H, p.K};
+        q = Field(keys), k = Field(keys), v = Field(values), s = Field(state), z = Field(sums), o = Field(values), fs = Field(state), fz = Field(sums), divisors = Field({p.B, p.T, p.H});
+        d_o = Field(values), ds = Field(state), dz = Field(sums), dq = Field(keys), dk = Field(keys), dv = Field(values), dis = Field(state), diz = Field(sums);
+        q.set(p.q), k.set(p.k), v.set(p.v), s.set(p.s), z.set(p.z), d_o.set(p.d_o), ds.set(p.ds), dz.set(p.dz);
+        a.struct_size = sizeof a, a.batch = p.B, a.tokens = p.T, a.heads = p.H, a.key_dim = p.K, a.value_dim = p.V, a.scale = 0.5, a.epsilon = 0.01;
+        a.q = q.tensor, a.k = k.tensor, a.v = v.tensor, a.initial_state = s.tensor, a.initial_normalizer = z.tensor, a.o = o.tensor, a.final_state = fs.tensor, a.final_normalizer = fz.tensor;
+        a.divisors = static_cast<float*>(divisors.tensor.data);
+        a.d_o = d_o.tensor, a.d_final_state = ds.tensor, a.d_final_normalizer = dz.tensor, a.d_q = dq.tensor, a.d_k = dk.tensor, a.d_v = dv.tensor, a.d_initial_state = dis.tensor, a.d_initial_normalizer = diz.tensor;
+    }
+
+    void forward() {
+        Scratch scratch(memgen_linear_attention_normalized_workspace_size(&a, 0));
+        EXPECT_STATUS(MEMGEN_OK, memgen_linear_attention_normalized_forward(&a, scratch.data, scratch.size, nullptr));
+    }
+    void backward() {
+        Scratch scratch(memgen_linear_attention_normalized_workspace_size(&a, 1));
+        EXPECT_STATUS(MEMGEN_OK, memgen_linear_attention_normalized_backward(&a, scratch.data, scratch.size, nullptr));
+    }
+};
+
+// Of one head several workers take a part each, and all need its divisors.
+TEST(normalized_one_head_on_several_threads) {
+    Normalized p(1, 130, 1, 64, 96, true, 11);
+    NormalizedCall whole(p), part(p);
+    auto run = [](NormalizedCall& c) { c.forward(), c.backward(); };
+    EXPECT_SAME_BITS([&] { run(whole); }, {&whole.o, &whole.divisors, &whole.fs, &whole.fz, &whole.dq, &whole.dk, &whole.dv, &whole.dis, &whole.diz});
+
+    // Without the gradients of queries, for whose pass those of divisors are found.
+    part.a.d_q.data = nullptr;
+    EXPECT_SAME_BITS([&] { run(part); }, {&part.dk, &part.diz});
+    EXPECT(part.dk.values() == whole.dk.values() && part.diz.values() == whole.diz.values());
+}
+
+TEST(normalized_in_place) {
+    int32_t before = memgen_get_threads();
+    memgen_set_threads(2);
+    Normalized p(1, 130, 1, 64, 160, true, 12);
+    NormalizedCall apart(p), place(p);
+    place.a.final_state = place.a.initial_state, place.a.final_normalizer = place.a.initial_normalizer;
+    apart.forward(), place.forward();
+    EXPECT(place.o.values() == apart.o.values() && place.s.values() == apart.fs.values() && place.z.values() == apart.fz.values());
+    memgen_set_threads(before);
+}
+
+TEST(normalized_without_values) {
+    Normalized p(2, 5, 3, 4, 0, true, 13);
+    NormalizedCall c(p);
+    for (memgen_tensor* none : {&c.a.v, &c.a.o, &c.a.d_o, &c.a.d_v}) none->data = nullptr;
+    c.forward(), c.backward();
+    Values S, Z, none(p.q.size()), each;
+    p.o(S, Z);
+    for (int64_t row = 0; row < p.B * p.T * p.H; row++)
+        for (int64_t i = 0; i < p.K; i++) each.push_back(p.dz[(row / (p.T * p.H) * p.H + row % p.H) * p.K + i]);
+    EXPECT_CLOSE("final_normalizer", "V0", c.fz.values(), Z, ForwardLimit);
+    EXPECT_CLOSE("d_q", "V0", c.dq.values(), none, GradientLimit);
+    EXPECT_CLOSE("d_k", "V0", c.dk.values(), each, GradientLimit);
+}
+
 } // namespace

@@ -17,21 +17,27 @@ namespace {
 typedef memgen_linear_attention_normalized_args NormalizedArgs;
 
 // S_t = S_(t-1) + k_t (w_t v_t)^T and o_t = r_t S_t^T q_t. With a row z beside the state,
-// z_t = z_(t-1) + e_t v_t and o_t = r_t S_t^T q_t + l_t z_t.
+// z_t = z_(t-1) + e_t v_t and o_t = r_t S_t^T q_t + l_t z_t. What a block needs of divisors is found before its strips, by
+// each of the workers that share them; the one that has the first writes it.
 struct SumArgs : Args {
     bool backwards = false, turned = false;   // from the last token to the first; the initial state is [V, K] in memory
     float write = 1.0f, read = 1.0f;          // of all w_t and r_t
-    memgen_tensor write_by{}, read_by{};      // [B, T, H] nullable: and of each
+    memgen_tensor write_over{}, read_over{};  // [B, T, H] nullable: and over each
     bool has_row = false;
-    memgen_tensor enter{}, leave{};           // [B, T, H] nullable: 1
+    memgen_tensor enter{};                    // [B, T, H] nullable: 1
     memgen_tensor initial_row{}, final_row{}; // [B, H, V] nullable: zero, not written
+    bool normalized = false;                  // r_t is over scale z'_t . q_t + epsilon too, z' the sum of the keys
+    double epsilon = 0.0;
+    memgen_tensor divisors{};                                // [B, T, H] nullable: these are written there
+    memgen_tensor initial_normalizer{}, final_normalizer{};  // [B, H, K] z': nullable, and not
+    memgen_tensor divided{}, d_divisors{};                   // [B, T, H, K] and [B, T, H], nullable: with them l_t = -r_t q_t . divided_t, written there
 };
 
 template <>
 struct Axes<SumArgs> {
     typedef SumArgs A;
-    static constexpr memgen_tensor A::*tokens[] = {&A::q, &A::k, &A::v, &A::o, &A::write_by, &A::read_by, &A::enter, &A::leave};
-    static constexpr memgen_tensor A::*states[] = {&A::initial_state, &A::final_state, &A::initial_row, &A::final_row};
+    static constexpr memgen_tensor A::*tokens[] = {&A::q, &A::k, &A::v, &A::o, &A::write_over, &A::read_over, &A::enter, &A::divisors, &A::divided, &A::d_divisors};
+    static constexpr memgen_tensor A::*states[] = {&A::initial_state, &A::final_state, &A::initial_row, &A::final_row, &A::initial_normalizer, &A::final_normalizer};
 };
 
 struct SumBlock {
@@ -43,18 +49,42 @@ struct SumBlock {
 void read_block(const SumArgs& a, int64_t h, int64_t t0, const float* zero, SumBlock& block) {
     block.tokens = a.tokens - t0 < Block ? a.tokens - t0 : Block;
     auto row = [&](const memgen_tensor& x, int64_t i) { return floats(x) + (t0 + i) * x.stride[1] + h * x.stride[2]; };
-    auto factors = [&](const memgen_tensor& x, float of_all, float* to) {
-        for (int64_t i = 0; i < block.tokens; i++) to[i] = x.data ? of_all * *row(x, i) : of_all;
-    };
     for (int64_t i = 0; i < block.tokens + 4; i++) {
         block.k[i] = i < block.tokens ? row(a.k, i) : zero;
         block.q[i] = i < block.tokens ? row(a.q, i) : zero;
     }
-    factors(a.write_by, a.write, block.write);
-    factors(a.read_by, a.read, block.read);
-    if (!a.has_row) return;
-    factors(a.enter, 1.0f, block.enter);
-    factors(a.leave, 1.0f, block.leave);
+    auto over = [&](const memgen_tensor& x, float of_all, float* to) {
+        for (int64_t i = 0; i < block.tokens; i++) to[i] = x.data ? of_all * (1.0f / *row(x, i)) : of_all;
+    };
+    over(a.write_over, a.write, block.write);
+    over(a.read_over, a.read, block.read);
+    for (int64_t i = 0; a.has_row && i < block.tokens; i++) block.enter[i] = a.enter.data ? *row(a.enter, i) : 1.0f, block.leave[i] = 1.0f;
+}
+
+// Divides the reads of a block, and takes z' through it.
+void divide_reads(const SumArgs& a, int64_t h, int64_t t0, bool written, float* z, SumBlock& block) {
+    for (int64_t i = 0; i < block.tokens; i++) {
+        Vector product = {};
+        for_vectors(a.key_dim, [&](int64_t j, auto extent) {
+            Vector sum = load(z + j, extent) + load(block.k[i] + j, extent);
+            store(z + j, sum, extent);
+            product += load(block.q[i] + j, extent) * sum;
+        });
+        const float divisor = static_cast<float>(a.scale * static_cast<double>(sum(product)) + a.epsilon);
+        block.read[i] *= 1.0f / divisor;
+        if (written && a.divisors.data) floats(a.divisors)[(t0 + i) * a.divisors.stride[1] + h * a.divisors.stride[2]] = divisor;
+    }
+}
+
+// What the divisors of a block say about its reads: how z goes into them.
+void weigh_rows(const SumArgs& a, int64_t h, int64_t t0, bool written, SumBlock& block) {
+    constexpr int64_t Soon = 8; // tokens for which rows are asked ahead
+    auto row = [&](const memgen_tensor& x, int64_t t) { return floats(x) + t * x.stride[1] + h * x.stride[2]; };
+    for (int64_t i = 0; i < block.tokens; i++) {
+        for (int64_t j = 0; t0 + i + Soon < a.tokens && j < a.key_dim; j += 16) __builtin_prefetch(row(a.divided, t0 + i + Soon) + j, 0, 2);
+        block.leave[i] = -block.read[i] * dot(block.q[i], row(a.divided, t0 + i), a.key_dim);
+        if (written) *row(a.d_divisors, t0 + i) = block.leave[i];
+    }
 }
 
 template <bool HasRow>
@@ -92,7 +122,8 @@ void sum_share(const SumArgs& sequence, const Share& share, char* slice) {
     if (own.backwards)
         for (auto field : Axes<SumArgs>::tokens) own.*field = from_the_end(own.*field, own.tokens);
     Arena arena{slice};
-    SumScratch s(arena, own, own.has_row);
+    SumScratch s(arena, own, own.has_row, own.normalized);
+    const bool written = share.first == 0;
     auto row = [&](const StripView& strip) { return s.row ? s.row + (strip.h - share.first_head) * padded(own.value_dim, WidestStrip) + strip.s * Strip : nullptr; };
     auto for_rows = [&](const memgen_tensor& x, auto&& function) {
         for (int64_t h = share.first_head; own.has_row && h < share.last_head; h++)
@@ -101,13 +132,21 @@ void sum_share(const SumArgs& sequence, const Share& share, char* slice) {
     for_rows(own.initial_row, [](const float* from, float* z, int64_t width) {
         for (int64_t i = 0; i < Strip; i++) z[i] = from && i < width ? from[i] : 0.0f;
     });
+    auto for_normalizers = [&](const memgen_tensor& x, auto&& function) {
+        for (int64_t h = share.first_head; own.normalized && h < share.last_head; h++)
+            for (int64_t i = 0; i < own.key_dim; i++) function(x.data ? floats(x) + h * x.stride[1] + i : nullptr, s.normalizer(own, h - share.first_head)[i]);
+    };
+    for_normalizers(own.initial_normalizer, [](const float* from, float& z) { z = from ? *from : 0.0f; });
     run_share(own, share, s, [&](int64_t h, int64_t t0) {
         SumBlock block;
         read_block(own, h, t0, s.zero, block);
+        if (own.normalized) divide_reads(own, h, t0, written, s.normalizer(own, h - share.first_head), block);
+        if (own.d_divisors.data) weigh_rows(own, h, t0, written, block);
         advance_strips(own, share, s, h, t0, [&](const Ahead& ahead, const StripView& strip) {
             (own.has_row ? sum_strip<true> : sum_strip<false>)(block, ahead, own.key_dim, strip.state, row(strip), s.values, s.outputs);
         });
     }, own.turned);
+    if (written) for_normalizers(own.final_normalizer, [](float* to, float z) { *to = z; });
     for_rows(own.final_row, [](float* to, const float* z, int64_t width) {
         for (int64_t i = 0; to && i < width; i++) to[i] = z[i];
     });
@@ -123,6 +162,9 @@ SumArgs operands(const Call& a, int64_t key_dim, int64_t value_dim, const memgen
     s.q = q, s.k = k, s.v = v, s.o = o;
     return s;
 }
+
+// A number of every token and head.
+memgen_tensor per_token(const NormalizedArgs& a, float* numbers) { return {numbers, {a.tokens * a.heads, a.heads, 1, 0}}; }
 
 template <class Call>
 SumArgs forward_pass(const Call& a) {
@@ -157,33 +199,6 @@ SumArgs d_v_pass(const Call& a, const memgen_tensor& d_o) {
     return s;
 }
 
-// One head of one sequence.
-struct Chain {
-    const NormalizedArgs& a;
-    int64_t h, first; // its first token on the axis of all
-
-    float* row(const memgen_tensor& x, int64_t t) const { return floats(x) + t * x.stride[1] + h * x.stride[2]; }
-    int64_t index(int64_t t) const { return (first + t) * a.heads + h; }
-
-    // Asks for a row that is needed soon.
-    void request(const memgen_tensor& x, int64_t t, int64_t width) const {
-        for (int64_t i = 0; t < a.tokens && i < width; i += 16) __builtin_prefetch(row(x, t) + i, 0, 2);
-    }
-};
-
-constexpr int64_t Soon = 8; // tokens
-
-template <class Body>
-void for_chains(const NormalizedArgs& a, const Scratch& scratch, Body&& body) {
-    Arena arena{scratch.shared};
-    const SequencePlan plan(arena, sequence_count(a));
-    for_items(sequence_count(a) * a.heads, scratch.workers, [&](int64_t item, int worker) {
-        int64_t n = plan.order[item / a.heads];
-        NormalizedArgs own = sequence(a, n);
-        body(Chain{own, item % a.heads, sequence_start(a, n)}, reinterpret_cast<float*>(scratch.of(worker)));
-    });
-}
-
 } // namespace
 
 namespace MEMGEN_ISA {
@@ -207,65 +222,38 @@ void linear_attention_backward(const memgen_scalar_decay_args& a, const Scratch&
 void linear_attention_normalized_forward(const NormalizedArgs& a, const Scratch& scratch) {
     Arena arena{scratch.shared};
     SequencePlan plan(arena, sequence_count(a));
-    const NormalizedScratch s(arena, a);
-    const int64_t H = a.heads, K = a.key_dim;
-    for_chains(a, scratch, [&](const Chain& chain, float* z) {
-        const NormalizedArgs& own = chain.a;
-        auto normalizer = [&](const memgen_tensor& x) { return floats(x) + chain.h * x.stride[1]; };
-        for (int64_t i = 0; i < K; i++) z[i] = own.initial_normalizer.data ? normalizer(own.initial_normalizer)[i] : 0.0f;
-        for (int64_t t = 0; t < own.tokens; t++) {
-            chain.request(own.q, t + Soon, K);
-            chain.request(own.k, t + Soon, K);
-            const float *q = chain.row(own.q, t), *k = chain.row(own.k, t);
-            Vector product = {};
-            for_vectors(K, [&](int64_t i, auto extent) {
-                Vector sum = load(z + i, extent) + load(k + i, extent);
-                store(z + i, sum, extent);
-                product += load(q + i, extent) * sum;
-            });
-            const float divisor = static_cast<float>(a.scale * static_cast<double>(sum(product)) + a.epsilon);
-            if (a.divisors) a.divisors[chain.index(t)] = divisor;
-            s.inverse[chain.index(t)] = 1.0f / divisor;
-        }
-        for (int64_t i = 0; own.final_normalizer.data && i < K; i++) normalizer(own.final_normalizer)[i] = z[i];
-    });
+    const NormalizerScratch s(arena, a);
+    const int64_t N = sequence_count(a), H = a.heads, K = a.key_dim;
     SumArgs pass = forward_pass(a);
-    pass.read_by = {s.inverse, {a.tokens * H, H, 1, 0}};
+    pass.normalized = true, pass.scale = a.scale, pass.epsilon = a.epsilon;
+    pass.divisors = per_token(a, a.divisors);
+    pass.initial_normalizer = a.initial_normalizer, pass.final_normalizer = {s.sums, {H * K, K, 1, 0}};
     sums(pass, scratch);
+    for (int64_t i = 0; a.final_normalizer.data && i < N * H; i++)
+        for (int64_t j = 0; j < K; j++) floats(a.final_normalizer)[i / H * a.final_normalizer.stride[0] + i % H * a.final_normalizer.stride[1] + j] = s.sums[i * K + j];
 }
 
 void linear_attention_normalized_backward(const NormalizedArgs& a, const Scratch& scratch) {
     Arena arena{scratch.shared};
     SequencePlan plan(arena, sequence_count(a));
-    const NormalizedScratch s(arena, a);
-    const memgen_tensor d_o = a.d_o.data ? a.d_o : zero_row(arena, a.value_dim);
-    const int64_t H = a.heads, V = a.value_dim;
-    const float scale = static_cast<float>(a.scale);
-    for_chains(a, scratch, [&](const Chain& chain, float*) {
-        for (int64_t t = 0; t < chain.a.tokens; t++) {
-            const int64_t index = chain.index(t);
-            chain.request(chain.a.o, t + Soon, V);
-            if (chain.a.d_o.data) chain.request(chain.a.d_o, t + Soon, V);
-            s.inverse[index] = 1.0f / a.divisors[index];
-            s.d_divisor[index] = chain.a.d_o.data ? -scale * dot(chain.row(chain.a.d_o, t), chain.row(chain.a.o, t), V) * s.inverse[index] : 0.0f;
-        }
-    });
-    const memgen_tensor inverse = {s.inverse, {a.tokens * H, H, 1, 0}}, d_divisor = {s.d_divisor, {a.tokens * H, H, 1, 0}};
-    if (a.d_q.data) {
+    const DivisorScratch s(arena, a);
+    const memgen_tensor d_o = a.d_o.data ? a.d_o : zero_row(arena, a.value_dim), divisors = per_token(a, a.divisors), d_divisors = per_token(a, s.gradients);
+    const bool keys = a.d_k.data || a.d_initial_normalizer.data;
+    if (a.d_q.data || keys) {
         SumArgs pass = d_q_pass(a, d_o);
-        pass.read_by = inverse;
-        pass.has_row = true, pass.leave = d_divisor, pass.initial_row = a.initial_normalizer;
+        pass.read_over = divisors, pass.divided = a.o, pass.d_divisors = d_divisors;
+        pass.has_row = true, pass.initial_row = a.initial_normalizer;
         sums(pass, scratch);
     }
-    if (a.d_k.data || a.d_initial_normalizer.data) {
+    if (keys) {
         SumArgs pass = d_k_pass(a, d_o);
-        pass.write_by = inverse;
-        pass.has_row = true, pass.enter = d_divisor, pass.initial_row = a.d_final_normalizer, pass.final_row = a.d_initial_normalizer;
+        pass.write_over = divisors;
+        pass.has_row = true, pass.enter = d_divisors, pass.initial_row = a.d_final_normalizer, pass.final_row = a.d_initial_normalizer;
         sums(pass, scratch);
     }
     if (a.d_v.data || a.d_initial_state.data) {
         SumArgs pass = d_v_pass(a, d_o);
-        pass.write_by = inverse;
+        pass.write_over = divisors;
         sums(pass, scratch);
     }
 }
