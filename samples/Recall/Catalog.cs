@@ -77,6 +77,19 @@ internal static class Catalog
         new("bmojo-f", () => new BMojoFadingLM(), "#8a4fa3"),
         new("selective", () => new SelectiveLM(), "#3d8f5f"),
         new("sliding-equal", () => new SlidingOfEqualSizeLM(), "#7b8794") { MemoryOff = null },
+        new("track-attention", () => new AttentionTracker(), "#7b8794") { MemoryOff = null },
+        new("track-selective", () => new SelectiveTracker(), "#8a4fa3"),
+        new("track-scalar-decay", () => new ScalarDecayTracker(), "#b59b1f"),
+        new("track-delta", () => new DeltaTracker(), "#9dc7af"),
+        new("track-gated-delta", () => new GatedDeltaTracker(), "#9db7db"),
+        new("track-generalized-delta", () => new GeneralizedDeltaTracker(), "#0b5c66"),
+        new("track-titans", () => new TitansTracker(), "#c2456b"),
+        new("negative-delta", () => new NegativeDeltaTracker(), "#3d8f5f"),
+        new("negative-gated-delta", () => new NegativeGatedDeltaTracker(), "#3b6fb6"),
+        new("negative-two-layers", () => new TwoNegativeDeltaTracker(), "#1d3f73"),
+        new("track-two-writes", () => new TwoWritesTracker(), "#e0a56f"),
+        new("negative-two-writes", () => new NegativeTwoWritesTracker(), "#c4722b"),
+        new("negative-four-writes", () => new NegativeFourWritesTracker(), "#8c4a12"),
     ];
 
     public static Contestant Find(string name) => Models.First(model => model.Name == name);

@@ -112,7 +112,7 @@ internal static class Comparison
     {
         var model = Create(entry);
         using var module = (nn.Module)model;
-        var options = new RecallTrainingOptions { Steps = steps, WarmUpSteps = Math.Min(50, steps / 4), LearningRate = contest.LearningRate, ValidationRows = plan.ValidationRows, Seed = entry.Seed };
+        var options = new RecallTrainingOptions { Batch = contest.Batch, Steps = steps, WarmUpSteps = Math.Min(50, steps / 4), LearningRate = contest.LearningRate, ValidationRows = plan.ValidationRows, Seed = entry.Seed };
         if (contest.UsesAllSteps) options = options with { StopAccuracy = 2 };
         var training = RecallTrainer.Train(model, contest.Training, options, progress, cancellation);
         if (training.Outcome == TrainingOutcome.Stopped) return;

@@ -36,6 +36,12 @@ internal sealed record Contest(string Name, IReadOnlyList<RecallTask> Training, 
     /// <summary>Whether it is run only when it is asked for by name: half an hour of its own.</summary>
     public bool OnlyByName { get; init; }
 
+    /// <summary>Sequences in a step, of the shortest of what models are trained on; of longer ones fewer.</summary>
+    public int Batch { get; init; } = 64;
+
+    /// <summary>A name under which it is asked for together with others; null: its own alone.</summary>
+    public string? Theme { get; init; }
+
     /// <summary>Highest learning rate.</summary>
     public double LearningRate { get; init; } = 5e-3;
 }
@@ -104,6 +110,20 @@ internal static class Contests
             ],
             ["sliding-swiglu", .. Memories, "mixture", "titans-gate-wide"])
         { Steps = 400, UsesAllSteps = true, QuickModels = ["sliding-swiglu", "gated-delta", "titans-gate-wide"] },
+        Tracking("tracking-parity", "Parity of all tokens so far", new GroupWordProblem { Group = PermutationGroup.Z2 },
+            ["track-attention", "track-selective", "track-scalar-decay", "track-delta", "track-gated-delta", "track-generalized-delta", "track-titans", "negative-delta", "negative-gated-delta"])
+        with { Steps = 300, QuickModels = ["track-gated-delta", "negative-gated-delta"] },
+        Tracking("tracking-swaps", "Swaps of two of five things, S5", new GroupWordProblem { Group = PermutationGroup.S5, MostMoved = 2 },
+            ["track-attention", "track-scalar-decay", "track-gated-delta", "track-generalized-delta", "track-titans", "negative-delta", "negative-gated-delta"]),
+        Tracking("tracking-s3", "Permutations of three things, S3", new GroupWordProblem { Group = PermutationGroup.S3 },
+            ["track-attention", "track-gated-delta", "track-two-writes", "negative-gated-delta", "negative-two-writes"]),
+        // What follows is learned with short texts among the long ones and larger steps, or not in so few of them.
+        Tracking("tracking-two-layers", "Permutations of three things, S3, two layers or writes", new GroupWordProblem { Group = PermutationGroup.S3 },
+            ["negative-delta", "negative-two-layers", "negative-two-writes"], [4, 8, 16, 32])
+        with { Steps = 1200, LearningRate = 1e-2, Batch = 512, OnlyByName = true },
+        Tracking("tracking-s5", "Permutations of two or three of five things, S5", new GroupWordProblem { Group = PermutationGroup.S5, MostMoved = 3 },
+            ["track-attention", "track-two-writes", "negative-gated-delta", "negative-two-writes", "negative-four-writes"], [4, 8, 16, 32])
+        with { Steps = 1000, LearningRate = 1e-2, Batch = 512, OnlyByName = true },
         new("segments", Each([64, 128, 256, 512], length => new NeedleInHaystack { Length = length }),
             [new("segments", "A needle in a haystack, read in segments of 32 bytes (64 to 512 bytes in training)", "bytes of the text",
                 Each([128, 512, 2048], length => new NeedleInHaystack { Length = length }), task => $"{task.Length:N0}")],
@@ -140,6 +160,17 @@ internal static class Contests
             ["sliding-swiglu", "gated-delta", "titans", "titans-gate-wide"])
         { OnlyByName = true },
     ];
+
+    /// <summary>What can be asked for: every task, and before the first one of a theme the theme.</summary>
+    public static IReadOnlyList<string> Names { get; } = [.. All.SelectMany(contest => contest.Theme is { } theme ? new[] { theme, contest.Name } : [contest.Name]).Distinct()];
+
+    // Trained on 32 tokens or up to them, each of which is asked; of longer texts the second half is asked, which lies behind all shorter ones.
+    private static Contest Tracking(string name, string title, GroupWordProblem problem, IReadOnlyList<string> models, params int[] lengths) =>
+        new(name, Each(lengths.Length == 0 ? [32] : lengths, length => problem with { Length = length }),
+            [new(name, $"{title} (up to 32 tokens in training)", "tokens of the text, of which the second half is asked",
+                Each([32, 64, 128, 256], length => problem with { Length = length, Unasked = length / 2 }), task => $"{task.Length:N0}")],
+            models)
+        { Steps = 400, UsesAllSteps = true, Theme = "tracking" };
 
     private static AssociativeRecall Scattered(int pairs) => new() { KeyValuePairs = pairs, Spread = 64, Lead = 8, Length = 128 };
 

@@ -10,7 +10,7 @@ internal static class RecallCommand
     public static RootCommand Create()
     {
         var quick = new Option<bool>("--quick") { Description = "a few minutes: one seed, fewer models, fewer steps, shorter tests" };
-        var task = new Option<string?>("--task") { Description = $"one of {Names(Contests.All.Select(c => c.Name))}; without it, all but {Names(Contests.All.Where(c => c.OnlyByName).Select(c => c.Name))}" };
+        var task = new Option<string?>("--task") { Description = $"one of {Names(Contests.Names)}; without it, all but {Names(Contests.All.Where(c => c.OnlyByName).Select(c => c.Name))}" };
         var model = new Option<string?>("--model") { Description = $"one of {Names(Catalog.Models.Select(m => m.Name))}; without it, all" };
         var seeds = CommandLine.Number<int>("--seeds", $"trainings of every model on every task; {Seeds} unless told otherwise, 1 with --quick");
         var output = new Option<string>("--out") { Description = "folder of tables and charts", DefaultValueFactory = _ => "artifacts/recall" };
@@ -30,10 +30,10 @@ internal static class RecallCommand
     /// <exception cref="UserError">There is no such task or model, or it makes no sense.</exception>
     public static Plan Plan(string? task, string? model, int? seeds, bool quick)
     {
-        if (task is not null && !Contests.All.Any(c => c.Name == task)) throw new UserError($"There is no task '{task}'. Choose one of: {Names(Contests.All.Select(c => c.Name))}.");
+        if (task is not null && !Contests.Names.Contains(task)) throw new UserError($"There is no task '{task}'. Choose one of: {Names(Contests.Names)}.");
         if (model is not null && !Catalog.Models.Any(m => m.Name == model)) throw new UserError($"There is no model '{model}'. Choose one of: {Names(Catalog.Models.Select(m => m.Name))}.");
         CommandLine.RequirePositive("--seeds", seeds);
-        var contests = Contests.All.Where(c => task is null ? !c.OnlyByName && (!quick || c.QuickModels.Count > 0) : c.Name == task)
+        var contests = Contests.All.Where(c => task is null ? !c.OnlyByName && (!quick || c.QuickModels.Count > 0) : c.Name == task || c.Theme == task)
             .Select(c => c with { Models = [.. c.Models.Where(name => TakesPart(c, name))], Steps = quick && c.QuickModels.Count > 0 ? c.QuickSteps : c.Steps, UsesAllSteps = c.UsesAllSteps && !quick })
             .Where(c => c.Models.Count > 0).ToList();
         if (contests.Count == 0) throw new UserError($"The model '{model}' does not take part in '{task}'. Leave one of the two out.");

@@ -9,16 +9,23 @@ internal sealed class GroupTable
 
     private readonly int[,] products;
 
+    // By the number of things: the elements that move as many or fewer.
+    private readonly int[][] moving;
+
     private GroupTable(int things, bool evenOnly)
     {
         int[][] elements = [.. Permutations(things).Where(element => !evenOnly || IsEven(element))];
-        Order = elements.Length;
+        (Things, Order) = (things, elements.Length);
+        moving = [.. Enumerable.Range(0, things + 1).Select(most => Enumerable.Range(0, Order).Where(e => elements[e].Index().Count(at => at.Index != at.Item) <= most).ToArray())];
         var numbers = Enumerable.Range(0, Order).ToDictionary(i => Key(elements[i]));
         products = new int[Order, Order];
         for (int left = 0; left < Order; left++)
             for (int right = 0; right < Order; right++)
                 products[left, right] = numbers[Key(elements[right].Select(i => elements[left][i]))];
     }
+
+    /// <summary>Number of things that are permuted.</summary>
+    public int Things { get; }
 
     /// <summary>Number of elements. They are numbered from 0, the identity, in the lexicographic order of their images.</summary>
     public int Order { get; }
@@ -35,6 +42,9 @@ internal sealed class GroupTable
 
     /// <summary>The number of the element that does <paramref name="right"/>, then <paramref name="left"/>.</summary>
     public int Product(int left, int right) => products[left, right];
+
+    /// <summary>The elements that move <paramref name="most"/> things or fewer.</summary>
+    public IReadOnlyList<int> Moving(int most) => moving[most];
 
     // Lexicographic: each first image in turn, and behind it the permutations of those that are left.
     private static IEnumerable<int[]> Permutations(int things)

@@ -17,6 +17,12 @@ public sealed record GroupWordProblem : RecallTask
     public PermutationGroup Group { get; init; }
 
     /// <summary>
+    /// Things that a token moves at most; null: any number, every element is a token. With 2 the tokens are the identity and the swaps, as in
+    /// Grazzi et al. (arXiv 2411.12537, section 5): one that moves n things is made of n - 1 swaps, and a swap is one reflection.
+    /// </summary>
+    public int? MostMoved { get; init; }
+
+    /// <summary>
     /// Tokens at the beginning at which nothing is asked, fewer than the length. None in training, where every prefix teaches; half of them in a
     /// test, so that its questions are further from the beginning than those of shorter texts.
     /// </summary>
@@ -36,6 +42,8 @@ public sealed record GroupWordProblem : RecallTask
     public override void Check()
     {
         Require(Enum.IsDefined(Group), "group", Group, string.Join(", ", Enum.GetNames<PermutationGroup>()));
+        int things = GroupTable.Of(Group).Things, least = GroupTable.Of(Group).Moving(2).Count > 1 ? 2 : 3;
+        Require(MostMoved is null || MostMoved >= least && MostMoved <= things, "number of things that a token moves at most", MostMoved ?? 0, $"{least} to {things} in {Group}, or none for any");
         Require(Length >= 1, "length", Length, "at least 1 token");
         Require(Unasked >= 0 && Unasked < Length, "number of tokens without a question", Unasked, $"0 to {Length - 1}, fewer than the length");
     }
@@ -43,10 +51,11 @@ public sealed record GroupWordProblem : RecallTask
     private protected override void Write(RandomNumbers random, Span<long> tokens, Span<long> targets)
     {
         var group = GroupTable.Of(Group);
+        var factors = group.Moving(MostMoved ?? group.Things);
         int product = 0;
         for (int at = 0; at < tokens.Length; at++)
         {
-            int element = random.Below(group.Order);
+            int element = factors[random.Below(factors.Count)];
             product = group.Product(product, element);
             tokens[at] = element;
             if (at >= Unasked) targets[at] = product;

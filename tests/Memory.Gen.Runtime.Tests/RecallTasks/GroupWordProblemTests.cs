@@ -65,6 +65,26 @@ public class GroupWordProblemTests
         }
     }
 
+    // The identity alone moves nothing; five things have 10 swaps, 20 cycles of three and, of two swaps beside one another, 15.
+    [Theory]
+    [InlineData(PermutationGroup.Z2, 2, 2)]
+    [InlineData(PermutationGroup.S3, 2, 4)]
+    [InlineData(PermutationGroup.A5, 3, 21)]
+    [InlineData(PermutationGroup.A5, 4, 36)]
+    [InlineData(PermutationGroup.S5, 2, 11)]
+    [InlineData(PermutationGroup.S5, 5, 120)]
+    public void TokensMoveNoMoreThanTheyMay(PermutationGroup group, int most, int elements)
+    {
+        var task = new GroupWordProblem { Group = group, MostMoved = most, Length = 40 };
+        var counts = task.Draw(RecallSet.Test, 0, 0, 2000).Tokens.CountBy(token => token).ToDictionary();
+
+        var table = GroupTable.Of(group);
+        Assert.Equal(elements, counts.Count);
+        if (most == 2) Assert.All(counts.Keys, token => Assert.Equal(0, table.Product((int)token, (int)token)));
+        double expected = 80_000.0 / elements;
+        Assert.All(counts.Values, count => Assert.InRange(count, expected - (5 * Math.Sqrt(expected)), expected + (5 * Math.Sqrt(expected))));
+    }
+
     // Each token alone, the last two together, and the answer before say nothing of an answer: all pairs are as frequent as by chance.
     [Theory, InlineData(PermutationGroup.Z2), InlineData(PermutationGroup.S3)]
     public void NoPartOfASequenceTellsTheAnswer(PermutationGroup group)
@@ -103,6 +123,9 @@ public class GroupWordProblemTests
     public void WhatMakesNoTaskIsRefused()
     {
         Refused(new GroupWordProblem { Group = (PermutationGroup)4 }, "group", "Z2, S3, A5, S5");
+        Refused(new GroupWordProblem { Group = PermutationGroup.A5, MostMoved = 2 }, "moves at most", "3 to 5 in A5");
+        Refused(new GroupWordProblem { Group = PermutationGroup.S3, MostMoved = 4 }, "moves at most", "2 to 3 in S3");
+        Refused(new GroupWordProblem { Group = PermutationGroup.S3, MostMoved = -1 }, "moves at most", "2 to 3 in S3");
         Refused(new GroupWordProblem { Length = 0 }, "length", "at least 1");
         Refused(new GroupWordProblem { Length = 8, Unasked = 8 }, "without a question", "0 to 7");
         Refused(new GroupWordProblem { Unasked = -1 }, "without a question", "0 to 63");

@@ -55,6 +55,10 @@ public class RecallSampleTests
         Assert.InRange(Mean(rows, "forgetting", "linear", pairs: 18), 0, 0.48);
         Assert.InRange(Mean(rows, "needle", "titans-gate-wide", length: 512), 0.92, 1);
         Assert.InRange(Mean(rows, "needle", "sliding-swiglu", length: 2048), 0, 0.2);
+        // Eight times as long as in training; guessing gives a half.
+        Assert.InRange(Mean(rows, "tracking-parity", "negative-gated-delta", length: 256), 0.95, 1);
+        Assert.InRange(Mean(rows, "tracking-parity", "track-gated-delta", length: 256), 0.45, 0.55);
+        Assert.InRange(Row(rows, "tracking-parity", "negative-gated-delta", length: 256).GetProperty("memory_off_accuracy").GetDouble(), 0.4, 0.6);
     }
 
     // The full form, held to what the memories are known to reach (one head of 64 by 64 features, one layer; the needle two).
@@ -75,6 +79,13 @@ public class RecallSampleTests
         Reaches(0.90, rows, "needle", "titans-gate-wide", length: 2048);
         // In shorter texts the needle often lies within the 62 bytes that two windows of 32 reach back.
         Assert.All([512, 1024, 2048], length => Assert.InRange(Mean(rows, "needle", "sliding-swiglu", length: length), 0, 0.2));
+        // Twice and four times as long as in training. One reflection a token knows the sign of a permutation of three things, and guesses one of three.
+        Assert.All(["negative-delta", "negative-gated-delta"], model => Reaches(0.97, rows, "tracking-parity", model, length: 128));
+        Assert.InRange(Mean(rows, "tracking-parity", "track-gated-delta", length: 128), 0.45, 0.55);
+        Assert.All(["negative-delta", "negative-gated-delta"], model => Assert.InRange(Mean(rows, "tracking-swaps", model, length: 64), 0.9, 1));
+        Assert.InRange(Mean(rows, "tracking-swaps", "track-gated-delta", length: 64), 0, 0.05);
+        Reaches(0.95, rows, "tracking-s3", "negative-two-writes", length: 64);
+        Assert.InRange(Mean(rows, "tracking-s3", "negative-gated-delta", length: 64), 0, 0.4);
     }
 
     [Fact]
@@ -127,6 +138,15 @@ public class RecallSampleTests
     {
         Assert.True(RecallCommand.Plan("needle", null, null, quick: false).Contests.Single() is { UsesAllSteps: true, Steps: >= 400 });
         Assert.False(RecallCommand.Plan("needle", null, null, quick: true).Contests.Single().UsesAllSteps);
+    }
+
+    [Fact]
+    public void ATaskOfSeveralPartsIsAskedForByItsNameOrThatOfAPart()
+    {
+        Assert.Equal(["tracking-parity", "tracking-swaps", "tracking-s3", "tracking-two-layers", "tracking-s5"], Names("tracking"));
+        Assert.Equal(["tracking-s3"], Names("tracking-s3"));
+
+        static IEnumerable<string> Names(string task) => RecallCommand.Plan(task, null, null, quick: false).Contests.Select(contest => contest.Name);
     }
 
     // Weights come from one generator, sequences from each training's own.
@@ -190,6 +210,7 @@ public class RecallSampleTests
     public void WhatIsNotThereIsNamed()
     {
         Assert.Contains("mqar-lead", Refused("mqr", null, null));
+        Assert.Contains("tracking,", Refused("track", null, null));
         Assert.Contains("gated-delta", Refused(null, "gdn", null));
         Assert.Contains("at least 1", Refused(null, null, 0));
         Assert.Contains("does not take part", Refused("mqar", "sliding-wide", null));

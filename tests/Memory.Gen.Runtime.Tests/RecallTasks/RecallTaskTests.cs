@@ -28,6 +28,7 @@ public class RecallTaskTests
         new GroupWordProblem { Group = PermutationGroup.S3, Length = 1 },
         new GroupWordProblem { Group = PermutationGroup.A5, Length = 32, Unasked = 16 },
         new GroupWordProblem { Group = PermutationGroup.S5, Length = 10, Unasked = 9 },
+        new GroupWordProblem { Group = PermutationGroup.S5, MostMoved = 2 },
     ];
 
     [Theory, MemberData(nameof(Tasks))]
