@@ -173,14 +173,14 @@ partial class DeltaProductLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.
             var state = (DeltaProductState?)layer;
             long B = x.shape[0], T = x.shape[1];
             var (queries, keys, values, strengths, gates) = Projection.Apply(x, query, key, value, write_strength, gate);
-            Tensor q = UnitLength.Apply(queries.view(B, T, Heads, KeyDim));     // [B, T, H, K]
-            Tensor k = UnitLength.Apply(keys.view(B, T, Householders * Heads, KeyDim)).view(B, T, Householders, Heads, KeyDim);  // [B, T, N, H, K]
-            Tensor v = values.view(B, T, Householders, Heads, ValueDim);        // [B, T, N, H, V]
-            Tensor beta = strengths.sigmoid().view(B, T, Householders, Heads);  // [B, T, N, H], write strength in (0, 1)
+            Tensor q = UnitLength.Apply(queries.view(B, T, Heads, KeyDim));             // [B, T, H, K]
+            Tensor k = UnitLength.Apply(keys.view(B, T, Householders, Heads, KeyDim));  // [B, T, N, H, K]
+            Tensor v = values.view(B, T, Householders, Heads, ValueDim);                // [B, T, N, H, V]
+            Tensor beta = strengths.sigmoid().view(B, T, Householders, Heads);          // [B, T, N, H], write strength in (0, 1)
             var read = DeltaProduct.Apply(q, k, v, beta, logDecay: null, state?.S.Value);
-            state?.S.Update(read.FinalState);                                   // [B, H, K, V]
-            Tensor y = norm.GatedHeads(read.Output, gates);                     // [B, T, H*V], RMSNorm(read.Output) * SiLU(gates)
-            return Projection.Apply(y, output).MoveToOuterDisposeScope();       // [B, T, D]
+            state?.S.Update(read.FinalState);                                           // [B, H, K, V]
+            Tensor y = norm.GatedHeads(read.Output, gates);                             // [B, T, H*V], RMSNorm(read.Output) * SiLU(gates)
+            return Projection.Apply(y, output).MoveToOuterDisposeScope();               // [B, T, D]
         }
 
         /// <inheritdoc/>

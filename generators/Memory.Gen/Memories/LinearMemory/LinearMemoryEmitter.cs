@@ -330,11 +330,11 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
     // What the norm gets.
     private string Read => spec.HasSlots ? "read.Output.silu()" : "read.Output";
 
-    // The heads of each write, which come out of the projections side by side, taken apart.
+    // The heads of each write, which come out of the projections side by side, taken apart: at once, unless something wants them together.
     private string Written(string heads, string features)
     {
         string apart = $".view(B, T, Householders, Heads, {features})", together = $".view(B, T, Householders * Heads, {features})";
-        return (!spec.IsProduct ? heads : heads.EndsWith(together, System.StringComparison.Ordinal) ? heads.Replace(together, apart) : heads + apart) + ";";
+        return (!spec.IsProduct ? heads : HasConvolution || heads.StartsWith("Rotary", System.StringComparison.Ordinal) ? heads + apart : heads.Replace(together, apart)) + ";";
     }
 
     private string Heads(string name, string projected, string features) => HasConvolution
