@@ -23,6 +23,8 @@ internal static class CudaCase
             yield return new("channel_decay", shape, [q, k, v, channels], (x, f) => ChannelDecay.Apply(x[0], x[1], x[2], x[3], form: f).Output, 5 * state);
             yield return new("delta_rule", shape, [q, k, v, beta], (x, f) => DeltaRule.Apply(x[0], x[1], x[2], x[3], form: f).Output, 6 * state);
             yield return new("gated_delta_rule", shape, [q, k, v, beta, g], (x, f) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], form: f).Output, 7 * state);
+            yield return new("delta_product", [.. shape, ("N", 2)], [q, Unit(Values(B, T, 2, H, K)), Values(B, T, 2, H, V), Gates(1, B, T, 2, H), g],
+                (x, f) => DeltaProduct.Apply(x[0], x[1], x[2], x[3], x[4], form: f).Output, 14 * state);
             yield return new("channel_delta_rule", shape, [q, k, v, beta, channels], (x, f) => ChannelDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], form: f).Output, 7 * state);
             yield return new("generalized_delta_rule", shape, [q, k, v, -k, k * rand(B, T, H, K, device: Gpu).to(ScalarType.BFloat16), channels],
                 (x, f) => GeneralizedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], form: f).Output, 9 * state);

@@ -40,6 +40,7 @@ internal sealed record OperatorCase(
             yield return new("channel_decay", shape, [q, k, v, channels], (x, f) => ChannelDecay.Apply(x[0], x[1], x[2], x[3], form: f).Output, 5 * state);
             yield return new("delta_rule", shape, [q, k, v, beta], (x, f) => DeltaRule.Apply(x[0], x[1], x[2], x[3], form: f).Output, 6 * state);
             yield return new("gated_delta_rule", shape, [q, k, v, beta, g], (x, f) => GatedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], form: f).Output, 7 * state);
+            yield return new("delta_product", [.. shape, ("N", 2)], [q, Unit(randn([B, T, 2, H, K])), randn([B, T, 2, H, V]), rand(B, T, 2, H), g], (x, f) => DeltaProduct.Apply(x[0], x[1], x[2], x[3], x[4], form: f).Output, 14 * state);
             yield return new("channel_delta_rule", shape, [q, k, v, beta, channels], (x, f) => ChannelDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], form: f).Output, 7 * state);
             yield return new("generalized_delta_rule", shape, [q, k, v, -k, k * rand(B, T, H, K), channels], (x, f) => GeneralizedDeltaRule.Apply(x[0], x[1], x[2], x[3], x[4], x[5], form: f).Output, 9 * state);
             yield return new("titans_linear", shape, [q, k, v, 0.01 * rand(B, T, H), 0.9 * rand(B, T, H), 0.1 * rand(B, T, H)],

@@ -87,7 +87,7 @@ vectors() { # OPERATOR...: their files
     local name
     for name in "$@"; do compgen -G "fixtures/$name@*.safetensors" || cannot "there are no vector files of $name."; done
 }
-found=$(vectors causal_conv channel_decay channel_delta_rule delta_rule gated_delta_rule generalized_delta_rule linear_attention linear_attention_normalized linear_scan scalar_decay segment_attention selective_scan titans_linear titans_mlp) || exit
+found=$(vectors causal_conv channel_decay channel_delta_rule delta_product delta_rule gated_delta_rule generalized_delta_rule linear_attention linear_attention_normalized linear_scan scalar_decay segment_attention selective_scan titans_linear titans_mlp) || exit
 mapfile -t kernels <<<"$found"
 for dtype in f32 bf16; do
     step "conformance-native-$dtype" run Conformance "${kernels[@]}" --form native --dtype $dtype --device cuda

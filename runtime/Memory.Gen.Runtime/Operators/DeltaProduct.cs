@@ -81,7 +81,7 @@ public static class DeltaProduct
         Tensor Among(Tensor each, bool last)
         {
             if (N == 1) return each;
-            Tensor one = each.unsqueeze(2), others = zeros([.. each.shape[..2], N - 1, .. each.shape[2..]], dtype: each.dtype, device: each.device);
+            Tensor one = each.unsqueeze(2), others = zeros(1, dtype: each.dtype, device: each.device).expand([.. each.shape[..2], N - 1, .. each.shape[2..]]);
             return cat(last ? [others, one] : [one, others], 2).flatten(1, 2);
         }
     }
