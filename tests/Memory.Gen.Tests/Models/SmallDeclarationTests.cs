@@ -68,7 +68,8 @@ public class SmallDeclarationTests
                 continue;
             checkedModels++;
             string said = text + written.SyntaxTrees.Single(file => Path.GetFileName(file.FilePath) == $"Samples.{name}.g.cs");
-            string untrained = string.Join(", ", model.Untrained(Rows, Tokens).Where(weight => !Untrained.Any(u => Regex.IsMatch(said, u.Said) && Regex.IsMatch(weight, $@"(^|\.){u.Weights}$"))));
+            // One row of a prime number of tokens: a router that sends as many to each memory has no slope.
+            string untrained = string.Join(", ", model.Untrained(1, Tokens).Where(weight => !Untrained.Any(u => Regex.IsMatch(said, u.Said) && Regex.IsMatch(weight, $@"(^|\.){u.Weights}$"))));
             Assert.True(untrained.Length == 0, $"Nothing trains {untrained} of\n{text}");
         }
 
