@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using System.Text.RegularExpressions;
 using Memory.Gen.Training;
@@ -9,6 +10,8 @@ namespace Memory.Gen.Runtime.Tests.RecallTasks;
 public class RecallTaskTests
 {
     private const int Rows = 200;
+
+    private static readonly ConcurrentDictionary<PermutationGroup, string[]> Elements = new();
 
     public static TheoryData<RecallTask> Tasks =>
     [
@@ -233,7 +236,7 @@ public class RecallTaskTests
     // Things in a row are arranged anew by one token after another: each place gets what stood where the token says. The answer is the token that does so at once.
     private static long Arrangement(PermutationGroup group, long[] tokens)
     {
-        string[] elements = group switch { PermutationGroup.Z2 => Rows("01", even: false), PermutationGroup.S3 => Rows("012", even: false), PermutationGroup.A5 => Rows("01234", even: true), _ => Rows("01234", even: false) };
+        string[] elements = Elements.GetOrAdd(group, static group => group switch { PermutationGroup.Z2 => Rows("01", even: false), PermutationGroup.S3 => Rows("012", even: false), PermutationGroup.A5 => Rows("01234", even: true), _ => Rows("01234", even: false) });
         string row = elements[0];
         foreach (long token in tokens) row = string.Concat(elements[token].Select(place => row[place - '0']));
         return Array.IndexOf(elements, row);
