@@ -1,6 +1,8 @@
 // Normalised linear attention against its definition in double precision.
 #include "test.h"
 
+#include <memory>
+
 namespace {
 
 struct Normalized {
@@ -71,6 +73,7 @@ TEST(linear_attention_normalized) {
 struct NormalizedCall {
     Field q, k, v, s, z, o, fs, fz, divisors, d_o, ds, dz, dq, dk, dv, dis, diz;
     memgen_linear_attention_normalized_args a{};
+    std::unique_ptr<Scratch> checkpoints; // which a GPU needs, and the CPU does not
 
     explicit NormalizedCall(const Normalized& p) {
         std::vector<int64_t> keys{p.B, p.T, p.H, p.K}, values{p.B, p.T, p.H, p.V}, state{p.B, p.H, p.K, p.V}, sums{p.B, p.H, p.K};
@@ -81,6 +84,8 @@ struct NormalizedCall {
         a.q = q.tensor, a.k = k.tensor, a.v = v.tensor, a.initial_state = s.tensor, a.initial_normalizer = z.tensor, a.o = o.tensor, a.final_state = fs.tensor, a.final_normalizer = fz.tensor;
         a.divisors = static_cast<float*>(divisors.tensor.data);
         a.d_o = d_o.tensor, a.d_final_state = ds.tensor, a.d_final_normalizer = dz.tensor, a.d_q = dq.tensor, a.d_k = dk.tensor, a.d_v = dv.tensor, a.d_initial_state = dis.tensor, a.d_initial_normalizer = diz.tensor;
+        checkpoints = std::make_unique<Scratch>(memgen_linear_attention_normalized_checkpoint_size(&a));
+        a.checkpoints = checkpoints->data;
     }
 
     void forward() {
