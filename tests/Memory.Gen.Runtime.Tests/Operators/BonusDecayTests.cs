@@ -1,6 +1,7 @@
 using Memory.Gen.Runtime.Operators;
 using TorchSharp;
 using Xunit;
+using static Memory.Gen.Runtime.Tests.Operators.FormNumbers;
 using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
 
@@ -58,8 +59,4 @@ public sealed class BonusDecayTests
         Assert.Contains("bonus_decay: bonus is null", Assert.Throws<ArgumentNullException>(() => BonusDecay.Apply(q, q, v, q, null!)).Message);
         Assert.Contains("bonus_decay: initialState has shape [2, 4, 5, 5]; expected [B, H, K, V] = [2, 4, 5, 6]", Assert.Throws<ArgumentException>(() => BonusDecay.Apply(q, q, v, q, Ones(4, 5), Ones(2, 4, 5, 5))).Message);
     }
-
-    private static Tensor To(OperatorForm form, Tensor x) => x.to(form == OperatorForm.Native ? ScalarType.Float32 : ScalarType.Float64);
-
-    private static double Limit(OperatorForm form) => form == OperatorForm.Native ? 2e-5 : 1e-12;
 }

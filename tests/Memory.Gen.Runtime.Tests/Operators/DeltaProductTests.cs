@@ -1,6 +1,7 @@
 using Memory.Gen.Runtime.Operators;
 using TorchSharp;
 using Xunit;
+using static Memory.Gen.Runtime.Tests.Operators.FormNumbers;
 using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
 
@@ -124,8 +125,4 @@ public sealed class DeltaProductTests : IDisposable
     }
 
     private static Tensor Unit(Tensor x) => x / x.norm(-1, keepdim: true);
-
-    private static Tensor To(OperatorForm form, Tensor x) => x.to(form == OperatorForm.Native ? ScalarType.Float32 : ScalarType.Float64);
-
-    private static double Limit(OperatorForm form) => form == OperatorForm.Native ? 2e-5 : 1e-12;
 }

@@ -1,6 +1,7 @@
 using Memory.Gen.Runtime.Operators;
 using TorchSharp;
 using Xunit;
+using static Memory.Gen.Runtime.Tests.Operators.FormNumbers;
 using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
 
@@ -131,8 +132,6 @@ public sealed class MatrixRuleTests : IDisposable
     }
 
     private static IEnumerable<string> Served(OperatorForm form, params string[] names) => names.Where(name => SequencePack.FormsOf(name).Contains(form));
-
-    private static Tensor To(OperatorForm form, Tensor x) => x.to(form == OperatorForm.Native ? ScalarType.Float32 : ScalarType.Float64);
 
     private static double Limit(OperatorForm form) => form == OperatorForm.Native ? 2e-5 : 1e-10;
 }

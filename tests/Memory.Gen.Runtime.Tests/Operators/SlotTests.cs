@@ -1,6 +1,7 @@
 using Memory.Gen.Runtime.Operators;
 using TorchSharp;
 using Xunit;
+using static Memory.Gen.Runtime.Tests.Operators.FormNumbers;
 using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
 
@@ -87,8 +88,4 @@ public sealed class SlotTests
         Assert.Contains("gated_slot_attention: v is Float64; expected Float32", Assert.Throws<ArgumentException>(
             () => GatedSlotAttention.Apply(Ones(2, 3, 4, 5), Ones(2, 3, 4, 5), Ones(2, 3, 4, 6).to(ScalarType.Float64), Ones(2, 3, 4, 7))).Message);
     }
-
-    private static Tensor To(OperatorForm form, Tensor x) => x.to(form == OperatorForm.Native ? ScalarType.Float32 : ScalarType.Float64);
-
-    private static double Limit(OperatorForm form) => form == OperatorForm.Native ? 2e-5 : 1e-12;
 }
