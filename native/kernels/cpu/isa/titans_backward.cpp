@@ -252,7 +252,7 @@ void leave_residual_read(const TitansTokens& x, const TitansBackwardScratch& s, 
             store(s.d_gamma + j, load(s.d_gamma + j) + load(d_o + j) * load(normal + j));
             store(dZ + j, load(r.gamma + j) * load(d_o + j));
         }
-        through_norm(normal, r.scale[i], dZ, z.outputs, width);
+        through_norm(normal, r.scale[i], dZ, dZ, z.outputs, width);
     }
 }
 

@@ -29,10 +29,12 @@ MEMGEN_INLINE float normalize(float* p, int64_t n, int64_t width) {
     return scale;
 }
 
-// d becomes J d, J being the derivative of LN, which is symmetric: (d - mean(d) - normal mean(d normal)) scale.
-MEMGEN_INLINE void through_norm(const float* normal, float scale, float* d, int64_t n, int64_t width) {
-    const Vector middle = splat(mean(d, n, width)), along = splat(mean_product(d, normal, n, width));
-    set_row(d, n, width, [&](int64_t j) { return splat(scale) * (load(d + j) - middle - along * load(normal + j)); });
+// J d, J being the derivative of LN, which is symmetric: (d - mean(d) - normal mean(d normal)) scale. The last mean is returned; `to` may be d.
+MEMGEN_INLINE float through_norm(const float* normal, float scale, const float* d, float* to, int64_t n, int64_t width) {
+    const float along = mean_product(d, normal, n, width);
+    const Vector middle = splat(mean(d, n, width));
+    set_row(to, n, width, [&](int64_t j) { return splat(scale) * (load(d + j) - middle - splat(along) * load(normal + j)); });
+    return along;
 }
 
 // The gradient of 1/2 |f(k) - v|^2 with respect to p, from v in delta; p in `normal` becomes LN(p).
@@ -42,15 +44,14 @@ MEMGEN_INLINE float residual_error(const float* k, const float* gamma, float* no
         Vector miss = load(k + j) + load(gamma + j) * load(normal + j) - load(delta + j);
         store(missed + j, miss), store(delta + j, load(gamma + j) * miss);
     }
-    through_norm(normal, scale, delta, n, width);
+    through_norm(normal, scale, delta, delta, n, width);
     return scale;
 }
 
 // d of delta becomes d of p, and d_missed gets that of f(k); to d_gamma is added. delta = J g with g = gamma missed, so d of g is
 // J d, and p has a share by LN(p) in g, and others by LN(p) and the scale in J.
 inline void leave_residual_error(const float* gamma, const float* normal, float scale, const float* missed, const float* delta, float* d, float* d_missed, float* d_gamma, int64_t n, int64_t width) {
-    const Vector middle = splat(mean(d, n, width)), along = splat(mean_product(d, normal, n, width));
-    set_row(d_missed, n, width, [&](int64_t j) { return splat(scale) * (load(d + j) - middle - along * load(normal + j)); }); // d_g
+    const float along = through_norm(normal, scale, d, d_missed, n, width); // d_g
     Vector g_along = {}, bent = {};
     for (int64_t j = 0; j < width; j += W) {
         const Vector d_g = load(d_missed + j), factor = load(gamma + j), unit = load(normal + j), miss = load(missed + j), g = factor * miss;
@@ -59,8 +60,8 @@ inline void leave_residual_error(const float* gamma, const float* normal, float 
         store(d_gamma + j, load(d_gamma + j) + d_g * (miss + factor * unit));
     }
     const float each = scale / static_cast<float>(n);
-    const Vector of_d = splat(each * sum(g_along)), of_delta = splat(scale) * along, of_normal = splat(each * sum(bent));
-    through_norm(normal, scale, d, n, width);
+    const Vector of_d = splat(each * sum(g_along)), of_delta = splat(scale * along), of_normal = splat(each * sum(bent));
+    through_norm(normal, scale, d, d, n, width);
     for (int64_t j = 0; j < width; j += W) {
         const Vector d_g = load(d_missed + j);
         store(d + j, load(d + j) - of_d * d_g - of_delta * load(delta + j) - of_normal * load(normal + j));
