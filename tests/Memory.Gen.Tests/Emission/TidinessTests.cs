@@ -54,4 +54,16 @@ public class TidinessTests
             .Where(name => name != "scope");
         Assert.Empty(unused);
     }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void EveryLinearMapGoesThroughProjection(string attributes)
+    {
+        CSharpCompilation compilation = Compile.WithEmitted(Compile.Library(Declarations.Model(attributes)));
+        SemanticModel model = compilation.GetSemanticModel(compilation.SyntaxTrees.Last());
+        IEnumerable<string> others = compilation.SyntaxTrees.Last().GetRoot().DescendantNodes().OfType<MemberAccessExpressionSyntax>()
+            .Where(access => access.Name.Identifier.Text is "call" or "forward" && model.GetTypeInfo(access.Expression).Type?.ToDisplayString() == "TorchSharp.Modules.Linear")
+            .Select(access => access.ToString());
+        Assert.Empty(others);
+    }
 }

@@ -202,7 +202,7 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
         {
             Tensor mem = h.narrow(1, h.shape[1] - 1, 1);  // [B, 1, D]
             memory.Memories.Append(mem);                  // the oldest falls out
-            memory.Keys.Append(recall_key.call(mem).detach());
+            memory.Keys.Append(Projection.Apply(mem, recall_key).detach());
             if (!part.IsWhole) state.Window.Forget();
         }
 
@@ -216,14 +216,15 @@ partial class BookLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMe
         if (part.IsFirst)
             return initial_memory.unsqueeze(0).repeat(part.Segments.Count, 1, 1).MoveToOuterDisposeScope();  // [B, 1, D]
         long N = part.Most(RecallSlots), first = RecallSlots - N;
-        Tensor memories = memory.Memories.Value.narrow(1, first, N);                               // [B, N, D]
+        Tensor memories = memory.Memories.Value.narrow(1, first, N);            // [B, N, D]
         Tensor keys = torch.is_grad_enabled()
-            ? recall_key.call(memories)                                                            // [B, N, R], made again, for W_K learns from all memories
-            : memory.Keys.Value.narrow(1, first, N);                                               // [B, N, R]
-        Tensor S = Summary(memory.Recent.Value);                                                   // [B, 1, D]
-        Tensor scores = recall_query.call(S).matmul(keys.transpose(1, 2)) / Math.Sqrt(RecallDim);  // [B, 1, N]
-        Tensor a = NewestSoftmax.Apply(scores, part.Segments);                                     // [B, 1, N]
-        return a.matmul(memories).MoveToOuterDisposeScope();                                       // [B, 1, D]
+            ? Projection.Apply(memories, recall_key)                            // [B, N, R], made again, for W_K learns from all memories
+            : memory.Keys.Value.narrow(1, first, N);                            // [B, N, R]
+        Tensor S = Summary(memory.Recent.Value);                                // [B, 1, D]
+        Tensor q = Projection.Apply(S, recall_query);                           // [B, 1, R]
+        Tensor scores = q.matmul(keys.transpose(1, 2)) / Math.Sqrt(RecallDim);  // [B, 1, N]
+        Tensor a = NewestSoftmax.Apply(scores, part.Segments);                  // [B, 1, N]
+        return a.matmul(memories).MoveToOuterDisposeScope();                    // [B, 1, D]
     }
 
     // S: what the backbone makes of the last row of [T_sum ; tokens ; T_sum].

@@ -229,7 +229,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         {
             Tensor mem = h.narrow(1, h.shape[1] - 1, 1);  // [B, 1, D]
             memory.Memories.Append(mem);                  // the oldest falls out
-            memory.Keys.Append(recall_key.call(mem).detach());
+            memory.Keys.Append(Projection.Apply(mem, recall_key).detach());
             state.Window.Forget();
         }
 
@@ -245,10 +245,11 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
         long N = part.Most(RecallSlots), first = RecallSlots - N;
         Tensor memories = memory.Memories.Value.narrow(1, first, N);                        // [B, N, D]
         Tensor keys = torch.is_grad_enabled()
-            ? recall_key.call(memories)                                                     // [B, N, R], made again, for W_K learns from all memories
+            ? Projection.Apply(memories, recall_key)                                        // [B, N, R], made again, for W_K learns from all memories
             : memory.Keys.Value.narrow(1, first, N);                                        // [B, N, R]
         Tensor S = Summary(tokens.narrow(1, 0, Math.Min(SummaryTokens, tokens.shape[1])));  // [B, 1, D]
-        Tensor scores = recall_query.call(S).matmul(keys.transpose(1, 2)) * RecallScale;    // [B, 1, N]
+        Tensor q = Projection.Apply(S, recall_query);                                       // [B, 1, R]
+        Tensor scores = q.matmul(keys.transpose(1, 2)) * RecallScale;                       // [B, 1, N]
         Tensor a = NewestSoftmax.Apply(scores, part.Segments);                              // [B, 1, N]
         return a.matmul(memories).MoveToOuterDisposeScope();                                // [B, 1, D]
     }
