@@ -75,7 +75,7 @@ public sealed class SafetensorsFile : IDisposable
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             handle?.Dispose();
-            throw new MemoryFileException(path, $"cannot be read: {error.Message}", error);
+            throw new MemoryFileException(path, $"cannot be read: {Cause(path, error)}", error);
         }
     }
 
@@ -198,6 +198,14 @@ public sealed class SafetensorsFile : IDisposable
             yield return piece;
         }
     }
+
+    // The system calls a folder that is opened as a file a lack of permission.
+    private static string Cause(string path, Exception error) => error switch
+    {
+        FileNotFoundException or DirectoryNotFoundException => $"there is no such file{(Path.IsPathRooted(path) ? "" : $" in {Directory.GetCurrentDirectory()}")}. Give the name of one that was saved.",
+        UnauthorizedAccessException when Directory.Exists(path) => "it is a folder. Give the name of a file.",
+        _ => error.Message,
+    };
 
     private static void ReadExactly(SafeFileHandle handle, Span<byte> bytes, long position)
     {

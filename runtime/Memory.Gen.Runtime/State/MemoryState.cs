@@ -125,7 +125,7 @@ public abstract partial class MemoryState : IDisposable
     {
         RequireIdle();
         if (batch != Batch)
-            throw new ArgumentException($"The input has {batch} rows but this state of {Model} has {Batch}; make one with NewState({batch}).", nameof(batch));
+            throw new ArgumentException($"The input has {batch} {(batch == 1 ? "row" : "rows")} but this state of {Model} has {Batch}; make one with NewState({batch}).", nameof(batch));
         ArgumentOutOfRangeException.ThrowIfNegative(tokens);
         if (padding is not null && !padding.shape.SequenceEqual([batch, tokens]))
             throw new ArgumentException($"The padding marked is [{string.Join(", ", padding.shape)}], but the call reads [{batch}, {tokens}] tokens.", nameof(tokens));

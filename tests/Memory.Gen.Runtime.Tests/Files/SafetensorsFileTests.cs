@@ -253,6 +253,16 @@ public sealed class SafetensorsFileTests : IDisposable
         Assert.Contains(path, Assert.Throws<MemoryFileException>(() => SafetensorsFile.Open(path)).Message);
     }
 
+    [Fact]
+    public void WhatIsNoFileIsCalledWhatItIs()
+    {
+        Assert.Equal($"{folder.Path}: cannot be read: it is a folder. Give the name of a file.", Refusal(folder.Path));
+        Assert.Equal($"{folder.File("none")}: cannot be read: there is no such file. Give the name of one that was saved.", Refusal(folder.File("none")));
+        Assert.Equal($"no/such: cannot be read: there is no such file in {Directory.GetCurrentDirectory()}. Give the name of one that was saved.", Refusal("no/such"));
+
+        static string Refusal(string path) => Assert.Throws<MemoryFileException>(() => SafetensorsFile.Open(path)).Message;
+    }
+
     private void WriteRaw(string name, string header, byte[] data) =>
         File.WriteAllBytes(folder.File(name), [.. BitConverter.GetBytes((long)Encoding.UTF8.GetByteCount(header)), .. Encoding.UTF8.GetBytes(header), .. data]);
 
