@@ -47,7 +47,7 @@ internal static class CheckpointManifest
         }
         catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw new MemoryFileException(folder, $"is no whole checkpoint ({error.Message}). Use another checkpoint.", error);
+            throw new MemoryFileException(folder, $"is no whole checkpoint ({error.Message.TrimEnd('.')}). Use another checkpoint.", error);
         }
         catch (Exception error) when (error is (IOException and not MemoryFileException) or UnauthorizedAccessException)
         {
@@ -67,7 +67,7 @@ internal static class CheckpointManifest
         }
         catch (JsonException error)
         {
-            throw new MemoryFileException(path, $"is not a checkpoint's description ({error.Message}). Use another checkpoint.", error);
+            throw new MemoryFileException(path, $"is not a checkpoint's description ({error.Message.TrimEnd('.')}). Use another checkpoint.", error);
         }
         if (manifest?.Format != Format || manifest is not { Files: not null, Snapshot: not null })
             throw new MemoryFileException(path, $"is not a checkpoint's description: format \"{manifest?.Format}\", expected \"{Format}\". Use another checkpoint.");

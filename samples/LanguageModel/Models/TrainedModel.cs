@@ -107,7 +107,7 @@ public sealed record TrainedModel(string Name, Sizes Sizes)
         }
         catch (JsonException e)
         {
-            throw new UserError($"{path} does not describe a model ({e.Message}). Train again, or name another run with {option}.");
+            throw new UserError($"{path} does not describe a model ({e.Message.TrimEnd('.')}). Train again, or name another run with {option}.");
         }
     }
 

@@ -79,6 +79,7 @@ public class CheckpointTests
             Assert.Equal(4, checkpoint.Snapshot.Step);
             Assert.Contains("checkpoint-000005", Assert.Single(refused));
             Assert.Contains(name, refused[0]);
+            Assert.DoesNotContain(".)", refused[0]);
         }
     }
 
