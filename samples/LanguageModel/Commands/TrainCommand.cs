@@ -25,8 +25,8 @@ internal static class TrainCommand
     {
         var model = Shared.Model();
         var data = Shared.Data();
-        var minutes = CommandLine.Number<double>("--minutes", $"minutes of training by the clock; {TrainingChoices.DefaultMinutes} without --steps");
-        var steps = CommandLine.Number<long>("--steps", "optimizer steps, instead of --minutes");
+        var minutes = CommandLine.Number<double>("--minutes", $"minutes of training by the clock, with --resume those before it too; {TrainingChoices.DefaultMinutes} without --steps");
+        var steps = CommandLine.Number<long>("--steps", "optimizer steps, instead of --minutes; with --resume those before it too");
         var sizes = new SizeOptions();
         var tokenizer = new Option<string>("--tokenizer") { Description = "bpe or bytes", DefaultValueFactory = _ => "bpe" };
         var batch = CommandLine.Number<int>("--batch", $"texts read side by side; {TrainingChoices.DefaultBatch} unless told otherwise");
@@ -41,7 +41,7 @@ internal static class TrainCommand
         var output = new Option<string>("--out") { Description = "folder of the run", DefaultValueFactory = _ => DefaultFolder };
         var firstStage = new Option<string?>("--first-stage") { Description = "folder of a run of hmt-first, whose weights and tokens hmt begins with" };
         var resume = new Option<bool>("--resume") { Description = "go on where the run in --out stopped" };
-        var step = Shared.Step("with --resume, where to go on; what came after it moves to earlier-N: ");
+        var step = Shared.Step("with --resume, where to go on (what came after moves to earlier-N): ");
         var device = Shared.Device();
         var threads = Shared.Threads();
         var command = new Command("train", "Trains a model, three minutes on the .NET documentation unless told otherwise.")
@@ -150,9 +150,13 @@ internal static class TrainCommand
         var corpus = interruption.Wait(() => Shared.Text(data));
         using var trainer = Trainer.Resume(model, corpus, checkpoint, TrainedModel.CheckpointsOf(folder), choices.Extend(checkpoint.Snapshot.Options));
         interruption.Token.ThrowIfCancellationRequested();
+        if (choices.Steps < trainer.Step)
+            throw new UserError($"--steps is {choices.Steps:N0}, and the run has {trainer.Step:N0} behind it. Give more, or go on from an older checkpoint with --step.");
         if (step is not null && trained.GoBack(folder, checkpoint.Path) is { } later)
             Terminal.Say($"What the run did after step {step:N0} is now in {later}; use it with --run {Terminal.Word(later)}.");
-        Terminal.Say($"Going on after step {trainer.Step:N0}.");
+        Terminal.Say(trainer.Fraction < 1
+            ? $"Going on after step {trainer.Step:N0}."
+            : $"The run is done, after {trainer.Step:N0} {(trainer.Step == 1 ? "step" : "steps")} in {Terminal.Time(trainer.Elapsed)}: what follows is its report. To train on, give more --steps or --minutes than that.");
         Run(folder, goOn, trained, model, device, checkpoint.LoadTokenizer(), corpus, trainer, interruption);
     }
 

@@ -123,6 +123,21 @@ public sealed class LanguageModelRunTests : IDisposable
     }
 
     [Fact]
+    public void ARunThatIsDoneSaysSoAndKeepsItsEnd()
+    {
+        Train("gated-delta", 2);
+        string[] resume = ["train", "--resume", "--out", run, .. Data];
+        string description = Path.Combine(run, "checkpoints", "checkpoint-000002", "checkpoint.json"), saved = File.ReadAllText(description);
+        Assert.Equal("--steps is 1, and the run has 2 behind it. Give more, or go on from an older checkpoint with --step.\n", LanguageModelSample.Fail([.. resume, "--steps", "1"]));
+        Assert.Equal(saved, File.ReadAllText(description));
+
+        string output = LanguageModelSample.Run(resume);
+        Assert.Contains("The run is done, after 2 steps in 0:0", output);
+        Assert.Contains("To train on, give more --steps or --minutes than that.\n", output);
+        Assert.DoesNotContain("Going on", output);
+    }
+
+    [Fact]
     public void AClosedTerminalLosesNothing()
     {
         Assert.Equal(0, LanguageModelSample.HangUp("Training", ["train", "--model", "gated-delta", "--steps", "1000000", "--out", run, .. Data, .. Small]).ExitCode);
