@@ -25,8 +25,8 @@ public sealed class BMojoMemoryAttribute : MixerAttribute
     }
 
     /// <summary>
-    /// Number of query heads, 1 to 4,096; divides <c>Dim</c>. A head has <c>Dim / Heads</c> features. Also the heads of a fading
-    /// memory that has heads. Required.
+    /// Number of query heads, 1 to 4,096; divides <c>Dim</c>. A head has <c>Dim / Heads</c> features, 16,384 at most. Also the
+    /// heads of a fading memory that has heads. Required.
     /// </summary>
     public int Heads { get; set; }
 
@@ -52,7 +52,9 @@ public sealed class BMojoMemoryAttribute : MixerAttribute
     /// <summary>Outputs of the fading memory that a token reads, 0 to 16,777,216; 0 for none. Absent: 0.</summary>
     public int FadingTokens { get; set; }
 
-    /// <summary>Tokens from one fading token to the next, 1 to 65,536. Absent: 1.</summary>
+    /// <summary>
+    /// Tokens from one fading token to the next, 1 to 65,536; from the first of them to the last there are 16,777,216 at most. Absent: 1.
+    /// </summary>
     public int FadingStride { get; set; }
 
     /// <summary>

@@ -5,8 +5,9 @@ namespace Memory.Gen;
 /// <summary>
 /// Makes a complete language model of a <c>partial class</c>: token embedding, a stack of layers, a final RMS norm and a
 /// head. At least one mixer attribute on the same class (<see cref="SlidingAttentionAttribute"/>,
-/// <see cref="LinearMemoryAttribute"/>, <see cref="TitansMemoryAttribute"/>) says what its layers remember. A layer is <c>x + mixer(norm(x))</c>, then
-/// <c>x + feedForward(norm(x))</c>.
+/// <see cref="LinearMemoryAttribute"/>, <see cref="SelectiveStateSpaceAttribute"/>, <see cref="MixtureOfMemoriesAttribute"/>,
+/// <see cref="TitansMemoryAttribute"/>, <see cref="BMojoMemoryAttribute"/>) says what its layers remember. A layer is
+/// <c>x + mixer(norm(x))</c>, then <c>x + feedForward(norm(x))</c>.
 /// </summary>
 [AttributeUsage(AttributeTargets.Class, AllowMultiple = false, Inherited = false)]
 public sealed class MemoryModelAttribute : Attribute

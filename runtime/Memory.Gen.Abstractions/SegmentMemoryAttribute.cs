@@ -24,6 +24,6 @@ public abstract class SegmentMemoryAttribute : Attribute
     /// <summary>Which predictions the trainer counts. Absent: all. The numbers do not depend on it.</summary>
     public LossScope LossScope { get; set; }
 
-    /// <summary>Predictions that count with <see cref="LossScope.LastNTokens"/>, at least 1. Required there, an error elsewhere.</summary>
+    /// <summary>Predictions that count with <see cref="LossScope.LastNTokens"/>, 1 to 16,777,216. Required there, an error elsewhere.</summary>
     public int LossTokens { get; set; }
 }

@@ -31,7 +31,7 @@ public sealed class TitansMemoryAttribute : MixerAttribute
 
     /// <summary>
     /// Number of heads, 1 to 4,096, of the memory and of the attention; divides <c>Dim</c>. A head has <c>Dim / Heads</c>
-    /// features. Required.
+    /// features, 16,384 at most. Required.
     /// </summary>
     public int Heads { get; set; }
 
