@@ -176,26 +176,22 @@ partial class StateSpaceLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Ru
             var state = (StateSpaceState?)layer;
             long B = x.shape[0], T = x.shape[1];
             var (inputs, gates, steps) = Projection.Apply(x, input, gate, step);
-            Tensor mixed = convolution.call(inputs, state?.Tail);                // [B, T, I]
-            Tensor u = mixed.narrow(2, 0, Values).view(B, T, Heads, ValueDim);   // [B, T, H, V]
-            Tensor Bt = ForHeads(mixed.narrow(2, Values, Keys));                 // [B, T, H, K]
-            Tensor Ct = ForHeads(mixed.narrow(2, Values + Keys, Keys));          // [B, T, H, K]
-            Tensor delta = functional.softplus(steps + step_bias);               // [B, T, H], step size, > 0
-            Tensor g = -decay_rate.exp() * delta;                                // [B, T, H], log decay, < 0
-            Tensor written = (delta.unsqueeze(3) * u).to(u.dtype);               // [B, T, H, V]
+            Tensor mixed = convolution.call(inputs, state?.Tail);                                   // [B, T, I]
+            Tensor u = mixed.narrow(2, 0, Values).view(B, T, Heads, ValueDim);                      // [B, T, H, V]
+            Tensor Bt = ForHeads(mixed.narrow(2, Values, Keys).view(B, T, Groups, KeyDim));         // [B, T, H, K]
+            Tensor Ct = ForHeads(mixed.narrow(2, Values + Keys, Keys).view(B, T, Groups, KeyDim));  // [B, T, H, K]
+            Tensor delta = functional.softplus(steps + step_bias);                                  // [B, T, H], step size, > 0
+            Tensor g = -decay_rate.exp() * delta;                                                   // [B, T, H], log decay, < 0
+            Tensor written = (delta.unsqueeze(3) * u).to(u.dtype);                                  // [B, T, H, V]
             var read = ScalarDecay.Apply(Ct, Bt, written, g, state?.S.Value, scale: 1);
-            state?.S.Update(read.FinalState);                                    // [B, H, K, V]
-            Tensor o = (read.Output + skip.unsqueeze(1) * u).to(u.dtype);        // [B, T, H, V]
-            Tensor y = norm.call(SwiGlu.Apply(gates, o.reshape(B, T, Values)));  // [B, T, H*V], RMSNorm(o * SiLU(gates))
-            return Projection.Apply(y, output).MoveToOuterDisposeScope();        // [B, T, D]
+            state?.S.Update(read.FinalState);                                                       // [B, H, K, V]
+            Tensor o = (read.Output + skip.unsqueeze(1) * u).to(u.dtype);                           // [B, T, H, V]
+            Tensor y = norm.call(SwiGlu.Apply(gates, o.reshape(B, T, Values)));                     // [B, T, H*V], RMSNorm(o * SiLU(gates))
+            return Projection.Apply(y, output).MoveToOuterDisposeScope();                           // [B, T, D]
         }
 
         // What a group has, for each of its heads.
-        private static Tensor ForHeads(Tensor x)  // [B, T, G*K] -> [B, T, H, K]
-        {
-            long B = x.shape[0], T = x.shape[1];
-            return x.view(B, T, Groups, 1, KeyDim).expand(B, T, Groups, Heads / Groups, KeyDim).reshape(B, T, Heads, KeyDim);
-        }
+        private static Tensor ForHeads(Tensor x) => x.unsqueeze(3).expand(-1, -1, -1, Heads / Groups, -1).flatten(2, 3);  // [B, T, G, K] -> [B, T, H, K]
 
         /// <inheritdoc/>
         protected override void RegisterComponents()

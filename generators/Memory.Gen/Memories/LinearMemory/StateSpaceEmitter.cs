@@ -75,7 +75,7 @@ internal sealed class StateSpaceEmitter(LinearMemorySpec spec, int dim, bool res
                 Residual.Return("y", residual));
         writer.Blank();
         if (IsShared)
-            WriteForHeads(writer);
+            SharedKeys.WriteForHeads(writer, "Groups", "group");
         ModulePart.WriteRegistration(writer, parts);
     }
 
@@ -101,18 +101,8 @@ internal sealed class StateSpaceEmitter(LinearMemorySpec spec, int dim, bool res
     {
         string channels = $"mixed.narrow(2, {start}, Keys)";
         if (IsShared)
-            return $"ForHeads({channels})";
+            return $"ForHeads({channels}.view(B, T, Groups, KeyDim))";
         return channels + (spec.Groups == 1 ? ".unsqueeze(2).expand(B, T, Heads, KeyDim)" : ".view(B, T, Heads, KeyDim)");
-    }
-
-    private static void WriteForHeads(CodeWriter writer)
-    {
-        writer.Lines("// What a group has, for each of its heads.");
-        using (writer.Block("private static Tensor ForHeads(Tensor x)  // [B, T, G*K] -> [B, T, H, K]"))
-            writer.Lines(
-                "long B = x.shape[0], T = x.shape[1];",
-                "return x.view(B, T, Groups, 1, KeyDim).expand(B, T, Groups, Heads / Groups, KeyDim).reshape(B, T, Heads, KeyDim);");
-        writer.Blank();
     }
 
     private IEnumerable<ModulePart> Parts()
