@@ -40,6 +40,14 @@ public sealed class LinearMemoryAttribute : MixerAttribute
     public int Heads { get; set; }
 
     /// <summary>
+    /// Number of heads of queries and keys, 1 to 4,096, which divides <see cref="Heads"/>: each serves <c>Heads / KeyHeads</c>
+    /// neighbouring heads, while values, memories, gates and norms stay each head's own (grouped-value attention, Dao and Gu,
+    /// arXiv 2405.21060, section 7.2). Only where heads fade as a whole: with <see cref="MemoryRule.Linear"/>, <see cref="MemoryRule.ScalarDecay"/>,
+    /// <see cref="MemoryRule.Delta"/> and <see cref="MemoryRule.GatedDelta"/>, and not with <see cref="StateSpace"/>. Absent: <see cref="Heads"/>.
+    /// </summary>
+    public int KeyHeads { get; set; }
+
+    /// <summary>
     /// Features of a head's keys and queries, before their map, 1 to 16,384, or to 64 with <see cref="FeatureMap.Taylor"/>. Absent:
     /// <c>Dim / Heads</c>, which must then divide; 128 with <see cref="StateSpace"/>, 16 with <see cref="FeatureMap.Taylor"/>.
     /// </summary>

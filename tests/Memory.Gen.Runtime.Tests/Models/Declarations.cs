@@ -53,6 +53,11 @@ public sealed partial class ChannelDeltaModel;
 [LinearMemory(Heads = 2, KeyDim = 6, Householders = 3, NegativeEigenvalues = true)]
 public sealed partial class DeltaProductModel;
 
+[MemoryModel(VocabSize = 11, Dim = 6, Pattern = "GD", FeedForward = 5)]
+[LinearMemory('G', Heads = 6, KeyHeads = 2, KeyDim = 4)]
+[LinearMemory('D', Rule = MemoryRule.Delta, Heads = 3, KeyHeads = 1)]
+public sealed partial class SharedKeysModel;
+
 [MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
 [LinearMemory(Rule = MemoryRule.BonusDecay, Heads = 2)]
 public sealed partial class BonusDecayModel;

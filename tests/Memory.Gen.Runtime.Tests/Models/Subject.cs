@@ -21,6 +21,7 @@ internal sealed class Subject : IDisposable
         [nameof(ChannelDecayModel)] = (device, dtype) => new ChannelDecayModel(device, dtype),
         [nameof(ChannelDeltaModel)] = (device, dtype) => new ChannelDeltaModel(device, dtype),
         [nameof(DeltaProductModel)] = (device, dtype) => new DeltaProductModel(device, dtype),
+        [nameof(SharedKeysModel)] = (device, dtype) => new SharedKeysModel(device, dtype),
         [nameof(BonusDecayModel)] = (device, dtype) => new BonusDecayModel(device, dtype),
         [nameof(GatedSlotsModel)] = (device, dtype) => new GatedSlotsModel(device, dtype),
         [nameof(GeneralizedDeltaModel)] = (device, dtype) => new GeneralizedDeltaModel(device, dtype),

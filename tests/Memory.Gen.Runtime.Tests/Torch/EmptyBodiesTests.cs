@@ -30,12 +30,13 @@ public sealed class EmptyBodiesTests : IDisposable
 
         namespace Declared;
 
-        [MemoryModel(VocabSize = 64, Dim = 32, Pattern = "LSCDGKRQTF MNOPW", TiedEmbeddings = true)]
+        [MemoryModel(VocabSize = 64, Dim = 32, Pattern = "LSCDGHKRQTF MNOPW", TiedEmbeddings = true)]
         [LinearMemory('L', Rule = MemoryRule.Linear, Heads = 2, FeatureMap = FeatureMap.EluPlusOne, Normalized = true)]
         [LinearMemory('S', Rule = MemoryRule.ScalarDecay, Heads = 2, OutputGate = false, FeedForward = 0)]
         [LinearMemory('C', Rule = MemoryRule.ChannelDecay, Heads = 2, ConvWidth = 0, KeyDim = 8, ValueDim = 24)]
         [LinearMemory('D', Rule = MemoryRule.Delta, Heads = 2, NegativeEigenvalues = true)]
         [LinearMemory('G', Rule = MemoryRule.GatedDelta, Heads = 2)]
+        [LinearMemory('H', Rule = MemoryRule.GatedDelta, Heads = 4, KeyHeads = 2)]
         [LinearMemory('K', Rule = MemoryRule.ChannelDelta, Heads = 2)]
         [LinearMemory('R', Rule = MemoryRule.GeneralizedDelta, Heads = 2)]
         [LinearMemory('T', Rule = MemoryRule.Delta, Heads = 2, Householders = 2)]

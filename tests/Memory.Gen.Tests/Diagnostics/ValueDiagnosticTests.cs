@@ -79,6 +79,17 @@ public class ValueDiagnosticTests
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Delta, Householders = 9)", "MEMGEN108", "Householders = 9")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ChannelDelta, Householders = 2)", "MEMGEN204", "Householders = 2")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true, Householders = 2)", "MEMGEN204", "Householders = 2")]
+    [InlineData("LinearMemory(Heads = 4, KeyHeads = 0)", "MEMGEN101", "KeyHeads = 0")]
+    [InlineData("LinearMemory(Heads = 4, KeyHeads = 4097)", "MEMGEN108", "KeyHeads = 4097")]
+    [InlineData("LinearMemory(Heads = 4, KeyHeads = 3)", "MEMGEN204", "KeyHeads = 3")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Linear, KeyHeads = 8)", "MEMGEN204", "KeyHeads = 8")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ChannelDecay, KeyHeads = 2)", "MEMGEN204", "KeyHeads = 2")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.BonusDecay, KeyHeads = 2)", "MEMGEN204", "KeyHeads = 2")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.TiedDecay, KeyHeads = 2)", "MEMGEN204", "KeyHeads = 2")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ChannelDelta, KeyHeads = 2)", "MEMGEN204", "KeyHeads = 2")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.GeneralizedDelta, KeyHeads = 2)", "MEMGEN204", "KeyHeads = 2")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.GatedSlots, KeyHeads = 2)", "MEMGEN204", "KeyHeads = 2")]
+    [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true, KeyHeads = 2)", "MEMGEN204", "KeyHeads = 2")]
     [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.TiedDecay)", "MEMGEN204", "Rule = MemoryRule.TiedDecay")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Linear, FeatureMap = FeatureMap.Taylor, KeyDim = 65)", "MEMGEN204", "FeatureMap = FeatureMap.Taylor")]
     [InlineData("LinearMemory(Heads = 4, FeatureMap = FeatureMap.Hedgehog)", "MEMGEN204", "FeatureMap = FeatureMap.Hedgehog")]
@@ -261,7 +272,12 @@ public class ValueDiagnosticTests
     [InlineData("SlidingAttention(KeyValueHeads = 3)", "Dim = 64", "Heads is not given; it must be a positive number of heads, for example Heads = 8 with KeyValueHeads = 2")]
     [InlineData("LinearMemory(Heads = 4, StateSpace = true, Groups = 2)", "Dim = 64", "StateSpace = true is not supported with Rule = MemoryRule.GatedDelta: a state space fades head by head and only adds; supported: "
         + "Rule = MemoryRule.ScalarDecay, or no StateSpace with no Groups")]
-    [InlineData("LinearMemory(Heads = 4, Groups = 3)", "Dim = 64", "Groups = 3 is not supported with StateSpace = false: each head has keys and queries of its own; supported: "
+    [InlineData("LinearMemory(KeyHeads = 3)", "Dim = 64", "Heads is not given; it must be a positive number of heads, for example Heads = 8 with KeyHeads = 2")]
+    [InlineData("LinearMemory(Heads = 8, KeyHeads = 3)", "Dim = 64", "KeyHeads = 3 is not supported with Heads = 8: each key head serves the same number of heads; supported: KeyHeads = 2")]
+    [InlineData("LinearMemory(Heads = 8, KeyHeads = 5000)", "Dim = 64", "KeyHeads = 5000 is outside 1 to 4096; supported: KeyHeads = 8")]
+    [InlineData("LinearMemory(Heads = 8, Rule = MemoryRule.ChannelDelta, KeyHeads = 3)", "Dim = 64", "KeyHeads = 3 is not supported with Rule = MemoryRule.ChannelDelta: "
+        + "only heads that fade as a whole, or not at all, share keys; supported: no KeyHeads, or Rule = MemoryRule.GatedDelta with KeyHeads = 2")]
+    [InlineData("LinearMemory(Heads = 4, Groups = 3)", "Dim = 64", "Groups = 3 is not supported with StateSpace = false: each head has keys and queries of its own, unless KeyHeads says otherwise; supported: "
         + "no Groups, or StateSpace = true with Rule = MemoryRule.ScalarDecay with Groups = 2")]
     [InlineData("TitansMemory(TitansVariant.Gate, Heads = 4), RecurrentMemory(SegmentTokens = 40, MemoryTokens = 1)", "Dim = 64", "Window is not given; it must be a positive number of tokens, for example Window = 40")]
     public async Task WhatIsOfferedGoesWithTheRest(string mixer, string dim, string message)

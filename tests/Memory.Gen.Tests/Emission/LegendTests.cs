@@ -9,6 +9,7 @@ public class LegendTests
     {
         { "[SlidingAttention('A', Heads = 4, KeyValueHeads = 2)] [MixtureOfMemories('M', Heads = 4, Rule = MemoryRule.Titans)]", "AM" },
         { "[LinearMemory('S', Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true, Groups = 2)] [SelectiveStateSpace('C')]", "SC" },
+        { "[LinearMemory('K', Heads = 4, KeyHeads = 2, Householders = 2)] [SlidingAttention('A', Heads = 4, KeyValueHeads = 2)]", "KA" },
         { "[TitansMemory('T', TitansVariant.Context, Heads = 4, Window = 16, MemoryDepth = 2, PersistentTokens = 2)] [MixtureOfMemories('M', Heads = 4)]", "TM" },
         { "[BMojoMemory('B', Heads = 4, KeyValueHeads = 2, Window = 8, WindowMode = BMojoWindow.Sliding, EideticTokens = 4, FadingTokens = 2)] [SelectiveStateSpace('C')]", "BC" },
         { "[BMojoMemory('B', Heads = 4, Window = 8, EideticTokens = 4, FadingTokens = 2, Fading = FadingState.GatedDelta)] [SlidingAttention('A', Heads = 4)]", "AB" },

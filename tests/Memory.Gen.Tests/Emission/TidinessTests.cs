@@ -15,6 +15,7 @@ public class TidinessTests
         "[LinearMemory(Heads = 4, Rule = MemoryRule.Linear, FeatureMap = FeatureMap.Relu, Normalized = true, ConvWidth = 0, OutputGate = false)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.Lightning)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.Linear, FeatureMap = FeatureMap.Hedgehog, Normalized = true)]",
+        "[LinearMemory(Heads = 4, KeyHeads = 2, Householders = 2, ConvWidth = 0)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.ChannelDecay)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.TiedDecay)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true, Groups = 2)]",

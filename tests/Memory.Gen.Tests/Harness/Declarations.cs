@@ -34,6 +34,7 @@ internal static class Declarations
         "[SlidingAttention(Heads = 4, Window = 8)]",
         "[LinearMemory(Heads = 4)]",
         "[LinearMemory(Heads = 4, Householders = 2)]",
+        "[LinearMemory(Heads = 4, KeyHeads = 2)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.ChannelDelta)]",
         "[LinearMemory(Heads = 4, Rule = MemoryRule.GeneralizedDelta)]",

@@ -9,7 +9,7 @@ public class DeclarationHashTests
     private const string Model = "VocabSize = 96, Dim = 48, Layers = 3";
 
     [Theory]
-    [InlineData("[LinearMemory(Heads = 3)]", Model, "[LinearMemory(Heads = 3, Rule = MemoryRule.GatedDelta, KeyDim = 16, ConvWidth = 4, UnitLength = true)]", Model)]
+    [InlineData("[LinearMemory(Heads = 3)]", Model, "[LinearMemory(Heads = 3, KeyHeads = 3, Rule = MemoryRule.GatedDelta, KeyDim = 16, ConvWidth = 4, UnitLength = true)]", Model)]
     [InlineData("[LinearMemory(Heads = 3)]", Model, "[LinearMemory('x', Heads = 3)]", "VocabSize = 96, Dim = 48, Pattern = \"x xx\"")]
     [InlineData("[SlidingAttention(Heads = 3)]", Model, "[SlidingAttention(Heads = 3, KeyValueHeads = 3, RotaryBase = 10000, FeedForward = 128)]", Model)]
     [InlineData("[SelectiveStateSpace]", Model, "[SelectiveStateSpace(Expansion = 2, StateDim = 16, ConvWidth = 4, StepRank = 3)]", Model)]
@@ -70,6 +70,7 @@ public class DeclarationHashTests
     [InlineData("RotaryBase = 100", "RotaryBase = 10")]
     [InlineData("Rule = MemoryRule.Delta, Householders = 2", "Rule = MemoryRule.Delta")]
     [InlineData("Rule = MemoryRule.Delta, Householders = 2", "Rule = MemoryRule.Delta, Householders = 3")]
+    [InlineData("KeyHeads = 1", "KeyHeads = 3")]
     [InlineData("Decay = DecaySchedule.RetNet", "Decay = DecaySchedule.Lightning")]
     public void AnotherFormOfALinearMemory(string options, string other) => Assert.NotEqual(
         Hash($"[LinearMemory(Heads = 3, {Ruled(options)})]", Model),

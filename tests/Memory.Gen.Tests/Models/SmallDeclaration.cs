@@ -65,6 +65,8 @@ internal sealed class SmallDeclaration(Random random)
             "GatedSlots" => Maybe("UnitLength = true") + $", Slots = {random.Next(2, 8)}",
             _ => Maybe("UnitLength = true"),
         };
+        if (rule is "Linear" or "ScalarDecay" or "Delta" or "GatedDelta")
+            options += Maybe($"KeyHeads = {Enumerable.Range(1, heads).Where(h => heads % h == 0).OrderBy(_ => random.Next()).First()}");
         string sizes = Sizes(heads);
         if (rule is not ("ChannelDecay" or "BonusDecay" or "ChannelDelta" or "TiedDecay" or "GeneralizedDelta") && !options.Contains("Normalized") && !options.Contains("Taylor") && !options.Contains("Hedgehog") && random.Next(3) == 0)
             sizes = $"Heads = {heads}, KeyDim = {2 * random.Next(1, 5)}, RotaryBase = {Pick("1", "50.5")}";

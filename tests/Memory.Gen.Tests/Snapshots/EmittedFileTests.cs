@@ -98,6 +98,15 @@ public class EmittedFileTests
         nameof(BonusDecayLayer));
 
     [Fact]
+    public Task SharedKeysLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[LinearMemory(Heads = 4, KeyHeads = 2)]", name: "SharedKeysLayer")), nameof(SharedKeysLayer));
+
+    [Fact]
+    public Task SharedKeysProductLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[LinearMemory(Rule = MemoryRule.Delta, Heads = 4, KeyHeads = 1, Householders = 2, ConvWidth = 0)]", name: "SharedKeysProductLayer")),
+        nameof(SharedKeysProductLayer));
+
+    [Fact]
     public Task GatedSlotsLayer() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Layer("[LinearMemory(Rule = MemoryRule.GatedSlots, Heads = 4, Slots = 32)]", name: "GatedSlotsLayer")),
         nameof(GatedSlotsLayer));

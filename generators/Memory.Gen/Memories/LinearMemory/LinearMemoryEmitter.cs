@@ -21,6 +21,9 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
     // What comes before the heads where a token writes several times, in code and as an axis.
     private (string Constant, string Letter, long Count) Writes => spec.IsProduct ? ("Householders * ", "N*", spec.Householders) : ("", "", 1);
 
+    // What queries and keys are heads of, in code and as an axis.
+    private (string Constant, string Letter) KeyHeads => spec.SharesKeys ? ("KeyHeads", "G") : ("Heads", "H");
+
     // The axis of what "forget" says: key features, or slots.
     private (string Letter, string Constant) Forgetting => spec.HasSlots ? ("M", "Slots") : ("K", "KeyDim");
 
@@ -42,13 +45,13 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
 
     public override string Source => LinearMemoryTexts.Source(spec) + LinearMemoryTexts.Ours(spec);
 
-    public override IEnumerable<string> Axes => ["H heads", "K key features", "V value features", .. LinearMemoryTexts.FurtherAxes(spec)];
+    public override IEnumerable<string> Axes => ["H heads", "K key features", "V value features", .. spec.SharesKeys ? new[] { "G key heads" } : [], .. LinearMemoryTexts.FurtherAxes(spec)];
 
     public override Size Size
     {
         get
         {
-            long keys = (long)spec.Heads * spec.KeyDim, values = (long)spec.Heads * spec.ValueDim, mapped = spec.Heads * spec.MappedDim, matrix = spec.HasSlots ? (long)spec.Heads * spec.Slots * (spec.KeyDim + spec.ValueDim) : mapped * spec.ValueDim;
+            long keys = (long)spec.KeyHeads * spec.KeyDim, values = (long)spec.Heads * spec.ValueDim, mapped = spec.Heads * spec.MappedDim, matrix = spec.HasSlots ? (long)spec.Heads * spec.Slots * (spec.KeyDim + spec.ValueDim) : mapped * spec.ValueDim;
             long gates = spec.OutputGate ? values : 0;
             // One to query and one to be read with, and those of each write.
             Size size = Size.Product(dim * (((1 + Writes.Count) * (keys + values)) + gates)) + new Size(spec.ValueDim);
@@ -85,7 +88,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         writer.Comment(Prose.Capital(Phrase) + ".");
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, {Residual.Result(residual)}>");
         writer.Lines(
-            $"private const long Heads = {spec.Heads}, KeyDim = {spec.KeyDim}, ValueDim = {spec.ValueDim}{LinearMemoryTexts.FurtherConstant(spec)};",
+            $"private const long Heads = {spec.Heads}, {(spec.SharesKeys ? $"KeyHeads = {spec.KeyHeads}, " : "")}KeyDim = {spec.KeyDim}, ValueDim = {spec.ValueDim}{LinearMemoryTexts.FurtherConstant(spec)};",
             LinearMemoryTexts.DecayFactor(spec),
             spec.HasPositions ? $"private const double RotaryBase = {Prose.Literal(spec.RotaryBase)};" : null);
         writer.Lines(
@@ -101,6 +104,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         using (writer.Block($"public override {Residual.Result(residual)} forward(Tensor x, LayerState? layer)"))
             writer.Lines(Forward(state).ToArray());
         writer.Blank();
+        if (spec.SharesKeys)
+            SharedKeys.WriteForHeads(writer, "KeyHeads", "key head");
         Registration.Write(writer, Submodules().ToArray(), Parameters().Select(p => p.Name).ToArray());
     }
 
@@ -109,8 +114,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         writer.Comment(HasConvolution ? "What is kept of a sequence: the memory, and the last inputs of the convolutions." : "What is kept of a sequence: the memory.");
         using CodeWriter.Scope type = writer.Block($"private sealed class {state} : LayerState");
         writer.Lines(
-            HasConvolution ? $"public readonly StateTensor QueryTail{(spec.IsTied || spec.IsProduct ? "" : ", KeyTail")};  // [B, {spec.ConvWidth - 1}, H*K], what the convolutions still need" : null,
-            HasConvolution && spec.IsProduct ? $"public readonly StateTensor KeyTail;  // [B, {spec.ConvWidth - 1}, N*H*K]" : null,
+            HasConvolution ? $"public readonly StateTensor QueryTail{(spec.IsTied || spec.IsProduct ? "" : ", KeyTail")};  // [B, {spec.ConvWidth - 1}, {KeyHeads.Letter}*K], what the convolutions still need" : null,
+            HasConvolution && spec.IsProduct ? $"public readonly StateTensor KeyTail;  // [B, {spec.ConvWidth - 1}, N*{KeyHeads.Letter}*K]" : null,
             HasConvolution ? $"public readonly StateTensor ValueTail;  // [B, {spec.ConvWidth - 1}, {Writes.Letter}H*V]" : null,
             spec.HasSlots ? "public readonly StateTensor SlotKeys;  // [B, H, M, K]" : $"public readonly StateTensor S;  // [B, H, {Mapped}, V]",
             spec.HasSlots ? "public readonly StateTensor SlotValues;  // [B, H, M, V]" : null,
@@ -119,7 +124,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         using (writer.Block($"public {state}(MemoryState owner, string prefix) : base(owner, prefix)"))
         {
             foreach (string name in Convolved)
-                writer.Lines($"{char.ToUpperInvariant(name[0])}{name.Substring(1)}Tail = Cache(\"{name}_tail\", {spec.ConvWidth - 1}, {(name == "query" ? 1 : Writes.Count) * spec.Heads * (name == "value" ? spec.ValueDim : spec.KeyDim)});");
+                writer.Lines($"{char.ToUpperInvariant(name[0])}{name.Substring(1)}Tail = Cache(\"{name}_tail\", {spec.ConvWidth - 1}, {(name == "query" ? 1 : Writes.Count) * (name == "value" ? spec.Heads * spec.ValueDim : spec.KeyHeads * spec.KeyDim)});");
             writer.Lines(
                 spec.HasSlots ? $"SlotKeys = Memory(\"slot_keys\", {spec.Heads}, {spec.Slots}, {spec.KeyDim});" : $"S = Memory(\"memory\", {spec.Heads}, {spec.MappedDim}, {spec.ValueDim});",
                 spec.HasSlots ? $"SlotValues = Memory(\"slot_values\", {spec.Heads}, {spec.Slots}, {spec.ValueDim});" : null,
@@ -162,8 +167,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         foreach (string name in Submodules())
             yield return name switch
             {
-                "query" => $"private readonly Linear {name};  // D -> H*K",
-                "key" => $"private readonly Linear {name};  // D -> {Writes.Letter}H*K",
+                "query" => $"private readonly Linear {name};  // D -> {KeyHeads.Letter}*K",
+                "key" => $"private readonly Linear {name};  // D -> {Writes.Letter}{KeyHeads.Letter}*K",
                 "forget" => $"private readonly Linear {name};  // D -> H*{Forgetting.Letter}",
                 "value" => $"private readonly Linear {name};  // D -> {Writes.Letter}H*V",
                 "gate" => $"private readonly Linear {name};  // D -> H*V",
@@ -205,8 +210,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
 
         if (spec.FeatureMap == FeatureMap.Hedgehog)
         {
-            yield return ModulePart.Parameter("query_map", "Initialize.Identity(Heads, KeyDim, device, dtype)", "[H*K*K], a vector, which weight decay leaves alone" + remark);
-            yield return ModulePart.Parameter("key_map", "Initialize.Identity(Heads, KeyDim, device, dtype)", "[H*K*K]");
+            yield return ModulePart.Parameter("query_map", $"Initialize.Identity({KeyHeads.Constant}, KeyDim, device, dtype)", $"[{KeyHeads.Letter}*K*K], a vector, which weight decay leaves alone" + remark);
+            yield return ModulePart.Parameter("key_map", $"Initialize.Identity({KeyHeads.Constant}, KeyDim, device, dtype)", $"[{KeyHeads.Letter}*K*K]");
         }
     }
 
@@ -215,10 +220,9 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         foreach (string name in Submodules())
             yield return name switch
             {
-                "query" => Linear(name, "Dim", "Heads * KeyDim"),
-                "key" => Linear(name, "Dim", Writes.Constant + "Heads * KeyDim"),
+                "query" or "key" => Linear(name, "Dim", HeadsOf(name) + " * KeyDim"),
                 "forget" => Linear(name, "Dim", "Heads * " + Forgetting.Constant),
-                "value" => Linear(name, "Dim", Writes.Constant + "Heads * ValueDim"),
+                "value" => Linear(name, "Dim", HeadsOf(name) + " * ValueDim"),
                 "gate" => Linear(name, "Dim", "Heads * ValueDim"),
                 "write_strength" => Linear(name, "Dim", Writes.Constant + "Heads"),
                 "decay" => Linear(name, "Dim", "Heads"),
@@ -226,7 +230,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 "rate_up" or "decay_up" => Linear(name, Rank, "Heads * KeyDim", bias: spec.Rule == MemoryRule.ChannelDecay),
                 "output" => Linear(name, "Heads * ValueDim", "Dim"),
                 "norm" => "norm = new RmsNorm(ValueDim, device: device, dtype: dtype);",
-                _ => $"{name} = {ModulePart.Convolution(name, (name == "query_convolution" ? "" : Writes.Constant) + (name == "value_convolution" ? "Heads * ValueDim" : "Heads * KeyDim"), spec.ConvWidth).Value};",
+                _ => $"{name} = {ModulePart.Convolution(name, HeadsOf(name.Replace("_convolution", "")) + (name == "value_convolution" ? " * ValueDim" : " * KeyDim"), spec.ConvWidth).Value};",
             };
         foreach (ModulePart parameter in Parameters())
             yield return $"{parameter.Name} = {parameter.Value};";
@@ -264,7 +268,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         yield return $"var ({string.Join(", ", Projections().Select(p => p.Result))}) = Projection.Apply(x, {string.Join(", ", Projections().Select(p => p.Layer))});";
         if (spec.HasPositions)
             yield return "Tensor positions = Rotary.Positions(x, state?.Positions);  // [T] or [B, T]";
-        yield return $"Tensor q = {Turned("query", "queries")};  // [B, T, H, {Mapped}]";
+        yield return $"Tensor q = {Turned("query", "queries")};  // [B, T, {KeyHeads.Letter}, {Mapped}]";
         if (spec.IsTied)
         {
             yield return "Tensor f = forgets.view(B, T, Heads, KeyDim);  // [B, T, H, K]";
@@ -273,10 +277,18 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         }
         else
         {
-            yield return $"Tensor k = {Written(Turned("key", "keys"), "KeyDim")}  // [B, T, {(spec.IsProduct ? "N, " : "")}H, {Mapped}]";
+            yield return spec.SharesKeys
+                ? $"Tensor k = {Turned("key", "keys")};  // [B, T, {Writes.Letter}G, {Mapped}]"
+                : $"Tensor k = {Written(Turned("key", "keys"), "KeyDim")}  // [B, T, {(spec.IsProduct ? "N, " : "")}H, {Mapped}]";
         }
 
         yield return $"Tensor v = {Written(Heads("value", "values", "ValueDim"), "ValueDim")}  // [B, T, {(spec.IsProduct ? "N, " : "")}H, V]";
+        if (spec.SharesKeys)
+        {
+            yield return $"q = ForHeads(q);  // [B, T, H, {Mapped}]";
+            yield return spec.IsProduct ? "k = ForHeads(k).view(B, T, Householders, Heads, KeyDim);  // [B, T, N, H, K]" : $"k = ForHeads(k);  // [B, T, H, {Mapped}]";
+        }
+
         if (spec.IsDelta)
             yield return $"Tensor beta = {(spec.NegativeEigenvalues ? "2.0 * " : "")}strengths.sigmoid(){(spec.IsProduct ? ".view(B, T, Householders, Heads)" : "")};"
                 + $"  // [B, T, {(spec.IsProduct ? "N, " : "")}H], write strength in (0, {(spec.NegativeEigenvalues ? 2 : 1)})";
@@ -341,7 +353,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         ? $"{name}_convolution.Heads({projected}, {HeadsOf(name)}, {Tail(name)})"
         : $"{projected}.view(B, T, {HeadsOf(name)}, {features}){(spec.HasSlots ? ".silu()" : "")}";
 
-    private string HeadsOf(string name) => (name == "query" ? "" : Writes.Constant) + "Heads";
+    private string HeadsOf(string name) => (name == "query" ? "" : Writes.Constant) + (name == "value" ? "Heads" : KeyHeads.Constant);
 
     private string Turned(string name, string projected) =>
         spec.HasPositions ? $"Rotary.Apply({Features(name, projected)}, positions, RotaryBase)" : Features(name, projected);
@@ -356,7 +368,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             { FeatureMap: FeatureMap.EluPlusOne } => $"{heads}.elu() + 1.0",
             { FeatureMap: FeatureMap.Relu } => $"{heads}.relu()",
             { FeatureMap: FeatureMap.Taylor } => $"FeatureMaps.Taylor({heads})",
-            { FeatureMap: FeatureMap.Hedgehog } => $"FeatureMaps.Hedgehog({heads}, {name}_map.view(Heads, KeyDim, KeyDim))",
+            { FeatureMap: FeatureMap.Hedgehog } => $"FeatureMaps.Hedgehog({heads}, {name}_map.view({KeyHeads.Constant}, KeyDim, KeyDim))",
             { Rule: MemoryRule.TiedDecay } when !HasConvolution => $"{heads}.silu()",
             _ => heads,
         };

@@ -8,6 +8,7 @@ namespace Memory.Gen.Generators.Memories.LinearMemory;
 /// <param name="FeedForward">Its own feed-forward width.</param>
 /// <param name="Rule">How it fades and what is written.</param>
 /// <param name="Heads">Number of memories.</param>
+/// <param name="KeyHeads">Keys and queries of a token, each for several memories; as many as those unless it is given.</param>
 /// <param name="KeyDim">Features of a key.</param>
 /// <param name="ValueDim">Features of a value.</param>
 /// <param name="ConvWidth">Width of the short convolution; 0 for none.</param>
@@ -27,6 +28,7 @@ public sealed record LinearMemorySpec(
     int? FeedForward,
     MemoryRule Rule,
     int Heads,
+    int KeyHeads,
     int KeyDim,
     int ValueDim,
     int ConvWidth,
@@ -55,7 +57,8 @@ public sealed record LinearMemorySpec(
         + (IsFixed ? " decay=" + Decay : "")
         + (HasPositions ? " rotary_base=" + RotaryBase.ToString("R", CultureInfo.InvariantCulture) : "")
         + (HasSlots ? " slots=" + Slots.ToString(CultureInfo.InvariantCulture) : "")
-        + (IsProduct ? " householders=" + Householders.ToString(CultureInfo.InvariantCulture) : "");
+        + (IsProduct ? " householders=" + Householders.ToString(CultureInfo.InvariantCulture) : "")
+        + (SharesKeys ? " key_heads=" + KeyHeads.ToString(CultureInfo.InvariantCulture) : "");
 
     internal bool IsDelta => Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta;
 
@@ -99,6 +102,9 @@ public sealed record LinearMemorySpec(
     /// <summary>Whether it is DeltaProduct, in which a token writes several times.</summary>
     internal bool IsProduct => Householders != 1;
 
+    /// <summary>Whether several heads have the same keys and queries.</summary>
+    internal bool SharesKeys => KeyHeads != Heads;
+
     /// <summary>Whether queries and keys turn to their positions.</summary>
     internal bool HasPositions => RotaryBase != 0;
 
@@ -126,6 +132,7 @@ public sealed record LinearMemorySpec(
             attribute.FeedForward,
             rule,
             heads,
+            attribute.Int("KeyHeads", absent: heads),
             attribute.Int("KeyDim", absent: stateSpace ? 128 : map == FeatureMap.Taylor ? 16 : features),
             attribute.Int("ValueDim", absent: stateSpace ? 2 * features : features),
             attribute.Int("ConvWidth", absent: 4),

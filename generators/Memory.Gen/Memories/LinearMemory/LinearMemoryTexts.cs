@@ -85,6 +85,7 @@ internal static class LinearMemoryTexts
     /// <summary>Heads, convolutions and gate, as words behind a comma.</summary>
     public static string Sizes(LinearMemorySpec spec) =>
         ", " + Prose.Count(spec.Heads, "head") + " of " + spec.KeyDim + " by " + spec.ValueDim + " features"
+        + (spec.SharesKeys ? ", " + Prose.Count(spec.KeyHeads, "key head") : "")
         + (spec.HasSlots ? ", " + Prose.Count(spec.Slots, "slot") : "")
         + (spec.ConvWidth > 0 ? ", convolutions over " + Prose.Count(spec.ConvWidth, "token") : "")
         + (spec.HasPositions ? ", rotary positions" : "")
@@ -153,6 +154,8 @@ internal static class LinearMemoryTexts
         yield return spec.IsTied
             ? spec.ConvWidth > 0 ? "q_t = SiLU(conv(W_Q x_t)),   v_t = SiLU(conv(W_V x_t))" : "q_t = SiLU(W_Q x_t),   v_t = W_V x_t"
             : Features(spec.ConvWidth > 0, Mapped(spec), "x_t", spec.HasPositions, spec.FeatureMap == FeatureMap.Hedgehog, spec.HasSlots, spec.IsProduct);
+        if (spec.SharesKeys)
+            yield return $"q_t and {(spec.IsProduct ? "k_{t,j}" : "k_t")} in head h = 0, 1, ...: those of key head floor(h G/H)";
         if (spec.FeatureMap == FeatureMap.Taylor)
         {
             yield return "phi(x) = [1; x / K^(1/4); x_i^2 / sqrt(2K); x_i x_j / sqrt(K), i < j]";
@@ -160,7 +163,7 @@ internal static class LinearMemoryTexts
         }
 
         if (spec.FeatureMap == FeatureMap.Hedgehog)
-            yield return "phi(x) = softmax([2x; -2x]),   M_Q and M_K each head's own";
+            yield return $"phi(x) = softmax([2x; -2x]),   M_Q and M_K each {(spec.SharesKeys ? "key " : "")}head's own";
         if (spec.HasPositions)
             yield return "R_t: the rotation at position t";
         if (spec.IsGeneralized)
@@ -197,6 +200,7 @@ internal static class LinearMemoryTexts
             FeatureMap.Hedgehog => " The map: Zhang, Bhatia, Kumbong, Ré: The Hedgehog & the Porcupine (arXiv 2402.04347), section 4.",
             _ => "",
         }
+        + (spec.SharesKeys ? " Shared keys: Dao, Gu: Transformers are SSMs (arXiv 2405.21060), section 7.2." : "")
         + (spec.HasPositions ? " Positions: Su et al.: RoFormer (arXiv 2104.09864), section 3.4." : "");
 
     /// <summary>What of the shell around the rule its paper does not have, as a line of its own; empty for nothing.</summary>
@@ -210,7 +214,7 @@ internal static class LinearMemoryTexts
             if (spec.Normalized)
                 yield return "the small number beside z_t^T q_t";
             if (spec.Rule == MemoryRule.ScalarDecay && !spec.IsFixed)
-                yield return "keys and queries of each head's own, a step size that sets the decay alone";
+                yield return (spec.SharesKeys ? "" : "keys and queries of each head's own, ") + "a step size that sets the decay alone";
             if (spec.ConvWidth > 0 && (spec.IsFixed || spec.Rule is (MemoryRule.Linear or MemoryRule.ChannelDecay or MemoryRule.TiedDecay or MemoryRule.GatedSlots)))
                 yield return "the convolutions";
             if (spec.HasPositions != (spec.Decay == DecaySchedule.RetNet))

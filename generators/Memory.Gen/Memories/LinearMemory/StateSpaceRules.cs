@@ -12,7 +12,7 @@ internal static class StateSpaceRules
     {
         if (!spec.StateSpace)
         {
-            errors.Unused("Groups", Limits.Text(spec.Groups), "StateSpace = false", "each head has keys and queries of its own", "StateSpace = true with Rule = MemoryRule.ScalarDecay");
+            errors.Unused("Groups", Limits.Text(spec.Groups), "StateSpace = false", "each head has keys and queries of its own, unless KeyHeads says otherwise", "StateSpace = true with Rule = MemoryRule.ScalarDecay");
             return;
         }
 
@@ -22,6 +22,7 @@ internal static class StateSpaceRules
             return;
         }
 
+        errors.Unused("KeyHeads", Limits.Text(spec.KeyHeads), StateSpace, "its Groups say how many keys and queries there are");
         if (spec.IsFixed)
             errors.Unsupported("Decay", "DecaySchedule." + spec.Decay, StateSpace, "its step sizes set the decay", "no Decay", "no StateSpace");
         if (spec.UnitLength)

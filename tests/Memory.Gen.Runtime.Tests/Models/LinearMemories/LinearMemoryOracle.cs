@@ -7,6 +7,9 @@ namespace Memory.Gen.Runtime.Tests.Models.LinearMemories;
 /// <param name="Heads">Memories side by side.</param>
 internal sealed record LinearMemoryRule(MemoryRule Rule, int Heads)
 {
+    /// <summary>Heads of queries and keys.</summary>
+    public int KeyHeads { get; init; } = Heads;
+
     public FeatureMap Map { get; init; } = FeatureMap.Identity;
 
     /// <summary>Whether a read is divided by what the keys alone would read.</summary>
@@ -50,7 +53,7 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
     /// <summary>Reads a token: features <c>[D]</c> in and out.</summary>
     public Tensor Read(Tensor x)
     {
-        Tensor q = Turned(Mapped(Query(x), "query_map")), k = Turned(Mapped(Key(x), "key_map")), v = Value(x);
+        Tensor q = ForHeads(Turned(Mapped(Query(x), "query_map"))), k = ForHeads(Turned(Mapped(Key(x), "key_map"))), v = Value(x);
         position++;
         if (rule.Rule == MemoryRule.GatedSlots)
             return Out(x, SiLU(Slots(x, q, k, v)), null);
@@ -94,6 +97,10 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
             y = y * SiLU(Product("gate", x)).view(y.shape);
         return Product("output", y.flatten());
     }
+
+    // Heads h, h + 1, ... that share a key head stand side by side; those of the writes follow one another.
+    private Tensor ForHeads(Tensor keys) =>
+        stack([.. Enumerable.Range(0, (int)keys.shape[0] / rule.KeyHeads * rule.Heads).Select(h => keys[h / (rule.Heads / rule.KeyHeads)])], 0);
 
     // A slot is a mean of the tokens, of which each is weighed with what it left of those before.
     private Tensor Slots(Tensor x, Tensor q, Tensor k, Tensor v)
@@ -187,7 +194,7 @@ internal sealed class LinearMemoryOracle(LinearMemoryRule rule, Func<string, Ten
     private Tensor Convolved(string name, Tensor x)
     {
         Tensor projected = Product(name, x);
-        int heads = name == "query" ? rule.Heads : rule.Writes * rule.Heads;
+        int heads = (name == "query" ? 1 : rule.Writes) * (name == "value" ? rule.Heads : rule.KeyHeads);
         if (weight(name + "_convolution.weight") is not { } taps)
             return projected.view(heads, -1);
         if (!past.TryGetValue(name, out List<Tensor>? rows))

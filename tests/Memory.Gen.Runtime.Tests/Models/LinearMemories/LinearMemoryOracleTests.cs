@@ -157,6 +157,39 @@ public sealed partial class BareDeltaProductMemory;
 [LinearMemory(Rule = MemoryRule.Delta, Heads = 1, Householders = 4, ConvWidth = 0, RotaryBase = 10)]
 public sealed partial class PlacedDeltaProductMemory;
 
+/// <summary>The closest to the memories of Qwen3-Next.</summary>
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Heads = 6, KeyHeads = 2, KeyDim = 4, ValueDim = 3)]
+public sealed partial class SharedKeysMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.Delta, Heads = 6, KeyHeads = 3, KeyDim = 2, ConvWidth = 0, RotaryBase = 10, OutputGate = false)]
+public sealed partial class PlacedSharedKeysMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Heads = 3, KeyHeads = 1, KeyDim = 4, Householders = 2, NegativeEigenvalues = true)]
+public sealed partial class SharedKeysProductMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.Delta, Heads = 6, KeyHeads = 2, KeyDim = 4, Householders = 3, ConvWidth = 0)]
+public sealed partial class BareSharedKeysProductMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.ScalarDecay, Heads = 6, KeyHeads = 3, KeyDim = 4)]
+public sealed partial class SharedKeysScalarDecayMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.ScalarDecay, Decay = DecaySchedule.RetNet, Heads = 6, KeyHeads = 2, KeyDim = 4, RotaryBase = 100, ConvWidth = 0)]
+public sealed partial class SharedKeysRetentionMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.Linear, Heads = 6, KeyHeads = 2, KeyDim = 3, FeatureMap = FeatureMap.Hedgehog, Normalized = true)]
+public sealed partial class SharedKeysHedgehogMemory;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Rule = MemoryRule.Linear, Heads = 3, KeyHeads = 1, FeatureMap = FeatureMap.Taylor, KeyDim = 4, ConvWidth = 0)]
+public sealed partial class SharedKeysTaylorMemory;
+
 /// <summary>Every rule of a linear memory and everything around it against the equations, token by token in float64.</summary>
 public sealed class LinearMemoryOracleTests : IDisposable
 {
@@ -174,6 +207,8 @@ public sealed class LinearMemoryOracleTests : IDisposable
         nameof(GeneralizedDeltaMemory), nameof(BareGeneralizedDeltaMemory), nameof(UngatedGeneralizedDeltaMemory),
         nameof(GatedDeltaProductMemory), nameof(BareDeltaProductMemory), nameof(PlacedDeltaProductMemory),
         nameof(GatedSlotsMemory), nameof(BareGatedSlotsMemory), nameof(PlacedGatedSlotsMemory), nameof(UnitGatedSlotsMemory),
+        nameof(SharedKeysMemory), nameof(PlacedSharedKeysMemory), nameof(SharedKeysProductMemory), nameof(BareSharedKeysProductMemory),
+        nameof(SharedKeysScalarDecayMemory), nameof(SharedKeysRetentionMemory), nameof(SharedKeysHedgehogMemory), nameof(SharedKeysTaylorMemory),
     ];
 
     public void Dispose()
@@ -298,6 +333,14 @@ public sealed class LinearMemoryOracleTests : IDisposable
             nameof(BareGatedSlotsMemory) => (new BareGatedSlotsMemory(dtype: type), new(MemoryRule.GatedSlots, 3)),
             nameof(PlacedGatedSlotsMemory) => (new PlacedGatedSlotsMemory(dtype: type), new(MemoryRule.GatedSlots, 1) { RotaryBase = 50 }),
             nameof(UnitGatedSlotsMemory) => (new UnitGatedSlotsMemory(dtype: type), new(MemoryRule.GatedSlots, 2) { UnitLength = true }),
+            nameof(SharedKeysMemory) => (new SharedKeysMemory(dtype: type), new(MemoryRule.GatedDelta, 6) { KeyHeads = 2 }),
+            nameof(PlacedSharedKeysMemory) => (new PlacedSharedKeysMemory(dtype: type), new(MemoryRule.Delta, 6) { KeyHeads = 3, RotaryBase = 10 }),
+            nameof(SharedKeysProductMemory) => (new SharedKeysProductMemory(dtype: type), new(MemoryRule.GatedDelta, 3) { KeyHeads = 1, Writes = 2, Strongest = 2 }),
+            nameof(BareSharedKeysProductMemory) => (new BareSharedKeysProductMemory(dtype: type), new(MemoryRule.Delta, 6) { KeyHeads = 2, Writes = 3 }),
+            nameof(SharedKeysScalarDecayMemory) => (new SharedKeysScalarDecayMemory(dtype: type), new(MemoryRule.ScalarDecay, 6) { KeyHeads = 3 }),
+            nameof(SharedKeysRetentionMemory) => (new SharedKeysRetentionMemory(dtype: type), new(MemoryRule.ScalarDecay, 6) { KeyHeads = 2, Decay = DecaySchedule.RetNet, RotaryBase = 100 }),
+            nameof(SharedKeysHedgehogMemory) => (new SharedKeysHedgehogMemory(dtype: type), new(MemoryRule.Linear, 6) { KeyHeads = 2, Map = FeatureMap.Hedgehog, IsNormalized = true }),
+            nameof(SharedKeysTaylorMemory) => (new SharedKeysTaylorMemory(dtype: type), new(MemoryRule.Linear, 3) { KeyHeads = 1, Map = FeatureMap.Taylor }),
             nameof(TurningChannelDeltaMemory) => (new TurningChannelDeltaMemory(dtype: type), new(MemoryRule.ChannelDelta, 3) { Strongest = 2 }),
             _ => (new TurningDeltaMemory(dtype: type), new(MemoryRule.GatedDelta, 3) { Strongest = 2 }),
         };
