@@ -178,25 +178,35 @@ __device__ __forceinline__ void product(int rows, int columns, const Terms& term
     __syncthreads();
 }
 
+// f(row) for every row, by a warp each; a barrier at the end.
+template <class F>
+__device__ __forceinline__ void for_rows(int rows, F f) {
+    for (int i = static_cast<int>(threadIdx.x) / 32; i < rows; i += Threads / 32) f(i);
+    __syncthreads();
+}
+
+// f(column) for every column of this lane.
+template <class F>
+__device__ __forceinline__ void for_columns(int columns, F f) {
+    for (int j = static_cast<int>(threadIdx.x) % 32; j < columns; j += 32) f(j);
+}
+
 // f(row, column) for every element of [rows, columns], a warp a row; a barrier at the end.
 template <class F>
 __device__ __forceinline__ void for_elements(int rows, int columns, F f) {
-    for (int i = static_cast<int>(threadIdx.x) / 32; i < rows; i += Threads / 32)
-        for (int j = static_cast<int>(threadIdx.x) % 32; j < columns; j += 32) f(i, j);
-    __syncthreads();
+    for_rows(rows, [&](int i) { for_columns(columns, [&](int j) { f(i, j); }); });
 }
 
 // The same with sums over a row, to which f(row, column, sums) adds; then write(row, sums) once a row.
 template <int Count, class F, class Write>
 __device__ __forceinline__ void sum_rows(int rows, int columns, F f, Write write) {
-    for (int i = static_cast<int>(threadIdx.x) / 32; i < rows; i += Threads / 32) {
+    for_rows(rows, [&](int i) {
         float sums[Count] = {};
-        for (int j = static_cast<int>(threadIdx.x) % 32; j < columns; j += 32) f(i, j, sums);
+        for_columns(columns, [&](int j) { f(i, j, sums); });
         MEMGEN_UNROLL
         for (int e = 0; e < Count; e++) sums[e] = sum_of_lanes(sums[e]);
         if (threadIdx.x % 32 == 0) write(i, sums);
-    }
-    __syncthreads();
+    });
 }
 
 } // namespace

@@ -25,17 +25,11 @@ TitansParameters parameters(const Args& a, void* workspace) {
 // Whether the kernels of one matrix serve a call.
 bool one_matrix(const Args& a) {
     const Number number = number_of(a);
-    return a.layers == 1 && !a.decays_to_target && a.dims[0] <= (number == Number::Float32 ? LargestFloatKeyDim : LargestKeyDim) && (!(a.clip > 0) || a.dims[1] <= titans_tile_values(number, a.dims[0]));
-}
-
-template <class Args>
-void no_residual(Check& check, const Args& a) {
-    check.condition(!a.residual, MEMGEN_UNSUPPORTED_SHAPE, "residual is set: the kernels for CUDA have no normalised residual memory");
+    return a.layers == 1 && !a.decays_to_target && !a.residual && a.dims[0] <= (number == Number::Float32 ? LargestFloatKeyDim : LargestKeyDim) && (!(a.clip > 0) || a.dims[1] <= titans_tile_values(number, a.dims[0]));
 }
 
 Check sizes(const char* operation, const Args* a) {
     Check check = titans_sizes(operation, a);
-    if (check.ok()) no_residual(check, *a);
     int64_t elements = 0;
     for (int64_t l = 1; check.ok() && l <= a->layers; l++) elements += a->dims[l - 1] * a->dims[l];
     // More than the workspace: states, and the matrices of a block of tokens.
@@ -49,7 +43,6 @@ int64_t workspace_bytes(const Args& a, bool backward) {
 
 Check step_sizes(const char* operation, const memgen_titans_step_args* a) {
     Check check = titans_step_sizes(operation, a);
-    if (check.ok()) no_residual(check, *a);
     return check.ok() ? check.product({a->batch, a->heads, 16, LargestBlock * LargestLayerWidth * MEMGEN_TITANS_LAYERS}) : check; // more than the workspace
 }
 

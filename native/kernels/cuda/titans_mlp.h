@@ -7,12 +7,13 @@
 //   inner backward  delta_L = U_L - V   N_l = delta_{l+1} W_{l+1}^T   delta_l = N_l o phi'(U_l)   D_l = diag(step) delta_l
 //   read            X_0 = Q   Z_l = diag(b) X_{l-1} W_l + diag(c) X_{l-1} S_l - (Gamma o X_{l-1} A_{l-1}^T) D_l   X_l = phi(Z_l)
 //   carry           W_l' = b_C W_l + c_C S_l - A_{l-1}^T diag(Gamma_C) D_l   S_l' = h_C S_l - A_{l-1}^T diag(H_C) D_l
-// and where forgetting leads to a target T, diag(1 - b) X_{l-1} T_l more in Z_l and (1 - b_C) T_l in W_l';
+// and where forgetting leads to a target T, diag(1 - b) X_{l-1} T_l more in Z_l and (1 - b_C) T_l in W_l'; with a residual
+// (titans_residual.h) delta_L = J (gamma (K + gamma LN(U_L) - V)), X_L = LN(Z_L) and O = Q + gamma X_L;
 // b, c, h, Gamma and H are those of titans_chunk.h, with C the block's last token; step is theta, and less where a clip is.
 #pragma once
 #include "memgen.h"
 #include "sequences.h"
-#include "strips.h"
+#include "titans_residual.h"
 
 namespace memgen {
 
@@ -23,12 +24,12 @@ __host__ __device__ __forceinline__ int rounded_up(int64_t x, int to) { return s
 
 struct MlpSizes {
     int layers, block, widest;
-    bool momentum, target;
+    bool momentum, target, residual;
     int width[MostLayers + 1], stride[MostLayers + 1]; // d_0 .. d_L, and floats between rows of so many
     int64_t offset[MostLayers + 2];                    // of layer l's weights (l from 1) among the floats of a state; [L + 1]: floats of all weights
 
     __host__ __device__ explicit MlpSizes(const memgen_titans_args& a) {
-        layers = static_cast<int>(a.layers), momentum = a.momentum != 0, target = a.decays_to_target != 0, widest = 0;
+        layers = static_cast<int>(a.layers), momentum = a.momentum != 0, target = a.decays_to_target != 0, residual = a.residual != 0, widest = 0;
         block = static_cast<int>(a.tokens < 1 ? 1 : a.tokens < a.block ? a.tokens : a.block);
         offset[0] = offset[1] = 0;
         for (int l = 0; l <= layers; l++) {
@@ -64,6 +65,7 @@ struct MlpScratch {
 // Gradients carry the name of what they belong to after d. Index l is from 1 to L, of inputs from 0.
 struct MlpMatrices {
     float *A[MostLayers + 1], *U[MostLayers + 1], *delta[MostLayers + 1], *X[MostLayers + 1];
+    float* normal;                                // LN(U_L), as X[L] is LN(Z_L); null without a residual
     float *N[MostLayers + 1], *Z[MostLayers + 1]; // backward alone; N_l then turns into dU_l
     float *gamma, *eta, *mixed;                   // [block, block] Gamma, H, -Gamma o R with R = X_{l-1} A_{l-1}^T
     float *dA[MostLayers + 1], *dD[MostLayers + 1];
@@ -78,13 +80,16 @@ struct MlpMatrices {
         X[0] = scratch.floats(rows * z.stride[0]);
         for (int l = 1; l < z.layers; l++) X[l] = U[l] = scratch.floats(rows * z.stride[l]); // the read begins when U is no longer needed
         for (int l = 0; l <= z.layers; l++) N[l] = Z[l] = nullptr;
-        X[z.layers] = eta = nullptr;
+        const int64_t outputs = rows * z.stride[z.layers];
+        normal = X[z.layers] = z.residual ? scratch.floats(outputs) : nullptr;
+        eta = nullptr;
         if (!backward) return;
         for (float** x : {&d_read[0], &d_read[1], &through}) *x = scratch.floats(rows * z.widest);
         for (float** x : {&d_mixed, &d_gamma, &eta}) *x = scratch.floats(square);
         for (int l = 0; l < z.layers; l++) dA[l] = scratch.floats(rows * z.stride[l]), dD[l + 1] = scratch.floats(rows * z.stride[l + 1]);
         for (int l = 1; l < z.layers; l++)
             for (float** x : {&X[l], &N[l], &Z[l]}) *x = scratch.floats(rows * z.stride[l]);
+        if (z.residual) X[z.layers] = scratch.floats(outputs);
     }
 };
 
@@ -95,6 +100,7 @@ struct MlpGates {
     float last_gamma[MostTokens], last_eta[MostTokens];                            // Gamma_C, H_C
     float step[MostTokens], share[MostTokens];                                     // theta times share; min(1, clip / length)
     float to_weights[MostTokens], to_momentum[MostTokens];                         // Gamma_C step, H_C step
+    float scale[MostTokens], read_scale[MostTokens];                               // of LN(U_L) and LN(Z_L)
     float inputs[MostLayers][MostTokens], errors[MostLayers][MostTokens];          // |A_{l-1}|^2 and |delta_l|^2 where there is a clip, at l - 1
 };
 
@@ -185,6 +191,12 @@ struct TitansMlp {
     __device__ __forceinline__ Matrix target(int l) const { return s.target ? weights(s.target, l) : Matrix{}; }
     __device__ __forceinline__ Matrix d_target(int l) const { return s.d_target ? weights(s.d_target, l) : Matrix{}; }
 
+    // The residual's factor, gamma there, and what f(k_i) misses v_i by in column j, once LN(U_L) stands.
+    __device__ __forceinline__ const float* factor() const { return row_of<const float>(a.gamma, number) + head * a.gamma.stride[1]; }
+    __device__ __forceinline__ float missed(int i, int j) const {
+        return rows(s.matrices.A[0], 0).at(i, j) + factor()[j] * rows(s.matrices.normal, layers()).at(i, j) - to_float(token<const T>(a.v, i)[j]);
+    }
+
     // f(row, column, x) for every element x of a sum of products [rows, columns].
     template <class F, class... Each>
     __device__ __forceinline__ void form(int row_count, int column_count, F f, const Each&... terms) { product<T>(row_count, column_count, Terms{{terms...}, sizeof...(terms)}, f); }
@@ -234,6 +246,7 @@ struct TitansMlp {
     __device__ __forceinline__ void clip_steps();
     __device__ __forceinline__ void inner_gradients(float* state);
     __device__ __forceinline__ void read_layers(float* state, int last);
+    __device__ __forceinline__ void write_residual();
     __device__ __forceinline__ void carry(float* from, float* to);
 };
 
@@ -297,8 +310,16 @@ __device__ __forceinline__ void TitansMlp<T>::inner_gradients(float* state) {
         const Matrix U = rows(m.U[l], l), A = rows(m.A[l], l);
         form(n, width(l), [&](int i, int j, float x) { U.at(i, j) = x, A.at(i, j) = curve(a.activation, x).value; }, times(rows(m.A[l - 1], l - 1), weights(state, l)));
     }
-    const Matrix last = rows(m.delta[L], L);
-    form(n, width(L), [&](int i, int j, float x) { last.at(i, j) = x - to_float(token<const T>(a.v, i)[j]); }, times(rows(m.A[L - 1], L - 1), weights(state, L)));
+    const Matrix last = rows(m.delta[L], L), normal = rows(m.normal, L);
+    form(n, width(L), [&](int i, int j, float x) {
+        if (normal.data) normal.at(i, j) = x;
+        else last.at(i, j) = x - to_float(token<const T>(a.v, i)[j]);
+    }, times(rows(m.A[L - 1], L - 1), weights(state, L)));
+    if (normal.data)
+        for_rows(n, [&](int i) {
+            const float scale = residual_error(factor(), &normal.at(i, 0), &last.at(i, 0), width(L), [&](int j) { return missed(i, j); });
+            if (threadIdx.x % 32 == 0) s.gates.scale[i] = scale;
+        });
     for (int l = L - 1; l >= 1; l--) {
         const Matrix U = rows(m.U[l], l), N = rows(m.N[l], l), delta = rows(m.delta[l], l);
         form(n, width(l), [&](int i, int j, float x) {
@@ -309,8 +330,8 @@ __device__ __forceinline__ void TitansMlp<T>::inner_gradients(float* state) {
     clip_steps();
 }
 
-// The read up to layer `last`; what layer L gives is the output. Every query has the weights after its own token's write, or
-// those that the block started with.
+// The read up to layer `last`; what layer L gives is the output, or with a residual X_L. Every query has the weights after its own
+// token's write, or those that the block started with.
 template <class T>
 __device__ __forceinline__ void TitansMlp<T>::read_layers(float* state, int last) {
     const MlpMatrices& m = s.matrices;
@@ -320,7 +341,8 @@ __device__ __forceinline__ void TitansMlp<T>::read_layers(float* state, int last
         const Matrix X = rows(m.X[l - 1], l - 1), next = rows(m.X[l], l), Z = rows(m.Z[l], l);
         auto found = [&](int i, int j, float x) {
             if (l == layers()) {
-                token<T>(a.o, i)[j] = rounded<T>(x);
+                if (next.data) next.at(i, j) = x;
+                else token<T>(a.o, i)[j] = rounded<T>(x);
                 return;
             }
             if (Z.data) Z.at(i, j) = x;
@@ -334,6 +356,19 @@ __device__ __forceinline__ void TitansMlp<T>::read_layers(float* state, int last
         form(n, n, [&](int i, int j, float x) { mixed.at(i, j) = j <= i ? -gamma.at(i, j) * x : 0.0f; }, times_turned(X, rows(m.A[l - 1], l - 1)));
         form(n, width(l), found, times(X.scaled(g.of_weights), weights(state, l)), times(X.scaled(g.of_momentum), momenta(state, l)), times(mixed, rows(m.delta[l], l).scaled(g.step)), times(X.scaled(g.gone), target(l)));
     }
+    const Matrix read = rows(m.X[last], last);
+    if (last == layers() && read.data)
+        for_rows(n, [&](int i) {
+            const float scale = normalize(&read.at(i, 0), width(last));
+            if (threadIdx.x % 32 == 0) s.gates.read_scale[i] = scale;
+        });
+}
+
+// O, from X_L.
+template <class T>
+__device__ __forceinline__ void TitansMlp<T>::write_residual() {
+    const Matrix Q = rows(s.matrices.X[0], 0), read = rows(s.matrices.X[layers()], layers());
+    for_elements(n, read.columns, [&](int i, int j) { token<T>(a.o, i)[j] = rounded<T>(Q.at(i, j) + factor()[j] * read.at(i, j)); });
 }
 
 // The state after the block's last token. `to` may be the same memory.

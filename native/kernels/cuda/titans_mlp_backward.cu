@@ -16,6 +16,7 @@ __global__ void __launch_bounds__(Threads) titans_mlp_backward(const __grid_cons
     p.read_state(a.d_final_weights, a.d_final_momenta, d_state);
     p.read_target();
     for (int l = 1; p.s.target && l <= p.layers(); l++) for_elements(p.width(l - 1), p.width(l), [&](int i, int j) { p.d_target(l).at(i, j) = 0.0f; });
+    if (p.s.sizes.residual) p.for_d_factor([](int, float& x) { x = 0.0f; });
     for (int64_t first = tokens > 0 ? (tokens - 1) / w.interval * w.interval : -1; first >= 0; first -= w.interval) {
         const int64_t end = first + w.interval < tokens ? first + w.interval : tokens, last = (end - 1 - first) / a.block;
         auto state = [&](int64_t index) { return w.state(index, p.s.sizes); };

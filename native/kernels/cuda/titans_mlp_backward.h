@@ -11,6 +11,8 @@
 //   inner   ddelta_l = diag(step) dD_l, and through the clip   dN_l = ddelta_l o phi'(U_l)   dU_l = ddelta_l o N_l o phi''(U_l)
 //           ddelta_{l+1} += dN_l W_{l+1}   dW_{l+1} += dN_l^T delta_{l+1}   dU_L = ddelta_L   dV = -ddelta_L
 //           dW_l += A_{l-1}^T dU_l   dA_{l-1} += dU_l W_l^T   dU_{l-1} += dA_{l-1} o phi'(U_{l-1})   dK = dA_0
+// and with a residual, dF being d of F = f(K): dU_L from ddelta_L by leave_residual_error, dV = -dF, and dK has dF more; dZ_L = J (gamma dO),
+// and dQ has dO more; dgamma sums dO o LN(Z_L) and J ddelta_L o (F - V + gamma LN(U_L)) over all tokens.
 #pragma once
 #include "titans_mlp.h"
 
@@ -41,11 +43,30 @@ struct TitansMlpBackward : TitansMlp<T> {
 
     __device__ __forceinline__ MlpBackwardShared<T>& shared() const { return static_cast<MlpBackwardShared<T>&>(this->s); }
 
+    // f(column, element) for the gradient of the residual's factor, the same thread for a column every time; a barrier at the end.
+    template <class F>
+    __device__ __forceinline__ void for_d_factor(F f) {
+        float* first = row_of<float>(a.d_gamma, this->number);
+        for (int j = static_cast<int>(threadIdx.x); first && j < width(layers()); j += Threads) f(j, first[this->head * a.d_gamma.stride[1] + j]);
+        __syncthreads();
+    }
+    // Adds x(token, column) of the block's tokens to it.
+    template <class X>
+    __device__ __forceinline__ void add_to_d_factor(X x) {
+        for_d_factor([&](int j, float& total) {
+            float sum = 0.0f;
+            for (int i = 0; i < n; i++) sum += x(i, j);
+            total += sum;
+        });
+    }
+
     __device__ __forceinline__ void leave_carry(float* state, float* d_state);
     __device__ __forceinline__ void leave_whole(float* state, float* d_state);
+    __device__ __forceinline__ void leave_read_norm(const Matrix& dO);
     __device__ __forceinline__ void leave_read(float* state, float* d_state);
     __device__ __forceinline__ void leave_mixed(int l, const Matrix& dZ, const Matrix& dX);
     __device__ __forceinline__ void leave_steps();
+    __device__ __forceinline__ void leave_error_norm();
     __device__ __forceinline__ void leave_inner(float* state, float* d_state);
     __device__ __forceinline__ void leave_gates();
     __device__ __forceinline__ void leave(int64_t start, float* state, float* d_state);
@@ -111,6 +132,17 @@ __device__ __forceinline__ void TitansMlpBackward<T>::leave_mixed(int l, const M
     form(n, width(l - 1), [&](int i, int j, float x) { dX.at(i, j) += x; }, times(d_mixed, A));
 }
 
+// From dO to dZ_L, in its place.
+template <class T>
+__device__ __forceinline__ void TitansMlpBackward<T>::leave_read_norm(const Matrix& dO) {
+    const Matrix read = rows(this->s.matrices.X[layers()], layers());
+    const float* factor = this->factor();
+    add_to_d_factor([&](int i, int j) { return dO.at(i, j) * read.at(i, j); });
+    for_rows(n, [&](int i) {
+        through_norm(&read.at(i, 0), this->s.gates.read_scale[i], read.columns, [&](int j) { return factor[j] * dO.at(i, j); }, [&](int j, float x) { dO.at(i, j) = x; });
+    });
+}
+
 // The read, from d_o to d_q; and a state's gradient from behind the block to before it, as far as carry and read go.
 template <class T>
 __device__ __forceinline__ void TitansMlpBackward<T>::leave_read(float* state, float* d_state) {
@@ -121,7 +153,9 @@ __device__ __forceinline__ void TitansMlpBackward<T>::leave_read(float* state, f
     const float b = g.of_weights[n - 1], c = g.of_momentum[n - 1], h = g.momentum[n - 1], gone = g.gone[n - 1];
     const Matrix all = square(m.d_gamma);
     for_elements(n, n, [&](int i, int j) { all.at(i, j) = 0.0f; });
-    this->read_tokens(a.d_o, rows(m.d_read[layers() % 2], layers()));
+    const Matrix dO = rows(m.d_read[layers() % 2], layers());
+    this->read_tokens(a.d_o, dO);
+    if (s.sizes.residual) leave_read_norm(dO);
     for (int l = layers(); l >= 1; l--) {
         const Matrix X = rows(m.X[l - 1], l - 1), dZ = rows(m.d_read[l % 2], l), dX = rows(m.d_read[(l - 1) % 2], l - 1), through = rows(m.through, l - 1), absent = {};
         const Matrix W = weights(state, l), S = mixes ? momenta(state, l) : absent, dW = weights(d_state, l), dS = momenta(d_state, l), toward = this->target(l), d_toward = this->d_target(l);
@@ -147,8 +181,9 @@ __device__ __forceinline__ void TitansMlpBackward<T>::leave_read(float* state, f
         }
         const Matrix Z = rows(m.Z[l - 1], l - 1);
         if (l > 1) for_elements(n, width(l - 1), [&](int i, int j) { dX.at(i, j) *= curve(a.activation, Z.at(i, j)).slope; });
-        else this->write_tokens(dX, 1.0f, a.d_q);
+        else if (s.sizes.residual && a.d_o.data) for_elements(n, width(0), [&](int i, int j) { dX.at(i, j) += to_float(this->template token<const T>(a.d_o, i)[j]); });
     }
+    this->write_tokens(rows(m.d_read[0], 0), 1.0f, a.d_q);
 }
 
 // From dD to ddelta, in its place. A clipped step is theta clip / length, and the gradient of length^2 / 2 is |A|^2 delta with
@@ -176,6 +211,21 @@ __device__ __forceinline__ void TitansMlpBackward<T>::leave_steps() {
     }
 }
 
+// From ddelta_L to dU_L, in its place, and to dK and dV.
+template <class T>
+__device__ __forceinline__ void TitansMlpBackward<T>::leave_error_norm() {
+    const MlpMatrices& m = this->s.matrices;
+    const int L = layers();
+    const Matrix normal = rows(m.normal, L), delta = rows(m.delta[L], L), dU = rows(m.dD[L], L), through = rows(m.through, L), dA = rows(m.dA[0], 0);
+    const float* factor = this->factor();
+    for_rows(n, [&](int i) {
+        leave_residual_error(factor, &normal.at(i, 0), this->s.gates.scale[i], &delta.at(i, 0), &dU.at(i, 0), &through.at(i, 0), normal.columns, [&](int j) { return this->missed(i, j); });
+    });
+    add_to_d_factor([&](int i, int j) { return through.at(i, j) * (this->missed(i, j) + factor[j] * normal.at(i, j)); });
+    for_elements(n, normal.columns, [&](int i, int j) { through.at(i, j) *= factor[j], dA.at(i, j) += through.at(i, j); }); // dF
+    this->write_tokens(through, -1.0f, a.d_v);
+}
+
 // The inner gradients and the inner forward pass under them.
 template <class T>
 __device__ __forceinline__ void TitansMlpBackward<T>::leave_inner(float* state, float* d_state) {
@@ -192,6 +242,8 @@ __device__ __forceinline__ void TitansMlpBackward<T>::leave_inner(float* state, 
         form(n, width(l + 1), [&](int i, int j, float x) { above.at(i, j) += x; }, times(dN, weights(state, l + 1)));
         form(dW.rows, dW.columns, [&](int i, int j, float x) { dW.at(i, j) += x; }, turned_times(dN, rows(m.delta[l + 1], l + 1)));
     }
+    if (this->s.sizes.residual) leave_error_norm();
+    else this->write_tokens(rows(m.dD[L], L), -1.0f, a.d_v);
     for (int l = L; l >= 1; l--) {
         const Matrix dU = l == L ? rows(m.dD[L], L) : rows(m.N[l], l), dA = rows(m.dA[l - 1], l - 1), dW = weights(d_state, l);
         form(dW.rows, dW.columns, [&](int i, int j, float x) { dW.at(i, j) += x; }, turned_times(rows(m.A[l - 1], l - 1), dU));
@@ -200,7 +252,6 @@ __device__ __forceinline__ void TitansMlpBackward<T>::leave_inner(float* state, 
         if (l > 1) for_elements(n, width(l - 1), [&](int i, int j) { below.at(i, j) += dA.at(i, j) * curve(a.activation, U.at(i, j)).slope; });
     }
     this->write_tokens(rows(m.dA[0], 0), 1.0f, a.d_k);
-    this->write_tokens(rows(m.dD[L], L), -1.0f, a.d_v);
 }
 
 // The gates through their recurrences, last token first: a thread has a column of Gamma and H, then one has b, c and h.
@@ -244,7 +295,7 @@ template <class T>
 __device__ __forceinline__ void TitansMlpBackward<T>::leave(int64_t start, float* state, float* d_state) {
     this->enter(start);
     this->inner_gradients(state);
-    this->read_layers(state, layers() - 1);
+    this->read_layers(state, this->s.sizes.residual ? layers() : layers() - 1);
     leave_carry(state, d_state);
     leave_read(state, d_state);
     leave_inner(state, d_state);

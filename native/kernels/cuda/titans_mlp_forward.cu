@@ -18,7 +18,10 @@ __global__ void __launch_bounds__(Threads) titans_mlp_forward(const __grid_const
         if (w.checkpoints && start > 0 && start % w.interval == 0) p.copy_state(state, titans_mlp_checkpoint(p, w, start));
         p.enter(start);
         p.inner_gradients(state);
-        if (a.o.data) p.read_layers(state, p.layers()); // not where backward wants the checkpoints alone
+        if (a.o.data) { // not where backward wants the checkpoints alone
+            p.read_layers(state, p.layers());
+            if (p.s.sizes.residual) p.write_residual();
+        }
         if (ends || start + a.block < p.sequence.tokens) p.carry(state, state);
     }
     p.write_state(state, a.final_weights, a.final_momenta);

@@ -2,9 +2,10 @@
 // names of titans_mlp.h, of whose rows that of this token alone is read:
 //   x_0 = q   z_l = b W_l^T x_{l-1} + c S_l^T x_{l-1} - sum_i Gamma_i step_i (x_{l-1} A_{l-1,i}) delta_{l,i}   x_l = phi(z_l)
 // A kernel is for one layer and one of these steps, and a block of it for 32 columns of a head's matrix. Where a memory is one matrix
-// and has no clip, it is one kernel, which reads W and S once: there delta is linear in W, and so
+// and has neither a clip nor a residual, it is one kernel, which reads W and S once: there delta is linear in W, and so
 //   z = W^T (b q - sum_i Gamma_i step_i (q k_i) k_i) + c S^T q + sum_i Gamma_i step_i (q k_i) v_i
-// With a target T of the forgetting, z has (1 - b) T_l^T x_{l-1} more.
+// With a target T of the forgetting, z has (1 - b) T_l^T x_{l-1} more. A residual (titans_residual.h) needs whole rows, so a warp has one:
+// u_L of every token before its error goes back, and z_L, after all columns of it are there.
 #include "launch.h"
 #include "titans_mlp.h"
 
@@ -18,19 +19,19 @@ constexpr int StepColumns = 32, StepRows = 32, StepDepth = 32; // of a tile of a
 // Where in a head's part of the workspace, in floats, the kernels leave each other what they find. Index l is from 1 to L.
 struct StepPlaces {
     int64_t A[MostLayers + 1] = {}, slope[MostLayers + 1] = {}, delta[MostLayers + 1] = {}; // [tokens, d_l], slope: phi'
-    int64_t X[MostLayers + 1] = {}, step;                                                   // [d_l], [tokens]
+    int64_t X[MostLayers + 1] = {}, step;                                                   // [d_l], [tokens]; X_L with a residual alone: z_L
     int64_t floats = 0;
-    bool alone, gradients; // one matrix without a clip; whether anything is asked that needs gradients
+    bool alone, gradients; // one matrix without a clip or residual; whether anything is asked that needs gradients
 
     explicit StepPlaces(const Args& a) {
         auto place = [&](int64_t count) { return floats += count, floats - count; };
         const int64_t tokens = a.read + 1;
         bool ends = false;
         for (int64_t l = 0; l < a.layers; l++) ends = ends || a.final_weights[l].data || a.final_momenta[l].data;
-        alone = a.layers == 1 && !(a.clip > 0), gradients = ends || !a.reads_block_start;
+        alone = a.layers == 1 && !(a.clip > 0) && !a.residual, gradients = ends || !a.reads_block_start;
         for (int64_t l = 1; l < a.layers; l++) A[l] = place(tokens * a.dims[l]), slope[l] = place(tokens * a.dims[l]), X[l] = place(a.dims[l]);
         for (int64_t l = 1; !alone && l <= a.layers; l++) delta[l] = place(tokens * a.dims[l]);
-        step = place(a.clip > 0 ? tokens : 0);
+        step = place(a.clip > 0 ? tokens : 0), X[a.layers] = place(a.residual ? a.dims[a.layers] : 0);
     }
 };
 
@@ -75,6 +76,11 @@ __device__ __forceinline__ StepHead step_head(const Args& a, const StepPlaces& p
     const int64_t tiles = step_tiles(a.dims[l]);
     return StepHead(a, places, workspace, static_cast<int64_t>(blockIdx.x) % tiles, tiles, a.dims[l]);
 }
+
+// The same where a block has a token for each of its warps.
+__host__ __device__ __forceinline__ int64_t step_parts(const Args& a) { return (a.read + Threads / 32) / (Threads / 32); }
+__device__ __forceinline__ StepHead step_rows(const Args& a, const StepPlaces& places, float* workspace) { return StepHead(a, places, workspace, 0, step_parts(a), 0); }
+__device__ __forceinline__ int token_of_warp(const Args& a) { return static_cast<int>(static_cast<int64_t>(blockIdx.x) % step_parts(a)) * (Threads / 32) + static_cast<int>(threadIdx.x) / 32; }
 
 // A strip of an operand by depth, each row at 16 bytes.
 struct alignas(16) StepStrip {
@@ -143,7 +149,7 @@ __device__ __forceinline__ void thin_product(StepStrips& s, int rows, int column
     __syncthreads();
 }
 
-// A_l and phi', or from the last layer its error.
+// A_l and phi', or from the last layer its error; with a residual, u_L in the error's place.
 template <class T>
 __global__ void __launch_bounds__(Threads) titans_step_forward(const __grid_constant__ Args a, const __grid_constant__ StepPlaces places, float* workspace, int l) {
     const StepHead x = step_head(a, places, workspace, l);
@@ -152,13 +158,38 @@ __global__ void __launch_bounds__(Threads) titans_step_forward(const __grid_cons
     const bool last = l == a.layers;
     thin_product<true, false>(*reinterpret_cast<StepStrips*>(shared_memory()), x.tokens, x.columns, x.width(l - 1), [&](int i, int d) { return x.input<T>(l - 1, i, d); }, [&](int d, int j) { return W[d * of.stride[2] + j]; }, [&](int i, int j, float u) {
         if (last) {
-            x.delta(l, i, x.first + j) = u - to_float(x.token<T>(a.past_v, a.v, i)[x.first + j]);
+            x.delta(l, i, x.first + j) = a.residual ? u : u - to_float(x.token<T>(a.past_v, a.v, i)[x.first + j]);
             return;
         }
         const Curve phi = curve(a.activation, u);
         const int64_t place = static_cast<int64_t>(i) * x.width(l) + x.first + j;
         x.own[places.A[l] + place] = phi.value, x.own[places.slope[l] + place] = phi.slope;
     });
+}
+
+// The last layer's error from u_L, a warp for each token.
+template <class T>
+__global__ void __launch_bounds__(Threads) titans_step_error(const __grid_constant__ Args a, const __grid_constant__ StepPlaces places, float* workspace) {
+    const StepHead x = step_rows(a, places, workspace);
+    const int i = token_of_warp(a), L = static_cast<int>(a.layers);
+    if (i >= x.tokens) return;
+    const T *k = x.token<T>(a.past_k, a.k, i), *v = x.token<T>(a.past_v, a.v, i);
+    const float* gamma = x.row<const float>(a.gamma);
+    float* p = &x.delta(L, i, 0);
+    residual_error(gamma, p, p, x.width(L), [&](int j) { return to_float(k[j]) + gamma[j] * p[j] - to_float(v[j]); });
+}
+
+// The output from z_L.
+template <class T>
+__global__ void __launch_bounds__(Threads) titans_step_output(const __grid_constant__ Args a, const __grid_constant__ StepPlaces places, float* workspace) {
+    const StepHead x(a, places, workspace, 0, 1, 0);
+    const int L = static_cast<int>(a.layers);
+    if (threadIdx.x >= 32) return;
+    const T* q = x.row<const T>(a.q);
+    const float* gamma = x.row<const float>(a.gamma);
+    float* z = x.own + places.X[L];
+    normalize(z, x.width(L));
+    for_columns(x.width(L), [&](int j) { x.row<T>(a.o)[j] = rounded<T>(to_float(q[j]) + gamma[j] * z[j]); });
 }
 
 // delta_l from delta_{l+1}.
@@ -173,9 +204,8 @@ __global__ void __launch_bounds__(Threads) titans_step_backward(const __grid_con
 // The steps of tokens, less of those whose gradient is longer than the clip; a warp for each.
 template <class T>
 __global__ void __launch_bounds__(Threads) titans_step_clip(const __grid_constant__ Args a, const __grid_constant__ StepPlaces places, float* workspace) {
-    const int64_t parts = (a.read + Threads / 32) / (Threads / 32);
-    const StepHead x(a, places, workspace, 0, parts, 0);
-    const int lane = static_cast<int>(threadIdx.x) % 32, i = static_cast<int>(static_cast<int64_t>(blockIdx.x) % parts) * (Threads / 32) + static_cast<int>(threadIdx.x) / 32;
+    const StepHead x = step_rows(a, places, workspace);
+    const int lane = static_cast<int>(threadIdx.x) % 32, i = token_of_warp(a);
     if (i >= x.tokens) return;
     float square = 0.0f;
     for (int l = 1; l <= a.layers; l++) {
@@ -315,8 +345,8 @@ __global__ void __launch_bounds__(Threads) titans_step_read(const __grid_constan
     __syncthreads();
     if (warp == 0 && lane < x.columns) {
         z = (s.parts[0][lane] + s.parts[1][lane]) + (s.parts[2][lane] + s.parts[3][lane]);
-        if (l == a.layers) x.row<T>(a.o)[x.first + lane] = rounded<T>(z);
-        else x.own[places.X[l] + x.first + lane] = curve(a.activation, z).value;
+        if (l == a.layers && !a.residual) x.row<T>(a.o)[x.first + lane] = rounded<T>(z);
+        else x.own[places.X[l] + x.first + lane] = l == a.layers ? z : curve(a.activation, z).value;
     }
     if (a.final_weights[l - 1].data || a.final_momenta[l - 1].data) carry<T>(x, s, l);
 }
@@ -332,13 +362,15 @@ cudaError_t run(const Args& a, float* workspace, cudaStream_t stream) {
     };
     if (places.gradients && !places.alone) {
         for (int l = 1; l <= L; l++) then(titans_step_forward<T>, step_tiles(a.dims[l]), sizeof(StepStrips), l);
+        if (a.residual) then(titans_step_error<T>, step_parts(a), 0);
         for (int l = L - 1; l >= 1; l--) then(titans_step_backward, step_tiles(a.dims[l]), sizeof(StepStrips), l);
-        if (a.clip > 0) then(titans_step_clip<T>, (a.read + Threads / 32) / (Threads / 32), 0);
+        if (a.clip > 0) then(titans_step_clip<T>, step_parts(a), 0);
     }
     for (int l = 1; l <= L; l++) {
         const bool ends = a.final_weights[l - 1].data || a.final_momenta[l - 1].data;
         then(titans_step_read<T>, step_tiles(a.dims[l]), StepMemory::bytes(a.dims[l - 1], a.read + 1, ends), l);
     }
+    if (a.residual) then(titans_step_output<T>, 1, 0);
     return status;
 }
 

@@ -36,7 +36,7 @@ typedef struct memgen_titans_args {
     int64_t reads_block_start;              /* not 0: o_t = f(q_t; W), the weights the block started with */
     int64_t momentum;                       /* 0: none, and neither eta nor a momentum below is used */
     int64_t decays_to_target;               /* 0: forgetting leads to zero, and no target below is used */
-    int64_t residual;                       /* 0: f is p, and no gamma below is used; else d_0 = d_L, and MEMGEN_UNSUPPORTED_SHAPE on CUDA */
+    int64_t residual;                       /* 0: f is p, and no gamma below is used; else d_0 = d_L */
     double clip;                            /* the longest G_t, over all layers together, a longer one being scaled down to it; 0 for none */
 
     memgen_tensor q;     /* [B, T, H, d_0] */

@@ -2,9 +2,6 @@
 #pragma once
 #include "test.h"
 
-// Whether f(x) may be x + gamma LN(p(x)) here: not on CUDA.
-inline bool has_residuals() { return !std::strcmp(memgen_device(), "cpu"); }
-
 struct TitansProblem {
     int64_t B, T, H, block;
     std::vector<int64_t> dims;

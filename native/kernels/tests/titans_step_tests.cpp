@@ -105,13 +105,12 @@ TEST(titans_step_variants) {
 
 TEST(titans_step_residual) {
     for (const std::vector<int64_t>& widths : {std::vector<int64_t>{5, 5}, std::vector<int64_t>{16, 16}, std::vector<int64_t>{17, 17}, std::vector<int64_t>{64, 64}, std::vector<int64_t>{5, 3, 5}, std::vector<int64_t>{16, 24, 32, 16}})
-        for (int64_t T : {1, 7, 8, 17})
-            if (has_residuals()) {
-                TitansProblem p = TitansProblem(2, T, 3, 17, widths, true, 41).with_residual();
-                compare(p, 2);
-                p.clip = 0.5, p.reads_block_start = true;
-                compare(p);
-            }
+        for (int64_t T : {1, 7, 8, 17}) {
+            TitansProblem p = TitansProblem(2, T, 3, 17, widths, true, 41).with_residual();
+            compare(p, 2);
+            p.clip = 0.5, p.reads_block_start = true;
+            compare(p);
+        }
 }
 
 TEST(titans_step_same_bits_for_any_number_of_threads) {
@@ -138,10 +137,10 @@ TEST(titans_step_target_of_all_rows) {
 TEST(titans_step_refuses_bad_arguments) {
     TitansProblem p(1, 3, 1, 4, {3, 3}, true, 23);
     Step c(p);
-    Scratch scratch(memgen_titans_step_workspace_size(&c.a));
     auto step = [&](auto change) {
         memgen_titans_step_args a = c.a;
         change(a);
+        Scratch scratch(memgen_titans_step_workspace_size(&a));
         return memgen_titans_step(&a, scratch.data, scratch.size, nullptr);
     };
     EXPECT_STATUS(MEMGEN_INVALID_STRUCT_SIZE, step([](auto& a) { a.struct_size--; }));
@@ -153,9 +152,9 @@ TEST(titans_step_refuses_bad_arguments) {
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, step([](auto& a) { a.past_alpha.data = nullptr; }));
     EXPECT_STATUS(MEMGEN_UNSUPPORTED_STRIDE, step([](auto& a) { a.momenta[0].stride[3] = 2; }));
     EXPECT_STATUS(MEMGEN_UNSUPPORTED_STRIDE, step([](auto& a) { a.decays_to_target = 1, a.target[0].stride[3] = 2; }));
-    EXPECT_STATUS(has_residuals() ? MEMGEN_OK : MEMGEN_UNSUPPORTED_SHAPE, step([](auto& a) { a.residual = 1; }));
+    EXPECT_STATUS(MEMGEN_OK, step([](auto& a) { a.residual = 1; }));
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, step([](auto& a) { a.residual = 1, a.dims[1] = 4; }));
-    if (has_residuals()) EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, step([](auto& a) { a.residual = 1, a.gamma.data = nullptr; }));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, step([](auto& a) { a.residual = 1, a.gamma.data = nullptr; }));
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, step([](auto& a) { a.clip = -1; }));
 }
 

@@ -144,7 +144,6 @@ TEST(titans_residual_oracle) {
 
 TEST(titans_residual) {
     for (bool momentum : {true, false}) {
-        if (!has_residuals()) return;
         compare(TitansProblem(2, 11, 2, 4, {5, 5}, momentum, 71).with_residual(), 2);
         compare(TitansProblem(1, 7, 1, 1, {4, 4}, momentum, 72).with_residual());
         compare(TitansProblem(1, 20, 1, 16, {6, 6}, momentum, 73).with_residual());
@@ -158,7 +157,7 @@ TEST(titans_residual) {
 }
 
 TEST(titans_residual_variants) {
-    for (int bits = 0; has_residuals() && bits < 32; bits++)
+    for (int bits = 0; bits < 32; bits++)
         for (std::vector<int64_t> dims : {std::vector<int64_t>{4, 4}, std::vector<int64_t>{4, 5, 4}}) {
             TitansProblem p = TitansProblem(1, 9, 2, 4, dims, false, 81).with_residual();
             p.gelu = bits & 1, p.reads_block_start = bits & 2, p.has_eta = !(bits & 4), p.has_alpha = !(bits & 8), p.clip = bits & 16 ? 0.5 : 0;
@@ -168,13 +167,11 @@ TEST(titans_residual_variants) {
 
 // Several checkpoints.
 TEST(titans_residual_long_chains) {
-    if (!has_residuals()) return;
     compare(TitansProblem(2, 28, 2, 1, {5, 5}, true, 91).with_residual());
     compare(TitansProblem(1, 39, 1, 2, {4, 5, 4}, true, 92).with_residual());
 }
 
 TEST(titans_residual_same_bits_for_any_number_of_threads) {
-    if (!has_residuals()) return;
     TitansProblem p = TitansProblem(2, 70, 2, 16, {24, 40, 24}, true, 21).with_residual();
     p.has_target = true;
     Call c(p);
@@ -183,7 +180,6 @@ TEST(titans_residual_same_bits_for_any_number_of_threads) {
 
 // gamma may be one for all rows.
 TEST(titans_gamma_of_all_rows) {
-    if (!has_residuals()) return;
     TitansProblem p = TitansProblem(3, 20, 2, 8, {5, 7, 5}, true, 24).with_residual();
     for (size_t i = 0; i < p.gamma.size(); i++) p.gamma[i] = p.gamma[i % 10];
     Call each(p), all(p);
@@ -213,7 +209,7 @@ TEST(titans_target_of_all_rows) {
 
 TEST(titans_nan_stays_in_its_row) {
     TitansProblem p(3, 20, 1, 8, {4, 6, 4}, true, 22);
-    p.has_target = true, p.has_residual = has_residuals();
+    p.has_target = p.has_residual = true;
     TitansProblem bad = p;
     bad.k[20 * 4 + 5] = NAN;
     Call good(p), poisoned(bad);
@@ -229,11 +225,12 @@ TEST(titans_nan_stays_in_its_row) {
 TEST(titans_refuses_bad_arguments) {
     TitansProblem p(1, 40, 1, 4, {3, 3}, true, 23);
     Call c(p);
-    Scratch scratch(memgen_titans_workspace_size(&c.a, 1)), kept(memgen_titans_checkpoint_size(&c.a));
+    Scratch kept(memgen_titans_checkpoint_size(&c.a));
     c.a.checkpoints = kept.data;
     auto backward = [&](auto change) {
         memgen_titans_args a = c.a;
         change(a);
+        Scratch scratch(memgen_titans_workspace_size(&a, 1));
         return memgen_titans_backward(&a, scratch.data, scratch.size, nullptr);
     };
     EXPECT_STATUS(MEMGEN_UNSUPPORTED_SHAPE, backward([](auto& a) { a.layers = 5; }));
@@ -246,9 +243,9 @@ TEST(titans_refuses_bad_arguments) {
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.clip = NAN; }));
     EXPECT_STATUS(MEMGEN_UNSUPPORTED_STRIDE, backward([](auto& a) { a.initial_weights[0].stride[3] = 2; }));
     EXPECT_STATUS(MEMGEN_UNSUPPORTED_STRIDE, backward([](auto& a) { a.decays_to_target = 1, a.target[0].stride[3] = 2; }));
-    EXPECT_STATUS(has_residuals() ? MEMGEN_OK : MEMGEN_UNSUPPORTED_SHAPE, backward([](auto& a) { a.residual = 1; }));
+    EXPECT_STATUS(MEMGEN_OK, backward([](auto& a) { a.residual = 1; }));
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.residual = 1, a.dims[1] = 4; }));
-    if (has_residuals()) EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.residual = 1, a.gamma.data = nullptr; }));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.residual = 1, a.gamma.data = nullptr; }));
     if (memgen_titans_checkpoint_size(&c.a) > 0) EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, backward([](auto& a) { a.checkpoints = nullptr; }));
 }
 

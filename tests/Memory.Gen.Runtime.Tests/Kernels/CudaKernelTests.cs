@@ -8,8 +8,8 @@ namespace Memory.Gen.Runtime.Tests.Kernels;
 public sealed class CudaKernelTests
 {
     [Theory]
-    [InlineData("f32", "long_sequence", "cross_entropy", "squared_norm", "adamw", "titans_step")]
-    [InlineData("bf16", "long_sequence", "cross_entropy", "step", "titans_step")]
+    [InlineData("f32", "long_sequence", "titans_residual", "cross_entropy", "squared_norm", "adamw", "titans_step")]
+    [InlineData("bf16", "long_sequence", "titans_residual", "cross_entropy", "step", "titans_step")]
     public void Results_are_within_the_limits(string dtype, params string[] others)
     {
         (int code, string output, string errors) = ChildProcess.Run(typeof(CudaKernelTests).Assembly, [("MEMORY_GEN_FORM", null), ("MEMORY_GEN_NATIVE", null)], "cuda-kernels", dtype);

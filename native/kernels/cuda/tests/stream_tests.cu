@@ -155,14 +155,15 @@ void titans(Call& c) {
     c.set(a, memgen_titans_workspace_size, memgen_titans_forward, memgen_titans_backward);
 }
 
-void titans_mlp(Call& c) {
-    const int64_t B = 2, T = Tokens, H = 2, widths[] = {40, 70, 24};
+void titans_layers(Call& c, int64_t out, bool residual) {
+    const int64_t B = 2, T = Tokens, H = 2, widths[] = {40, 70, out};
     const Dims keys{B, T, H, widths[0]}, values{B, T, H, widths[2]}, gates{B, T, H};
     memgen_titans_args a{};
     a.struct_size = sizeof a, a.dtype = c.dtype, a.batch = B, a.tokens = T, a.heads = H, a.layers = 2, a.block = 16, a.momentum = 1;
     for (int l = 0; l <= 2; l++) a.dims[l] = widths[l];
     a.q = c.numbers(keys), a.k = c.numbers(keys, -0.2, 0.2), a.v = c.numbers(values), a.d_o = c.numbers(values);
     a.theta = c.floats(gates, 0, 0.1), a.eta = c.floats(gates, 0, 0.9), a.alpha = c.floats(gates, 0, 0.1);
+    if (residual) a.residual = 1, a.gamma = c.floats({B, H, out}, 0.2, 0.6), a.d_gamma = c.result({B, H, out}, false);
     a.o = c.result(values, true), a.d_q = c.result(keys, true), a.d_k = c.result(keys, true), a.d_v = c.result(values, true);
     a.d_theta = c.result(gates, false), a.d_eta = c.result(gates, false), a.d_alpha = c.result(gates, false);
     for (int l = 0; l < 2; l++) {
@@ -171,8 +172,10 @@ void titans_mlp(Call& c) {
     }
     c.set(a, memgen_titans_workspace_size, memgen_titans_forward, memgen_titans_backward);
 }
+void titans_mlp(Call& c) { titans_layers(c, 24, false); }
+void titans_residual(Call& c) { titans_layers(c, 40, true); }
 
-// One token in the middle of a block of several layers, and one that ends a block of one matrix.
+// One token in the middle of a block of several layers, one with a residual, and one that ends a block of one matrix.
 void titans_step(Call& c, std::initializer_list<int64_t> widths, int64_t read, bool ends) {
     const int64_t B = 2, H = 3, in = *widths.begin(), out = *(widths.end() - 1);
     memgen_titans_step_args a{};
@@ -182,6 +185,7 @@ void titans_step(Call& c, std::initializer_list<int64_t> widths, int64_t read, b
     a.theta = c.floats({B, H}, 0, 0.1), a.eta = c.floats({B, H}, 0, 0.9), a.alpha = c.floats({B, H}, 0, 0.1);
     a.past_theta = c.floats({B, read, H}, 0, 0.1), a.past_eta = c.floats({B, read, H}, 0, 0.9), a.past_alpha = c.floats({B, read, H}, 0, 0.1);
     a.o = c.result({B, H, out}, true);
+    if (in == out) a.residual = 1, a.gamma = c.floats({B, H, out}, 0.2, 0.6);
     for (int64_t l = 0; l < a.layers; l++) {
         const Dims state{B, H, a.dims[l], a.dims[l + 1]};
         a.weights[l] = c.floats(state, -0.1, 0.1), a.momenta[l] = c.floats(state, -0.1, 0.1);
@@ -192,6 +196,7 @@ void titans_step(Call& c, std::initializer_list<int64_t> widths, int64_t read, b
     c.queue = [=](cudaStream_t stream) { EXPECT_STATUS(MEMGEN_OK, memgen_titans_step(&a, scratch, static_cast<size_t>(bytes), stream)); };
 }
 void titans_step_within(Call& c) { titans_step(c, {40, 70, 24}, 9, false); }
+void titans_step_residual(Call& c) { titans_step(c, {40, 70, 40}, 9, false); }
 void titans_step_at_end(Call& c) { titans_step(c, {40, 70}, 15, true); }
 
 void segment_attention(Call& c) {
@@ -302,7 +307,7 @@ struct Operation {
 };
 
 const Operation operations[] = {{"gated_delta_rule", gated_delta_rule}, {"scalar_decay", scalar_decay}, {"channel_decay", channel_decay}, {"channel_delta_rule", channel_delta_rule}, {"generalized_delta_rule", generalized_delta_rule}, {"linear_attention_normalized", linear_attention_normalized},
-                                {"titans", titans}, {"titans_mlp", titans_mlp}, {"titans_step", titans_step_within}, {"titans_step at a block's end", titans_step_at_end}, {"segment_attention", segment_attention}, {"linear_scan", linear_scan}, {"selective_scan", selective_scan}, {"causal_conv", causal_conv},
+                                {"titans", titans}, {"titans_mlp", titans_mlp}, {"titans with a residual", titans_residual}, {"titans_step", titans_step_within}, {"titans_step with a residual", titans_step_residual}, {"titans_step at a block's end", titans_step_at_end}, {"segment_attention", segment_attention}, {"linear_scan", linear_scan}, {"selective_scan", selective_scan}, {"causal_conv", causal_conv},
                                 {"rms_norm", rms_norm}, {"swiglu", swiglu}, {"adamw", adamw}};
 
 Call make(const Operation& operation, memgen_dtype dtype, uint32_t seed) {

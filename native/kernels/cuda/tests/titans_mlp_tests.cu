@@ -10,7 +10,7 @@ typedef std::vector<Traced> TracedValues;
 struct Mlp {
     int64_t B, T, H, block;
     std::vector<int64_t> dims;
-    bool gelu = false, reads_block_start = false, momentum = true, alpha = true, initial_momenta = true, ends = true, target = false;
+    bool gelu = false, reads_block_start = false, momentum = true, alpha = true, initial_momenta = true, ends = true, target = false, residual = false;
     double clip = 0;
     int64_t padding = 0;
 
@@ -18,15 +18,15 @@ struct Mlp {
     std::string text() const {
         std::string s = "T" + std::to_string(T) + " block" + std::to_string(block) + " widths";
         for (int64_t d : dims) s += " " + std::to_string(d);
-        return s + (gelu ? " gelu" : "") + (reads_block_start ? " reads block start" : "") + (momentum ? "" : " no momentum") + (alpha ? "" : " no forgetting") + (target ? " toward a target" : "") + (clip > 0 ? " clipped" : "");
+        return s + (gelu ? " gelu" : "") + (reads_block_start ? " reads block start" : "") + (momentum ? "" : " no momentum") + (alpha ? "" : " no forgetting") + (target ? " toward a target" : "") + (residual ? " with a residual" : "") + (clip > 0 ? " clipped" : "");
     }
 };
 
 // States are one a sequence, layer after layer.
 struct MlpNumbers {
-    Values q, k, v, theta, eta, alpha, d_o;               // given
+    Values q, k, v, theta, eta, alpha, gamma, d_o;        // given
     std::vector<Values> w, s, target, d_w, d_s;           // given, by layer
-    Values o, dq, dk, dv, d_theta, d_eta, d_alpha;        // found
+    Values o, dq, dk, dv, d_theta, d_eta, d_alpha, d_gamma; // found
     std::vector<Values> w_end, s_end, d_w0, d_s0, d_target; // found, by layer
     int64_t clipped = 0;                                  // tokens that were
 };
@@ -37,6 +37,12 @@ MlpNumbers draw(const Mlp& p, int64_t sequences, uint32_t seed) {
     const double unit = std::sqrt(3.0 / static_cast<double>(in));
     n.q = noise(rows * in, -1, 1, seed), n.k = noise(rows * in, -unit, unit, seed + 1), n.v = noise(rows * out, -1, 1, seed + 2), n.d_o = noise(rows * out, -1, 1, seed + 3);
     n.theta = noise(rows, 0, 0.6 / static_cast<double>(std::min<int64_t>(p.block, 8)), seed + 4), n.eta = noise(rows, 0, 0.9, seed + 5), n.alpha = noise(rows, 0, 0.3, seed + 6);
+    n.gamma = noise(sequences * p.H * out, 0.2, 0.6, seed + 7);
+    if (p.residual) { // as TitansProblem::with_residual
+        for (double& x : n.k) x /= unit;
+        for (Values* x : {&n.theta, &n.alpha})
+            for (double& each : *x) each /= 10;
+    }
     for (int64_t l = 1; l <= p.layers(); l++) {
         const int64_t size = sequences * p.H * p.dims[l - 1] * p.dims[l];
         const double scale = 1.2 / std::sqrt(static_cast<double>(p.dims[l - 1]));
@@ -84,10 +90,46 @@ Pass pass(const Mlp& p, TracedValues x, const std::vector<TracedValues>& w) {
     return found;
 }
 
-Traced length_square(const TracedValues& x) {
+Traced product(const TracedValues& x, const TracedValues& y) {
     Traced sum = 0;
-    for (const Traced& each : x) sum = sum + each * each;
+    for (size_t i = 0; i < x.size(); i++) sum = sum + x[i] * y[i];
     return sum;
+}
+
+Traced mean(const TracedValues& x) { return product(x, TracedValues(x.size(), 1.0 / static_cast<double>(x.size()))); }
+
+// LN(p), and 1 / sqrt(variance + epsilon).
+struct Norm {
+    TracedValues normal;
+    Traced scale;
+};
+
+Norm norm(TracedValues p) {
+    const Traced middle = mean(p);
+    for (Traced& x : p) x = x - middle;
+    const Traced scale = Traced(1) / sqrt(product(p, p) * (1.0 / static_cast<double>(p.size())) + 1e-6);
+    for (Traced& x : p) x = x * scale;
+    return {p, scale};
+}
+
+// f(x) from the network's output p.
+TracedValues output(const Mlp& p, const TracedValues& x, TracedValues of, const TracedValues& gamma) {
+    if (!p.residual) return of;
+    of = norm(of).normal;
+    for (size_t j = 0; j < of.size(); j++) of[j] = x[j] + gamma[j] * of[j];
+    return of;
+}
+
+// The gradient of 1/2 |f(k) - v|^2 with respect to the network's output p.
+TracedValues error(const Mlp& p, const TracedValues& k, const TracedValues& of, const TracedValues& v, const TracedValues& gamma) {
+    TracedValues d = output(p, k, of, gamma);
+    for (size_t j = 0; j < d.size(); j++) d[j] = d[j] - v[j];
+    if (!p.residual) return d;
+    const Norm found = norm(of);
+    for (size_t j = 0; j < d.size(); j++) d[j] = gamma[j] * d[j];
+    const Traced middle = mean(d), along = product(d, found.normal) * (1.0 / static_cast<double>(d.size()));
+    for (size_t j = 0; j < d.size(); j++) d[j] = found.scale * (d[j] - middle - along * found.normal[j]);
+    return d;
 }
 
 // One head of one sequence: token t of it is row `row(t)` of the tensors, and it has state `state` of those of each layer.
@@ -106,6 +148,7 @@ void reference_chain(const Mlp& p, int64_t tokens, Row row, int64_t state, MlpNu
     TracedValues theta, eta, alpha;
     for (int64_t l = 0; l < L; l++) w.push_back(part(n.w[l], state, p.dims[l] * p.dims[l + 1])), s.push_back(part(n.s[l], state, p.dims[l] * p.dims[l + 1])), target.push_back(part(n.target[l], state, p.dims[l] * p.dims[l + 1]));
     const std::vector<TracedValues> w0 = w, s0 = s;
+    const TracedValues gamma = part(n.gamma, state, out);
     std::vector<TracedValues> start;
     for (int64_t t = 0; t < tokens; t++) {
         q.push_back(part(n.q, row(t), in)), k.push_back(part(n.k, row(t), in)), v.push_back(part(n.v, row(t), out));
@@ -116,16 +159,12 @@ void reference_chain(const Mlp& p, int64_t tokens, Row row, int64_t state, MlpNu
         Traced square = 0;
         for (int64_t l = L - 1; l >= 0; l--) {
             const size_t above = static_cast<size_t>(p.dims[l + 1]);
-            deltas[l].resize(above);
-            for (size_t j = 0; j < above; j++) {
-                if (l == L - 1) {
-                    deltas[l][j] = forward.inputs[L][j] - v.back()[j];
-                    continue;
-                }
+            deltas[l] = l == L - 1 ? error(p, k.back(), forward.inputs[L], v.back(), gamma) : TracedValues(above);
+            for (size_t j = 0; l < L - 1 && j < above; j++) {
                 for (int64_t e = 0; e < p.dims[l + 2]; e++) deltas[l][j] = deltas[l][j] + start[l + 1][j * p.dims[l + 2] + e] * deltas[l + 1][e];
                 deltas[l][j] = deltas[l][j] * forward.slopes[l][j];
             }
-            if (p.clip > 0) square = square + length_square(forward.inputs[l]) * length_square(deltas[l]);
+            if (p.clip > 0) square = square + product(forward.inputs[l], forward.inputs[l]) * product(deltas[l], deltas[l]);
         }
         Traced step = theta.back();
         if (p.clip > 0 && std::sqrt(square.value) > p.clip) step = step * (Traced(p.clip) / sqrt(square)), n.clipped++;
@@ -140,7 +179,7 @@ void reference_chain(const Mlp& p, int64_t tokens, Row row, int64_t state, MlpNu
                     if (p.alpha && p.target) w[l][at] = w[l][at] + alpha.back() * target[l][at];
                 }
             }
-        outputs.push_back(pass(p, q.back(), p.reads_block_start ? start : w).inputs[L]);
+        outputs.push_back(output(p, q.back(), pass(p, q.back(), p.reads_block_start ? start : w).inputs[L], gamma));
     }
     std::vector<double> gradients;
     auto enter = [&](const TracedValues& from, int64_t index, const Values& upstream, Values& to) {
@@ -162,12 +201,13 @@ void reference_chain(const Mlp& p, int64_t tokens, Row row, int64_t state, MlpNu
         leave({theta[t]}, row(t), gradients, n.d_theta), leave({eta[t]}, row(t), gradients, n.d_eta), leave({alpha[t]}, row(t), gradients, n.d_alpha);
     }
     for (int64_t l = 0; l < L; l++) leave(w0[l], state, gradients, n.d_w0[l]), leave(s0[l], state, gradients, n.d_s0[l]), leave(target[l], state, gradients, n.d_target[l]);
+    leave(gamma, state, gradients, n.d_gamma);
 }
 
 // What belongs to no sequence stays NaN.
 void reference(const Mlp& p, const Layout& layout, MlpNumbers& n) {
     n.o = n.dv = Values(n.v.size(), NAN), n.dq = n.dk = Values(n.q.size(), NAN), n.d_theta = n.d_eta = n.d_alpha = Values(n.theta.size(), NAN);
-    n.w_end = n.s_end = n.d_w0 = n.d_s0 = n.d_target = n.w;
+    n.w_end = n.s_end = n.d_w0 = n.d_s0 = n.d_target = n.w, n.d_gamma = n.gamma;
     const int64_t sequences = layout.lengths.empty() ? p.B : static_cast<int64_t>(layout.lengths.size());
     for (int64_t i = 0; i < sequences; i++)
         for (int64_t h = 0; h < p.H; h++) {
@@ -179,7 +219,7 @@ void reference(const Mlp& p, const Layout& layout, MlpNumbers& n) {
 template <class T>
 struct MlpCall {
     DeviceField<T> q, k, v, o, d_o, dq, dk, dv;
-    DeviceField<float> theta, eta, alpha, d_theta, d_eta, d_alpha;
+    DeviceField<float> theta, eta, alpha, gamma, d_theta, d_eta, d_alpha, d_gamma;
     std::vector<DeviceField<float>> w, s, target, w_end, s_end, d_w, d_s, d_w0, d_s0, d_target;
     memgen_titans_args a{};
 
@@ -199,10 +239,11 @@ struct MlpCall {
         for (DeviceField<float>* x : {&theta, &d_theta}) *x = DeviceField<float>(gates);
         q.set(n.q), k.set(n.k), v.set(n.v), d_o.set(n.d_o), theta.set(n.theta);
         if (p.alpha) alpha = DeviceField<float>(gates), d_alpha = DeviceField<float>(gates), alpha.set(n.alpha);
+        if (p.residual) gamma = DeviceField<float>({sequences, p.H, p.dims.back()}, p.padding), d_gamma = DeviceField<float>({sequences, p.H, p.dims.back()}, p.padding), gamma.set(n.gamma);
         if (p.momentum) eta = DeviceField<float>(gates), d_eta = DeviceField<float>(gates), eta.set(n.eta);
         a.struct_size = sizeof a, a.dtype = sizeof(T) == 4 ? MEMGEN_FLOAT32 : MEMGEN_BFLOAT16;
         a.batch = p.B, a.tokens = p.T, a.heads = p.H, a.layers = p.layers(), a.block = p.block;
-        a.activation = p.gelu ? MEMGEN_TITANS_GELU : MEMGEN_TITANS_SILU, a.reads_block_start = p.reads_block_start, a.momentum = p.momentum, a.decays_to_target = p.target, a.clip = p.clip;
+        a.activation = p.gelu ? MEMGEN_TITANS_GELU : MEMGEN_TITANS_SILU, a.reads_block_start = p.reads_block_start, a.momentum = p.momentum, a.decays_to_target = p.target, a.residual = p.residual, a.clip = p.clip;
         if (!layout.lengths.empty()) a.segments = {sequences, layout.starts.data(), layout.lengths.data()};
         std::copy(p.dims.begin(), p.dims.end(), a.dims);
         for (auto* all : {&w, &s, &target, &w_end, &s_end, &d_w, &d_s, &d_w0, &d_s0, &d_target}) all->resize(static_cast<size_t>(p.layers()));
@@ -223,7 +264,7 @@ struct MlpCall {
             a.d_final_weights[l] = tensor(d_w[l]), a.d_final_momenta[l] = tensor(d_s[l]), a.d_initial_weights[l] = tensor(d_w0[l]), a.d_initial_momenta[l] = tensor(d_s0[l]);
         }
         a.q = tensor(q), a.k = tensor(k), a.v = tensor(v), a.theta = tensor(theta), a.eta = tensor(eta), a.alpha = tensor(alpha), a.o = tensor(o), a.d_o = tensor(d_o);
-        a.d_q = tensor(dq), a.d_k = tensor(dk), a.d_v = tensor(dv), a.d_theta = tensor(d_theta), a.d_eta = tensor(d_eta), a.d_alpha = tensor(d_alpha);
+        a.d_q = tensor(dq), a.d_k = tensor(dk), a.d_v = tensor(dv), a.d_theta = tensor(d_theta), a.d_eta = tensor(d_eta), a.d_alpha = tensor(d_alpha), a.gamma = tensor(gamma), a.d_gamma = tensor(d_gamma);
     }
 
     void run() {
@@ -239,13 +280,13 @@ struct MlpCall {
         Values all;
         auto add = [&](const Values& x) { all.insert(all.end(), x.begin(), x.end()); };
         for (const DeviceField<T>* x : {&o, &dq, &dk, &dv}) add(x->values());
-        for (const DeviceField<float>* x : {&d_theta, &d_eta, &d_alpha}) add(x->values());
+        for (const DeviceField<float>* x : {&d_theta, &d_eta, &d_alpha, &d_gamma}) add(x->values());
         for (auto* states : {&w_end, &s_end, &d_w0, &d_s0, &d_target})
             for (const DeviceField<float>& x : *states) add(x.values());
         return all;
     }
     bool padding_untouched() const {
-        bool all = o.padding_untouched() && dq.padding_untouched() && dk.padding_untouched() && dv.padding_untouched();
+        bool all = o.padding_untouched() && dq.padding_untouched() && dk.padding_untouched() && dv.padding_untouched() && d_gamma.padding_untouched();
         for (auto* states : {&w_end, &s_end, &d_w0, &d_s0, &d_target})
             for (const DeviceField<float>& x : *states) all = all && x.padding_untouched();
         return all;
@@ -274,7 +315,7 @@ void compare_one(const Mlp& p, MlpNumbers n, const Layout& layout) {
     };
     check("o", c.o, n.o, Limits<T>::Forward);
     check("d_q", c.dq, n.dq, Limits<T>::Gradient), check("d_k", c.dk, n.dk, Limits<T>::Gradient), check("d_v", c.dv, n.dv, Limits<T>::Gradient);
-    check("d_theta", c.d_theta, n.d_theta, FloatLimits<T>::Gradient), check("d_eta", c.d_eta, n.d_eta, FloatLimits<T>::Gradient), check("d_alpha", c.d_alpha, n.d_alpha, FloatLimits<T>::Gradient);
+    check("d_theta", c.d_theta, n.d_theta, FloatLimits<T>::Gradient), check("d_eta", c.d_eta, n.d_eta, FloatLimits<T>::Gradient), check("d_alpha", c.d_alpha, n.d_alpha, FloatLimits<T>::Gradient), check("d_gamma", c.d_gamma, n.d_gamma, FloatLimits<T>::Gradient);
     for (size_t l = 0; l < n.w.size(); l++) {
         check("final_weights", c.w_end[l], n.w_end[l], FloatLimits<T>::Forward), check("final_momenta", c.s_end[l], n.s_end[l], FloatLimits<T>::Forward);
         check("d_initial_weights", c.d_w0[l], n.d_w0[l], FloatLimits<T>::Gradient), check("d_initial_momenta", c.d_s0[l], n.d_s0[l], FloatLimits<T>::Gradient);
@@ -335,6 +376,24 @@ void variants() {
     }
 }
 
+// Of one to four layers, within a tile and beyond one; from checkpoints, in segments, of no token.
+template <class T>
+void residuals() {
+    for (Mlp p : {Mlp{2, 23, 1, 6, {5, 5}}, Mlp{1, 40, 1, 1, {12, 12}}, Mlp{1, 131, 1, 128, {8, 8}}, Mlp{1, 20, 1, 16, {66, 70, 66}}, Mlp{1, 19, 1, 8, {130, 130}}, Mlp{1, 33, 1, 2, {20, 9, 20}}, Mlp{1, 11, 2, 4, {6, 9, 7, 6}}, Mlp{1, 9, 1, 4, {12, 9, 10, 11, 12}}, Mlp{2, 0, 1, 4, {3, 3}}}) {
+        p.residual = true, p.padding = p.dims[0] == 66 ? 4 : 3, p.initial_momenta = p.block != 6, p.ends = p.block != 8;
+        compare<T>(p, draw(p, p.B, 79));
+    }
+    for (int bits = 1; bits < 16; bits++) {
+        Mlp p{1, 11, 2, 4, bits % 3 == 0 ? std::vector<int64_t>{6, 6} : std::vector<int64_t>{6, 8, 6}};
+        p.residual = true, p.gelu = bits & 1, p.reads_block_start = bits & 2, p.momentum = !(bits & 4), p.alpha = !(bits & 8), p.clip = bits & 1 ? 0.5 : 0;
+        compare<T>(p, draw(p, p.B, 80));
+    }
+    Layout layout{{30, 0, 0, 11, 22}, {9, 11, 0, 11, 5}};
+    Mlp p{1, 41, 2, 4, {5, 9, 5}};
+    p.residual = true;
+    compare<T>(p, draw(p, 5, 81), layout);
+}
+
 template <class T>
 void gate_limits() {
     Mlp p{1, 11, 2, 4, {5, 8, 6}};
@@ -354,12 +413,14 @@ void segments() {
 
 template <class T>
 void same_bits() {
-    Mlp p{1, 21, 1, 8, {6, 70, 5}};
-    p.clip = 2, p.target = true;
-    MlpCall<T> c(p, draw(p, p.B, 77), {});
-    Values results;
-    auto call = [&] { c.run(), results = c.results(); };
-    EXPECT_SAME_BITS_IN_ALL_ORDERS(call, results);
+    for (int64_t out : {5, 6}) {
+        Mlp p{1, 21, 1, 8, {6, 70, out}};
+        p.clip = 2, p.target = true, p.residual = out == 6;
+        MlpCall<T> c(p, draw(p, p.B, 77), {});
+        Values results;
+        auto call = [&] { c.run(), results = c.results(); };
+        EXPECT_SAME_BITS_IN_ALL_ORDERS(call, results);
+    }
 }
 
 } // namespace
@@ -370,6 +431,8 @@ TEST(titans_mlp_shapes_bfloat16) { shapes<memgen::bfloat16>(); }
 TEST(titans_mlp_long_chains) { long_chains<float>(), long_chains<memgen::bfloat16>(); }
 TEST(titans_mlp_variants_float) { variants<float>(); }
 TEST(titans_mlp_variants_bfloat16) { variants<memgen::bfloat16>(); }
+TEST(titans_mlp_residuals_float) { residuals<float>(); }
+TEST(titans_mlp_residuals_bfloat16) { residuals<memgen::bfloat16>(); }
 TEST(titans_mlp_gate_limits) { gate_limits<float>(), gate_limits<memgen::bfloat16>(); }
 TEST(titans_mlp_segments) { segments<float>(), segments<memgen::bfloat16>(); }
 TEST(titans_mlp_same_bits_in_all_orders) { same_bits<float>(), same_bits<memgen::bfloat16>(); }

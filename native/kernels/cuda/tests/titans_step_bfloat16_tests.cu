@@ -23,16 +23,16 @@ void compare_in_place(TitansProblem p, int64_t pad) {
         return found;
     };
     DeviceField<T> q({B, H, in}, pad), k({B, H, in}, pad), v({B, H, out}, pad), past_k({B, R, H, in}, pad), past_v({B, R, H, out}, pad), o({B, H, out}, pad);
-    DeviceField<float> theta({B, H}), eta({B, H}), alpha({B, H}), past_theta({B, R, H}), past_eta({B, R, H}), past_alpha({B, R, H});
+    DeviceField<float> gamma({B, H, out}, pad), theta({B, H}), eta({B, H}), alpha({B, H}), past_theta({B, R, H}), past_eta({B, R, H}), past_alpha({B, R, H});
     q.set(part(p.q, in, true)), k.set(part(p.k, in, true)), v.set(part(p.v, out, true)), past_k.set(part(p.k, in, false)), past_v.set(part(p.v, out, false));
-    theta.set(part(p.theta, 1, true)), eta.set(part(p.eta, 1, true)), alpha.set(part(p.alpha, 1, true));
+    gamma.set(p.gamma), theta.set(part(p.theta, 1, true)), eta.set(part(p.eta, 1, true)), alpha.set(part(p.alpha, 1, true));
     past_theta.set(part(p.theta, 1, false)), past_eta.set(part(p.eta, 1, false)), past_alpha.set(part(p.alpha, 1, false));
     memgen_titans_step_args a{};
     a.struct_size = sizeof a, a.dtype = MEMGEN_BFLOAT16, a.batch = B, a.heads = H, a.layers = static_cast<int64_t>(p.layers()), a.block = p.block, a.read = R, a.momentum = 1, a.clip = p.clip;
-    a.activation = p.gelu ? MEMGEN_TITANS_GELU : MEMGEN_TITANS_SILU, a.reads_block_start = p.reads_block_start, a.decays_to_target = p.has_target;
+    a.activation = p.gelu ? MEMGEN_TITANS_GELU : MEMGEN_TITANS_SILU, a.reads_block_start = p.reads_block_start, a.decays_to_target = p.has_target, a.residual = p.has_residual;
     for (size_t l = 0; l < p.dims.size(); l++) a.dims[l] = p.dims[l];
     a.q = tensor(q), a.k = tensor(k), a.v = tensor(v), a.past_k = tensor(past_k), a.past_v = tensor(past_v), a.o = tensor(o);
-    a.theta = tensor(theta), a.eta = tensor(eta), a.alpha = tensor(alpha), a.past_theta = tensor(past_theta), a.past_eta = tensor(past_eta), a.past_alpha = tensor(past_alpha);
+    a.gamma = tensor(gamma), a.theta = tensor(theta), a.eta = tensor(eta), a.alpha = tensor(alpha), a.past_theta = tensor(past_theta), a.past_eta = tensor(past_eta), a.past_alpha = tensor(past_alpha);
     std::vector<DeviceField<float>> W(p.layers()), S(p.layers()), target(p.layers());
     for (size_t l = 0; l < p.layers(); l++) {
         for (auto* x : {&W[l], &S[l], &target[l]}) *x = DeviceField<float>({B, H, p.dims[l], p.dims[l + 1]}, pad);
@@ -73,7 +73,10 @@ TEST(titans_steps_of_bfloat16_in_place) {
         for (int64_t T : {1, 4, 9, 33}) {
             TitansProblem p(2, T, 2, 40, widths, true, 41);
             p.clip = T == 4 ? 0.3 : 0, p.gelu = T == 9, p.reads_block_start = T == 33;
-            for (int64_t pad : {0, 3}) p.has_target = pad > 0, compare_in_place(p, pad);
+            for (int64_t pad : {0, 3}) {
+                p.has_target = pad > 0, compare_in_place(p, pad);
+                if (widths.front() == widths.back()) compare_in_place(p.with_residual(), pad);
+            }
         }
     compare_in_place(TitansProblem(1, 128, 1, 128, {300, 40}, true, 42), 0);
 }
