@@ -24,7 +24,7 @@ public static class Descriptors
             "'{0}' around '{1}' is not partial, so nothing can be added inside it; write: partial {2} {0}",
             "The part that Memory.Gen writes stands inside a part of each containing type."),
         Error("MEMGEN003", "A declared class is not generic",
-            "'{0}' is generic or lies in a generic type ('{1}'), but its weights have one fixed layout; move it out, or declare it without type parameters",
+            "'{0}' {1}, but its weights have one fixed layout; {2}",
             "A checkpoint belongs to one class with one set of weights."),
         Error("MEMGEN004", "A declared class is a plain class",
             "'{0}' is {1}, but a module is a plain class; write: sealed partial class {0}",

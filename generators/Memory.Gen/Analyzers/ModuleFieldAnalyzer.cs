@@ -48,7 +48,7 @@ public sealed class ModuleFieldAnalyzer : DiagnosticAnalyzer
         context.ReportDiagnostic(Diagnostic.Create(
             Descriptors.Of("MEMGEN303"), written.Locations[0], repair, written.Name,
             field.Type.ToDisplayString(SymbolDisplayFormat.MinimallyQualifiedFormat),
-            IsListOf(field.Type, item) ? $"ModuleList<{item.Name}>" : "ModuleList or ModuleDict"));
+            IsListOf(field.Type, item) ? $"ModuleList<{item.WithNullableAnnotation(NullableAnnotation.None).ToDisplayString(SymbolDisplayFormat.MinimallyQualifiedFormat)}>" : "ModuleList or ModuleDict"));
     }
 
     private static bool IsModule(ITypeSymbol type, INamedTypeSymbol module) =>

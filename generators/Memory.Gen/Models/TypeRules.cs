@@ -17,8 +17,10 @@ internal static class TypeRules
         TypeSpec type = declaration.Type;
         if (type.Flaw is not null)
             Add("MEMGEN004", type.Name, type.Flaw);
-        else if (type.IsGeneric || type.Containers.Any(c => c.IsGeneric))
-            Add("MEMGEN003", type.Name, type.IsGeneric ? type.Name : type.Containers.First(c => c.IsGeneric).Name);
+        else if (type.IsGeneric)
+            Add("MEMGEN003", type.Name, "is generic", "declare it without type parameters");
+        else if (type.Containers.FirstOrDefault(c => c.IsGeneric) is { } generic)
+            Add("MEMGEN003", type.Name, $"lies in the generic '{generic.Name}'", "move it out");
         else if (!type.IsPartial)
             Add("MEMGEN001", type.Name, declaration.Root.Spec.Kind);
         foreach (ContainerSpec container in type.Containers.Where(c => !c.IsPartial && !c.IsGeneric))

@@ -31,6 +31,12 @@ public class TypeDiagnosticTests
     public async Task AClassThatCannotBeWrittenIsOneError(string type, string id, string at) =>
         await DiagnosticAssert.One(type.Contains("MemoryModel") ? type : Model + " " + type, id, at);
 
+    [Theory]
+    [InlineData("public sealed partial class LM<T>;", "'LM' is generic, but its weights have one fixed layout; declare it without type parameters")]
+    [InlineData("public partial class Outer<T> { " + Model + " public sealed partial class LM; }", "'LM' lies in the generic 'Outer', but its weights have one fixed layout; move it out")]
+    public async Task WhatIsGenericIsSaid(string type, string message) =>
+        Assert.StartsWith(message, await DiagnosticAssert.One(type.Contains("MemoryModel") ? type : Model + " " + type, "MEMGEN003", "LM"));
+
     [Fact]
     public async Task AClassAroundSeveralIsOneError() => await DiagnosticAssert.One(
         "public class Outer { public partial struct Inner { " + Model + " public sealed partial class First; } " + Model + " public sealed partial class Second; }", "MEMGEN002", "Outer");

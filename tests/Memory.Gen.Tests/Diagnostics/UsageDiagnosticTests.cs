@@ -42,6 +42,8 @@ public class UsageDiagnosticTests
     [Theory]
     [InlineData("private readonly List<Linear> layers = new();", "layers", "ModuleList<Linear>")]
     [InlineData("internal Linear[] layers = null!;", "layers", "ModuleList<Linear>")]
+    [InlineData("internal Linear?[] layers = null!;", "layers", "ModuleList<Linear>")]
+    [InlineData("private readonly List<nn.Module<Tensor, Tensor>> any = [];", "any", "ModuleList<Module<Tensor, Tensor>>")]
     [InlineData("internal readonly Dictionary<string, Linear> named = new();", "named", "ModuleList or ModuleDict")]
     [InlineData("private readonly IReadOnlyList<nn.Module> any = [];", "any", "ModuleList or ModuleDict")]
     [InlineData("public List<Linear> Layers { get; } = [];", "Layers", "ModuleList<Linear>")]
