@@ -106,7 +106,7 @@ internal static class TrainCommand
         // Before the text is read: a size that does not fit should not cost a minute, nor a folder that cannot be.
         var model = Build();
         var options = choices.Options();
-        var first = firstStage is null ? null : FirstStage(firstStage, trained.Name);
+        var first = firstStage is null ? null : FirstStage(firstStage, trained);
         using var output = new OutputFolder(folder);
         var corpus = interruption.Wait(() => Shared.Text(data));
         int vocabulary = Catalog.Vocabulary(trained.Name, trained.Sizes);
@@ -134,12 +134,21 @@ internal static class TrainCommand
     }
 
     // Its weights are of its tokens, so these are taken over too.
-    private static Checkpoint FirstStage(string folder, string model)
+    private static Checkpoint FirstStage(string folder, TrainedModel trained)
     {
         var stage = TrainedModel.Read(folder, "--first-stage");
-        if ((Catalog.Find(model), Catalog.Find(stage.Name)) != (typeof(HierarchicalLM), typeof(FirstStageLM)))
-            throw new UserError($"--first-stage is for --model hmt, which begins with a run of hmt-first; {folder} is one of {stage.Name}, and the model is {model}.");
+        if ((Catalog.Find(trained.Name), Catalog.Find(stage.Name)) != (typeof(HierarchicalLM), typeof(FirstStageLM)))
+            throw new UserError($"--first-stage is for --model hmt, which begins with a run of hmt-first; {folder} is one of {stage.Name}, and the model is {trained.Name}.");
+        // Another number of heads has the same weights, and means something else by them.
+        if (Declaration(stage.Sizes) != Declaration(trained.Sizes))
+        {
+            string[] given = [.. new[] { ("--dim", stage.Sizes.Dim), ("--layers", stage.Sizes.Layers), ("--heads", stage.Sizes.Heads) }.Where(size => size.Item2 is not null).Select(size => $"{size.Item1} {size.Item2}")];
+            throw new UserError($"{folder} was trained {(given.Length > 0 ? "with " + string.Join(" ", given) : "in the declared sizes")}, and the second stage begins with its weights. Give it the same sizes.");
+        }
+
         return TrainedModel.CheckpointOf(folder);
+
+        static string Declaration(Sizes sizes) => Catalog.Declaration(typeof(HierarchicalLM), sizes with { Vocabulary = null });
     }
 
     private static void Resume(string folder, long? step, TrainingChoices choices, string? data, string goOn, torch.Device device, Interruption interruption)

@@ -108,11 +108,10 @@ public static class Catalog
     private static string Write(CustomAttributeData attribute, Dictionary<string, string> replaced)
     {
         var arguments = attribute.ConstructorArguments.Select(a => Literal(a))
-            .Concat(attribute.NamedArguments
-                .Where(a => !replaced.ContainsKey(a.MemberName))
-                .Select(a => $"{a.MemberName} = {Literal(a.TypedValue)}"))
-            .Concat(replaced.Select(r => $"{r.Key} = {r.Value}"));
-        return $"[{Name(attribute)}({string.Join(", ", arguments)})]";
+            .Concat(attribute.NamedArguments.Select(a => $"{a.MemberName} = {replaced.GetValueOrDefault(a.MemberName) ?? Literal(a.TypedValue)}"))
+            .Concat(replaced.Where(r => attribute.NamedArguments.All(a => a.MemberName != r.Key)).Select(r => $"{r.Key} = {r.Value}"))
+            .ToList();
+        return $"[{Name(attribute)}{(arguments.Count > 0 ? $"({string.Join(", ", arguments)})" : "")}]";
     }
 
     private static string Name(CustomAttributeData attribute) => attribute.AttributeType.Name[..^"Attribute".Length];

@@ -115,6 +115,29 @@ public sealed class LanguageModelMessageTests : IDisposable
             LanguageModelSample.Fail("train", "--model", model, "--first-stage", folder.Path, "--data", folder.File("none"), "--out", folder.File("run")));
     }
 
+    [Theory]
+    [InlineData("", "--dim 96", "in the declared sizes")]
+    [InlineData("\"dim\": 96, \"heads\": 2", "", "with --dim 96 --heads 2")]
+    [InlineData("\"layers\": 2", "--layers 2 --heads 6", "with --layers 2")]
+    public void ASecondStageHasTheSizesOfTheFirst(string first, string second, string trained)
+    {
+        File.WriteAllText(folder.File("model.json"), $$"""{ "name": "hmt-first", "sizes": { {{first}} } }""");
+        Assert.Equal(
+            $"{folder.Path} was trained {trained}, and the second stage begins with its weights. Give it the same sizes.\n",
+            LanguageModelSample.Fail(["train", "--model", "hmt", .. second.Split(' ', StringSplitOptions.RemoveEmptyEntries), "--first-stage", folder.Path, "--data", folder.File("none"), "--out", folder.File("run")]));
+    }
+
+    [Fact]
+    public void SizesThatAreDeclaredAnywayAreTheSame()
+    {
+        File.WriteAllText(folder.File("model.json"), """{ "name": "hmt-first", "sizes": { "heads": 3 } }""");
+        // What is said next is that there is no checkpoint.
+        Assert.Contains("holds no checkpoint", LanguageModelSample.Fail("train", "--model", "hmt", "--dim", "192", "--first-stage", folder.Path, "--data", folder.File("none"), "--out", folder.File("run")));
+    }
+
+    [Fact]
+    public void AnAttributeWithoutArgumentsIsWrittenAsOne() => Assert.Contains("[SelectiveStateSpace] ", LanguageModelSample.Run("info", "--model", "selective"));
+
     [Fact]
     public void AContextThatNoTextHasIsNamed()
     {
