@@ -106,6 +106,9 @@ cudaError_t launch_matrix_memory_step(const MatrixMemoryParameters& p, bool chan
 // log_decay and d_log_decay are [B, T, H, K]. Of float there is none above LargestFloatKeyDim (cudaErrorInvalidValue).
 cudaError_t launch_channel_decay_forward(const MatrixMemoryParameters& p, cudaStream_t stream);
 cudaError_t launch_channel_decay_backward(const MatrixMemoryParameters& p, cudaStream_t stream);
+// Its memory read along its other axis: q is [B, T, H, V] and o [B, T, H, K]. Elements of the workspace, and the launch with as many.
+int64_t channel_scores_workspace_floats(const MatrixMemoryParameters& p);
+cudaError_t launch_channel_scores(const MatrixMemoryParameters& p, cudaStream_t stream);
 // The same under the delta rule.
 cudaError_t launch_channel_delta_rule_forward(const MatrixMemoryParameters& p, cudaStream_t stream);
 cudaError_t launch_channel_delta_rule_backward(const MatrixMemoryParameters& p, cudaStream_t stream);

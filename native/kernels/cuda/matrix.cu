@@ -17,6 +17,7 @@ struct Rule : MatrixRule {
 const Rule gated_delta_rule = {{true, false}, Recurrence::Delta, launch_gated_delta_rule_forward, launch_gated_delta_rule_backward};
 const Rule scalar_decay = {{false, false}, Recurrence::Scalar, launch_scalar_decay_forward, launch_scalar_decay_backward};
 const Rule channel_decay = {{false, true}, Recurrence::Channel, launch_channel_decay_forward, launch_channel_decay_backward};
+const Rule channel_scores = {{false, true, false, true}, Recurrence::Channel, launch_channel_scores, nullptr};
 const Rule channel_delta_rule = {{true, true}, Recurrence::ChannelDelta, launch_channel_delta_rule_forward, launch_channel_delta_rule_backward};
 const Rule generalized_delta_rule = {{false, true, true}, Recurrence::Generalized, launch_generalized_delta_rule_forward, launch_generalized_delta_rule_backward};
 
@@ -33,7 +34,10 @@ Check sizes(const char* operation, const Rule& rule, const Args* a) {
     return check.ok() ? check.dimension("key_dim", a->key_dim, 0, largest_keys(rule.recurrence, a->dtype == MEMGEN_FLOAT32)) : check;
 }
 
-int64_t workspace_bytes(const Rule& rule, const Args& a, bool backward) { return 4 * matrix_memory_workspace_floats(parameters(a, nullptr), rule.recurrence, backward); }
+int64_t workspace_bytes(const Rule& rule, const Args& a, bool backward) {
+    if (rule.scores) return 4 * channel_scores_workspace_floats(parameters(a, nullptr));
+    return 4 * matrix_memory_workspace_floats(parameters(a, nullptr), rule.recurrence, backward);
+}
 int64_t checkpoint_bytes(const Args& a) { return 4 * matrix_memory_checkpoint_floats(parameters(a, nullptr)); }
 
 int64_t workspace_size(const char* operation, const Rule& rule, const Args* a, int32_t backward) { return sizes(operation, rule, a).ok() ? workspace_bytes(rule, *a, backward != 0) : -1; }
@@ -45,7 +49,7 @@ memgen_status forward(const char* operation, const Rule& rule, const Args* a, vo
     if (!ready(check, workspace, bytes, check.ok() ? workspace_bytes(rule, *a, false) : 0)) return check.status();
     const MatrixMemoryParameters p = parameters(*a, workspace);
     const cudaStream_t queue = static_cast<cudaStream_t>(stream);
-    const bool step = p.state == Number::BFloat16 || (a->tokens == 1 && !a->segments.lengths && !a->checkpoints);
+    const bool step = !rule.scores && (p.state == Number::BFloat16 || (a->tokens == 1 && !a->segments.lengths && !a->checkpoints));
     return launched(check, step ? launch_matrix_memory_step(p, rule.channel, queue) : rule.forward(p, queue));
 }
 
@@ -71,4 +75,7 @@ MEMGEN_FRONT_DOOR(scalar_decay)
 MEMGEN_FRONT_DOOR(channel_decay)
 MEMGEN_FRONT_DOOR(channel_delta_rule)
 MEMGEN_FRONT_DOOR(generalized_delta_rule)
+
+int64_t memgen_channel_scores_workspace_size(const memgen_channel_scores_args* a, int32_t backward) { return memgen::workspace_size(__func__, memgen::channel_scores, a, backward); }
+memgen_status memgen_channel_scores_forward(const memgen_channel_scores_args* a, void* w, size_t bytes, void* stream) { return memgen::forward(__func__, memgen::channel_scores, a, w, bytes, stream); }
 }

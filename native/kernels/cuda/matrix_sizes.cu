@@ -19,6 +19,9 @@ int64_t backward_floats(const MatrixMemoryParameters& p, Recurrence recurrence, 
     return Workspace::floats(p, spans.count * p.heads * tiles, tiles + p.further_parts, part_width(p, recurrence), block_floats(recurrence, p.number == Number::Float32 ? 4 : 2, K, V));
 }
 
+// Of channel scores, before the states between spans: their output is in parts where there are several value tiles.
+int64_t scores_floats(const MatrixMemoryParameters& p) { return Workspace::floats(p, 0, tile_count(p, forward_tile(p, Recurrence::Channel)), p.key_dim, 0); }
+
 } // namespace
 
 // What a span costs beside the walk through it: less than half of one for decays, so that two spans in the place of one already
@@ -68,6 +71,14 @@ int64_t matrix_memory_workspace_floats(const MatrixMemoryParameters& p, Recurren
     const Spans spans = backward_spans(p, recurrence);
     return backward_floats(p, recurrence, spans) + spans_floats(p, spans);
 }
+
+Spans scores_spans(const MatrixMemoryParameters& p) {
+    Spans spans = forward_spans(p, Recurrence::Channel);
+    if (p.workspace) spans.states += scores_floats(p);
+    return spans;
+}
+
+int64_t channel_scores_workspace_floats(const MatrixMemoryParameters& p) { return scores_floats(p) + spans_floats(p, scores_spans(p)); }
 
 float* further_part(const MatrixMemoryParameters& p) { return p.workspace + tile_count(p, backward_tile(p, Recurrence::Scalar)) * part_floats(p, part_width(p, Recurrence::Scalar)); }
 

@@ -48,6 +48,7 @@ inline int64_t spans_floats(const MemoryParameters& p, const Spans& spans) { ret
 // Those of a call, in its workspace.
 Spans forward_spans(const MatrixMemoryParameters& p, Recurrence recurrence);
 Spans backward_spans(const MatrixMemoryParameters& p, Recurrence recurrence);
+Spans scores_spans(const MatrixMemoryParameters& p); // behind the parts of value tiles
 
 // Into spans.states: the state before every span, or of `backward` the gradient of the state behind it, one place on. Nothing where
 // sequences are whole.

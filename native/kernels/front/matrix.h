@@ -51,7 +51,7 @@ inline void state_type(Check& check, const memgen_gated_delta_rule_args& a, bool
 
 inline void matrix_forward(Check& check, const MatrixRule& rule, const memgen_gated_delta_rule_args* a) {
     if (!check.ok()) return;
-    state_type(check, *a, a->tokens <= 1 && !a->checkpoints);
+    state_type(check, *a, a->tokens <= 1 && !a->checkpoints && !rule.scores);
     matrix_inputs(check, rule, *a);
     check.required("o", a->o, {a->batch, a->tokens, a->heads, rule.scores ? a->key_dim : a->value_dim}).nullable("final_state", a->final_state, {sequence_count(*a), a->heads, a->key_dim, a->value_dim});
 }

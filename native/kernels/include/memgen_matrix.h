@@ -93,8 +93,7 @@ MEMGEN_API memgen_status memgen_channel_decay_backward(const memgen_channel_deca
 /* ---- the same memory, read along its other axis -------------------------------------------------------------
  * For t = 0, 1, ..:  S = diag(e^{log_decay_t}) S + k_t v_t^T;  o_t = S (scale q_t): how well a query meets each row.
  * The struct of channel decay, but q [B, T, H, V] and o [B, T, H, K], and forward alone (backward is 0), of which nothing is kept:
- * gradients are forward and backward passes of channel decay in other roles. Decays are multiplied, never divided by. In the
- * library for the CPU alone.
+ * gradients are forward and backward passes of channel decay in other roles. Decays are multiplied, never divided by.
  */
 typedef memgen_gated_delta_rule_args memgen_channel_scores_args;
 

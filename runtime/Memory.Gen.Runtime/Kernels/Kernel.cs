@@ -8,7 +8,8 @@ namespace Memory.Gen.Runtime.Kernels;
 /// <summary>One operator of the kernel libraries: its functions, which all take one struct of arguments, and their scratch memory.</summary>
 /// <param name="name">As in <c>memgen_&lt;name&gt;_forward</c>.</param>
 /// <param name="onCuda">Whether the library for CUDA has it too.</param>
-internal sealed unsafe class Kernel(string name, bool onCuda = true)
+/// <param name="onlyForward">Whether its gradients are the business of other kernels.</param>
+internal sealed unsafe class Kernel(string name, bool onCuda = true, bool onlyForward = false)
 {
     private readonly Lazy<Functions> cpu = new(() => new(KernelLibrary.Cpu, name)), cuda = new(() => new(KernelLibrary.Cuda, name));
 
@@ -22,12 +23,9 @@ internal sealed unsafe class Kernel(string name, bool onCuda = true)
         if (!onCuda && device.type == DeviceType.CUDA) return "there is no CUDA kernel for it";
         if (KernelLibrary.Refusal(dtype, device) is { } problem) return problem;
         Functions functions = On(device.type);
-        if (!functions.AreThere) return $"{functions.Library.Path} has no memgen_{name}_forward and _backward. Run {functions.Library.BuildCommand} once to build it again";
+        if (!AreThere(functions)) return $"{functions.Library.Path} has no memgen_{name}_forward and _backward. Run {functions.Library.BuildCommand} once to build it again";
         fixed (TArgs* pointer = &args) return functions.WorkspaceSize(pointer, 0) < 0 ? functions.Library.LastError() : null;
     }
-
-    /// <summary>Whether the library for this device, which is loaded, has the forward pass, with which some kernels end.</summary>
-    public bool IsOn(DeviceType device) => On(device).Forward != null;
 
     /// <summary>Whether the library for the CPU, which is loaded, has this kernel for such sizes.</summary>
     /// <param name="args">Of which only the header and the sizes are read.</param>
@@ -35,7 +33,7 @@ internal sealed unsafe class Kernel(string name, bool onCuda = true)
     public bool Serves<TArgs>(in TArgs args, out long workspace) where TArgs : unmanaged
     {
         workspace = -1;
-        if (!cpu.Value.AreThere) return false;
+        if (!AreThere(cpu.Value)) return false;
         KernelLibrary.FollowThreads(); // each of them has a part of the workspace
         fixed (TArgs* pointer = &args) workspace = cpu.Value.WorkspaceSize(pointer, 0);
         return workspace >= 0;
@@ -101,6 +99,8 @@ internal sealed unsafe class Kernel(string name, bool onCuda = true)
 
     private static InvalidOperationException Refused(DeviceLibrary library) => new($"The kernel library refused a call: {library.LastError()}");
 
+    private bool AreThere(Functions functions) => functions.WorkspaceSize != null && functions.Forward != null && (functions.Backward != null || onlyForward);
+
     private Functions On(DeviceType device) => device == DeviceType.CUDA ? cuda.Value : cpu.Value;
 
     private void Run(void* args, int direction, Tensor on)
@@ -128,8 +128,6 @@ internal sealed unsafe class Kernel(string name, bool onCuda = true)
             (delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, int>)library.Export($"memgen_{name}_backward");
 
         public DeviceLibrary Library => library;
-
-        public bool AreThere => WorkspaceSize != null && Forward != null && Backward != null;
     }
 }
 

@@ -11,7 +11,6 @@ namespace Memory.Gen.Runtime.Operators;
 /// <remarks>
 /// Zhang et al.: Gated Slot Attention (arXiv 2409.07146), section 3. Both memories are those of channel decay with a slot in
 /// the place of a key channel: <see cref="SlotScores"/> reads the keys, <see cref="ChannelDecay"/> the values.
-/// On CUDA in the form Native a later token can change the last bits of what was read before it, for scores come of a backward pass there.
 /// </remarks>
 public static class GatedSlotAttention
 {
@@ -46,7 +45,7 @@ public static class GatedSlotAttention
         MatrixMemory.CheckOptions(door, scale, chunk);
         double factor = MatrixMemory.Scale(door, scale);
         MatrixKernel.Options kernel = MatrixKernel.Options.ChannelDecay(1);
-        OperatorForm chosen = OperatorForms.Choose(Name, form, () => kernel.Refusal(door, 'M', 'K') ?? kernel.Refusal(door, 'M', 'V'));
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => kernel.Refusal(door, 'M', 'K') ?? kernel.Refusal(door, 'M', 'V') ?? MatrixKernel.Options.ChannelScores(factor).Refusal(door, 'M', 'K'));
 
         using var scope = NewDisposeScope();
         Tensor State(Tensor? given, char features) =>

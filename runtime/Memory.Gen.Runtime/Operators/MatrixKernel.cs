@@ -9,7 +9,7 @@ namespace Memory.Gen.Runtime.Operators;
 internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixKernel.Options>
 {
     private static readonly Kernel Delta = new("gated_delta_rule"), Scalar = new("scalar_decay"), Channel = new("channel_decay"), ChannelDelta = new("channel_delta_rule"),
-        Generalized = new("generalized_delta_rule"), ChannelScores = new("channel_scores");
+        Generalized = new("generalized_delta_rule"), Scored = new("channel_scores", onlyForward: true);
 
     /// <summary>The kernel of a rule that has these gates, and what it recalls by.</summary>
     public static Kernel For(Tensor? beta, Tensor? logDecay, Tensor? a) => (beta is not null, logDecay?.dim() == 4) switch
@@ -70,17 +70,16 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
         return new MemoryRead(o, final);
     }
 
-    /// <summary>The memory of channel decay read along its other axis, y = scale S q <c>[B, T, H, K]</c>, and the state after it; null where the library has no kernel for that.</summary>
-    public static List<Tensor>? Scores(Options options, Tensor q, Tensor k, Tensor v, Tensor logDecay, Tensor state)
+    /// <summary>The memory of channel decay read along its other axis, y = scale S q <c>[B, T, H, K]</c>, and the state after it.</summary>
+    public static List<Tensor> Scores(Options options, Tensor q, Tensor k, Tensor v, Tensor logDecay, Tensor state)
     {
-        if (!ChannelScores.IsOn(q.device_type)) return null;
         Tensor[] dense = Array.ConvertAll([q, k, v, logDecay, state], KernelTensor.Dense);
         MatrixArguments args = Arguments([dense[1], dense[1], dense[2], null, dense[3], null, null, dense[4]], options);
         Tensor y = Fresh(options.Segments, k, k.shape), final = Single(y, state.shape);
         args.Q = KernelTensor.Of(dense[0]);
         args.O = KernelTensor.Of(y);
         args.FinalState = KernelTensor.Of(final);
-        ChannelScores.Forward(args, y);
+        options.Kernel.Forward(args, y);
         GC.KeepAlive(options); // has the segments, which the kernel reads where they lie
         GC.KeepAlive(dense);
         return [y, final];
@@ -144,6 +143,9 @@ internal sealed unsafe class MatrixKernel : KernelFunction<MatrixKernel, MatrixK
     internal sealed record Options(Kernel Kernel, double Scale, SegmentLayout? Segments = null)
     {
         public static Options ChannelDecay(double scale, SegmentLayout? segments = null) => new(Channel, scale, segments);
+
+        /// <summary>For <see cref="Scores"/>.</summary>
+        public static Options ChannelScores(double scale, SegmentLayout? segments = null) => new(Scored, scale, segments);
 
         public string? Refusal(FrontDoor door, char keys = 'K', char values = 'V', long writes = 1) => Kernel.Refusal(door, new MatrixArguments
         {

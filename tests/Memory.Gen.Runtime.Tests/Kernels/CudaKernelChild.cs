@@ -101,6 +101,8 @@ internal static class CudaKernelChild
             using var titans = new TitansBlocksTests();
             titans.The_kernel_library_takes_a_residual_that_fits();
         });
+        var slots = new SlotTests();
+        yield return ("slots_are_causal", slots.The_kernels_are_causal_to_the_last_bit);
         var optimizer = new OptimizerKernelTests();
         yield return ("squared_norm", optimizer.The_norm_is_that_of_all_elements);
         yield return ("adamw", () => optimizer.Steps_equal_those_of_the_optimizer(double.PositiveInfinity));

@@ -8,7 +8,7 @@ namespace Memory.Gen.Runtime.Tests.Kernels;
 public sealed class CudaKernelTests
 {
     [Theory]
-    [InlineData("f32", "long_sequence", "titans_residual", "cross_entropy", "squared_norm", "adamw", "titans_step")]
+    [InlineData("f32", "long_sequence", "titans_residual", "cross_entropy", "squared_norm", "adamw", "titans_step", "slots_are_causal")]
     [InlineData("bf16", "long_sequence", "titans_residual", "cross_entropy", "step", "titans_step")]
     public void Results_are_within_the_limits(string dtype, params string[] others)
     {

@@ -65,7 +65,7 @@ public sealed class SlotTests
 
     /// <summary>No later token changes a bit of what was read before it, wherever chunks and groups of tokens begin.</summary>
     [Fact]
-    public void The_kernels_on_the_CPU_are_causal_to_the_last_bit()
+    public void The_kernels_are_causal_to_the_last_bit()
     {
         using var scope = NewDisposeScope();
         const long tokens = 70, kept = 37;

@@ -151,8 +151,111 @@ void same_bits(Recurrence rule) {
     EXPECT_SAME_BITS_IN_ALL_ORDERS(call, results);
 }
 
+// Channel decay's memory read along its other axis by what is d_o elsewhere: what is read is dQ there.
+template <class T>
+struct ScoresCall : DeviceCall<T> {
+    ScoresCall(const Shape& p, const Numbers& n, double scale, const Layout& layout = {}, int64_t multiprocessors = 0) : DeviceCall<T>(p, n, scale, layout, multiprocessors) {
+        this->p.q = this->d_o.view(), this->p.o = this->dq.view();
+        this->p.d_q = this->p.d_o = {}; // nobody's
+        this->workspace.assign(static_cast<size_t>(memgen::channel_scores_workspace_floats(this->p) + 3) / 4, Aligned16{{NAN, NAN, NAN, NAN}});
+        this->p.workspace = this->workspace.empty() ? nullptr : this->workspace[0].x;
+    }
+    Values run() {
+        EXPECT(memgen::launch_channel_scores(this->p, nullptr) == cudaSuccess);
+        return this->dq.values();
+    }
+};
+
+template <class T>
+void compare_scores(const Shape& p, Numbers n, double scale, const Layout& layout = {}, int64_t multiprocessors = 0) {
+    round_inputs<T>(n);
+    sequence_reference(p, scale, layout, n);
+    ScoresCall<T> c(p, n, scale, layout, multiprocessors);
+    Values found = c.run();
+    const std::string at = (sizeof(T) == 4 ? "float " : "bfloat16 ") + p.text();
+    drop_unwritten(found, n.dq);
+    EXPECT_RMS("o", at, found, n.dq, Limits<T>::Forward);
+    EXPECT_RMS("final_state", at, c.s.values(), n.s, Limits<T>::Forward);
+    EXPECT(c.dq.padding_untouched() && c.s.padding_untouched());
+}
+
+// Lengths around a chunk, one value tile and several, all heads, whole rows and padded ones; the longest cut into spans.
+template <class T>
+void scores_of_shapes() {
+    for (Shape p : {Shape{1, 0, 2, 32, 32}, Shape{1, 1, 2, 32, 32}, Shape{1, 31, 2, 32, 32}, Shape{1, 32, 2, 64, 64}, Shape{1, 33, 2, 32, 128}, Shape{2, 37, 1, 40, 24}, Shape{1, 70, 1, 128, 128}, Shape{1, 70, 1, 128, 150}, Shape{0, 5, 2, 4, 4},
+                    Shape{1, 17, 2, 5, 0}, Shape{1, 17, 2, 0, 5}, Shape{1, 35, 1, 256, 40}, Shape{1, 35, 1, 256, 256}, Shape{1, 700, 1, 20, 36}, Shape{1, 700, 1, 20, 150}}) {
+        if (!is_served<T>(Recurrence::Channel, p.K)) continue;
+        p = with_rule(p, Recurrence::Channel), p.initial = p.K != 40, p.padding = p.K == 40 ? 8 : p.K == 20 ? 3 : 0;
+        compare_scores<T>(p, draw(p, 31), 0.5, {}, p.T == 700 ? 12 : 0);
+    }
+}
+
+template <class T>
+void scores_of_segments() {
+    Layout layout{{140, 0, 0, 61, 130}, {60, 40, 0, 65, 7}};
+    for (int64_t V : {40, 150}) {
+        Shape p = with_rule(Shape{5, 210, 2, 24, V, false, true, true}, Recurrence::Channel);
+        Numbers n = draw(p, 33);
+        p.B = 1;
+        const int64_t rows = p.T * p.H;
+        n.q.resize(rows * p.K), n.k.resize(rows * p.K), n.v.resize(rows * p.V), n.d_o.resize(rows * p.V), n.g.resize(rows * p.K);
+        compare_scores<T>(p, n, 1.0, layout);
+    }
+}
+
+template <class T>
+void scores_of_extreme_gates() {
+    for (double strong : {0.0, -1e-8, -3.0, -50.0, -1e4, -std::numeric_limits<double>::infinity()}) {
+        const Shape p = with_rule(Shape{1, 70, 2, 20, 20, false, true, true}, Recurrence::Channel);
+        for (size_t step : {1, 7}) {
+            Numbers n = draw(p, 34);
+            for (size_t i = 0; i < n.g.size(); i += step) n.g[i] = strong;
+            compare_scores<T>(p, n, 1.0);
+        }
+    }
+}
+
+// Later tokens change no bit of what is read before them.
+template <class T>
+void scores_are_causal() {
+    for (int64_t V : {40, 150}) {
+        const Shape p = with_rule(Shape{1, 70, 2, 40, V, false, true, true}, Recurrence::Channel);
+        const Numbers n = draw(p, 40), others = draw(p, 41);
+        const Values before = ScoresCall<T>(p, n, 1.0).run();
+        for (int64_t first : {1, 3, 8, 16, 31, 32, 45, 69}) {
+            Numbers later = n;
+            auto change = [&](Values& x, const Values& other) { std::copy(other.begin() + static_cast<int64_t>(x.size()) / p.T * first, other.end(), x.begin() + static_cast<int64_t>(x.size()) / p.T * first); };
+            change(later.k, others.k), change(later.v, others.v), change(later.d_o, others.d_o), change(later.g, others.g);
+            const Values after = ScoresCall<T>(p, later, 1.0).run();
+            const size_t same = static_cast<size_t>(first * p.H * p.K);
+            for (size_t i = 0; i < same; i++) EXPECT(before[i] == after[i]);
+            EXPECT(!std::equal(before.begin() + static_cast<int64_t>(same), before.end(), after.begin() + static_cast<int64_t>(same)));
+        }
+    }
+}
+
+template <class T>
+void scores_same_bits() {
+    for (int64_t V : {40, 150}) {
+        const Shape p = with_rule(Shape{1, 70, 1, 40, V, false, true, true}, Recurrence::Channel);
+        ScoresCall<T> c(p, draw(p, 35), 1.0);
+        Values results;
+        auto call = [&] {
+            results = c.run();
+            for (double each : c.s.values()) results.push_back(each);
+        };
+        EXPECT_SAME_BITS_IN_ALL_ORDERS(call, results);
+    }
+}
+
 } // namespace
 
+TEST(channel_scores_shapes_float) { scores_of_shapes<float>(); }
+TEST(channel_scores_shapes_bfloat16) { scores_of_shapes<memgen::bfloat16>(); }
+TEST(channel_scores_segments) { scores_of_segments<float>(), scores_of_segments<memgen::bfloat16>(); }
+TEST(channel_scores_extreme_gates) { scores_of_extreme_gates<float>(), scores_of_extreme_gates<memgen::bfloat16>(); }
+TEST(channel_scores_are_causal) { scores_are_causal<float>(), scores_are_causal<memgen::bfloat16>(); }
+TEST(channel_scores_same_bits_in_all_orders) { scores_same_bits<float>(), scores_same_bits<memgen::bfloat16>(); }
 TEST(channel_decay_shapes_float) { shapes<float>(Recurrence::Channel); }
 TEST(channel_decay_shapes_bfloat16) { shapes<memgen::bfloat16>(Recurrence::Channel); }
 TEST(channel_decay_segments) { segments<float>(Recurrence::Channel), segments<memgen::bfloat16>(Recurrence::Channel); }
@@ -176,6 +279,17 @@ TEST(generalized_delta_keeps_what_is_no_number_apart) { not_a_number<float>(Recu
 TEST(generalized_delta_segments) { segments<float>(Recurrence::Generalized), segments<memgen::bfloat16>(Recurrence::Generalized); }
 TEST(generalized_delta_extreme_gates) { extreme_gates<float>(Recurrence::Generalized), extreme_gates<memgen::bfloat16>(Recurrence::Generalized); }
 TEST(generalized_delta_same_bits_in_all_orders) { same_bits<float>(Recurrence::Generalized), same_bits<memgen::bfloat16>(Recurrence::Generalized); }
+
+TEST(channel_scores_say_what_they_do_not_take) {
+    memgen_channel_scores_args a{};
+    a.struct_size = sizeof a, a.batch = a.tokens = a.heads = a.key_dim = a.value_dim = 1;
+    EXPECT(memgen_channel_scores_workspace_size(&a, 0) == 0);
+    a.state_dtype = MEMGEN_BFLOAT16;
+    EXPECT_STATUS(MEMGEN_UNSUPPORTED_DTYPE, memgen_channel_scores_forward(&a, nullptr, 0, nullptr));
+    a.key_dim = 129;
+    EXPECT(memgen_channel_scores_workspace_size(&a, 0) == -1);
+    EXPECT(std::strstr(memgen_last_error(), "key_dim is 129, this kernel goes up to 128") != nullptr);
+}
 
 TEST(channels_say_how_large_keys_may_be) {
     memgen_channel_decay_args a{};
