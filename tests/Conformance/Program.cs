@@ -34,7 +34,8 @@ root.SetAction(parsed =>
             string verdict = line.Passed ? "ok" : "FAIL";
             string error = line.Error.ToString("0.0e+00", CultureInfo.InvariantCulture), limit = line.Limit.ToString("0.0e+00", CultureInfo.InvariantCulture);
             Console.WriteLine($"{Path.GetFileName(path)} {line.Tensor} {error} {limit} {verdict}");
-            if (line.Reason is not null) Console.Error.WriteLine($"{path}: {line.Reason}");
+            // An error about the file begins with its name.
+            if (line.Reason is { } reason) Console.Error.WriteLine(reason.StartsWith(path + ": ", StringComparison.Ordinal) ? reason : $"{path}: {reason}");
             if (line.Passed) passed++;
             else failed++;
         }
