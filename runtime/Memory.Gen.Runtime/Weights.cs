@@ -27,6 +27,10 @@ public static class Weights
     }
 
     /// <summary>Reads parameters and buffers from a file, converting to the module's element type and device.</summary>
+    /// <remarks>
+    /// Names and shapes are compared, declarations are not, so that a model can go on with another <c>Window</c>, for instance. Some options
+    /// that give the same weights another meaning, as a number of heads, are not noticed.
+    /// </remarks>
     /// <param name="module">Any module; left as it was when the file does not fit or is damaged.</param>
     /// <param name="path">A safetensors file; one with a digest is checked against it.</param>
     /// <param name="strict">Whether the names must be the same on both sides; shapes always must.</param>
