@@ -90,7 +90,7 @@ internal static class ModelRules
         foreach (ErrorList mixer in mixers.Take(1))
         {
             if (mixer.Spec.Has("letter"))
-                mixer.Add("MEMGEN219", "letter", mixer.Spec.Kind, mixer.Spec.Letter.ToString(), "leave the letter out of a [MemoryLayer]");
+                mixer.Add("MEMGEN219", "letter", mixer.Spec.Kind, Limits.Text(mixer.Spec.Letter), "leave the letter out of a [MemoryLayer]");
             if (mixer.Spec.FeedForward is { } width)
                 mixer.Unused("FeedForward", Limits.Text(width), "[MemoryLayer]", "a layer is the mixer alone", "[MemoryModel]");
         }

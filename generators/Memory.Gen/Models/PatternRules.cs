@@ -18,7 +18,8 @@ internal static class PatternRules
 
     private static void CheckPattern(ModelSpec model, ErrorList root, ErrorList[] mixers)
     {
-        string written = root.Spec.String("Pattern") ?? "";
+        // A pattern may go over several lines, a message does not.
+        string written = string.Join(" ", (root.Spec.String("Pattern") ?? "").Split(default(char[]), System.StringSplitOptions.RemoveEmptyEntries));
         string declared = string.Concat(model.Mixers.Select(m => m.Spec.Letter).Where(IsLetter).Distinct());
         if (model.Pattern.Length == 0)
             root.Add("MEMGEN214", "Pattern", declared.Length > 0 ? declared : "AAAA");
@@ -34,7 +35,7 @@ internal static class PatternRules
         bool missing = false, everyMixerHasItsOwn = declared.Length == mixers.Length;
         foreach (char letter in model.Pattern.Distinct())
             if (!IsLetter(letter))
-                root.Add("MEMGEN217", "Pattern", letter.ToString());
+                root.Add("MEMGEN217", "Pattern", Limits.Text(letter));
             else if (everyMixerHasItsOwn && declared.Length > 0 && declared.IndexOf(letter) < 0)
             {
                 root.Add("MEMGEN211", "Pattern", letter.ToString(), "declared are " + string.Join(", ", declared.Select(c => "'" + c + "'")));
@@ -53,7 +54,7 @@ internal static class PatternRules
         if (!mixer.Spec.Has("letter"))
             mixer.Add("MEMGEN218", "", use.Kind, FreeLetter(model).ToString());
         else if (!IsLetter(letter))
-            mixer.Add("MEMGEN217", "letter", letter.ToString());
+            mixer.Add("MEMGEN217", "letter", Limits.Text(letter));
         else if (first < index)
             mixer.Add("MEMGEN213", "letter", letter.ToString(), model.Mixers[first].Kind, use.Kind);
         else if (!patternLacksOne && model.Pattern.Length > 0 && model.Pattern.IndexOf(letter) < 0)
@@ -66,7 +67,7 @@ internal static class PatternRules
         if (lettered >= 0)
         {
             string letters = string.Concat(model.Mixers.Select(m => m.Spec.Letter).Where(IsLetter).Distinct());
-            mixers[lettered].Add("MEMGEN219", "letter", model.Mixers[lettered].Kind, model.Mixers[lettered].Spec.Letter.ToString(),
+            mixers[lettered].Add("MEMGEN219", "letter", model.Mixers[lettered].Kind, Limits.Text(model.Mixers[lettered].Spec.Letter),
                 mixers.Length == 1 || letters.Length == 0 ? "leave the letter out" : "write for example Pattern = \"" + letters + "\"");
             return;
         }

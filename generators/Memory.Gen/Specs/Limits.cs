@@ -84,6 +84,9 @@ internal static class Limits
         return false;
     }
 
+    /// <summary>A letter as messages show it: one that shows nothing as C# writes it.</summary>
+    public static string Text(char letter) => char.IsControl(letter) || char.IsSurrogate(letter) ? $"\\u{(int)letter:x4}" : letter.ToString();
+
     /// <summary>A number as messages show it.</summary>
     public static string Text(double value) => value.ToString("R", CultureInfo.InvariantCulture);
 }

@@ -28,6 +28,14 @@ public class PatternDiagnosticTests
     public async Task APatternThatDoesNotFit(string order, string mixers, string id, string at) =>
         await DiagnosticAssert.One(Declarations.Model(mixers, "VocabSize = 256, Dim = 64, " + order), id, at);
 
+    [Theory]
+    [InlineData("Layers = 3", "[LinearMemory('\\0', Heads = 4)]", "MEMGEN219", "'\\0'", "[LinearMemory] has the letter '\\u0000', but")]
+    [InlineData("Pattern = \"D\"", "[LinearMemory('D', Heads = 4)] [SlidingAttention('\\n', Heads = 4)]", "MEMGEN217", "'\\n'", "'\\u000a' is no letter")]
+    [InlineData("Pattern = \"DDA\\u0007\"", Two, "MEMGEN217", "Pattern = \"DDA\\u0007\"", "'\\u0007' is no letter")]
+    [InlineData("Layers = 6, Pattern = \"DD \\n DA\"", Two, "MEMGEN215", "Layers = 6", "Layers = 6, but Pattern \"DD DA\" has 4 letters")]
+    public async Task AMessageIsOneLineThatShowsWhatItMeans(string order, string mixers, string id, string at, string message) =>
+        Assert.StartsWith(message, await DiagnosticAssert.One(Declarations.Model(mixers, "VocabSize = 256, Dim = 64, " + order), id, at));
+
     [Fact]
     public async Task MessagesNameTheLetters()
     {
