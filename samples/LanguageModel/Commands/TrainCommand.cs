@@ -173,6 +173,7 @@ internal static class TrainCommand
         string folder, string goOn, TrainedModel trained, IMemoryModel model, torch.Device device, ITokenizer tokenizer, Corpus corpus, Trainer trainer, Interruption interruption)
     {
         Terminal.Say($"Model: {trained.Name}, {model.Card.Parameters:N0} parameters; state {model.Card.StateBytes(0, torch.ScalarType.Float32):N0} bytes a text.");
+        if (device.type == DeviceType.CPU && KernelLibrary.Problem is { } problem) Terminal.Warn($"Operators run as tensor operations, which takes several times as long: {problem}.");
         if (trainer.Options.MatmulPrecision == MatmulPrecision.BFloat16 && device.type == DeviceType.CPU)
         {
             Terminal.Say(KernelLibrary.MultipliesBFloat16

@@ -266,6 +266,16 @@ public sealed class LanguageModelRunTests : IDisposable
     }
 
     [Fact]
+    public void ATrainingWithoutKernelsSaysWhyItIsSlow()
+    {
+        string missing = folder.File("libMemoryGenKernels.so");
+        var (exitCode, _, errors) = LanguageModelSample.RunWith(
+            $"MEMORY_GEN_NATIVE={folder.Path}", ["train", "--model", "gated-delta", "--steps", "1", "--out", run, .. Data, .. Small]);
+        Assert.Equal(0, exitCode);
+        Assert.StartsWith($"Operators run as tensor operations, which takes several times as long: the kernel library is missing ({missing} is not there).", errors);
+    }
+
+    [Fact]
     public void WhatIsMultipliedInLowerPrecisionIsSaidAndKept()
     {
         string said = KernelLibrary.MultipliesBFloat16 ? "Linear maps round what they multiply to bfloat16." : "This CPU does not multiply bfloat16 numbers: linear maps multiply in float32.";

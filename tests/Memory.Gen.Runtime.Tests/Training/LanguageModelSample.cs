@@ -42,6 +42,10 @@ internal static class LanguageModelSample
     /// <summary>Runs a command.</summary>
     public static (int ExitCode, string Output, string Errors) RunToEnd(params string[] arguments) => ChildProcess.Run(Program, arguments);
 
+    /// <summary>Runs a command with a variable of the environment, as NAME=VALUE.</summary>
+    public static (int ExitCode, string Output, string Errors) RunWith(string variable, params string[] arguments) =>
+        ChildProcess.Run(new ProcessStartInfo("env", [variable, "dotnet", "exec", Program, .. arguments]));
+
     /// <summary>Runs a command that reads lines.</summary>
     public static (int ExitCode, string Output, string Errors) RunOn(IEnumerable<string> lines, params string[] arguments) =>
         ChildProcess.Run(new ProcessStartInfo("bash", ["-c", "printf '%s' \"$0\" | dotnet exec \"$@\"", string.Concat(lines.Select(line => line + "\n")), Program, .. arguments]));
