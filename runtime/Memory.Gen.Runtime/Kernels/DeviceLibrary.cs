@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -117,6 +118,11 @@ internal sealed unsafe class DeviceLibrary(string device, string fileName, Func<
         if (serves != device)
         {
             return new(0, file, null, $"{file} is the kernel library for '{serves}', expected the one for '{device}'. Run {Command(device)} once to build it");
+        }
+
+        if (device == "cpu" && Environment.GetEnvironmentVariable("MEMORY_GEN_THREADS") is { Length: > 0 } threads && !(int.TryParse(threads, NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count > 0))
+        {
+            return new(library, file, null, $"MEMORY_GEN_THREADS is '{threads}', expected a whole number of threads, at least 1. Set it to one, or unset it: then there are as many as torch has");
         }
 
         string isa = Text(library, "memgen_isa") ?? "none";

@@ -34,6 +34,13 @@ public sealed class KernelProcessTests : IDisposable
     public void A_build_that_there_is_not_is_done_without() => DoneWithout(Run("MEMORY_GEN_ISA", "nonesuch"), "has no build 'nonesuch' for this CPU");
 
     [Theory]
+    [InlineData("abc")]
+    [InlineData("0")]
+    [InlineData("-1")]
+    [InlineData("99999999999")]
+    public void A_number_of_threads_that_is_none_is_named(string threads) => DoneWithout(Run("MEMORY_GEN_THREADS", threads), $"MEMORY_GEN_THREADS is '{threads}', expected a whole number of threads");
+
+    [Theory]
     [InlineData("baseline")]
     [InlineData("avx2")]
     [InlineData("avx512")]
@@ -63,7 +70,7 @@ public sealed class KernelProcessTests : IDisposable
     private static string[] Run(string variable, string value)
     {
         (int code, string output, string errors) = ChildProcess.Run(
-            typeof(KernelChild).Assembly, [("MEMORY_GEN_NATIVE", null), ("MEMORY_GEN_ISA", null), ("MEMORY_GEN_FORM", null), (variable, value)], "kernels");
+            typeof(KernelChild).Assembly, [("MEMORY_GEN_NATIVE", null), ("MEMORY_GEN_ISA", null), ("MEMORY_GEN_THREADS", null), ("MEMORY_GEN_FORM", null), (variable, value)], "kernels");
         Assert.True(code == 0, $"the process ended with code {code}: {errors}");
         return output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
     }
