@@ -33,9 +33,13 @@ internal static class CudaCase
         }
 
         const long Batch = 8, Length = 2048, Heads = 16, D = 64, E = 256, Block = 64;
-        yield return new("titans_mlp", [("B", Batch), ("T", Length), ("H", Heads), ("D", D), ("E", E), ("block", Block)],
-            [Values(Batch, Length, Heads, D), Unit(Values(Batch, Length, Heads, D)), Values(Batch, Length, Heads, D), Gates(0.01, Batch, Length, Heads), Gates(0.9, Batch, Length, Heads), Gates(0.1, Batch, Length, Heads), Layer(Batch, Heads, D, E), Layer(Batch, Heads, E, D)],
+        (string, long)[] perceptron = [("B", Batch), ("T", Length), ("H", Heads), ("D", D), ("E", E), ("block", Block)];
+        Tensor[] read = [Values(Batch, Length, Heads, D), Unit(Values(Batch, Length, Heads, D)), Values(Batch, Length, Heads, D), Gates(0.01, Batch, Length, Heads), Gates(0.9, Batch, Length, Heads), Gates(0.1, Batch, Length, Heads), Layer(Batch, Heads, D, E), Layer(Batch, Heads, E, D)];
+        yield return new("titans_mlp", perceptron, read,
             (x, f) => TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], x[6..], new TitansOptions((int)Block), form: f).Output, 14.0 * Batch * Length * Heads * D * E);
+        // Without forgetting, as on the CPU: see OperatorCase.
+        yield return new("titans_residual", perceptron, [.. read[..5], Gates(0, Batch, Length, Heads), .. read[6..], Gates(1, Heads, D)],
+            (x, f) => TitansMlp.Apply(x[0], x[1], x[2], x[3], x[4], x[5], x[6..8], new TitansOptions((int)Block), residual: x[8], form: f).Output, 14.0 * Batch * Length * Heads * D * E);
 
         const long Rows = 8, Tokens = 8192, Channels = 2048, N = 16, Width = 4;
         yield return new("selective_scan", [("B", Rows), ("T", Tokens), ("C", Channels), ("N", N)],
