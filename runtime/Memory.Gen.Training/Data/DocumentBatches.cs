@@ -56,7 +56,7 @@ public sealed class DocumentBatches
     public static DocumentBatches ForTraining(TokenizedText text, int rows, int window, long seed)
     {
         if (text.Tokens < (long)rows * window)
-            throw new TrainingException($"The training text has {text.Tokens} tokens, less than one step reads, {rows} rows of {window}; give more text, or a smaller batch or length.");
+            throw new TrainingException($"The training text has {text.Tokens:N0} tokens, less than one step reads, {rows:N0} rows of {window:N0}; give more text, or a smaller batch or length.");
         return new DocumentBatches(text, rows, window, seed);
     }
 

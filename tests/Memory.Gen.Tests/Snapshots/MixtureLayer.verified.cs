@@ -13,7 +13,7 @@
 //           beta_t = sigmoid(W_beta x_t),   g_t = -e^a softplus(W_g x_t + b)
 //           W_K, W_V, W_beta and W_g each memory's own, W_Q, conv, a and b the same for all
 //        y_t = W_O (RMSNorm(sum_{m in A_t} w_{t,m} o_{t,m} + o_{t,shared}) * SiLU(W_G x_t))
-//        beside the loss of the task: 0.001 M sum_m f_m p_m,   f_m the share of tokens in m, p_m the mean of softmax(l_t)_m
+//        beside the loss of the task: 0.001 M sum_m f_m P_m,   f_m the share of tokens in m, P_m the mean of softmax(l_t)_m
 //      Du, Sun, Lan, Hu, Cheng: MoM: Linear Sequence Modeling with Mixture-of-Memories (arXiv 2502.13685), section 3;
 //      the memories: Yang, Kautz, Hatamizadeh: Gated Delta Networks (arXiv 2412.06464), section 3. The balance loss:
 //      Fedus, Zoph, Shazeer: Switch Transformers (arXiv 2101.03961), section 2.2, for each layer by itself.

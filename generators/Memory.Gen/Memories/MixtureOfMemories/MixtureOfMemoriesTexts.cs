@@ -32,7 +32,7 @@ internal static class MixtureOfMemoriesTexts
         if (spec.TopK == 1 && spec.BalanceLoss == 0)
             yield return "w_t is 1 whatever l_t is, and there is no balance loss: nothing trains the router";
         if (spec.BalanceLoss > 0)
-            yield return $"beside the loss of the task: {Prose.Literal(spec.BalanceLoss)} M sum_m f_m p_m,   f_m the share of tokens in m, p_m the mean of softmax(l_t)_m";
+            yield return $"beside the loss of the task: {Prose.Literal(spec.BalanceLoss)} M sum_m f_m P_m,   f_m the share of tokens in m, P_m the mean of softmax(l_t)_m";
     }
 
     public static string Source(MixtureOfMemoriesSpec spec) =>
