@@ -23,7 +23,7 @@ internal sealed unsafe class Kernel(string name, bool onCuda = true, bool onlyFo
         if (!onCuda && device.type == DeviceType.CUDA) return "there is no CUDA kernel for it";
         if (KernelLibrary.Refusal(dtype, device) is { } problem) return problem;
         Functions functions = On(device.type);
-        if (!AreThere(functions)) return $"{functions.Library.Path} has no memgen_{name}_forward and _backward. Run {functions.Library.BuildCommand} once to build it again";
+        if (!AreThere(functions)) return $"{functions.Library.Path} has no memgen_{name}_forward{(onlyForward ? "" : " and _backward")}. Run {functions.Library.BuildCommand} once to build it again";
         fixed (TArgs* pointer = &args) return functions.WorkspaceSize(pointer, 0) < 0 ? functions.Library.LastError() : null;
     }
 
