@@ -99,6 +99,21 @@ TEST(swiglu) {
     }
 }
 
+TEST(silu_is_rounded_alone) {
+    const int64_t N = 8192;
+    Values gates(N);
+    for (int64_t i = 0; i < N; i++) gates[i] = -86 + 172.0 * (i + 0.5) / N;
+    Field g({1, N}), u({1, N}), y({1, N});
+    g.set(gates), u.set(Values(N, 1.0));
+    memgen_swiglu_args a{};
+    a.struct_size = sizeof a, a.rows = 1, a.features = N, a.gate = g.tensor, a.up = u.tensor, a.y = y.tensor;
+    EXPECT_STATUS(MEMGEN_OK, memgen_swiglu_forward(&a, nullptr, 0, nullptr));
+    for (int64_t i = 0; i < N; i++) {
+        double x = g.at(i), expected = x / (1 + std::exp(-x));
+        EXPECT(std::fabs(y.at(i) - expected) <= 4e-7 * std::fabs(expected));
+    }
+}
+
 TEST(silu_of_extreme_numbers) {
     const double infinity = std::numeric_limits<double>::infinity();
     Values gates{-infinity, -1e30, -1e4, -104, -90, -87, 0, 88, 89, 90, 1e4, 1e30, infinity, -0.5};

@@ -160,6 +160,21 @@ TEST(selective_scan_strong_decays) {
     }
 }
 
+// A state of one that a token leaves e^(delta A) of, and writes nothing into. delta A is rounded, which moves e^x by |x| times as much.
+TEST(selective_scan_decays_are_rounded_alone) {
+    Selective p(1, 1, 4096, 1, false, true, 12);
+    for (int64_t c = 0; c < p.C; c++) p.delta[c] = 1, p.u[c] = 0, p.s[c] = 1, p.A[c] = -86.0 * c / (p.C - 1);
+    for (int64_t c = 0; c < 64; c++) p.A[c] /= 1 << c % 20;
+    p.A[1] = -INFINITY, p.A[2] = -200, p.A[3] = 3;
+    SelectiveCall call(p);
+    call.run();
+    EXPECT(call.fs.at(0) == 1.0f);
+    for (int64_t c = 1; c < p.C; c++) {
+        double x = static_cast<float>(p.A[c]), expected = std::exp(x);
+        EXPECT(std::fabs(call.fs.at(c) - expected) <= (2.5e-7 + (std::isinf(x) ? 0 : std::fabs(x) * 1.3e-7)) * expected + 1.2e-38);
+    }
+}
+
 TEST(selective_scan_nan_stays_in_its_row) {
     Selective p(3, 40, 20, 3, false, true, 10), bad = p;
     bad.u[40 * 20 + 7] = NAN, bad.s[20 * 3 + 1] = NAN;

@@ -4,6 +4,7 @@
 #include "attention_layout.h"
 #include "kernels.h"
 #include "matrix.h"
+#include "powers.h"
 #include "threads.h"
 
 namespace memgen {
@@ -12,24 +13,6 @@ namespace {
 typedef memgen_segment_attention_args AttentionArgs;
 
 constexpr float NothingSeen = -__builtin_inff();
-constexpr double Log2E = 1.4426950408889634;
-
-// 2^x within 2 ulp for x <= 0; 0 below -126, NaN stays NaN.
-MEMGEN_INLINE Vector power_of_two(Vector x) {
-    const Vector shift = splat(12582912.0f); // 1.5 * 2^23: adding it rounds to an integer
-    x = maximum(x, splat(-127.0f));
-    Vector rounded = x + shift;
-    VectorInt exponent = reinterpret_cast<VectorInt>(rounded) - reinterpret_cast<VectorInt>(shift);
-    Vector f = x - (rounded - shift);
-    Vector p = splat(1.54035304e-4f);
-    p = p * f + splat(1.33335581e-3f);
-    p = p * f + splat(9.61812911e-3f);
-    p = p * f + splat(5.55041087e-2f);
-    p = p * f + splat(2.40226507e-1f);
-    p = p * f + splat(6.93147181e-1f);
-    p = p * f + splat(1.0f);
-    return p * reinterpret_cast<Vector>((exponent + 127) << 23);
-}
 
 // Queries t .. t + n of heads head .. head + heads, which share a key head; every head has `lanes` columns.
 struct QueryTile {

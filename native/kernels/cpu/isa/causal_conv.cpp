@@ -1,6 +1,7 @@
 // Depthwise causal convolution with SiLU. Channels are lanes; a token's row is read in memory order.
 #include "fused_layout.h"
 #include "kernels.h"
+#include "powers.h"
 #include "streaming.h"
 #include "threads.h"
 

@@ -9,6 +9,7 @@
 #include "chunk.h"
 #include "delta_layout.h"
 #include "kernels.h"
+#include "powers.h"
 #include "threads.h"
 
 namespace memgen {

@@ -13,6 +13,7 @@
 #include "delta_layout.h"
 #include "kernels.h"
 #include "chunk_solve.h"
+#include "powers.h"
 #include "threads.h"
 
 namespace memgen {

@@ -1,6 +1,7 @@
 // Operators on rows: RMSNorm with its gate, unit length, SwiGLU, cross entropy.
 #include "fused_layout.h"
 #include "kernels.h"
+#include "powers.h"
 #include "streaming.h"
 #include "threads.h"
 

@@ -1,9 +1,10 @@
 // Diagonal recurrences: the linear scan and the selective scan (Mamba-1). Lanes are channels, tokens run
 // one after the other, rows are read in memory order.
 #include "kernels.h"
+#include "powers.h"
 #include "scan_layout.h"
 #include "threads.h"
-#include "vector.h"
+#include <type_traits>
 
 namespace memgen {
 namespace {
@@ -31,24 +32,6 @@ void read(const float* from, int64_t n, float* to) {
     for (int64_t i = 0; i < n; i++) to[i] = from ? from[i] : 0.0f;
 }
 
-// e^x for a decay: what is below e^-87 stays there, which no state notices; above e^88 likewise.
-MEMGEN_INLINE Vector decay_of(Vector x) {
-    const Vector shift = splat(12582912.0f);
-    x = maximum(minimum(x, splat(88.0f)), splat(-87.0f));
-    Vector rounded = x * splat(1.44269504f) + shift;
-    VectorInt exponent = reinterpret_cast<VectorInt>(rounded) << 23;
-    Vector n = rounded - shift, f = x - n * splat(0.693359375f);
-    f = f + n * splat(2.12194440e-4f);
-    Vector p = splat(1.98756915e-4f);
-    p = p * f + splat(1.39819995e-3f);
-    p = p * f + splat(8.33345205e-3f);
-    p = p * f + splat(4.16657962e-2f);
-    p = p * f + splat(1.66666655e-1f);
-    p = p * f + splat(5.00000000e-1f);
-    p = p * f * f + f + splat(1.0f);
-    return reinterpret_cast<Vector>(reinterpret_cast<VectorInt>(p) + exponent);
-}
-
 typedef memgen_selective_scan_args Selective;
 
 // [channels, N] with row stride `row` turned into [vectors, N, W], zero beyond the channels
@@ -56,6 +39,12 @@ void turn_in(const float* from, int64_t row, int64_t channels, int64_t N, float*
     for (int64_t v = 0; v * W < channels; v++)
         for (int64_t n = 0; n < N; n++)
             for (int64_t i = 0; i < W; i++) to[(v * N + n) * W + i] = from && v * W + i < channels ? from[(v * W + i) * row + n] : 0.0f;
+}
+
+// A for powers of two: e^(delta A) = 2^(delta A log2 e)
+void turn_rates(const Selective& a, int64_t c0, int64_t channels, float* to) {
+    turn_in(floats(a.A) + c0 * a.A.stride[0], a.A.stride[0], channels, a.state_dim, to);
+    for (int64_t i = 0; i < padded(channels, W) * a.state_dim; i += W) store(to + i, load(to + i) * splat(static_cast<float>(Log2E)));
 }
 
 void turn_out(const float* from, int64_t channels, int64_t N, float* to, int64_t row) {
@@ -78,100 +67,114 @@ struct Token {
           d_delta(a.d_delta.data ? at(a.d_delta, t) + c : nullptr), d_y(a.d_y.data ? at(a.d_y, t) + c : nullptr) {}
 };
 
+// body(n, block): a few states at a time, the last ones one by one
+template <int64_t Block, class Body>
+MEMGEN_INLINE void for_states(int64_t count, Body&& body) {
+    int64_t n = 0;
+    for (; n + Block <= count; n += Block) body(n, std::integral_constant<int64_t, Block>{});
+    for (; n < count; n++) body(n, std::integral_constant<int64_t, 1>{});
+}
+
+// States n to n + M of one vector of channels through the tokens of a segment. delta, input, y: [tokens, W] of that vector.
+template <int64_t M>
+void read_states(const Selective& a, int64_t t0, int64_t tokens, int64_t n, const float* delta, const float* input, const float* own_rates, float* state, float* y) {
+    Vector rates[M], h[M];
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < M; i++) rates[i] = load(own_rates + i * W), h[i] = load(state + i * W);
+    for (int64_t t = 0; t < tokens; t++) {
+        const float *B = at(a.B, t0 + t) + n, *C = at(a.C, t0 + t) + n;
+        Vector step = load(delta + t * W), in = load(input + t * W), sum = load(y + t * W);
+#pragma GCC unroll 16
+        for (int64_t i = 0; i < M; i++) {
+            h[i] = power_of_two(step * rates[i]) * h[i] + in * splat(B[i]);
+            sum += h[i] * splat(C[i]);
+        }
+        store(y + t * W, sum);
+    }
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < M; i++) store(state + i * W, h[i]);
+}
+
 void selective_forward(const Selective& a, int64_t group, char* slice) {
     Arena arena{slice};
     ScanForwardScratch s(arena, a);
     const int64_t c0 = group * ScanGroup, channels = a.channels - c0 < ScanGroup ? a.channels - c0 : ScanGroup, N = a.state_dim, segment = scan_segment(a);
-    turn_in(floats(a.A) + c0 * a.A.stride[0], a.A.stride[0], channels, N, s.rates);
+    turn_rates(a, c0, channels, s.rates);
     turn_in(a.initial_state.data ? floats(a.initial_state) + c0 * a.initial_state.stride[1] : nullptr, a.initial_state.stride[1], channels, N, s.state);
-    for (int64_t t = 0; t < a.tokens; t++) {
-        if (a.checkpoints && t > 0 && t % segment == 0) read(s.state, padded(channels, W) * N, checkpoint(a, group, t / segment - 1));
-        Token x(a, t, c0);
-        for_vectors(channels, [&](int64_t c, auto extent) {
-            Vector delta = load(x.delta + c, extent), u = load(x.u + c, extent), input = delta * u;
-            Vector y = a.D.data ? load(floats(a.D) + c0 + c, extent) * u : Vector{};
-            float *state = s.state + c * N, *rates = s.rates + c * N;
-            for (int64_t n = 0; n < N; n++) {
-                Vector h = decay_of(delta * load(rates + n * W)) * load(state + n * W) + input * splat(x.B[n]);
-                store(state + n * W, h);
-                y += h * splat(x.C[n]);
-            }
-            store(x.y + c, y, extent);
-        });
+    for (int64_t t0 = 0; t0 < a.tokens; t0 += segment) {
+        const int64_t tokens = a.tokens - t0 < segment ? a.tokens - t0 : segment;
+        if (a.checkpoints && t0 > 0) read(s.state, padded(channels, W) * N, checkpoint(a, group, t0 / segment - 1));
+        for (int64_t t = 0; t < tokens; t++) {
+            Token x(a, t0 + t, c0);
+            for_vectors(channels, [&](int64_t c, auto extent) {
+                Vector delta = load(x.delta + c, extent), u = load(x.u + c, extent);
+                const int64_t own = c * segment + t * W;
+                store(s.delta + own, delta), store(s.input + own, delta * u);
+                store(s.y + own, a.D.data ? load(floats(a.D) + c0 + c, extent) * u : Vector{});
+            });
+        }
+        for (int64_t c = 0; c < channels; c += W)
+            for_states<2 * StateBlock>(N, [&](int64_t n, auto block) {
+                const int64_t rows = c * segment, own = c * N + n * W;
+                read_states<block>(a, t0, tokens, n, s.delta + rows, s.input + rows, s.rates + own, s.state + own, s.y + rows);
+            });
+        for (int64_t t = 0; t < tokens; t++) {
+            Token x(a, t0 + t, c0);
+            for_vectors(channels, [&](int64_t c, auto extent) { store(x.y + c, load(s.y + c * segment + t * W), extent); });
+        }
     }
     if (a.final_state.data) turn_out(s.state, channels, N, floats(a.final_state) + c0 * a.final_state.stride[1], a.final_state.stride[1]);
 }
 
-constexpr int64_t StateBlock = 4; // states whose rates, carries and sums stay in registers
-
 // States n to n + M of one vector of channels in one segment: forward again, then back through them.
 template <int64_t M>
 void selective_states(const Selective& a, const ScanBackwardScratch& s, int64_t t0, int64_t tokens, int64_t c, int64_t n) {
-    const int64_t width = a.state_dim * W, own = c * a.state_dim + n * W;
+    const int64_t own = c * a.state_dim + n * W, row = c * scan_segment(a), sums = n * scan_segment(a) * W;
     Vector rates[M], h[M], carry[M], d_rates[M];
+#pragma GCC unroll 4
     for (int64_t i = 0; i < M; i++) {
         rates[i] = load(s.rates + own + i * W);
         carry[i] = load(s.carry + own + i * W);
         d_rates[i] = load(s.d_rates + own + i * W);
-        h[i] = load(s.states + (n + i) * W);
+        h[i] = load(s.start + (n + i) * W);
     }
     for (int64_t t = 0; t < tokens; t++) {
         const float* B = at(a.B, t0 + t) + n;
-        float *decays = s.decays + t * width + n * W, *after = s.states + (t + 1) * width + n * W;
-        Vector delta = load(s.delta + t * W), input = load(s.input + t * W);
+        float *decays = s.decays + t * M * W, *before = s.states + t * M * W;
+        Vector delta = load(s.delta + row + t * W), input = load(s.input + row + t * W);
+#pragma GCC unroll 4
         for (int64_t i = 0; i < M; i++) {
-            Vector decay = decay_of(delta * rates[i]);
-            h[i] = decay * h[i] + input * splat(B[i]);
+            Vector decay = power_of_two(delta * rates[i]);
             store(decays + i * W, decay);
-            store(after + i * W, h[i]);
+            store(before + i * W, h[i]);
+            h[i] = decay * h[i] + input * splat(B[i]);
         }
     }
     for (int64_t t = tokens - 1; t >= 0; t--) {
-        const float *B = at(a.B, t0 + t) + n, *C = at(a.C, t0 + t) + n, *before = s.states + t * width + n * W, *decays = s.decays + t * width + n * W;
-        float *d_b = s.d_b + t * width + n * W, *d_c = s.d_c + t * width + n * W;
-        Vector delta = load(s.delta + t * W), input = load(s.input + t * W), dy = load(s.d_y + t * W);
-        Vector by_input = load(s.by_input + t * W), by_decay = load(s.by_decay + t * W);
+        const float *B = at(a.B, t0 + t) + n, *C = at(a.C, t0 + t) + n, *before = s.states + t * M * W, *decays = s.decays + t * M * W;
+        float *d_b = s.d_b + sums + t * M * W, *d_c = s.d_c + sums + t * M * W;
+        Vector delta = load(s.delta + row + t * W), input = load(s.input + row + t * W), dy = load(s.d_y + row + t * W);
+        Vector by_input = load(s.by_input + row + t * W), by_decay = load(s.by_decay + row + t * W);
+#pragma GCC unroll 4
         for (int64_t i = 0; i < M; i++) {
             Vector decay = load(decays + i * W), earlier = load(before + i * W);
-            Vector g = carry[i] + dy * splat(C[i]), through = g * (decay * earlier);
+            Vector g = carry[i] + dy * splat(C[i]);
             store(d_c + i * W, load(d_c + i * W) + dy * h[i]);
             store(d_b + i * W, load(d_b + i * W) + g * input);
-            d_rates[i] += through * delta;
             carry[i] = decay * g;
+            Vector through = carry[i] * earlier;
+            d_rates[i] += through * delta;
             by_input += g * splat(B[i]);
             by_decay += through * rates[i];
             h[i] = earlier;
         }
-        store(s.by_input + t * W, by_input);
-        store(s.by_decay + t * W, by_decay);
+        store(s.by_input + row + t * W, by_input);
+        store(s.by_decay + row + t * W, by_decay);
     }
+#pragma GCC unroll 4
     for (int64_t i = 0; i < M; i++) {
         store(s.carry + own + i * W, carry[i]);
         store(s.d_rates + own + i * W, d_rates[i]);
-    }
-}
-
-// One segment of one vector of channels, a few states at a time.
-template <class Extent>
-void selective_segment(const Selective& a, const ScanBackwardScratch& s, int64_t t0, int64_t end, int64_t c0, int64_t c, Extent extent, Vector& d_skip) {
-    for (int64_t t = t0; t < end; t++) {
-        Token x(a, t, c0);
-        Vector delta = load(x.delta + c, extent);
-        store(s.delta + (t - t0) * W, delta);
-        store(s.input + (t - t0) * W, delta * load(x.u + c, extent));
-        store(s.d_y + (t - t0) * W, x.d_y ? load(x.d_y + c, extent) : Vector{});
-        store(s.by_input + (t - t0) * W, Vector{});
-        store(s.by_decay + (t - t0) * W, Vector{});
-    }
-    int64_t n = 0;
-    for (; n + StateBlock <= a.state_dim; n += StateBlock) selective_states<StateBlock>(a, s, t0, end - t0, c, n);
-    for (; n < a.state_dim; n++) selective_states<1>(a, s, t0, end - t0, c, n);
-    for (int64_t t = end - 1; t >= t0; t--) {
-        Token x(a, t, c0);
-        Vector delta = load(s.delta + (t - t0) * W), u = load(x.u + c, extent), dy = load(s.d_y + (t - t0) * W), by_input = load(s.by_input + (t - t0) * W);
-        d_skip += dy * u;
-        if (x.d_u) store(x.d_u + c, delta * by_input + (a.D.data ? load(floats(a.D) + c0 + c, extent) * dy : Vector{}), extent);
-        if (x.d_delta) store(x.d_delta + c, u * by_input + load(s.by_decay + (t - t0) * W), extent);
     }
 }
 
@@ -184,23 +187,46 @@ void selective_backward(const Selective& a, const ScanSharedScratch& shared, con
     Arena arena{slice};
     ScanBackwardScratch s(arena, a);
     const int64_t c0 = group * ScanGroup, channels = a.channels - c0 < ScanGroup ? a.channels - c0 : ScanGroup, N = a.state_dim, T = a.tokens, segment = scan_segment(a);
-    turn_in(floats(a.A) + c0 * a.A.stride[0], a.A.stride[0], channels, N, s.rates);
+    turn_rates(a, c0, channels, s.rates);
     turn_in(a.d_final_state.data ? floats(a.d_final_state) + c0 * a.d_final_state.stride[1] : nullptr, a.d_final_state.stride[1], channels, N, s.carry);
     turn_in(nullptr, 0, channels, N, s.d_rates);
     Vector d_skip[ScanGroup / W] = {};
     for (int64_t index = scan_checkpoints(a); index >= 0 && T > 0; index--) {
         int64_t t0 = index * segment, end = t0 + segment < T ? t0 + segment : T;
-        for (int64_t i = 0; i < (end - t0) * N * W; i += W) store(s.d_b + i, Vector{}), store(s.d_c + i, Vector{});
-        for_vectors(channels, [&](int64_t c, auto extent) {
-            if (index > 0) read(checkpoint(a, group, index - 1) + c * N, N * W, s.states);
-            else turn_in(a.initial_state.data ? floats(a.initial_state) + (c0 + c) * a.initial_state.stride[1] : nullptr, a.initial_state.stride[1], channels - c < W ? channels - c : W, N, s.states);
-            selective_segment(a, s, t0, end, c0, c, extent, d_skip[c / W]);
-        });
-        int64_t first = (group * place.tokens + place.start + t0) * N;
-        for (int64_t i = 0; i < (end - t0) * N; i++) {
-            shared.d_b[first + i] = sum(load(s.d_b + i * W));
-            shared.d_c[first + i] = sum(load(s.d_c + i * W));
+        for (int64_t i = 0; i < segment * N * W; i += W) store(s.d_b + i, Vector{}), store(s.d_c + i, Vector{});
+        for (int64_t t = t0; t < end; t++) {
+            Token x(a, t, c0);
+            for_vectors(channels, [&](int64_t c, auto extent) {
+                const int64_t own = c * segment + (t - t0) * W;
+                Vector delta = load(x.delta + c, extent);
+                store(s.delta + own, delta), store(s.input + own, delta * load(x.u + c, extent)), store(s.d_y + own, x.d_y ? load(x.d_y + c, extent) : Vector{});
+                store(s.by_input + own, Vector{}), store(s.by_decay + own, Vector{});
+            });
         }
+        for (int64_t c = 0; c < channels; c += W) {
+            if (index > 0) read(checkpoint(a, group, index - 1) + c * N, N * W, s.start);
+            else turn_in(a.initial_state.data ? floats(a.initial_state) + (c0 + c) * a.initial_state.stride[1] : nullptr, a.initial_state.stride[1], channels - c < W ? channels - c : W, N, s.start);
+            for_states<StateBlock>(N, [&](int64_t n, auto block) { selective_states<block>(a, s, t0, end - t0, c, n); });
+        }
+        for (int64_t t = end - 1; t >= t0; t--) {
+            Token x(a, t, c0);
+            for_vectors(channels, [&](int64_t c, auto extent) {
+                const int64_t own = c * segment + (t - t0) * W;
+                Vector u = load(x.u + c, extent), dy = load(s.d_y + own), by_input = load(s.by_input + own);
+                d_skip[c / W] += dy * u;
+                if (x.d_u) store(x.d_u + c, load(s.delta + own) * by_input + (a.D.data ? load(floats(a.D) + c0 + c, extent) * dy : Vector{}), extent);
+                if (x.d_delta) store(x.d_delta + c, u * by_input + splat(static_cast<float>(1 / Log2E)) * load(s.by_decay + own), extent);
+            });
+        }
+        const int64_t first = (group * place.tokens + place.start + t0) * N;
+        for_states<StateBlock>(N, [&](int64_t n, auto block) {
+            for (int64_t t = 0; t < end - t0; t++)
+                for (int64_t i = 0; i < block; i++) {
+                    const int64_t to = first + t * N + n + i, from = (n * segment + t * block + i) * W;
+                    shared.d_b[to] = sum(load(s.d_b + from));
+                    shared.d_c[to] = sum(load(s.d_c + from));
+                }
+        });
     }
     if (a.d_initial_state.data) turn_out(s.carry, channels, N, floats(a.d_initial_state) + c0 * a.d_initial_state.stride[1], a.d_initial_state.stride[1]);
     turn_out(s.d_rates, channels, N, shared.d_rates + (place.n * a.channels + c0) * N, N);

@@ -4,9 +4,9 @@
 #include "dealing.h"
 #include "delta_layout.h"
 #include "kernels.h"
+#include "powers.h"
 #include "streaming.h"
 #include "threads.h"
-#include "vector.h"
 
 namespace memgen {
 namespace {

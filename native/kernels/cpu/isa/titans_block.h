@@ -1,5 +1,6 @@
 // One block of a Titans memory: reading it, the gradients it writes, its read, and what it leaves behind.
 #pragma once
+#include "powers.h"
 #include "titans_residual.h"
 
 namespace memgen {

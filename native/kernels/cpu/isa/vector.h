@@ -4,6 +4,14 @@
 // instruction set, and a shared inline function could be taken from the wrong build by the linker.
 #pragma once
 #include <cstdint>
+#if MEMGEN_LANES > 4
+// GCC 12's own header has vectors that nobody fills, as what a whole mask leaves out.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include <immintrin.h>
+#pragma GCC diagnostic pop
+#endif
 
 #define MEMGEN_INLINE static inline __attribute__((always_inline))
 // For a function whose registers are all spoken for: inlined, it would share them with its surroundings.
@@ -22,8 +30,18 @@ typedef float UnalignedVector __attribute__((vector_size(W * 4), aligned(4), may
 MEMGEN_INLINE Vector load(const float* p) { return *reinterpret_cast<const UnalignedVector*>(p); }
 MEMGEN_INLINE void store(float* p, Vector x) { *reinterpret_cast<UnalignedVector*>(p) = x; }
 MEMGEN_INLINE Vector splat(float x) { return x - Vector{}; }
+
+// Where one is NaN, a. Spelt out, the compiler takes a comparison and a choice for what is one instruction.
+#if MEMGEN_LANES == 16
+MEMGEN_INLINE Vector minimum(Vector a, Vector b) { return _mm512_min_ps(b, a); }
+MEMGEN_INLINE Vector maximum(Vector a, Vector b) { return _mm512_max_ps(b, a); }
+#elif MEMGEN_LANES == 8
+MEMGEN_INLINE Vector minimum(Vector a, Vector b) { return _mm256_min_ps(b, a); }
+MEMGEN_INLINE Vector maximum(Vector a, Vector b) { return _mm256_max_ps(b, a); }
+#else
 MEMGEN_INLINE Vector minimum(Vector a, Vector b) { return b < a ? b : a; }
 MEMGEN_INLINE Vector maximum(Vector a, Vector b) { return b > a ? b : a; }
+#endif
 
 template <int Step>
 MEMGEN_INLINE Vector rotate(Vector x) {
@@ -93,31 +111,6 @@ MEMGEN_INLINE float dot(const float* a, const float* b, int64_t n) {
     if (i < n) total += load_part(a + i, n - i) * load_part(b + i, n - i);
     return sum(total);
 }
-
-// e^x within 1.5 ulp, exact limits: 0 at -inf, inf above 88.73, NaN stays NaN.
-MEMGEN_INLINE Vector exponential(Vector x) {
-    const Vector shift = splat(12582912.0f); // 1.5 * 2^23: adding it rounds to an integer
-    x = maximum(minimum(x, splat(89.0f)), splat(-105.0f));
-    Vector rounded = x * splat(1.44269504f) + shift;
-    VectorInt exponent = reinterpret_cast<VectorInt>(rounded) - reinterpret_cast<VectorInt>(shift);
-    Vector n = rounded - shift;
-    Vector f = x - n * splat(0.693359375f);
-    f = f + n * splat(2.12194440e-4f);
-    Vector p = splat(1.98756915e-4f);
-    p = p * f + splat(1.39819995e-3f);
-    p = p * f + splat(8.33345205e-3f);
-    p = p * f + splat(4.16657962e-2f);
-    p = p * f + splat(1.66666655e-1f);
-    p = p * f + splat(5.00000000e-1f);
-    p = p * f * f + f + splat(1.0f);
-    // In two steps: 2^n alone leaves the range of normal numbers before e^x does.
-    VectorInt half = exponent >> 1;
-    Vector first = reinterpret_cast<Vector>((half + 127) << 23);
-    Vector second = reinterpret_cast<Vector>((exponent - half + 127) << 23);
-    return p * first * second;
-}
-
-MEMGEN_INLINE Vector sigmoid(Vector x) { return splat(1.0f) / (splat(1.0f) + exponential(-x)); }
 
 MEMGEN_INLINE int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
