@@ -56,8 +56,7 @@ public enum MemoryRule
 
     /// <summary>
     /// Each key feature fades at its own rate, and a token reads what stood there before it, with a bonus of each feature for its own value:
-    /// A = diag(e^g), u = v, o = (S_{t-1} + diag(bonus) k v^T)^T q. RWKV-6 (Peng et al.: Eagle and Finch, arXiv 2404.05892). Not in a
-    /// <c>[MixtureOfMemories]</c>.
+    /// A = diag(e^g), u = v, o = (S_{t-1} + diag(bonus) k v^T)^T q. RWKV-6 (Peng et al.: Eagle and Finch, arXiv 2404.05892).
     /// </summary>
     BonusDecay,
 }

@@ -70,7 +70,6 @@ public class ValueDiagnosticTests
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.GeneralizedDelta, NegativeEigenvalues = true)", "MEMGEN204", "NegativeEigenvalues = true")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.GeneralizedDelta, RotaryBase = 10)", "MEMGEN204", "RotaryBase = 10")]
     [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.GeneralizedDelta)", "MEMGEN204", "Rule = MemoryRule.GeneralizedDelta")]
-    [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.BonusDecay)", "MEMGEN204", "Rule = MemoryRule.BonusDecay")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.BonusDecay, RotaryBase = 10)", "MEMGEN204", "RotaryBase = 10")]
     [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.GatedSlots)", "MEMGEN204", "Rule = MemoryRule.GatedSlots")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.GatedSlots, Slots = 1)", "MEMGEN108", "Slots = 1")]

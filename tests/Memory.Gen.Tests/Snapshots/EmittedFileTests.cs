@@ -122,6 +122,11 @@ public class EmittedFileTests
         nameof(ChannelDeltaMixtureLayer));
 
     [Fact]
+    public Task BonusDecayMixtureLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[MixtureOfMemories(Rule = MemoryRule.BonusDecay, Heads = 4)]", name: "MixtureLayer")),
+        nameof(BonusDecayMixtureLayer));
+
+    [Fact]
     public Task SelectiveStateSpaceLayer() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Layer("[SelectiveStateSpace]", name: "SelectiveLayer")),
         nameof(SelectiveStateSpaceLayer));

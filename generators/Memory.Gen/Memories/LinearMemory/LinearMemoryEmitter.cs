@@ -11,6 +11,8 @@ namespace Memory.Gen.Generators.Memories.LinearMemory;
 /// <param name="residual">Whether it also tells, for a layer around it, how far what is written is from what was recalled.</param>
 internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool residual = false) : MixerEmitter
 {
+    private readonly (ModulePart Part, Size Size)[] vectors = [.. LinearMemoryVectors.Of(spec)];
+
     private bool HasConvolution => spec.ConvWidth > 0;
 
     // What is projected to the features of keys and values, and what of it goes through convolutions.
@@ -64,19 +66,17 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             if (spec.IsDelta)
                 size += Size.Product(dim * Writes.Count * spec.Heads);
             if (spec.HasHeadDecay)
-                size += Size.Product((long)dim * spec.Heads) + new Size(spec.Heads);
+                size += Size.Product((long)dim * spec.Heads);
             if (spec.HasChannels)
-                size += Size.Product(spec.DecayRank * (dim + keys)) + new Size(keys);
-            if (spec.HasRate)
-                size += new Size(spec.Heads);
+                size += Size.Product(spec.DecayRank * (dim + keys));
+            if (spec.Rule == MemoryRule.ChannelDecay)
+                size += new Size(keys);
             if (spec.HasSlots)
                 size += Size.Product((long)dim * spec.Heads * spec.Slots);
-            if (spec.HasBonus)
-                size += new Size(keys);
             if (spec.IsGeneralized)
-                size += Size.Product(spec.DecayRank * (dim + keys)) + new Size(4 * keys);
-            if (spec.FeatureMap == FeatureMap.Hedgehog)
-                size += Size.Product(2 * keys * spec.KeyDim);
+                size += Size.Product(spec.DecayRank * (dim + keys));
+            foreach ((_, Size vector) in vectors)
+                size += vector;
             if (spec.Normalized)
                 size += new Size(0, MemoryElements: mapped, FlopsPerToken: 2 * mapped);
             return size + new Size(0, MemoryElements: matrix, FlopsPerToken: 2 * spec.Products * matrix, Reach: null);
@@ -106,7 +106,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         writer.Blank();
         if (spec.SharesKeys)
             SharedKeys.WriteForHeads(writer, "KeyHeads", "key head");
-        Registration.Write(writer, Submodules().ToArray(), Parameters().Select(p => p.Name).ToArray());
+        Registration.Write(writer, Submodules().ToArray(), vectors.Select(v => v.Part.Name).ToArray());
     }
 
     public override void WriteState(CodeWriter writer, string state)
@@ -180,39 +180,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 "norm" => $"private readonly RmsNorm {name};  // over V",
                 _ => $"private readonly ShortConvolution {name};  // along the tokens, then SiLU",
             };
-        foreach (ModulePart parameter in Parameters())
-            yield return $"private Parameter {parameter.Name};  // {parameter.Axes}";
-    }
-
-    private IEnumerable<ModulePart> Parameters()
-    {
-        const string remark = "; to() puts a new parameter in its place";
-        if (spec.HasRate)
-        {
-            yield return ModulePart.Parameter("decay_rate", "Initialize.DecayRate(Heads, device, Initialize.Wide(dtype))", "[H], its logarithm" + remark);
-            yield return ModulePart.Parameter("decay_bias", $"Initialize.StepBias({(spec.HasChannels ? "Heads * KeyDim" : "Heads")}, device, Initialize.Wide(dtype))", spec.HasChannels ? "[H*K]" : "[H]");
-        }
-
-        if (spec.HasBonus)
-        {
-            yield return ModulePart.Parameter("decay_bias", "Initialize.Ramp(Heads, KeyDim, first: -6.0, last: -1.0, within: 0.0, device, Initialize.Wide(dtype))", "[H*K], b" + remark);
-            yield return ModulePart.Parameter("bonus", "Initialize.Ramp(Heads, KeyDim, first: 0.23, last: 0.0, within: 0.0, device, dtype)", "[H*K], u");
-        }
-
-        if (spec.IsGeneralized)
-        {
-            yield return ModulePart.Parameter("decay_bias", "Initialize.Ramp(Heads, KeyDim, first: -5.5, last: 0.5, within: 2.5, device, Initialize.Wide(dtype))", "[H*K], b" + remark);
-            yield return ModulePart.Parameter("rate_bias", "Initialize.Ramp(Heads, KeyDim, first: -0.39, last: 0.01, within: 0.3, device, dtype)", "[H*K], c");
-            yield return ModulePart.Parameter("removal", "Initialize.Ramp(Heads, KeyDim, first: 0.76, last: 0.66, within: 0.0, device, dtype)", "[H*K], xi");
-            yield return ModulePart.Parameter("replacement", "Initialize.Constant(Heads * KeyDim, value: 1.02, device, dtype)", "[H*K], alpha");
-            yield return ModulePart.Parameter("bonus", "Initialize.Constant(Heads * KeyDim, value: -0.04, device, dtype)", "[H*K], rho");
-        }
-
-        if (spec.FeatureMap == FeatureMap.Hedgehog)
-        {
-            yield return ModulePart.Parameter("query_map", $"Initialize.Identity({KeyHeads.Constant}, KeyDim, device, dtype)", $"[{KeyHeads.Letter}*K*K], a vector, which weight decay leaves alone" + remark);
-            yield return ModulePart.Parameter("key_map", $"Initialize.Identity({KeyHeads.Constant}, KeyDim, device, dtype)", $"[{KeyHeads.Letter}*K*K]");
-        }
+        foreach (string field in LinearMemoryVectors.Fields(vectors.Select(v => v.Part)))
+            yield return field;
     }
 
     private IEnumerable<string> Assignments()
@@ -232,8 +201,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 "norm" => "norm = new RmsNorm(ValueDim, device: device, dtype: dtype);",
                 _ => $"{name} = {ModulePart.Convolution(name, HeadsOf(name.Replace("_convolution", "")) + (name == "value_convolution" ? " * ValueDim" : " * KeyDim"), spec.ConvWidth).Value};",
             };
-        foreach (ModulePart parameter in Parameters())
-            yield return $"{parameter.Name} = {parameter.Value};";
+        foreach ((ModulePart vector, _) in vectors)
+            yield return $"{vector.Name} = {vector.Value};";
 
         static string Linear(string name, string from, string to, bool bias = false) =>
             $"{name} = nn.Linear({from}, {to}, hasBias: {Prose.Literal(bias)}, device: device, dtype: dtype);";

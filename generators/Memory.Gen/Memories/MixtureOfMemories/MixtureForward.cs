@@ -18,9 +18,8 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
         using (writer.Block("public override Tensor forward(Tensor x, LayerState? layer)"))
             WriteForward(writer, state);
         writer.Blank();
-        writer.Comment(spec.SharedMemory
-            ? "The memories of a route, or without one the shared memory, take in their tokens: what each token reads after it is written."
-            : "The memories take in their tokens: what each token reads after it is written.");
+        writer.Comment((spec.SharedMemory ? "The memories of a route, or without one the shared memory," : "The memories")
+            + " take in their tokens: what each token reads " + (memory.HasBonus ? "before it is written, with its bonus." : "after it is written."));
         string parameters = string.Join(", ", projections.Select(p => p.Name).Prepend("q").Select(name => "Tensor " + name));
         string type = spec.SharedMemory ? state + ".Part" : state, nullable = spec.SharedMemory ? "?" : "";
         using (writer.Block($"private Tensor Remember({parameters}, {type}? state, Routing{nullable} route)"))
@@ -72,7 +71,7 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
         yield return $"{Declared(names)} = Projection.Apply(x, {string.Join(", ", layers)});";
         foreach (MixtureProjection projection in projections)
             foreach (MixtureFactor factor in projection.Factors.Skip(1))
-                yield return $"{projection.Name} = Projection.Apply({projection.Name}, {prefix}{factor.Field});";
+                yield return $"{projection.Name} = Projection.Apply({projection.Name}{factor.Before}, {prefix}{factor.Field});";
     }
 
     private static string Declared(string[] names) => names.Length == 1 ? "Tensor " + names[0] : $"var ({string.Join(", ", names)})";

@@ -10,6 +10,7 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
 {
     private readonly LinearMemorySpec memory = spec.Memory;
     private readonly MixtureProjection[] projections = MixtureProjection.Of(spec.Memory, dim);
+    private readonly (ModulePart Part, Size Size)[] vectors = [.. Vectors(spec.Memory)];
 
     private IEnumerable<MixtureFactor> Factors => projections.SelectMany(p => p.Factors);
 
@@ -36,7 +37,9 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
             Size projected = Size.Product(Factors.Sum(f => f.Weights));
             Size size = Size.Product((dim * (spec.Memories + keys + values)) + (memory.OutputGate ? dim * values : 0))
                 + (spec.SharedProjections ? projected : projected.Times(used) + new Size((all - used) * projected.Parameters))
-                + new Size(memory.ValueDim + Vectors().Sum(v => v.Count));
+                + new Size(memory.ValueDim);
+            foreach ((_, Size vector) in vectors)
+                size += vector;
             if (memory.ConvWidth > 0)
                 size += new Size(memory.ConvWidth * ((2 * keys) + values), CacheElements: all * (memory.ConvWidth - 1) * ((2 * keys) + values));
             int matrices = memory.Rule == MemoryRule.Titans ? 2 : 1;
@@ -47,7 +50,6 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
     public override void WriteModule(CodeWriter writer, string module, string state)
     {
         (string Field, string Type, string Comment, string New)[] modules = Modules().ToArray();
-        (string Field, long Count, string Comment, string New)[] vectors = Vectors().ToArray();
         writer.Comment(Prose.Capital(Phrase) + ".");
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, Tensor>");
         writer.Lines(
@@ -57,16 +59,16 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
         writer.Lines(
         [
             .. modules.Select(m => $"private readonly {m.Type} {m.Field};{m.Comment}"),
-            .. vectors.Select((v, i) => $"private Parameter {v.Field};{v.Comment}{(i == 0 ? "; to() puts a new parameter in its place" : "")}"),
+            .. LinearMemoryVectors.Fields(vectors.Select(v => v.Part)),
             "private bool registered;",
             "",
         ]);
         using (writer.Block($"public {module}(Device? device, ScalarType? dtype) : base(nameof({module}))"))
-            writer.Lines([.. modules.Select(m => $"{m.Field} = {m.New};"), .. vectors.Select(v => $"{v.Field} = {v.New};"), "RegisterComponents();"]);
+            writer.Lines([.. modules.Select(m => $"{m.Field} = {m.New};"), .. vectors.Select(v => $"{v.Part.Name} = {v.Part.Value};"), "RegisterComponents();"]);
         writer.Blank();
         new MixtureForward(spec, projections).Write(writer, state);
         writer.Blank();
-        Registration.Write(writer, modules.Select(m => m.Field).ToArray(), vectors.Select(v => v.Field).ToArray());
+        Registration.Write(writer, modules.Select(m => m.Field).ToArray(), vectors.Select(v => v.Part.Name).ToArray());
     }
 
     public override void WriteState(CodeWriter writer, string state) => MixtureState.Write(writer, spec, state);
@@ -94,20 +96,12 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
             (field, "Linear", $"  // {axes}", $"nn.Linear({inputs}, {outputs}, hasBias: false, device: device, dtype: dtype)");
     }
 
-    /// <summary>The vectors of the gates, the same for all memories.</summary>
-    private IEnumerable<(string Field, long Count, string Comment, string New)> Vectors()
+    // The same for all memories. What GLA adds to a product is a vector of its own here: a routed product has no bias.
+    private static IEnumerable<(ModulePart Part, Size Size)> Vectors(LinearMemorySpec memory) => memory.Rule switch
     {
-        long heads = memory.Heads, steps = memory.HasChannels ? heads * memory.KeyDim : heads;
-        (string axes, string count) = memory.HasChannels ? ("[H*K]", "Heads * KeyDim") : ("[H]", "Heads");
-        if (memory.HasRate)
-        {
-            yield return ("decay_rate", heads, "  // [H], its logarithm", "Initialize.DecayRate(Heads, device, Initialize.Wide(dtype))");
-            yield return ("decay_bias", steps, $"  // {axes}", $"Initialize.StepBias({count}, device, Initialize.Wide(dtype))");
-        }
-
-        if (memory.Rule == MemoryRule.ChannelDecay)
-            yield return ("decay_bias", steps, $"  // {axes}", $"Initialize.Uniform([{count}], bound: {Prose.Literal(0.25)}, device, Initialize.Wide(dtype))");
-        if (memory.Rule == MemoryRule.Titans)
-            yield return ("forgetting_bias", heads, "  // [H]", "Initialize.Constant(Heads, value: -5.0, device, Initialize.Wide(dtype))");
-    }
+        MemoryRule.ChannelDecay =>
+            [LinearMemoryVectors.Vector("decay_bias", $"Initialize.Uniform([Heads * KeyDim], bound: {Prose.Literal(0.25)}, device, Initialize.Wide(dtype))", "[H*K]", (long)memory.Heads * memory.KeyDim)],
+        MemoryRule.Titans => [LinearMemoryVectors.Vector("forgetting_bias", "Initialize.Constant(Heads, value: -5.0, device, Initialize.Wide(dtype))", "[H]", memory.Heads)],
+        _ => LinearMemoryVectors.Of(memory),
+    };
 }

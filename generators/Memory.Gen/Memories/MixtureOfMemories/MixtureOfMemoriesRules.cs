@@ -28,10 +28,6 @@ internal static class MixtureOfMemoriesRules
             errors.Unsupported(
                 "Rule", "MemoryRule.TiedDecay", "[MixtureOfMemories]", "the least decay belongs to the place of a layer, and its memories have none of their own",
                 "Rule = MemoryRule.ChannelDecay", "a [LinearMemory]");
-        if (spec.Memory.HasBonus)
-            errors.Unsupported(
-                "Rule", "MemoryRule.BonusDecay", "[MixtureOfMemories]", "each of its memories would need a bonus of its own",
-                "Rule = MemoryRule.ChannelDecay", "a [LinearMemory]");
         if (spec.Memory.IsGeneralized)
             errors.Unsupported(
                 "Rule", "MemoryRule.GeneralizedDelta", "[MixtureOfMemories]", "its bonus stands behind the norm, which the memories share, and each would have one of its own",

@@ -46,7 +46,7 @@ internal static class MixtureOfMemoriesTexts
     {
         MemoryRule.Linear => [],
         MemoryRule.ScalarDecay => ["W_g"],
-        MemoryRule.ChannelDecay => ["W_1", "W_2"],
+        MemoryRule.ChannelDecay or MemoryRule.BonusDecay => ["W_1", "W_2"],
         MemoryRule.Delta => ["W_beta"],
         MemoryRule.ChannelDelta => ["W_beta", "W_1", "W_2"],
         MemoryRule.Titans => ["W_eta", "W_theta", "W_alpha"],
@@ -58,7 +58,8 @@ internal static class MixtureOfMemoriesTexts
         "W_Q",
         spec.Memory.ConvWidth > 0 ? "conv" : null,
         spec.Memory.HasRate ? "a" : null,
-        spec.Memory.HasRate || spec.Memory.Rule is MemoryRule.ChannelDecay or MemoryRule.Titans ? "b" : null);
+        spec.Memory.HasRate || spec.Memory.Rule is MemoryRule.ChannelDecay or MemoryRule.BonusDecay or MemoryRule.Titans ? "b" : null,
+        spec.Memory.HasBonus ? "u" : null);
 
     private static string Manner(string words) => words.Length == 0 ? "" : " " + words;
 }

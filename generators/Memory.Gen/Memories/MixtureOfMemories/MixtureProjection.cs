@@ -21,6 +21,7 @@ internal sealed record MixtureProjection(string Name, string? Activation, params
             MemoryRule.Linear => [],
             MemoryRule.ScalarDecay => [decay],
             MemoryRule.ChannelDecay => [Channels("g = (g + decay_bias).log_sigmoid().view(R, L, Heads, KeyDim) / DecayTemperature;  // [R, L, H, K], log decay, <= 0")],
+            MemoryRule.BonusDecay => [Channels("g = -(g + decay_bias).exp().view(R, L, Heads, KeyDim);  // [R, L, H, K], log decay, <= 0", between: ".tanh()")],
             MemoryRule.ChannelDelta => [strength, Channels("g = LogDecay.Channels(g, decay_rate, decay_bias);  // [R, L, H, K], log decay, <= 0: -e^a softplus(. + b)")],
             MemoryRule.Delta => [strength],
             MemoryRule.Titans =>
@@ -38,10 +39,10 @@ internal sealed record MixtureProjection(string Name, string? Activation, params
             .. gates,
         ];
 
-        MixtureProjection Channels(string activation) => new(
+        MixtureProjection Channels(string activation, string between = "") => new(
             "g", activation,
             new MixtureFactor("decay_down", "Dim", "DecayRank", "D -> J", width * rank),
-            new MixtureFactor("decay_up", "DecayRank", "Heads * KeyDim", "J -> H*K", rank * keys));
+            new MixtureFactor("decay_up", "DecayRank", "Heads * KeyDim", "J -> H*K", rank * keys, between));
 
         MixtureProjection Gate(string name, string field, string activation) =>
             new(name, $"{name} = {activation}", new MixtureFactor(field, "Dim", "Heads", "D -> H", width * heads));
@@ -51,7 +52,7 @@ internal sealed record MixtureProjection(string Name, string? Activation, params
     /// <param name="rows">The tokens of each memory together.</param>
     /// <param name="route">Which of them belong to which memory.</param>
     public string Call(string rows, string route) =>
-        Factors.Aggregate(rows, (inner, factor) => $"{factor.Field}.call({inner}, {route})");
+        Factors.Aggregate(rows, (inner, factor) => $"{factor.Field}.call({inner}{factor.Before}, {route})");
 }
 
 /// <summary>A matrix of a projection.</summary>
@@ -60,4 +61,5 @@ internal sealed record MixtureProjection(string Name, string? Activation, params
 /// <param name="Outputs">Features that go out, as code.</param>
 /// <param name="Axes">Both as axes.</param>
 /// <param name="Weights">Numbers in it.</param>
-internal sealed record MixtureFactor(string Field, string Inputs, string Outputs, string Axes, long Weights);
+/// <param name="Before">The call that what comes in goes through first; empty for none.</param>
+internal sealed record MixtureFactor(string Field, string Inputs, string Outputs, string Axes, long Weights, string Before = "");

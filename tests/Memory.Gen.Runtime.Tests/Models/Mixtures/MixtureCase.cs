@@ -37,12 +37,16 @@ public sealed partial class ChannelDecayMixture;
 public sealed partial class ChannelDeltaMixture;
 
 [MemoryLayer(Dim = 6)]
-[MixtureOfMemories(Heads = 2, Memories = 3, TopK = 2, Rule = MemoryRule.Titans, SharedMemory = false)]
-public sealed partial class TitansMixture;
+[MixtureOfMemories(Heads = 2, KeyDim = 4, ValueDim = 5, Memories = 3, TopK = 2, Rule = MemoryRule.BonusDecay, ConvWidth = 0)]
+public sealed partial class BonusDecayMixture;
 
 [MemoryLayer(Dim = 6)]
-[MixtureOfMemories(Heads = 2, Memories = 1, TopK = 1, SharedMemory = false)]
-public sealed partial class OneMemory;
+[MixtureOfMemories(Heads = 3, Memories = 4, TopK = 2, Rule = MemoryRule.BonusDecay, SharedMemory = false, SharedProjections = true)]
+public sealed partial class ConvolvedBonusDecayMixture;
+
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, Memories = 3, TopK = 2, Rule = MemoryRule.Titans, SharedMemory = false)]
+public sealed partial class TitansMixture;
 
 /// <summary>A layer with a mixture of memories in float64, with weights of ordinary size, and what the oracles must know of it.</summary>
 internal sealed class MixtureCase : IDisposable
@@ -58,12 +62,15 @@ internal sealed class MixtureCase : IDisposable
     public static TheoryData<string> All =>
     [
         nameof(GatedDeltaMixture), nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(DenseMixture), nameof(ScalarDecayMixture),
-        nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture), nameof(TitansMixture),
+        nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture), nameof(BonusDecayMixture), nameof(ConvolvedBonusDecayMixture), nameof(TitansMixture),
     ];
 
     /// <summary>Those whose token-free steps can be written as ordinary tokens: no convolution, no momentum.</summary>
     public static TheoryData<string> Maskable =>
-        [nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(ScalarDecayMixture), nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture)];
+    [
+        nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(ScalarDecayMixture), nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture),
+        nameof(BonusDecayMixture),
+    ];
 
     public nn.Module<Tensor, Tensor> Layer { get; }
 
@@ -94,6 +101,8 @@ internal sealed class MixtureCase : IDisposable
             nameof(ScalarDecayMixture) => new(new ScalarDecayMixture(dtype: type), MemoryRule.ScalarDecay, 2, 3, 2, true, false),
             nameof(ChannelDecayMixture) => new(new ChannelDecayMixture(dtype: type), MemoryRule.ChannelDecay, 2, 4, 2, true, false),
             nameof(ChannelDeltaMixture) => new(new ChannelDeltaMixture(dtype: type), MemoryRule.ChannelDelta, 2, 3, 2, true, false),
+            nameof(BonusDecayMixture) => new(new BonusDecayMixture(dtype: type), MemoryRule.BonusDecay, 2, 3, 2, true, false),
+            nameof(ConvolvedBonusDecayMixture) => new(new ConvolvedBonusDecayMixture(dtype: type), MemoryRule.BonusDecay, 3, 4, 2, false, true),
             _ => new(new TitansMixture(dtype: type), MemoryRule.Titans, 2, 3, 2, false, false),
         };
     }

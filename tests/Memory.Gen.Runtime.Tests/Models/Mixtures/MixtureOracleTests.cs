@@ -81,6 +81,9 @@ public sealed class MixtureOracleTests : IDisposable
                 MemoryRule.ScalarDecay => ScalarDecay.Apply(q, k, v, LogDecay(), form: OperatorForm.Reference),
                 MemoryRule.ChannelDecay => ChannelDecay.Apply(
                     q, k, v, Channels().log_sigmoid().view(k.shape) / 16 * here.unsqueeze(3), form: OperatorForm.Reference),
+                MemoryRule.BonusDecay => BonusDecay.Apply(
+                    q, k, v, -(nn.functional.linear(Gate("decay_down").tanh(), layer.Weight("decay_up", m)) + layer.Weight("decay_bias")!).exp().view(k.shape) * here.unsqueeze(3),
+                    layer.Weight("bonus")!.view(layer.Heads, -1), form: OperatorForm.Reference),
                 MemoryRule.ChannelDelta => ChannelDeltaRule.Apply(
                     q, k, v, Gate("write_strength").sigmoid() * here, -layer.Weight("decay_rate")!.exp().unsqueeze(1) * Channels().exp().log1p().view(k.shape) * here.unsqueeze(3), form: OperatorForm.Reference),
                 MemoryRule.Delta => DeltaRule.Apply(q, k, v, Gate("write_strength").sigmoid() * here, form: OperatorForm.Reference),
@@ -89,22 +92,6 @@ public sealed class MixtureOracleTests : IDisposable
             Numbers.Near(result.FinalState, Held(layer, state, m, "memory"), 1e-12, $"state of memory {m}");
             return result.Output;
         }
-    }
-
-    [Fact]
-    public void OneMemoryWithoutAnotherIsTheLinearMemoryItself()
-    {
-        using var one = new OneMemory(dtype: ScalarType.Float64);
-        using var plain = new GatedDeltaLayer(dtype: ScalarType.Float64);
-        Tensor x = randn([2, 21, 6], dtype: ScalarType.Float64, generator: new Generator(4, CPU));
-        using (no_grad())
-            foreach (var (key, parameter) in plain.named_parameters())
-                parameter.copy_(one.get_parameter(key)!.view(parameter.shape));
-        using OneMemory.State state = one.NewState(2);
-        using GatedDeltaLayer.State other = plain.NewState(2);
-        Numbers.Near(plain.Prefill(x, other), one.Prefill(x, state), 1e-13, "outputs");
-        foreach (var (a, b) in other.Tensors.Zip(state.Tensors))
-            Numbers.Near(a.Value, b.Value.squeeze(1), 1e-13, a.Name);
     }
 
     [Theory]

@@ -32,14 +32,14 @@ internal sealed class TokenOracle(MixtureCase layer)
         return layer.Weight("output.weight")!.mv(normed.flatten());
     }
 
-    // What the memory reads after the token is written, [H, V].
+    // What the token reads when the memory takes it in, [H, V].
     private Tensor Step(int memory, Tensor x)
     {
         if (!memories.TryGetValue(memory, out Kept? kept))
             memories[memory] = kept = new Kept();
         Tensor q = Unit(Convolve(kept, "query", layer.Weight("query.weight")!.mv(x))), k = Unit(Convolve(kept, "key", layer.Weight("key", memory).mv(x)));
         Tensor v = Convolve(kept, "value", layer.Weight("value", memory).mv(x)).view(layer.Heads, -1);
-        Tensor S = kept.S ?? zeros([layer.Heads, k.shape[1], v.shape[1]], dtype: ScalarType.Float64);
+        Tensor S = kept.S ?? zeros([layer.Heads, k.shape[1], v.shape[1]], dtype: ScalarType.Float64), before = S;
         Tensor Gate(string name) => layer.Weight(name, memory).mv(x);
         Tensor Erased(Tensor from) => v - (from * k.unsqueeze(2)).sum(1);
         Tensor Outer(Tensor u) => k.unsqueeze(2) * u.unsqueeze(1);
@@ -48,6 +48,8 @@ internal sealed class TokenOracle(MixtureCase layer)
             S = S * (-layer.Weight("decay_rate")!.exp() * (1 + (Gate("decay") + layer.Weight("decay_bias")!).exp()).log()).exp().view(-1, 1, 1);
         if (layer.Rule == MemoryRule.ChannelDecay)
             S = S * (layer.Weight("decay_up", memory).mv(Gate("decay_down")) + layer.Weight("decay_bias")!).sigmoid().log().div(16).exp().view(layer.Heads, -1, 1);
+        if (layer.Rule == MemoryRule.BonusDecay)
+            S = S * (-(layer.Weight("decay_up", memory).mv(Gate("decay_down").tanh()) + layer.Weight("decay_bias")!).exp()).exp().view(layer.Heads, -1, 1);
         if (layer.Rule == MemoryRule.ChannelDelta)
             S = S * (-layer.Weight("decay_rate")!.exp().unsqueeze(1) * (1 + (layer.Weight("decay_up", memory).mv(Gate("decay_down")) + layer.Weight("decay_bias")!).exp()).log().view(layer.Heads, -1)).exp().unsqueeze(2);
         if (layer.Rule == MemoryRule.Titans)
@@ -62,7 +64,8 @@ internal sealed class TokenOracle(MixtureCase layer)
         else
             S = S + Outer(v);
         kept.S = S;
-        return scale * (S * q.unsqueeze(2)).sum(1);
+        Tensor read = layer.Rule == MemoryRule.BonusDecay ? before + layer.Weight("bonus")!.view(layer.Heads, -1, 1) * Outer(v) : S;
+        return scale * (read * q.unsqueeze(2)).sum(1);
     }
 
     // The memory's own last inputs, oldest first; the last tap multiplies the present one.

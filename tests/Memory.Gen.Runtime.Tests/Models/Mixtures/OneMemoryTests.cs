@@ -1,0 +1,55 @@
+using TorchSharp;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace Memory.Gen.Runtime.Tests.Models.Mixtures;
+
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, Memories = 1, TopK = 1, SharedMemory = false)]
+public sealed partial class OneGatedDelta;
+
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, KeyDim = 5, ValueDim = 4, Memories = 1, TopK = 1, Rule = MemoryRule.BonusDecay, SharedMemory = false)]
+public sealed partial class OneBonusDecay;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Heads = 2, KeyDim = 5, ValueDim = 4, Rule = MemoryRule.BonusDecay)]
+public sealed partial class LoneBonusDecay;
+
+/// <summary>A mixture of one memory without another is the linear memory itself, weight by weight.</summary>
+public sealed class OneMemoryTests : IDisposable
+{
+    private readonly DisposeScope scope = NewDisposeScope();
+
+    public void Dispose() => scope.Dispose();
+
+    [Theory]
+    [InlineData(nameof(OneGatedDelta))]
+    [InlineData(nameof(OneBonusDecay))]
+    public void ItIsTheLinearMemoryItself(string name)
+    {
+        var (one, lone) = New(name);
+        using nn.Module<Tensor, Tensor> mixture = one, memory = lone;
+        using var random = new Generator(4, CPU);
+        Tensor Normal(long[] shape) => randn(shape, dtype: ScalarType.Float64, generator: random);
+        RandomWeights.Fill(one, 0.5, Normal);
+        using (no_grad())
+            foreach (var (key, parameter) in lone.named_parameters())
+                parameter.copy_(one.get_parameter(key)!.view(parameter.shape));
+        Tensor x = Normal([2, 21, 6]);
+        using MemoryState state = ((IMemoryLayer)one).NewState(2), other = ((IMemoryLayer)lone).NewState(2);
+        Numbers.Near(((IMemoryLayer)lone).Prefill(x, other), ((IMemoryLayer)one).Prefill(x, state), 1e-13, "outputs");
+        foreach (var (a, b) in other.Tensors.Zip(state.Tensors))
+            Numbers.Near(a.Value, b.Value.squeeze(1), 1e-13, a.Name);
+    }
+
+    private static (nn.Module<Tensor, Tensor> One, nn.Module<Tensor, Tensor> Lone) New(string name)
+    {
+        const ScalarType type = ScalarType.Float64;
+        return name switch
+        {
+            nameof(OneBonusDecay) => (new OneBonusDecay(dtype: type), new LoneBonusDecay(dtype: type)),
+            _ => (new OneGatedDelta(dtype: type), new GatedDeltaLayer(dtype: type)),
+        };
+    }
+}
