@@ -79,8 +79,8 @@ public sealed class LinearMemoryAttribute : MixerAttribute
 
     /// <summary>
     /// Writes of each token, 1 to 8, each with a key, a value and a strength of its own; only with <see cref="MemoryRule.Delta"/> and
-    /// <see cref="MemoryRule.GatedDelta"/>. A token then changes what is stored by a product of that many generalised Householder
-    /// matrices; with <see cref="NegativeEigenvalues"/> such products are rotations and permutations too (DeltaProduct, Siems et al.,
+    /// <see cref="MemoryRule.GatedDelta"/>; <c>Heads * Householders</c> is at most 4,096. A token then changes what is stored by a product
+    /// of that many generalised Householder matrices; with <see cref="NegativeEigenvalues"/> such products are rotations and permutations too (DeltaProduct, Siems et al.,
     /// arXiv 2502.10297). Absent: 1.
     /// </summary>
     public int Householders { get; set; }

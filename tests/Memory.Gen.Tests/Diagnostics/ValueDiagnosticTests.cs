@@ -76,6 +76,7 @@ public class ValueDiagnosticTests
     [InlineData("LinearMemory(Heads = 4, Slots = 8)", "MEMGEN204", "Slots = 8")]
     [InlineData("LinearMemory(Heads = 4, Householders = 0)", "MEMGEN108", "Householders = 0")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.Delta, Householders = 9)", "MEMGEN108", "Householders = 9")]
+    [InlineData("LinearMemory(Heads = 1024, KeyDim = 8, ValueDim = 8, Householders = 5)", "MEMGEN204", "Householders = 5")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ChannelDelta, Householders = 2)", "MEMGEN204", "Householders = 2")]
     [InlineData("LinearMemory(Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true, Householders = 2)", "MEMGEN204", "Householders = 2")]
     [InlineData("LinearMemory(Heads = 4, KeyHeads = 0)", "MEMGEN101", "KeyHeads = 0")]
@@ -271,6 +272,7 @@ public class ValueDiagnosticTests
     [InlineData("SlidingAttention(KeyValueHeads = 3)", "Dim = 64", "Heads is not given; it must be a positive number of heads, for example Heads = 8 with KeyValueHeads = 2")]
     [InlineData("LinearMemory(Heads = 4, StateSpace = true, Groups = 2)", "Dim = 64", "StateSpace = true is not supported with Rule = MemoryRule.GatedDelta: a state space fades head by head and only adds; supported: "
         + "Rule = MemoryRule.ScalarDecay, or no StateSpace with no Groups")]
+    [InlineData("LinearMemory(Heads = 1024, KeyDim = 8, ValueDim = 8, Householders = 5)", "Dim = 64", "Householders = 5 is not supported with Heads = 1024: the heads of a token write at most 4,096 times; supported: Householders = 4, or Heads = 819")]
     [InlineData("LinearMemory(KeyHeads = 3)", "Dim = 64", "Heads is not given; it must be a positive number of heads, for example Heads = 8 with KeyHeads = 2")]
     [InlineData("LinearMemory(Heads = 8, KeyHeads = 3)", "Dim = 64", "KeyHeads = 3 is not supported with Heads = 8: each key head serves the same number of heads; supported: KeyHeads = 2")]
     [InlineData("LinearMemory(Heads = 8, KeyHeads = 5000)", "Dim = 64", "KeyHeads = 5000 is outside 1 to 4096; supported: KeyHeads = 8")]

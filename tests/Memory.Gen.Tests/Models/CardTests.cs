@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
 using Memory.Gen.Runtime;
 using Memory.Gen.Tests.Harness;
 using TorchSharp;
@@ -104,6 +106,22 @@ public class CardTests
     {
         using var process = System.Diagnostics.Process.GetCurrentProcess();
         return process.PrivateMemorySize64;
+    }
+
+    /// <summary>At the upper ends of all ranges.</summary>
+    [Theory]
+    [InlineData("[LinearMemory(Heads = 4096, KeyDim = 16384, ValueDim = 16384, ConvWidth = 256)]")]
+    [InlineData("[LinearMemory(Heads = 512, KeyDim = 16384, ValueDim = 16384, ConvWidth = 256, Householders = 8)]")]
+    [InlineData("[LinearMemory(Heads = 4096, KeyDim = 16384, ValueDim = 16384, ConvWidth = 256, Rule = MemoryRule.GeneralizedDelta)]")]
+    [InlineData("[LinearMemory(Heads = 4096, KeyDim = 16384, ValueDim = 16384, ConvWidth = 256, Rule = MemoryRule.GatedSlots, Slots = 16384)]")]
+    [InlineData("[MixtureOfMemories(Heads = 1024, KeyDim = 4096, ValueDim = 4096, ConvWidth = 256, Memories = 64, TopK = 64)]")]
+    [InlineData("[MixtureOfMemories(Heads = 1024, KeyDim = 4096, ValueDim = 4096, ConvWidth = 256, Memories = 64, TopK = 64, Rule = MemoryRule.BonusDecay)]")]
+    public void NoCountLeaves64Bits(string mixer)
+    {
+        string file = Compile.EmittedFile(Declarations.Model(mixer, "VocabSize = 16_777_216, Dim = 1_048_576, Layers = 4096, FeedForward = 16_777_216"));
+        string[] counts = [.. Regex.Matches(file, @"^ +(?:parameters|\w+Elements\w*|flops\w+): (.+),$", RegexOptions.Multiline).Select(m => m.Groups[1].Value)];
+        Assert.Equal(6, counts.Length);
+        Assert.All(counts, count => Assert.InRange(long.Parse(count, CultureInfo.InvariantCulture), 0, long.MaxValue));
     }
 
     public static TheoryData<string> EveryKind => [.. Declarations.EveryKind, "[SlidingAttention(Heads = 4, KeyValueHeads = 2)]", "[LinearMemory(Heads = 4)] [HierarchicalMemory(SegmentTokens = 16)]"];

@@ -39,6 +39,18 @@ internal static class LinearMemoryRules
             errors.Unsupported("UnitLength", "false", RuleOf(spec), "erasing is only stable while beta |k|^2 <= 2", "no UnitLength");
     }
 
+    /// <summary>Writes of a token, of which most rules know one; its heads write no more often than as many heads as there may be would by themselves.</summary>
+    public static void CheckHouseholders(LinearMemorySpec spec, ErrorList errors, int mostHeads)
+    {
+        string given = Limits.Text(spec.Householders);
+        if (spec.Rule is not (MemoryRule.Delta or MemoryRule.GatedDelta))
+            errors.Unused("Householders", given, RuleOf(spec), "a token writes once under it", "Rule = MemoryRule.GatedDelta");
+        else if (errors.CheckRange("Householders", spec.Householders, 1, Limits.Householders) && spec.Heads <= mostHeads && spec.Heads * spec.Householders > mostHeads)
+            errors.Unsupported(
+                "Householders", given, "Heads = " + Limits.Text(spec.Heads), $"the heads of a token write at most {Prose.Count(mostHeads)} times",
+                "Householders = " + Limits.Text(mostHeads / spec.Heads), "Heads = " + Limits.Text(mostHeads / spec.Householders));
+    }
+
     private static void CheckCombinations(LinearMemorySpec spec, ErrorList errors)
     {
         if (spec.Rule == MemoryRule.Titans)
@@ -69,10 +81,7 @@ internal static class LinearMemoryRules
             errors.CheckRange("Slots", spec.Slots, 2, Limits.HeadFeatures); // of one a softmax says nothing
         else if (errors.Spec.Has("Slots"))
             errors.Unused("Slots", Limits.Text(spec.Slots), RuleOf(spec), "its heads keep one matrix each", "Rule = MemoryRule.GatedSlots");
-        if (spec.Rule is MemoryRule.Delta or MemoryRule.GatedDelta)
-            errors.CheckRange("Householders", spec.Householders, 1, Limits.Householders);
-        else
-            errors.Unused("Householders", Limits.Text(spec.Householders), RuleOf(spec), "a token writes once under it", "Rule = MemoryRule.GatedDelta");
+        CheckHouseholders(spec, errors, Limits.Heads);
         CheckKeyHeads(spec, errors);
         if (spec.IsTied && spec.UnitLength)
             errors.Unsupported("UnitLength", "true", RuleOf(spec), "a key is what its decay leaves room for", "no UnitLength");
