@@ -56,6 +56,13 @@ public sealed class MixtureOfMemoriesAttribute : MixerAttribute
     public int ValueDim { get; set; }
 
     /// <summary>
+    /// Writes of each token in a memory, 1 to 8, each with a key, a value and a strength of its own; only with
+    /// <see cref="MemoryRule.Delta"/> and <see cref="MemoryRule.GatedDelta"/>; <c>Heads * Householders</c> is at most 1,024 (DeltaProduct,
+    /// Siems et al., arXiv 2502.10297). Absent: 1.
+    /// </summary>
+    public int Householders { get; set; }
+
+    /// <summary>
     /// Width in tokens of the causal depthwise convolution (with SiLU) on queries, keys and values, 2 to 256; 0: none, and
     /// no SiLU. It runs along a memory's own tokens; all memories share its weights. Absent: 4.
     /// </summary>

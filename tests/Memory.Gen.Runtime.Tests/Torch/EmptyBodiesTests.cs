@@ -30,7 +30,7 @@ public sealed class EmptyBodiesTests : IDisposable
 
         namespace Declared;
 
-        [MemoryModel(VocabSize = 64, Dim = 32, Pattern = "LSCDGHKRQTF MNOPW AB", TiedEmbeddings = true)]
+        [MemoryModel(VocabSize = 64, Dim = 32, Pattern = "LSCDGHKRQTF MNOPW ABE", TiedEmbeddings = true)]
         [LinearMemory('L', Rule = MemoryRule.Linear, Heads = 2, FeatureMap = FeatureMap.EluPlusOne, Normalized = true)]
         [LinearMemory('S', Rule = MemoryRule.ScalarDecay, Heads = 2, OutputGate = false, FeedForward = 0)]
         [LinearMemory('C', Rule = MemoryRule.ChannelDecay, Heads = 2, ConvWidth = 0, KeyDim = 8, ValueDim = 24)]
@@ -48,6 +48,7 @@ public sealed class EmptyBodiesTests : IDisposable
         [LinearMemory('P', Rule = MemoryRule.ScalarDecay, StateSpace = true, Heads = 4, Groups = 4)]
         [SlidingAttention('W', Heads = 4, KeyValueHeads = 2, Window = 8)]
         [MixtureOfMemories('A', Heads = 2)]
+        [MixtureOfMemories('E', Heads = 2, Householders = 2)]
         [MixtureOfMemories('B', Rule = MemoryRule.BonusDecay, Heads = 2, SharedMemory = false, SharedProjections = true)]
         public sealed partial class EveryRule;
 

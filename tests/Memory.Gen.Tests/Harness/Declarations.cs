@@ -43,6 +43,7 @@ internal static class Declarations
         "[SelectiveStateSpace]",
         "[MixtureOfMemories(Heads = 4)]",
         "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.Titans)]",
+        "[MixtureOfMemories(Heads = 4, Householders = 2)]",
         "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.BonusDecay)]",
         "[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 2)]",
         "[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, GatedLinearUnit = true)]",

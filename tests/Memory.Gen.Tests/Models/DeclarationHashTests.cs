@@ -51,6 +51,7 @@ public class DeclarationHashTests
     [InlineData("SharedMemory = false")]
     [InlineData("SharedProjections = true")]
     [InlineData("Rule = MemoryRule.Titans")]
+    [InlineData("Householders = 2")]
     public void AnotherMixture(string option) =>
         Assert.NotEqual(Hash("[MixtureOfMemories(Heads = 3)]", Model), Hash($"[MixtureOfMemories(Heads = 3, {option})]", Model));
 

@@ -38,11 +38,21 @@ internal sealed class SmallDeclaration(Random random)
     {
         0 => $"[SlidingAttention({letter}{Attention(Heads())}{Maybe($"Window = {Window()}")})] ",
         1 or 2 => Linear(letter),
-        3 => $"[MixtureOfMemories({letter}{Sizes(random.Next(1, 5))}, {Routed()}, Rule = MemoryRule.{Pick([.. Rules, "BonusDecay"])}{Maybe("SharedMemory = false")}{Maybe("ConvWidth = 0")}{Maybe("OutputGate = false")})] ",
+        3 => Mixture(letter),
         4 => $"[SelectiveStateSpace({letter}StateDim = {random.Next(1, 9)}, Expansion = {random.Next(1, 4)}, ConvWidth = {random.Next(2, 7)})] ",
         5 => BMojo(letter),
         _ => Titans(letter),
     };
+
+    private string Mixture(string letter)
+    {
+        string rule = Pick([.. Rules, "BonusDecay"]), options = rule switch
+        {
+            "Delta" or "GatedDelta" => Maybe($"Householders = {random.Next(1, 5)}"),
+            _ => "",
+        };
+        return $"[MixtureOfMemories({letter}{Sizes(random.Next(1, 5))}, {Routed()}, Rule = MemoryRule.{rule}{options}{Maybe("SharedMemory = false")}{Maybe("ConvWidth = 0")}{Maybe("OutputGate = false")})] ";
+    }
 
     private string Routed()
     {

@@ -122,6 +122,11 @@ public class EmittedFileTests
         nameof(ChannelDeltaMixtureLayer));
 
     [Fact]
+    public Task DeltaProductMixtureLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[MixtureOfMemories(Heads = 4, Householders = 2)]", name: "MixtureLayer")),
+        nameof(DeltaProductMixtureLayer));
+
+    [Fact]
     public Task BonusDecayMixtureLayer() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Layer("[MixtureOfMemories(Rule = MemoryRule.BonusDecay, Heads = 4)]", name: "MixtureLayer")),
         nameof(BonusDecayMixtureLayer));

@@ -20,12 +20,6 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
 
     private string[] Convolved => !HasConvolution ? [] : spec.IsTied ? ["query", "value"] : Projected;
 
-    // What comes before the heads where a token writes several times, in code and as an axis.
-    private (string Constant, string Letter, long Count) Writes => spec.IsProduct ? ("Householders * ", "N*", spec.Householders) : ("", "", 1);
-
-    // What queries and keys are heads of, in code and as an axis.
-    private (string Constant, string Letter) KeyHeads => spec.SharesKeys ? ("KeyHeads", "G") : ("Heads", "H");
-
     // The axis of what "forget" says: key features, or slots.
     private (string Letter, string Constant) Forgetting => spec.HasSlots ? ("M", "Slots") : ("K", "KeyDim");
 
@@ -56,15 +50,15 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             long keys = (long)spec.KeyHeads * spec.KeyDim, values = (long)spec.Heads * spec.ValueDim, mapped = spec.Heads * spec.MappedDim, matrix = spec.HasSlots ? (long)spec.Heads * spec.Slots * (spec.KeyDim + spec.ValueDim) : mapped * spec.ValueDim;
             long gates = spec.OutputGate ? values : 0;
             // One to query and one to be read with, and those of each write.
-            Size size = Size.Product(dim * (((1 + Writes.Count) * (keys + values)) + gates)) + new Size(spec.ValueDim);
+            Size size = Size.Product(dim * (((1 + spec.Householders) * (keys + values)) + gates)) + new Size(spec.ValueDim);
             if (HasConvolution)
             {
-                long channels = (spec.IsTied ? keys : (1 + Writes.Count) * keys) + (Writes.Count * values);
+                long channels = Convolved.Sum(name => LinearMemoryHeads.Channels(spec, name));
                 size += new Size(spec.ConvWidth * channels, CacheElements: (spec.ConvWidth - 1) * channels);
             }
 
             if (spec.IsDelta)
-                size += Size.Product(dim * Writes.Count * spec.Heads);
+                size += Size.Product(dim * HeadsOf("write_strength").Count);
             if (spec.HasHeadDecay)
                 size += Size.Product((long)dim * spec.Heads);
             if (spec.HasChannels)
@@ -114,9 +108,9 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         writer.Comment(HasConvolution ? "What is kept of a sequence: the memory, and the last inputs of the convolutions." : "What is kept of a sequence: the memory.");
         using CodeWriter.Scope type = writer.Block($"private sealed class {state} : LayerState");
         writer.Lines(
-            HasConvolution ? $"public readonly StateTensor QueryTail{(spec.IsTied || spec.IsProduct ? "" : ", KeyTail")};  // [B, {spec.ConvWidth - 1}, {KeyHeads.Letter}*K], what the convolutions still need" : null,
-            HasConvolution && spec.IsProduct ? $"public readonly StateTensor KeyTail;  // [B, {spec.ConvWidth - 1}, N*{KeyHeads.Letter}*K]" : null,
-            HasConvolution ? $"public readonly StateTensor ValueTail;  // [B, {spec.ConvWidth - 1}, {Writes.Letter}H*V]" : null,
+            HasConvolution ? $"public readonly StateTensor QueryTail{(spec.IsTied || spec.IsProduct ? "" : ", KeyTail")};  // [B, {spec.ConvWidth - 1}, {HeadsOf("query").Letter}*K], what the convolutions still need" : null,
+            HasConvolution && spec.IsProduct ? $"public readonly StateTensor KeyTail;  // [B, {spec.ConvWidth - 1}, {HeadsOf("key").Letter}*K]" : null,
+            HasConvolution ? $"public readonly StateTensor ValueTail;  // [B, {spec.ConvWidth - 1}, {HeadsOf("value").Letter}*V]" : null,
             spec.HasSlots ? "public readonly StateTensor SlotKeys;  // [B, H, M, K]" : $"public readonly StateTensor S;  // [B, H, {Mapped}, V]",
             spec.HasSlots ? "public readonly StateTensor SlotValues;  // [B, H, M, V]" : null,
             spec.Normalized ? $"public readonly StateTensor Z;  // [B, H, {Mapped}]" : null,
@@ -124,7 +118,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         using (writer.Block($"public {state}(MemoryState owner, string prefix) : base(owner, prefix)"))
         {
             foreach (string name in Convolved)
-                writer.Lines($"{char.ToUpperInvariant(name[0])}{name.Substring(1)}Tail = Cache(\"{name}_tail\", {spec.ConvWidth - 1}, {(name == "query" ? 1 : Writes.Count) * (name == "value" ? spec.Heads * spec.ValueDim : spec.KeyHeads * spec.KeyDim)});");
+                writer.Lines($"{char.ToUpperInvariant(name[0])}{name.Substring(1)}Tail = Cache(\"{name}_tail\", {spec.ConvWidth - 1}, {LinearMemoryHeads.Channels(spec, name)});");
             writer.Lines(
                 spec.HasSlots ? $"SlotKeys = Memory(\"slot_keys\", {spec.Heads}, {spec.Slots}, {spec.KeyDim});" : $"S = Memory(\"memory\", {spec.Heads}, {spec.MappedDim}, {spec.ValueDim});",
                 spec.HasSlots ? $"SlotValues = Memory(\"slot_values\", {spec.Heads}, {spec.Slots}, {spec.ValueDim});" : null,
@@ -167,12 +161,11 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         foreach (string name in Submodules())
             yield return name switch
             {
-                "query" => $"private readonly Linear {name};  // D -> {KeyHeads.Letter}*K",
-                "key" => $"private readonly Linear {name};  // D -> {Writes.Letter}{KeyHeads.Letter}*K",
+                "query" or "key" => $"private readonly Linear {name};  // D -> {HeadsOf(name).Letter}*K",
                 "forget" => $"private readonly Linear {name};  // D -> H*{Forgetting.Letter}",
-                "value" => $"private readonly Linear {name};  // D -> {Writes.Letter}H*V",
+                "value" => $"private readonly Linear {name};  // D -> {HeadsOf(name).Letter}*V",
                 "gate" => $"private readonly Linear {name};  // D -> H*V",
-                "write_strength" => $"private readonly Linear {name};  // D -> {Writes.Letter}H",
+                "write_strength" => $"private readonly Linear {name};  // D -> {HeadsOf(name).Letter}",
                 "decay" => $"private readonly Linear {name};  // D -> H",
                 "decay_down" or "rate_down" => $"private readonly Linear {name};  // D -> J",
                 "decay_up" or "rate_up" => $"private readonly Linear {name};  // J -> H*K",
@@ -189,17 +182,17 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         foreach (string name in Submodules())
             yield return name switch
             {
-                "query" or "key" => Linear(name, "Dim", HeadsOf(name) + " * KeyDim"),
+                "query" or "key" => Linear(name, "Dim", HeadsOf(name).Constant + " * KeyDim"),
                 "forget" => Linear(name, "Dim", "Heads * " + Forgetting.Constant),
-                "value" => Linear(name, "Dim", HeadsOf(name) + " * ValueDim"),
+                "value" => Linear(name, "Dim", HeadsOf(name).Constant + " * ValueDim"),
                 "gate" => Linear(name, "Dim", "Heads * ValueDim"),
-                "write_strength" => Linear(name, "Dim", Writes.Constant + "Heads"),
+                "write_strength" => Linear(name, "Dim", HeadsOf(name).Constant),
                 "decay" => Linear(name, "Dim", "Heads"),
                 "rate_down" or "decay_down" => Linear(name, "Dim", Rank),
                 "rate_up" or "decay_up" => Linear(name, Rank, "Heads * KeyDim", bias: spec.Rule == MemoryRule.ChannelDecay),
                 "output" => Linear(name, "Heads * ValueDim", "Dim"),
                 "norm" => "norm = new RmsNorm(ValueDim, device: device, dtype: dtype);",
-                _ => $"{name} = {ModulePart.Convolution(name, HeadsOf(name.Replace("_convolution", "")) + (name == "value_convolution" ? " * ValueDim" : " * KeyDim"), spec.ConvWidth).Value};",
+                _ => $"{name} = {ModulePart.Convolution(name, HeadsOf(name.Replace("_convolution", "")).Constant + (name == "value_convolution" ? " * ValueDim" : " * KeyDim"), spec.ConvWidth).Value};",
             };
         foreach ((ModulePart vector, _) in vectors)
             yield return $"{vector.Name} = {vector.Value};";
@@ -237,7 +230,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         yield return $"var ({string.Join(", ", Projections().Select(p => p.Result))}) = Projection.Apply(x, {string.Join(", ", Projections().Select(p => p.Layer))});";
         if (spec.HasPositions)
             yield return "Tensor positions = Rotary.Positions(x, state?.Positions);  // [T] or [B, T]";
-        yield return $"Tensor q = {Turned("query", "queries")};  // [B, T, {KeyHeads.Letter}, {Mapped}]";
+        yield return $"Tensor q = {Turned("query", "queries")};  // [B, T, {HeadsOf("query").Letter}, {Mapped}]";
         if (spec.IsTied)
         {
             yield return "Tensor f = forgets.view(B, T, Heads, KeyDim);  // [B, T, H, K]";
@@ -247,7 +240,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         else
         {
             yield return spec.SharesKeys
-                ? $"Tensor k = {Turned("key", "keys")};  // [B, T, {Writes.Letter}G, {Mapped}]"
+                ? $"Tensor k = {Turned("key", "keys")};  // [B, T, {HeadsOf("key").Letter}, {Mapped}]"
                 : $"Tensor k = {Written(Turned("key", "keys"), "KeyDim")}  // [B, T, {(spec.IsProduct ? "N, " : "")}H, {Mapped}]";
         }
 
@@ -259,8 +252,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         }
 
         if (spec.IsDelta)
-            yield return $"Tensor beta = {(spec.NegativeEigenvalues ? "2.0 * " : "")}strengths.sigmoid(){(spec.IsProduct ? ".view(B, T, Householders, Heads)" : "")};"
-                + $"  // [B, T, {(spec.IsProduct ? "N, " : "")}H], write strength in (0, {(spec.NegativeEigenvalues ? 2 : 1)})";
+            yield return "Tensor beta = " + LinearMemoryHeads.WriteStrength(spec, "strengths", "B, T");
         if (spec.HasHeadDecay)
             yield return "Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);  // [B, T, H], log decay, <= 0: -e^a softplus(. + b)";
         if (spec.Rule == MemoryRule.ChannelDelta)
@@ -319,10 +311,10 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
     }
 
     private string Heads(string name, string projected, string features) => HasConvolution
-        ? $"{name}_convolution.Heads({projected}, {HeadsOf(name)}, {Tail(name)})"
-        : $"{projected}.view(B, T, {HeadsOf(name)}, {features}){(spec.HasSlots ? ".silu()" : "")}";
+        ? $"{name}_convolution.Heads({projected}, {HeadsOf(name).Constant}, {Tail(name)})"
+        : $"{projected}.view(B, T, {HeadsOf(name).Constant}, {features}){(spec.HasSlots ? ".silu()" : "")}";
 
-    private string HeadsOf(string name) => (name == "query" ? "" : Writes.Constant) + (name == "value" ? "Heads" : KeyHeads.Constant);
+    private (string Constant, string Letter, long Count) HeadsOf(string projection) => LinearMemoryHeads.Of(spec, projection);
 
     private string Turned(string name, string projected) =>
         spec.HasPositions ? $"Rotary.Apply({Features(name, projected)}, positions, RotaryBase)" : Features(name, projected);
@@ -332,12 +324,12 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         string heads = Heads(name, projected, "KeyDim");
         return spec switch
         {
-            { UnitLength: true } when HasConvolution => $"{name}_convolution.UnitHeads({projected}, {HeadsOf(name)}, {Tail(name)})",
+            { UnitLength: true } when HasConvolution => $"{name}_convolution.UnitHeads({projected}, {HeadsOf(name).Constant}, {Tail(name)})",
             { UnitLength: true } => $"UnitLength.Apply({heads})",
             { FeatureMap: FeatureMap.EluPlusOne } => $"{heads}.elu() + 1.0",
             { FeatureMap: FeatureMap.Relu } => $"{heads}.relu()",
             { FeatureMap: FeatureMap.Taylor } => $"FeatureMaps.Taylor({heads})",
-            { FeatureMap: FeatureMap.Hedgehog } => $"FeatureMaps.Hedgehog({heads}, {name}_map.view({KeyHeads.Constant}, KeyDim, KeyDim))",
+            { FeatureMap: FeatureMap.Hedgehog } => $"FeatureMaps.Hedgehog({heads}, {name}_map.view({HeadsOf(name).Constant}, KeyDim, KeyDim))",
             { Rule: MemoryRule.TiedDecay } when !HasConvolution => $"{heads}.silu()",
             _ => heads,
         };

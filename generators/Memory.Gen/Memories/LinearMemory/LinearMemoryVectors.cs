@@ -10,7 +10,7 @@ internal static class LinearMemoryVectors
     /// <summary>Each of them, with what it adds to the card.</summary>
     public static IEnumerable<(ModulePart Part, Size Size)> Of(LinearMemorySpec spec)
     {
-        long heads = spec.Heads, keys = heads * spec.KeyDim, mapped = (long)spec.KeyHeads * spec.KeyDim;
+        long heads = spec.Heads, keys = heads * spec.KeyDim;
         if (spec.HasRate)
         {
             yield return Vector("decay_rate", "Initialize.DecayRate(Heads, device, Initialize.Wide(dtype))", "[H], its logarithm", heads);
@@ -36,9 +36,10 @@ internal static class LinearMemoryVectors
 
         if (spec.FeatureMap == FeatureMap.Hedgehog)
         {
-            (string constant, string letter) = spec.SharesKeys ? ("KeyHeads", "G") : ("Heads", "H");
-            yield return (Part("query_map", $"Initialize.Identity({constant}, KeyDim, device, dtype)", $"[{letter}*K*K], a vector, which weight decay leaves alone"), Size.Product(mapped * spec.KeyDim));
-            yield return (Part("key_map", $"Initialize.Identity({constant}, KeyDim, device, dtype)", $"[{letter}*K*K]"), Size.Product(mapped * spec.KeyDim));
+            (string constant, string letter, long count) = LinearMemoryHeads.Of(spec, "query");
+            Size map = Size.Product(count * spec.KeyDim * spec.KeyDim);
+            yield return (Part("query_map", $"Initialize.Identity({constant}, KeyDim, device, dtype)", $"[{letter}*K*K], a vector, which weight decay leaves alone"), map);
+            yield return (Part("key_map", $"Initialize.Identity({constant}, KeyDim, device, dtype)", $"[{letter}*K*K]"), map);
         }
     }
 

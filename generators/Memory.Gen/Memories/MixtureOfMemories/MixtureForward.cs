@@ -80,8 +80,8 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
     {
         yield return "long R = q.shape[0], L = q.shape[1];";
         yield return $"q = {Mapped(Heads("q", "query", "KeyDim"))};  // [R, L, H, K]";
-        yield return $"k = {Mapped(Heads("k", "key", "KeyDim"))};  // [R, L, H, K]";
-        yield return $"v = {Heads("v", "value", "ValueDim")};  // [R, L, H, V]";
+        yield return $"k = {Mapped(Heads("k", "key", "KeyDim"))};  // [R, L, {Writes}H, K]";
+        yield return $"v = {Heads("v", "value", "ValueDim")};  // [R, L, {Writes}H, V]";
         foreach (MixtureProjection projection in projections)
             if (projection.Activation is { } activation)
                 yield return activation;
@@ -103,12 +103,16 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
         return start.Length + arguments.Length <= 100 ? [$"{start}{arguments} {end}"] : [start, "    " + arguments, "    " + end];
     }
 
+    // Their axis, where a token has several.
+    private string Writes => memory.IsProduct ? "N, " : "";
+
     private string Heads(string name, string field, string features)
     {
+        string heads = LinearMemoryHeads.Of(memory, field).Constant.Replace(" *", ",");
         string tail = $"state?.{char.ToUpperInvariant(field[0])}{field.Substring(1)}Tail.At(route)";
         return memory.ConvWidth > 0
-            ? $"{field}_convolution.Read({name}, {tail}, {Segments}).view(R, L, Heads, {features})"
-            : $"{name}.view(R, L, Heads, {features})";
+            ? $"{field}_convolution.Read({name}, {tail}, {Segments}).view(R, L, {heads}, {features})"
+            : $"{name}.view(R, L, {heads}, {features})";
     }
 
     private string Mapped(string features) => memory.UnitLength ? $"UnitLength.Apply({features})" : features;

@@ -14,9 +14,9 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
 
     private IEnumerable<MixtureFactor> Factors => projections.SelectMany(p => p.Factors);
 
-    public override string ModuleName => memory.Rule + "Mixture";
+    public override string ModuleName => LinearMemoryTexts.Name(memory) + "Mixture";
 
-    public override string StateName => memory.Rule + "MixtureState";
+    public override string StateName => ModuleName + "State";
 
     public override string? Loss => spec.BalanceLoss > 0 ? "balances the router" : null;
 
@@ -32,16 +32,20 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
     {
         get
         {
-            long keys = (long)memory.Heads * memory.KeyDim, values = (long)memory.Heads * memory.ValueDim, matrix = keys * memory.ValueDim;
+            long values = (long)memory.Heads * memory.ValueDim, matrix = values * memory.KeyDim;
             long shared = spec.SharedMemory ? 1 : 0, all = spec.Memories + shared, used = spec.TopK + shared;
             Size projected = Size.Product(Factors.Sum(f => f.Weights));
-            Size size = Size.Product((dim * (spec.Memories + keys + values)) + (memory.OutputGate ? dim * values : 0))
+            Size size = Size.Product((dim * (spec.Memories + (LinearMemoryHeads.Of(memory, "query").Count * memory.KeyDim) + values)) + (memory.OutputGate ? dim * values : 0))
                 + (spec.SharedProjections ? projected : projected.Times(used) + new Size((all - used) * projected.Parameters))
                 + new Size(memory.ValueDim);
             foreach ((_, Size vector) in vectors)
                 size += vector;
             if (memory.ConvWidth > 0)
-                size += new Size(memory.ConvWidth * ((2 * keys) + values), CacheElements: all * (memory.ConvWidth - 1) * ((2 * keys) + values));
+            {
+                long channels = MixtureState.Convolved.Sum(name => LinearMemoryHeads.Channels(memory, name));
+                size += new Size(memory.ConvWidth * channels, CacheElements: all * (memory.ConvWidth - 1) * channels);
+            }
+
             int matrices = memory.Rule == MemoryRule.Titans ? 2 : 1;
             return size + new Size(0, MemoryElements: all * matrices * matrix, FlopsPerToken: used * 2 * memory.Products * matrix, Reach: null);
         }
@@ -76,7 +80,8 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
     private IEnumerable<(string Field, string Type, string Comment, string New)> Modules()
     {
         yield return Linear("router", "Dim", "Memories", "D -> M");
-        yield return Linear("query", "Dim", "Heads * KeyDim", "D -> H*K");
+        (string heads, string axis, _) = LinearMemoryHeads.Of(memory, "query");
+        yield return Linear("query", "Dim", heads + " * KeyDim", $"D -> {axis}*K");
         foreach (MixtureFactor factor in Factors)
             yield return spec.SharedProjections
                 ? Linear(factor.Field, factor.Inputs, factor.Outputs, factor.Axes)
@@ -85,8 +90,10 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
             foreach (MixtureFactor factor in Factors)
                 yield return Linear("shared_" + factor.Field, factor.Inputs, factor.Outputs, factor.Axes + " in the shared memory");
         if (memory.ConvWidth > 0)
-            foreach (string name in new[] { "query", "key", "value" })
-                yield return (name + "_convolution", "ShortConvolution", "  // along a memory's own tokens, then SiLU", ModulePart.Convolution(name, name == "value" ? "Heads * ValueDim" : "Heads * KeyDim", memory.ConvWidth).Value);
+            foreach (string name in MixtureState.Convolved)
+                yield return (
+                    name + "_convolution", "ShortConvolution", "  // along a memory's own tokens, then SiLU",
+                    ModulePart.Convolution(name, LinearMemoryHeads.Of(memory, name).Constant + (name == "value" ? " * ValueDim" : " * KeyDim"), memory.ConvWidth).Value);
         if (memory.OutputGate)
             yield return Linear("gate", "Dim", "Heads * ValueDim", "D -> H*V");
         yield return ("norm", "RmsNorm", "  // over V", "new RmsNorm(ValueDim, device: device, dtype: dtype)");

@@ -24,17 +24,22 @@ internal static class MixtureOfMemoriesRules
         if (!errors.CheckNamed("Rule", spec.Memory.Rule))
             return;
         LinearMemoryRules.CheckUnitLength(spec.Memory, errors);
-        if (spec.Memory.IsTied)
-            errors.Unsupported(
-                "Rule", "MemoryRule.TiedDecay", "[MixtureOfMemories]", "the least decay belongs to the place of a layer, and its memories have none of their own",
-                "Rule = MemoryRule.ChannelDecay", "a [LinearMemory]");
-        if (spec.Memory.IsGeneralized)
-            errors.Unsupported(
-                "Rule", "MemoryRule.GeneralizedDelta", "[MixtureOfMemories]", "its bonus stands behind the norm, which the memories share, and each would have one of its own",
-                "Rule = MemoryRule.ChannelDelta", "a [LinearMemory]");
-        if (spec.Memory.HasSlots)
-            errors.Unsupported(
-                "Rule", "MemoryRule.GatedSlots", "[MixtureOfMemories]", "its slots are chosen among by a softmax of their own",
-                "Rule = MemoryRule.ChannelDecay", "a [LinearMemory]");
+        if (CheckRule(spec.Memory, errors))
+            LinearMemoryRules.CheckHouseholders(spec.Memory, errors, Limits.MixtureHeads);
+    }
+
+    // Whether memories side by side can have it.
+    private static bool CheckRule(LinearMemorySpec memory, ErrorList errors)
+    {
+        (string reason, string instead)? refused = memory.Rule switch
+        {
+            MemoryRule.TiedDecay => ("the least decay belongs to the place of a layer, and its memories have none of their own", "ChannelDecay"),
+            MemoryRule.GeneralizedDelta => ("its bonus stands behind the norm, which the memories share, and each would have one of its own", "ChannelDelta"),
+            MemoryRule.GatedSlots => ("its slots are chosen among by a softmax of their own", "ChannelDecay"),
+            _ => null,
+        };
+        if (refused is { } found)
+            errors.Unsupported("Rule", "MemoryRule." + memory.Rule, "[MixtureOfMemories]", found.reason, "Rule = MemoryRule." + found.instead, "a [LinearMemory]");
+        return refused is null;
     }
 }

@@ -27,7 +27,7 @@ internal static class MixtureOfMemoriesTexts
             yield return "   " + line;
         yield return spec.SharedProjections
             ? "   all matrices the same for all memories"
-            : $"   {Prose.List(["W_K", "W_V", .. Gates(spec)])} each memory's own, {Shared(spec)} the same for all";
+            : $"   {Prose.List(Own(spec).ToArray())} each memory's own, {Shared(spec)} the same for all";
         yield return LinearMemoryTexts.Output(spec.Memory, "sum_{m in A_t} w_{t,m} o_{t,m}" + (spec.SharedMemory ? " + o_{t,shared}" : ""));
         if (spec.TopK == 1 && spec.BalanceLoss == 0)
             yield return "w_t is 1 whatever l_t is, and there is no balance loss: nothing trains the router";
@@ -42,15 +42,22 @@ internal static class MixtureOfMemoriesTexts
         + "\nOurs: of equal logits the first wins"
         + (spec.Memory.ConvWidth > 0 ? ", and convolutions run along a memory's own tokens in training as in streaming" : "") + ".";
 
+    // The matrices that memories have each for themselves.
+    private static IEnumerable<string> Own(MixtureOfMemoriesSpec spec)
+    {
+        string[] names = ["K", "V", .. Gates(spec)];
+        return names.Select(name => "W_" + (spec.Memory.IsProduct && name is ("K" or "V" or "beta") ? $"{{{name},j}}" : name));
+    }
+
     private static string[] Gates(MixtureOfMemoriesSpec spec) => spec.Memory.Rule switch
     {
         MemoryRule.Linear => [],
-        MemoryRule.ScalarDecay => ["W_g"],
-        MemoryRule.ChannelDecay or MemoryRule.BonusDecay => ["W_1", "W_2"],
-        MemoryRule.Delta => ["W_beta"],
-        MemoryRule.ChannelDelta => ["W_beta", "W_1", "W_2"],
-        MemoryRule.Titans => ["W_eta", "W_theta", "W_alpha"],
-        _ => ["W_beta", "W_g"],
+        MemoryRule.ScalarDecay => ["g"],
+        MemoryRule.ChannelDecay or MemoryRule.BonusDecay => ["1", "2"],
+        MemoryRule.Delta => ["beta"],
+        MemoryRule.ChannelDelta => ["beta", "1", "2"],
+        MemoryRule.Titans => ["eta", "theta", "alpha"],
+        _ => ["beta", "g"],
     };
 
     // What memories that project for themselves have in common.

@@ -13,8 +13,8 @@ internal sealed record MixtureProjection(string Name, string? Activation, params
     /// <summary>The projections of a memory: keys, values, gates.</summary>
     public static MixtureProjection[] Of(LinearMemorySpec memory, int dim)
     {
-        long width = dim, heads = memory.Heads, keys = heads * memory.KeyDim, values = heads * memory.ValueDim, rank = memory.DecayRank;
-        MixtureProjection strength = Gate("beta", "write_strength", "beta.sigmoid();  // [R, L, H], write strength in (0, 1)");
+        long width = dim, keys = (long)memory.Heads * memory.KeyDim, rank = memory.DecayRank;
+        MixtureProjection strength = Gate("beta", "write_strength", LinearMemoryHeads.WriteStrength(memory, "beta", "R, L"));
         MixtureProjection decay = Gate("g", "decay", "LogDecay.Apply(g, decay_rate, decay_bias);  // [R, L, H], log decay, <= 0: -e^a softplus(. + b)");
         IEnumerable<MixtureProjection> gates = memory.Rule switch
         {
@@ -34,8 +34,8 @@ internal sealed record MixtureProjection(string Name, string? Activation, params
         };
         return
         [
-            new("k", null, new MixtureFactor("key", "Dim", "Heads * KeyDim", "D -> H*K", width * keys)),
-            new("v", null, new MixtureFactor("value", "Dim", "Heads * ValueDim", "D -> H*V", width * values)),
+            new("k", null, Features("key", "KeyDim", "K", memory.KeyDim)),
+            new("v", null, Features("value", "ValueDim", "V", memory.ValueDim)),
             .. gates,
         ];
 
@@ -44,8 +44,17 @@ internal sealed record MixtureProjection(string Name, string? Activation, params
             new MixtureFactor("decay_down", "Dim", "DecayRank", "D -> J", width * rank),
             new MixtureFactor("decay_up", "DecayRank", "Heads * KeyDim", "J -> H*K", rank * keys, between));
 
-        MixtureProjection Gate(string name, string field, string activation) =>
-            new(name, $"{name} = {activation}", new MixtureFactor(field, "Dim", "Heads", "D -> H", width * heads));
+        MixtureProjection Gate(string name, string field, string activation)
+        {
+            (string constant, string letter, long count) = LinearMemoryHeads.Of(memory, field);
+            return new(name, $"{name} = {activation}", new MixtureFactor(field, "Dim", constant, "D -> " + letter, width * count));
+        }
+
+        MixtureFactor Features(string field, string features, string letter, long each)
+        {
+            (string constant, string heads, long count) = LinearMemoryHeads.Of(memory, field);
+            return new(field, "Dim", $"{constant} * {features}", $"D -> {heads}*{letter}", width * count * each);
+        }
     }
 
     /// <summary>The code that applies each memory's own to its tokens.</summary>

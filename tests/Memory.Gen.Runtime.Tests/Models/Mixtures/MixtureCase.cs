@@ -37,6 +37,14 @@ public sealed partial class ChannelDecayMixture;
 public sealed partial class ChannelDeltaMixture;
 
 [MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, KeyDim = 4, ValueDim = 5, Memories = 3, TopK = 2, Householders = 3, ConvWidth = 0)]
+public sealed partial class DeltaProductMixture;
+
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 3, Memories = 4, TopK = 2, Rule = MemoryRule.Delta, Householders = 2, SharedMemory = false, SharedProjections = true)]
+public sealed partial class ConvolvedDeltaProductMixture;
+
+[MemoryLayer(Dim = 6)]
 [MixtureOfMemories(Heads = 2, KeyDim = 4, ValueDim = 5, Memories = 3, TopK = 2, Rule = MemoryRule.BonusDecay, ConvWidth = 0)]
 public sealed partial class BonusDecayMixture;
 
@@ -62,14 +70,15 @@ internal sealed class MixtureCase : IDisposable
     public static TheoryData<string> All =>
     [
         nameof(GatedDeltaMixture), nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(DenseMixture), nameof(ScalarDecayMixture),
-        nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture), nameof(BonusDecayMixture), nameof(ConvolvedBonusDecayMixture), nameof(TitansMixture),
+        nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture), nameof(DeltaProductMixture), nameof(ConvolvedDeltaProductMixture),
+        nameof(BonusDecayMixture), nameof(ConvolvedBonusDecayMixture), nameof(TitansMixture),
     ];
 
     /// <summary>Those whose token-free steps can be written as ordinary tokens: no convolution, no momentum.</summary>
     public static TheoryData<string> Maskable =>
     [
         nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(ScalarDecayMixture), nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture),
-        nameof(BonusDecayMixture),
+        nameof(DeltaProductMixture), nameof(BonusDecayMixture),
     ];
 
     public nn.Module<Tensor, Tensor> Layer { get; }
@@ -79,6 +88,9 @@ internal sealed class MixtureCase : IDisposable
     public MemoryRule Rule { get; }
 
     public int Heads { get; }
+
+    /// <summary>Writes of a token.</summary>
+    public int Writes { get; private init; } = 1;
 
     public int Memories { get; }
 
@@ -101,6 +113,8 @@ internal sealed class MixtureCase : IDisposable
             nameof(ScalarDecayMixture) => new(new ScalarDecayMixture(dtype: type), MemoryRule.ScalarDecay, 2, 3, 2, true, false),
             nameof(ChannelDecayMixture) => new(new ChannelDecayMixture(dtype: type), MemoryRule.ChannelDecay, 2, 4, 2, true, false),
             nameof(ChannelDeltaMixture) => new(new ChannelDeltaMixture(dtype: type), MemoryRule.ChannelDelta, 2, 3, 2, true, false),
+            nameof(DeltaProductMixture) => new(new DeltaProductMixture(dtype: type), MemoryRule.GatedDelta, 2, 3, 2, true, false) { Writes = 3 },
+            nameof(ConvolvedDeltaProductMixture) => new(new ConvolvedDeltaProductMixture(dtype: type), MemoryRule.Delta, 3, 4, 2, false, true) { Writes = 2 },
             nameof(BonusDecayMixture) => new(new BonusDecayMixture(dtype: type), MemoryRule.BonusDecay, 2, 3, 2, true, false),
             nameof(ConvolvedBonusDecayMixture) => new(new ConvolvedBonusDecayMixture(dtype: type), MemoryRule.BonusDecay, 3, 4, 2, false, true),
             _ => new(new TitansMixture(dtype: type), MemoryRule.Titans, 2, 3, 2, false, false),

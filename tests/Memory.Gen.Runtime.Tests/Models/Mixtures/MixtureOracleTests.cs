@@ -66,8 +66,9 @@ public sealed class MixtureOracleTests : IDisposable
 
         Tensor Masked(int m, Tensor mask)
         {
-            Tensor Heads(Tensor weight) => nn.functional.linear(x, weight).view(Rows, Tokens, layer.Heads, -1);
-            Tensor q = Heads(layer.Weight("query.weight")!), k = Heads(layer.Weight("key", m)), v = Heads(layer.Weight("value", m)), here = mask.unsqueeze(2);
+            long[] writes = layer.Writes == 1 ? [] : [layer.Writes];
+            Tensor Heads(Tensor weight, long[] writes) => nn.functional.linear(x, weight).view([Rows, Tokens, .. writes, layer.Heads, -1]);
+            Tensor q = Heads(layer.Weight("query.weight")!, []), k = Heads(layer.Weight("key", m), writes), v = Heads(layer.Weight("value", m), writes), here = mask.unsqueeze(2);
             if (layer.Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta)
                 (q, k) = (UnitLength.Apply(q), UnitLength.Apply(k));
             else
@@ -86,6 +87,8 @@ public sealed class MixtureOracleTests : IDisposable
                     layer.Weight("bonus")!.view(layer.Heads, -1), form: OperatorForm.Reference),
                 MemoryRule.ChannelDelta => ChannelDeltaRule.Apply(
                     q, k, v, Gate("write_strength").sigmoid() * here, -layer.Weight("decay_rate")!.exp().unsqueeze(1) * Channels().exp().log1p().view(k.shape) * here.unsqueeze(3), form: OperatorForm.Reference),
+                MemoryRule.GatedDelta when layer.Writes > 1 => DeltaProduct.Apply(
+                    q, k, v, (Gate("write_strength").sigmoid() * here).view(k.shape[..^1]), LogDecay(), form: OperatorForm.Reference),
                 MemoryRule.Delta => DeltaRule.Apply(q, k, v, Gate("write_strength").sigmoid() * here, form: OperatorForm.Reference),
                 _ => GatedDeltaRule.Apply(q, k, v, Gate("write_strength").sigmoid() * here, LogDecay(), form: OperatorForm.Reference),
             };

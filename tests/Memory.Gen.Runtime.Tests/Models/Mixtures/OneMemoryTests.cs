@@ -16,6 +16,14 @@ public sealed partial class OneBonusDecay;
 [LinearMemory(Heads = 2, KeyDim = 5, ValueDim = 4, Rule = MemoryRule.BonusDecay)]
 public sealed partial class LoneBonusDecay;
 
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, KeyDim = 5, ValueDim = 4, Memories = 1, TopK = 1, Householders = 3, SharedMemory = false)]
+public sealed partial class OneDeltaProduct;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Heads = 2, KeyDim = 5, ValueDim = 4, Householders = 3)]
+public sealed partial class LoneDeltaProduct;
+
 /// <summary>A mixture of one memory without another is the linear memory itself, weight by weight.</summary>
 public sealed class OneMemoryTests : IDisposable
 {
@@ -26,6 +34,7 @@ public sealed class OneMemoryTests : IDisposable
     [Theory]
     [InlineData(nameof(OneGatedDelta))]
     [InlineData(nameof(OneBonusDecay))]
+    [InlineData(nameof(OneDeltaProduct))]
     public void ItIsTheLinearMemoryItself(string name)
     {
         var (one, lone) = New(name);
@@ -48,6 +57,7 @@ public sealed class OneMemoryTests : IDisposable
         const ScalarType type = ScalarType.Float64;
         return name switch
         {
+            nameof(OneDeltaProduct) => (new OneDeltaProduct(dtype: type), new LoneDeltaProduct(dtype: type)),
             nameof(OneBonusDecay) => (new OneBonusDecay(dtype: type), new LoneBonusDecay(dtype: type)),
             _ => (new OneGatedDelta(dtype: type), new GatedDeltaLayer(dtype: type)),
         };

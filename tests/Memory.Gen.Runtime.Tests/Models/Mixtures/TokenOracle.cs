@@ -37,8 +37,10 @@ internal sealed class TokenOracle(MixtureCase layer)
     {
         if (!memories.TryGetValue(memory, out Kept? kept))
             memories[memory] = kept = new Kept();
-        Tensor q = Unit(Convolve(kept, "query", layer.Weight("query.weight")!.mv(x))), k = Unit(Convolve(kept, "key", layer.Weight("key", memory).mv(x)));
-        Tensor v = Convolve(kept, "value", layer.Weight("value", memory).mv(x)).view(layer.Heads, -1);
+        Tensor q = Unit(Convolve(kept, "query", layer.Weight("query.weight")!.mv(x)).view(layer.Heads, -1));
+        Tensor[] keys = [.. Convolve(kept, "key", layer.Weight("key", memory).mv(x)).view(layer.Writes, layer.Heads, -1).unbind(0).Select(Unit)];
+        Tensor[] values = Convolve(kept, "value", layer.Weight("value", memory).mv(x)).view(layer.Writes, layer.Heads, -1).unbind(0);
+        Tensor k = keys[0], v = values[0];
         Tensor S = kept.S ?? zeros([layer.Heads, k.shape[1], v.shape[1]], dtype: ScalarType.Float64), before = S;
         Tensor Gate(string name) => layer.Weight(name, memory).mv(x);
         Tensor Erased(Tensor from) => v - (from * k.unsqueeze(2)).sum(1);
@@ -60,7 +62,14 @@ internal sealed class TokenOracle(MixtureCase layer)
             S = (1 - alpha).view(-1, 1, 1) * S + kept.P;
         }
         else if (layer.Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta)
-            S = S + Outer(Gate("write_strength").sigmoid().view(-1, 1) * Erased(S));
+        {
+            Tensor[] strengths = Gate("write_strength").sigmoid().view(layer.Writes, layer.Heads, 1).unbind(0);
+            for (int j = 0; j < layer.Writes; j++)
+            {
+                (k, v) = (keys[j], values[j]);
+                S = S + Outer(strengths[j] * Erased(S));
+            }
+        }
         else
             S = S + Outer(v);
         kept.S = S;
@@ -83,9 +92,8 @@ internal sealed class TokenOracle(MixtureCase layer)
         return sum * sum.sigmoid();
     }
 
-    private Tensor Unit(Tensor features)
+    private Tensor Unit(Tensor heads)
     {
-        Tensor heads = features.view(layer.Heads, -1);
         bool unit = layer.Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta or MemoryRule.Titans || layer.Layer is DenseMixture;
         return unit ? heads / (heads.pow(2).sum(1, keepdim: true) + 1e-6).sqrt() : heads;
     }
