@@ -28,6 +28,14 @@ public sealed class MixtureOfMemoriesAttribute : MixerAttribute
     /// <summary>Number of heads, each with a matrix in every memory, 1 to 1,024. Required.</summary>
     public int Heads { get; set; }
 
+    /// <summary>
+    /// Number of heads of queries and keys, 1 to 1,024, which divides <see cref="Heads"/>: in every memory each serves
+    /// <c>Heads / KeyHeads</c> neighbouring heads, while values, matrices and gates stay each head's own (grouped-value attention, Dao and
+    /// Gu, arXiv 2405.21060, section 7.2). Only where heads fade as a whole: with <see cref="MemoryRule.Linear"/>, <see cref="MemoryRule.ScalarDecay"/>,
+    /// <see cref="MemoryRule.Delta"/>, <see cref="MemoryRule.GatedDelta"/> and <see cref="MemoryRule.Titans"/>. Absent: <see cref="Heads"/>.
+    /// </summary>
+    public int KeyHeads { get; set; }
+
     /// <summary>Number of memories that tokens are routed to, 1 to 64; the shared one is not counted. Absent: 4.</summary>
     public int Memories { get; set; }
 

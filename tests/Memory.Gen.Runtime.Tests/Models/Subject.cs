@@ -39,6 +39,7 @@ internal sealed class Subject : IDisposable
         [nameof(ChannelDeltaMixtureModel)] = (device, dtype) => new ChannelDeltaMixtureModel(device, dtype),
         [nameof(BonusDecayMixtureModel)] = (device, dtype) => new BonusDecayMixtureModel(device, dtype),
         [nameof(DeltaProductMixtureModel)] = (device, dtype) => new DeltaProductMixtureModel(device, dtype),
+        [nameof(SharedKeysMixtureModel)] = (device, dtype) => new SharedKeysMixtureModel(device, dtype),
         [nameof(DeltaMixtureModel)] = (device, dtype) => new DeltaMixtureModel(device, dtype),
         [nameof(TitansMixtureModel)] = (device, dtype) => new TitansMixtureModel(device, dtype),
         [nameof(TitansModel)] = (device, dtype) => new TitansModel(device, dtype),

@@ -48,7 +48,7 @@ public sealed class EmptyBodiesTests : IDisposable
         [LinearMemory('P', Rule = MemoryRule.ScalarDecay, StateSpace = true, Heads = 4, Groups = 4)]
         [SlidingAttention('W', Heads = 4, KeyValueHeads = 2, Window = 8)]
         [MixtureOfMemories('A', Heads = 2)]
-        [MixtureOfMemories('E', Heads = 2, Householders = 2)]
+        [MixtureOfMemories('E', Heads = 4, KeyHeads = 2, Householders = 2)]
         [MixtureOfMemories('B', Rule = MemoryRule.BonusDecay, Heads = 2, SharedMemory = false, SharedProjections = true)]
         public sealed partial class EveryRule;
 

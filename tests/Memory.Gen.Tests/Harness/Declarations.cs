@@ -44,6 +44,7 @@ internal static class Declarations
         "[MixtureOfMemories(Heads = 4)]",
         "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.Titans)]",
         "[MixtureOfMemories(Heads = 4, Householders = 2)]",
+        "[MixtureOfMemories(Heads = 4, KeyHeads = 2)]",
         "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.BonusDecay)]",
         "[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 2)]",
         "[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, GatedLinearUnit = true)]",

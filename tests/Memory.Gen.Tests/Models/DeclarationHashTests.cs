@@ -52,6 +52,7 @@ public class DeclarationHashTests
     [InlineData("SharedProjections = true")]
     [InlineData("Rule = MemoryRule.Titans")]
     [InlineData("Householders = 2")]
+    [InlineData("KeyHeads = 1")]
     public void AnotherMixture(string option) =>
         Assert.NotEqual(Hash("[MixtureOfMemories(Heads = 3)]", Model), Hash($"[MixtureOfMemories(Heads = 3, {option})]", Model));
 

@@ -51,7 +51,10 @@ internal sealed class SmallDeclaration(Random random)
             "Delta" or "GatedDelta" => Maybe($"Householders = {random.Next(1, 5)}"),
             _ => "",
         };
-        return $"[MixtureOfMemories({letter}{Sizes(random.Next(1, 5))}, {Routed()}, Rule = MemoryRule.{rule}{options}{Maybe("SharedMemory = false")}{Maybe("ConvWidth = 0")}{Maybe("OutputGate = false")})] ";
+        int heads = random.Next(1, 5);
+        if (rule is "Linear" or "ScalarDecay" or "Delta" or "GatedDelta" or "Titans")
+            options += Maybe("KeyHeads = " + KeyHeads(heads));
+        return $"[MixtureOfMemories({letter}{Sizes(heads)}, {Routed()}, Rule = MemoryRule.{rule}{options}{Maybe("SharedMemory = false")}{Maybe("ConvWidth = 0")}{Maybe("OutputGate = false")})] ";
     }
 
     private string Routed()
@@ -76,7 +79,7 @@ internal sealed class SmallDeclaration(Random random)
             _ => Maybe("UnitLength = true"),
         };
         if (rule is "Linear" or "ScalarDecay" or "Delta" or "GatedDelta")
-            options += Maybe($"KeyHeads = {Enumerable.Range(1, heads).Where(h => heads % h == 0).OrderBy(_ => random.Next()).First()}");
+            options += Maybe("KeyHeads = " + KeyHeads(heads));
         string sizes = Sizes(heads);
         if (rule is not ("ChannelDecay" or "BonusDecay" or "ChannelDelta" or "TiedDecay" or "GeneralizedDelta") && !options.Contains("Normalized") && !options.Contains("Taylor") && !options.Contains("Hedgehog") && random.Next(3) == 0)
             sizes = $"Heads = {heads}, KeyDim = {2 * random.Next(1, 5)}, RotaryBase = {Pick("1", "50.5")}";
@@ -122,6 +125,8 @@ internal sealed class SmallDeclaration(Random random)
     private string Rotary(int heads) => dim / heads % 2 == 0 && random.Next(3) > 0 ? "" : ", RotaryBase = 0";
 
     private string Sizes(int heads) => $"Heads = {heads}, KeyDim = {random.Next(1, 9)}, ValueDim = {random.Next(1, 9)}";
+
+    private int KeyHeads(int heads) => Enumerable.Range(1, heads).Where(h => heads % h == 0).OrderBy(_ => random.Next()).First();
 
     private int Heads() => Enumerable.Range(1, dim).Where(heads => dim % heads == 0).OrderBy(_ => random.Next()).First();
 

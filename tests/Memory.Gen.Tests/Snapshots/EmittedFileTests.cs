@@ -127,6 +127,11 @@ public class EmittedFileTests
         nameof(DeltaProductMixtureLayer));
 
     [Fact]
+    public Task SharedKeysMixtureLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[MixtureOfMemories(Heads = 4, KeyHeads = 2, Memories = 8, SharedMemory = false, SharedProjections = true)]", name: "MixtureLayer")),
+        nameof(SharedKeysMixtureLayer));
+
+    [Fact]
     public Task BonusDecayMixtureLayer() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Layer("[MixtureOfMemories(Rule = MemoryRule.BonusDecay, Heads = 4)]", name: "MixtureLayer")),
         nameof(BonusDecayMixtureLayer));

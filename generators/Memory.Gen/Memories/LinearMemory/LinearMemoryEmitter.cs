@@ -82,7 +82,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         writer.Comment(Prose.Capital(Phrase) + ".");
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, {Residual.Result(residual)}>");
         writer.Lines(
-            $"private const long Heads = {spec.Heads}, {(spec.SharesKeys ? $"KeyHeads = {spec.KeyHeads}, " : "")}KeyDim = {spec.KeyDim}, ValueDim = {spec.ValueDim}{LinearMemoryTexts.FurtherConstant(spec)};",
+            $"private const long {LinearMemoryHeads.Constants(spec)}, KeyDim = {spec.KeyDim}, ValueDim = {spec.ValueDim}{LinearMemoryTexts.FurtherConstant(spec)};",
             LinearMemoryTexts.DecayFactor(spec),
             spec.HasPositions ? $"private const double RotaryBase = {Prose.Literal(spec.RotaryBase)};" : null);
         writer.Lines(
@@ -245,12 +245,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         }
 
         yield return $"Tensor v = {Written(Heads("value", "values", "ValueDim"), "ValueDim")}  // [B, T, {(spec.IsProduct ? "N, " : "")}H, V]";
-        if (spec.SharesKeys)
-        {
-            yield return $"q = ForHeads(q);  // [B, T, H, {Mapped}]";
-            yield return spec.IsProduct ? "k = ForHeads(k).view(B, T, Householders, Heads, KeyDim);  // [B, T, N, H, K]" : $"k = ForHeads(k);  // [B, T, H, {Mapped}]";
-        }
-
+        foreach (string line in LinearMemoryHeads.Spread(spec, "B, T", Mapped))
+            yield return line;
         if (spec.IsDelta)
             yield return "Tensor beta = " + LinearMemoryHeads.WriteStrength(spec, "strengths", "B, T");
         if (spec.HasHeadDecay)

@@ -1,8 +1,13 @@
+using System.Collections.Generic;
+
 namespace Memory.Gen.Generators.Memories.LinearMemory;
 
 /// <summary>The heads of what a matrix memory, alone or in a mixture, makes of a token.</summary>
 internal static class LinearMemoryHeads
 {
+    /// <summary>The constants that say how many there are.</summary>
+    public static string Constants(LinearMemorySpec spec) => "Heads = " + spec.Heads + (spec.SharesKeys ? ", KeyHeads = " + spec.KeyHeads : "");
+
     /// <summary>The heads of what a projection makes of a token, those of each of its writes side by side: in code, as an axis, and how many they are.</summary>
     public static (string Constant, string Letter, long Count) Of(LinearMemorySpec spec, string projection)
     {
@@ -12,6 +17,18 @@ internal static class LinearMemoryHeads
 
     /// <summary>The channels of queries, keys or values, which is how many of them a convolution has.</summary>
     public static long Channels(LinearMemorySpec spec, string projection) => Of(spec, projection).Count * (projection == "value" ? spec.ValueDim : spec.KeyDim);
+
+    /// <summary>The lines that give each head the queries and keys of its key head; none where it has its own.</summary>
+    /// <param name="spec">What was declared.</param>
+    /// <param name="tokens">The axes of the tokens.</param>
+    /// <param name="features">The axis of their features.</param>
+    public static IEnumerable<string> Spread(LinearMemorySpec spec, string tokens, string features)
+    {
+        if (!spec.SharesKeys)
+            yield break;
+        yield return $"q = ForHeads(q);  // [{tokens}, H, {features}]";
+        yield return spec.IsProduct ? $"k = ForHeads(k).view({tokens}, Householders, Heads, KeyDim);  // [{tokens}, N, H, K]" : $"k = ForHeads(k);  // [{tokens}, H, {features}]";
+    }
 
     /// <summary>How strongly a token writes, as code with its shape.</summary>
     /// <param name="spec">What was declared.</param>

@@ -51,6 +51,17 @@ internal static class LinearMemoryRules
                 "Householders = " + Limits.Text(mostHeads / spec.Heads), "Heads = " + Limits.Text(mostHeads / spec.Householders));
     }
 
+    /// <summary>Keys for several heads, where they fade as a whole. A state space has groups in their place, and rules of its own.</summary>
+    public static void CheckKeyHeads(LinearMemorySpec spec, ErrorList errors, int mostHeads)
+    {
+        if (spec.Rule is not (MemoryRule.Linear or MemoryRule.ScalarDecay or MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.Titans))
+            errors.Unused("KeyHeads", Limits.Text(spec.KeyHeads), RuleOf(spec), "only heads that fade as a whole, or not at all, share keys", "Rule = MemoryRule.GatedDelta");
+        else if (!spec.StateSpace && errors.Spec.Has("KeyHeads") && errors.CheckPositive("KeyHeads", spec.KeyHeads, "heads", mostHeads, example: 1) && spec.Heads > 0 && spec.Heads % spec.KeyHeads != 0)
+            errors.Unsupported(
+                "KeyHeads", Limits.Text(spec.KeyHeads), "Heads = " + Limits.Text(spec.Heads),
+                "each key head serves the same number of heads", "KeyHeads = " + Limits.Text(Divisors.Below(spec.Heads, spec.KeyHeads)));
+    }
+
     private static void CheckCombinations(LinearMemorySpec spec, ErrorList errors)
     {
         if (spec.Rule == MemoryRule.Titans)
@@ -82,7 +93,7 @@ internal static class LinearMemoryRules
         else if (errors.Spec.Has("Slots"))
             errors.Unused("Slots", Limits.Text(spec.Slots), RuleOf(spec), "its heads keep one matrix each", "Rule = MemoryRule.GatedSlots");
         CheckHouseholders(spec, errors, Limits.Heads);
-        CheckKeyHeads(spec, errors);
+        CheckKeyHeads(spec, errors, Limits.Heads);
         if (spec.IsTied && spec.UnitLength)
             errors.Unsupported("UnitLength", "true", RuleOf(spec), "a key is what its decay leaves room for", "no UnitLength");
         if (spec.IsGeneralized && spec.UnitLength)
@@ -93,17 +104,6 @@ internal static class LinearMemoryRules
                 "NegativeEigenvalues", "true", RuleOf(spec),
                 spec.IsGeneralized ? "what a feature loses is its decay and its learning rate, which together turn signs" : "only a delta rule has a write strength",
                 "Rule = MemoryRule.GatedDelta");
-    }
-
-    // A state space has groups in their place, and rules of its own.
-    private static void CheckKeyHeads(LinearMemorySpec spec, ErrorList errors)
-    {
-        if (spec.Rule is not (MemoryRule.Linear or MemoryRule.ScalarDecay or MemoryRule.Delta or MemoryRule.GatedDelta))
-            errors.Unused("KeyHeads", Limits.Text(spec.KeyHeads), RuleOf(spec), "only heads that fade as a whole, or not at all, share keys", "Rule = MemoryRule.GatedDelta");
-        else if (!spec.StateSpace && errors.Spec.Has("KeyHeads") && errors.CheckPositive("KeyHeads", spec.KeyHeads, "heads", Limits.Heads, example: 1) && spec.Heads > 0 && spec.Heads % spec.KeyHeads != 0)
-            errors.Unsupported(
-                "KeyHeads", Limits.Text(spec.KeyHeads), "Heads = " + Limits.Text(spec.Heads),
-                "each key head serves the same number of heads", "KeyHeads = " + Limits.Text(Divisors.Below(spec.Heads, spec.KeyHeads)));
     }
 
     private static void CheckPositions(LinearMemorySpec spec, int dim, ErrorList errors)

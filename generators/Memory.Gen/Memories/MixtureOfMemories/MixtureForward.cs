@@ -79,9 +79,11 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
     private IEnumerable<string> Remember()
     {
         yield return "long R = q.shape[0], L = q.shape[1];";
-        yield return $"q = {Mapped(Heads("q", "query", "KeyDim"))};  // [R, L, H, K]";
-        yield return $"k = {Mapped(Heads("k", "key", "KeyDim"))};  // [R, L, {Writes}H, K]";
-        yield return $"v = {Heads("v", "value", "ValueDim")};  // [R, L, {Writes}H, V]";
+        yield return Features("q", "query", "K");
+        yield return Features("k", "key", "K");
+        yield return Features("v", "value", "V");
+        foreach (string line in LinearMemoryHeads.Spread(memory, "R, L", "K"))
+            yield return line;
         foreach (MixtureProjection projection in projections)
             if (projection.Activation is { } activation)
                 yield return activation;
@@ -103,17 +105,14 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
         return start.Length + arguments.Length <= 100 ? [$"{start}{arguments} {end}"] : [start, "    " + arguments, "    " + end];
     }
 
-    // Their axis, where a token has several.
-    private string Writes => memory.IsProduct ? "N, " : "";
-
-    private string Heads(string name, string field, string features)
+    // The heads of those of each write apart, unless key heads are to be spread first.
+    private string Features(string name, string field, string axis)
     {
-        string heads = LinearMemoryHeads.Of(memory, field).Constant.Replace(" *", ",");
-        string tail = $"state?.{char.ToUpperInvariant(field[0])}{field.Substring(1)}Tail.At(route)";
-        return memory.ConvWidth > 0
-            ? $"{field}_convolution.Read({name}, {tail}, {Segments}).view(R, L, {heads}, {features})"
-            : $"{name}.view(R, L, {heads}, {features})";
+        (string heads, string letter, _) = LinearMemoryHeads.Of(memory, field);
+        if (field == "value" || !memory.SharesKeys)
+            (heads, letter) = (heads.Replace(" *", ","), letter.Replace("*", ", "));
+        string view = $".view(R, L, {heads}, {(axis == "V" ? "ValueDim" : "KeyDim")})", tail = char.ToUpperInvariant(field[0]) + field.Substring(1) + "Tail";
+        string made = memory.ConvWidth > 0 ? $"{field}_convolution.Read({name}, state?.{tail}.At(route), {Segments}){view}" : name + view;
+        return $"{name} = {(memory.UnitLength && axis == "K" ? $"UnitLength.Apply({made})" : made)};  // [R, L, {letter}, {axis}]";
     }
-
-    private string Mapped(string features) => memory.UnitLength ? $"UnitLength.Apply({features})" : features;
 }

@@ -26,7 +26,7 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
 
     public override string Source => MixtureOfMemoriesTexts.Source(spec);
 
-    public override IEnumerable<string> Axes => ["M memories", "H heads", "K key features", "V value features", .. LinearMemoryTexts.FurtherAxes(memory), "R rows of what memories are given", "L tokens of such a row"];
+    public override IEnumerable<string> Axes => ["M memories", "H heads", "K key features", "V value features", .. memory.SharesKeys ? new[] { "G key heads" } : [], .. LinearMemoryTexts.FurtherAxes(memory), "R rows of what memories are given", "L tokens of such a row"];
 
     public override Size Size
     {
@@ -57,7 +57,7 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
         writer.Comment(Prose.Capital(Phrase) + ".");
         using CodeWriter.Scope type = writer.Block($"private sealed class {module} : nn.Module<Tensor, LayerState?, Tensor>");
         writer.Lines(
-            $"private const long Heads = {memory.Heads}, KeyDim = {memory.KeyDim}, ValueDim = {memory.ValueDim}, Memories = {spec.Memories}, TopK = {spec.TopK}{LinearMemoryTexts.FurtherConstant(memory)};",
+            $"private const long {LinearMemoryHeads.Constants(memory)}, KeyDim = {memory.KeyDim}, ValueDim = {memory.ValueDim}, Memories = {spec.Memories}, TopK = {spec.TopK}{LinearMemoryTexts.FurtherConstant(memory)};",
             LinearMemoryTexts.DecayFactor(memory),
             spec.BalanceLoss > 0 ? $"private const double BalanceLoss = {Prose.Literal(spec.BalanceLoss)};" : null);
         writer.Lines(
@@ -72,6 +72,8 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
         writer.Blank();
         new MixtureForward(spec, projections).Write(writer, state);
         writer.Blank();
+        if (memory.SharesKeys)
+            SharedKeys.WriteForHeads(writer, "KeyHeads", "key head", "R, L");
         Registration.Write(writer, modules.Select(m => m.Field).ToArray(), vectors.Select(v => v.Part.Name).ToArray());
     }
 

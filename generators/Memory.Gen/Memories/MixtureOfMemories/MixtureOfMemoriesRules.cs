@@ -24,8 +24,10 @@ internal static class MixtureOfMemoriesRules
         if (!errors.CheckNamed("Rule", spec.Memory.Rule))
             return;
         LinearMemoryRules.CheckUnitLength(spec.Memory, errors);
-        if (CheckRule(spec.Memory, errors))
-            LinearMemoryRules.CheckHouseholders(spec.Memory, errors, Limits.MixtureHeads);
+        if (!CheckRule(spec.Memory, errors))
+            return;
+        LinearMemoryRules.CheckHouseholders(spec.Memory, errors, Limits.MixtureHeads);
+        LinearMemoryRules.CheckKeyHeads(spec.Memory, errors, Limits.MixtureHeads);
     }
 
     // Whether memories side by side can have it.

@@ -45,6 +45,18 @@ public sealed partial class DeltaProductMixture;
 public sealed partial class ConvolvedDeltaProductMixture;
 
 [MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 6, KeyHeads = 2, KeyDim = 4, ValueDim = 3, Memories = 3, TopK = 2, ConvWidth = 0)]
+public sealed partial class SharedKeysMixture;
+
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 6, KeyHeads = 3, KeyDim = 2, Memories = 4, TopK = 2, Rule = MemoryRule.Delta, Householders = 2, SharedMemory = false, SharedProjections = true)]
+public sealed partial class SharedKeysProductMixture;
+
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 3, KeyHeads = 1, KeyDim = 4, Memories = 3, TopK = 2, Rule = MemoryRule.Titans)]
+public sealed partial class SharedKeysTitansMixture;
+
+[MemoryLayer(Dim = 6)]
 [MixtureOfMemories(Heads = 2, KeyDim = 4, ValueDim = 5, Memories = 3, TopK = 2, Rule = MemoryRule.BonusDecay, ConvWidth = 0)]
 public sealed partial class BonusDecayMixture;
 
@@ -63,7 +75,7 @@ internal sealed class MixtureCase : IDisposable
 
     private MixtureCase(nn.Module<Tensor, Tensor> layer, MemoryRule rule, int heads, int memories, int topK, bool shared, bool sharedProjections)
     {
-        (Layer, Rule, Heads, Memories, TopK, HasShared, SharesProjections) = (layer, rule, heads, memories, topK, shared, sharedProjections);
+        (Layer, Rule, Heads, KeyHeads, Memories, TopK, HasShared, SharesProjections) = (layer, rule, heads, heads, memories, topK, shared, sharedProjections);
         RandomWeights.Fill(layer, 0.5, Normal);
     }
 
@@ -71,6 +83,7 @@ internal sealed class MixtureCase : IDisposable
     [
         nameof(GatedDeltaMixture), nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(DenseMixture), nameof(ScalarDecayMixture),
         nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture), nameof(DeltaProductMixture), nameof(ConvolvedDeltaProductMixture),
+        nameof(SharedKeysMixture), nameof(SharedKeysProductMixture), nameof(SharedKeysTitansMixture),
         nameof(BonusDecayMixture), nameof(ConvolvedBonusDecayMixture), nameof(TitansMixture),
     ];
 
@@ -78,7 +91,7 @@ internal sealed class MixtureCase : IDisposable
     public static TheoryData<string> Maskable =>
     [
         nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(ScalarDecayMixture), nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture),
-        nameof(DeltaProductMixture), nameof(BonusDecayMixture),
+        nameof(DeltaProductMixture), nameof(SharedKeysMixture), nameof(BonusDecayMixture),
     ];
 
     public nn.Module<Tensor, Tensor> Layer { get; }
@@ -88,6 +101,9 @@ internal sealed class MixtureCase : IDisposable
     public MemoryRule Rule { get; }
 
     public int Heads { get; }
+
+    /// <summary>Heads of queries and keys.</summary>
+    public int KeyHeads { get; private init; }
 
     /// <summary>Writes of a token.</summary>
     public int Writes { get; private init; } = 1;
@@ -115,6 +131,9 @@ internal sealed class MixtureCase : IDisposable
             nameof(ChannelDeltaMixture) => new(new ChannelDeltaMixture(dtype: type), MemoryRule.ChannelDelta, 2, 3, 2, true, false),
             nameof(DeltaProductMixture) => new(new DeltaProductMixture(dtype: type), MemoryRule.GatedDelta, 2, 3, 2, true, false) { Writes = 3 },
             nameof(ConvolvedDeltaProductMixture) => new(new ConvolvedDeltaProductMixture(dtype: type), MemoryRule.Delta, 3, 4, 2, false, true) { Writes = 2 },
+            nameof(SharedKeysMixture) => new(new SharedKeysMixture(dtype: type), MemoryRule.GatedDelta, 6, 3, 2, true, false) { KeyHeads = 2 },
+            nameof(SharedKeysProductMixture) => new(new SharedKeysProductMixture(dtype: type), MemoryRule.Delta, 6, 4, 2, false, true) { KeyHeads = 3, Writes = 2 },
+            nameof(SharedKeysTitansMixture) => new(new SharedKeysTitansMixture(dtype: type), MemoryRule.Titans, 3, 3, 2, true, false) { KeyHeads = 1 },
             nameof(BonusDecayMixture) => new(new BonusDecayMixture(dtype: type), MemoryRule.BonusDecay, 2, 3, 2, true, false),
             nameof(ConvolvedBonusDecayMixture) => new(new ConvolvedBonusDecayMixture(dtype: type), MemoryRule.BonusDecay, 3, 4, 2, false, true),
             _ => new(new TitansMixture(dtype: type), MemoryRule.Titans, 2, 3, 2, false, false),

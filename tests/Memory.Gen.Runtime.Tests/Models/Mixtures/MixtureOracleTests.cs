@@ -67,8 +67,9 @@ public sealed class MixtureOracleTests : IDisposable
         Tensor Masked(int m, Tensor mask)
         {
             long[] writes = layer.Writes == 1 ? [] : [layer.Writes];
-            Tensor Heads(Tensor weight, long[] writes) => nn.functional.linear(x, weight).view([Rows, Tokens, .. writes, layer.Heads, -1]);
-            Tensor q = Heads(layer.Weight("query.weight")!, []), k = Heads(layer.Weight("key", m), writes), v = Heads(layer.Weight("value", m), writes), here = mask.unsqueeze(2);
+            Tensor Heads(Tensor weight, long[] writes, long heads) => nn.functional.linear(x, weight).view([Rows, Tokens, .. writes, heads, -1]);
+            Tensor Keys(Tensor weight, long[] writes) => Heads(weight, writes, layer.KeyHeads).repeat_interleave(layer.Heads / layer.KeyHeads, dim: -2);
+            Tensor q = Keys(layer.Weight("query.weight")!, []), k = Keys(layer.Weight("key", m), writes), v = Heads(layer.Weight("value", m), writes, layer.Heads), here = mask.unsqueeze(2);
             if (layer.Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta)
                 (q, k) = (UnitLength.Apply(q), UnitLength.Apply(k));
             else

@@ -24,6 +24,14 @@ public sealed partial class OneDeltaProduct;
 [LinearMemory(Heads = 2, KeyDim = 5, ValueDim = 4, Householders = 3)]
 public sealed partial class LoneDeltaProduct;
 
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 6, KeyHeads = 2, KeyDim = 5, ValueDim = 4, Memories = 1, TopK = 1, Householders = 2, SharedMemory = false)]
+public sealed partial class OneSharedKeys;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Heads = 6, KeyHeads = 2, KeyDim = 5, ValueDim = 4, Householders = 2)]
+public sealed partial class LoneSharedKeys;
+
 /// <summary>A mixture of one memory without another is the linear memory itself, weight by weight.</summary>
 public sealed class OneMemoryTests : IDisposable
 {
@@ -35,6 +43,7 @@ public sealed class OneMemoryTests : IDisposable
     [InlineData(nameof(OneGatedDelta))]
     [InlineData(nameof(OneBonusDecay))]
     [InlineData(nameof(OneDeltaProduct))]
+    [InlineData(nameof(OneSharedKeys))]
     public void ItIsTheLinearMemoryItself(string name)
     {
         var (one, lone) = New(name);
@@ -58,6 +67,7 @@ public sealed class OneMemoryTests : IDisposable
         return name switch
         {
             nameof(OneDeltaProduct) => (new OneDeltaProduct(dtype: type), new LoneDeltaProduct(dtype: type)),
+            nameof(OneSharedKeys) => (new OneSharedKeys(dtype: type), new LoneSharedKeys(dtype: type)),
             nameof(OneBonusDecay) => (new OneBonusDecay(dtype: type), new LoneBonusDecay(dtype: type)),
             _ => (new OneGatedDelta(dtype: type), new GatedDeltaLayer(dtype: type)),
         };

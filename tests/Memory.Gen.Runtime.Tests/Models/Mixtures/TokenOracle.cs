@@ -37,8 +37,8 @@ internal sealed class TokenOracle(MixtureCase layer)
     {
         if (!memories.TryGetValue(memory, out Kept? kept))
             memories[memory] = kept = new Kept();
-        Tensor q = Unit(Convolve(kept, "query", layer.Weight("query.weight")!.mv(x)).view(layer.Heads, -1));
-        Tensor[] keys = [.. Convolve(kept, "key", layer.Weight("key", memory).mv(x)).view(layer.Writes, layer.Heads, -1).unbind(0).Select(Unit)];
+        Tensor q = ForHeads(Unit(Convolve(kept, "query", layer.Weight("query.weight")!.mv(x)).view(layer.KeyHeads, -1)));
+        Tensor[] keys = [.. Convolve(kept, "key", layer.Weight("key", memory).mv(x)).view(layer.Writes, layer.KeyHeads, -1).unbind(0).Select(Unit).Select(ForHeads)];
         Tensor[] values = Convolve(kept, "value", layer.Weight("value", memory).mv(x)).view(layer.Writes, layer.Heads, -1).unbind(0);
         Tensor k = keys[0], v = values[0];
         Tensor S = kept.S ?? zeros([layer.Heads, k.shape[1], v.shape[1]], dtype: ScalarType.Float64), before = S;
@@ -76,6 +76,9 @@ internal sealed class TokenOracle(MixtureCase layer)
         Tensor read = layer.Rule == MemoryRule.BonusDecay ? before + layer.Weight("bonus")!.view(layer.Heads, -1, 1) * Outer(v) : S;
         return scale * (read * q.unsqueeze(2)).sum(1);
     }
+
+    // Neighbouring heads have the same.
+    private Tensor ForHeads(Tensor keys) => stack([.. Enumerable.Range(0, layer.Heads).Select(h => keys[h * layer.KeyHeads / layer.Heads])], 0);
 
     // The memory's own last inputs, oldest first; the last tap multiplies the present one.
     private Tensor Convolve(Kept kept, string name, Tensor input)
