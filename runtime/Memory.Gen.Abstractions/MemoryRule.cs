@@ -50,7 +50,7 @@ public enum MemoryRule
     /// <summary>
     /// A head keeps slots, each a key and a value that are means of the tokens' and fade at a rate of the slot's own; a softmax over the
     /// slots reads them: S = diag(alpha) S + (1 - alpha) k^T, U likewise with v, o = U^T softmax(S q). Gated Slot Attention (Zhang et al.,
-    /// arXiv 2409.07146). Not in a <c>[MixtureOfMemories]</c>.
+    /// arXiv 2409.07146).
     /// </summary>
     GatedSlots,
 

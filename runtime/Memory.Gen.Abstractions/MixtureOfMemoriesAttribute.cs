@@ -7,7 +7,8 @@ namespace Memory.Gen;
 /// 2502.13685): a router sends each token to the <see cref="TopK"/> of <see cref="Memories"/> that suit it best, where it
 /// is written and read under one <see cref="Rule"/>; the reads are mixed by the router's weights. Memories that do not get
 /// a token keep what they hold. State: <c>(Memories + 1) * Heads * KeyDim * ValueDim</c> numbers in float32 or wider
-/// (without the 1 if nothing is shared; twice that for <see cref="MemoryRule.Titans"/>) and the inputs of the short
+/// (without the 1 if nothing is shared; twice that for <see cref="MemoryRule.Titans"/>, for
+/// <see cref="MemoryRule.GatedSlots"/> <c>Heads * Slots * (KeyDim + ValueDim)</c> a memory) and the inputs of the short
 /// convolutions, whatever the length of the text; a token touches <c>TopK + 1</c> of these memories.
 /// </summary>
 [AttributeUsage(AttributeTargets.Class, AllowMultiple = true, Inherited = false)]
@@ -63,6 +64,9 @@ public sealed class MixtureOfMemoriesAttribute : MixerAttribute
     /// <summary>Features of a head's values, 1 to 4,096. Absent: <c>Dim / Heads</c>, which must then divide.</summary>
     public int ValueDim { get; set; }
 
+    /// <summary>Slots of a head in each memory, 2 to 4,096; only with <see cref="MemoryRule.GatedSlots"/>. Absent: 64.</summary>
+    public int Slots { get; set; }
+
     /// <summary>
     /// Writes of each token in a memory, 1 to 8, each with a key, a value and a strength of its own; only with
     /// <see cref="MemoryRule.Delta"/> and <see cref="MemoryRule.GatedDelta"/>; <c>Heads * Householders</c> is at most 1,024 (DeltaProduct,
@@ -72,7 +76,7 @@ public sealed class MixtureOfMemoriesAttribute : MixerAttribute
 
     /// <summary>
     /// Width in tokens of the causal depthwise convolution (with SiLU) on queries, keys and values, 2 to 256; 0: none, and
-    /// no SiLU. It runs along a memory's own tokens; all memories share its weights. Absent: 4.
+    /// no SiLU but with <see cref="MemoryRule.GatedSlots"/>. It runs along a memory's own tokens; all memories share its weights. Absent: 4.
     /// </summary>
     public int ConvWidth { get; set; }
 

@@ -132,6 +132,10 @@ public sealed partial class DeltaProductMixtureModel;
 [MixtureOfMemories(Heads = 6, Memories = 3, KeyHeads = 2, KeyDim = 4, Rule = MemoryRule.ScalarDecay)]
 public sealed partial class SharedKeysMixtureModel;
 
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 1, FeedForward = 5)]
+[MixtureOfMemories(Heads = 2, Memories = 3, Rule = MemoryRule.GatedSlots, Slots = 5)]
+public sealed partial class GatedSlotsMixtureModel;
+
 [MemoryModel(VocabSize = 11, Dim = 6, Pattern = "ma", FeedForward = 5)]
 [MixtureOfMemories('m', Heads = 2, KeyDim = 2, ValueDim = 4, Memories = 3, Rule = MemoryRule.Delta, ConvWidth = 0, OutputGate = false)]
 [SlidingAttention('a', Heads = 1, Window = 4)]

@@ -21,7 +21,7 @@ public partial class OptionTests
         ]),
         ["LinearMemory as a state space"] = ("selective-state-space", ["Heads = 4, Rule = MemoryRule.ScalarDecay, StateSpace = true"]),
         ["SelectiveStateSpace"] = ("selective-state-space", [""]),
-        ["MixtureOfMemories"] = ("mixture-of-memories", ["Heads = 4"]),
+        ["MixtureOfMemories"] = ("mixture-of-memories", ["Heads = 4", "Heads = 4, Rule = MemoryRule.GatedSlots"]),
         ["TitansMemory"] = ("titans",
         [
             "TitansVariant.Gate, Heads = 4, Window = 8", "TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 2",

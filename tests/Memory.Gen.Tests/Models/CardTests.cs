@@ -60,6 +60,7 @@ public class CardTests
     [InlineData("[MixtureOfMemories(Heads = 6, KeyHeads = 2, KeyDim = 7, ValueDim = 9)]", Model)]
     [InlineData("[MixtureOfMemories(Heads = 6, KeyHeads = 3, Householders = 2, SharedProjections = true)]", Model)]
     [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.BonusDecay, KeyDim = 7, ValueDim = 9)]", Model)]
+    [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.GatedSlots, KeyDim = 7, ValueDim = 9, Slots = 5)]", Model)]
     [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.Delta, SharedProjections = true)]", Model)]
     [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.Titans)]", Model)]
     [InlineData("[LinearMemory('D', Heads = 3)] [SlidingAttention('A', Heads = 4, Window = 5, FeedForward = 0)]", "VocabSize = 96, Dim = 48, Pattern = \"DDA DA\"")]
@@ -121,6 +122,7 @@ public class CardTests
     [InlineData("[MixtureOfMemories(Heads = 1024, KeyDim = 4096, ValueDim = 4096, ConvWidth = 256, Memories = 64, TopK = 64)]")]
     [InlineData("[MixtureOfMemories(Heads = 1024, KeyDim = 4096, ValueDim = 4096, ConvWidth = 256, Memories = 64, TopK = 64, Rule = MemoryRule.BonusDecay)]")]
     [InlineData("[MixtureOfMemories(Heads = 128, KeyDim = 4096, ValueDim = 4096, ConvWidth = 256, Memories = 64, TopK = 64, Householders = 8)]")]
+    [InlineData("[MixtureOfMemories(Heads = 1024, KeyDim = 4096, ValueDim = 4096, ConvWidth = 256, Memories = 64, TopK = 64, Rule = MemoryRule.GatedSlots, Slots = 4096)]")]
     public void NoCountLeaves64Bits(string mixer)
     {
         string file = Compile.EmittedFile(Declarations.Model(mixer, "VocabSize = 16_777_216, Dim = 1_048_576, Layers = 4096, FeedForward = 16_777_216"));
@@ -177,6 +179,7 @@ public class CardTests
     [InlineData("[MixtureOfMemories(Heads = 3, TopK = 1, Rule = MemoryRule.Titans, SharedMemory = false)]", 2 * (48 * 4 + 5 * 48 * 48 + 3 * 48 * 3 + 3 * 3 * 16 * 16), 0L, null)]
     [InlineData("[MixtureOfMemories(Heads = 3, KeyDim = 8, Householders = 2)]", 2 * (48 * 4 + 2 * 48 * 48 + 48 * 24 + 3 * (2 * (48 * 24 + 48 * 48 + 48 * 3) + 48 * 3) + 3 * 5 * 3 * 8 * 16), 0L, null)]
     [InlineData("[MixtureOfMemories(Heads = 3, KeyHeads = 1, KeyDim = 8)]", 2 * (48 * 4 + 2 * 48 * 48 + 48 * 8 + 3 * (48 * 8 + 48 * 48 + 2 * 48 * 3) + 3 * 3 * 3 * 8 * 16), 0L, null)]
+    [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.GatedSlots, KeyDim = 8, Slots = 5)]", 2 * (48 * 4 + 2 * 48 * 48 + 48 * 24 + 3 * (48 * 24 + 48 * 48 + 48 * 3 * 5) + 3 * 2 * 3 * 5 * (8 + 16)), 0L, null)]
     [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.BonusDecay, KeyDim = 8)]", 2 * (48 * 4 + 2 * 48 * 48 + 48 * 24 + 3 * (48 * 24 + 48 * 48 + 48 * 8 + 8 * 24) + 3 * 2 * 3 * 8 * 16), 0L, null)]
     [InlineData("[TitansMemory(TitansVariant.MemoryOnly, Heads = 3)]", 2 * (5 * 48 * 48 + 3 * 48 * 3 + 3 * 3 * 16 * 16), 0L, null)]
     [InlineData("[TitansMemory(TitansVariant.Gate, Heads = 3, Window = 8, Momentum = false)]", 2 * (7 * 48 * 48 + 2 * 48 * 3 + 3 * 3 * 16 * 16 + 2 * 48 * 8), 0L, null)]

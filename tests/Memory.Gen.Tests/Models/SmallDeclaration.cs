@@ -46,8 +46,9 @@ internal sealed class SmallDeclaration(Random random)
 
     private string Mixture(string letter)
     {
-        string rule = Pick([.. Rules, "BonusDecay"]), options = rule switch
+        string rule = Pick([.. Rules, "BonusDecay", "GatedSlots"]), options = rule switch
         {
+            "GatedSlots" => $", Slots = {random.Next(2, 8)}",
             "Delta" or "GatedDelta" => Maybe($"Householders = {random.Next(1, 5)}"),
             _ => "",
         };

@@ -137,6 +137,11 @@ public class EmittedFileTests
         nameof(BonusDecayMixtureLayer));
 
     [Fact]
+    public Task GatedSlotsMixtureLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[MixtureOfMemories(Rule = MemoryRule.GatedSlots, Heads = 4, Slots = 32, ConvWidth = 0)]", name: "MixtureLayer")),
+        nameof(GatedSlotsMixtureLayer));
+
+    [Fact]
     public Task SelectiveStateSpaceLayer() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Layer("[SelectiveStateSpace]", name: "SelectiveLayer")),
         nameof(SelectiveStateSpaceLayer));

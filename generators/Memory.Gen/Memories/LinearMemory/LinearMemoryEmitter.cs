@@ -47,7 +47,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
     {
         get
         {
-            long keys = (long)spec.KeyHeads * spec.KeyDim, values = (long)spec.Heads * spec.ValueDim, mapped = spec.Heads * spec.MappedDim, matrix = spec.HasSlots ? (long)spec.Heads * spec.Slots * (spec.KeyDim + spec.ValueDim) : mapped * spec.ValueDim;
+            long keys = (long)spec.KeyHeads * spec.KeyDim, values = (long)spec.Heads * spec.ValueDim, mapped = spec.Heads * spec.MappedDim;
             long gates = spec.OutputGate ? values : 0;
             // One to query and one to be read with, and those of each write.
             Size size = Size.Product(dim * (((1 + spec.Householders) * (keys + values)) + gates)) + new Size(spec.ValueDim);
@@ -73,7 +73,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 size += vector;
             if (spec.Normalized)
                 size += new Size(0, MemoryElements: mapped, FlopsPerToken: 2 * mapped);
-            return size + new Size(0, MemoryElements: matrix, FlopsPerToken: 2 * spec.Products * matrix, Reach: null);
+            return size + new Size(0, MemoryElements: spec.Kept, FlopsPerToken: 2 * spec.Products * spec.Kept, Reach: null);
         }
     }
 
@@ -273,7 +273,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
 
         string scale = spec.Expands ? ", scale: 1" : "";
         yield return spec.HasSlots
-            ? "var read = GatedSlotAttention.Apply(q, k, v, g, state?.SlotKeys.Value, state?.SlotValues.Value, scale: 1.0);"
+            ? $"var read = {LinearMemoryTexts.Operator(spec)}, state?.SlotKeys.Value, state?.SlotValues.Value, scale: 1.0);"
             : spec.Normalized
             ? $"var read = LinearAttention.Normalized(q, k, v, state?.S.Value, state?.Z.Value{scale});"
             : $"var read = {LinearMemoryTexts.Operator(spec)}, state?.S.Value{scale});";

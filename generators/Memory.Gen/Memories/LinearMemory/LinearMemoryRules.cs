@@ -39,6 +39,15 @@ internal static class LinearMemoryRules
             errors.Unsupported("UnitLength", "false", RuleOf(spec), "erasing is only stable while beta |k|^2 <= 2", "no UnitLength");
     }
 
+    /// <summary>Slots, of the one rule that has them.</summary>
+    public static void CheckSlots(LinearMemorySpec spec, ErrorList errors, int most)
+    {
+        if (spec.HasSlots)
+            errors.CheckRange("Slots", spec.Slots, 2, most); // of one a softmax says nothing
+        else
+            errors.Unused("Slots", Limits.Text(spec.Slots), RuleOf(spec), "its heads keep one matrix each", "Rule = MemoryRule.GatedSlots");
+    }
+
     /// <summary>Writes of a token, of which most rules know one; its heads write no more often than as many heads as there may be would by themselves.</summary>
     public static void CheckHouseholders(LinearMemorySpec spec, ErrorList errors, int mostHeads)
     {
@@ -88,10 +97,7 @@ internal static class LinearMemoryRules
             errors.Unused("UnitLength", "true", "FeatureMap = FeatureMap." + spec.FeatureMap, "a feature map sets the length itself", "no FeatureMap");
         if (spec.Rule != MemoryRule.ScalarDecay)
             errors.Unused("Decay", "DecaySchedule." + spec.Decay, RuleOf(spec), "it says how fast a head fades", "Rule = MemoryRule.ScalarDecay");
-        if (spec.HasSlots)
-            errors.CheckRange("Slots", spec.Slots, 2, Limits.HeadFeatures); // of one a softmax says nothing
-        else if (errors.Spec.Has("Slots"))
-            errors.Unused("Slots", Limits.Text(spec.Slots), RuleOf(spec), "its heads keep one matrix each", "Rule = MemoryRule.GatedSlots");
+        CheckSlots(spec, errors, Limits.HeadFeatures);
         CheckHouseholders(spec, errors, Limits.Heads);
         CheckKeyHeads(spec, errors, Limits.Heads);
         if (spec.IsTied && spec.UnitLength)

@@ -99,6 +99,9 @@ public sealed record LinearMemorySpec(
     /// <summary>Whether a head keeps keys and values in slots, which a softmax reads.</summary>
     internal bool HasSlots => Rule == MemoryRule.GatedSlots;
 
+    /// <summary>Numbers that all heads keep of a text: matrices, or slots.</summary>
+    internal long Kept => HasSlots ? (long)Heads * Slots * (KeyDim + ValueDim) : Heads * MappedDim * ValueDim;
+
     /// <summary>Whether it is DeltaProduct, in which a token writes several times.</summary>
     internal bool IsProduct => Householders != 1;
 

@@ -27,8 +27,8 @@ internal static class LinearMemoryTexts
     };
 
     /// <summary>The axes that some rules have beside those of keys and values.</summary>
-    public static IEnumerable<string> FurtherAxes(LinearMemorySpec spec) =>
-        spec.IsGeneralized ? ["J rank of decays and learning rates"] : spec.HasSlots ? ["M slots"] : spec.IsProduct ? ["N writes of a token"] : spec.HasChannels ? ["J rank of the decays"] : spec.Expands ? ["P mapped key features"] : [];
+    public static IEnumerable<string> FurtherAxes(LinearMemorySpec spec, char slots = 'M') =>
+        spec.IsGeneralized ? ["J rank of decays and learning rates"] : spec.HasSlots ? [slots + " slots"] : spec.IsProduct ? ["N writes of a token"] : spec.HasChannels ? ["J rank of the decays"] : spec.Expands ? ["P mapped key features"] : [];
 
     /// <summary>The operator's call as far as the arguments that every rule has in its own way.</summary>
     public static string Operator(LinearMemorySpec spec) => spec.Rule switch
@@ -43,6 +43,7 @@ internal static class LinearMemoryTexts
         MemoryRule.ChannelDelta => "ChannelDeltaRule.Apply(q, k, v, beta, g",
         MemoryRule.Titans => "TitansLinear.Apply(q, k, v, theta, eta, alpha, block: 1",
         MemoryRule.GeneralizedDelta => "GeneralizedDeltaRule.Apply(q, k, v, -kappa, a * kappa, g",
+        MemoryRule.GatedSlots => "GatedSlotAttention.Apply(q, k, v, g",
         _ => "GatedDeltaRule.Apply(q, k, v, beta, g",
     };
 
@@ -79,6 +80,7 @@ internal static class LinearMemoryTexts
         MemoryRule.Titans => "learning by gradient steps with momentum",
         MemoryRule.ChannelDelta => "under the channel delta rule (Kimi Delta Attention)",
         MemoryRule.GeneralizedDelta => "under the generalised delta rule (RWKV-7)",
+        MemoryRule.GatedSlots => "of slots that fade at rates that each token sets, read by a softmax (Gated Slot Attention)",
         _ => "under the gated delta rule" + Writes(spec),
     };
 

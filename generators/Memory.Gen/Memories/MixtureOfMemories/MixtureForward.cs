@@ -56,10 +56,11 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
             writer.Lines(Remembered("Tensor o = route.Mix(Remember(", "route.Gather(q)", routed, "state, route));  // [B, T, H, V]"));
         }
 
+        (string read, string words) = memory.HasSlots ? ("o.silu()", "SiLU(o)") : ("o", "o");
         writer.Lines(
             memory.OutputGate
-                ? "Tensor y = norm.GatedHeads(o, gates);  // [B, T, H*V], RMSNorm(o) * SiLU(gates)"
-                : "Tensor y = norm.call(o).flatten(2);  // [B, T, H*V]",
+                ? $"Tensor y = norm.GatedHeads({read}, gates);  // [B, T, H*V], RMSNorm({words}) * SiLU(gates)"
+                : $"Tensor y = norm.call({read}).flatten(2);  // [B, T, H*V]",
             "return Projection.Apply(y, output).MoveToOuterDisposeScope();  // [B, T, D]");
     }
 
@@ -87,14 +88,12 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
         foreach (MixtureProjection projection in projections)
             if (projection.Activation is { } activation)
                 yield return activation;
-        bool titans = memory.Rule == MemoryRule.Titans;
-        yield return "var memory = state?.S.At(route);";
-        if (titans)
-            yield return "var momentum = state?.P.At(route);";
-        yield return $"var read = {LinearMemoryTexts.Operator(memory)}, memory?.Value, {(titans ? "momentum?.Value, " : "")}segments: {Segments});";
-        yield return "memory?.Update(read.FinalState);";
-        if (titans)
-            yield return "momentum?.Update(read.FinalMomentum);";
+        KeptTensor[] kept = [.. MixtureState.Kept(memory)];
+        foreach (KeptTensor tensor in kept)
+            yield return $"var {tensor.Variable} = state?.{tensor.Field}.At(route);";
+        yield return $"var read = {LinearMemoryTexts.Operator(memory)}, {string.Concat(kept.Select(k => k.Variable + "?.Value, "))}{(memory.HasSlots ? "scale: 1.0, " : "")}segments: {Segments});";
+        foreach (KeptTensor tensor in kept)
+            yield return $"{tensor.Variable}?.Update(read.{tensor.Final});";
         yield return "return read.Output;  // [R, L, H, V]";
     }
 
@@ -112,7 +111,7 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
         if (field == "value" || !memory.SharesKeys)
             (heads, letter) = (heads.Replace(" *", ","), letter.Replace("*", ", "));
         string view = $".view(R, L, {heads}, {(axis == "V" ? "ValueDim" : "KeyDim")})", tail = char.ToUpperInvariant(field[0]) + field.Substring(1) + "Tail";
-        string made = memory.ConvWidth > 0 ? $"{field}_convolution.Read({name}, state?.{tail}.At(route), {Segments}){view}" : name + view;
+        string made = memory.ConvWidth > 0 ? $"{field}_convolution.Read({name}, state?.{tail}.At(route), {Segments}){view}" : name + view + (memory.HasSlots ? ".silu()" : "");
         return $"{name} = {(memory.UnitLength && axis == "K" ? $"UnitLength.Apply({made})" : made)};  // [R, L, {letter}, {axis}]";
     }
 }

@@ -26,13 +26,13 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
 
     public override string Source => MixtureOfMemoriesTexts.Source(spec);
 
-    public override IEnumerable<string> Axes => ["M memories", "H heads", "K key features", "V value features", .. memory.SharesKeys ? new[] { "G key heads" } : [], .. LinearMemoryTexts.FurtherAxes(memory), "R rows of what memories are given", "L tokens of such a row"];
+    public override IEnumerable<string> Axes => ["M memories", "H heads", "K key features", "V value features", .. memory.SharesKeys ? new[] { "G key heads" } : [], .. LinearMemoryTexts.FurtherAxes(memory, slots: 'N'), "R rows of what memories are given", "L tokens of such a row"];
 
     public override Size Size
     {
         get
         {
-            long values = (long)memory.Heads * memory.ValueDim, matrix = values * memory.KeyDim;
+            long values = (long)memory.Heads * memory.ValueDim;
             long shared = spec.SharedMemory ? 1 : 0, all = spec.Memories + shared, used = spec.TopK + shared;
             Size projected = Size.Product(Factors.Sum(f => f.Weights));
             Size size = Size.Product((dim * (spec.Memories + (LinearMemoryHeads.Of(memory, "query").Count * memory.KeyDim) + values)) + (memory.OutputGate ? dim * values : 0))
@@ -47,7 +47,7 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
             }
 
             int matrices = memory.Rule == MemoryRule.Titans ? 2 : 1;
-            return size + new Size(0, MemoryElements: all * matrices * matrix, FlopsPerToken: used * 2 * memory.Products * matrix, Reach: null);
+            return size + new Size(0, MemoryElements: all * matrices * memory.Kept, FlopsPerToken: used * 2 * memory.Products * memory.Kept, Reach: null);
         }
     }
 

@@ -26,6 +26,7 @@ internal static class MixtureOfMemoriesRules
         LinearMemoryRules.CheckUnitLength(spec.Memory, errors);
         if (!CheckRule(spec.Memory, errors))
             return;
+        LinearMemoryRules.CheckSlots(spec.Memory, errors, Limits.MixtureHeadFeatures);
         LinearMemoryRules.CheckHouseholders(spec.Memory, errors, Limits.MixtureHeads);
         LinearMemoryRules.CheckKeyHeads(spec.Memory, errors, Limits.MixtureHeads);
     }
@@ -37,7 +38,6 @@ internal static class MixtureOfMemoriesRules
         {
             MemoryRule.TiedDecay => ("the least decay belongs to the place of a layer, and its memories have none of their own", "ChannelDecay"),
             MemoryRule.GeneralizedDelta => ("its bonus stands behind the norm, which the memories share, and each would have one of its own", "ChannelDelta"),
-            MemoryRule.GatedSlots => ("its slots are chosen among by a softmax of their own", "ChannelDecay"),
             _ => null,
         };
         if (refused is { } found)

@@ -9,7 +9,7 @@ namespace Memory.Gen.Generators.Memories.MixtureOfMemories;
 internal static class MixtureOfMemoriesTexts
 {
     public static string Phrase(MixtureOfMemoriesSpec spec) =>
-        "a mixture of " + (spec.Memories == 1 ? "1 linear memory" : Prose.Count(spec.Memories) + " linear memories")
+        "a mixture of " + Prose.Count(spec.Memories) + (spec.Memory.HasSlots ? "" : " linear") + (spec.Memories == 1 ? " memory" : " memories")
         + Manner(LinearMemoryTexts.Manner(spec.Memory))
         + ", each token in " + Prose.Count(spec.TopK) + " of them"
         + (spec.SharedMemory ? " and in a shared one" : "")
@@ -28,7 +28,8 @@ internal static class MixtureOfMemoriesTexts
         yield return spec.SharedProjections
             ? "   all matrices the same for all memories"
             : $"   {Prose.List(Own(spec).ToArray())} each memory's own, {Shared(spec)} the same for all";
-        yield return LinearMemoryTexts.Output(spec.Memory, "sum_{m in A_t} w_{t,m} o_{t,m}" + (spec.SharedMemory ? " + o_{t,shared}" : ""));
+        string mixed = "sum_{m in A_t} w_{t,m} o_{t,m}" + (spec.SharedMemory ? " + o_{t,shared}" : "");
+        yield return LinearMemoryTexts.Output(spec.Memory, spec.Memory.HasSlots ? $"SiLU({mixed})" : mixed);
         if (spec.TopK == 1 && spec.BalanceLoss == 0)
             yield return "w_t is 1 whatever l_t is, and there is no balance loss: nothing trains the router";
         if (spec.BalanceLoss > 0)
@@ -54,6 +55,7 @@ internal static class MixtureOfMemoriesTexts
         MemoryRule.Linear => [],
         MemoryRule.ScalarDecay => ["g"],
         MemoryRule.ChannelDecay or MemoryRule.BonusDecay => ["1", "2"],
+        MemoryRule.GatedSlots => ["f"],
         MemoryRule.Delta => ["beta"],
         MemoryRule.ChannelDelta => ["beta", "1", "2"],
         MemoryRule.Titans => ["eta", "theta", "alpha"],

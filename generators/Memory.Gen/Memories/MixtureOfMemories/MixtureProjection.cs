@@ -22,6 +22,12 @@ internal sealed record MixtureProjection(string Name, string? Activation, params
             MemoryRule.ScalarDecay => [decay],
             MemoryRule.ChannelDecay => [Channels("g = (g + decay_bias).log_sigmoid().view(R, L, Heads, KeyDim) / DecayTemperature;  // [R, L, H, K], log decay, <= 0")],
             MemoryRule.BonusDecay => [Channels("g = -(g + decay_bias).exp().view(R, L, Heads, KeyDim);  // [R, L, H, K], log decay, <= 0", between: ".tanh()")],
+            MemoryRule.GatedSlots =>
+            [
+                new(
+                    "g", "g = LogDecay.Sigmoid(g.view(R, L, Heads, Slots), least: 0.0) / DecayTemperature;  // [R, L, H, N], log decay, <= 0: ln(alpha)",
+                    new MixtureFactor("forget", "Dim", "Heads * Slots", "D -> H*N", width * memory.Heads * memory.Slots)),
+            ],
             MemoryRule.ChannelDelta => [strength, Channels("g = LogDecay.Channels(g, decay_rate, decay_bias);  // [R, L, H, K], log decay, <= 0: -e^a softplus(. + b)")],
             MemoryRule.Delta => [strength],
             MemoryRule.Titans =>

@@ -65,6 +65,14 @@ public sealed partial class BonusDecayMixture;
 public sealed partial class ConvolvedBonusDecayMixture;
 
 [MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, KeyDim = 4, ValueDim = 5, Memories = 3, TopK = 2, Rule = MemoryRule.GatedSlots, Slots = 7, ConvWidth = 0)]
+public sealed partial class GatedSlotsMixture;
+
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 3, Memories = 4, TopK = 2, Rule = MemoryRule.GatedSlots, Slots = 4, SharedMemory = false, SharedProjections = true, OutputGate = false)]
+public sealed partial class ConvolvedGatedSlotsMixture;
+
+[MemoryLayer(Dim = 6)]
 [MixtureOfMemories(Heads = 2, Memories = 3, TopK = 2, Rule = MemoryRule.Titans, SharedMemory = false)]
 public sealed partial class TitansMixture;
 
@@ -84,14 +92,14 @@ internal sealed class MixtureCase : IDisposable
         nameof(GatedDeltaMixture), nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(DenseMixture), nameof(ScalarDecayMixture),
         nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture), nameof(DeltaProductMixture), nameof(ConvolvedDeltaProductMixture),
         nameof(SharedKeysMixture), nameof(SharedKeysProductMixture), nameof(SharedKeysTitansMixture),
-        nameof(BonusDecayMixture), nameof(ConvolvedBonusDecayMixture), nameof(TitansMixture),
+        nameof(BonusDecayMixture), nameof(ConvolvedBonusDecayMixture), nameof(GatedSlotsMixture), nameof(ConvolvedGatedSlotsMixture), nameof(TitansMixture),
     ];
 
     /// <summary>Those whose token-free steps can be written as ordinary tokens: no convolution, no momentum.</summary>
     public static TheoryData<string> Maskable =>
     [
         nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(ScalarDecayMixture), nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture),
-        nameof(DeltaProductMixture), nameof(SharedKeysMixture), nameof(BonusDecayMixture),
+        nameof(DeltaProductMixture), nameof(SharedKeysMixture), nameof(BonusDecayMixture), nameof(GatedSlotsMixture),
     ];
 
     public nn.Module<Tensor, Tensor> Layer { get; }
@@ -111,6 +119,14 @@ internal sealed class MixtureCase : IDisposable
     public int Memories { get; }
 
     public int TopK { get; }
+
+    /// <summary>What a memory keeps beside the inputs of its convolutions, by its names in the state.</summary>
+    public string[] Kept => Rule switch
+    {
+        MemoryRule.Titans => ["memory", "momentum"],
+        MemoryRule.GatedSlots => ["slot_keys", "slot_values"],
+        _ => ["memory"],
+    };
 
     public bool HasShared { get; }
 
@@ -136,6 +152,8 @@ internal sealed class MixtureCase : IDisposable
             nameof(SharedKeysTitansMixture) => new(new SharedKeysTitansMixture(dtype: type), MemoryRule.Titans, 3, 3, 2, true, false) { KeyHeads = 1 },
             nameof(BonusDecayMixture) => new(new BonusDecayMixture(dtype: type), MemoryRule.BonusDecay, 2, 3, 2, true, false),
             nameof(ConvolvedBonusDecayMixture) => new(new ConvolvedBonusDecayMixture(dtype: type), MemoryRule.BonusDecay, 3, 4, 2, false, true),
+            nameof(GatedSlotsMixture) => new(new GatedSlotsMixture(dtype: type), MemoryRule.GatedSlots, 2, 3, 2, true, false),
+            nameof(ConvolvedGatedSlotsMixture) => new(new ConvolvedGatedSlotsMixture(dtype: type), MemoryRule.GatedSlots, 3, 4, 2, false, true),
             _ => new(new TitansMixture(dtype: type), MemoryRule.Titans, 2, 3, 2, false, false),
         };
     }

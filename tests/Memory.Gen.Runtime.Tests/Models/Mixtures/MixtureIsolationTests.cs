@@ -111,5 +111,5 @@ public sealed class MixtureIsolationTests : IDisposable
     }
 
     private static bool SameBits(MixtureCase layer, MemoryState a, MemoryState b, int memory) =>
-        (MixtureOracleTests.Held(layer, a, memory, "memory") == MixtureOracleTests.Held(layer, b, memory, "memory")).all().item<bool>();
+        layer.Kept.All(part => (MixtureOracleTests.Held(layer, a, memory, part) == MixtureOracleTests.Held(layer, b, memory, part)).all().item<bool>());
 }

@@ -33,9 +33,8 @@ public sealed class MixtureOracleTests : IDisposable
         for (int b = 0; b < Rows; b++)
             for (int m = 0; m < layer.Memories + (layer.HasShared ? 1 : 0); m++)
             {
-                CheckState(layer, state, b, m, "memory", oracles[b][m]?.S);
-                if (layer.Rule == MemoryRule.Titans)
-                    CheckState(layer, state, b, m, "momentum", oracles[b][m]?.P);
+                foreach ((string part, Tensor? expectedPart) in layer.Kept.Zip([oracles[b][m]?.S, oracles[b][m]?.P]))
+                    CheckState(layer, state, b, m, part, expectedPart);
                 foreach (string tail in layer.Weight("query_convolution.weight") is null ? [] : new[] { "query", "key", "value" })
                     CheckState(layer, state, b, m, tail + "_tail", oracles[b][m]?.Ring(tail, 0, x) is { } ring ? stack([.. ring], 0) : null);
             }
@@ -56,6 +55,8 @@ public sealed class MixtureOracleTests : IDisposable
         Tensor read = layer.HasShared ? Masked(layer.Memories, ones([Rows, Tokens], dtype: x.dtype)) : 0.0;
         for (int m = 0; m < layer.Memories; m++)
             read = read + weights.select(2, m).view(Rows, Tokens, 1, 1) * Masked(m, chosen.select(2, m));
+        if (layer.Rule == MemoryRule.GatedSlots)
+            read = read.silu();
         Tensor normed = read / (read.pow(2).mean([3], keepdim: true) + 1e-6).sqrt() * layer.Weight("norm.weight")!;
         if (layer.Weight("gate.weight") is { } gate)
             normed = normed * nn.functional.linear(x, gate).view(normed.shape).silu();
@@ -77,6 +78,15 @@ public sealed class MixtureOracleTests : IDisposable
             Tensor Gate(string gate) => nn.functional.linear(x, layer.Weight(gate, m));
             Tensor Channels() => nn.functional.linear(Gate("decay_down"), layer.Weight("decay_up", m)) + layer.Weight("decay_bias")!;
             Tensor LogDecay() => -layer.Weight("decay_rate")!.exp() * (Gate("decay") + layer.Weight("decay_bias")!).exp().log1p() * here;
+            if (layer.Rule == MemoryRule.GatedSlots)
+            {
+                SlotRead slots = GatedSlotAttention.Apply(
+                    q.silu(), k.silu(), v.silu(), Gate("forget").log_sigmoid().view(Rows, Tokens, layer.Heads, -1) / 8 * here.unsqueeze(3), scale: 1, form: OperatorForm.Reference);
+                Numbers.Near(slots.FinalKeys, Held(layer, state, m, "slot_keys"), 1e-12, $"keys of memory {m}");
+                Numbers.Near(slots.FinalValues, Held(layer, state, m, "slot_values"), 1e-12, $"values of memory {m}");
+                return slots.Output;
+            }
+
             MemoryRead result = layer.Rule switch
             {
                 MemoryRule.Linear => LinearAttention.Apply(q, k, v, form: OperatorForm.Reference),

@@ -32,6 +32,14 @@ public sealed partial class OneSharedKeys;
 [LinearMemory(Heads = 6, KeyHeads = 2, KeyDim = 5, ValueDim = 4, Householders = 2)]
 public sealed partial class LoneSharedKeys;
 
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, KeyDim = 5, ValueDim = 4, Memories = 1, TopK = 1, Rule = MemoryRule.GatedSlots, Slots = 7, SharedMemory = false)]
+public sealed partial class OneGatedSlots;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Heads = 2, KeyDim = 5, ValueDim = 4, Rule = MemoryRule.GatedSlots, Slots = 7)]
+public sealed partial class LoneGatedSlots;
+
 /// <summary>A mixture of one memory without another is the linear memory itself, weight by weight.</summary>
 public sealed class OneMemoryTests : IDisposable
 {
@@ -44,6 +52,7 @@ public sealed class OneMemoryTests : IDisposable
     [InlineData(nameof(OneBonusDecay))]
     [InlineData(nameof(OneDeltaProduct))]
     [InlineData(nameof(OneSharedKeys))]
+    [InlineData(nameof(OneGatedSlots))]
     public void ItIsTheLinearMemoryItself(string name)
     {
         var (one, lone) = New(name);
@@ -68,6 +77,7 @@ public sealed class OneMemoryTests : IDisposable
         {
             nameof(OneDeltaProduct) => (new OneDeltaProduct(dtype: type), new LoneDeltaProduct(dtype: type)),
             nameof(OneSharedKeys) => (new OneSharedKeys(dtype: type), new LoneSharedKeys(dtype: type)),
+            nameof(OneGatedSlots) => (new OneGatedSlots(dtype: type), new LoneGatedSlots(dtype: type)),
             nameof(OneBonusDecay) => (new OneBonusDecay(dtype: type), new LoneBonusDecay(dtype: type)),
             _ => (new OneGatedDelta(dtype: type), new GatedDeltaLayer(dtype: type)),
         };

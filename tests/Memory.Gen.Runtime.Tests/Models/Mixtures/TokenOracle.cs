@@ -23,6 +23,8 @@ internal sealed class TokenOracle(MixtureCase layer)
         Tensor read = layer.HasShared ? Step(layer.Memories, x) : 0.0;
         for (int r = 0; r < chosen.Length; r++)
             read = read + weights[r] * Step(chosen[r], x);
+        if (layer.Rule == MemoryRule.GatedSlots)
+            read = read * read.sigmoid();
         Tensor normed = read / (read.pow(2).mean([1], keepdim: true) + 1e-6).sqrt() * layer.Weight("norm.weight")!;
         if (layer.Weight("gate.weight") is { } gate)
         {
@@ -41,8 +43,10 @@ internal sealed class TokenOracle(MixtureCase layer)
         Tensor[] keys = [.. Convolve(kept, "key", layer.Weight("key", memory).mv(x)).view(layer.Writes, layer.KeyHeads, -1).unbind(0).Select(Unit).Select(ForHeads)];
         Tensor[] values = Convolve(kept, "value", layer.Weight("value", memory).mv(x)).view(layer.Writes, layer.Heads, -1).unbind(0);
         Tensor k = keys[0], v = values[0];
-        Tensor S = kept.S ?? zeros([layer.Heads, k.shape[1], v.shape[1]], dtype: ScalarType.Float64), before = S;
         Tensor Gate(string name) => layer.Weight(name, memory).mv(x);
+        if (layer.Rule == MemoryRule.GatedSlots)
+            return Slots(kept, q, k, v, Gate("forget"));
+        Tensor S = kept.S ?? zeros([layer.Heads, k.shape[1], v.shape[1]], dtype: ScalarType.Float64), before = S;
         Tensor Erased(Tensor from) => v - (from * k.unsqueeze(2)).sum(1);
         Tensor Outer(Tensor u) => k.unsqueeze(2) * u.unsqueeze(1);
         double scale = layer.Rule == MemoryRule.Titans ? 1 : 1 / Math.Sqrt(k.shape[1]);
@@ -77,6 +81,16 @@ internal sealed class TokenOracle(MixtureCase layer)
         return scale * (read * q.unsqueeze(2)).sum(1);
     }
 
+    // Of slots S has the keys and P the values, each a mean of the tokens; a softmax over the slots reads them.
+    private Tensor Slots(Kept kept, Tensor q, Tensor k, Tensor v, Tensor forget)
+    {
+        Tensor alpha = forget.sigmoid().pow(1.0 / 8).view(layer.Heads, -1, 1);
+        kept.S = alpha * (kept.S ?? 0.0) + (1 - alpha) * k.unsqueeze(1);
+        kept.P = alpha * (kept.P ?? 0.0) + (1 - alpha) * v.unsqueeze(1);
+        Tensor met = (kept.S * q.unsqueeze(1)).sum(2, keepdim: true).exp();
+        return (met / met.sum(1, keepdim: true) * kept.P).sum(1);
+    }
+
     // Neighbouring heads have the same.
     private Tensor ForHeads(Tensor keys) => stack([.. Enumerable.Range(0, layer.Heads).Select(h => keys[h * layer.KeyHeads / layer.Heads])], 0);
 
@@ -84,7 +98,7 @@ internal sealed class TokenOracle(MixtureCase layer)
     private Tensor Convolve(Kept kept, string name, Tensor input)
     {
         if (layer.Weight(name + "_convolution.weight") is not { } taps)
-            return input;
+            return layer.Rule == MemoryRule.GatedSlots ? input * input.sigmoid() : input;
         int width = (int)taps.shape[1];
         List<Tensor> ring = kept.Ring(name, width - 1, input);
         ring.Add(input);
