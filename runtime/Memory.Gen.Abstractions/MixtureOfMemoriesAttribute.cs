@@ -86,6 +86,12 @@ public sealed class MixtureOfMemoriesAttribute : MixerAttribute
     /// </summary>
     public bool UnitLength { get; set; }
 
+    /// <summary>
+    /// Whether the write strength of a delta rule lies in (0, 2) instead of (0, 1), so that a write can turn the sign of what a memory
+    /// holds (Grazzi et al., arXiv 2411.12537); with <see cref="Householders"/> its writes are rotations and permutations too. Absent: false.
+    /// </summary>
+    public bool NegativeEigenvalues { get; set; }
+
     /// <summary>Whether what was read is multiplied by <c>SiLU(W_G x)</c>, after its norm. Absent: true.</summary>
     public bool OutputGate { get; set; }
 

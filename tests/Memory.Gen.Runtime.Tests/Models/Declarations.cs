@@ -125,7 +125,7 @@ public sealed partial class ChannelDeltaMixtureModel;
 public sealed partial class BonusDecayMixtureModel;
 
 [MemoryModel(VocabSize = 11, Dim = 6, Layers = 1, FeedForward = 5)]
-[MixtureOfMemories(Heads = 2, Memories = 3, KeyDim = 5, Householders = 2)]
+[MixtureOfMemories(Heads = 2, Memories = 3, KeyDim = 5, Householders = 2, NegativeEigenvalues = true)]
 public sealed partial class DeltaProductMixtureModel;
 
 [MemoryModel(VocabSize = 11, Dim = 6, Layers = 1, FeedForward = 5)]

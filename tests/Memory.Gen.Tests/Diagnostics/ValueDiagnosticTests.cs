@@ -134,6 +134,8 @@ public class ValueDiagnosticTests
     [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.Titans, Householders = 2)", "MEMGEN204", "Householders = 2")]
     [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.BonusDecay, Householders = 2)", "MEMGEN204", "Householders = 2")]
     [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.GeneralizedDelta, Householders = 2)", "MEMGEN204", "Rule = MemoryRule.GeneralizedDelta")]
+    [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.ScalarDecay, NegativeEigenvalues = true)", "MEMGEN204", "NegativeEigenvalues = true")]
+    [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.Titans, NegativeEigenvalues = true)", "MEMGEN204", "NegativeEigenvalues = true")]
     [InlineData("MixtureOfMemories(Heads = 4, KeyHeads = 0)", "MEMGEN101", "KeyHeads = 0")]
     [InlineData("MixtureOfMemories(Heads = 4, KeyHeads = 1025)", "MEMGEN108", "KeyHeads = 1025")]
     [InlineData("MixtureOfMemories(Heads = 4, KeyHeads = 3)", "MEMGEN204", "KeyHeads = 3")]

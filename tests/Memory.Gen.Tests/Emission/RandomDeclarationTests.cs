@@ -72,7 +72,7 @@ public class RandomDeclarationTests
 
     private static string Mixture(Random random, bool good) => good
         ? $"[MixtureOfMemories(Heads = {Pick(random, ["1", "4", "8"])}, Memories = {random.Next(2, 9)}, Rule = (MemoryRule){random.Next(6)}{(random.Next(2) == 0 ? ", SharedMemory = false" : "")}{(random.Next(2) == 0 ? ", SharedProjections = true" : "")}{(random.Next(2) == 0 ? ", BalanceLoss = 0" : "")})] "
-        : $"[MixtureOfMemories({Letter(random)}{Arguments(random, ("Heads", Numbers), ("Memories", Numbers), ("TopK", Numbers), ("Rule", [$"(MemoryRule)({random.Next(-1, 12)})"]), ("Householders", Numbers), ("KeyHeads", Numbers), ("Slots", Numbers), ("KeyDim", Numbers), ("ValueDim", Numbers), ("ConvWidth", Numbers), ("SharedMemory", ["false"]), ("SharedProjections", ["true"]), ("UnitLength", ["true", "false"]), ("BalanceLoss", RealNumbers), ("FeedForward", Numbers))})] ";
+        : $"[MixtureOfMemories({Letter(random)}{Arguments(random, ("Heads", Numbers), ("Memories", Numbers), ("TopK", Numbers), ("Rule", [$"(MemoryRule)({random.Next(-1, 12)})"]), ("Householders", Numbers), ("KeyHeads", Numbers), ("Slots", Numbers), ("NegativeEigenvalues", ["true"]), ("KeyDim", Numbers), ("ValueDim", Numbers), ("ConvWidth", Numbers), ("SharedMemory", ["false"]), ("SharedProjections", ["true"]), ("UnitLength", ["true", "false"]), ("BalanceLoss", RealNumbers), ("FeedForward", Numbers))})] ";
 
     private static string BMojo(Random random, bool good)
     {

@@ -53,6 +53,7 @@ public class DeclarationHashTests
     [InlineData("Rule = MemoryRule.Titans")]
     [InlineData("Householders = 2")]
     [InlineData("KeyHeads = 1")]
+    [InlineData("NegativeEigenvalues = true")]
     [InlineData("Rule = MemoryRule.GatedSlots, Slots = 8")]
     public void AnotherMixture(string option) =>
         Assert.NotEqual(Hash("[MixtureOfMemories(Heads = 3)]", Model), Hash($"[MixtureOfMemories(Heads = 3, {option})]", Model));

@@ -49,7 +49,8 @@ internal sealed class SmallDeclaration(Random random)
         string rule = Pick([.. Rules, "BonusDecay", "GatedSlots"]), options = rule switch
         {
             "GatedSlots" => $", Slots = {random.Next(2, 8)}",
-            "Delta" or "GatedDelta" => Maybe($"Householders = {random.Next(1, 5)}"),
+            "ChannelDelta" => Maybe("NegativeEigenvalues = true"),
+            "Delta" or "GatedDelta" => Maybe("NegativeEigenvalues = true") + Maybe($"Householders = {random.Next(1, 5)}"),
             _ => "",
         };
         int heads = random.Next(1, 5);

@@ -10,14 +10,15 @@
 //           S_{t,j} = S_{t,j-1} + beta_{t,j} k_{t,j} (v_{t,j} - S_{t,j-1}^T k_{t,j})^T,   S_{t,0} = e^{g_t} S_{t-1},   S_t = S_{t,2}
 //           o_t = S_t^T q_t / sqrt(K)
 //           q_t = unit(SiLU(conv(W_Q x_t))),   k_{t,j} = unit(SiLU(conv(W_{K,j} x_t))),   v_{t,j} = SiLU(conv(W_{V,j} x_t))
-//           beta_{t,j} = sigmoid(W_{beta,j} x_t),   g_t = -e^a softplus(W_g x_t + b)
+//           beta_{t,j} = 2 sigmoid(W_{beta,j} x_t),   g_t = -e^a softplus(W_g x_t + b)
 //           W_{K,j}, W_{V,j}, W_{beta,j} and W_g each memory's own, W_Q, conv, a and b the same for all
 //        y_t = W_O (RMSNorm(sum_{m in A_t} w_{t,m} o_{t,m} + o_{t,shared}) * SiLU(W_G x_t))
 //        beside the loss of the task: 0.001 M sum_m f_m P_m,   f_m the share of tokens in m, P_m the mean of softmax(l_t)_m
 //      Du, Sun, Lan, Hu, Cheng: MoM: Linear Sequence Modeling with Mixture-of-Memories (arXiv 2502.13685), section 3;
 //      the memories: Siems, Carstensen, Zela, Hutter, Pontil, Grazzi: DeltaProduct: Improving State-Tracking in Linear
-//      RNNs via Householder Products (arXiv 2502.10297). The balance loss: Fedus, Zoph, Shazeer: Switch Transformers
-//      (arXiv 2101.03961), section 2.2, for each layer by itself.
+//      RNNs via Householder Products (arXiv 2502.10297). Write strengths up to 2: Grazzi et al.: Unlocking
+//      State-Tracking in Linear RNNs Through Negative Eigenvalues (arXiv 2411.12537). The balance loss: Fedus, Zoph,
+//      Shazeer: Switch Transformers (arXiv 2101.03961), section 2.2, for each layer by itself.
 //      Ours: of equal logits the first wins, and convolutions run along a memory's own tokens in training as in
 //      streaming.
 //
@@ -66,7 +67,7 @@ using UnitLength = global::Memory.Gen.Runtime.Operators.UnitLength;
 partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IMemoryLayer<MixtureLayer.State>
 {
     private const long Dim = 64;
-    private const string DeclarationHash = "bb374805df542134";
+    private const string DeclarationHash = "fe6c15dc06334bf9";
 
     private readonly GatedDeltaProductMixture mixer;
     private bool registered;  // a parent calls RegisterComponents again, and a name is taken only once
@@ -234,12 +235,12 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             q = UnitLength.Apply(query_convolution.Read(q, state?.QueryTail.At(route), route?.Segments).view(R, L, Heads, KeyDim));  // [R, L, H, K]
             k = UnitLength.Apply(key_convolution.Read(k, state?.KeyTail.At(route), route?.Segments).view(R, L, Householders, Heads, KeyDim));  // [R, L, N, H, K]
             v = value_convolution.Read(v, state?.ValueTail.At(route), route?.Segments).view(R, L, Householders, Heads, ValueDim);  // [R, L, N, H, V]
-            beta = beta.sigmoid().view(R, L, Householders, Heads);  // [R, L, N, H], write strength in (0, 1)
-            g = LogDecay.Apply(g, decay_rate, decay_bias);          // [R, L, H], log decay, <= 0: -e^a softplus(. + b)
+            beta = 2.0 * beta.sigmoid().view(R, L, Householders, Heads);  // [R, L, N, H], write strength in (0, 2)
+            g = LogDecay.Apply(g, decay_rate, decay_bias);                // [R, L, H], log decay, <= 0: -e^a softplus(. + b)
             var memory = state?.S.At(route);
             var read = DeltaProduct.Apply(q, k, v, beta, g, memory?.Value, segments: route?.Segments);
             memory?.Update(read.FinalState);
-            return read.Output;                                     // [R, L, H, V]
+            return read.Output;                                           // [R, L, H, V]
         }
 
         /// <inheritdoc/>

@@ -123,7 +123,7 @@ public class EmittedFileTests
 
     [Fact]
     public Task DeltaProductMixtureLayer() => Snapshot.Verify(
-        Compile.EmittedFile(Declarations.Layer("[MixtureOfMemories(Heads = 4, Householders = 2)]", name: "MixtureLayer")),
+        Compile.EmittedFile(Declarations.Layer("[MixtureOfMemories(Heads = 4, Householders = 2, NegativeEigenvalues = true)]", name: "MixtureLayer")),
         nameof(DeltaProductMixtureLayer));
 
     [Fact]

@@ -39,6 +39,16 @@ internal static class LinearMemoryRules
             errors.Unsupported("UnitLength", "false", RuleOf(spec), "erasing is only stable while beta |k|^2 <= 2", "no UnitLength");
     }
 
+    /// <summary>Write strengths up to 2, of the rules that have any.</summary>
+    public static void CheckNegativeEigenvalues(LinearMemorySpec spec, ErrorList errors)
+    {
+        if (spec.NegativeEigenvalues && !spec.IsDelta)
+            errors.Unused(
+                "NegativeEigenvalues", "true", RuleOf(spec),
+                spec.IsGeneralized ? "what a feature loses is its decay and its learning rate, which together turn signs" : "only a delta rule has a write strength",
+                "Rule = MemoryRule.GatedDelta");
+    }
+
     /// <summary>Slots, of the one rule that has them.</summary>
     public static void CheckSlots(LinearMemorySpec spec, ErrorList errors, int most)
     {
@@ -105,11 +115,7 @@ internal static class LinearMemoryRules
         if (spec.IsGeneralized && spec.UnitLength)
             errors.Unsupported("UnitLength", "true", RuleOf(spec), "what it removes by has length one, and what it writes under needs its own", "no UnitLength");
         CheckUnitLength(spec, errors);
-        if (spec.NegativeEigenvalues && !spec.IsDelta)
-            errors.Unused(
-                "NegativeEigenvalues", "true", RuleOf(spec),
-                spec.IsGeneralized ? "what a feature loses is its decay and its learning rate, which together turn signs" : "only a delta rule has a write strength",
-                "Rule = MemoryRule.GatedDelta");
+        CheckNegativeEigenvalues(spec, errors);
     }
 
     private static void CheckPositions(LinearMemorySpec spec, int dim, ErrorList errors)

@@ -29,6 +29,7 @@ internal static class MixtureOfMemoriesRules
         LinearMemoryRules.CheckSlots(spec.Memory, errors, Limits.MixtureHeadFeatures);
         LinearMemoryRules.CheckHouseholders(spec.Memory, errors, Limits.MixtureHeads);
         LinearMemoryRules.CheckKeyHeads(spec.Memory, errors, Limits.MixtureHeads);
+        LinearMemoryRules.CheckNegativeEigenvalues(spec.Memory, errors);
     }
 
     // Whether memories side by side can have it.

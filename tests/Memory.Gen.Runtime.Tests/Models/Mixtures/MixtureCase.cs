@@ -41,8 +41,12 @@ public sealed partial class ChannelDeltaMixture;
 public sealed partial class DeltaProductMixture;
 
 [MemoryLayer(Dim = 6)]
-[MixtureOfMemories(Heads = 3, Memories = 4, TopK = 2, Rule = MemoryRule.Delta, Householders = 2, SharedMemory = false, SharedProjections = true)]
+[MixtureOfMemories(Heads = 3, Memories = 4, TopK = 2, Rule = MemoryRule.Delta, Householders = 2, NegativeEigenvalues = true, SharedMemory = false, SharedProjections = true)]
 public sealed partial class ConvolvedDeltaProductMixture;
+
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, KeyDim = 4, ValueDim = 5, Memories = 3, TopK = 2, Rule = MemoryRule.ChannelDelta, NegativeEigenvalues = true, ConvWidth = 0)]
+public sealed partial class TurningChannelDeltaMixture;
 
 [MemoryLayer(Dim = 6)]
 [MixtureOfMemories(Heads = 6, KeyHeads = 2, KeyDim = 4, ValueDim = 3, Memories = 3, TopK = 2, ConvWidth = 0)]
@@ -90,7 +94,7 @@ internal sealed class MixtureCase : IDisposable
     public static TheoryData<string> All =>
     [
         nameof(GatedDeltaMixture), nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(DenseMixture), nameof(ScalarDecayMixture),
-        nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture), nameof(DeltaProductMixture), nameof(ConvolvedDeltaProductMixture),
+        nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture), nameof(DeltaProductMixture), nameof(ConvolvedDeltaProductMixture), nameof(TurningChannelDeltaMixture),
         nameof(SharedKeysMixture), nameof(SharedKeysProductMixture), nameof(SharedKeysTitansMixture),
         nameof(BonusDecayMixture), nameof(ConvolvedBonusDecayMixture), nameof(GatedSlotsMixture), nameof(ConvolvedGatedSlotsMixture), nameof(TitansMixture),
     ];
@@ -99,7 +103,7 @@ internal sealed class MixtureCase : IDisposable
     public static TheoryData<string> Maskable =>
     [
         nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(ScalarDecayMixture), nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture),
-        nameof(DeltaProductMixture), nameof(SharedKeysMixture), nameof(BonusDecayMixture), nameof(GatedSlotsMixture),
+        nameof(DeltaProductMixture), nameof(TurningChannelDeltaMixture), nameof(SharedKeysMixture), nameof(BonusDecayMixture), nameof(GatedSlotsMixture),
     ];
 
     public nn.Module<Tensor, Tensor> Layer { get; }
@@ -115,6 +119,9 @@ internal sealed class MixtureCase : IDisposable
 
     /// <summary>Writes of a token.</summary>
     public int Writes { get; private init; } = 1;
+
+    /// <summary>The largest write strength.</summary>
+    public double Strongest { get; private init; } = 1;
 
     public int Memories { get; }
 
@@ -146,7 +153,8 @@ internal sealed class MixtureCase : IDisposable
             nameof(ChannelDecayMixture) => new(new ChannelDecayMixture(dtype: type), MemoryRule.ChannelDecay, 2, 4, 2, true, false),
             nameof(ChannelDeltaMixture) => new(new ChannelDeltaMixture(dtype: type), MemoryRule.ChannelDelta, 2, 3, 2, true, false),
             nameof(DeltaProductMixture) => new(new DeltaProductMixture(dtype: type), MemoryRule.GatedDelta, 2, 3, 2, true, false) { Writes = 3 },
-            nameof(ConvolvedDeltaProductMixture) => new(new ConvolvedDeltaProductMixture(dtype: type), MemoryRule.Delta, 3, 4, 2, false, true) { Writes = 2 },
+            nameof(ConvolvedDeltaProductMixture) => new(new ConvolvedDeltaProductMixture(dtype: type), MemoryRule.Delta, 3, 4, 2, false, true) { Writes = 2, Strongest = 2 },
+            nameof(TurningChannelDeltaMixture) => new(new TurningChannelDeltaMixture(dtype: type), MemoryRule.ChannelDelta, 2, 3, 2, true, false) { Strongest = 2 },
             nameof(SharedKeysMixture) => new(new SharedKeysMixture(dtype: type), MemoryRule.GatedDelta, 6, 3, 2, true, false) { KeyHeads = 2 },
             nameof(SharedKeysProductMixture) => new(new SharedKeysProductMixture(dtype: type), MemoryRule.Delta, 6, 4, 2, false, true) { KeyHeads = 3, Writes = 2 },
             nameof(SharedKeysTitansMixture) => new(new SharedKeysTitansMixture(dtype: type), MemoryRule.Titans, 3, 3, 2, true, false) { KeyHeads = 1 },

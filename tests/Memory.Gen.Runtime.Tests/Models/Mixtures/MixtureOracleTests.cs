@@ -75,6 +75,7 @@ public sealed class MixtureOracleTests : IDisposable
                 (q, k) = (UnitLength.Apply(q), UnitLength.Apply(k));
             else
                 k = k * here.unsqueeze(3);
+            Tensor Strengths() => layer.Strongest * Gate("write_strength").sigmoid() * here;
             Tensor Gate(string gate) => nn.functional.linear(x, layer.Weight(gate, m));
             Tensor Channels() => nn.functional.linear(Gate("decay_down"), layer.Weight("decay_up", m)) + layer.Weight("decay_bias")!;
             Tensor LogDecay() => -layer.Weight("decay_rate")!.exp() * (Gate("decay") + layer.Weight("decay_bias")!).exp().log1p() * here;
@@ -97,11 +98,11 @@ public sealed class MixtureOracleTests : IDisposable
                     q, k, v, -(nn.functional.linear(Gate("decay_down").tanh(), layer.Weight("decay_up", m)) + layer.Weight("decay_bias")!).exp().view(k.shape) * here.unsqueeze(3),
                     layer.Weight("bonus")!.view(layer.Heads, -1), form: OperatorForm.Reference),
                 MemoryRule.ChannelDelta => ChannelDeltaRule.Apply(
-                    q, k, v, Gate("write_strength").sigmoid() * here, -layer.Weight("decay_rate")!.exp().unsqueeze(1) * Channels().exp().log1p().view(k.shape) * here.unsqueeze(3), form: OperatorForm.Reference),
+                    q, k, v, Strengths(), -layer.Weight("decay_rate")!.exp().unsqueeze(1) * Channels().exp().log1p().view(k.shape) * here.unsqueeze(3), form: OperatorForm.Reference),
                 MemoryRule.GatedDelta when layer.Writes > 1 => DeltaProduct.Apply(
-                    q, k, v, (Gate("write_strength").sigmoid() * here).view(k.shape[..^1]), LogDecay(), form: OperatorForm.Reference),
-                MemoryRule.Delta => DeltaRule.Apply(q, k, v, Gate("write_strength").sigmoid() * here, form: OperatorForm.Reference),
-                _ => GatedDeltaRule.Apply(q, k, v, Gate("write_strength").sigmoid() * here, LogDecay(), form: OperatorForm.Reference),
+                    q, k, v, Strengths().view(k.shape[..^1]), LogDecay(), form: OperatorForm.Reference),
+                MemoryRule.Delta => DeltaRule.Apply(q, k, v, Strengths(), form: OperatorForm.Reference),
+                _ => GatedDeltaRule.Apply(q, k, v, Strengths(), LogDecay(), form: OperatorForm.Reference),
             };
             Numbers.Near(result.FinalState, Held(layer, state, m, "memory"), 1e-12, $"state of memory {m}");
             return result.Output;

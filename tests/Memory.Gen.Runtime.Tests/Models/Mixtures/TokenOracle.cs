@@ -67,7 +67,7 @@ internal sealed class TokenOracle(MixtureCase layer)
         }
         else if (layer.Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta)
         {
-            Tensor[] strengths = Gate("write_strength").sigmoid().view(layer.Writes, layer.Heads, 1).unbind(0);
+            Tensor[] strengths = (layer.Strongest * Gate("write_strength").sigmoid()).view(layer.Writes, layer.Heads, 1).unbind(0);
             for (int j = 0; j < layer.Writes; j++)
             {
                 (k, v) = (keys[j], values[j]);
