@@ -88,6 +88,7 @@ internal sealed class SmallDeclaration(Random random)
         return $"[LinearMemory({letter}{sizes}, Rule = MemoryRule.{rule}{options}, ConvWidth = {Pick("0", "2", "5")}{Maybe("OutputGate = false")})] ";
     }
 
+    // A LayerNorm of two features has little but their order left, so that its gradients are no larger than what rounding leaves.
     private string Titans(string letter)
     {
         string variant = Pick("MemoryOnly", "Context", "Gate", "Layer");
@@ -105,7 +106,7 @@ internal sealed class SmallDeclaration(Random random)
             return $"[TitansMemory({letter}TitansVariant.{variant}, Heads = {heads}, Block = {block}{attention}{network}, MaxStep = 0.1{forgetting}{persistent}{muon})] ";
         }
 
-        return $"[TitansMemory({letter}TitansVariant.{variant}, Heads = {heads}, Block = {block}{attention}{network}, MaxStep = 0.1{forgetting}{persistent}{(heads < dim ? Maybe("Residual = true") : "")}{(block < rows ? Maybe("Reads = TitansRead.BlockStart") : "")}"
+        return $"[TitansMemory({letter}TitansVariant.{variant}, Heads = {heads}, Block = {block}{attention}{network}, MaxStep = 0.1{forgetting}{persistent}{(2 * heads < dim ? Maybe("Residual = true") : "")}{(block < rows ? Maybe("Reads = TitansRead.BlockStart") : "")}"
             + $"{Maybe("AdaptiveStep = false")}{Pick("", ", Momentum = false", ", MaxMomentum = 0.5")}{Maybe("InnerClip = 0.5")}{Maybe("ConvWidth = 0")}{Maybe("UnitLength = false")})] ";
     }
 

@@ -28,6 +28,7 @@ public class SmallDeclarationTests
         ("nothing trains W'_Q and W'_K", @"mixer\.attention\.(query|key)\.weight"),
         ("nothing trains W_alpha and b_alpha", @"mixer\.memory\.forgetting\.(weight|bias)"),
         ("before anything has faded", @"mixer\.fading\.decay(_rate|_bias|\.weight)"),
+        ("nothing trains W_1, W_2 and b", @"mixer\.(shared_)?decay_(down\.weight|up\.weight|bias)"),
         ("nothing trains M_0", "(initial|write)_memory"),
         ("nothing trains P_0", @"(initial_memory|summary_prompt|recall_(query|key)\.weight)"),
     ];

@@ -8,6 +8,7 @@ namespace Memory.Gen.Tests.Models;
 public class UntrainedTests
 {
     private const string FirstOutput = "of a window y_0 alone is read, before anything has faded: nothing trains ";
+    private const string BeforeItFades = "of a window the second token reads the first before that has faded: nothing trains W_1, W_2 and b";
     private const string Attention = "[SlidingAttention(Heads = 2, Window = 1)]";
 
     [Theory]
@@ -39,6 +40,11 @@ public class UntrainedTests
     [InlineData("[BMojoMemory(Heads = 2, Window = 1, WindowMode = BMojoWindow.Blocked, FadingTokens = 1)][RecurrentMemory(SegmentTokens = 4, MemoryTokens = 0)]", null)]
     [InlineData("[BMojoMemory(Heads = 2, Window = 4, FadingTokens = 2)][RecurrentMemory(SegmentTokens = 6, MemoryTokens = 0)]", null)]
     [InlineData("[LinearMemory(Heads = 2)][RecurrentMemory(SegmentTokens = 8, MemoryTokens = 2)]", null)]
+    [InlineData("[LinearMemory(Heads = 2, Rule = MemoryRule.BonusDecay)][RecurrentMemory(SegmentTokens = 2, MemoryTokens = 0)]", BeforeItFades, "mixer.decay_down.weight", "mixer.decay_up.weight", "mixer.decay_bias")]
+    [InlineData(
+        "[MixtureOfMemories(Heads = 2, Rule = MemoryRule.BonusDecay)][RecurrentMemory(SegmentTokens = 2, MemoryTokens = 0)]", BeforeItFades,
+        "mixer.decay_down.weight", "mixer.decay_up.weight", "mixer.shared_decay_down.weight", "mixer.shared_decay_up.weight", "mixer.decay_bias")]
+    [InlineData("[LinearMemory(Heads = 2, Rule = MemoryRule.BonusDecay)][RecurrentMemory(SegmentTokens = 3, MemoryTokens = 0)]", null)]
     public void TheyAreNamed(string mixers, string? said, params string[] weights)
     {
         string source = Declarations.Model(mixers, "VocabSize = 8, Dim = 8, Layers = 1");

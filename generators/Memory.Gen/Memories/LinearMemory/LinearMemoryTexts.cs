@@ -191,6 +191,8 @@ internal static class LinearMemoryTexts
         };
         if (gates is not null)
             yield return gates;
+        if (spec is { HasBonus: true, Rows: 2 })
+            yield return "of a window the second token reads the first before that has faded: nothing trains W_1, W_2 and b";
     }
 
     /// <summary>Where the rule comes from, and what departs from it.</summary>

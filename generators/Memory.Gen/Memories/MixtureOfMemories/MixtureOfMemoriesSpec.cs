@@ -34,6 +34,8 @@ public sealed record MixtureOfMemoriesSpec(
     /// <summary>Whether every token is in every memory, so that there is no use to balance.</summary>
     internal bool IsDense => TopK == Memories;
 
+    internal override MixerSpec Within(int window) => ((MixtureOfMemoriesSpec)base.Within(window)) with { Memory = (LinearMemorySpec)Memory.Within(window) };
+
     internal static MixtureOfMemoriesSpec Read(AttributeSpec attribute, int dim)
     {
         int memories = attribute.Int("Memories", absent: 4), topK = attribute.Int("TopK", absent: 2);
