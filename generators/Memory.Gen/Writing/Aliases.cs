@@ -65,6 +65,7 @@ internal static class Aliases
         ("Projection", Runtime + ".Operators.Projection"),
         ("QueryChunks", Runtime + ".Operators.QueryChunks"),
         ("Rotary", Runtime + ".Operators.Rotary"),
+        ("RoutedProjection", Runtime + ".Operators.RoutedProjection"),
         ("Routing", Runtime + ".Operators.Routing"),
         ("ScalarDecay", Runtime + ".Operators.ScalarDecay"),
         ("SegmentAttention", Runtime + ".Operators.SegmentAttention"),

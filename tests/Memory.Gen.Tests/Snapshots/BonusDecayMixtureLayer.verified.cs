@@ -49,6 +49,7 @@ using RoutedLinear = global::Memory.Gen.Runtime.Modules.RoutedLinear;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
 using BonusDecay = global::Memory.Gen.Runtime.Operators.BonusDecay;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
+using RoutedProjection = global::Memory.Gen.Runtime.Operators.RoutedProjection;
 using Routing = global::Memory.Gen.Runtime.Operators.Routing;
 
 /// <summary>
@@ -215,16 +216,16 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             if (state is not null && torch.is_grad_enabled())
                 state.AddLoss(BalanceLoss * route.BalanceLoss(state.Padding));
 
-            Tensor rows = route.Gather(x);                                 // [R, L, D], the tokens of each memory together
-            Tensor routed = Remember(
-                route.Gather(q), key.call(rows, route), value.call(rows, route), decay_up.call(decay_down.call(rows, route).tanh(), route),
-                state?.Memories, route);                                   // [R, L, H, V]
-            var (k, v, g) = Projection.Apply(x, shared_key, shared_value, shared_decay_down);
+            Tensor rows = route.Gather(x);                                               // [R, L, D], the tokens of each memory together
+            var (k, v, g) = RoutedProjection.Apply(rows, route, key, value, decay_down);
+            g = RoutedProjection.Apply(g.tanh(), route, decay_up);
+            Tensor routed = Remember(route.Gather(q), k, v, g, state?.Memories, route);  // [R, L, H, V]
+            (k, v, g) = Projection.Apply(x, shared_key, shared_value, shared_decay_down);
             g = Projection.Apply(g.tanh(), shared_decay_up);
-            Tensor shared = Remember(q, k, v, g, state?.Shared, null);     // [B, T, H, V]
-            Tensor o = route.Mix(routed) + shared;                         // [B, T, H, V]
-            Tensor y = norm.GatedHeads(o, gates);                          // [B, T, H*V], RMSNorm(o) * SiLU(gates)
-            return Projection.Apply(y, output).MoveToOuterDisposeScope();  // [B, T, D]
+            Tensor shared = Remember(q, k, v, g, state?.Shared, null);                   // [B, T, H, V]
+            Tensor o = route.Mix(routed) + shared;                                       // [B, T, H, V]
+            Tensor y = norm.GatedHeads(o, gates);                                        // [B, T, H*V], RMSNorm(o) * SiLU(gates)
+            return Projection.Apply(y, output).MoveToOuterDisposeScope();                // [B, T, D]
         }
 
         // The memories of a route, or without one the shared memory, take in their tokens: what each token reads before it

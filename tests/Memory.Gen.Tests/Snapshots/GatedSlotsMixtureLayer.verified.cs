@@ -47,6 +47,7 @@ using RoutedLinear = global::Memory.Gen.Runtime.Modules.RoutedLinear;
 using GatedSlotAttention = global::Memory.Gen.Runtime.Operators.GatedSlotAttention;
 using LogDecay = global::Memory.Gen.Runtime.Operators.LogDecay;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
+using RoutedProjection = global::Memory.Gen.Runtime.Operators.RoutedProjection;
 using Routing = global::Memory.Gen.Runtime.Operators.Routing;
 
 /// <summary>
@@ -199,15 +200,14 @@ partial class MixtureLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
             if (state is not null && torch.is_grad_enabled())
                 state.AddLoss(BalanceLoss * route.BalanceLoss(state.Padding));
 
-            Tensor rows = route.Gather(x);                                 // [R, L, D], the tokens of each memory together
-            Tensor routed = Remember(
-                route.Gather(q), key.call(rows, route), value.call(rows, route), forget.call(rows, route),
-                state?.Memories, route);                                   // [R, L, H, V]
-            var (k, v, g) = Projection.Apply(x, shared_key, shared_value, shared_forget);
-            Tensor shared = Remember(q, k, v, g, state?.Shared, null);     // [B, T, H, V]
-            Tensor o = route.Mix(routed) + shared;                         // [B, T, H, V]
-            Tensor y = norm.GatedHeads(o.silu(), gates);                   // [B, T, H*V], RMSNorm(SiLU(o)) * SiLU(gates)
-            return Projection.Apply(y, output).MoveToOuterDisposeScope();  // [B, T, D]
+            Tensor rows = route.Gather(x);                                               // [R, L, D], the tokens of each memory together
+            var (k, v, g) = RoutedProjection.Apply(rows, route, key, value, forget);
+            Tensor routed = Remember(route.Gather(q), k, v, g, state?.Memories, route);  // [R, L, H, V]
+            (k, v, g) = Projection.Apply(x, shared_key, shared_value, shared_forget);
+            Tensor shared = Remember(q, k, v, g, state?.Shared, null);                   // [B, T, H, V]
+            Tensor o = route.Mix(routed) + shared;                                       // [B, T, H, V]
+            Tensor y = norm.GatedHeads(o.silu(), gates);                                 // [B, T, H*V], RMSNorm(SiLU(o)) * SiLU(gates)
+            return Projection.Apply(y, output).MoveToOuterDisposeScope();                // [B, T, D]
         }
 
         // The memories of a route, or without one the shared memory, take in their tokens: what each token reads after it

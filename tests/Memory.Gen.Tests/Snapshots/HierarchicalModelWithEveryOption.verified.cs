@@ -74,6 +74,7 @@ using LogDecay = global::Memory.Gen.Runtime.Operators.LogDecay;
 using NewestSoftmax = global::Memory.Gen.Runtime.Operators.NewestSoftmax;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
+using RoutedProjection = global::Memory.Gen.Runtime.Operators.RoutedProjection;
 using Routing = global::Memory.Gen.Runtime.Operators.Routing;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
@@ -438,15 +439,14 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
             if (state is not null && torch.is_grad_enabled())
                 state.AddLoss(BalanceLoss * route.BalanceLoss(state.Padding));
 
-            Tensor rows = route.Gather(x);                                    // [R, L, D], the tokens of each memory together
-            Tensor routed = Remember(
-                route.Gather(q), key.call(rows, route), value.call(rows, route), write_strength.call(rows, route), decay.call(rows, route),
-                state?.Memories, route);                                      // [R, L, H, V]
-            var (k, v, beta, g) = Projection.Apply(x, shared_key, shared_value, shared_write_strength, shared_decay);
-            Tensor shared = Remember(q, k, v, beta, g, state?.Shared, null);  // [B, T, H, V]
-            Tensor o = route.Mix(routed) + shared;                            // [B, T, H, V]
-            Tensor y = norm.GatedHeads(o, gates);                             // [B, T, H*V], RMSNorm(o) * SiLU(gates)
-            return Projection.Apply(y, output).MoveToOuterDisposeScope();     // [B, T, D]
+            Tensor rows = route.Gather(x);                                                     // [R, L, D], the tokens of each memory together
+            var (k, v, beta, g) = RoutedProjection.Apply(rows, route, key, value, write_strength, decay);
+            Tensor routed = Remember(route.Gather(q), k, v, beta, g, state?.Memories, route);  // [R, L, H, V]
+            (k, v, beta, g) = Projection.Apply(x, shared_key, shared_value, shared_write_strength, shared_decay);
+            Tensor shared = Remember(q, k, v, beta, g, state?.Shared, null);                   // [B, T, H, V]
+            Tensor o = route.Mix(routed) + shared;                                             // [B, T, H, V]
+            Tensor y = norm.GatedHeads(o, gates);                                              // [B, T, H*V], RMSNorm(o) * SiLU(gates)
+            return Projection.Apply(y, output).MoveToOuterDisposeScope();                      // [B, T, D]
         }
 
         // The memories of a route, or without one the shared memory, take in their tokens: what each token reads after it

@@ -38,16 +38,15 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
             spec.BalanceLoss > 0 ? "if (state is not null && torch.is_grad_enabled())" : null,
             spec.BalanceLoss > 0 ? "    state.AddLoss(BalanceLoss * route.BalanceLoss(state.Padding));" : null,
             "");
-        if (spec.SharedProjections)
-            writer.Lines(Projected("", withQuery: true).ToArray());
-        else
+        if (!spec.SharedProjections)
             writer.Lines("Tensor rows = route.Gather(x);  // [R, L, D], the tokens of each memory together");
-        string[] routed = [.. projections.Select(p => spec.SharedProjections ? $"route.Gather({p.Name})" : p.Call("rows", "route"))];
+        writer.Lines(Projected(ofShared: false).ToArray());
+        string[] routed = [.. projections.Select(p => spec.SharedProjections ? $"route.Gather({p.Name})" : p.Name)];
         if (spec.SharedMemory)
         {
             writer.Lines(Remembered("Tensor routed = Remember(", "route.Gather(q)", routed, "state?.Memories, route);  // [R, L, H, V]"));
             if (!spec.SharedProjections)
-                writer.Lines(Projected("shared_", withQuery: false).ToArray());
+                writer.Lines(Projected(ofShared: true).ToArray());
             writer.Lines(Remembered("Tensor shared = Remember(", "q", [.. projections.Select(p => p.Name)], "state?.Shared, null);  // [B, T, H, V]"));
             writer.Lines("Tensor o = route.Mix(routed) + shared;  // [B, T, H, V]");
         }
@@ -64,18 +63,24 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
             "return Projection.Apply(y, output).MoveToOuterDisposeScope();  // [B, T, D]");
     }
 
-    // What one memory, or all of them alike, make of every token.
-    private IEnumerable<string> Projected(string prefix, bool withQuery)
+    // What the routed memories, each by its own weights or all alike, or the shared one make of every token.
+    private IEnumerable<string> Projected(bool ofShared)
     {
-        string[] names = [.. withQuery ? new[] { "q" } : [], .. projections.Select(p => p.Name)];
-        string[] layers = [.. withQuery ? new[] { "query" } : [], .. projections.Select(p => prefix + p.Factors[0].Field)];
-        yield return $"{Declared(names)} = Projection.Apply(x, {string.Join(", ", layers)});";
+        bool routed = !ofShared && !spec.SharedProjections;
+        string prefix = ofShared ? "shared_" : "";
+        string[] names = [.. spec.SharedProjections ? new[] { "q" } : [], .. projections.Select(p => p.Name)];
+        string[] layers = [.. spec.SharedProjections ? new[] { "query" } : [], .. projections.Select(p => prefix + p.Factors[0].Field)];
+        yield return $"{(ofShared ? Tuple(names) : Declared(names))} = {Product(routed ? "rows" : "x", string.Join(", ", layers))};";
         foreach (MixtureProjection projection in projections)
             foreach (MixtureFactor factor in projection.Factors.Skip(1))
-                yield return $"{projection.Name} = Projection.Apply({projection.Name}{factor.Before}, {prefix}{factor.Field});";
+                yield return $"{projection.Name} = {Product(projection.Name + factor.Before, prefix + factor.Field)};";
+
+        string Product(string input, string layers) => routed ? $"RoutedProjection.Apply({input}, route, {layers})" : $"Projection.Apply({input}, {layers})";
     }
 
-    private static string Declared(string[] names) => names.Length == 1 ? "Tensor " + names[0] : $"var ({string.Join(", ", names)})";
+    private static string Tuple(string[] names) => $"({string.Join(", ", names)})";
+
+    private static string Declared(string[] names) => names.Length == 1 ? "Tensor " + names[0] : "var " + Tuple(names);
 
     private IEnumerable<string> Remember()
     {

@@ -1,5 +1,4 @@
 using System.Collections.Generic;
-using System.Linq;
 using Memory.Gen.Generators.Memories.LinearMemory;
 
 namespace Memory.Gen.Generators.Memories.MixtureOfMemories;
@@ -62,12 +61,6 @@ internal sealed record MixtureProjection(string Name, string? Activation, params
             return new(field, "Dim", $"{constant} * {features}", $"D -> {heads}*{letter}", width * count * each);
         }
     }
-
-    /// <summary>The code that applies each memory's own to its tokens.</summary>
-    /// <param name="rows">The tokens of each memory together.</param>
-    /// <param name="route">Which of them belong to which memory.</param>
-    public string Call(string rows, string route) =>
-        Factors.Aggregate(rows, (inner, factor) => $"{factor.Field}.call({inner}{factor.Before}, {route})");
 }
 
 /// <summary>A matrix of a projection.</summary>
