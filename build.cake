@@ -185,7 +185,8 @@ Task("cuda-pack").Does(() =>
         Require(Quietly("dotnet", new ProcessArgumentBuilder().Append("publish").AppendQuoted(project).Append("-c Release --nologo -v quiet -o").AppendQuoted(gpu.Combine("bin").Combine(name).FullPath)),
             $"{project} cannot be published; the errors stand above.");
     }
-    Require(Quietly("bash", new ProcessArgumentBuilder().AppendQuoted(root.CombineWithFilePath("tests/gpu/pack.sh").FullPath).AppendQuoted(gpu.FullPath)), "artifacts/gpu.tar.xz cannot be made; the errors stand above.");
+    Require(StartProcess("bash", new ProcessSettings { Arguments = new ProcessArgumentBuilder().AppendQuoted(root.CombineWithFilePath("tests/gpu/pack.sh").FullPath).AppendQuoted(gpu.FullPath) }),
+        "artifacts/gpu.tar.xz cannot be made; the errors stand above.");
     Console.WriteLine($"  artifacts/gpu.tar.xz, {new System.IO.FileInfo(artifacts.CombineWithFilePath("gpu.tar.xz").FullPath).Length >> 20} MB. On the other machine: tar xf gpu.tar.xz && gpu/check.sh");
 });
 

@@ -20,10 +20,15 @@ cp -r -- tests/fixtures "$gpu/"
 cp -- docs/*.md docs/architectures/*.md README.md "$gpu/data/" # something to train on
 cp -- tests/gpu/check.sh "$gpu/"
 
-# The kernels as ./build.sh cuda compiled them, for a machine without nvcc or with little time.
+# The kernels as ./build.sh cuda compiled them, for a machine without nvcc or with little time; never those of older sources.
 native=artifacts/native/linux-x64 streams=artifacts/cmake/kernels/cuda/device/stream_tests
-if [[ -f $native/libMemoryGenKernelsCuda.so && -f $streams ]]; then
+if [[ ! -f $native/libMemoryGenKernelsCuda.so || ! -f $streams ]]; then
+    echo "  without compiled kernels, which that machine has to build; ./build.sh cuda makes them"
+elif changed=$(find native/kernels/CMakeLists.txt native/kernels/{cuda,front,include} -type f -newer "$native/libMemoryGenKernelsCuda.so" -print -quit) && [[ -n $changed ]]; then
+    echo "  without the compiled kernels: $changed has changed since; ./build.sh cuda compiles them again"
+else
     mkdir -p -- "$gpu/packed"
     cp -- "$native"/libMemoryGenKernels*.so "$streams" "$gpu/packed/"
+    echo "  with the compiled kernels: MEMORY_GEN_KERNELS=packed gpu/check.sh takes them"
 fi
 XZ_OPT=-T0 tar -C "$(dirname -- "$gpu")" -cJf "$(dirname -- "$gpu")/gpu.tar.xz" "$(basename -- "$gpu")"
