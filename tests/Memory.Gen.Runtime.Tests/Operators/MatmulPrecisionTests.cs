@@ -1,4 +1,5 @@
 using Memory.Gen.Runtime.Kernels;
+using Memory.Gen.Runtime.Modules;
 using Memory.Gen.Runtime.Operators;
 using Memory.Gen.Runtime.Tests.Models;
 using TorchSharp;

@@ -46,10 +46,10 @@ using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using RoutedLinear = global::Memory.Gen.Runtime.Modules.RoutedLinear;
+using RoutedProjection = global::Memory.Gen.Runtime.Modules.RoutedProjection;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
 using BonusDecay = global::Memory.Gen.Runtime.Operators.BonusDecay;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
-using RoutedProjection = global::Memory.Gen.Runtime.Operators.RoutedProjection;
 using Routing = global::Memory.Gen.Runtime.Operators.Routing;
 
 /// <summary>

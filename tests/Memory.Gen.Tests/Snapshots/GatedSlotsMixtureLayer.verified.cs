@@ -44,10 +44,10 @@ using StateTensor = global::Memory.Gen.Runtime.StateTensor;
 using Initialize = global::Memory.Gen.Runtime.Modules.Initialize;
 using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using RoutedLinear = global::Memory.Gen.Runtime.Modules.RoutedLinear;
+using RoutedProjection = global::Memory.Gen.Runtime.Modules.RoutedProjection;
 using GatedSlotAttention = global::Memory.Gen.Runtime.Operators.GatedSlotAttention;
 using LogDecay = global::Memory.Gen.Runtime.Operators.LogDecay;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
-using RoutedProjection = global::Memory.Gen.Runtime.Operators.RoutedProjection;
 using Routing = global::Memory.Gen.Runtime.Operators.Routing;
 
 /// <summary>

@@ -1,10 +1,10 @@
 using Memory.Gen.Runtime.Kernels;
-using Memory.Gen.Runtime.Modules;
+using Memory.Gen.Runtime.Operators;
 using TorchSharp;
 using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
 
-namespace Memory.Gen.Runtime.Operators;
+namespace Memory.Gen.Runtime.Modules;
 
 /// <summary>
 /// Linear maps of token copies, y_n = W_m x_n with the weights of the memory m that copy n is sent to, without bias, several of them

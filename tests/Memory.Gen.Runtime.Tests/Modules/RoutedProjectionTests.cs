@@ -1,11 +1,12 @@
 using Memory.Gen.Runtime.Modules;
 using Memory.Gen.Runtime.Operators;
+using Memory.Gen.Runtime.Tests.Operators;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
 using Tensor = TorchSharp.torch.Tensor;
 
-namespace Memory.Gen.Runtime.Tests.Operators;
+namespace Memory.Gen.Runtime.Tests.Modules;
 
 /// <summary>Linear maps of token copies, each by its own memory's weights, against one product a copy in float64.</summary>
 public sealed class RoutedProjectionTests
