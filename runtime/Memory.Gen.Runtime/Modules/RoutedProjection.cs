@@ -64,6 +64,7 @@ public static class RoutedProjection
     /// <summary>The same by the weights, <c>[M, out, in]</c> each.</summary>
     internal static Tensor[] Apply(Tensor rows, Routing route, Tensor[] weights, OperatorForm? form = null)
     {
+        if (form is null && Product.RunDirectly(rows, route.Counts, weights) is { } direct) return direct;
         var door = new FrontDoor(Name);
         if (weights.Length < 1 || weights.Length > OutputAxes.Length)
         {
@@ -107,6 +108,28 @@ public static class RoutedProjection
     private sealed unsafe class Product : OperatorFunction<Product, Call>
     {
         private static readonly Kernel Kernel = new(RoutedProjection.Name);
+
+        /// <summary>The maps where no gradient is wanted, as in decoding; null for a call of another kind, or one whose arguments do not fit.</summary>
+        public static Tensor[]? RunDirectly(Tensor rows, long[] counts, Tensor[] weights)
+        {
+            Tensor[] inputs = [rows, .. weights];
+            if (weights.Length is 0 or > LinearArguments.MostMaps || !KernelLibrary.TakesDirectly(inputs) || rows.dim() != 3) return null;
+            if (rows.size(0) * rows.size(1) != counts.Sum()) return null;
+            foreach (Tensor weight in weights)
+                if (weight.dim() != 3 || weight.size(0) != counts.Length || weight.size(2) != rows.size(2)) return null;
+            if (!Kernel.Serves(Arguments(inputs, 0, 0, 0), out _) || !OperatorForms.TakesKernel(RoutedProjection.Name)) return null;
+            Tensor[] y = Array.ConvertAll(weights, weight => empty([rows.size(0), rows.size(1), weight.size(1)], dtype: ScalarType.Float32, device: CPU));
+            foreach ((int m, long start, long count) in new Call(counts, Native: true).Blocks())
+            {
+                LinearArguments args = Arguments(inputs, m, start, count);
+                for (int i = 0; i < y.Length; i++) args.Y[i] = Rows(y[i], start);
+                Kernel.Serves(args, out long workspace);
+                Kernel.Run(args, workspace);
+            }
+
+            GC.KeepAlive(inputs);
+            return y;
+        }
 
         protected override List<Tensor> Forward(Tensor[] inputs, Call call, List<Tensor>? saved)
         {
@@ -173,21 +196,21 @@ public static class RoutedProjection
             LinearArguments args = new()
             {
                 Header = KernelHeader.Of<LinearArguments>(inputs[0].dtype), Products = (int)Projection.MatmulPrecision,
-                Rows = count, InFeatures = inputs[0].shape[1], Count = inputs.Length - 1, X = Rows(inputs[0], start),
+                Rows = count, InFeatures = inputs[0].size(-1), Count = inputs.Length - 1, X = Rows(inputs[0], start),
             };
             for (int i = 0; i < args.Count; i++)
             {
-                args.OutFeatures[i] = inputs[i + 1].shape[1];
+                args.OutFeatures[i] = inputs[i + 1].size(1);
                 args.Weights[i] = Matrix(inputs[i + 1], memory);
             }
 
             return args;
         }
 
-        // Of a contiguous [N, F] the rows from start on; of a contiguous [M, O, I] one matrix.
-        private static KernelTensor Rows(Tensor x, long start) => KernelTensor.Rows((float*)KernelLibrary.Data(x) + (start * x.shape[1]), x.shape[1]);
+        // Of contiguous rows [.., F] those from start on; of a contiguous [M, O, I] one matrix.
+        private static KernelTensor Rows(Tensor x, long start) => KernelTensor.Rows((float*)KernelLibrary.Data(x) + (start * x.size(-1)), x.size(-1));
 
         private static KernelTensor Matrix(Tensor weights, int memory) =>
-            KernelTensor.Rows((float*)KernelLibrary.Data(weights) + (memory * weights.shape[1] * weights.shape[2]), weights.shape[2]);
+            KernelTensor.Rows((float*)KernelLibrary.Data(weights) + (memory * weights.size(1) * weights.size(2)), weights.size(2));
     }
 }

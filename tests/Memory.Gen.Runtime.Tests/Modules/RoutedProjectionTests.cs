@@ -44,6 +44,24 @@ public sealed class RoutedProjectionTests
         foreach ((Tensor a, Tensor b) in actual.Zip(same)) Assert.Equal(0, Numbers.Error(b, a));
     }
 
+    [Theory]
+    [InlineData(3, 1)]
+    [InlineData(2, 7)]
+    [InlineData(1, 0)]
+    public void Without_gradients_too(int B, int T)
+    {
+        using var scope = NewDisposeScope();
+        var r = new Randoms(55);
+        Routing route = Routing.TopK(r.Normal(B, T, 4), 2);
+        Tensor rows = route.Gather(r.Normal(B, T, 16)).to(ScalarType.Float32);
+        Tensor[] weights = [r.Normal(4, 33, 16).to(ScalarType.Float32), r.Normal(4, 2, 16).to(ScalarType.Float32)];
+        Tensor[] expected = RoutedProjection.Apply(rows.to(ScalarType.Float64), route, [.. weights.Select(weight => weight.to(ScalarType.Float64))]);
+        using var quiet = no_grad();
+        Tensor[] actual = RoutedProjection.Apply(rows, route, weights);
+        for (int i = 0; i < 2; i++) Numbers.Close(expected[i], actual[i], 2e-5, "routed projection");
+        Assert.All(actual, y => Assert.False(y.requires_grad));
+    }
+
     [Fact]
     public void Only_one_result_has_a_gradient()
     {
