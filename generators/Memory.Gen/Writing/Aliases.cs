@@ -71,6 +71,7 @@ internal static class Aliases
         ("SegmentAttention", Runtime + ".Operators.SegmentAttention"),
         ("SelectiveScan", Runtime + ".Operators.SelectiveScan"),
         ("SlotEviction", Runtime + ".Operators.SlotEviction"),
+        ("Softplus", Runtime + ".Operators.Softplus"),
         ("SwiGlu", Runtime + ".Operators.SwiGlu"),
         ("TitansLinear", Runtime + ".Operators.TitansLinear"),
         ("TitansMlp", Runtime + ".Operators.TitansMlp"),

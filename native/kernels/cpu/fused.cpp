@@ -14,7 +14,9 @@ ScratchSize scratch_size(const memgen_causal_conv_args& a, bool backward) {
     return {plan_size(a) + measure.used, backward ? static_cast<size_t>(conv_slice_floats(a)) * sizeof(float) : 0};
 }
 
-ScratchSize norm_scratch(const memgen_rms_norm_args& a, bool backward) {
+// Of RMSNorm and softplus: sums over the rows of every item, for what all rows share.
+template <class Args>
+ScratchSize sums_scratch(const Args& a, bool backward) {
     return {backward ? static_cast<size_t>(row_items(a.rows) * padded(a.features, 16)) * sizeof(float) : 0, 0};
 }
 
@@ -43,16 +45,16 @@ memgen_status memgen_causal_conv_backward(const memgen_causal_conv_args* a, void
     return check.ok() ? run(check, a, workspace, bytes, scratch_size(*a, true), &Kernels::causal_conv_backward, ConvItemsOf(*a)) : check.status();
 }
 
-int64_t memgen_rms_norm_workspace_size(const memgen_rms_norm_args* a, int32_t backward) { return row_sizes(__func__, a).ok() ? norm_scratch(*a, backward != 0).total() : -1; }
+int64_t memgen_rms_norm_workspace_size(const memgen_rms_norm_args* a, int32_t backward) { return row_sizes(__func__, a).ok() ? sums_scratch(*a, backward != 0).total() : -1; }
 
 memgen_status memgen_rms_norm_forward(const memgen_rms_norm_args* a, void* workspace, size_t bytes, void*) {
     Check check = forward_arguments(__func__, a);
-    return check.ok() ? run(check, a, workspace, bytes, norm_scratch(*a, false), &Kernels::rms_norm_forward) : check.status();
+    return check.ok() ? run(check, a, workspace, bytes, sums_scratch(*a, false), &Kernels::rms_norm_forward) : check.status();
 }
 
 memgen_status memgen_rms_norm_backward(const memgen_rms_norm_args* a, void* workspace, size_t bytes, void*) {
     Check check = backward_arguments(__func__, a);
-    return check.ok() ? run(check, a, workspace, bytes, norm_scratch(*a, true), &Kernels::rms_norm_backward) : check.status();
+    return check.ok() ? run(check, a, workspace, bytes, sums_scratch(*a, true), &Kernels::rms_norm_backward) : check.status();
 }
 
 int64_t memgen_unit_length_workspace_size(const memgen_unit_length_args* a, int32_t) { return row_sizes(__func__, a).ok() ? 0 : -1; }
@@ -77,6 +79,18 @@ memgen_status memgen_swiglu_forward(const memgen_swiglu_args* a, void* workspace
 memgen_status memgen_swiglu_backward(const memgen_swiglu_args* a, void* workspace, size_t bytes, void*) {
     Check check = backward_arguments(__func__, a);
     return check.ok() ? run(check, a, workspace, bytes, {0, 0}, &Kernels::swiglu_backward) : check.status();
+}
+
+int64_t memgen_softplus_workspace_size(const memgen_softplus_args* a, int32_t backward) { return softplus_sizes(__func__, a).ok() ? sums_scratch(*a, backward != 0).total() : -1; }
+
+memgen_status memgen_softplus_forward(const memgen_softplus_args* a, void* workspace, size_t bytes, void*) {
+    Check check = forward_arguments(__func__, a);
+    return check.ok() ? run(check, a, workspace, bytes, sums_scratch(*a, false), &Kernels::softplus_forward) : check.status();
+}
+
+memgen_status memgen_softplus_backward(const memgen_softplus_args* a, void* workspace, size_t bytes, void*) {
+    Check check = backward_arguments(__func__, a);
+    return check.ok() ? run(check, a, workspace, bytes, sums_scratch(*a, true), &Kernels::softplus_backward) : check.status();
 }
 
 int64_t memgen_cross_entropy_workspace_size(const memgen_cross_entropy_args* a, int32_t) { return sizes(__func__, a).ok() ? 0 : -1; }

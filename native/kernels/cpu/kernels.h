@@ -37,6 +37,8 @@
     X(unit_length_backward, memgen_unit_length_args)              \
     X(swiglu_forward, memgen_swiglu_args)                         \
     X(swiglu_backward, memgen_swiglu_args)                        \
+    X(softplus_forward, memgen_softplus_args)                     \
+    X(softplus_backward, memgen_softplus_args)                    \
     X(cross_entropy_forward, memgen_cross_entropy_args)           \
     X(cross_entropy_backward, memgen_cross_entropy_args)          \
     X(adamw_step, memgen_adamw_args)                              \

@@ -86,12 +86,12 @@ __global__ void __launch_bounds__(Threads) norm_backward_kernel(const memgen_rms
     });
 }
 
-__global__ void __launch_bounds__(Threads) team_sums_kernel(const memgen_rms_norm_args a, int64_t teams, const float* d_weights) {
+__global__ void __launch_bounds__(Threads) team_sums_kernel(int64_t features, int64_t teams, const float* sums, float* total) {
     const int64_t i = static_cast<int64_t>(blockIdx.x) * Threads + threadIdx.x;
-    if (i >= a.features) return;
+    if (i >= features) return;
     float sum = 0.0f;
-    for (int64_t team = 0; team < teams; team++) sum += d_weights[team * a.features + i];
-    static_cast<float*>(a.d_weight.data)[i] = sum;
+    for (int64_t team = 0; team < teams; team++) sum += sums[team * features + i];
+    total[i] = sum;
 }
 
 template <class T>
@@ -139,6 +139,36 @@ __global__ void __launch_bounds__(Threads) swiglu_backward_kernel(const memgen_s
             const float d = to_float(dy[i]), u = to_float(up[i]); // read before either is written: they may share memory
             if (d_gate) d_gate[i] = rounded<T>(d * u * g.slope);
             if (d_up) d_up[i] = rounded<T>(d * g.value);
+        });
+    });
+}
+
+// z = x + bias, and of e = e^-|z| what softplus and its slope, the sigmoid, are made of
+__device__ __forceinline__ float biased(const float* x, const float* bias, int64_t i) { return bias ? x[i] + bias[i] : x[i]; }
+
+__global__ void __launch_bounds__(Threads) softplus_forward_kernel(const memgen_softplus_args a) {
+    const float* bias = static_cast<const float*>(a.bias.data);
+    for_rows(a.rows, [&](int64_t r) {
+        const float* x = row_of<float>(a.x, r);
+        float* y = row_of<float>(a.y, r);
+        for_elements(a.features, [&](int64_t i) {
+            const float z = biased(x, bias, i);
+            y[i] = (z < 0.0f ? 0.0f : z) + log1pf(expf(-fabsf(z)));
+        });
+    });
+}
+
+__global__ void __launch_bounds__(Threads) softplus_backward_kernel(const memgen_softplus_args a, float* d_biases) {
+    const float* bias = static_cast<const float*>(a.bias.data);
+    float* d_bias = d_biases ? d_biases + blockIdx.x * a.features : nullptr;
+    if (d_bias) for_elements(a.features, [&](int64_t i) { d_bias[i] = 0.0f; });
+    for_rows(a.rows, [&](int64_t r) {
+        const float *x = row_of<float>(a.x, r), *dy = row_of<float>(a.d_y, r);
+        float* dx = row_of<float>(a.d_x, r);
+        for_elements(a.features, [&](int64_t i) {
+            const float z = biased(x, bias, i), e = expf(-fabsf(z)), d = dy[i] * (z < 0.0f ? e : 1.0f) / (1.0f + e);
+            if (d_bias) d_bias[i] += d;
+            if (dx) dx[i] = d;
         });
     });
 }
@@ -192,7 +222,20 @@ memgen_status run(Check& check, const Args* a, void (*single)(Args), void (*half
     return launched(check, launch(a->dtype == MEMGEN_BFLOAT16 ? half : single, teams(a->rows), Threads, PartsBytes, static_cast<cudaStream_t>(stream), *a));
 }
 
-int64_t norm_bytes(const memgen_rms_norm_args& a, bool backward) { return backward ? teams(a.rows) * a.features * 4 : 0; }
+// Of RMSNorm and softplus: sums over the rows of every block, for what all rows share.
+template <class Args>
+int64_t sums_bytes(const Args& a, bool backward) { return backward ? teams(a.rows) * a.features * 4 : 0; }
+
+// A backward pass of theirs: kernel(args, sums) sums over the rows of a block, and where `total` is wanted the blocks' sums are added up.
+template <class Args>
+memgen_status run_sums(Check& check, const Args* a, void (*kernel)(Args, float*), float* total, size_t shared, void* workspace, void* stream) {
+    const cudaStream_t queue = static_cast<cudaStream_t>(stream);
+    float* sums = total ? static_cast<float*>(workspace) : nullptr;
+    cudaError_t found = launch(kernel, teams(a->rows), Threads, shared, queue, *a, sums);
+    if (found == cudaSuccess && total)
+        found = launch(team_sums_kernel, (a->features + Threads - 1) / Threads, Threads, 0, queue, a->features, teams(a->rows), static_cast<const float*>(sums), total);
+    return launched(check, found);
+}
 
 } // namespace
 } // namespace memgen
@@ -201,7 +244,7 @@ using namespace memgen;
 
 extern "C" {
 
-int64_t memgen_rms_norm_workspace_size(const memgen_rms_norm_args* a, int32_t backward) { return row_sizes(__func__, a).ok() ? norm_bytes(*a, backward != 0) : -1; }
+int64_t memgen_rms_norm_workspace_size(const memgen_rms_norm_args* a, int32_t backward) { return row_sizes(__func__, a).ok() ? sums_bytes(*a, backward != 0) : -1; }
 int64_t memgen_unit_length_workspace_size(const memgen_unit_length_args* a, int32_t) { return row_sizes(__func__, a).ok() ? 0 : -1; }
 int64_t memgen_swiglu_workspace_size(const memgen_swiglu_args* a, int32_t) { return row_sizes(__func__, a).ok() ? 0 : -1; }
 int64_t memgen_cross_entropy_workspace_size(const memgen_cross_entropy_args* a, int32_t) { return sizes(__func__, a).ok() ? 0 : -1; }
@@ -213,13 +256,8 @@ memgen_status memgen_rms_norm_forward(const memgen_rms_norm_args* a, void*, size
 
 memgen_status memgen_rms_norm_backward(const memgen_rms_norm_args* a, void* workspace, size_t bytes, void* stream) {
     Check check = backward_arguments(__func__, a);
-    if (!ready(check, workspace, bytes, check.ok() && a->d_weight.data ? norm_bytes(*a, true) : 0)) return check.status();
-    const cudaStream_t queue = static_cast<cudaStream_t>(stream);
-    float* d_weights = a->d_weight.data ? static_cast<float*>(workspace) : nullptr;
-    cudaError_t found = launch(a->dtype == MEMGEN_BFLOAT16 ? norm_backward_kernel<bfloat16> : norm_backward_kernel<float>, teams(a->rows), Threads, PartsBytes, queue, *a, d_weights);
-    if (found == cudaSuccess && a->d_weight.data)
-        found = launch(team_sums_kernel, (a->features + Threads - 1) / Threads, Threads, 0, queue, *a, teams(a->rows), static_cast<const float*>(d_weights));
-    return launched(check, found);
+    if (!ready(check, workspace, bytes, check.ok() && a->d_weight.data ? sums_bytes(*a, true) : 0)) return check.status();
+    return run_sums(check, a, a->dtype == MEMGEN_BFLOAT16 ? norm_backward_kernel<bfloat16> : norm_backward_kernel<float>, static_cast<float*>(a->d_weight.data), PartsBytes, workspace, stream);
 }
 
 memgen_status memgen_unit_length_forward(const memgen_unit_length_args* a, void*, size_t, void* stream) {
@@ -240,6 +278,19 @@ memgen_status memgen_swiglu_forward(const memgen_swiglu_args* a, void*, size_t, 
 memgen_status memgen_swiglu_backward(const memgen_swiglu_args* a, void*, size_t, void* stream) {
     Check check = backward_arguments(__func__, a);
     return run(check, a, swiglu_backward_kernel<float>, swiglu_backward_kernel<bfloat16>, stream);
+}
+
+int64_t memgen_softplus_workspace_size(const memgen_softplus_args* a, int32_t backward) { return softplus_sizes(__func__, a).ok() ? sums_bytes(*a, backward != 0) : -1; }
+
+memgen_status memgen_softplus_forward(const memgen_softplus_args* a, void*, size_t, void* stream) {
+    Check check = forward_arguments(__func__, a);
+    return run(check, a, softplus_forward_kernel, softplus_forward_kernel, stream);
+}
+
+memgen_status memgen_softplus_backward(const memgen_softplus_args* a, void* workspace, size_t bytes, void* stream) {
+    Check check = backward_arguments(__func__, a);
+    if (!ready(check, workspace, bytes, check.ok() && a->d_bias.data ? sums_bytes(*a, true) : 0)) return check.status();
+    return run_sums(check, a, softplus_backward_kernel, static_cast<float*>(a->d_bias.data), 0, workspace, stream);
 }
 
 memgen_status memgen_cross_entropy_forward(const memgen_cross_entropy_args* a, void*, size_t, void* stream) {

@@ -8,7 +8,7 @@ namespace {
 // Apart from the template, in which nvcc 11 mistakes the list for an expression.
 inline void rows_fit(Check& check, int64_t rows, int64_t features) { check.product({rows, features + 16}); }
 
-// Rows and features: those of RMSNorm, unit length and SwiGLU.
+// Rows and features: those of RMSNorm, unit length, SwiGLU and softplus.
 template <class Args>
 Check row_sizes(const char* operation, const Args* a) {
     Check check = open(operation, a);
@@ -56,6 +56,23 @@ inline Check backward_arguments(const char* operation, const memgen_swiglu_args*
     if (!check.ok()) return check;
     return check.required("gate", a->gate, {a->rows, a->features}).required("up", a->up, {a->rows, a->features}).required("d_y", a->d_y, {a->rows, a->features})
         .nullable("d_gate", a->d_gate, {a->rows, a->features}).nullable("d_up", a->d_up, {a->rows, a->features});
+}
+
+inline Check softplus_sizes(const char* operation, const memgen_softplus_args* a) {
+    Check check = row_sizes(operation, a);
+    return check.ok() ? check.condition(a->dtype == MEMGEN_FLOAT32, MEMGEN_UNSUPPORTED_DTYPE, "dtype is not float32") : check;
+}
+
+inline Check forward_arguments(const char* operation, const memgen_softplus_args* a) {
+    Check check = softplus_sizes(operation, a);
+    return check.ok() ? check.required("x", a->x, {a->rows, a->features}).nullable("bias", a->bias, {a->features}).required("y", a->y, {a->rows, a->features}) : check;
+}
+
+inline Check backward_arguments(const char* operation, const memgen_softplus_args* a) {
+    Check check = softplus_sizes(operation, a);
+    if (!check.ok()) return check;
+    return check.required("x", a->x, {a->rows, a->features}).nullable("bias", a->bias, {a->features}).required("d_y", a->d_y, {a->rows, a->features})
+        .nullable("d_x", a->d_x, {a->rows, a->features}).nullable("d_bias", a->d_bias, {a->features});
 }
 
 inline Check forward_arguments(const char* operation, const memgen_cross_entropy_args* a) {

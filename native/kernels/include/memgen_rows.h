@@ -105,6 +105,27 @@ MEMGEN_API int64_t memgen_swiglu_workspace_size(const memgen_swiglu_args* args, 
 MEMGEN_API memgen_status memgen_swiglu_forward(const memgen_swiglu_args* args, void* workspace, size_t bytes, void* stream);
 MEMGEN_API memgen_status memgen_swiglu_backward(const memgen_swiglu_args* args, void* workspace, size_t bytes, void* stream);
 
+/* ---- softplus ---------------------------------------------------------------------------------------------
+ * y = log(1 + e^(x + bias)), the bias the same in every row. Float32 alone: it makes steps and decays. Error: 4 ulp.
+ */
+typedef struct memgen_softplus_args {
+    size_t struct_size;
+    memgen_dtype dtype; /* MEMGEN_FLOAT32 */
+    int64_t rows, features; /* R, N >= 0 */
+
+    memgen_tensor x;      /* [R, N] */
+    memgen_tensor bias;   /* [N] nullable: zero */
+    memgen_tensor y;      /* [R, N] forward; may be x itself when no backward follows */
+
+    memgen_tensor d_y;    /* [R, N] backward */
+    memgen_tensor d_x;    /* [R, N] nullable, like what follows: not written; may be d_y itself */
+    memgen_tensor d_bias; /* [N] */
+} memgen_softplus_args;
+
+MEMGEN_API int64_t memgen_softplus_workspace_size(const memgen_softplus_args* args, int32_t backward);
+MEMGEN_API memgen_status memgen_softplus_forward(const memgen_softplus_args* args, void* workspace, size_t bytes, void* stream);
+MEMGEN_API memgen_status memgen_softplus_backward(const memgen_softplus_args* args, void* workspace, size_t bytes, void* stream);
+
 /* ---- cross entropy over a vocabulary -----------------------------------------------------------------------
  * loss[r] = log(sum_n e^{logits[r, n]}) - logits[r, target[r]]; 0 where target[r] is ignored_target.
  * Forward can write the gradient in the same pass: d_logits = gradient_scale (softmax - onehot), zero in

@@ -1,4 +1,4 @@
-// RMSNorm, unit length, SwiGLU and cross entropy against their definitions in double precision.
+// RMSNorm, unit length, SwiGLU, softplus and cross entropy against their definitions in double precision.
 #include <random>
 
 #include "test.h"
@@ -6,6 +6,8 @@
 namespace {
 
 double silu(double x) { return x / (1 + std::exp(-x)); }
+
+double log_of_sum(double x) { return std::fmax(x, 0) + std::log1p(std::exp(-std::fabs(x))); }
 
 struct Rows {
     int64_t R, N;
@@ -28,6 +30,12 @@ struct Rows {
     Values swiglu() const {
         Values y(R * N);
         for (size_t i = 0; i < y.size(); i++) y[i] = silu(g[i]) * x[i];
+        return y;
+    }
+
+    Values softplus(bool bias) const {
+        Values y(R * N);
+        for (int64_t i = 0; i < R * N; i++) y[i] = log_of_sum(x[i] + (bias ? w[i % N] : 0));
         return y;
     }
 };
@@ -128,6 +136,57 @@ TEST(silu_of_extreme_numbers) {
     }
 }
 
+TEST(softplus) {
+    for (Rows p : shapes)
+        for (bool bias : {true, false}) {
+            Field x({p.R, p.N}, 3), b, y({p.R, p.N}, 1), dy({p.R, p.N}, 2), dx({p.R, p.N}, 5), db;
+            x.set(p.x), dy.set(p.d);
+            if (bias) b = Field({p.N}), b.set(p.w), db = Field({p.N});
+            memgen_softplus_args a{};
+            a.struct_size = sizeof a, a.rows = p.R, a.features = p.N, a.x = x.tensor, a.bias = b.tensor, a.y = y.tensor, a.d_y = dy.tensor, a.d_x = dx.tensor, a.d_bias = db.tensor;
+            Scratch scratch(memgen_softplus_workspace_size(&a, 1));
+            EXPECT_STATUS(MEMGEN_OK, memgen_softplus_forward(&a, nullptr, 0, nullptr));
+            EXPECT_STATUS(MEMGEN_OK, memgen_softplus_backward(&a, scratch.data, scratch.size, nullptr));
+            auto loss = [&] { return inner(p.softplus(bias), p.d); };
+            EXPECT_CLOSE("y", p.text(), y.values(), p.softplus(bias), ForwardLimit);
+            EXPECT_CLOSE("d_x", p.text(), dx.values(), numeric_gradient(p.x, loss), GradientLimit);
+            if (bias) EXPECT_CLOSE("d_bias", p.text(), db.values(), numeric_gradient(p.w, loss), GradientLimit);
+            EXPECT(y.padding_untouched() && dx.padding_untouched());
+        }
+}
+
+TEST(softplus_same_bits_for_any_number_of_threads) {
+    Rows p(500, 24, 9);
+    Field x({p.R, p.N}), b({p.N}), dy({p.R, p.N}), dx({p.R, p.N}), db({p.N});
+    x.set(p.x), b.set(p.w), dy.set(p.d);
+    memgen_softplus_args a{};
+    a.struct_size = sizeof a, a.rows = p.R, a.features = p.N, a.x = x.tensor, a.bias = b.tensor, a.d_y = dy.tensor, a.d_x = dx.tensor, a.d_bias = db.tensor;
+    Scratch scratch(memgen_softplus_workspace_size(&a, 1));
+    EXPECT_SAME_BITS([&] { EXPECT_STATUS(MEMGEN_OK, memgen_softplus_backward(&a, scratch.data, scratch.size, nullptr)); }, {&dx, &db});
+}
+
+// Small steps as exact as large ones, and the slope too.
+TEST(softplus_is_rounded_alone) {
+    const int64_t N = 8192;
+    const double infinity = std::numeric_limits<double>::infinity();
+    Values steps(N);
+    for (int64_t i = 0; i < N; i++) steps[i] = -86 + 120.0 * (i + 0.5) / N;
+    steps[0] = -infinity, steps[1] = infinity, steps[2] = 0, steps[3] = 1e30, steps[4] = -1e30;
+    Field x({1, N}), y({1, N}), dy({1, N}), dx({1, N});
+    x.set(steps), dy.set(Values(N, 1.0));
+    memgen_softplus_args a{};
+    a.struct_size = sizeof a, a.rows = 1, a.features = N, a.x = x.tensor, a.y = y.tensor, a.d_y = dy.tensor, a.d_x = dx.tensor;
+    Scratch scratch(memgen_softplus_workspace_size(&a, 1));
+    EXPECT_STATUS(MEMGEN_OK, memgen_softplus_forward(&a, nullptr, 0, nullptr));
+    EXPECT_STATUS(MEMGEN_OK, memgen_softplus_backward(&a, scratch.data, scratch.size, nullptr));
+    EXPECT(y.at(0) == 0 && y.at(1) == infinity && y.at(4) == 0 && dx.at(0) == 0 && dx.at(1) == 1);
+    for (int64_t i = 2; i < N; i++) {
+        double z = x.at(i), slope = z < 0 ? std::exp(z) / (1 + std::exp(z)) : 1 / (1 + std::exp(-z));
+        EXPECT(std::fabs(y.at(i) - log_of_sum(z)) <= 4e-7 * log_of_sum(z));
+        EXPECT(std::fabs(dx.at(i) - slope) <= 4e-7 * slope);
+    }
+}
+
 struct Entropy {
     int64_t R, N;
     Values logits;
@@ -206,6 +265,9 @@ TEST(rows_refuse_bad_arguments) {
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_swiglu_forward(&a, nullptr, 0, nullptr));
     a.rows = -1;
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_swiglu_forward(&a, nullptr, 0, nullptr));
+    memgen_softplus_args p{};
+    p.struct_size = sizeof p, p.rows = 2, p.features = 4, p.x = x.tensor, p.y = y.tensor, p.dtype = MEMGEN_BFLOAT16;
+    EXPECT_STATUS(MEMGEN_UNSUPPORTED_DTYPE, memgen_softplus_forward(&p, nullptr, 0, nullptr));
     memgen_cross_entropy_args e{};
     e.struct_size = sizeof e, e.rows = 2, e.classes = 4, e.logits = x.tensor, e.losses = y.tensor;
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_cross_entropy_forward(&e, nullptr, 0, nullptr));

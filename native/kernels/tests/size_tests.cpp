@@ -275,6 +275,11 @@ TEST(rows_beyond_32_bits) {
     run(swiglu, memgen_swiglu_workspace_size, memgen_swiglu_forward, memgen_swiglu_backward);
     check({&y, &dg, &dx}, N);
 
+    memgen_softplus_args softplus{};
+    softplus.rows = 2, softplus.features = N, softplus.x = rows(x), softplus.y = rows(y), softplus.d_y = rows(d_y), softplus.d_x = rows(dx);
+    run(softplus, memgen_softplus_workspace_size, memgen_softplus_forward, memgen_softplus_backward);
+    check({&y, &dx}, N);
+
     const int64_t targets[] = {N - 1, N - 1};
     float losses[2], upstream[] = {1, 1};
     memgen_cross_entropy_args loss{};

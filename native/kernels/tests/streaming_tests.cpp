@@ -66,6 +66,12 @@ TEST(large_rows_past_the_caches) {
         EXPECT_STATUS(MEMGEN_OK, memgen_swiglu_forward(&s, nullptr, 0, nullptr));
         EXPECT_STATUS(MEMGEN_OK, memgen_swiglu_backward(&s, nullptr, 0, nullptr));
         for (Plain* p : {&y, &dx, &dg}) p->append(all);
+        memgen_softplus_args f{};
+        f.struct_size = sizeof f, f.rows = Rows, f.features = Features, f.x = x.tensor, f.y = y.tensor, f.d_y = dy.tensor, f.d_x = dx.tensor, f.d_bias = dw.tensor;
+        Scratch sums(memgen_softplus_workspace_size(&f, 1));
+        EXPECT_STATUS(MEMGEN_OK, memgen_softplus_forward(&f, nullptr, 0, nullptr));
+        EXPECT_STATUS(MEMGEN_OK, memgen_softplus_backward(&f, sums.data, sums.size, nullptr));
+        for (Plain* p : {&y, &dx, &dw}) p->append(all);
         return all;
     });
 }

@@ -284,6 +284,16 @@ internal struct SwiGluArguments
     public KernelTensor GradY, GradGate, GradUp;
 }
 
+/// <summary>memgen_softplus_args.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct SoftplusArguments
+{
+    public KernelHeader Header;
+    public long Rows, Features;
+    public KernelTensor X, Bias, Y;
+    public KernelTensor GradY, GradX, GradBias;
+}
+
 /// <summary>memgen_cross_entropy_args.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct CrossEntropyArguments

@@ -28,7 +28,7 @@ public static class LogDecay
         door.Gate(nameof(bias), bias, "H");
         using var scope = NewDisposeScope();
         Tensor Wide(Tensor of) => of.to(door.Accumulation);
-        return (-Wide(rate).exp() * nn.functional.softplus(Wide(x) + Wide(bias))).MoveToOuterDisposeScope();
+        return (-Wide(rate).exp() * Softplus.Apply(x, bias)).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -76,7 +76,7 @@ public static class LogDecay
 
         using var scope = NewDisposeScope();
         Tensor Wide(Tensor of) => of.to(door.Accumulation);
-        Tensor steps = nn.functional.softplus(Wide(x) + Wide(bias)).view([.. x.shape[..^1], heads, features / heads]);
+        Tensor steps = Softplus.Apply(x, bias).view([.. x.shape[..^1], heads, features / heads]);
         return (-Wide(rate).exp().unsqueeze(1) * steps).MoveToOuterDisposeScope();
     }
 

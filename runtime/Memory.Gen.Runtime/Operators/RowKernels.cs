@@ -171,3 +171,44 @@ internal sealed class SwiGluKernel : KernelFunction<SwiGluKernel, object>
         };
     }
 }
+
+/// <summary>Softplus of rows and a bias in the kernel library.</summary>
+internal sealed class SoftplusKernel : KernelFunction<SoftplusKernel, object>
+{
+    private static readonly object None = new();
+    private static readonly Kernel Kernel = new("softplus");
+
+    public static string? Refusal(FrontDoor door) => Kernel.Refusal(door.Accumulation, door.Device, new SoftplusArguments { Header = KernelHeader.Of<SoftplusArguments>(door.Accumulation) });
+
+    public static Tensor Run(Tensor x, Tensor bias) => Apply(None, LastAxis.Contiguous(x), bias)[0];
+
+    protected override List<Tensor> Forward(Tensor?[] inputs, object options, List<Tensor>? kept)
+    {
+        SoftplusArguments args = Arguments(inputs);
+        Tensor y = Fresh(null, inputs[0]!, inputs[0]!.shape);
+        args.Y = KernelTensor.Rows(y);
+        Kernel.Forward(args, y);
+        return [y];
+    }
+
+    protected override void Backward(Tensor?[] upstream, Tensor?[] inputs, List<Tensor> kept, Tensor?[] gradients, object options)
+    {
+        SoftplusArguments args = Arguments(inputs);
+        Tensor dY = LastAxis.Contiguous(upstream[0]!);
+        args.GradY = KernelTensor.Rows(dY);
+        args.GradX = KernelTensor.Rows(gradients[0]);
+        args.GradBias = KernelTensor.Of(gradients[1]);
+        Kernel.Backward(args, dY);
+        GC.KeepAlive(dY);
+    }
+
+    private static SoftplusArguments Arguments(Tensor?[] inputs)
+    {
+        Tensor x = inputs[0]!;
+        return new()
+        {
+            Header = KernelHeader.Of<SoftplusArguments>(x.dtype),
+            Rows = LastAxis.Count(x), Features = x.shape[^1], X = KernelTensor.Rows(x), Bias = KernelTensor.Of(inputs[1]),
+        };
+    }
+}

@@ -6,12 +6,12 @@ using Tensor = TorchSharp.torch.Tensor;
 
 namespace Memory.Gen.Runtime.Tests.Operators;
 
-/// <summary>Norm, unit length and the gated unit against their formulas and the gradients of those.</summary>
+/// <summary>Norm, unit length, the gated unit and softplus against their formulas and the gradients of those.</summary>
 public sealed class RowOperatorTests
 {
-    public static TheoryData<string> Names => ["rms_norm", "gated_rms_norm", "unit_length", "swiglu", "elu_plus_one", "relu"];
+    public static TheoryData<string> Names => ["rms_norm", "gated_rms_norm", "unit_length", "swiglu", "softplus", "elu_plus_one", "relu"];
 
-    public static TheoryData<string> KernelNames => ["rms_norm", "gated_rms_norm", "unit_length", "swiglu"];
+    public static TheoryData<string> KernelNames => ["rms_norm", "gated_rms_norm", "unit_length", "swiglu", "softplus"];
 
     [Theory]
     [MemberData(nameof(Names))]
@@ -62,7 +62,7 @@ public sealed class RowOperatorTests
                 Tensor x = ones(shape, dtype: dtype), second = name == "swiglu" ? x : ones(6, dtype: dtype);
                 Tensor y = Operator(name, x, second, x);
                 Assert.Equal(shape, y.shape);
-                Assert.Equal(dtype, y.dtype);
+                Assert.Equal(name == "softplus" && dtype == ScalarType.BFloat16 ? ScalarType.Float32 : dtype, y.dtype);
             }
         }
     }
@@ -84,6 +84,7 @@ public sealed class RowOperatorTests
         "gated_rms_norm" => RootMeanSquareNorm.Gated(a, b, c, 1e-5, form),
         "unit_length" => UnitLength.Apply(a, form),
         "swiglu" => SwiGlu.Apply(a, b, form),
+        "softplus" => Softplus.Apply(a, b, form),
         "elu_plus_one" => FeatureMaps.EluPlusOne(a),
         _ => FeatureMaps.Relu(a),
     };
@@ -94,6 +95,7 @@ public sealed class RowOperatorTests
         "rms_norm" => a / (a.square().mean(new long[] { -1 }, keepdim: true) + 1e-5).sqrt() * b,
         "unit_length" => a / (a.square().sum(-1, keepdim: true) + 1e-6).sqrt(),
         "swiglu" => a * a.sigmoid() * b,
+        "softplus" => (1 + (a + b).exp()).log(),
         "elu_plus_one" => where(a.gt(0), a + 1, a.exp()),
         _ => a.clamp_min(0),
     };

@@ -40,7 +40,6 @@ namespace Samples;
 
 using torch = global::TorchSharp.torch;
 using nn = global::TorchSharp.torch.nn;
-using functional = global::TorchSharp.torch.nn.functional;
 using Device = global::TorchSharp.torch.Device;
 using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
@@ -63,6 +62,7 @@ using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SelectiveScan = global::Memory.Gen.Runtime.Operators.SelectiveScan;
+using Softplus = global::Memory.Gen.Runtime.Operators.Softplus;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
 /// <summary>
@@ -377,14 +377,14 @@ partial class ArchiveLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.
                 using var scope = torch.NewDisposeScope();
                 var state = (FadingBMojoState?)layer;
                 var (inputs, gates) = Projection.Apply(x, input, gate);
-                Tensor u = convolution.call(inputs, state?.Tail);                                  // [B, T, I]
-                var (steps, Bt, Ct) = Projection.Apply(u, step_down, write, read);                 // [B, T, J], [B, T, N] twice
-                Tensor delta = functional.softplus(Projection.Apply(steps, step_up) + step_bias);  // [B, T, I], step size, > 0
-                Tensor A = -decay_rate.exp().view(Channels, StateDim);                             // [I, N], log decay of a step of size 1, < 0
+                Tensor u = convolution.call(inputs, state?.Tail);                            // [B, T, I]
+                var (steps, Bt, Ct) = Projection.Apply(u, step_down, write, read);           // [B, T, J], [B, T, N] twice
+                Tensor delta = Softplus.Apply(Projection.Apply(steps, step_up), step_bias);  // [B, T, I], step size, > 0
+                Tensor A = -decay_rate.exp().view(Channels, StateDim);                       // [I, N], log decay of a step of size 1, < 0
                 var scan = SelectiveScan.Apply(u, delta, A, Bt, Ct, skip, state?.H.Value);
-                state?.H.Update(scan.FinalState);                                                  // [B, I, N]
-                Tensor y = SwiGlu.Apply(gates, scan.Output);                                       // [B, T, I], scan.Output * SiLU(gates)
-                return Projection.Apply(y, output).MoveToOuterDisposeScope();                      // [B, T, D]
+                state?.H.Update(scan.FinalState);                                            // [B, I, N]
+                Tensor y = SwiGlu.Apply(gates, scan.Output);                                 // [B, T, I], scan.Output * SiLU(gates)
+                return Projection.Apply(y, output).MoveToOuterDisposeScope();                // [B, T, D]
             }
 
             /// <inheritdoc/>

@@ -21,7 +21,6 @@ namespace Samples;
 
 using torch = global::TorchSharp.torch;
 using nn = global::TorchSharp.torch.nn;
-using functional = global::TorchSharp.torch.nn.functional;
 using Device = global::TorchSharp.torch.Device;
 using ScalarType = global::TorchSharp.torch.ScalarType;
 using Tensor = global::TorchSharp.torch.Tensor;
@@ -37,6 +36,7 @@ using RmsNorm = global::Memory.Gen.Runtime.Modules.RmsNorm;
 using ShortConvolution = global::Memory.Gen.Runtime.Modules.ShortConvolution;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 using ScalarDecay = global::Memory.Gen.Runtime.Operators.ScalarDecay;
+using Softplus = global::Memory.Gen.Runtime.Operators.Softplus;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
 /// <summary>
@@ -180,7 +180,7 @@ partial class StateSpaceLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Ru
             Tensor u = mixed.narrow(2, 0, Values).view(B, T, Heads, ValueDim);                      // [B, T, H, V]
             Tensor Bt = ForHeads(mixed.narrow(2, Values, Keys).view(B, T, Groups, KeyDim));         // [B, T, H, K]
             Tensor Ct = ForHeads(mixed.narrow(2, Values + Keys, Keys).view(B, T, Groups, KeyDim));  // [B, T, H, K]
-            Tensor delta = functional.softplus(steps + step_bias);                                  // [B, T, H], step size, > 0
+            Tensor delta = Softplus.Apply(steps, step_bias);                                        // [B, T, H], step size, > 0
             Tensor g = -decay_rate.exp() * delta;                                                   // [B, T, H], log decay, < 0
             Tensor written = (delta.unsqueeze(3) * u).to(u.dtype);                                  // [B, T, H, V]
             var read = ScalarDecay.Apply(Ct, Bt, written, g, state?.S.Value, scale: 1);

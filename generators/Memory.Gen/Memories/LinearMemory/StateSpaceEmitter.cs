@@ -64,7 +64,7 @@ internal sealed class StateSpaceEmitter(LinearMemorySpec spec, int dim, bool res
                 "Tensor u = mixed.narrow(2, 0, Values).view(B, T, Heads, ValueDim);  // [B, T, H, V]",
                 $"Tensor Bt = {OfHeads("Values")};  // [B, T, H, K]",
                 $"Tensor Ct = {OfHeads("Values + Keys")};  // [B, T, H, K]",
-                "Tensor delta = functional.softplus(steps + step_bias);  // [B, T, H], step size, > 0",
+                "Tensor delta = Softplus.Apply(steps, step_bias);  // [B, T, H], step size, > 0",
                 "Tensor g = -decay_rate.exp() * delta;  // [B, T, H], log decay, < 0",
                 "Tensor written = (delta.unsqueeze(3) * u).to(u.dtype);  // [B, T, H, V]",
                 "var read = ScalarDecay.Apply(Ct, Bt, written, g, state?.S.Value, scale: 1);",

@@ -64,5 +64,20 @@ MEMGEN_INLINE Vector power_of_two(Vector x) {
 
 MEMGEN_INLINE Vector sigmoid(Vector x) { return splat(1.0f) / (splat(1.0f) + exponential(-x)); }
 
+struct Softplus {
+    Vector value, slope;
+};
+
+// log(1 + e^z) within 4 ulp, and the sigmoid of z. With e = e^-|z| and s = e / (2 + e), log(1 + e) is 2 artanh(s), s at most a third.
+MEMGEN_INLINE Softplus softplus(Vector z) {
+    const Vector e = exponential(-maximum(z, -z)), s = e / (splat(2.0f) + e), t = s * s;
+    Vector p = splat(2.817833424e-1f);
+    p = p * t + splat(2.796060145e-1f);
+    p = p * t + splat(4.002490938e-1f);
+    p = p * t + splat(6.666631699e-1f);
+    p = p * t + splat(2.0f);
+    return {maximum(z, Vector{}) + s * p, (z < Vector{} ? e : splat(1.0f)) / (splat(1.0f) + e)};
+}
+
 } // namespace
 } // namespace memgen

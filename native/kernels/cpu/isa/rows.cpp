@@ -1,4 +1,4 @@
-// Operators on rows: RMSNorm with its gate, unit length, SwiGLU, cross entropy.
+// Operators on rows: RMSNorm with its gate, unit length, SwiGLU, softplus, cross entropy.
 #include "fused_layout.h"
 #include "kernels.h"
 #include "powers.h"
@@ -19,6 +19,23 @@ void for_rows(int64_t rows, const Scratch& scratch, Body&& body) {
         body(first, last, item);
         finish_streaming();
     });
+}
+
+// body(r, sums) for every row, and what it adds to sums in `total`: [features], null where it is not wanted. Items' sums lie in scratch.
+template <class Body>
+void sum_rows(int64_t rows, int64_t features, const Scratch& scratch, float* total, Body&& body) {
+    const int64_t width = padded(features, 16), items = row_items(rows);
+    float* partials = total ? reinterpret_cast<float*>(scratch.shared) : nullptr;
+    for_rows(rows, scratch, [&](int64_t first, int64_t last, int64_t item) {
+        float* partial = partials ? partials + item * width : nullptr;
+        for (int64_t i = 0; partial && i < width; i++) partial[i] = 0.0f;
+        for (int64_t r = first; r < last; r++) body(r, partial);
+    });
+    for (int64_t i = 0; total && i < features; i++) {
+        float sum = 0.0f;
+        for (int64_t item = 0; item < items; item++) sum += partials[item * width + i];
+        total[i] = sum;
+    }
 }
 
 float inverse_length(const float* x, int64_t n, double factor, double epsilon) {
@@ -80,18 +97,7 @@ void rms_norm_forward(const memgen_rms_norm_args& a, const Scratch& scratch) {
 }
 
 void rms_norm_backward(const memgen_rms_norm_args& a, const Scratch& scratch) {
-    const int64_t width = padded(a.features, 16), items = row_items(a.rows);
-    float* partials = a.d_weight.data ? reinterpret_cast<float*>(scratch.shared) : nullptr;
-    for_rows(a.rows, scratch, [&](int64_t first, int64_t last, int64_t item) {
-        float* partial = partials ? partials + item * width : nullptr;
-        for (int64_t i = 0; partial && i < width; i++) partial[i] = 0.0f;
-        for (int64_t r = first; r < last; r++) rms_norm_row_backward(a, r, partial);
-    });
-    for (int64_t i = 0; a.d_weight.data && i < a.features; i++) {
-        float sum = 0.0f;
-        for (int64_t item = 0; item < items; item++) sum += partials[item * width + i];
-        floats(a.d_weight)[i] = sum;
-    }
+    sum_rows(a.rows, a.features, scratch, floats(a.d_weight), [&](int64_t r, float* d_weight) { rms_norm_row_backward(a, r, d_weight); });
 }
 
 void unit_length_forward(const memgen_unit_length_args& a, const Scratch& scratch) {
@@ -142,6 +148,38 @@ void swiglu_backward(const memgen_swiglu_args& a, const Scratch& scratch) {
                 if (d_up) store(d_up + i, d * g.value, extent, up_past);
             });
         }
+    });
+}
+
+void softplus_forward(const memgen_softplus_args& a, const Scratch& scratch) {
+    const float* bias = floats(a.bias);
+    const bool past = streamed(a.y, a.rows * a.features);
+    for_rows(a.rows, scratch, [&](int64_t first, int64_t last, int64_t) {
+        for (int64_t r = first; r < last; r++) {
+            const float* x = row(a.x, r);
+            float* y = row(a.y, r);
+            for_vectors(a.features, [&](int64_t i, auto extent) {
+                Vector z = load(x + i, extent);
+                if (bias) z += load(bias + i, extent);
+                store(y + i, softplus(z).value, extent, past);
+            });
+        }
+    });
+}
+
+void softplus_backward(const memgen_softplus_args& a, const Scratch& scratch) {
+    const float* bias = floats(a.bias);
+    const bool past = streamed(a.d_x, a.rows * a.features);
+    sum_rows(a.rows, a.features, scratch, floats(a.d_bias), [&](int64_t r, float* d_bias) {
+        const float *x = row(a.x, r), *dy = row(a.d_y, r);
+        float* dx = row(a.d_x, r);
+        for_vectors(a.features, [&](int64_t i, auto extent) {
+            Vector z = load(x + i, extent);
+            if (bias) z += load(bias + i, extent);
+            Vector d = load(dy + i, extent) * softplus(z).slope;
+            if (d_bias) store(d_bias + i, load(d_bias + i) + d);
+            if (dx) store(dx + i, d, extent, past);
+        });
     });
 }
 

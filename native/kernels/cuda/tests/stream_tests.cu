@@ -261,6 +261,15 @@ void swiglu(Call& c) {
     c.set(a, memgen_swiglu_workspace_size, memgen_swiglu_forward, memgen_swiglu_backward);
 }
 
+void softplus(Call& c) {
+    const Dims rows{Rows, 300}, features{300};
+    memgen_softplus_args a{};
+    a.struct_size = sizeof a, a.rows = Rows, a.features = 300; // float32, whatever the others are
+    a.x = c.floats(rows, -4, 4), a.bias = c.floats(features, -1, 1), a.d_y = c.floats(rows, -1, 1);
+    a.y = c.result(rows, false), a.d_x = c.result(rows, false), a.d_bias = c.result(features, false);
+    c.set(a, memgen_softplus_workspace_size, memgen_softplus_forward, memgen_softplus_backward);
+}
+
 // More tensors than a launch takes, moved as far as their squared norm allows, which is summed up before them.
 void adamw(Call& c) {
     const int64_t count = 70, most = 3 * Tokens;
@@ -308,7 +317,7 @@ struct Operation {
 
 const Operation operations[] = {{"gated_delta_rule", gated_delta_rule}, {"scalar_decay", scalar_decay}, {"channel_decay", channel_decay}, {"channel_delta_rule", channel_delta_rule}, {"generalized_delta_rule", generalized_delta_rule}, {"linear_attention_normalized", linear_attention_normalized},
                                 {"titans", titans}, {"titans_mlp", titans_mlp}, {"titans with a residual", titans_residual}, {"titans_step", titans_step_within}, {"titans_step with a residual", titans_step_residual}, {"titans_step at a block's end", titans_step_at_end}, {"segment_attention", segment_attention}, {"linear_scan", linear_scan}, {"selective_scan", selective_scan}, {"causal_conv", causal_conv},
-                                {"rms_norm", rms_norm}, {"swiglu", swiglu}, {"adamw", adamw}};
+                                {"rms_norm", rms_norm}, {"swiglu", swiglu}, {"softplus", softplus}, {"adamw", adamw}};
 
 Call make(const Operation& operation, memgen_dtype dtype, uint32_t seed) {
     Call c;
