@@ -36,7 +36,7 @@ public enum MemoryRule
     /// <summary>
     /// Each key feature fades at its own rate, and its key is what the decay leaves room for: A = diag(alpha), k = 1 - alpha, u = v, with
     /// alpha at least l/L in layer l = 0 to L - 1 of a model, so that later layers keep more (Qin et al.: HGRN2, arXiv 2404.07904). In a
-    /// <c>[MemoryLayer]</c>, which has no place, l = 0. Not in a <c>[MixtureOfMemories]</c>.
+    /// <c>[MemoryLayer]</c>, which has no place, l = 0.
     /// </summary>
     TiedDecay,
 

@@ -76,13 +76,14 @@ public sealed class MixtureOfMemoriesAttribute : MixerAttribute
 
     /// <summary>
     /// Width in tokens of the causal depthwise convolution (with SiLU) on queries, keys and values, 2 to 256; 0: none, and
-    /// no SiLU but with <see cref="MemoryRule.GatedSlots"/>. It runs along a memory's own tokens; all memories share its weights. Absent: 4.
+    /// no SiLU but with <see cref="MemoryRule.GatedSlots"/> and, for queries, <see cref="MemoryRule.TiedDecay"/>, whose keys have neither.
+    /// It runs along a memory's own tokens; all memories share its weights. Absent: 4.
     /// </summary>
     public int ConvWidth { get; set; }
 
     /// <summary>
     /// Whether queries and keys are scaled to length one. Absent: true for the rules that erase (the delta rules and Titans),
-    /// which are only stable with keys of length one (so false is an error there), false for the others.
+    /// which are only stable with keys of length one (so false is an error there), false for the others; not with <see cref="MemoryRule.TiedDecay"/>.
     /// </summary>
     public bool UnitLength { get; set; }
 

@@ -136,6 +136,10 @@ public sealed partial class SharedKeysMixtureModel;
 [MixtureOfMemories(Heads = 2, Memories = 3, Rule = MemoryRule.GatedSlots, Slots = 5)]
 public sealed partial class GatedSlotsMixtureModel;
 
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 2, FeedForward = 5)]
+[MixtureOfMemories(Heads = 2, Memories = 3, Rule = MemoryRule.TiedDecay)]
+public sealed partial class TiedDecayMixtureModel;
+
 [MemoryModel(VocabSize = 11, Dim = 6, Pattern = "ma", FeedForward = 5)]
 [MixtureOfMemories('m', Heads = 2, KeyDim = 2, ValueDim = 4, Memories = 3, Rule = MemoryRule.Delta, ConvWidth = 0, OutputGate = false)]
 [SlidingAttention('a', Heads = 1, Window = 4)]

@@ -41,6 +41,7 @@ internal sealed class Subject : IDisposable
         [nameof(DeltaProductMixtureModel)] = (device, dtype) => new DeltaProductMixtureModel(device, dtype),
         [nameof(SharedKeysMixtureModel)] = (device, dtype) => new SharedKeysMixtureModel(device, dtype),
         [nameof(GatedSlotsMixtureModel)] = (device, dtype) => new GatedSlotsMixtureModel(device, dtype),
+        [nameof(TiedDecayMixtureModel)] = (device, dtype) => new TiedDecayMixtureModel(device, dtype),
         [nameof(DeltaMixtureModel)] = (device, dtype) => new DeltaMixtureModel(device, dtype),
         [nameof(TitansMixtureModel)] = (device, dtype) => new TitansMixtureModel(device, dtype),
         [nameof(TitansModel)] = (device, dtype) => new TitansModel(device, dtype),

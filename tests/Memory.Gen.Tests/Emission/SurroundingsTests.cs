@@ -161,6 +161,7 @@ public class SurroundingsTests
     [InlineData("MixtureOfMemories(Heads = 3, KeyDim = 5, ValueDim = 7, Householders = 3, NegativeEigenvalues = true, ConvWidth = 0)")]
     [InlineData("MixtureOfMemories(Heads = 4, KeyHeads = 1, KeyDim = 5, Householders = 2, ConvWidth = 0, SharedMemory = false)")]
     [InlineData("MixtureOfMemories(Heads = 3, Rule = MemoryRule.GatedSlots, Slots = 2, KeyDim = 5, ValueDim = 7, ConvWidth = 0, UnitLength = true)")]
+    [InlineData("MixtureOfMemories(Heads = 3, Rule = MemoryRule.TiedDecay, KeyDim = 5, ValueDim = 7, SharedProjections = true, OutputGate = false)")]
     [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.Titans, Memories = 8, TopK = 8, FeedForward = 0)")]
     public void EveryOption(string mixer)
     {

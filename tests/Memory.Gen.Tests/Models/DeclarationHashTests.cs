@@ -55,6 +55,7 @@ public class DeclarationHashTests
     [InlineData("KeyHeads = 1")]
     [InlineData("NegativeEigenvalues = true")]
     [InlineData("Rule = MemoryRule.GatedSlots, Slots = 8")]
+    [InlineData("Rule = MemoryRule.TiedDecay")]
     public void AnotherMixture(string option) =>
         Assert.NotEqual(Hash("[MixtureOfMemories(Heads = 3)]", Model), Hash($"[MixtureOfMemories(Heads = 3, {option})]", Model));
 

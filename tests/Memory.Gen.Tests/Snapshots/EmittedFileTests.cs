@@ -142,6 +142,11 @@ public class EmittedFileTests
         nameof(GatedSlotsMixtureLayer));
 
     [Fact]
+    public Task TiedDecayMixtureLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[MixtureOfMemories(Rule = MemoryRule.TiedDecay, Heads = 4, KeyDim = 8)]", name: "MixtureLayer")),
+        nameof(TiedDecayMixtureLayer));
+
+    [Fact]
     public Task SelectiveStateSpaceLayer() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Layer("[SelectiveStateSpace]", name: "SelectiveLayer")),
         nameof(SelectiveStateSpaceLayer));

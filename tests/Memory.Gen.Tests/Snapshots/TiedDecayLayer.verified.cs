@@ -3,7 +3,7 @@
 //
 //   A memory layer of width 64: features come in and go out; norm, residual and what follows are the caller's.
 //
-//   A linear memory whose keys are what its decays leave room for, 4 heads of 8 by 16 features, convolutions over 4
+//   A linear memory whose keys are what the decays leave room for, 4 heads of 8 by 16 features, convolutions over 4
 //   tokens, gated output.
 //        S_t = diag(alpha_t) S_{t-1} + k_t v_t^T,   k_t = 1 - alpha_t
 //        o_t = S_t^T q_t / sqrt(K)
@@ -42,7 +42,7 @@ using LogDecay = global::Memory.Gen.Runtime.Operators.LogDecay;
 using Projection = global::Memory.Gen.Runtime.Operators.Projection;
 
 /// <summary>
-/// A memory layer of width 64. A linear memory whose keys are what its decays leave room for, 4 heads of 8 by 16
+/// A memory layer of width 64. A linear memory whose keys are what the decays leave room for, 4 heads of 8 by 16
 /// features, convolutions over 4 tokens, gated output.
 /// </summary>
 /// <remarks>
@@ -143,7 +143,7 @@ partial class TiedDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Run
 
     string global::Memory.Gen.Runtime.IMemoryLayer.Declaration => DeclarationHash;
 
-    // A linear memory whose keys are what its decays leave room for, 4 heads of 8 by 16 features, convolutions over 4
+    // A linear memory whose keys are what the decays leave room for, 4 heads of 8 by 16 features, convolutions over 4
     // tokens, gated output.
     private sealed class TiedDecayMemory : nn.Module<Tensor, LayerState?, Tensor>
     {

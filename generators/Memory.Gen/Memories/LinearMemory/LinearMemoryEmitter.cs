@@ -87,7 +87,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
             spec.HasPositions ? $"private const double RotaryBase = {Prose.Literal(spec.RotaryBase)};" : null);
         writer.Lines(
         [
-            .. TakesDepth ? new[] { "private readonly double depth;  // l/L, the share of the model's layers that stand before this one" } : [],
+            .. TakesDepth ? new[] { LinearMemoryTexts.Depth } : [],
             .. Fields(),
             "private bool registered;",
             "",
@@ -233,9 +233,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         yield return $"Tensor q = {Turned("query", "queries")};  // [B, T, {HeadsOf("query").Letter}, {Mapped}]";
         if (spec.IsTied)
         {
-            yield return "Tensor f = forgets.view(B, T, Heads, KeyDim);  // [B, T, H, K]";
-            yield return "Tensor k = (1.0 - depth) * (-f).sigmoid();  // [B, T, H, K], in (0, 1): 1 - alpha";
-            yield return "Tensor g = LogDecay.Sigmoid(f, least: depth);  // [B, T, H, K], log decay, <= 0: ln(alpha), alpha = l/L + (1 - l/L) sigmoid(f)";
+            foreach (string line in LinearMemoryHeads.Tied("Tensor f", "forgets", "B, T"))
+                yield return line;
         }
         else
         {

@@ -30,6 +30,17 @@ internal static class LinearMemoryHeads
         yield return spec.IsProduct ? $"k = ForHeads(k).view({tokens}, Householders, Heads, KeyDim);  // [{tokens}, N, H, K]" : $"k = ForHeads(k);  // [{tokens}, H, {features}]";
     }
 
+    /// <summary>The lines that make keys and decays of one gate, under a rule that ties them.</summary>
+    /// <param name="gate">What the gate is called, declared or already there.</param>
+    /// <param name="projected">The variable that it is made of.</param>
+    /// <param name="tokens">The axes of the tokens.</param>
+    public static IEnumerable<string> Tied(string gate, string projected, string tokens)
+    {
+        yield return $"{gate} = {projected}.view({tokens}, Heads, KeyDim);  // [{tokens}, H, K]";
+        yield return $"Tensor k = (1.0 - depth) * (-f).sigmoid();  // [{tokens}, H, K], in (0, 1): 1 - alpha";
+        yield return $"Tensor g = LogDecay.Sigmoid(f, least: depth);  // [{tokens}, H, K], log decay, <= 0: ln(alpha), alpha = l/L + (1 - l/L) sigmoid(f)";
+    }
+
     /// <summary>How strongly a token writes, as code with its shape.</summary>
     /// <param name="spec">What was declared.</param>
     /// <param name="projected">The variable that a sigmoid makes it of.</param>

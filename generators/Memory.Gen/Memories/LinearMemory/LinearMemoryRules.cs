@@ -32,9 +32,13 @@ internal static class LinearMemoryRules
             errors.CheckRange("ConvWidth", spec.ConvWidth, 2, Limits.ConvWidth);
     }
 
-    /// <summary>Keys of length one where a write takes away what its key recalled.</summary>
+    /// <summary>Keys of length one where a write takes away what its key recalled, and none where the rule itself says how long they are.</summary>
     public static void CheckUnitLength(LinearMemorySpec spec, ErrorList errors)
     {
+        if (spec.IsTied && spec.UnitLength)
+            errors.Unsupported("UnitLength", "true", RuleOf(spec), "a key is what its decay leaves room for", "no UnitLength");
+        if (spec.IsGeneralized && spec.UnitLength)
+            errors.Unsupported("UnitLength", "true", RuleOf(spec), "what it removes by has length one, and what it writes under needs its own", "no UnitLength");
         if (!spec.UnitLength && spec.Erases)
             errors.Unsupported("UnitLength", "false", RuleOf(spec), "erasing is only stable while beta |k|^2 <= 2", "no UnitLength");
     }
@@ -110,10 +114,6 @@ internal static class LinearMemoryRules
         CheckSlots(spec, errors, Limits.HeadFeatures);
         CheckHouseholders(spec, errors, Limits.Heads);
         CheckKeyHeads(spec, errors, Limits.Heads);
-        if (spec.IsTied && spec.UnitLength)
-            errors.Unsupported("UnitLength", "true", RuleOf(spec), "a key is what its decay leaves room for", "no UnitLength");
-        if (spec.IsGeneralized && spec.UnitLength)
-            errors.Unsupported("UnitLength", "true", RuleOf(spec), "what it removes by has length one, and what it writes under needs its own", "no UnitLength");
         CheckUnitLength(spec, errors);
         CheckNegativeEigenvalues(spec, errors);
     }

@@ -26,6 +26,9 @@ internal static class LinearMemoryTexts
         _ => null,
     };
 
+    /// <summary>The field that says where in the model a memory stands.</summary>
+    public const string Depth = "private readonly double depth;  // l/L, the share of the model's layers that stand before this one";
+
     /// <summary>The axes that some rules have beside those of keys and values.</summary>
     public static IEnumerable<string> FurtherAxes(LinearMemorySpec spec, char slots = 'M') =>
         spec.IsGeneralized ? ["J rank of decays and learning rates"] : spec.HasSlots ? [slots + " slots"] : spec.IsProduct ? ["N writes of a token"] : spec.HasChannels ? ["J rank of the decays"] : spec.Expands ? ["P mapped key features"] : [];
@@ -75,7 +78,7 @@ internal static class LinearMemoryTexts
         MemoryRule.ScalarDecay => "whose heads fade at a rate that each token sets",
         MemoryRule.ChannelDecay => "whose key features fade at rates that each token sets",
         MemoryRule.BonusDecay => "whose key features fade at rates that each token sets, read with a bonus for the token's own value (RWKV-6)",
-        MemoryRule.TiedDecay => "whose keys are what its decays leave room for",
+        MemoryRule.TiedDecay => "whose keys are what the decays leave room for",
         MemoryRule.Delta => "under the delta rule" + Writes(spec),
         MemoryRule.Titans => "learning by gradient steps with momentum",
         MemoryRule.ChannelDelta => "under the channel delta rule (Kimi Delta Attention)",

@@ -86,13 +86,14 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
     {
         yield return "long R = q.shape[0], L = q.shape[1];";
         yield return Features("q", "query", "K");
-        yield return Features("k", "key", "K");
+        if (!memory.IsTied)
+            yield return Features("k", "key", "K");
         yield return Features("v", "value", "V");
         foreach (string line in LinearMemoryHeads.Spread(memory, "R, L", "K"))
             yield return line;
         foreach (MixtureProjection projection in projections)
-            if (projection.Activation is { } activation)
-                yield return activation;
+            foreach (string line in projection.Activation)
+                yield return line;
         KeptTensor[] kept = [.. MixtureState.Kept(memory)];
         foreach (KeptTensor tensor in kept)
             yield return $"var {tensor.Variable} = state?.{tensor.Field}.At(route);";
@@ -116,7 +117,7 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
         if (field == "value" || !memory.SharesKeys)
             (heads, letter) = (heads.Replace(" *", ","), letter.Replace("*", ", "));
         string view = $".view(R, L, {heads}, {(axis == "V" ? "ValueDim" : "KeyDim")})", tail = char.ToUpperInvariant(field[0]) + field.Substring(1) + "Tail";
-        string made = memory.ConvWidth > 0 ? $"{field}_convolution.Read({name}, state?.{tail}.At(route), {Segments}){view}" : name + view + (memory.HasSlots ? ".silu()" : "");
+        string made = memory.ConvWidth > 0 ? $"{field}_convolution.Read({name}, state?.{tail}.At(route), {Segments}){view}" : name + view + (memory.HasSlots || (memory.IsTied && field == "query") ? ".silu()" : "");
         return $"{name} = {(memory.UnitLength && axis == "K" ? $"UnitLength.Apply({made})" : made)};  // [R, L, {letter}, {axis}]";
     }
 }

@@ -18,6 +18,8 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
 
     public override string StateName => ModuleName + "State";
 
+    public override bool TakesDepth => memory.IsTied;
+
     public override string? Loss => spec.BalanceLoss > 0 ? "balances the router" : null;
 
     public override string Phrase => MixtureOfMemoriesTexts.Phrase(spec);
@@ -42,7 +44,7 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
                 size += vector;
             if (memory.ConvWidth > 0)
             {
-                long channels = MixtureState.Convolved.Sum(name => LinearMemoryHeads.Channels(memory, name));
+                long channels = MixtureState.Convolved(memory).Sum(name => LinearMemoryHeads.Channels(memory, name));
                 size += new Size(memory.ConvWidth * channels, CacheElements: all * (memory.ConvWidth - 1) * channels);
             }
 
@@ -62,13 +64,14 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
             spec.BalanceLoss > 0 ? $"private const double BalanceLoss = {Prose.Literal(spec.BalanceLoss)};" : null);
         writer.Lines(
         [
+            .. TakesDepth ? new[] { LinearMemoryTexts.Depth } : [],
             .. modules.Select(m => $"private readonly {m.Type} {m.Field};{m.Comment}"),
             .. LinearMemoryVectors.Fields(vectors.Select(v => v.Part)),
             "private bool registered;",
             "",
         ]);
-        using (writer.Block($"public {module}(Device? device, ScalarType? dtype) : base(nameof({module}))"))
-            writer.Lines([.. modules.Select(m => $"{m.Field} = {m.New};"), .. vectors.Select(v => $"{v.Part.Name} = {v.Part.Value};"), "RegisterComponents();"]);
+        using (writer.Block($"public {module}({(TakesDepth ? "double depth, " : "")}Device? device, ScalarType? dtype) : base(nameof({module}))"))
+            writer.Lines([.. TakesDepth ? new[] { "this.depth = depth;" } : [], .. modules.Select(m => $"{m.Field} = {m.New};"), .. vectors.Select(v => $"{v.Part.Name} = {v.Part.Value};"), "RegisterComponents();"]);
         writer.Blank();
         new MixtureForward(spec, projections).Write(writer, state);
         writer.Blank();
@@ -92,7 +95,7 @@ internal sealed class MixtureOfMemoriesEmitter(MixtureOfMemoriesSpec spec, int d
             foreach (MixtureFactor factor in Factors)
                 yield return Linear("shared_" + factor.Field, factor.Inputs, factor.Outputs, factor.Axes + " in the shared memory");
         if (memory.ConvWidth > 0)
-            foreach (string name in MixtureState.Convolved)
+            foreach (string name in MixtureState.Convolved(memory))
                 yield return (
                     name + "_convolution", "ShortConvolution", "  // along a memory's own tokens, then SiLU",
                     ModulePart.Convolution(name, LinearMemoryHeads.Of(memory, name).Constant + (name == "value" ? " * ValueDim" : " * KeyDim"), memory.ConvWidth).Value);

@@ -23,9 +23,9 @@ internal static class MixtureOfMemoriesRules
                 ["no SharedProjections", .. spec.TopK > 1 ? ["TopK = " + Limits.Text(spec.TopK - 1)] : System.Array.Empty<string>()]);
         if (!errors.CheckNamed("Rule", spec.Memory.Rule))
             return;
-        LinearMemoryRules.CheckUnitLength(spec.Memory, errors);
         if (!CheckRule(spec.Memory, errors))
             return;
+        LinearMemoryRules.CheckUnitLength(spec.Memory, errors);
         LinearMemoryRules.CheckSlots(spec.Memory, errors, Limits.MixtureHeadFeatures);
         LinearMemoryRules.CheckHouseholders(spec.Memory, errors, Limits.MixtureHeads);
         LinearMemoryRules.CheckKeyHeads(spec.Memory, errors, Limits.MixtureHeads);
@@ -35,14 +35,10 @@ internal static class MixtureOfMemoriesRules
     // Whether memories side by side can have it.
     private static bool CheckRule(LinearMemorySpec memory, ErrorList errors)
     {
-        (string reason, string instead)? refused = memory.Rule switch
-        {
-            MemoryRule.TiedDecay => ("the least decay belongs to the place of a layer, and its memories have none of their own", "ChannelDecay"),
-            MemoryRule.GeneralizedDelta => ("its bonus stands behind the norm, which the memories share, and each would have one of its own", "ChannelDelta"),
-            _ => null,
-        };
-        if (refused is { } found)
-            errors.Unsupported("Rule", "MemoryRule." + memory.Rule, "[MixtureOfMemories]", found.reason, "Rule = MemoryRule." + found.instead, "a [LinearMemory]");
-        return refused is null;
+        if (memory.IsGeneralized)
+            errors.Unsupported(
+                "Rule", "MemoryRule.GeneralizedDelta", "[MixtureOfMemories]", "its bonus stands behind the norm, which the memories share, and each would have one of its own",
+                "Rule = MemoryRule.ChannelDelta", "a [LinearMemory]");
+        return !memory.IsGeneralized;
     }
 }

@@ -46,7 +46,7 @@ internal static class MixtureOfMemoriesTexts
     // The matrices that memories have each for themselves.
     private static IEnumerable<string> Own(MixtureOfMemoriesSpec spec)
     {
-        string[] names = ["K", "V", .. Gates(spec)];
+        string[] names = [.. spec.Memory.IsTied ? [] : new[] { "K" }, "V", .. Gates(spec)];
         return names.Select(name => "W_" + (spec.Memory.IsProduct && name is ("K" or "V" or "beta") ? $"{{{name},j}}" : name));
     }
 
@@ -55,7 +55,7 @@ internal static class MixtureOfMemoriesTexts
         MemoryRule.Linear => [],
         MemoryRule.ScalarDecay => ["g"],
         MemoryRule.ChannelDecay or MemoryRule.BonusDecay => ["1", "2"],
-        MemoryRule.GatedSlots => ["f"],
+        MemoryRule.TiedDecay or MemoryRule.GatedSlots => ["f"],
         MemoryRule.Delta => ["beta"],
         MemoryRule.ChannelDelta => ["beta", "1", "2"],
         MemoryRule.Titans => ["eta", "theta", "alpha"],

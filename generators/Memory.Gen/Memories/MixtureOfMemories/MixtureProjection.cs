@@ -5,9 +5,9 @@ namespace Memory.Gen.Generators.Memories.MixtureOfMemories;
 
 /// <summary>What a memory makes of a token beside its query: a product of one or two matrices, then an activation.</summary>
 /// <param name="Name">The variable it goes under: <c>k</c>, <c>beta</c>.</param>
-/// <param name="Activation">The line that finishes it, in terms of the variable; null for keys and values.</param>
+/// <param name="Activation">The lines that finish it, in terms of the variable; none for keys and values.</param>
 /// <param name="Factors">The matrices, the first to be applied first.</param>
-internal sealed record MixtureProjection(string Name, string? Activation, params MixtureFactor[] Factors)
+internal sealed record MixtureProjection(string Name, string[] Activation, params MixtureFactor[] Factors)
 {
     /// <summary>The projections of a memory: keys, values, gates.</summary>
     public static MixtureProjection[] Of(LinearMemorySpec memory, int dim)
@@ -17,14 +17,14 @@ internal sealed record MixtureProjection(string Name, string? Activation, params
         MixtureProjection decay = Gate("g", "decay", "LogDecay.Apply(g, decay_rate, decay_bias);  // [R, L, H], log decay, <= 0: -e^a softplus(. + b)");
         IEnumerable<MixtureProjection> gates = memory.Rule switch
         {
-            MemoryRule.Linear => [],
+            MemoryRule.Linear or MemoryRule.TiedDecay => [],
             MemoryRule.ScalarDecay => [decay],
             MemoryRule.ChannelDecay => [Channels("g = (g + decay_bias).log_sigmoid().view(R, L, Heads, KeyDim) / DecayTemperature;  // [R, L, H, K], log decay, <= 0")],
             MemoryRule.BonusDecay => [Channels("g = -(g + decay_bias).exp().view(R, L, Heads, KeyDim);  // [R, L, H, K], log decay, <= 0", between: ".tanh()")],
             MemoryRule.GatedSlots =>
             [
                 new(
-                    "g", "g = LogDecay.Sigmoid(g.view(R, L, Heads, Slots), least: 0.0) / DecayTemperature;  // [R, L, H, N], log decay, <= 0: ln(alpha)",
+                    "g", ["g = LogDecay.Sigmoid(g.view(R, L, Heads, Slots), least: 0.0) / DecayTemperature;  // [R, L, H, N], log decay, <= 0: ln(alpha)"],
                     new MixtureFactor("forget", "Dim", "Heads * Slots", "D -> H*N", width * memory.Heads * memory.Slots)),
             ],
             MemoryRule.ChannelDelta => [strength, Channels("g = LogDecay.Channels(g, decay_rate, decay_bias);  // [R, L, H, K], log decay, <= 0: -e^a softplus(. + b)")],
@@ -39,20 +39,22 @@ internal sealed record MixtureProjection(string Name, string? Activation, params
         };
         return
         [
-            new("k", null, Features("key", "KeyDim", "K", memory.KeyDim)),
-            new("v", null, Features("value", "ValueDim", "V", memory.ValueDim)),
+            memory.IsTied
+                ? new("f", [.. LinearMemoryHeads.Tied("f", "f", "R, L")], new MixtureFactor("forget", "Dim", "Heads * KeyDim", "D -> H*K", width * keys))
+                : new("k", [], Features("key", "KeyDim", "K", memory.KeyDim)),
+            new("v", [], Features("value", "ValueDim", "V", memory.ValueDim)),
             .. gates,
         ];
 
         MixtureProjection Channels(string activation, string between = "") => new(
-            "g", activation,
+            "g", [activation],
             new MixtureFactor("decay_down", "Dim", "DecayRank", "D -> J", width * rank),
             new MixtureFactor("decay_up", "DecayRank", "Heads * KeyDim", "J -> H*K", rank * keys, between));
 
         MixtureProjection Gate(string name, string field, string activation)
         {
             (string constant, string letter, long count) = LinearMemoryHeads.Of(memory, field);
-            return new(name, $"{name} = {activation}", new MixtureFactor(field, "Dim", constant, "D -> " + letter, width * count));
+            return new(name, [$"{name} = {activation}"], new MixtureFactor(field, "Dim", constant, "D -> " + letter, width * count));
         }
 
         MixtureFactor Features(string field, string features, string letter, long each)

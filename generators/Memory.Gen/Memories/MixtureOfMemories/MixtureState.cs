@@ -9,7 +9,7 @@ namespace Memory.Gen.Generators.Memories.MixtureOfMemories;
 internal static class MixtureState
 {
     /// <summary>What goes through convolutions, where there are any.</summary>
-    public static readonly string[] Convolved = ["query", "key", "value"];
+    public static string[] Convolved(LinearMemorySpec memory) => memory.IsTied ? ["query", "value"] : ["query", "key", "value"];
 
     /// <summary>What a memory keeps beside the inputs of its convolutions.</summary>
     public static IEnumerable<KeptTensor> Kept(LinearMemorySpec memory)
@@ -48,13 +48,13 @@ internal static class MixtureState
         const string remark = ", what the convolutions still need";
         KeptTensor[] kept = [.. Kept(memory)];
         writer.Lines(
-            tail > 0 ? $"public readonly StateTensor QueryTail{(memory.IsProduct ? "" : ", KeyTail")};  // [B, {axis}{tail}, {Heads("query")}*K]{remark}" : null,
+            tail > 0 ? $"public readonly StateTensor QueryTail{(memory.IsTied || memory.IsProduct ? "" : ", KeyTail")};  // [B, {axis}{tail}, {Heads("query")}*K]{remark}" : null,
             tail > 0 && memory.IsProduct ? $"public readonly StateTensor KeyTail;  // [B, {axis}{tail}, {Heads("key")}*K]" : null,
             tail > 0 ? $"public readonly StateTensor ValueTail;  // [B, {axis}{tail}, {Heads("value")}*V]" : null);
         writer.Lines([.. kept.Select(t => $"public readonly StateTensor {t.Field};  // [B, {axis}{t.Axes}"), ""]);
         using CodeWriter.Scope constructor = writer.Block($"public {type}(MemoryState owner, string prefix{parameter}) : base(owner, prefix)");
         if (tail > 0)
-            foreach (string name in Convolved)
+            foreach (string name in Convolved(memory))
                 writer.Lines(Tensor($"{char.ToUpperInvariant(name[0])}{name.Substring(1)}Tail", "Cache", name + "_tail", $"{sizes}{tail}, {LinearMemoryHeads.Channels(memory, name)}"));
         writer.Lines([.. kept.Select(t => Tensor(t.Field, "Memory", t.Key, sizes + t.Sizes))]);
 

@@ -77,6 +77,14 @@ public sealed partial class GatedSlotsMixture;
 public sealed partial class ConvolvedGatedSlotsMixture;
 
 [MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, KeyDim = 4, ValueDim = 5, Memories = 3, TopK = 2, Rule = MemoryRule.TiedDecay, ConvWidth = 0)]
+public sealed partial class TiedDecayMixture;
+
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 3, Memories = 4, TopK = 2, Rule = MemoryRule.TiedDecay, SharedMemory = false, SharedProjections = true, OutputGate = false)]
+public sealed partial class ConvolvedTiedDecayMixture;
+
+[MemoryLayer(Dim = 6)]
 [MixtureOfMemories(Heads = 2, Memories = 3, TopK = 2, Rule = MemoryRule.Titans, SharedMemory = false)]
 public sealed partial class TitansMixture;
 
@@ -96,7 +104,8 @@ internal sealed class MixtureCase : IDisposable
         nameof(GatedDeltaMixture), nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(DenseMixture), nameof(ScalarDecayMixture),
         nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture), nameof(DeltaProductMixture), nameof(ConvolvedDeltaProductMixture), nameof(TurningChannelDeltaMixture),
         nameof(SharedKeysMixture), nameof(SharedKeysProductMixture), nameof(SharedKeysTitansMixture),
-        nameof(BonusDecayMixture), nameof(ConvolvedBonusDecayMixture), nameof(GatedSlotsMixture), nameof(ConvolvedGatedSlotsMixture), nameof(TitansMixture),
+        nameof(BonusDecayMixture), nameof(ConvolvedBonusDecayMixture), nameof(GatedSlotsMixture), nameof(ConvolvedGatedSlotsMixture),
+        nameof(TiedDecayMixture), nameof(ConvolvedTiedDecayMixture), nameof(TitansMixture),
     ];
 
     /// <summary>Those whose token-free steps can be written as ordinary tokens: no convolution, no momentum.</summary>
@@ -104,6 +113,7 @@ internal sealed class MixtureCase : IDisposable
     [
         nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(ScalarDecayMixture), nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture),
         nameof(DeltaProductMixture), nameof(TurningChannelDeltaMixture), nameof(SharedKeysMixture), nameof(BonusDecayMixture), nameof(GatedSlotsMixture),
+        nameof(TiedDecayMixture),
     ];
 
     public nn.Module<Tensor, Tensor> Layer { get; }
@@ -162,6 +172,8 @@ internal sealed class MixtureCase : IDisposable
             nameof(ConvolvedBonusDecayMixture) => new(new ConvolvedBonusDecayMixture(dtype: type), MemoryRule.BonusDecay, 3, 4, 2, false, true),
             nameof(GatedSlotsMixture) => new(new GatedSlotsMixture(dtype: type), MemoryRule.GatedSlots, 2, 3, 2, true, false),
             nameof(ConvolvedGatedSlotsMixture) => new(new ConvolvedGatedSlotsMixture(dtype: type), MemoryRule.GatedSlots, 3, 4, 2, false, true),
+            nameof(TiedDecayMixture) => new(new TiedDecayMixture(dtype: type), MemoryRule.TiedDecay, 2, 3, 2, true, false),
+            nameof(ConvolvedTiedDecayMixture) => new(new ConvolvedTiedDecayMixture(dtype: type), MemoryRule.TiedDecay, 3, 4, 2, false, true),
             _ => new(new TitansMixture(dtype: type), MemoryRule.Titans, 2, 3, 2, false, false),
         };
     }

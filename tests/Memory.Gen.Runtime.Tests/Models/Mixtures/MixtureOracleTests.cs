@@ -35,7 +35,7 @@ public sealed class MixtureOracleTests : IDisposable
             {
                 foreach ((string part, Tensor? expectedPart) in layer.Kept.Zip([oracles[b][m]?.S, oracles[b][m]?.P]))
                     CheckState(layer, state, b, m, part, expectedPart);
-                foreach (string tail in layer.Weight("query_convolution.weight") is null ? [] : new[] { "query", "key", "value" })
+                foreach (string tail in new[] { "query", "key", "value" }.Where(name => layer.Weight(name + "_convolution.weight") is not null))
                     CheckState(layer, state, b, m, tail + "_tail", oracles[b][m]?.Ring(tail, 0, x) is { } ring ? stack([.. ring], 0) : null);
             }
     }
@@ -70,10 +70,10 @@ public sealed class MixtureOracleTests : IDisposable
             long[] writes = layer.Writes == 1 ? [] : [layer.Writes];
             Tensor Heads(Tensor weight, long[] writes, long heads) => nn.functional.linear(x, weight).view([Rows, Tokens, .. writes, heads, -1]);
             Tensor Keys(Tensor weight, long[] writes) => Heads(weight, writes, layer.KeyHeads).repeat_interleave(layer.Heads / layer.KeyHeads, dim: -2);
-            Tensor q = Keys(layer.Weight("query.weight")!, []), k = Keys(layer.Weight("key", m), writes), v = Heads(layer.Weight("value", m), writes, layer.Heads), here = mask.unsqueeze(2);
+            Tensor q = Keys(layer.Weight("query.weight")!, []), k = Keys(layer.Weight(layer.Rule == MemoryRule.TiedDecay ? "forget" : "key", m), writes), v = Heads(layer.Weight("value", m), writes, layer.Heads), here = mask.unsqueeze(2);
             if (layer.Rule is MemoryRule.Delta or MemoryRule.GatedDelta or MemoryRule.ChannelDelta)
                 (q, k) = (UnitLength.Apply(q), UnitLength.Apply(k));
-            else
+            else if (layer.Rule != MemoryRule.TiedDecay)
                 k = k * here.unsqueeze(3);
             Tensor Strengths() => layer.Strongest * Gate("write_strength").sigmoid() * here;
             Tensor Gate(string gate) => nn.functional.linear(x, layer.Weight(gate, m));
@@ -90,6 +90,7 @@ public sealed class MixtureOracleTests : IDisposable
 
             MemoryRead result = layer.Rule switch
             {
+                MemoryRule.TiedDecay => ChannelDecay.Apply(q.silu(), k.neg().sigmoid() * here.unsqueeze(3), v, k.log_sigmoid() * here.unsqueeze(3), form: OperatorForm.Reference),
                 MemoryRule.Linear => LinearAttention.Apply(q, k, v, form: OperatorForm.Reference),
                 MemoryRule.ScalarDecay => ScalarDecay.Apply(q, k, v, LogDecay(), form: OperatorForm.Reference),
                 MemoryRule.ChannelDecay => ChannelDecay.Apply(

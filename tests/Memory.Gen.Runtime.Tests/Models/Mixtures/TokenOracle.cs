@@ -40,10 +40,11 @@ internal sealed class TokenOracle(MixtureCase layer)
         if (!memories.TryGetValue(memory, out Kept? kept))
             memories[memory] = kept = new Kept();
         Tensor q = ForHeads(Unit(Convolve(kept, "query", layer.Weight("query.weight")!.mv(x)).view(layer.KeyHeads, -1)));
-        Tensor[] keys = [.. Convolve(kept, "key", layer.Weight("key", memory).mv(x)).view(layer.Writes, layer.KeyHeads, -1).unbind(0).Select(Unit).Select(ForHeads)];
+        Tensor Gate(string name) => layer.Weight(name, memory).mv(x);
+        // Tied keys are what the decays leave room for; a layer by itself has the lowest place, where none is kept from fading.
+        Tensor[] keys = layer.Rule == MemoryRule.TiedDecay ? [1 - Gate("forget").sigmoid().view(layer.Heads, -1)] : [.. Convolve(kept, "key", layer.Weight("key", memory).mv(x)).view(layer.Writes, layer.KeyHeads, -1).unbind(0).Select(Unit).Select(ForHeads)];
         Tensor[] values = Convolve(kept, "value", layer.Weight("value", memory).mv(x)).view(layer.Writes, layer.Heads, -1).unbind(0);
         Tensor k = keys[0], v = values[0];
-        Tensor Gate(string name) => layer.Weight(name, memory).mv(x);
         if (layer.Rule == MemoryRule.GatedSlots)
             return Slots(kept, q, k, v, Gate("forget"));
         Tensor S = kept.S ?? zeros([layer.Heads, k.shape[1], v.shape[1]], dtype: ScalarType.Float64), before = S;
@@ -52,6 +53,8 @@ internal sealed class TokenOracle(MixtureCase layer)
         double scale = layer.Rule == MemoryRule.Titans ? 1 : 1 / Math.Sqrt(k.shape[1]);
         if (layer.Rule is MemoryRule.ScalarDecay or MemoryRule.GatedDelta)
             S = S * (-layer.Weight("decay_rate")!.exp() * (1 + (Gate("decay") + layer.Weight("decay_bias")!).exp()).log()).exp().view(-1, 1, 1);
+        if (layer.Rule == MemoryRule.TiedDecay)
+            S = S * (1 - k).unsqueeze(2);
         if (layer.Rule == MemoryRule.ChannelDecay)
             S = S * (layer.Weight("decay_up", memory).mv(Gate("decay_down")) + layer.Weight("decay_bias")!).sigmoid().log().div(16).exp().view(layer.Heads, -1, 1);
         if (layer.Rule == MemoryRule.BonusDecay)
@@ -98,7 +101,7 @@ internal sealed class TokenOracle(MixtureCase layer)
     private Tensor Convolve(Kept kept, string name, Tensor input)
     {
         if (layer.Weight(name + "_convolution.weight") is not { } taps)
-            return layer.Rule == MemoryRule.GatedSlots ? input * input.sigmoid() : input;
+            return layer.Rule == MemoryRule.GatedSlots || (layer.Rule == MemoryRule.TiedDecay && name == "query") ? input * input.sigmoid() : input;
         int width = (int)taps.shape[1];
         List<Tensor> ring = kept.Ring(name, width - 1, input);
         ring.Add(input);
