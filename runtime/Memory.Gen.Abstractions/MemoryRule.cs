@@ -43,7 +43,7 @@ public enum MemoryRule
     /// <summary>
     /// Each key feature fades at its own rate, what one key recalled is removed feature by feature, and another key's value is written:
     /// A = diag(w) - (kappa * a) kappa^T, u = v, with a bonus for the token's own value beside what is read. RWKV-7's generalised delta
-    /// rule (Peng et al., arXiv 2503.14456). Not in a <c>[MixtureOfMemories]</c>.
+    /// rule (Peng et al., arXiv 2503.14456).
     /// </summary>
     GeneralizedDelta,
 

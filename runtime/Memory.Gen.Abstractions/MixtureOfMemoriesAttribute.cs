@@ -83,7 +83,8 @@ public sealed class MixtureOfMemoriesAttribute : MixerAttribute
 
     /// <summary>
     /// Whether queries and keys are scaled to length one. Absent: true for the rules that erase (the delta rules and Titans),
-    /// which are only stable with keys of length one (so false is an error there), false for the others; not with <see cref="MemoryRule.TiedDecay"/>.
+    /// which are only stable with keys of length one (so false is an error there), false for the others; not with <see cref="MemoryRule.TiedDecay"/>
+    /// and <see cref="MemoryRule.GeneralizedDelta"/>.
     /// </summary>
     public bool UnitLength { get; set; }
 

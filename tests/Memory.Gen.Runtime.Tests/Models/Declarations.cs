@@ -140,6 +140,10 @@ public sealed partial class GatedSlotsMixtureModel;
 [MixtureOfMemories(Heads = 2, Memories = 3, Rule = MemoryRule.TiedDecay)]
 public sealed partial class TiedDecayMixtureModel;
 
+[MemoryModel(VocabSize = 11, Dim = 6, Layers = 1, FeedForward = 5)]
+[MixtureOfMemories(Heads = 2, Memories = 3, Rule = MemoryRule.GeneralizedDelta)]
+public sealed partial class GeneralizedDeltaMixtureModel;
+
 [MemoryModel(VocabSize = 11, Dim = 6, Pattern = "ma", FeedForward = 5)]
 [MixtureOfMemories('m', Heads = 2, KeyDim = 2, ValueDim = 4, Memories = 3, Rule = MemoryRule.Delta, ConvWidth = 0, OutputGate = false)]
 [SlidingAttention('a', Heads = 1, Window = 4)]

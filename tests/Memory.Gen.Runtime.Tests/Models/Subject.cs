@@ -42,6 +42,7 @@ internal sealed class Subject : IDisposable
         [nameof(SharedKeysMixtureModel)] = (device, dtype) => new SharedKeysMixtureModel(device, dtype),
         [nameof(GatedSlotsMixtureModel)] = (device, dtype) => new GatedSlotsMixtureModel(device, dtype),
         [nameof(TiedDecayMixtureModel)] = (device, dtype) => new TiedDecayMixtureModel(device, dtype),
+        [nameof(GeneralizedDeltaMixtureModel)] = (device, dtype) => new GeneralizedDeltaMixtureModel(device, dtype),
         [nameof(DeltaMixtureModel)] = (device, dtype) => new DeltaMixtureModel(device, dtype),
         [nameof(TitansMixtureModel)] = (device, dtype) => new TitansMixtureModel(device, dtype),
         [nameof(TitansModel)] = (device, dtype) => new TitansModel(device, dtype),

@@ -30,7 +30,7 @@ public sealed class EmptyBodiesTests : IDisposable
 
         namespace Declared;
 
-        [MemoryModel(VocabSize = 64, Dim = 32, Pattern = "LSCDGHKRQTF MNOPW ABEIU", TiedEmbeddings = true)]
+        [MemoryModel(VocabSize = 64, Dim = 32, Pattern = "LSCDGHKRQTF MNOPW ABEIUV", TiedEmbeddings = true)]
         [LinearMemory('L', Rule = MemoryRule.Linear, Heads = 2, FeatureMap = FeatureMap.EluPlusOne, Normalized = true)]
         [LinearMemory('S', Rule = MemoryRule.ScalarDecay, Heads = 2, OutputGate = false, FeedForward = 0)]
         [LinearMemory('C', Rule = MemoryRule.ChannelDecay, Heads = 2, ConvWidth = 0, KeyDim = 8, ValueDim = 24)]
@@ -51,6 +51,7 @@ public sealed class EmptyBodiesTests : IDisposable
         [MixtureOfMemories('E', Heads = 4, KeyHeads = 2, Householders = 2)]
         [MixtureOfMemories('I', Rule = MemoryRule.GatedSlots, Heads = 2, Slots = 8)]
         [MixtureOfMemories('U', Rule = MemoryRule.TiedDecay, Heads = 2)]
+        [MixtureOfMemories('V', Rule = MemoryRule.GeneralizedDelta, Heads = 2)]
         [MixtureOfMemories('B', Rule = MemoryRule.BonusDecay, Heads = 2, SharedMemory = false, SharedProjections = true)]
         public sealed partial class EveryRule;
 

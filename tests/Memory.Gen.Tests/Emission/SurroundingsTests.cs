@@ -162,6 +162,7 @@ public class SurroundingsTests
     [InlineData("MixtureOfMemories(Heads = 4, KeyHeads = 1, KeyDim = 5, Householders = 2, ConvWidth = 0, SharedMemory = false)")]
     [InlineData("MixtureOfMemories(Heads = 3, Rule = MemoryRule.GatedSlots, Slots = 2, KeyDim = 5, ValueDim = 7, ConvWidth = 0, UnitLength = true)")]
     [InlineData("MixtureOfMemories(Heads = 3, Rule = MemoryRule.TiedDecay, KeyDim = 5, ValueDim = 7, SharedProjections = true, OutputGate = false)")]
+    [InlineData("MixtureOfMemories(Heads = 3, Rule = MemoryRule.GeneralizedDelta, KeyDim = 5, ValueDim = 7, SharedProjections = true, OutputGate = false)")]
     [InlineData("MixtureOfMemories(Heads = 4, Rule = MemoryRule.Titans, Memories = 8, TopK = 8, FeedForward = 0)")]
     public void EveryOption(string mixer)
     {

@@ -22,6 +22,7 @@ public class TidinessTests
         "[MixtureOfMemories(Heads = 4, KeyHeads = 2, Householders = 2, ConvWidth = 0, SharedMemory = false)]",
         "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.GatedSlots, ConvWidth = 0, SharedMemory = false, SharedProjections = true, OutputGate = false)]",
         "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.TiedDecay, ConvWidth = 0, SharedMemory = false)]",
+        "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.GeneralizedDelta, ConvWidth = 0, SharedMemory = false)]",
         "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.Delta, SharedMemory = false, SharedProjections = true, BalanceLoss = 0, ConvWidth = 0)]",
         "[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, AdaptiveStep = false, Momentum = false, Forgetting = false, ConvWidth = 0)]",
         "[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Muon = true, MaxStep = 1, Momentum = false, Forgetting = false, ConvWidth = 0)]",

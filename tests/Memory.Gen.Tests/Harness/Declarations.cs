@@ -48,6 +48,7 @@ internal static class Declarations
         "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.BonusDecay)]",
         "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.GatedSlots, Slots = 16)]",
         "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.TiedDecay)]",
+        "[MixtureOfMemories(Heads = 4, Rule = MemoryRule.GeneralizedDelta)]",
         "[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, MemoryDepth = 2)]",
         "[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, GatedLinearUnit = true)]",
         "[TitansMemory(TitansVariant.MemoryOnly, Heads = 4, Muon = true, WeightNorm = true)]",

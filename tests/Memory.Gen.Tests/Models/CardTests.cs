@@ -61,6 +61,7 @@ public class CardTests
     [InlineData("[MixtureOfMemories(Heads = 6, KeyHeads = 3, Householders = 2, SharedProjections = true)]", Model)]
     [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.BonusDecay, KeyDim = 7, ValueDim = 9)]", Model)]
     [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.TiedDecay, KeyDim = 7, ValueDim = 9)]", Model)]
+    [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.GeneralizedDelta, KeyDim = 7, ValueDim = 9)]", Model)]
     [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.GatedSlots, KeyDim = 7, ValueDim = 9, Slots = 5)]", Model)]
     [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.Delta, SharedProjections = true)]", Model)]
     [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.Titans)]", Model)]
@@ -122,6 +123,7 @@ public class CardTests
     [InlineData("[LinearMemory(Heads = 4096, KeyDim = 16384, ValueDim = 16384, ConvWidth = 256, Rule = MemoryRule.GatedSlots, Slots = 16384)]")]
     [InlineData("[MixtureOfMemories(Heads = 1024, KeyDim = 4096, ValueDim = 4096, ConvWidth = 256, Memories = 64, TopK = 64)]")]
     [InlineData("[MixtureOfMemories(Heads = 1024, KeyDim = 4096, ValueDim = 4096, ConvWidth = 256, Memories = 64, TopK = 64, Rule = MemoryRule.BonusDecay)]")]
+    [InlineData("[MixtureOfMemories(Heads = 1024, KeyDim = 4096, ValueDim = 4096, ConvWidth = 256, Memories = 64, TopK = 64, Rule = MemoryRule.GeneralizedDelta)]")]
     [InlineData("[MixtureOfMemories(Heads = 128, KeyDim = 4096, ValueDim = 4096, ConvWidth = 256, Memories = 64, TopK = 64, Householders = 8)]")]
     [InlineData("[MixtureOfMemories(Heads = 1024, KeyDim = 4096, ValueDim = 4096, ConvWidth = 256, Memories = 64, TopK = 64, Rule = MemoryRule.GatedSlots, Slots = 4096)]")]
     public void NoCountLeaves64Bits(string mixer)
@@ -181,6 +183,7 @@ public class CardTests
     [InlineData("[MixtureOfMemories(Heads = 3, KeyDim = 8, Householders = 2)]", 2 * (48 * 4 + 2 * 48 * 48 + 48 * 24 + 3 * (2 * (48 * 24 + 48 * 48 + 48 * 3) + 48 * 3) + 3 * 5 * 3 * 8 * 16), 0L, null)]
     [InlineData("[MixtureOfMemories(Heads = 3, KeyHeads = 1, KeyDim = 8)]", 2 * (48 * 4 + 2 * 48 * 48 + 48 * 8 + 3 * (48 * 8 + 48 * 48 + 2 * 48 * 3) + 3 * 3 * 3 * 8 * 16), 0L, null)]
     [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.TiedDecay, KeyDim = 8)]", 2 * (48 * 4 + 2 * 48 * 48 + 48 * 24 + 3 * (48 * 24 + 48 * 48) + 3 * 2 * 3 * 8 * 16), 0L, null)]
+    [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.GeneralizedDelta, KeyDim = 8)]", 2 * (48 * 4 + 2 * 48 * 48 + 48 * 24 + 3 * (48 * 24 + 48 * 48 + 2 * (48 * 8 + 8 * 24)) + 3 * 4 * 3 * 8 * 16), 0L, null)]
     [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.GatedSlots, KeyDim = 8, Slots = 5)]", 2 * (48 * 4 + 2 * 48 * 48 + 48 * 24 + 3 * (48 * 24 + 48 * 48 + 48 * 3 * 5) + 3 * 2 * 3 * 5 * (8 + 16)), 0L, null)]
     [InlineData("[MixtureOfMemories(Heads = 3, Rule = MemoryRule.BonusDecay, KeyDim = 8)]", 2 * (48 * 4 + 2 * 48 * 48 + 48 * 24 + 3 * (48 * 24 + 48 * 48 + 48 * 8 + 8 * 24) + 3 * 2 * 3 * 8 * 16), 0L, null)]
     [InlineData("[TitansMemory(TitansVariant.MemoryOnly, Heads = 3)]", 2 * (5 * 48 * 48 + 3 * 48 * 3 + 3 * 3 * 16 * 16), 0L, null)]

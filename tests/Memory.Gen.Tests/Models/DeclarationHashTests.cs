@@ -56,6 +56,7 @@ public class DeclarationHashTests
     [InlineData("NegativeEigenvalues = true")]
     [InlineData("Rule = MemoryRule.GatedSlots, Slots = 8")]
     [InlineData("Rule = MemoryRule.TiedDecay")]
+    [InlineData("Rule = MemoryRule.GeneralizedDelta")]
     public void AnotherMixture(string option) =>
         Assert.NotEqual(Hash("[MixtureOfMemories(Heads = 3)]", Model), Hash($"[MixtureOfMemories(Heads = 3, {option})]", Model));
 

@@ -46,7 +46,7 @@ internal sealed class SmallDeclaration(Random random)
 
     private string Mixture(string letter)
     {
-        string rule = Pick([.. Rules, "BonusDecay", "GatedSlots", "TiedDecay"]), options = rule switch
+        string rule = Pick([.. Rules, "BonusDecay", "GatedSlots", "TiedDecay", "GeneralizedDelta"]), options = rule switch
         {
             "GatedSlots" => $", Slots = {random.Next(2, 8)}",
             "ChannelDelta" => Maybe("NegativeEigenvalues = true"),

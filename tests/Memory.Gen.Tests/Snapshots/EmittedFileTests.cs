@@ -147,6 +147,11 @@ public class EmittedFileTests
         nameof(TiedDecayMixtureLayer));
 
     [Fact]
+    public Task GeneralizedDeltaMixtureLayer() => Snapshot.Verify(
+        Compile.EmittedFile(Declarations.Layer("[MixtureOfMemories(Rule = MemoryRule.GeneralizedDelta, Heads = 4, KeyDim = 8)]", name: "MixtureLayer")),
+        nameof(GeneralizedDeltaMixtureLayer));
+
+    [Fact]
     public Task SelectiveStateSpaceLayer() => Snapshot.Verify(
         Compile.EmittedFile(Declarations.Layer("[SelectiveStateSpace]", name: "SelectiveLayer")),
         nameof(SelectiveStateSpaceLayer));

@@ -23,9 +23,6 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
     // The axis of what "forget" says: key features, or slots.
     private (string Letter, string Constant) Forgetting => spec.HasSlots ? ("M", "Slots") : ("K", "KeyDim");
 
-    // Features between the two matrices of what each key feature has of its own.
-    private string Rank => spec.IsGeneralized ? "Rank" : "DecayRank";
-
     // The axis of queries and keys after their map.
     private string Mapped => spec.Expands ? "P" : "K";
 
@@ -188,8 +185,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
                 "gate" => Linear(name, "Dim", "Heads * ValueDim"),
                 "write_strength" => Linear(name, "Dim", HeadsOf(name).Constant),
                 "decay" => Linear(name, "Dim", "Heads"),
-                "rate_down" or "decay_down" => Linear(name, "Dim", Rank),
-                "rate_up" or "decay_up" => Linear(name, Rank, "Heads * KeyDim", bias: spec.Rule == MemoryRule.ChannelDecay),
+                "rate_down" or "decay_down" => Linear(name, "Dim", LinearMemoryTexts.Rank(spec)),
+                "rate_up" or "decay_up" => Linear(name, LinearMemoryTexts.Rank(spec), "Heads * KeyDim", bias: spec.Rule == MemoryRule.ChannelDecay),
                 "output" => Linear(name, "Heads * ValueDim", "Dim"),
                 "norm" => "norm = new RmsNorm(ValueDim, device: device, dtype: dtype);",
                 _ => $"{name} = {ModulePart.Convolution(name, HeadsOf(name.Replace("_convolution", "")).Constant + (name == "value_convolution" ? " * ValueDim" : " * KeyDim"), spec.ConvWidth).Value};",
@@ -266,8 +263,8 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         {
             yield return "Tensor g = -FastestDecay * (Projection.Apply(decays.tanh(), decay_up) + decay_bias).sigmoid().view(B, T, Heads, KeyDim);  // [B, T, H, K], log decay, <= 0";
             yield return "Tensor a = (Projection.Apply(rates, rate_up) + rate_bias).sigmoid().view(B, T, Heads, KeyDim);  // [B, T, H, K], in-context learning rate in (0, 1)";
-            yield return "Tensor kappa = UnitLength.Apply(k * removal.view(Heads, KeyDim));  // [B, T, H, K], what is removed by";
-            yield return "k = k * (1.0 + (a - 1.0) * replacement.view(Heads, KeyDim));  // [B, T, H, K], k': what is written under";
+            foreach (string line in LinearMemoryHeads.TwoKeys("B, T"))
+                yield return line;
         }
 
         string scale = spec.Expands ? ", scale: 1" : "";
@@ -284,7 +281,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         if (spec.Normalized)
             yield return $"state?.Z.Update(read.FinalNormalizer);  // [B, H, {Mapped}]";
         if (spec.IsGeneralized)
-            yield return "Tensor u = (q * k * bonus.view(Heads, KeyDim)).sum(3, keepdim: true) * v;  // [B, T, H, V], the token's own value, without the memory";
+            yield return LinearMemoryHeads.OwnValue("B, T");
         yield return spec.IsGeneralized
             ? spec.OutputGate
                 ? "Tensor y = SwiGlu.Apply(gates, (norm.call(read.Output) + u).flatten(2));  // [B, T, H*V], (RMSNorm(read.Output) + u) * SiLU(gates)"

@@ -41,6 +41,19 @@ internal static class LinearMemoryHeads
         yield return $"Tensor g = LogDecay.Sigmoid(f, least: depth);  // [{tokens}, H, K], log decay, <= 0: ln(alpha), alpha = l/L + (1 - l/L) sigmoid(f)";
     }
 
+    /// <summary>The lines that make of a key, under a rule with two, what it removes by and what it writes under.</summary>
+    /// <param name="tokens">The axes of the tokens.</param>
+    public static IEnumerable<string> TwoKeys(string tokens)
+    {
+        yield return $"Tensor kappa = UnitLength.Apply(k * removal.view(Heads, KeyDim));  // [{tokens}, H, K], what is removed by";
+        yield return $"k = k * (1.0 + (a - 1.0) * replacement.view(Heads, KeyDim));  // [{tokens}, H, K], k': what is written under";
+    }
+
+    /// <summary>The line of what that rule adds behind the norm.</summary>
+    /// <param name="tokens">The axes of the tokens.</param>
+    public static string OwnValue(string tokens) =>
+        $"Tensor u = (q * k * bonus.view(Heads, KeyDim)).sum(3, keepdim: true) * v;  // [{tokens}, H, V], the token's own value, without the memory";
+
     /// <summary>How strongly a token writes, as code with its shape.</summary>
     /// <param name="spec">What was declared.</param>
     /// <param name="projected">The variable that a sigmoid makes it of.</param>

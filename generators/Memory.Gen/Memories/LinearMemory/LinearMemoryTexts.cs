@@ -18,6 +18,9 @@ internal static class LinearMemoryTexts
         _ => spec.HasChannels ? ", DecayRank = " + spec.DecayRank : "",
     };
 
+    /// <summary>What the constant of those features is called.</summary>
+    public static string Rank(LinearMemorySpec spec) => spec.IsGeneralized ? "Rank" : "DecayRank";
+
     /// <summary>What their logarithms are divided by, or are at most, as the line of a constant; null where it is neither.</summary>
     public static string? DecayFactor(LinearMemorySpec spec) => spec.Rule switch
     {
@@ -119,10 +122,13 @@ internal static class LinearMemoryTexts
     }
 
     /// <summary>What comes out of what was read.</summary>
-    public static string Output(LinearMemorySpec spec, string read) => (spec.OutputGate, spec.IsGeneralized) switch
+    /// <param name="spec">What was declared.</param>
+    /// <param name="read">What was read.</param>
+    /// <param name="own">What is added behind the norm, of a rule that adds something.</param>
+    public static string Output(LinearMemorySpec spec, string read, string own = "u_t") => (spec.OutputGate, spec.IsGeneralized) switch
     {
-        (true, true) => $"y_t = W_O ((RMSNorm({read}) + u_t) * SiLU(W_G x_t))",
-        (false, true) => $"y_t = W_O (RMSNorm({read}) + u_t)",
+        (true, true) => $"y_t = W_O ((RMSNorm({read}) + {own}) * SiLU(W_G x_t))",
+        (false, true) => $"y_t = W_O (RMSNorm({read}) + {own})",
         (true, false) => $"y_t = W_O (RMSNorm({read}) * SiLU(W_G x_t))",
         (false, false) => $"y_t = W_O RMSNorm({read})",
     };

@@ -19,10 +19,10 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
             WriteForward(writer, state);
         writer.Blank();
         writer.Comment((spec.SharedMemory ? "The memories of a route, or without one the shared memory," : "The memories")
-            + " take in their tokens: what each token reads " + (memory.HasBonus ? "before it is written, with its bonus." : "after it is written."));
+            + " take in their tokens: what each token reads " + (memory.HasBonus ? "before it is written, with its bonus." : memory.IsGeneralized ? "after it is written, and beside it the token's own value." : "after it is written."));
         string parameters = string.Join(", ", projections.Select(p => p.Name).Prepend("q").Select(name => "Tensor " + name));
         string type = spec.SharedMemory ? state + ".Part" : state, nullable = spec.SharedMemory ? "?" : "";
-        using (writer.Block($"private Tensor Remember({parameters}, {type}? state, Routing{nullable} route)"))
+        using (writer.Block($"private {(memory.IsGeneralized ? "(Tensor O, Tensor U)" : "Tensor")} Remember({parameters}, {type}? state, Routing{nullable} route)"))
             writer.Lines(Remember().ToArray());
     }
 
@@ -42,24 +42,38 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
             writer.Lines("Tensor rows = route.Gather(x);  // [R, L, D], the tokens of each memory together");
         writer.Lines(Projected(ofShared: false).ToArray());
         string[] routed = [.. projections.Select(p => spec.SharedProjections ? $"route.Gather({p.Name})" : p.Name)];
+        string Result(string name) => memory.IsGeneralized ? $"var ({name}O, {name}U)" : "Tensor " + name;
+        string both = memory.IsGeneralized ? " each" : "";
         if (spec.SharedMemory)
         {
-            writer.Lines(Remembered("Tensor routed = Remember(", "route.Gather(q)", routed, "state?.Memories, route);  // [R, L, H, V]"));
+            writer.Lines(Remembered($"{Result("routed")} = Remember(", "route.Gather(q)", routed, $"state?.Memories, route);  // [R, L, H, V]{both}"));
             if (!spec.SharedProjections)
                 writer.Lines(Projected(ofShared: true).ToArray());
-            writer.Lines(Remembered("Tensor shared = Remember(", "q", [.. projections.Select(p => p.Name)], "state?.Shared, null);  // [B, T, H, V]"));
-            writer.Lines("Tensor o = route.Mix(routed) + shared;  // [B, T, H, V]");
+            writer.Lines(Remembered($"{Result("shared")} = Remember(", "q", [.. projections.Select(p => p.Name)], $"state?.Shared, null);  // [B, T, H, V]{both}"));
+            if (!memory.IsGeneralized)
+                writer.Lines("Tensor o = route.Mix(routed) + shared;  // [B, T, H, V]");
+        }
+        else if (memory.IsGeneralized)
+        {
+            writer.Lines(Remembered($"{Result("routed")} = Remember(", "route.Gather(q)", routed, "state, route);  // [R, L, H, V] each"));
         }
         else
         {
             writer.Lines(Remembered("Tensor o = route.Mix(Remember(", "route.Gather(q)", routed, "state, route));  // [B, T, H, V]"));
         }
 
+        if (memory.IsGeneralized)
+            foreach ((string name, string part) in new[] { ("o", "O"), ("u", "U") })
+                writer.Lines($"Tensor {name} = route.Mix(routed{part}){(spec.SharedMemory ? " + shared" + part : "")};  // [B, T, H, V]");
         (string read, string words) = memory.HasSlots ? ("o.silu()", "SiLU(o)") : ("o", "o");
         writer.Lines(
-            memory.OutputGate
-                ? $"Tensor y = norm.GatedHeads({read}, gates);  // [B, T, H*V], RMSNorm({words}) * SiLU(gates)"
-                : $"Tensor y = norm.call({read}).flatten(2);  // [B, T, H*V]",
+            (memory.IsGeneralized, memory.OutputGate) switch
+            {
+                (true, true) => "Tensor y = SwiGlu.Apply(gates, (norm.call(o) + u).flatten(2));  // [B, T, H*V], (RMSNorm(o) + u) * SiLU(gates)",
+                (true, false) => "Tensor y = (norm.call(o) + u).flatten(2);  // [B, T, H*V]",
+                (false, true) => $"Tensor y = norm.GatedHeads({read}, gates);  // [B, T, H*V], RMSNorm({words}) * SiLU(gates)",
+                (false, false) => $"Tensor y = norm.call({read}).flatten(2);  // [B, T, H*V]",
+            },
             "return Projection.Apply(y, output).MoveToOuterDisposeScope();  // [B, T, D]");
     }
 
@@ -100,7 +114,9 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
         yield return $"var read = {LinearMemoryTexts.Operator(memory)}, {string.Concat(kept.Select(k => k.Variable + "?.Value, "))}{(memory.HasSlots ? "scale: 1.0, " : "")}segments: {Segments});";
         foreach (KeptTensor tensor in kept)
             yield return $"{tensor.Variable}?.Update(read.{tensor.Final});";
-        yield return "return read.Output;  // [R, L, H, V]";
+        if (memory.IsGeneralized)
+            yield return LinearMemoryHeads.OwnValue("R, L");
+        yield return memory.IsGeneralized ? "return (read.Output, u);  // [R, L, H, V] each" : "return read.Output;  // [R, L, H, V]";
     }
 
     // One line where it fits.

@@ -23,22 +23,10 @@ internal static class MixtureOfMemoriesRules
                 ["no SharedProjections", .. spec.TopK > 1 ? ["TopK = " + Limits.Text(spec.TopK - 1)] : System.Array.Empty<string>()]);
         if (!errors.CheckNamed("Rule", spec.Memory.Rule))
             return;
-        if (!CheckRule(spec.Memory, errors))
-            return;
         LinearMemoryRules.CheckUnitLength(spec.Memory, errors);
         LinearMemoryRules.CheckSlots(spec.Memory, errors, Limits.MixtureHeadFeatures);
         LinearMemoryRules.CheckHouseholders(spec.Memory, errors, Limits.MixtureHeads);
         LinearMemoryRules.CheckKeyHeads(spec.Memory, errors, Limits.MixtureHeads);
         LinearMemoryRules.CheckNegativeEigenvalues(spec.Memory, errors);
-    }
-
-    // Whether memories side by side can have it.
-    private static bool CheckRule(LinearMemorySpec memory, ErrorList errors)
-    {
-        if (memory.IsGeneralized)
-            errors.Unsupported(
-                "Rule", "MemoryRule.GeneralizedDelta", "[MixtureOfMemories]", "its bonus stands behind the norm, which the memories share, and each would have one of its own",
-                "Rule = MemoryRule.ChannelDelta", "a [LinearMemory]");
-        return !memory.IsGeneralized;
     }
 }

@@ -28,12 +28,13 @@ internal static class MixtureOfMemoriesTexts
         yield return spec.SharedProjections
             ? "   all matrices the same for all memories"
             : $"   {Prose.List(Own(spec).ToArray())} each memory's own, {Shared(spec)} the same for all";
-        string mixed = "sum_{m in A_t} w_{t,m} o_{t,m}" + (spec.SharedMemory ? " + o_{t,shared}" : "");
-        yield return LinearMemoryTexts.Output(spec.Memory, spec.Memory.HasSlots ? $"SiLU({mixed})" : mixed);
+        yield return LinearMemoryTexts.Output(spec.Memory, spec.Memory.HasSlots ? $"SiLU({Mixed("o")})" : Mixed("o"), Mixed("u"));
         if (spec.TopK == 1 && spec.BalanceLoss == 0)
             yield return "w_t is 1 whatever l_t is, and there is no balance loss: nothing trains the router";
         if (spec.BalanceLoss > 0)
             yield return $"beside the loss of the task: {Prose.Literal(spec.BalanceLoss)} M sum_m f_m P_m,   f_m the share of tokens in m, P_m the mean of softmax(l_t)_m";
+
+        string Mixed(string each) => $"sum_{{m in A_t}} w_{{t,m}} {each}_{{t,m}}" + (spec.SharedMemory ? $" + {each}_{{t,shared}}" : "");
     }
 
     public static string Source(MixtureOfMemoriesSpec spec) =>
@@ -55,6 +56,7 @@ internal static class MixtureOfMemoriesTexts
         MemoryRule.Linear => [],
         MemoryRule.ScalarDecay => ["g"],
         MemoryRule.ChannelDecay or MemoryRule.BonusDecay => ["1", "2"],
+        MemoryRule.GeneralizedDelta => ["1", "2", "3", "4"],
         MemoryRule.TiedDecay or MemoryRule.GatedSlots => ["f"],
         MemoryRule.Delta => ["beta"],
         MemoryRule.ChannelDelta => ["beta", "1", "2"],
@@ -67,8 +69,12 @@ internal static class MixtureOfMemoriesTexts
         "W_Q",
         spec.Memory.ConvWidth > 0 ? "conv" : null,
         spec.Memory.HasRate ? "a" : null,
-        spec.Memory.HasRate || spec.Memory.Rule is MemoryRule.ChannelDecay or MemoryRule.BonusDecay or MemoryRule.Titans ? "b" : null,
-        spec.Memory.HasBonus ? "u" : null);
+        spec.Memory.HasRate || spec.Memory.Rule is MemoryRule.ChannelDecay or MemoryRule.BonusDecay or MemoryRule.GeneralizedDelta or MemoryRule.Titans ? "b" : null,
+        spec.Memory.HasBonus ? "u" : null,
+        spec.Memory.IsGeneralized ? "c" : null,
+        spec.Memory.IsGeneralized ? "xi" : null,
+        spec.Memory.IsGeneralized ? "alpha" : null,
+        spec.Memory.IsGeneralized ? "rho" : null);
 
     private static string Manner(string words) => words.Length == 0 ? "" : " " + words;
 }

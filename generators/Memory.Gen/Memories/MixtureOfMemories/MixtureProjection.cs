@@ -21,6 +21,11 @@ internal sealed record MixtureProjection(string Name, string[] Activation, param
             MemoryRule.ScalarDecay => [decay],
             MemoryRule.ChannelDecay => [Channels("g = (g + decay_bias).log_sigmoid().view(R, L, Heads, KeyDim) / DecayTemperature;  // [R, L, H, K], log decay, <= 0")],
             MemoryRule.BonusDecay => [Channels("g = -(g + decay_bias).exp().view(R, L, Heads, KeyDim);  // [R, L, H, K], log decay, <= 0", between: ".tanh()")],
+            MemoryRule.GeneralizedDelta =>
+            [
+                Channels("g = -FastestDecay * (g + decay_bias).sigmoid().view(R, L, Heads, KeyDim);  // [R, L, H, K], log decay, <= 0", between: ".tanh()"),
+                LowRank("a", "rate", ["a = (a + rate_bias).sigmoid().view(R, L, Heads, KeyDim);  // [R, L, H, K], in-context learning rate in (0, 1)", .. LinearMemoryHeads.TwoKeys("R, L")]),
+            ],
             MemoryRule.GatedSlots =>
             [
                 new(
@@ -46,10 +51,12 @@ internal sealed record MixtureProjection(string Name, string[] Activation, param
             .. gates,
         ];
 
-        MixtureProjection Channels(string activation, string between = "") => new(
-            "g", [activation],
-            new MixtureFactor("decay_down", "Dim", "DecayRank", "D -> J", width * rank),
-            new MixtureFactor("decay_up", "DecayRank", "Heads * KeyDim", "J -> H*K", rank * keys, between));
+        MixtureProjection Channels(string activation, string between = "") => LowRank("g", "decay", [activation], between);
+
+        MixtureProjection LowRank(string name, string field, string[] activation, string between = "") => new(
+            name, activation,
+            new MixtureFactor(field + "_down", "Dim", LinearMemoryTexts.Rank(memory), "D -> J", width * rank),
+            new MixtureFactor(field + "_up", LinearMemoryTexts.Rank(memory), "Heads * KeyDim", "J -> H*K", rank * keys, between));
 
         MixtureProjection Gate(string name, string field, string activation)
         {

@@ -282,7 +282,7 @@ public sealed class LinearMemoryOracleTests : IDisposable
         foreach (nn.Module<Tensor, Tensor> layer in new nn.Module<Tensor, Tensor>[]
         {
             new ScalarDecayMemory(dtype: ScalarType.BFloat16), new BonusDecayMemory(dtype: ScalarType.BFloat16), new BonusDecayMixture(dtype: ScalarType.BFloat16), new GatedDeltaMemory(dtype: ScalarType.BFloat16), new GatedDeltaMixture(dtype: ScalarType.BFloat16),
-            new ChannelDecayMemory(dtype: ScalarType.BFloat16), new ChannelDecayMixture(dtype: ScalarType.BFloat16), new ChannelDeltaMemory(dtype: ScalarType.BFloat16), new ChannelDeltaMixture(dtype: ScalarType.BFloat16), new GeneralizedDeltaMemory(dtype: ScalarType.BFloat16), new TitansMixture(dtype: ScalarType.BFloat16),
+            new ChannelDecayMemory(dtype: ScalarType.BFloat16), new ChannelDecayMixture(dtype: ScalarType.BFloat16), new ChannelDeltaMemory(dtype: ScalarType.BFloat16), new ChannelDeltaMixture(dtype: ScalarType.BFloat16), new GeneralizedDeltaMemory(dtype: ScalarType.BFloat16), new GeneralizedDeltaMixture(dtype: ScalarType.BFloat16), new TitansMixture(dtype: ScalarType.BFloat16),
         })
         {
             using var owned = layer;

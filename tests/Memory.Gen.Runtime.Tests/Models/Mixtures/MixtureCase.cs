@@ -85,6 +85,14 @@ public sealed partial class TiedDecayMixture;
 public sealed partial class ConvolvedTiedDecayMixture;
 
 [MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, KeyDim = 4, ValueDim = 5, Memories = 3, TopK = 2, Rule = MemoryRule.GeneralizedDelta, ConvWidth = 0)]
+public sealed partial class GeneralizedDeltaMixture;
+
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 3, Memories = 4, TopK = 2, Rule = MemoryRule.GeneralizedDelta, SharedMemory = false, SharedProjections = true, OutputGate = false)]
+public sealed partial class ConvolvedGeneralizedDeltaMixture;
+
+[MemoryLayer(Dim = 6)]
 [MixtureOfMemories(Heads = 2, Memories = 3, TopK = 2, Rule = MemoryRule.Titans, SharedMemory = false)]
 public sealed partial class TitansMixture;
 
@@ -105,7 +113,7 @@ internal sealed class MixtureCase : IDisposable
         nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture), nameof(DeltaProductMixture), nameof(ConvolvedDeltaProductMixture), nameof(TurningChannelDeltaMixture),
         nameof(SharedKeysMixture), nameof(SharedKeysProductMixture), nameof(SharedKeysTitansMixture),
         nameof(BonusDecayMixture), nameof(ConvolvedBonusDecayMixture), nameof(GatedSlotsMixture), nameof(ConvolvedGatedSlotsMixture),
-        nameof(TiedDecayMixture), nameof(ConvolvedTiedDecayMixture), nameof(TitansMixture),
+        nameof(TiedDecayMixture), nameof(ConvolvedTiedDecayMixture), nameof(GeneralizedDeltaMixture), nameof(ConvolvedGeneralizedDeltaMixture), nameof(TitansMixture),
     ];
 
     /// <summary>Those whose token-free steps can be written as ordinary tokens: no convolution, no momentum.</summary>
@@ -113,7 +121,7 @@ internal sealed class MixtureCase : IDisposable
     [
         nameof(PlainGatedDeltaMixture), nameof(DeltaMixture), nameof(LinearMixture), nameof(ScalarDecayMixture), nameof(ChannelDecayMixture), nameof(ChannelDeltaMixture),
         nameof(DeltaProductMixture), nameof(TurningChannelDeltaMixture), nameof(SharedKeysMixture), nameof(BonusDecayMixture), nameof(GatedSlotsMixture),
-        nameof(TiedDecayMixture),
+        nameof(TiedDecayMixture), nameof(GeneralizedDeltaMixture),
     ];
 
     public nn.Module<Tensor, Tensor> Layer { get; }
@@ -174,6 +182,8 @@ internal sealed class MixtureCase : IDisposable
             nameof(ConvolvedGatedSlotsMixture) => new(new ConvolvedGatedSlotsMixture(dtype: type), MemoryRule.GatedSlots, 3, 4, 2, false, true),
             nameof(TiedDecayMixture) => new(new TiedDecayMixture(dtype: type), MemoryRule.TiedDecay, 2, 3, 2, true, false),
             nameof(ConvolvedTiedDecayMixture) => new(new ConvolvedTiedDecayMixture(dtype: type), MemoryRule.TiedDecay, 3, 4, 2, false, true),
+            nameof(GeneralizedDeltaMixture) => new(new GeneralizedDeltaMixture(dtype: type), MemoryRule.GeneralizedDelta, 2, 3, 2, true, false),
+            nameof(ConvolvedGeneralizedDeltaMixture) => new(new ConvolvedGeneralizedDeltaMixture(dtype: type), MemoryRule.GeneralizedDelta, 3, 4, 2, false, true),
             _ => new(new TitansMixture(dtype: type), MemoryRule.Titans, 2, 3, 2, false, false),
         };
     }

@@ -52,12 +52,17 @@ public sealed class MixtureOracleTests : IDisposable
         Tensor logits = nn.functional.linear(x, layer.Weight("router.weight")!);
         Tensor chosen = zeros_like(logits).scatter(2, Routing.Largest(logits.detach(), layer.TopK), ones([Rows, Tokens, layer.TopK], dtype: x.dtype));
         Tensor weights = logits.exp() * chosen / (logits.exp() * chosen).sum(2, keepdim: true);
-        Tensor read = layer.HasShared ? Masked(layer.Memories, ones([Rows, Tokens], dtype: x.dtype)) : 0.0;
+        (Tensor read, Tensor own) = layer.HasShared ? Masked(layer.Memories, ones([Rows, Tokens], dtype: x.dtype)) : (0.0, 0.0);
         for (int m = 0; m < layer.Memories; m++)
-            read = read + weights.select(2, m).view(Rows, Tokens, 1, 1) * Masked(m, chosen.select(2, m));
+        {
+            Tensor weight = weights.select(2, m).view(Rows, Tokens, 1, 1);
+            (Tensor o, Tensor u) = Masked(m, chosen.select(2, m));
+            (read, own) = (read + weight * o, own + weight * u);
+        }
+
         if (layer.Rule == MemoryRule.GatedSlots)
             read = read.silu();
-        Tensor normed = read / (read.pow(2).mean([3], keepdim: true) + 1e-6).sqrt() * layer.Weight("norm.weight")!;
+        Tensor normed = read / (read.pow(2).mean([3], keepdim: true) + 1e-6).sqrt() * layer.Weight("norm.weight")! + own;
         if (layer.Weight("gate.weight") is { } gate)
             normed = normed * nn.functional.linear(x, gate).view(normed.shape).silu();
         Tensor expected = nn.functional.linear(normed.flatten(2), layer.Weight("output.weight")!);
@@ -65,7 +70,8 @@ public sealed class MixtureOracleTests : IDisposable
         Numbers.Near(expected, actual, 1e-12, "outputs");
         CheckGradients(layer, x, expected, actual);
 
-        Tensor Masked(int m, Tensor mask)
+        // What is read, and what is added behind the norm.
+        (Tensor Read, Tensor Own) Masked(int m, Tensor mask)
         {
             long[] writes = layer.Writes == 1 ? [] : [layer.Writes];
             Tensor Heads(Tensor weight, long[] writes, long heads) => nn.functional.linear(x, weight).view([Rows, Tokens, .. writes, heads, -1]);
@@ -85,11 +91,25 @@ public sealed class MixtureOracleTests : IDisposable
                     q.silu(), k.silu(), v.silu(), Gate("forget").log_sigmoid().view(Rows, Tokens, layer.Heads, -1) / 8 * here.unsqueeze(3), scale: 1, form: OperatorForm.Reference);
                 Numbers.Near(slots.FinalKeys, Held(layer, state, m, "slot_keys"), 1e-12, $"keys of memory {m}");
                 Numbers.Near(slots.FinalValues, Held(layer, state, m, "slot_values"), 1e-12, $"values of memory {m}");
-                return slots.Output;
+                return (slots.Output, 0.0);
             }
 
+            Tensor own = 0.0, kappa = 0.0, rate = 0.0;
+            if (layer.Rule == MemoryRule.GeneralizedDelta)
+            {
+                kappa = UnitLength.Apply(k * Vector("removal"));
+                rate = (nn.functional.linear(Gate("rate_down"), layer.Weight("rate_up", m)) + layer.Weight("rate_bias")!).sigmoid().view(k.shape);
+                k = k * (1 + (rate - 1) * Vector("replacement"));
+                own = (q * k * Vector("bonus")).sum(3, keepdim: true) * v;
+            }
+
+            Tensor Vector(string name) => layer.Weight(name)!.view(layer.Heads, -1);
             MemoryRead result = layer.Rule switch
             {
+                MemoryRule.GeneralizedDelta => GeneralizedDeltaRule.Apply(
+                    q, k, v, -kappa, rate * kappa * here.unsqueeze(3),
+                    -Math.Exp(-0.5) * (nn.functional.linear(Gate("decay_down").tanh(), layer.Weight("decay_up", m)) + layer.Weight("decay_bias")!).sigmoid().view(k.shape) * here.unsqueeze(3),
+                    form: OperatorForm.Reference),
                 MemoryRule.TiedDecay => ChannelDecay.Apply(q.silu(), k.neg().sigmoid() * here.unsqueeze(3), v, k.log_sigmoid() * here.unsqueeze(3), form: OperatorForm.Reference),
                 MemoryRule.Linear => LinearAttention.Apply(q, k, v, form: OperatorForm.Reference),
                 MemoryRule.ScalarDecay => ScalarDecay.Apply(q, k, v, LogDecay(), form: OperatorForm.Reference),
@@ -106,7 +126,7 @@ public sealed class MixtureOracleTests : IDisposable
                 _ => GatedDeltaRule.Apply(q, k, v, Strengths(), LogDecay(), form: OperatorForm.Reference),
             };
             Numbers.Near(result.FinalState, Held(layer, state, m, "memory"), 1e-12, $"state of memory {m}");
-            return result.Output;
+            return (result.Output, own);
         }
     }
 

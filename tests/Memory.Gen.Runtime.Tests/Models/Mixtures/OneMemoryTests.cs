@@ -48,6 +48,14 @@ public sealed partial class OneTiedDecay;
 [LinearMemory(Heads = 2, KeyDim = 5, ValueDim = 4, Rule = MemoryRule.TiedDecay)]
 public sealed partial class LoneTiedDecay;
 
+[MemoryLayer(Dim = 6)]
+[MixtureOfMemories(Heads = 2, KeyDim = 5, ValueDim = 4, Memories = 1, TopK = 1, Rule = MemoryRule.GeneralizedDelta, SharedMemory = false)]
+public sealed partial class OneGeneralizedDelta;
+
+[MemoryLayer(Dim = 6)]
+[LinearMemory(Heads = 2, KeyDim = 5, ValueDim = 4, Rule = MemoryRule.GeneralizedDelta)]
+public sealed partial class LoneGeneralizedDelta;
+
 [MemoryModel(VocabSize = 11, Dim = 6, Layers = 3)]
 [MixtureOfMemories(Heads = 2, Memories = 1, TopK = 1, Rule = MemoryRule.TiedDecay, SharedMemory = false)]
 public sealed partial class OneTiedDecayStack;
@@ -70,6 +78,7 @@ public sealed class OneMemoryTests : IDisposable
     [InlineData(nameof(OneSharedKeys))]
     [InlineData(nameof(OneGatedSlots))]
     [InlineData(nameof(OneTiedDecay))]
+    [InlineData(nameof(OneGeneralizedDelta))]
     public void ItIsTheLinearMemoryItself(string name)
     {
         var (one, lone) = New(name);
@@ -114,6 +123,7 @@ public sealed class OneMemoryTests : IDisposable
             nameof(OneSharedKeys) => (new OneSharedKeys(dtype: type), new LoneSharedKeys(dtype: type)),
             nameof(OneGatedSlots) => (new OneGatedSlots(dtype: type), new LoneGatedSlots(dtype: type)),
             nameof(OneTiedDecay) => (new OneTiedDecay(dtype: type), new LoneTiedDecay(dtype: type)),
+            nameof(OneGeneralizedDelta) => (new OneGeneralizedDelta(dtype: type), new LoneGeneralizedDelta(dtype: type)),
             nameof(OneBonusDecay) => (new OneBonusDecay(dtype: type), new LoneBonusDecay(dtype: type)),
             _ => (new OneGatedDelta(dtype: type), new GatedDeltaLayer(dtype: type)),
         };

@@ -20,12 +20,16 @@ internal sealed class TokenOracle(MixtureCase layer)
         int[] chosen = [.. Enumerable.Range(0, layer.Memories).OrderByDescending(m => values[m]).ThenBy(m => m).Take(layer.TopK)];
         Tensor exponentials = stack([.. chosen.Select(m => logits[m])], 0).exp();
         Tensor weights = exponentials / exponentials.sum();
-        Tensor read = layer.HasShared ? Step(layer.Memories, x) : 0.0;
+        (Tensor read, Tensor own) = layer.HasShared ? Step(layer.Memories, x) : (0.0, 0.0);
         for (int r = 0; r < chosen.Length; r++)
-            read = read + weights[r] * Step(chosen[r], x);
+        {
+            (Tensor o, Tensor u) = Step(chosen[r], x);
+            (read, own) = (read + weights[r] * o, own + weights[r] * u);
+        }
+
         if (layer.Rule == MemoryRule.GatedSlots)
             read = read * read.sigmoid();
-        Tensor normed = read / (read.pow(2).mean([1], keepdim: true) + 1e-6).sqrt() * layer.Weight("norm.weight")!;
+        Tensor normed = read / (read.pow(2).mean([1], keepdim: true) + 1e-6).sqrt() * layer.Weight("norm.weight")! + own;
         if (layer.Weight("gate.weight") is { } gate)
         {
             Tensor opening = gate.mv(x).view(normed.shape);
@@ -34,8 +38,8 @@ internal sealed class TokenOracle(MixtureCase layer)
         return layer.Weight("output.weight")!.mv(normed.flatten());
     }
 
-    // What the token reads when the memory takes it in, [H, V].
-    private Tensor Step(int memory, Tensor x)
+    // What the token reads when the memory takes it in, and what is added behind the norm, [H, V].
+    private (Tensor Read, Tensor Own) Step(int memory, Tensor x)
     {
         if (!memories.TryGetValue(memory, out Kept? kept))
             memories[memory] = kept = new Kept();
@@ -46,13 +50,26 @@ internal sealed class TokenOracle(MixtureCase layer)
         Tensor[] values = Convolve(kept, "value", layer.Weight("value", memory).mv(x)).view(layer.Writes, layer.Heads, -1).unbind(0);
         Tensor k = keys[0], v = values[0];
         if (layer.Rule == MemoryRule.GatedSlots)
-            return Slots(kept, q, k, v, Gate("forget"));
+            return (Slots(kept, q, k, v, Gate("forget")), 0.0);
         Tensor S = kept.S ?? zeros([layer.Heads, k.shape[1], v.shape[1]], dtype: ScalarType.Float64), before = S;
         Tensor Erased(Tensor from) => v - (from * k.unsqueeze(2)).sum(1);
         Tensor Outer(Tensor u) => k.unsqueeze(2) * u.unsqueeze(1);
         double scale = layer.Rule == MemoryRule.Titans ? 1 : 1 / Math.Sqrt(k.shape[1]);
         if (layer.Rule is MemoryRule.ScalarDecay or MemoryRule.GatedDelta)
             S = S * (-layer.Weight("decay_rate")!.exp() * (1 + (Gate("decay") + layer.Weight("decay_bias")!).exp()).log()).exp().view(-1, 1, 1);
+        Tensor own = 0.0;
+        if (layer.Rule == MemoryRule.GeneralizedDelta)
+        {
+            Tensor Channels(string name) => layer.Weight(name)!.view(layer.Heads, -1);
+            Tensor slowed = layer.Weight("decay_up", memory).mv(Gate("decay_down").tanh()).view(layer.Heads, -1) + Channels("decay_bias");
+            Tensor a = (layer.Weight("rate_up", memory).mv(Gate("rate_down")).view(layer.Heads, -1) + Channels("rate_bias")).sigmoid();
+            Tensor kappa = k * Channels("removal");
+            kappa = kappa / (kappa.pow(2).sum(1, keepdim: true) + 1e-6).sqrt();
+            S = S * (-Math.Exp(-0.5) * slowed.sigmoid()).exp().unsqueeze(2) - (a * kappa).unsqueeze(2) * (S * kappa.unsqueeze(2)).sum(1, keepdim: true);
+            k = k * (1 + (a - 1) * Channels("replacement"));
+            own = (q * Channels("bonus") * k).sum(1, keepdim: true) * v;
+        }
+
         if (layer.Rule == MemoryRule.TiedDecay)
             S = S * (1 - k).unsqueeze(2);
         if (layer.Rule == MemoryRule.ChannelDecay)
@@ -81,7 +98,7 @@ internal sealed class TokenOracle(MixtureCase layer)
             S = S + Outer(v);
         kept.S = S;
         Tensor read = layer.Rule == MemoryRule.BonusDecay ? before + layer.Weight("bonus")!.view(layer.Heads, -1, 1) * Outer(v) : S;
-        return scale * (read * q.unsqueeze(2)).sum(1);
+        return (scale * (read * q.unsqueeze(2)).sum(1), own);
     }
 
     // Of slots S has the keys and P the values, each a mean of the tokens; a softmax over the slots reads them.
