@@ -265,7 +265,8 @@ __global__ void __launch_bounds__(ScanThreads) backward_kernel(const Args a, con
                 }
                 d_skip += dy[k] * u[k];
                 by_input = both_halves(by_input), by_decay = both_halves(by_decay);
-                d_u -= a.d_u.stride[1], d_delta -= a.d_delta.stride[1];
+                if (writes_u) d_u -= a.d_u.stride[1];
+                if (writes_delta) d_delta -= a.d_delta.stride[1];
                 if (writes_u && k < left) *d_u = rounded<T>(delta[k] * by_input + skip * dy[k]);
                 if (writes_delta && k < left) *d_delta = u[k] * by_input + by_decay * Ln2;
                 sums_of_lanes<2 * States, 16>(sums, lane);

@@ -109,7 +109,7 @@ void copy_now(Thread& t, size_t count) {
         const Copy& c = t.copies[i];
         if (c.valid && std::memcmp(c.from, c.source, static_cast<size_t>(c.valid))) fail("what an asynchronous copy reads has been written since it was asked for");
         watch_copy(c.to, static_cast<size_t>(c.bytes), true);
-        std::memcpy(c.to, c.from, static_cast<size_t>(c.valid));
+        if (c.valid) std::memcpy(c.to, c.from, static_cast<size_t>(c.valid)); // from may be null where nothing is read
         std::memset(static_cast<char*>(c.to) + c.valid, 0, static_cast<size_t>(c.bytes - c.valid));
     }
     t.copies.erase(t.copies.begin(), t.copies.begin() + static_cast<std::ptrdiff_t>(count));
