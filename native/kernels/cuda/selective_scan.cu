@@ -245,8 +245,8 @@ __global__ void __launch_bounds__(ScanThreads) backward_kernel(const Args a, con
 #pragma unroll
                 for (int i = 0; i < States; i++) before[k + 1][i] = power_of_two(delta[k] * rates[i]) * before[k][i] + input * b[i];
             }
-            T* d_u = channel_of<T>(a.d_u, s, p, t0 + first + Part);
-            float* d_delta = channel_of<float>(a.d_delta, s, p, t0 + first + Part);
+            T* d_u = channel_of<T>(a.d_u, s, p, t0 + first);
+            float* d_delta = channel_of<float>(a.d_delta, s, p, t0 + first);
             const int left = count - first;
 #pragma unroll
             for (int k = Part - 1; k >= 0; k--) {
@@ -265,10 +265,8 @@ __global__ void __launch_bounds__(ScanThreads) backward_kernel(const Args a, con
                 }
                 d_skip += dy[k] * u[k];
                 by_input = both_halves(by_input), by_decay = both_halves(by_decay);
-                if (writes_u) d_u -= a.d_u.stride[1];
-                if (writes_delta) d_delta -= a.d_delta.stride[1];
-                if (writes_u && k < left) *d_u = rounded<T>(delta[k] * by_input + skip * dy[k]);
-                if (writes_delta && k < left) *d_delta = u[k] * by_input + by_decay * Ln2;
+                if (writes_u && k < left) d_u[k * a.d_u.stride[1]] = rounded<T>(delta[k] * by_input + skip * dy[k]);
+                if (writes_delta && k < left) d_delta[k * a.d_delta.stride[1]] = u[k] * by_input + by_decay * Ln2;
                 sums_of_lanes<2 * States, 16>(sums, lane);
                 shared.sums[stage][warp][k][lane] = sums[0];
             }
