@@ -122,7 +122,7 @@ struct SelectiveCall {
 TEST(selective_scan) {
     for (bool skip : {true, false})
         for (bool initial : {true, false})
-            for (Selective p : {Selective(2, 7, 5, 3, skip, initial, 1), Selective(1, 3, 18, 4, skip, initial, 2), Selective(1, 1, 2, 1, skip, initial, 3), Selective(1, 0, 3, 2, skip, initial, 4), Selective(1, 4, 3, 0, skip, initial, 5), Selective(1, 70, 2, 2, skip, initial, 6), Selective(1, 2, 140, 1, skip, initial, 7)}) {
+            for (Selective p : {Selective(2, 7, 5, 3, skip, initial, 1), Selective(1, 3, 18, 4, skip, initial, 2), Selective(1, 1, 2, 1, skip, initial, 3), Selective(1, 0, 3, 2, skip, initial, 4), Selective(1, 4, 3, 0, skip, initial, 5), Selective(1, 70, 2, 2, skip, initial, 6), Selective(1, 2, 140, 1, skip, initial, 7), Selective(2, 1, 9, 16, skip, initial, 8), Selective(1, 1, 130, 13, skip, initial, 9)}) {
                 std::string at = "T" + std::to_string(p.T) + " C" + std::to_string(p.C) + " N" + std::to_string(p.N);
                 SelectiveCall c(p, p.T == 7 ? 3 : 0);
                 c.run();
