@@ -27,8 +27,7 @@ public static class LogDecay
         door.Gate(nameof(rate), rate, "H");
         door.Gate(nameof(bias), bias, "H");
         using var scope = NewDisposeScope();
-        Tensor Wide(Tensor of) => of.to(door.Accumulation);
-        return (-Wide(rate).exp() * Softplus.Apply(x, bias)).MoveToOuterDisposeScope();
+        return (-rate.to(door.Accumulation).exp() * Softplus.Apply(x, bias)).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -75,9 +74,8 @@ public static class LogDecay
         }
 
         using var scope = NewDisposeScope();
-        Tensor Wide(Tensor of) => of.to(door.Accumulation);
         Tensor steps = Softplus.Apply(x, bias).view([.. x.shape[..^1], heads, features / heads]);
-        return (-Wide(rate).exp().unsqueeze(1) * steps).MoveToOuterDisposeScope();
+        return (-rate.to(door.Accumulation).exp().unsqueeze(1) * steps).MoveToOuterDisposeScope();
     }
 
     private static bool Fits(Tensor x, Tensor bias)

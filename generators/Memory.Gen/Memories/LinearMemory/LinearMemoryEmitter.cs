@@ -230,7 +230,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         yield return $"Tensor q = {Turned("query", "queries")};  // [B, T, {HeadsOf("query").Letter}, {Mapped}]";
         if (spec.IsTied)
         {
-            foreach (string line in LinearMemoryHeads.Tied("Tensor f", "forgets", "B, T"))
+            foreach (string line in LinearMemoryLines.Tied("forgets", "B, T"))
                 yield return line;
         }
         else
@@ -241,10 +241,10 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         }
 
         yield return $"Tensor v = {Written(Heads("value", "values", "ValueDim"), "ValueDim")}  // [B, T, {(spec.IsProduct ? "N, " : "")}H, V]";
-        foreach (string line in LinearMemoryHeads.Spread(spec, "B, T", Mapped))
+        foreach (string line in LinearMemoryLines.Spread(spec, "B, T", Mapped))
             yield return line;
         if (spec.IsDelta)
-            yield return "Tensor beta = " + LinearMemoryHeads.WriteStrength(spec, "strengths", "B, T");
+            yield return "Tensor beta = " + LinearMemoryLines.WriteStrength(spec, "strengths", "B, T");
         if (spec.HasHeadDecay)
             yield return "Tensor g = LogDecay.Apply(decays, decay_rate, decay_bias);  // [B, T, H], log decay, <= 0: -e^a softplus(. + b)";
         if (spec.Rule == MemoryRule.ChannelDelta)
@@ -263,7 +263,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         {
             yield return "Tensor g = -FastestDecay * (Projection.Apply(decays.tanh(), decay_up) + decay_bias).sigmoid().view(B, T, Heads, KeyDim);  // [B, T, H, K], log decay, <= 0";
             yield return "Tensor a = (Projection.Apply(rates, rate_up) + rate_bias).sigmoid().view(B, T, Heads, KeyDim);  // [B, T, H, K], in-context learning rate in (0, 1)";
-            foreach (string line in LinearMemoryHeads.TwoKeys("B, T"))
+            foreach (string line in LinearMemoryLines.TwoKeys("B, T"))
                 yield return line;
         }
 
@@ -281,7 +281,7 @@ internal sealed class LinearMemoryEmitter(LinearMemorySpec spec, int dim, bool r
         if (spec.Normalized)
             yield return $"state?.Z.Update(read.FinalNormalizer);  // [B, H, {Mapped}]";
         if (spec.IsGeneralized)
-            yield return LinearMemoryHeads.OwnValue("B, T");
+            yield return LinearMemoryLines.OwnValue("B, T");
         yield return spec.IsGeneralized
             ? spec.OutputGate
                 ? "Tensor y = SwiGlu.Apply(gates, (norm.call(read.Output) + u).flatten(2));  // [B, T, H*V], (RMSNorm(read.Output) + u) * SiLU(gates)"

@@ -42,29 +42,24 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
             writer.Lines("Tensor rows = route.Gather(x);  // [R, L, D], the tokens of each memory together");
         writer.Lines(Projected(ofShared: false).ToArray());
         string[] routed = [.. projections.Select(p => spec.SharedProjections ? $"route.Gather({p.Name})" : p.Name)];
+        // What memories read, and under RWKV-7's rule each token's own value beside it: the variable, and what those of many memories end with.
+        (string Name, string End)[] reads = memory.IsGeneralized ? [("o", "O"), ("u", "U")] : [("o", "")];
         string Result(string name) => memory.IsGeneralized ? $"var ({name}O, {name}U)" : "Tensor " + name;
-        string both = memory.IsGeneralized ? " each" : "";
+        string shape = memory.IsGeneralized ? "[R, L, H, V] each" : "[R, L, H, V]";
+        bool atOnce = !spec.SharedMemory && !memory.IsGeneralized;
+        if (atOnce)
+            writer.Lines(Remembered("Tensor o = route.Mix(Remember(", "route.Gather(q)", routed, "state, route));  // [B, T, H, V]"));
+        else
+            writer.Lines(Remembered($"{Result("routed")} = Remember(", "route.Gather(q)", routed, $"{(spec.SharedMemory ? "state?.Memories" : "state")}, route);  // {shape}"));
         if (spec.SharedMemory)
         {
-            writer.Lines(Remembered($"{Result("routed")} = Remember(", "route.Gather(q)", routed, $"state?.Memories, route);  // [R, L, H, V]{both}"));
             if (!spec.SharedProjections)
                 writer.Lines(Projected(ofShared: true).ToArray());
-            writer.Lines(Remembered($"{Result("shared")} = Remember(", "q", [.. projections.Select(p => p.Name)], $"state?.Shared, null);  // [B, T, H, V]{both}"));
-            if (!memory.IsGeneralized)
-                writer.Lines("Tensor o = route.Mix(routed) + shared;  // [B, T, H, V]");
-        }
-        else if (memory.IsGeneralized)
-        {
-            writer.Lines(Remembered($"{Result("routed")} = Remember(", "route.Gather(q)", routed, "state, route);  // [R, L, H, V] each"));
-        }
-        else
-        {
-            writer.Lines(Remembered("Tensor o = route.Mix(Remember(", "route.Gather(q)", routed, "state, route));  // [B, T, H, V]"));
+            writer.Lines(Remembered($"{Result("shared")} = Remember(", "q", [.. projections.Select(p => p.Name)], $"state?.Shared, null);  // {shape.Replace("R, L", "B, T")}"));
         }
 
-        if (memory.IsGeneralized)
-            foreach ((string name, string part) in new[] { ("o", "O"), ("u", "U") })
-                writer.Lines($"Tensor {name} = route.Mix(routed{part}){(spec.SharedMemory ? " + shared" + part : "")};  // [B, T, H, V]");
+        foreach ((string name, string end) in atOnce ? [] : reads)
+            writer.Lines($"Tensor {name} = route.Mix(routed{end}){(spec.SharedMemory ? " + shared" + end : "")};  // [B, T, H, V]");
         (string read, string words) = memory.HasSlots ? ("o.silu()", "SiLU(o)") : ("o", "o");
         writer.Lines(
             (memory.IsGeneralized, memory.OutputGate) switch
@@ -103,7 +98,7 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
         if (!memory.IsTied)
             yield return Features("k", "key", "K");
         yield return Features("v", "value", "V");
-        foreach (string line in LinearMemoryHeads.Spread(memory, "R, L", "K"))
+        foreach (string line in LinearMemoryLines.Spread(memory, "R, L", "K"))
             yield return line;
         foreach (MixtureProjection projection in projections)
             foreach (string line in projection.Activation)
@@ -115,7 +110,7 @@ internal sealed class MixtureForward(MixtureOfMemoriesSpec spec, MixtureProjecti
         foreach (KeptTensor tensor in kept)
             yield return $"{tensor.Variable}?.Update(read.{tensor.Final});";
         if (memory.IsGeneralized)
-            yield return LinearMemoryHeads.OwnValue("R, L");
+            yield return LinearMemoryLines.OwnValue("R, L");
         yield return memory.IsGeneralized ? "return (read.Output, u);  // [R, L, H, V] each" : "return read.Output;  // [R, L, H, V]";
     }
 

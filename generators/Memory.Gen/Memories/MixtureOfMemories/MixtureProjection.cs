@@ -13,7 +13,7 @@ internal sealed record MixtureProjection(string Name, string[] Activation, param
     public static MixtureProjection[] Of(LinearMemorySpec memory, int dim)
     {
         long width = dim, keys = (long)memory.Heads * memory.KeyDim, rank = memory.DecayRank;
-        MixtureProjection strength = Gate("beta", "write_strength", LinearMemoryHeads.WriteStrength(memory, "beta", "R, L"));
+        MixtureProjection strength = Gate("beta", "write_strength", LinearMemoryLines.WriteStrength(memory, "beta", "R, L"));
         MixtureProjection decay = Gate("g", "decay", "LogDecay.Apply(g, decay_rate, decay_bias);  // [R, L, H], log decay, <= 0: -e^a softplus(. + b)");
         IEnumerable<MixtureProjection> gates = memory.Rule switch
         {
@@ -24,7 +24,7 @@ internal sealed record MixtureProjection(string Name, string[] Activation, param
             MemoryRule.GeneralizedDelta =>
             [
                 Channels("g = -FastestDecay * (g + decay_bias).sigmoid().view(R, L, Heads, KeyDim);  // [R, L, H, K], log decay, <= 0", between: ".tanh()"),
-                LowRank("a", "rate", ["a = (a + rate_bias).sigmoid().view(R, L, Heads, KeyDim);  // [R, L, H, K], in-context learning rate in (0, 1)", .. LinearMemoryHeads.TwoKeys("R, L")]),
+                LowRank("a", "rate", ["a = (a + rate_bias).sigmoid().view(R, L, Heads, KeyDim);  // [R, L, H, K], in-context learning rate in (0, 1)", .. LinearMemoryLines.TwoKeys("R, L")]),
             ],
             MemoryRule.GatedSlots =>
             [
@@ -45,7 +45,7 @@ internal sealed record MixtureProjection(string Name, string[] Activation, param
         return
         [
             memory.IsTied
-                ? new("f", [.. LinearMemoryHeads.Tied("f", "f", "R, L")], new MixtureFactor("forget", "Dim", "Heads * KeyDim", "D -> H*K", width * keys))
+                ? new("f", [.. LinearMemoryLines.Tied("f", "R, L")], new MixtureFactor("forget", "Dim", "Heads * KeyDim", "D -> H*K", width * keys))
                 : new("k", [], Features("key", "KeyDim", "K", memory.KeyDim)),
             new("v", [], Features("value", "ValueDim", "V", memory.ValueDim)),
             .. gates,

@@ -11,6 +11,14 @@ namespace {
 
 constexpr double Log2E = 1.4426950408889634;
 
+// The polynomial of x with these coefficients, that of the highest power first.
+template <class... Rest>
+MEMGEN_INLINE Vector polynomial(Vector x, float highest, Rest... rest) {
+    Vector p = splat(highest);
+    ((p = p * x + splat(rest)), ...);
+    return p;
+}
+
 #if MEMGEN_LANES == 16
 MEMGEN_INLINE Vector nearest(Vector x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 MEMGEN_INLINE Vector scaled(Vector p, Vector n) { return _mm512_scalef_ps(p, n); }
@@ -32,13 +40,7 @@ MEMGEN_INLINE Vector exponential(Vector x) {
     x = maximum(minimum(x, splat(89.0f)), splat(-105.0f));
     const Vector n = nearest(x * splat(static_cast<float>(Log2E)));
     const Vector f = x - n * splat(0.693359375f) + n * splat(2.12194440e-4f); // x - n ln 2, of which the first product is exact
-    Vector p = splat(1.384365140e-3f);
-    p = p * f + splat(8.374156430e-3f);
-    p = p * f + splat(4.166800156e-2f);
-    p = p * f + splat(1.666643173e-1f);
-    p = p * f + splat(4.999999404e-1f);
-    p = p * f + splat(1.0f);
-    return scaled(p * f + splat(1.0f), n);
+    return scaled(polynomial(f, 1.384365140e-3f, 8.374156430e-3f, 4.166800156e-2f, 1.666643173e-1f, 4.999999404e-1f, 1.0f, 1.0f), n);
 }
 
 // 2^x within 2 ulp up to 127; 0, or at most 2^-126, below -126; NaN stays NaN.
@@ -49,12 +51,7 @@ MEMGEN_INLINE Vector power_of_two(Vector x) {
     x = maximum(minimum(x, splat(127.0f)), splat(-127.0f));
     const Vector n = nearest(x), f = x - n;
 #endif
-    Vector p = splat(1.326472731e-3f);
-    p = p * f + splat(9.671512991e-3f);
-    p = p * f + splat(5.550733581e-2f);
-    p = p * f + splat(2.402224243e-1f);
-    p = p * f + splat(6.931470037e-1f);
-    p = p * f + splat(1.0f);
+    const Vector p = polynomial(f, 1.326472731e-3f, 9.671512991e-3f, 5.550733581e-2f, 2.402224243e-1f, 6.931470037e-1f, 1.0f);
 #if MEMGEN_LANES == 16
     return scaled(p, n);
 #else
@@ -71,12 +68,7 @@ struct Softplus {
 // log(1 + e^z) within 4 ulp, and the sigmoid of z. With e = e^-|z| and s = e / (2 + e), log(1 + e) is 2 artanh(s), s at most a third.
 MEMGEN_INLINE Softplus softplus(Vector z) {
     const Vector e = exponential(-maximum(z, -z)), s = e / (splat(2.0f) + e), t = s * s;
-    Vector p = splat(2.817833424e-1f);
-    p = p * t + splat(2.796060145e-1f);
-    p = p * t + splat(4.002490938e-1f);
-    p = p * t + splat(6.666631699e-1f);
-    p = p * t + splat(2.0f);
-    return {maximum(z, Vector{}) + s * p, (z < Vector{} ? e : splat(1.0f)) / (splat(1.0f) + e)};
+    return {maximum(z, Vector{}) + s * polynomial(t, 2.817833424e-1f, 2.796060145e-1f, 4.002490938e-1f, 6.666631699e-1f, 2.0f), (z < Vector{} ? e : splat(1.0f)) / (splat(1.0f) + e)};
 }
 
 } // namespace
