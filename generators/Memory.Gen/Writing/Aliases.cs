@@ -72,6 +72,7 @@ internal static class Aliases
         ("SelectiveScan", Runtime + ".Operators.SelectiveScan"),
         ("SlotEviction", Runtime + ".Operators.SlotEviction"),
         ("Softplus", Runtime + ".Operators.Softplus"),
+        ("StateRates", Runtime + ".Operators.StateRates"),
         ("SwiGlu", Runtime + ".Operators.SwiGlu"),
         ("TitansLinear", Runtime + ".Operators.TitansLinear"),
         ("TitansMlp", Runtime + ".Operators.TitansMlp"),

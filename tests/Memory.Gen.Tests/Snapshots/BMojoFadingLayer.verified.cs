@@ -51,6 +51,7 @@ using Rotary = global::Memory.Gen.Runtime.Operators.Rotary;
 using SegmentAttention = global::Memory.Gen.Runtime.Operators.SegmentAttention;
 using SelectiveScan = global::Memory.Gen.Runtime.Operators.SelectiveScan;
 using Softplus = global::Memory.Gen.Runtime.Operators.Softplus;
+using StateRates = global::Memory.Gen.Runtime.Operators.StateRates;
 using SwiGlu = global::Memory.Gen.Runtime.Operators.SwiGlu;
 
 /// <summary>
@@ -256,7 +257,7 @@ partial class FadingLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
                 Tensor u = convolution.call(inputs, state?.Tail);                            // [B, T, I]
                 var (steps, Bt, Ct) = Projection.Apply(u, step_down, write, read);           // [B, T, J], [B, T, N] twice
                 Tensor delta = Softplus.Apply(Projection.Apply(steps, step_up), step_bias);  // [B, T, I], step size, > 0
-                Tensor A = -decay_rate.exp().view(Channels, StateDim);                       // [I, N], log decay of a step of size 1, < 0
+                Tensor A = StateRates.Apply(decay_rate, Channels, StateDim);                 // [I, N], -e^a, log decay of a step of size 1, < 0
                 var scan = SelectiveScan.Apply(u, delta, A, Bt, Ct, skip, state?.H.Value);
                 state?.H.Update(scan.FinalState);                                            // [B, I, N]
                 Tensor y = SwiGlu.Apply(gates, scan.Output);                                 // [B, T, I], scan.Output * SiLU(gates)

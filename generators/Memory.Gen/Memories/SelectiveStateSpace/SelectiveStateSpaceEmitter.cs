@@ -50,7 +50,7 @@ internal sealed class SelectiveStateSpaceEmitter(SelectiveStateSpaceSpec spec, i
                 "Tensor u = convolution.call(inputs, state?.Tail);  // [B, T, I]",
                 "var (steps, Bt, Ct) = Projection.Apply(u, step_down, write, read);  // [B, T, J], [B, T, N] twice",
                 "Tensor delta = Softplus.Apply(Projection.Apply(steps, step_up), step_bias);  // [B, T, I], step size, > 0",
-                "Tensor A = -decay_rate.exp().view(Channels, StateDim);  // [I, N], log decay of a step of size 1, < 0",
+                "Tensor A = StateRates.Apply(decay_rate, Channels, StateDim);  // [I, N], -e^a, log decay of a step of size 1, < 0",
                 "var scan = SelectiveScan.Apply(u, delta, A, Bt, Ct, skip, state?.H.Value);",
                 residual ? Residual.Line("(delta * u).detach()", "Bt", "H", "SelectiveScan.Apply(u, delta, A, Bt, next, torch.zeros_like(skip), state?.H.Value)", "1 - cos(delta_t u_t, h_{t-1} B_t)") : null,
                 "state?.H.Update(scan.FinalState);  // [B, I, N]",
