@@ -93,6 +93,18 @@ memgen_status memgen_softplus_backward(const memgen_softplus_args* a, void* work
     return check.ok() ? run(check, a, workspace, bytes, sums_scratch(*a, true), &Kernels::softplus_backward) : check.status();
 }
 
+int64_t memgen_rotary_workspace_size(const memgen_rotary_args* a, int32_t) { return sizes(__func__, a).ok() ? 0 : -1; }
+
+memgen_status memgen_rotary_forward(const memgen_rotary_args* a, void* workspace, size_t bytes, void*) {
+    Check check = forward_arguments(__func__, a);
+    return check.ok() ? run(check, a, workspace, bytes, {0, 0}, &Kernels::rotary_forward) : check.status();
+}
+
+memgen_status memgen_rotary_backward(const memgen_rotary_args* a, void* workspace, size_t bytes, void*) {
+    Check check = backward_arguments(__func__, a);
+    return check.ok() ? run(check, a, workspace, bytes, {0, 0}, &Kernels::rotary_backward) : check.status();
+}
+
 int64_t memgen_cross_entropy_workspace_size(const memgen_cross_entropy_args* a, int32_t) { return sizes(__func__, a).ok() ? 0 : -1; }
 
 memgen_status memgen_cross_entropy_forward(const memgen_cross_entropy_args* a, void* workspace, size_t bytes, void*) {

@@ -39,6 +39,8 @@
     X(swiglu_backward, memgen_swiglu_args)                        \
     X(softplus_forward, memgen_softplus_args)                     \
     X(softplus_backward, memgen_softplus_args)                    \
+    X(rotary_forward, memgen_rotary_args)                         \
+    X(rotary_backward, memgen_rotary_args)                        \
     X(cross_entropy_forward, memgen_cross_entropy_args)           \
     X(cross_entropy_backward, memgen_cross_entropy_args)          \
     X(adamw_step, memgen_adamw_args)                              \

@@ -173,6 +173,23 @@ __global__ void __launch_bounds__(Threads) softplus_backward_kernel(const memgen
     });
 }
 
+// Heads of every row by its angles, `direction` 1, or back, -1.
+template <class T>
+__global__ void __launch_bounds__(Threads) rotary_kernel(const memgen_rotary_args a, const memgen_tensor from, const memgen_tensor to, float direction) {
+    const int64_t half = a.features / 2;
+    for_rows(a.rows, [&](int64_t r) {
+        const float *cosines = row_of<float>(a.cosines, r % a.places), *sines = row_of<float>(a.sines, r % a.places);
+        const T* x = row_of<T>(from, r);
+        T* y = row_of<T>(to, r);
+        for_elements(a.heads * half, [&](int64_t i) {
+            const int64_t pair = i % half, at = i / half * a.features + pair;
+            const float c = cosines[pair], s = direction * sines[pair], u = to_float(x[at]), v = to_float(x[at + half]);
+            y[at] = rounded<T>(u * c - v * s);
+            y[at + half] = rounded<T>(u * s + v * c);
+        });
+    });
+}
+
 struct Softmax {
     float most, sum; // largest logit, and the sum of e^(logit - most)
 };
@@ -237,6 +254,10 @@ memgen_status run_sums(Check& check, const Args* a, void (*kernel)(Args, float*)
     return launched(check, found);
 }
 
+memgen_status run_rotary(Check& check, const memgen_rotary_args* a, const memgen_tensor& from, const memgen_tensor& to, float direction, void* stream) {
+    return launched(check, launch(a->dtype == MEMGEN_BFLOAT16 ? rotary_kernel<bfloat16> : rotary_kernel<float>, teams(a->rows), Threads, 0, static_cast<cudaStream_t>(stream), *a, from, to, direction));
+}
+
 } // namespace
 } // namespace memgen
 
@@ -291,6 +312,18 @@ memgen_status memgen_softplus_backward(const memgen_softplus_args* a, void* work
     Check check = backward_arguments(__func__, a);
     if (!ready(check, workspace, bytes, check.ok() && a->d_bias.data ? sums_bytes(*a, true) : 0)) return check.status();
     return run_sums(check, a, softplus_backward_kernel, static_cast<float*>(a->d_bias.data), 0, workspace, stream);
+}
+
+int64_t memgen_rotary_workspace_size(const memgen_rotary_args* a, int32_t) { return sizes(__func__, a).ok() ? 0 : -1; }
+
+memgen_status memgen_rotary_forward(const memgen_rotary_args* a, void*, size_t, void* stream) {
+    Check check = forward_arguments(__func__, a);
+    return ready(check, nullptr, 0, 0) ? run_rotary(check, a, a->x, a->y, 1.0f, stream) : check.status();
+}
+
+memgen_status memgen_rotary_backward(const memgen_rotary_args* a, void*, size_t, void* stream) {
+    Check check = backward_arguments(__func__, a);
+    return ready(check, nullptr, 0, 0) ? run_rotary(check, a, a->d_y, a->d_x, -1.0f, stream) : check.status();
 }
 
 memgen_status memgen_cross_entropy_forward(const memgen_cross_entropy_args* a, void*, size_t, void* stream) {

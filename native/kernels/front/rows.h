@@ -75,6 +75,25 @@ inline Check backward_arguments(const char* operation, const memgen_softplus_arg
         .nullable("d_x", a->d_x, {a->rows, a->features}).nullable("d_bias", a->d_bias, {a->features});
 }
 
+inline Check sizes(const char* operation, const memgen_rotary_args* a) {
+    Check check = open(operation, a);
+    if (!check.ok()) return check;
+    check.dimension("rows", a->rows).dimension("heads", a->heads).dimension("features", a->features).dimension("places", a->places, a->rows > 0);
+    check.product({a->heads, a->features}).product({a->rows, a->heads, a->features});
+    return check.condition(a->features % 2 == 0, MEMGEN_INVALID_ARGUMENT, "features is odd");
+}
+
+inline Check turned_arguments(const char* operation, const memgen_rotary_args* a, const char* from_name, const memgen_tensor& from, const char* to_name, const memgen_tensor& to) {
+    Check check = sizes(operation, a);
+    if (!check.ok()) return check;
+    return check.required("cosines", a->cosines, {a->places, a->features / 2}).required("sines", a->sines, {a->places, a->features / 2})
+        .required(from_name, from, {a->rows, a->heads * a->features}).required(to_name, to, {a->rows, a->heads * a->features});
+}
+
+inline Check forward_arguments(const char* operation, const memgen_rotary_args* a) { return turned_arguments(operation, a, "x", a->x, "y", a->y); }
+
+inline Check backward_arguments(const char* operation, const memgen_rotary_args* a) { return turned_arguments(operation, a, "d_y", a->d_y, "d_x", a->d_x); }
+
 inline Check forward_arguments(const char* operation, const memgen_cross_entropy_args* a) {
     Check check = sizes(operation, a);
     if (!check.ok()) return check;

@@ -126,6 +126,30 @@ MEMGEN_API int64_t memgen_softplus_workspace_size(const memgen_softplus_args* ar
 MEMGEN_API memgen_status memgen_softplus_forward(const memgen_softplus_args* args, void* workspace, size_t bytes, void* stream);
 MEMGEN_API memgen_status memgen_softplus_backward(const memgen_softplus_args* args, void* workspace, size_t bytes, void* stream);
 
+/* ---- rotary positions -------------------------------------------------------------------------------------
+ * Feature pairs (i, i + D/2) of every head of a row turn by the row's angles, forward by them and backward by
+ * their negatives: y_i = x_i cos - x_(i + D/2) sin, y_(i + D/2) = x_i sin + x_(i + D/2) cos. Row r has the angles
+ * of place r mod P: sequences whose tokens stand at the same places share them. Error: 2 ulp of the longest pair.
+ * In dtype: x, y and their gradients. The angles are float32.
+ */
+typedef struct memgen_rotary_args {
+    size_t struct_size;
+    memgen_dtype dtype;
+    int64_t rows, heads, features, places; /* R, H >= 0; D >= 0, even; P >= 1 where R is */
+
+    memgen_tensor cosines; /* [P, D/2] */
+    memgen_tensor sines;   /* [P, D/2] */
+    memgen_tensor x;       /* [R, H*D] */
+    memgen_tensor y;       /* [R, H*D] forward; may be x itself */
+
+    memgen_tensor d_y;     /* [R, H*D] backward */
+    memgen_tensor d_x;     /* [R, H*D] backward; may be d_y itself */
+} memgen_rotary_args;
+
+MEMGEN_API int64_t memgen_rotary_workspace_size(const memgen_rotary_args* args, int32_t backward);
+MEMGEN_API memgen_status memgen_rotary_forward(const memgen_rotary_args* args, void* workspace, size_t bytes, void* stream);
+MEMGEN_API memgen_status memgen_rotary_backward(const memgen_rotary_args* args, void* workspace, size_t bytes, void* stream);
+
 /* ---- cross entropy over a vocabulary -----------------------------------------------------------------------
  * loss[r] = log(sum_n e^{logits[r, n]}) - logits[r, target[r]]; 0 where target[r] is ignored_target.
  * Forward can write the gradient in the same pass: d_logits = gradient_scale (softmax - onehot), zero in

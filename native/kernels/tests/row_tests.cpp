@@ -1,4 +1,4 @@
-// RMSNorm, unit length, SwiGLU, softplus and cross entropy against their definitions in double precision.
+// RMSNorm, unit length, SwiGLU, softplus, rotary positions and cross entropy against their definitions in double precision.
 #include <random>
 
 #include "test.h"
@@ -187,6 +187,45 @@ TEST(softplus_is_rounded_alone) {
     }
 }
 
+// Angles of 1e6 and beyond too, whose sines and cosines are the caller's; rows of several sequences share them or have their own.
+TEST(rotary) {
+    struct Case {
+        int64_t R, H, D, P;
+    };
+    for (Case c : {Case{6, 2, 8, 3}, Case{5, 3, 34, 5}, Case{7, 1, 64, 2}, Case{1, 4, 2, 1}, Case{3, 2, 96, 3}, Case{0, 2, 4, 0}, Case{4, 0, 4, 2}, Case{4, 2, 0, 2}, Case{90, 2, 6, 30}}) {
+        const int64_t half = c.D / 2, N = c.H * c.D;
+        Values angles = noise(c.P * half, -2e6, 2e6, 1), values = noise(c.R * N, -2, 2, 2), upstream = noise(c.R * N, -1, 1, 3), cos(angles), sin(angles);
+        for (size_t i = 0; i < angles.size(); i++) cos[i] = std::cos(angles[i]), sin[i] = std::sin(angles[i]);
+        auto turned = [&](const Values& from, double direction) {
+            Values to(from);
+            for (int64_t r = 0; r < c.R; r++)
+                for (int64_t h = 0; h < c.H; h++)
+                    for (int64_t i = 0; i < half; i++) {
+                        const double angle = direction * angles[r % c.P * half + i];
+                        const int64_t at = r * N + h * c.D + i;
+                        to[at] = from[at] * std::cos(angle) - from[at + half] * std::sin(angle);
+                        to[at + half] = from[at] * std::sin(angle) + from[at + half] * std::cos(angle);
+                    }
+            return to;
+        };
+        Field cosines({c.P, half}, 2), sines({c.P, half}, 1), x({c.R, N}, 3), y({c.R, N}, 1), dy({c.R, N}, 2), dx({c.R, N}, 5);
+        cosines.set(cos), sines.set(sin), x.set(values), dy.set(upstream);
+        memgen_rotary_args a{};
+        a.struct_size = sizeof a, a.rows = c.R, a.heads = c.H, a.features = c.D, a.places = c.P;
+        a.cosines = cosines.tensor, a.sines = sines.tensor, a.x = x.tensor, a.y = y.tensor, a.d_y = dy.tensor, a.d_x = dx.tensor;
+        EXPECT_STATUS(MEMGEN_OK, memgen_rotary_forward(&a, nullptr, 0, nullptr));
+        EXPECT_STATUS(MEMGEN_OK, memgen_rotary_backward(&a, nullptr, 0, nullptr));
+        const std::string at = "R" + std::to_string(c.R) + " H" + std::to_string(c.H) + " D" + std::to_string(c.D) + " P" + std::to_string(c.P);
+        EXPECT_CLOSE("y", at, y.values(), turned(values, 1), 4e-7);
+        EXPECT_CLOSE("d_x", at, dx.values(), turned(upstream, -1), 4e-7);
+        EXPECT(y.padding_untouched() && dx.padding_untouched());
+        const Values apart = y.values();
+        a.y = a.x;
+        EXPECT_STATUS(MEMGEN_OK, memgen_rotary_forward(&a, nullptr, 0, nullptr));
+        EXPECT(x.values() == apart);
+    }
+}
+
 struct Entropy {
     int64_t R, N;
     Values logits;
@@ -268,6 +307,16 @@ TEST(rows_refuse_bad_arguments) {
     memgen_softplus_args p{};
     p.struct_size = sizeof p, p.rows = 2, p.features = 4, p.x = x.tensor, p.y = y.tensor, p.dtype = MEMGEN_BFLOAT16;
     EXPECT_STATUS(MEMGEN_UNSUPPORTED_DTYPE, memgen_softplus_forward(&p, nullptr, 0, nullptr));
+    memgen_rotary_args t{};
+    t.struct_size = sizeof t, t.rows = 2, t.heads = 1, t.features = 4, t.places = 2, t.cosines = x.tensor, t.sines = x.tensor, t.x = x.tensor, t.y = y.tensor;
+    EXPECT_STATUS(MEMGEN_OK, memgen_rotary_forward(&t, nullptr, 0, nullptr));
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_rotary_backward(&t, nullptr, 0, nullptr)); // no d_y
+    t.features = 3;
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_rotary_forward(&t, nullptr, 0, nullptr));
+    t.features = 4, t.places = 0;
+    EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_rotary_forward(&t, nullptr, 0, nullptr));
+    t.places = 2, t.heads = t.features = int64_t{1} << 40, t.rows = 0;
+    EXPECT(memgen_rotary_workspace_size(&t, 0) == -1);
     memgen_cross_entropy_args e{};
     e.struct_size = sizeof e, e.rows = 2, e.classes = 4, e.logits = x.tensor, e.losses = y.tensor;
     EXPECT_STATUS(MEMGEN_INVALID_ARGUMENT, memgen_cross_entropy_forward(&e, nullptr, 0, nullptr));

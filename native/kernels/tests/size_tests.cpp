@@ -280,6 +280,12 @@ TEST(rows_beyond_32_bits) {
     run(softplus, memgen_softplus_workspace_size, memgen_softplus_forward, memgen_softplus_backward);
     check({&y, &dx}, N);
 
+    memgen_rotary_args rotary{};
+    rotary.rows = 2, rotary.heads = 2, rotary.features = N / 2, rotary.places = 2, rotary.cosines = rows(g), rotary.sines = rows(w);
+    rotary.x = rows(x), rotary.y = rows(y), rotary.d_y = rows(d_y), rotary.d_x = rows(dx);
+    run(rotary, memgen_rotary_workspace_size, memgen_rotary_forward, memgen_rotary_backward);
+    check({&y, &dx}, N);
+
     const int64_t targets[] = {N - 1, N - 1};
     float losses[2], upstream[] = {1, 1};
     memgen_cross_entropy_args loss{};

@@ -72,6 +72,12 @@ TEST(large_rows_past_the_caches) {
         EXPECT_STATUS(MEMGEN_OK, memgen_softplus_forward(&f, nullptr, 0, nullptr));
         EXPECT_STATUS(MEMGEN_OK, memgen_softplus_backward(&f, sums.data, sums.size, nullptr));
         for (Plain* p : {&y, &dx, &dw}) p->append(all);
+        memgen_rotary_args t{};
+        t.struct_size = sizeof t, t.rows = Rows, t.heads = 2, t.features = 128, t.places = 3, t.cosines = w.tensor, t.sines = gate.tensor, t.x = x.tensor, t.y = y.tensor, t.d_y = dy.tensor, t.d_x = dx.tensor;
+        t.cosines.stride[0] = 64, t.cosines.stride[1] = 1;
+        EXPECT_STATUS(MEMGEN_OK, memgen_rotary_forward(&t, nullptr, 0, nullptr));
+        EXPECT_STATUS(MEMGEN_OK, memgen_rotary_backward(&t, nullptr, 0, nullptr));
+        for (Plain* p : {&y, &dx}) p->append(all);
         return all;
     });
 }

@@ -294,6 +294,16 @@ internal struct SoftplusArguments
     public KernelTensor GradY, GradX, GradBias;
 }
 
+/// <summary>memgen_rotary_args.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct RotaryArguments
+{
+    public KernelHeader Header;
+    public long Rows, Heads, Features, Places;
+    public KernelTensor Cosines, Sines, X, Y;
+    public KernelTensor GradY, GradX;
+}
+
 /// <summary>memgen_cross_entropy_args.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct CrossEntropyArguments

@@ -2,6 +2,7 @@ using Memory.Gen.Runtime.Operators;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
 
 namespace Memory.Gen.Runtime.Tests.Operators;
 
@@ -51,6 +52,61 @@ public sealed class RotaryTests : IDisposable
         Tensor x = randn([B, T, H, D], dtype: ScalarType.Float32), positions = arange(first, first + T, dtype: ScalarType.Int64);
         Tensor few = Rotary.Apply(x, positions), many = Rotary.Apply(x.repeat(1, 1, 5000, 1), positions).narrow(2, 0, H);
         Assert.True((few - many).abs().max().item<float>() < 5e-7);
+    }
+
+    /// <summary>Calls of which each differs in one thing from the one before: its angles are kept for a call that has the same.</summary>
+    [Theory]
+    [InlineData(OperatorForm.Chunked)]
+    [InlineData(OperatorForm.Native)]
+    public void FormsEqualTheFormulaWithGradients(OperatorForm form)
+    {
+        var r = new Randoms(61);
+        foreach ((long B, long T, long H, long D, double theta, bool own) in new[]
+        {
+            (2L, 5L, 3L, 8L, 10_000.0, false), (2, 5, 3, 8, 500, false), (2, 5, 3, 66, 500, false), (2, 5, 3, 66, 500, true), (1, 5, 3, 8, 500, true), (3, 1, 5, 34, 10_000, true), (2, 300, 2, 64, 10_000, false),
+            (0, 4, 2, 6, 10_000, false), (2, 0, 2, 6, 10_000, false), (2, 3, 0, 6, 10_000, true), (2, 3, 2, 0, 10_000, false),
+        })
+        {
+            Tensor positions = own ? r.Uniform(-20, 1e6, B, T).to(ScalarType.Int64) : arange(999_900, 999_900 + T, dtype: ScalarType.Int64);
+            Tensor exact = r.Normal(B, T, H, D).requires_grad_(), upstream = r.Normal(B, T, H, D);
+            Tensor frequencies = tensor([.. Enumerable.Range(0, (int)D / 2).Select(i => Math.Pow(theta, -2.0 * i / D))], [D / 2], dtype: ScalarType.Float64);
+            Tensor angles = (positions.to(ScalarType.Float64).unsqueeze(-1) * frequencies).unsqueeze(-2), u = exact.narrow(-1, 0, D / 2), v = exact.narrow(-1, D / 2, D / 2);
+            Tensor expected = cat(new[] { u * angles.cos() - v * angles.sin(), u * angles.sin() + v * angles.cos() }, -1);
+            Tensor single = exact.detach().to(ScalarType.Float32), turned = single.transpose(1, 2).contiguous().transpose(1, 2);
+            foreach (Tensor x in new[] { single, turned })
+            {
+                x.requires_grad_();
+                Tensor y = Rotary.Apply(x, positions, theta, form);
+                Assert.Equal(new OperatorUse("rotary", form), OperatorForms.LastUsed);
+                Numbers.Close(expected, y, 1e-6, "output");
+                Tensor gradient = autograd.grad([y], [x], [upstream.to(ScalarType.Float32).transpose(1, 2).contiguous().transpose(1, 2)])[0];
+                Numbers.Close(autograd.grad([expected], [exact], [upstream], retain_graph: true)[0], gradient, 1e-6, "gradient");
+            }
+        }
+    }
+
+    [Fact]
+    public void HalfTypesAreTurnedInFloat32()
+    {
+        Tensor x = new Randoms(62).Normal(1, 3, 2, 8).to(ScalarType.BFloat16), positions = arange(7, 10, dtype: ScalarType.Int64), y = Rotary.Apply(x, positions);
+        Assert.Equal(ScalarType.BFloat16, y.dtype);
+        Tensor expected = Rotary.Apply(x.to(ScalarType.Float32), positions).to(ScalarType.BFloat16);
+        Assert.Equal(0, Numbers.Error(y.to(ScalarType.Float64), expected.to(ScalarType.Float64)));
+    }
+
+    [Fact]
+    public void OtherPositionsAreNamed()
+    {
+        Tensor x = zeros(2, 3, 1, 4);
+        string Message(Tensor positions) => Assert.ThrowsAny<ArgumentException>(() => Rotary.Apply(x, positions)).Message;
+        foreach (bool quietly in new[] { false, true })
+        {
+            using var mode = quietly ? no_grad() : enable_grad();
+            Assert.Contains("rotary: positions has shape [1, 3]; expected [B, T] = [2, 3], as given by x", Message(zeros([1, 3], dtype: ScalarType.Int64)));
+            Assert.Contains("rotary: positions has shape [2]; expected [T] = [3], as given by x", Message(zeros([2], dtype: ScalarType.Int64)));
+            Assert.Contains("rotary: positions is Float32; expected Int64", Message(zeros(3)));
+            Assert.Contains("rotary: positions is null", Message(null!));
+        }
     }
 
     [Fact]

@@ -1,4 +1,4 @@
-// Operators on rows: RMSNorm with its gate, unit length, SwiGLU, softplus, cross entropy.
+// Operators on rows: RMSNorm with its gate, unit length, SwiGLU, softplus, rotary positions, cross entropy.
 #include "fused_layout.h"
 #include "kernels.h"
 #include "powers.h"
@@ -72,6 +72,24 @@ void rms_norm_row_backward(const memgen_rms_norm_args& a, int64_t r, float* d_we
         if (d_weight) store(d_weight + i, load(d_weight + i) + unit * d * g.value);
         if (d_gate) store(d_gate + i, w * unit * d * g.slope, extent, gate_past);
         if (dx) store(dx + i, scale * (w * d * g.value - unit * mean), extent, past);
+    });
+}
+
+// Heads of every row by its angles, `direction` 1, or back, -1.
+void turn(const memgen_rotary_args& a, const memgen_tensor& from, const memgen_tensor& to, float direction, const Scratch& scratch) {
+    const int64_t half = a.features / 2;
+    const bool past = half % W == 0 && streamed(to, a.rows * a.heads * a.features);
+    for_rows(a.rows, scratch, [&](int64_t first, int64_t last, int64_t) {
+        for (int64_t r = first; r < last; r++) {
+            const float *x = row(from, r), *cosines = row(a.cosines, r % a.places), *sines = row(a.sines, r % a.places);
+            float* y = row(to, r);
+            for (int64_t h = 0; h < a.heads; h++, x += a.features, y += a.features)
+                for_vectors(half, [&](int64_t i, auto extent) {
+                    const Vector c = load(cosines + i, extent), s = splat(direction) * load(sines + i, extent), u = load(x + i, extent), v = load(x + half + i, extent);
+                    store(y + i, u * c - v * s, extent, past);
+                    store(y + half + i, u * s + v * c, extent, past);
+                });
+        }
     });
 }
 
@@ -182,6 +200,10 @@ void softplus_backward(const memgen_softplus_args& a, const Scratch& scratch) {
         });
     });
 }
+
+void rotary_forward(const memgen_rotary_args& a, const Scratch& scratch) { turn(a, a.x, a.y, 1.0f, scratch); }
+
+void rotary_backward(const memgen_rotary_args& a, const Scratch& scratch) { turn(a, a.d_y, a.d_x, -1.0f, scratch); }
 
 namespace {
 

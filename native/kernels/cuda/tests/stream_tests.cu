@@ -270,6 +270,15 @@ void softplus(Call& c) {
     c.set(a, memgen_softplus_workspace_size, memgen_softplus_forward, memgen_softplus_backward);
 }
 
+void rotary(Call& c) {
+    const Dims rows{Rows, 300}, angles{7, 25};
+    memgen_rotary_args a{};
+    a.struct_size = sizeof a, a.dtype = c.dtype, a.rows = Rows, a.heads = 6, a.features = 50, a.places = 7;
+    a.cosines = c.floats(angles, -1, 1), a.sines = c.floats(angles, -1, 1), a.x = c.numbers(rows), a.d_y = c.numbers(rows);
+    a.y = c.result(rows, true), a.d_x = c.result(rows, true);
+    c.set(a, memgen_rotary_workspace_size, memgen_rotary_forward, memgen_rotary_backward);
+}
+
 // More tensors than a launch takes, moved as far as their squared norm allows, which is summed up before them.
 void adamw(Call& c) {
     const int64_t count = 70, most = 3 * Tokens;
@@ -317,7 +326,7 @@ struct Operation {
 
 const Operation operations[] = {{"gated_delta_rule", gated_delta_rule}, {"scalar_decay", scalar_decay}, {"channel_decay", channel_decay}, {"channel_delta_rule", channel_delta_rule}, {"generalized_delta_rule", generalized_delta_rule}, {"linear_attention_normalized", linear_attention_normalized},
                                 {"titans", titans}, {"titans_mlp", titans_mlp}, {"titans with a residual", titans_residual}, {"titans_step", titans_step_within}, {"titans_step with a residual", titans_step_residual}, {"titans_step at a block's end", titans_step_at_end}, {"segment_attention", segment_attention}, {"linear_scan", linear_scan}, {"selective_scan", selective_scan}, {"causal_conv", causal_conv},
-                                {"rms_norm", rms_norm}, {"swiglu", swiglu}, {"softplus", softplus}, {"adamw", adamw}};
+                                {"rms_norm", rms_norm}, {"swiglu", swiglu}, {"softplus", softplus}, {"rotary", rotary}, {"adamw", adamw}};
 
 Call make(const Operation& operation, memgen_dtype dtype, uint32_t seed) {
     Call c;
