@@ -71,4 +71,7 @@ extern const Kernels avx2_kernels;
 extern const Kernels avx512_kernels;
 #endif
 
+// Whether the build in use is that for AVX-512 with linear maps in the tiles of AMX.
+bool multiplies_in_tiles();
+
 } // namespace memgen

@@ -2,6 +2,10 @@
 
 #include <cstdlib>
 #include <cstring>
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 namespace memgen {
 
@@ -16,8 +20,32 @@ struct Choice {
     const char* problem; // null when kernels is set
 };
 
+#if defined(__x86_64__)
+// The registers of AMX are a process's own once it has asked for them; a kernel that knows none of it refuses.
+bool asks_for_tiles() {
+#if defined(__linux__)
+    constexpr long Request = 0x1023, TileData = 18; // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    return syscall(SYS_arch_prctl, Request, TileData) == 0;
+#else
+    return false;
+#endif
+}
+
+// The build for AVX-512 under a name of its own.
+const Kernels& amx_kernels() {
+    static const Kernels table = [] {
+        Kernels copy = avx512_kernels;
+        copy.name = "amx";
+        return copy;
+    }();
+    return table;
+}
+#endif
+
 bool has(const char* isa) {
 #if defined(__x86_64__)
+    if (!std::strcmp(isa, "amx"))
+        return has("avx512") && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") && asks_for_tiles();
     if (!std::strcmp(isa, "avx512"))
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
@@ -30,7 +58,7 @@ Choice choose() {
     const char* forced = std::getenv("MEMORY_GEN_ISA");
     if (forced && !*forced) forced = nullptr;
 #if defined(__x86_64__)
-    const Kernels* builds[] = {&avx512_kernels, &avx2_kernels, &baseline_kernels};
+    const Kernels* builds[] = {&amx_kernels(), &avx512_kernels, &avx2_kernels, &baseline_kernels};
 #else
     const Kernels* builds[] = {&baseline_kernels};
 #endif
@@ -39,7 +67,7 @@ Choice choose() {
         if (has(build->name)) return {build, nullptr};
         if (forced) return {nullptr, "this CPU lacks the instruction set that MEMORY_GEN_ISA names"};
     }
-    return {nullptr, "MEMORY_GEN_ISA is none of baseline, avx2, avx512 (for this processor family)"};
+    return {nullptr, "MEMORY_GEN_ISA is none of baseline, avx2, avx512, amx (for this processor family)"};
 }
 
 const Choice& choice() {
@@ -50,6 +78,14 @@ const Choice& choice() {
 } // namespace
 
 const Kernels* kernels() { return choice().kernels; }
+
+bool multiplies_in_tiles() {
+#if defined(__x86_64__)
+    return kernels() == &amx_kernels();
+#else
+    return false;
+#endif
+}
 
 memgen_status prepare(Check& check, void* workspace, size_t bytes, ScratchSize size, Scratch& scratch) {
     if (!check.ok()) return check.status();
@@ -79,7 +115,7 @@ const char* memgen_isa(void) { return memgen::kernels() ? memgen::kernels()->nam
 
 int32_t memgen_multiplies_bfloat16(void) {
 #if defined(__x86_64__)
-    return memgen::kernels() == &memgen::avx512_kernels && __builtin_cpu_supports("avx512bf16");
+    return memgen::multiplies_in_tiles() || (memgen::kernels() == &memgen::avx512_kernels && __builtin_cpu_supports("avx512bf16"));
 #else
     return 0;
 #endif

@@ -12,6 +12,12 @@ constexpr int64_t LargestGroup = 264; // rows of gradients of weights that one w
 constexpr int64_t LargestTile = 8;    // of them in registers
 constexpr int64_t FewRows = 8;        // below this weights are read as they lie
 
+// Products by the tiles of AMX take a depth of 32 at a time of 32 rows and 32 columns, a pair of tiles of each.
+constexpr int64_t TileDepth = 32;
+constexpr int64_t TilePair = 32;
+constexpr int64_t PairWords = TilePair * TileDepth / 2; // two numbers of bfloat16 have the room of a float
+constexpr int64_t MostParts = 3;                        // such numbers that a float is split into
+
 inline int64_t outputs(const memgen_linear_args& a) {
     int64_t sum = 0;
     for (int64_t i = 0; i < a.count; i++) sum += a.out_features[i];
@@ -27,7 +33,13 @@ inline int64_t pairs_of_outputs(const memgen_linear_args& a) {
     return sum;
 }
 
-// Forward: W_i^T, panel after panel of every map. d_x: [sum O, I]. In bfloat16 half of it is used.
+inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// 32 rows or columns along a depth of n as tiles, in floats.
+inline int64_t tile_words(int64_t n) { return padded(n, TileDepth) / TileDepth * MostParts * PairWords; }
+
+// Forward: W_i^T, panel after panel of every map. d_x: [sum O, I]. In bfloat16 half of it is used, in tiles what they take:
+// sizes do not depend on the instruction set, so the largest is there.
 struct LinearScratch {
     float* weights = nullptr;
 
@@ -35,20 +47,23 @@ struct LinearScratch {
         if (a.rows < FewRows) return;
         int64_t columns = 0;
         for (int64_t i = 0; i < a.count; i++) columns += padded(a.out_features[i], PanelColumns);
-        weights = arena.floats(backward ? outputs(a) * padded(a.in_features, PanelColumns) : columns * a.in_features);
+        const int64_t I = a.in_features, O = outputs(a), panels = backward ? O * padded(I, PanelColumns) : columns * I;
+        weights = arena.floats(larger(panels, padded(backward ? I : O, TilePair) / TilePair * tile_words(backward ? O : I)));
     }
 };
 
 // What a worker has to itself. Backward: sums of gradients of weights, a panel of x, and tiles of d_y that are of several
 // maps or end the last. In bfloat16: a block of rows of the left operand, or of a weight's; backward the sums with a panel
-// and columns of d_y in pairs, where that is more.
+// and columns of d_y in pairs, where that is more. In tiles: the same with a row or two of numbers as they were.
 inline int64_t linear_slice_floats(const memgen_linear_args& a, bool backward) {
     if (a.rows < FewRows) return 0;
-    const int64_t sums = LargestGroup * padded(a.in_features, PanelColumns);
-    if (a.products == MEMGEN_FLOAT32) return backward ? sums + DepthBlock * PanelColumns + (MEMGEN_MOST_MAPS + 1) * DepthBlock * LargestTile : 0;
-    if (!backward) return RowBlock * pairs(a.in_features);
-    const int64_t block = RowBlock * pairs_of_outputs(a), gradients = sums + pairs(DepthBlock) * (PanelColumns + LargestGroup);
-    return block > gradients ? block : gradients;
+    const int64_t depth = backward ? outputs(a) : a.in_features, group = padded(LargestGroup, TilePair), sums = group * padded(a.in_features, PanelColumns);
+    int64_t most = larger(padded(depth, TileDepth), 2 * TilePair) + RowBlock / TilePair * tile_words(depth);
+    if (!backward) return larger(most, RowBlock * pairs(a.in_features));
+    for (int64_t each : {RowBlock * pairs_of_outputs(a), sums + DepthBlock * PanelColumns + (MEMGEN_MOST_MAPS + 1) * DepthBlock * LargestTile,
+                         sums + pairs(DepthBlock) * (PanelColumns + LargestGroup), sums + 2 * group + (group + TilePair) / TilePair * tile_words(DepthBlock)})
+        most = larger(most, each);
+    return most;
 }
 
 } // namespace

@@ -91,9 +91,10 @@ MEMGEN_API const char* memgen_device(void);
 MEMGEN_API const char* memgen_status_string(memgen_status status);
 /* What was wrong in the last failing call of the calling thread; valid until its next call; "" if none. */
 MEMGEN_API const char* memgen_last_error(void);
-/* The build that ran the last call of the calling thread ("" before any): "baseline", "avx2", "avx512"; "sm_80", "sm_90". */
+/* The build that ran the last call of the calling thread ("" before any): "baseline", "avx2", "avx512", "amx"; "sm_80", "sm_90". */
 MEMGEN_API const char* memgen_last_impl(void);
-/* The build in use. CPU: chosen once; MEMORY_GEN_ISA=baseline|avx2|avx512 forces one, and one that the CPU
+/* The build in use. CPU: chosen once; MEMORY_GEN_ISA=baseline|avx2|avx512|amx forces one (amx: that of
+ * avx512 with linear maps in the tiles of AMX, where Linux lets the process have them), and one that the CPU
  * lacks makes every operator return MEMGEN_UNSUPPORTED_HARDWARE. CUDA: that for the current device. "none"
  * where nothing serves. */
 MEMGEN_API const char* memgen_isa(void);

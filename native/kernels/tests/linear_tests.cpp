@@ -5,6 +5,16 @@
 #include <cstring>
 #include <thread>
 
+#include "kernels.h"
+#include "linear_layout.h"
+
+namespace memgen::emulated {
+
+void linear_forward_amx(const memgen_linear_args& a, const memgen::Scratch& scratch);
+void linear_backward_amx(const memgen_linear_args& a, const memgen::Scratch& scratch);
+
+} // namespace memgen::emulated
+
 namespace {
 
 struct Maps {
@@ -95,10 +105,26 @@ struct Call {
         EXPECT_STATUS(MEMGEN_OK, memgen_linear_forward(&a, forward.data, forward.size, nullptr));
         EXPECT_STATUS(MEMGEN_OK, memgen_linear_backward(&a, backward.data, backward.size, nullptr));
     }
+
+    // In tiles that are loops: what a CPU with AMX does.
+    void emulate() {
+        auto each = [&](bool backward, auto kernel) {
+            memgen::Arena shared{nullptr};
+            memgen::LinearScratch layout(shared, a, backward);
+            Scratch memory(static_cast<int64_t>(shared.used) + memgen::linear_slice_floats(a, backward) * 4);
+            std::memset(memory.data, 0xFF, memory.size); // NaN
+            char* base = static_cast<char*>(memory.data);
+            kernel(a, memgen::Scratch{base, base + shared.used, 0, 1});
+        };
+#if defined(__x86_64__)
+        each(false, memgen::emulated::linear_forward_amx);
+        each(true, memgen::emulated::linear_backward_amx);
+#endif
+    }
 };
 
-void expect_products(Call& c, const Maps& p) {
-    c.run();
+void expect_products(Call& c, const Maps& p, bool emulated = false) {
+    emulated ? c.emulate() : c.run();
     for (size_t i = 0; i < p.O.size(); i++) {
         EXPECT_CLOSE("y", p.text(), c.y[i].values(), p.y(i), ForwardLimit);
         EXPECT_CLOSE("d_weights", p.text(), c.dw[i].values(), p.d_weights(i), ForwardLimit);
@@ -111,7 +137,7 @@ void expect_products(Call& c, const Maps& p) {
 // No row, feature or output, fewer rows than a tile, blocks, panels and groups that end early, odd depths.
 std::vector<Maps> shapes() {
     return {Maps(1, 5, {3}), Maps(7, 33, {4, 9}), Maps(8, 16, {32, 1}), Maps(9, 40, {65, 3, 7}), Maps(300, 70, {33, 2}), Maps(523, 17, {40}), Maps(0, 4, {6}), Maps(20, 0, {6, 2}),
-            Maps(20, 9, {0, 5}), Maps(20, 9, {0}), Maps(3, 130, {70, 0, 2, 2, 2, 2, 2, 17}), Maps(520, 40, {256, 4, 0, 4, 261, 3, 1, 8})};
+            Maps(20, 9, {0, 5}), Maps(20, 9, {0}), Maps(96, 64, {64, 32}), Maps(161, 65, {2, 62, 1, 35}), Maps(3, 130, {70, 0, 2, 2, 2, 2, 2, 17}), Maps(520, 40, {256, 4, 0, 4, 261, 3, 1, 8})};
 }
 
 TEST(linear) {
@@ -127,6 +153,41 @@ TEST(linear_in_bfloat16) {
         c.a.products = MEMGEN_BFLOAT16;
         expect_products(c, memgen_multiplies_bfloat16() && p.R >= 8 ? p.rounded() : p);
     }
+}
+
+TEST(linear_in_emulated_tiles) {
+    if (!memgen_multiplies_bfloat16()) return;
+    for (memgen_dtype products : {MEMGEN_FLOAT32, MEMGEN_BFLOAT16})
+        for (const Maps& p : shapes()) {
+            if (p.R < memgen::FewRows) continue;
+            Call c(p);
+            c.a.products = products;
+            expect_products(c, products == MEMGEN_BFLOAT16 ? p.rounded() : p, true);
+        }
+}
+
+// Were one of the products left out of which that of two floats is summed in tiles, the error would be five times as much.
+TEST(linear_rounds_as_floats_do) {
+    for (double scale : {1.0, 1e15, 1e-15})
+        for (bool emulated : {false, true}) {
+            if (emulated && !memgen_multiplies_bfloat16()) continue;
+            Maps p(64, 32, {48});
+            for (double& x : p.x) x *= scale;
+            for (double& d : p.d[0]) d *= scale;
+            Call c(p);
+            for (size_t i = 0; i < p.x.size(); i++) p.x[i] = static_cast<float>(p.x[i]);
+            for (size_t i = 0; i < p.d[0].size(); i++) p.d[0][i] = static_cast<float>(p.d[0][i]);
+            for (size_t i = 0; i < p.w[0].size(); i++) p.w[0][i] = static_cast<float>(p.w[0][i]);
+            emulated ? c.emulate() : c.run();
+            auto error = [](const Values& actual, const Values& expected) {
+                double difference = 0, size = 0;
+                for (size_t i = 0; i < expected.size(); i++) difference += (actual[i] - expected[i]) * (actual[i] - expected[i]), size += expected[i] * expected[i];
+                return std::sqrt(difference / size);
+            };
+            EXPECT(error(c.y[0].values(), p.y(0)) < 1.5e-7);
+            EXPECT(error(c.dx.values(), p.d_x(1)) < 1.5e-7);
+            EXPECT(error(c.dw[0].values(), p.d_weights(0)) < 2e-7);
+        }
 }
 
 TEST(linear_in_bfloat16_keeps_nan_in_its_row) {

@@ -85,13 +85,14 @@ TEST(large_rows_past_the_caches) {
 TEST(large_maps_past_the_caches) {
     expect_same_where_not_aligned([](int64_t shift) {
         const int64_t few = 16;
-        Plain x(shape, shift, 1), w({few, Features}, shift, 2), out({Rows, few}, shift, 3), dx(shape, shift), back({Features, few}, shift, 4), y(shape, shift);
+        Plain x(shape, shift, 1), w({few, Features}, shift, 2), out({Rows, few}, shift, 3), dx(shape, shift), back({Features, few}, shift, 4), first({3, few}, shift, 5), y(shape, shift), before({Rows, 3}, shift);
         memgen_linear_args a{}, b{};
         a.struct_size = sizeof a, a.rows = Rows, a.in_features = Features, a.count = 2, a.x = x.tensor, a.d_x = dx.tensor;
         for (int i = 0; i < 2; i++) a.out_features[i] = few, a.weights[i] = w.tensor, a.d_y[i] = out.tensor;
         Scratch scratch(memgen_linear_workspace_size(&a, 1));
         EXPECT_STATUS(MEMGEN_OK, memgen_linear_backward(&a, scratch.data, scratch.size, nullptr));
-        b.struct_size = sizeof b, b.rows = Rows, b.in_features = few, b.count = 1, b.x = out.tensor, b.out_features[0] = Features, b.weights[0] = back.tensor, b.y[0] = y.tensor;
+        b.struct_size = sizeof b, b.rows = Rows, b.in_features = few, b.count = 2, b.x = out.tensor;
+        b.out_features[0] = 3, b.weights[0] = first.tensor, b.y[0] = before.tensor, b.out_features[1] = Features, b.weights[1] = back.tensor, b.y[1] = y.tensor;
         Scratch forward(memgen_linear_workspace_size(&b, 0));
         EXPECT_STATUS(MEMGEN_OK, memgen_linear_forward(&b, forward.data, forward.size, nullptr));
         std::vector<float> all;

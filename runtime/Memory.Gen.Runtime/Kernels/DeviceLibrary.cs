@@ -130,7 +130,7 @@ internal sealed unsafe class DeviceLibrary(string device, string fileName, Func<
         return isa != "none" ? new(library, file, isa, null)
             : new(library, file, null, device == "cuda"
                 ? $"{file} finds no CUDA device that it has code for: it needs {Needs}, and its driver"
-                : $"{file} has no build '{asked}' for this CPU. Set MEMORY_GEN_ISA to baseline, avx2 or avx512 as the CPU allows, or unset it");
+                : $"{file} has no build '{asked}' for this CPU. Set MEMORY_GEN_ISA to baseline, avx2, avx512 or amx as the CPU allows, or unset it");
     }
 
     private static string Command(string device) => device == "cuda" ? "./build.sh cuda" : "./build.sh test";

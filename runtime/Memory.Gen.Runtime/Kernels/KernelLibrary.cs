@@ -8,7 +8,7 @@ namespace Memory.Gen.Runtime.Kernels;
 /// <summary>The kernel libraries: libMemoryGenKernels.so for tensors on the CPU, libMemoryGenKernelsCuda.so for those on CUDA.</summary>
 /// <remarks>
 /// They are looked for in the folder that <c>MEMORY_GEN_NATIVE</c> names and only there, else beside the application and in its
-/// <c>runtimes/&lt;rid&gt;/native</c>. <c>MEMORY_GEN_ISA</c> (<c>baseline</c>, <c>avx2</c>, <c>avx512</c>) forces one of the CPU's builds.
+/// <c>runtimes/&lt;rid&gt;/native</c>. <c>MEMORY_GEN_ISA</c> (<c>baseline</c>, <c>avx2</c>, <c>avx512</c>, <c>amx</c>) forces one of the CPU's builds.
 /// </remarks>
 public static unsafe class KernelLibrary
 {
@@ -29,7 +29,7 @@ public static unsafe class KernelLibrary
     /// <summary>The file that was loaded for the CPU; null when none was.</summary>
     public static string? Path => Cpu.Path;
 
-    /// <summary>The build that runs on this CPU: <c>baseline</c>, <c>avx2</c> or <c>avx512</c>; null without the library.</summary>
+    /// <summary>The build that runs on this CPU: <c>baseline</c>, <c>avx2</c>, <c>avx512</c> or <c>amx</c>, which is that for AVX-512 with linear maps in tiles; null without the library.</summary>
     public static string? Isa => Cpu.Isa;
 
     /// <summary>Whether this CPU multiplies bfloat16 numbers, as linear maps do with <see cref="Operators.MatmulPrecision.BFloat16"/>; false without the library.</summary>

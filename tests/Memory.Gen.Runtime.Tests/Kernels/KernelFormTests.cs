@@ -45,7 +45,7 @@ public sealed class KernelFormTests
     {
         Assert.Null(KernelLibrary.Problem);
         Assert.True(KernelLibrary.IsLoaded);
-        Assert.Contains(KernelLibrary.Isa, new[] { "baseline", "avx2", "avx512" });
+        Assert.Contains(KernelLibrary.Isa, new[] { "baseline", "avx2", "avx512", "amx" });
         Assert.Contains("libMemoryGenKernels.so", KernelLibrary.Description);
     }
 

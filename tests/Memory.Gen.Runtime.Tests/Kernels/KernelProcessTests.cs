@@ -44,9 +44,17 @@ public sealed class KernelProcessTests : IDisposable
     [InlineData("baseline")]
     [InlineData("avx2")]
     [InlineData("avx512")]
+    [InlineData("amx")]
     public void A_build_can_be_forced(string isa)
     {
-        bool there = isa == "baseline" || (isa == "avx2" ? Avx2.IsSupported && Fma.IsSupported && Bmi2.IsSupported : Avx512BW.IsSupported && Avx512DQ.VL.IsSupported);
+        bool wide = Avx512BW.IsSupported && Avx512DQ.VL.IsSupported;
+        bool there = isa switch
+        {
+            "baseline" => true,
+            "avx2" => Avx2.IsSupported && Fma.IsSupported && Bmi2.IsSupported,
+            "avx512" => wide,
+            _ => wide && new[] { "avx512_bf16", "amx_tile", "amx_bf16" }.All(File.ReadAllText("/proc/cpuinfo").Split(' ', '\n').Contains),
+        };
         string[] lines = Run("MEMORY_GEN_ISA", isa);
         if (there) Assert.Equal([$"isa {isa}", "Native right", "Native right", "Native right"], lines);
         else DoneWithout(lines, $"has no build '{isa}' for this CPU");

@@ -147,8 +147,10 @@ namespace MEMGEN_ISA {
 
 void linear_forward(const Args& a, const Scratch& scratch) {
     if (a.rows < FewRows) return forward_few(a, scratch.workers);
-    if constexpr (W == 16)
+    if constexpr (W == 16) {
+        if (multiplies_in_tiles()) return linear_forward_amx(a, scratch);
         if (in_bfloat16(a)) return linear_forward_bfloat16(a, scratch);
+    }
     Arena arena{scratch.shared};
     forward(a, LinearScratch(arena, a, false), scratch.workers);
 }
@@ -164,8 +166,10 @@ void linear_backward(const Args& a, const Scratch& scratch) {
         return;
     }
     if (a.rows < FewRows) return backward_few(a);
-    if constexpr (W == 16)
+    if constexpr (W == 16) {
+        if (multiplies_in_tiles()) return linear_backward_amx(a, scratch);
         if (in_bfloat16(a)) return linear_backward_bfloat16(a, scratch);
+    }
     Arena arena{scratch.shared};
     const GradientRows all(a);
     if (a.d_x.data) input_gradient(a, LinearScratch(arena, a, true), scratch.workers);

@@ -148,6 +148,8 @@ namespace MEMGEN_ISA {
 // At least FewRows rows, and some d_y; in the builds with W of 16 alone.
 void linear_forward_bfloat16(const memgen_linear_args& a, const Scratch& scratch);
 void linear_backward_bfloat16(const memgen_linear_args& a, const Scratch& scratch);
+void linear_forward_amx(const memgen_linear_args& a, const Scratch& scratch);
+void linear_backward_amx(const memgen_linear_args& a, const Scratch& scratch);
 
 } // namespace MEMGEN_ISA
 } // namespace memgen

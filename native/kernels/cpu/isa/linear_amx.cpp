@@ -1,0 +1,268 @@
+// Linear maps by the tiles of AMX, which multiply bfloat16 numbers sixteen times as fast as vectors multiply floats.
+//
+// A float is the sum of three such numbers, each what the ones before it leave, rounded to the nearest. Of the nine
+// products of two floats six are summed; the other three are below 2^-25 of the whole, less than what rounding a product
+// of floats to a float loses. So products in float32 take six of these, and products in bfloat16 one.
+#include <immintrin.h>
+
+#include "amx.h"
+#include "linear_tiles.h"
+
+namespace memgen {
+namespace {
+
+typedef memgen_linear_args Args;
+
+// Lane j: the bfloat16 numbers nearest to number j of both.
+MEMGEN_INLINE Vector beside(Vector even, Vector odd) {
+    alignas(64) static constexpr uint16_t Order[32] = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    return (Vector)_mm512_permutexvar_epi16(_mm512_load_si512(Order), (__m512i)_mm512_cvtne2ps_pbh(odd, even));
+}
+
+// Neighbours along a depth as `Parts` vectors of pairs, PairWords apart.
+template <int Parts>
+MEMGEN_INLINE void split(Vector even, Vector odd, float* to) {
+#pragma GCC unroll 3
+    for (int part = 0; part < Parts; part++, to += PairWords) {
+        const Vector pairs = beside(even, odd);
+        store(to, pairs);
+        if (part + 1 == Parts) break;
+        even -= (Vector)((VectorInt)pairs << 16);
+        odd -= (Vector)((VectorInt)pairs & -0x10000);
+    }
+}
+
+float* zeros(float* at, int64_t n) {
+    __builtin_memset(at, 0, sizeof(float) * static_cast<size_t>(n));
+    return at;
+}
+
+// n numbers where they lie or, with zeros after them up to `width`, in `room`.
+const float* filled(const float* from, int64_t n, int64_t width, float* room) {
+    if (n == width) return from;
+    if (n > 0) __builtin_memcpy(room, from, sizeof(float) * static_cast<size_t>(n));
+    zeros(room + n, width - n);
+    return room;
+}
+
+// Up to 32 rows that lie along the depth, as two tiles for each part of each step: [steps, Parts, 2, tile]. fetch(r, room)
+// is where a row lies with the zeros that fill its last step.
+template <int Parts, class Fetch>
+void pack_along(int64_t rows, int64_t steps, float* room, float* to, Fetch&& fetch) {
+    const Vector zero = {};
+    for (int64_t r = 0; r < TilePair; r++, to += TileSide) {
+        const float* row = r < rows ? fetch(r, room) : nullptr;
+        for (int64_t s = 0; s < steps; s++) {
+            if (!row) {
+                for (int part = 0; part < Parts; part++) store(to + (s * Parts + part) * PairWords, zero);
+                continue;
+            }
+            VectorInt evens, odds;
+            for (int i = 0; i < W; i++) evens[i] = 2 * i, odds[i] = 2 * i + 1;
+            const Vector first = load(row + s * TileDepth), second = load(row + s * TileDepth + W);
+            split<Parts>(__builtin_shuffle(first, second, evens), __builtin_shuffle(first, second, odds), to + s * Parts * PairWords);
+        }
+    }
+}
+
+// Rows across the depth, as two tiles for each part of each step of each pair of tiles: [groups, steps, Parts, 2, tile].
+// fetch(d, room) is where row d lies with the zeros that fill its last pair.
+template <int Parts, class Fetch>
+void pack_across(int64_t depth, int64_t steps, int64_t groups, float* room, float* to, Fetch&& fetch) {
+    const int64_t width = groups * TilePair;
+    for (int64_t d = 0; d < steps * TileDepth; d += 2) {
+        const float* rows[2];
+        for (int64_t i = 0; i < 2; i++, room += width) rows[i] = d + i < depth ? fetch(d + i, room) : zeros(room, width);
+        room -= 2 * width;
+        float* pair = to + d / TileDepth * Parts * PairWords + d % TileDepth / 2 * TileSide;
+        for (int64_t c = 0; c < width; c += TilePair, pair += steps * Parts * PairWords)
+            for (int64_t i = 0; i < 2; i++) split<Parts>(load(rows[0] + c + i * W), load(rows[1] + c + i * W), pair + i * TileWords);
+    }
+}
+
+// Each tile turned where it lies: what was packed as one operand is one for the other side of a product.
+void turn(int64_t tiles, float* at) {
+    for (int64_t i = 0; i < tiles; i++, at += TileWords) transpose_block(at, TileSide, at, TileSide);
+}
+
+template <int Tile>
+MEMGEN_INLINE void load_pair(const float* p) {
+    tile_load<Tile>(p, TileSide);
+    tile_load<Tile + 1>(p + TileWords, TileSide);
+}
+
+// Every tile of sums 0 to 3 += its product of tiles 4, 5 and 6, 7.
+MEMGEN_INLINE void multiply_pairs() {
+    tile_multiply<0, 4, 6>();
+    tile_multiply<1, 4, 7>();
+    tile_multiply<2, 5, 6>();
+    tile_multiply<3, 5, 7>();
+}
+
+// C [32, 32] = A B, or added to C.
+template <int Parts>
+void multiply(bool onto, int64_t steps, const float* a, const float* b, float* c, int64_t c_row) {
+    float* below = c + TileSide * c_row;
+    if (onto) {
+        tile_load<0>(c, c_row), tile_load<1>(c + TileSide, c_row);
+        tile_load<2>(below, c_row), tile_load<3>(below + TileSide, c_row);
+    } else tile_zero<0>(), tile_zero<1>(), tile_zero<2>(), tile_zero<3>();
+    for (int64_t s = 0; s < steps; s++, a += Parts * PairWords, b += Parts * PairWords) {
+        load_pair<4>(a);
+        if constexpr (Parts == 3) {
+            load_pair<6>(b + 2 * PairWords), multiply_pairs();
+            load_pair<6>(b + PairWords), multiply_pairs();
+            load_pair<4>(a + PairWords), multiply_pairs();
+            load_pair<6>(b), multiply_pairs();
+            load_pair<4>(a + 2 * PairWords), multiply_pairs();
+            load_pair<4>(a), multiply_pairs();
+        } else load_pair<6>(b), multiply_pairs();
+    }
+    tile_store<0>(c, c_row), tile_store<1>(c + TileSide, c_row);
+    tile_store<2>(below, c_row), tile_store<3>(below + TileSide, c_row);
+}
+
+// Matrices side by side, or one below the other.
+struct Joined {
+    memgen_tensor of[MEMGEN_MOST_MAPS] = {};
+    int64_t before[MEMGEN_MOST_MAPS + 1] = {}, count = 0;
+
+    void add(const memgen_tensor& x, int64_t size) {
+        of[count] = x;
+        before[count + 1] = before[count] + size;
+        count++;
+    }
+    int64_t size() const { return before[count]; }
+    int64_t owner(int64_t i) const {
+        int64_t n = 0;
+        while (n + 1 < count && i >= before[n + 1]) n++;
+        return n;
+    }
+
+    // One below the other: row i of all.
+    float* row(int64_t i) const {
+        const int64_t n = owner(i);
+        return floats(of[n]) + (i - before[n]) * of[n].stride[0];
+    }
+
+    // Side by side: columns first to first + width of a row as runs, body(run, where among them, how many).
+    template <class Body>
+    void for_runs(int64_t row, int64_t first, int64_t width, Body&& body) const {
+        int64_t n = width > 0 ? owner(first) : 0;
+        for (int64_t done = 0; done < width && n < count; n++) {
+            const int64_t start = first + done - before[n], run = smaller(width - done, before[n + 1] - first - done);
+            if (run > 0) body(floats(of[n]) + row * of[n].stride[0] + start, done, run);
+            done += run;
+        }
+    }
+
+    // These columns where they lie or, where they are of several or do not fill `width`, in `room`.
+    const float* columns(int64_t row, int64_t first, int64_t count, int64_t width, float* room) const {
+        if (count > 0)
+            if (const int64_t n = owner(first); first + count <= before[n + 1]) return filled(floats(of[n]) + row * of[n].stride[0] + first - before[n], count, width, room);
+        for_runs(row, first, count, [&](const float* from, int64_t at, int64_t run) { __builtin_memcpy(room + at, from, sizeof(float) * static_cast<size_t>(run)); });
+        zeros(room + count, width - count);
+        return room;
+    }
+};
+
+// Rows of x side by side by rows of weights in panels: what forward and d_x have in common.
+template <int Parts, class Fetch>
+void rows_by_panels(const Args& a, const Scratch& scratch, int64_t depth, const float* panels, const Joined& out, Fetch&& fetch) {
+    const int64_t steps = parts(depth, TileDepth), group = steps * Parts * PairWords;
+    for_row_blocks(a.rows, scratch.workers, [&](int64_t first, int64_t rows, int worker) {
+        alignas(64) float edge[TilePair * TilePair];
+        float *room = reinterpret_cast<float*>(scratch.of(worker)), *left = room + steps * TileDepth;
+        const int64_t groups = parts(rows, TilePair);
+        for (int64_t g = 0; g < groups; g++)
+            pack_along<Parts>(smaller(TilePair, rows - g * TilePair), steps, room, left + g * group, [&](int64_t r, float* to) { return fetch(first + g * TilePair + r, to); });
+        TileMode mode;
+        for (int64_t c = 0; c < out.size(); c += TilePair) {
+            const int64_t width = smaller(TilePair, out.size() - c), n = out.owner(c);
+            const memgen_tensor& y = out.of[n];
+            const bool past = streamed(y, a.rows * (out.before[n + 1] - out.before[n])) && (c - out.before[n]) % W == 0, whole = c + TilePair <= out.before[n + 1];
+            for (int64_t g = 0; g < groups; g++) {
+                const int64_t r = first + g * TilePair, height = smaller(TilePair, rows - g * TilePair);
+                const bool direct = whole && height == TilePair && !past;
+                float* tile = direct ? floats(y) + r * y.stride[0] + c - out.before[n] : edge;
+                multiply<Parts>(false, steps, left + g * group, panels + c / TilePair * group, tile, direct ? y.stride[0] : TilePair);
+                if (direct) continue;
+                for (int64_t i = 0; i < height; i++)
+                    if (whole)
+                        for (int64_t j = 0; j < TilePair; j += W) store(floats(y) + (r + i) * y.stride[0] + c - out.before[n] + j, load(edge + i * TilePair + j), Whole{}, past);
+                    else out.for_runs(r + i, c, width, [&](float* to, int64_t from, int64_t count) { __builtin_memcpy(to, edge + i * TilePair + from, sizeof(float) * static_cast<size_t>(count)); });
+            }
+        }
+        finish_streaming();
+    });
+}
+
+template <int Parts>
+void forward(const Args& a, const Scratch& scratch, float* panels) {
+    const int64_t I = a.in_features, steps = parts(I, TileDepth);
+    Joined weights, y;
+    for (int64_t i = 0; i < a.count; i++) weights.add(a.weights[i], a.out_features[i]), y.add(a.y[i], a.out_features[i]);
+    for_items(parts(y.size(), TilePair), scratch.workers, [&](int64_t p, int worker) {
+        float* to = panels + p * steps * Parts * PairWords;
+        pack_along<Parts>(smaller(TilePair, y.size() - p * TilePair), steps, reinterpret_cast<float*>(scratch.of(worker)), to,
+                          [&](int64_t r, float* room) { return filled(weights.row(p * TilePair + r), I, steps * TileDepth, room); });
+        turn(steps * Parts * 2, to);
+    });
+    rows_by_panels<Parts>(a, scratch, I, panels, y, [&](int64_t r, float* room) { return filled(floats(a.x) + r * a.x.stride[0], I, steps * TileDepth, room); });
+}
+
+template <int Parts>
+void input_gradient(const Args& a, const Scratch& scratch, float* panels) {
+    const int64_t I = a.in_features;
+    Joined weights, d_y, d_x;
+    d_x.add(a.d_x, I);
+    for (int64_t i = 0; i < a.count; i++)
+        if (a.d_y[i].data) weights.add(a.weights[i], a.out_features[i]), d_y.add(a.d_y[i], a.out_features[i]);
+    const int64_t depth = d_y.size(), steps = parts(depth, TileDepth);
+    for_items(parts(I, TilePair), scratch.workers, [&](int64_t p, int worker) {
+        pack_across<Parts>(depth, steps, 1, reinterpret_cast<float*>(scratch.of(worker)), panels + p * steps * Parts * PairWords,
+                           [&](int64_t d, float* room) { return filled(weights.row(d) + p * TilePair, smaller(TilePair, I - p * TilePair), TilePair, room); });
+    });
+    rows_by_panels<Parts>(a, scratch, depth, panels, d_x, [&](int64_t r, float* room) { return d_y.columns(r, 0, depth, steps * TileDepth, room); });
+}
+
+// Summed over blocks of tokens: the part's columns of d_y are packed for all panels of x, and each of these when its turn comes.
+template <int Parts>
+void weight_gradient(const Args& a, const GradientRows& all, const GradientPart& part, float* slice) {
+    const int64_t I = a.in_features, groups = parts(part.rows, TilePair), columns = part.panels * TilePair;
+    float *sums = slice, *room = sums + groups * TilePair * columns, *right = room + 2 * groups * TilePair, *left = right + DepthBlock / TileDepth * Parts * PairWords;
+    Joined d_y;
+    for (int64_t i = 0; i < all.count; i++) d_y.add(a.d_y[all.maps[i]], a.out_features[all.maps[i]]);
+    TileMode mode;
+    for (int64_t m = 0; m < a.rows; m += DepthBlock) {
+        const int64_t depth = smaller(DepthBlock, a.rows - m), steps = parts(depth, TileDepth), group = steps * Parts * PairWords;
+        pack_across<Parts>(depth, steps, groups, room, left, [&](int64_t d, float* to) { return d_y.columns(m + d, part.row, part.rows, groups * TilePair, to); });
+        turn(groups * steps * Parts * 2, left);
+        for (int64_t p = 0; p < part.panels; p++) {
+            const int64_t column = (part.panel + p) * TilePair;
+            pack_across<Parts>(depth, steps, 1, room, right, [&](int64_t d, float* to) { return filled(floats(a.x) + (m + d) * a.x.stride[0] + column, smaller(TilePair, I - column), TilePair, to); });
+            for (int64_t g = 0; g < groups; g++) multiply<Parts>(m > 0, steps, left + g * group, right, sums + g * TilePair * columns + p * TilePair, columns);
+        }
+    }
+    part.hand_out(a, all, sums);
+}
+
+} // namespace
+
+namespace MEMGEN_ISA {
+
+void linear_forward_amx(const Args& a, const Scratch& scratch) {
+    Arena arena{scratch.shared};
+    (a.products == MEMGEN_FLOAT32 ? forward<3> : forward<1>)(a, scratch, LinearScratch(arena, a, false).weights);
+}
+
+void linear_backward_amx(const Args& a, const Scratch& scratch) {
+    const bool exact = a.products == MEMGEN_FLOAT32;
+    Arena arena{scratch.shared};
+    const GradientRows all(a);
+    if (a.d_x.data) (exact ? input_gradient<3> : input_gradient<1>)(a, scratch, LinearScratch(arena, a, true).weights);
+    for_gradient_parts(a, all, scratch, [&](const GradientPart& part, float* slice) { (exact ? weight_gradient<3> : weight_gradient<1>)(a, all, part, slice); });
+}
+
+} // namespace MEMGEN_ISA
+} // namespace memgen
