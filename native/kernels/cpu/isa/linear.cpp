@@ -141,6 +141,12 @@ void backward_few(const Args& a) {
 // Whether operands are rounded; only builds with W of 16 can.
 bool in_bfloat16(const Args& a) { return a.products == MEMGEN_BFLOAT16 && memgen_multiplies_bfloat16(); }
 
+// Floats are split into three for every call, weights too, which fewer rows do not make up for.
+bool in_tiles(const Args& a) {
+    constexpr int64_t FewForFloats = 64;
+    return multiplies_in_tiles() && (a.products == MEMGEN_BFLOAT16 || a.rows >= FewForFloats);
+}
+
 } // namespace
 
 namespace MEMGEN_ISA {
@@ -148,7 +154,7 @@ namespace MEMGEN_ISA {
 void linear_forward(const Args& a, const Scratch& scratch) {
     if (a.rows < FewRows) return forward_few(a, scratch.workers);
     if constexpr (W == 16) {
-        if (multiplies_in_tiles()) return linear_forward_amx(a, scratch);
+        if (in_tiles(a)) return linear_forward_amx(a, scratch);
         if (in_bfloat16(a)) return linear_forward_bfloat16(a, scratch);
     }
     Arena arena{scratch.shared};
@@ -167,7 +173,7 @@ void linear_backward(const Args& a, const Scratch& scratch) {
     }
     if (a.rows < FewRows) return backward_few(a);
     if constexpr (W == 16) {
-        if (multiplies_in_tiles()) return linear_backward_amx(a, scratch);
+        if (in_tiles(a)) return linear_backward_amx(a, scratch);
         if (in_bfloat16(a)) return linear_backward_bfloat16(a, scratch);
     }
     Arena arena{scratch.shared};
