@@ -6,6 +6,6 @@ public enum MatmulPrecision
     /// <summary>In float32.</summary>
     Float32 = 0,
 
-    /// <summary>Operands are rounded to bfloat16 (to the nearest, ties to even) and their products summed in float32: relative error 0.004 in half the time, and in a third to a quarter of it on a CPU with AMX.</summary>
+    /// <summary>Operands are rounded to bfloat16 (to the nearest, ties to even) and their products summed in float32: relative error 0.004 in half the time, on a CPU with AMX in a half to a quarter of it.</summary>
     BFloat16 = 1,
 }

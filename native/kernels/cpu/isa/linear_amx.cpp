@@ -3,21 +3,14 @@
 // A float is the sum of three such numbers, each what the ones before it leave, rounded to the nearest. Of the nine
 // products of two floats six are summed; the other three are below 2^-25 of the whole, less than what rounding a product
 // of floats to a float loses. So products in float32 take six of these, and products in bfloat16 one.
-#include <immintrin.h>
-
 #include "amx.h"
+#include "bfloat16.h"
 #include "linear_tiles.h"
 
 namespace memgen {
 namespace {
 
 typedef memgen_linear_args Args;
-
-// Lane j: the bfloat16 numbers nearest to number j of both.
-MEMGEN_INLINE Vector beside(Vector even, Vector odd) {
-    alignas(64) static constexpr uint16_t Order[32] = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-    return (Vector)_mm512_permutexvar_epi16(_mm512_load_si512(Order), (__m512i)_mm512_cvtne2ps_pbh(odd, even));
-}
 
 // Neighbours along a depth as `Parts` vectors of pairs, PairWords apart.
 template <int Parts>

@@ -1,8 +1,7 @@
 // Linear maps whose operands are rounded to bfloat16. Two such numbers, neighbours along the depth of a product, ride in
 // the bits of one float, so that panels, tiles and sums are those of float32 at half the depth; one instruction adds the
 // products of both to a sum in float32. A depth that is odd ends with a zero.
-#include <immintrin.h>
-
+#include "bfloat16.h"
 #include "linear_tiles.h"
 
 namespace memgen {
@@ -13,15 +12,6 @@ typedef memgen_linear_args Args;
 struct Pairs {
     static MEMGEN_MEMBER Vector add_product(Vector sum, Vector a, Vector b) { return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b); }
 };
-
-// Lane j: numbers 2j and 2j + 1 of the two vectors one behind the other.
-MEMGEN_INLINE Vector neighbours(Vector first, Vector second) { return (Vector)_mm512_cvtne2ps_pbh(second, first); }
-
-// Lane j: number j of both.
-MEMGEN_INLINE Vector beside(Vector even, Vector odd) {
-    alignas(64) static constexpr uint16_t Order[32] = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-    return (Vector)_mm512_permutexvar_epi16(_mm512_load_si512(Order), (__m512i)neighbours(even, odd));
-}
 
 // Numbers along a row as pairs.
 void pack_row(const float* from, int64_t n, float* to) {
