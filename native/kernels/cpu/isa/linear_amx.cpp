@@ -92,7 +92,8 @@ MEMGEN_INLINE void multiply_pairs() {
     tile_multiply<3, 5, 7>();
 }
 
-// C [32, 32] = A B, or added to C.
+// C [32, 32] = A B, or added to C. Of three parts those are multiplied whose numbers, 0 to 2, add up to 2 at most, in an
+// order in which each step loads few tiles again.
 template <int Parts>
 void multiply(bool onto, int64_t steps, const float* a, const float* b, float* c, int64_t c_row) {
     float* below = c + TileSide * c_row;
@@ -159,7 +160,8 @@ struct Joined {
     }
 };
 
-// Rows of x side by side by rows of weights in panels: what forward and d_x have in common.
+// out = left rows times panels, where out is matrices side by side and fetch(r, room) is row r of the left operand with the
+// zeros that fill its last step: what forward (x and W^T) and d_x (d_y and W) have in common.
 template <int Parts, class Fetch>
 void rows_by_panels(const Args& a, const Scratch& scratch, int64_t depth, const float* panels, const Joined& out, Fetch&& fetch) {
     const int64_t steps = parts(depth, TileDepth), group = steps * Parts * PairWords;
