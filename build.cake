@@ -69,20 +69,20 @@ void BuildManaged(string project)
 // What the test runner says beside the failures and the closing line of each project.
 readonly string[] RunnerNoise = ["Test run for", "VSTest version", "A total of", "Results File:", "No test matches", "Data collector"];
 
-// A run in which no test begins or ends for a long time is killed; the test that hangs is then named.
-void RunTests(TestSummary summary, FilePath project, bool soak)
+// The tests of a project that a filter leaves. A run in which no test begins or ends for a long time is killed; the test that hangs is then named.
+void RunTests(TestSummary summary, FilePath project, string part, string filter, string patience = "10m")
 {
-    string name = project.GetFilenameWithoutExtension().ToString();
+    string name = project.GetFilenameWithoutExtension() + part;
     Console.WriteLine($"Testing {name}");
     int code = StartProcess("dotnet", new ProcessSettings
     {
         Arguments = new ProcessArgumentBuilder()
             .Append("test").AppendQuoted(project.FullPath).Append("--no-build -c Release --nologo -v quiet")
-            .Append("--filter").AppendQuoted(soak ? "Category=Soak" : "Category!=Soak")
+            .Append("--filter").AppendQuoted(filter)
             .Append("--results-directory").AppendQuoted(results.FullPath)
             .Append("--logger").AppendQuoted($"trx;LogFileName={name}.trx")
             .Append("--logger").AppendQuoted("console;verbosity=minimal")
-            .Append("--blame-hang-dump-type none --blame-hang-timeout").Append(soak ? "60m" : "10m"),
+            .Append("--blame-hang-dump-type none --blame-hang-timeout").Append(patience),
         RedirectStandardOutput = true,
         RedirectedStandardOutputHandler = line =>
         {
@@ -91,7 +91,8 @@ void RunTests(TestSummary summary, FilePath project, bool soak)
             return line;
         },
     });
-    summary.AddTrx(name, code, results.CombineWithFilePath(name + ".trx").FullPath);
+    lock (summary)
+        summary.AddTrx(name, code, results.CombineWithFilePath(name + ".trx").FullPath);
 }
 
 void RunKernelTests(TestSummary summary, string sanitizers = "")
@@ -102,7 +103,8 @@ void RunKernelTests(TestSummary summary, string sanitizers = "")
     int code = Quietly("ctest", new ProcessArgumentBuilder()
         .Append("--test-dir").AppendQuoted(NativeFolder("kernels", sanitizers).FullPath)
         .Append(sanitizers == Races ? "-R cuda_on_host" : "").Append("--output-on-failure --parallel 2 --output-junit").AppendQuoted(report.FullPath));
-    summary.AddJUnit(name, code, report.FullPath);
+    lock (summary)
+        summary.AddJUnit(name, code, report.FullPath);
 }
 
 void RunSanitizedKernelTests(TestSummary summary)
@@ -119,12 +121,26 @@ void RunEverything(bool soak)
     EnsureDirectoryExists(results);
     CleanDirectory(results);
     var summary = new TestSummary();
-    foreach (FilePath project in GetFiles("./tests/*.Tests/*.csproj").OrderBy(project => project.FullPath))
-        RunTests(summary, project, soak);
+    IEnumerable<FilePath> projects = GetFiles("./tests/*.Tests/*.csproj").OrderBy(project => project.FullPath);
     if (soak)
+    {
+        foreach (FilePath project in projects)
+            RunTests(summary, project, "", "Category=Soak", patience: "60m");
         RunSanitizedKernelTests(summary);
-    else if (DirectoryExists("native/kernels"))
-        RunKernelTests(summary);
+    }
+    else
+    {
+        // Tests that start programs wait for them more than they compute, and the others of a project set what is one for a
+        // process: each kind has a process of its own, two of which run at a time.
+        List<Action> runs = [.. projects.SelectMany(project => new Action[]
+        {
+            () => RunTests(summary, project, " (commands)", "Category=Command&Category!=Soak"),
+            () => RunTests(summary, project, "", "Category!=Command&Category!=Soak"),
+        })];
+        if (DirectoryExists("native/kernels"))
+            runs.Add(() => RunKernelTests(summary));
+        Parallel.Invoke(new ParallelOptions { MaxDegreeOfParallelism = 2 }, [.. runs]);
+    }
     if (!soak && summary.Passed == 0 && summary.Failures.Count == 0)
         summary.Fail("test", "not one test ran");
 

@@ -9,6 +9,7 @@ using static TorchSharp.torch;
 namespace Memory.Gen.Runtime.Tests.RecallTasks;
 
 [Collection("Alone")]
+[Trait("Category", "Command")]
 public class RecallSampleTests
 {
     private static readonly XNamespace Svg = "http://www.w3.org/2000/svg";

@@ -8,6 +8,7 @@ namespace Memory.Gen.Runtime.Tests.Training;
 
 /// <summary>The sentences that the sample's commands say when something is not as it should be: what was found, and what to do.</summary>
 [Collection("Alone")]
+[Trait("Category", "Command")]
 public sealed class LanguageModelMessageTests : IDisposable
 {
     private readonly TemporaryFolder folder = new();

@@ -9,6 +9,7 @@ namespace Memory.Gen.Runtime.Tests.Training;
 
 /// <summary>What the sample's commands make of a run's folder.</summary>
 [Collection("Alone")]
+[Trait("Category", "Command")]
 public sealed class LanguageModelRunTests : IDisposable
 {
     // Models as they are declared need no compiler, so their commands are the quickest.

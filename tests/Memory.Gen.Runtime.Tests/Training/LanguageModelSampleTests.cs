@@ -7,6 +7,7 @@ namespace Memory.Gen.Runtime.Tests.Training;
 
 /// <summary>The sample's commands as somebody types them, in processes of their own, with models that keep something of their text.</summary>
 [Collection("Alone")]
+[Trait("Category", "Command")]
 public sealed class LanguageModelSampleTests : IDisposable
 {
     private static readonly string[] Small = LanguageModelSample.Small;

@@ -6,6 +6,7 @@ namespace Memory.Gen.Runtime.Tests.Training;
 
 /// <summary>Lines by turns with the sample: what is remembered is what stands there.</summary>
 [Collection("Alone")]
+[Trait("Category", "Command")]
 public sealed class LanguageModelTalkTests : IDisposable
 {
     private readonly TemporaryFolder folder = new();

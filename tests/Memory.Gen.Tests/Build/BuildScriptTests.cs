@@ -4,6 +4,7 @@ using Xunit;
 namespace Memory.Gen.Tests.Build;
 
 /// <summary><c>build.sh</c> from the outside: what it answers, writes and returns.</summary>
+[Trait("Category", "Command")]
 public sealed class BuildScriptTests : IDisposable
 {
     private const string NotThere = "/tmp/ask.csproj : error NU1101: Unable to find package. No packages exist with this id in source(s): feed";

@@ -6,6 +6,7 @@ using Memory.Gen.Tests.Shared;
 namespace Memory.Gen.Tests.Packages;
 
 /// <summary>The packages hold what they should, and a project outside the repository builds and trains with them.</summary>
+[Trait("Category", "Command")]
 public class PackageTests(PackedFeed feed) : IClassFixture<PackedFeed>
 {
     private static readonly string[] Everywhere = ["LICENSE", "README.md", "THIRD-PARTY-NOTICES.md"];
