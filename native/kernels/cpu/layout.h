@@ -29,6 +29,8 @@ private:
     }
 };
 
+inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 inline int64_t padded(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 constexpr int64_t Chunk = 16; // tokens that one chunk of a backward pass takes together

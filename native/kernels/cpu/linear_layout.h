@@ -33,8 +33,6 @@ inline int64_t pairs_of_outputs(const memgen_linear_args& a) {
     return sum;
 }
 
-inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
 // 32 rows or columns along a depth of n as tiles, in floats.
 inline int64_t tile_words(int64_t n) { return padded(n, TileDepth) / TileDepth * MostParts * PairWords; }
 

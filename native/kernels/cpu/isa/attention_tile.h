@@ -81,9 +81,6 @@ struct Band {
     bool whole(int64_t x, int64_t n) const { return lowest <= x && highest >= x + n - 1 && stride == 1; }
 };
 
-inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
 inline Band band(const AttentionArgs& a, Kind kind, const QueryTile& tile) {
     const int64_t read = a.read ? a.read[tile.b] : 0, known = a.lengths ? a.lengths[tile.b] : INT64_MAX;
     int64_t low[MostLanes], high[MostLanes];

@@ -117,20 +117,12 @@ void multiply(bool onto, int64_t steps, const float* a, const float* b, float* c
 }
 
 // Matrices side by side, or one below the other.
-struct Joined {
+struct Joined : Sizes {
     memgen_tensor of[MEMGEN_MOST_MAPS] = {};
-    int64_t before[MEMGEN_MOST_MAPS + 1] = {}, count = 0;
 
     void add(const memgen_tensor& x, int64_t size) {
         of[count] = x;
-        before[count + 1] = before[count] + size;
-        count++;
-    }
-    int64_t size() const { return before[count]; }
-    int64_t owner(int64_t i) const {
-        int64_t n = 0;
-        while (n + 1 < count && i >= before[n + 1]) n++;
-        return n;
+        Sizes::add(size);
     }
 
     // One below the other: row i of all.
@@ -172,8 +164,8 @@ void rows_by_panels(const Args& a, const Scratch& scratch, int64_t depth, const 
         for (int64_t g = 0; g < groups; g++)
             pack_along<Parts>(smaller(TilePair, rows - g * TilePair), steps, room, left + g * group, [&](int64_t r, float* to) { return fetch(first + g * TilePair + r, to); });
         TileMode mode;
-        for (int64_t c = 0; c < out.size(); c += TilePair) {
-            const int64_t width = smaller(TilePair, out.size() - c), n = out.owner(c);
+        for (int64_t c = 0; c < out.total(); c += TilePair) {
+            const int64_t width = smaller(TilePair, out.total() - c), n = out.owner(c);
             const memgen_tensor& y = out.of[n];
             const bool past = streamed(y, a.rows * (out.before[n + 1] - out.before[n])) && (c - out.before[n]) % W == 0, whole = c + TilePair <= out.before[n + 1];
             for (int64_t g = 0; g < groups; g++) {
@@ -197,9 +189,9 @@ void forward(const Args& a, const Scratch& scratch, float* panels) {
     const int64_t I = a.in_features, steps = parts(I, TileDepth);
     Joined weights, y;
     for (int64_t i = 0; i < a.count; i++) weights.add(a.weights[i], a.out_features[i]), y.add(a.y[i], a.out_features[i]);
-    for_items(parts(y.size(), TilePair), scratch.workers, [&](int64_t p, int worker) {
+    for_items(parts(y.total(), TilePair), scratch.workers, [&](int64_t p, int worker) {
         float* to = panels + p * steps * Parts * PairWords;
-        pack_along<Parts>(smaller(TilePair, y.size() - p * TilePair), steps, reinterpret_cast<float*>(scratch.of(worker)), to,
+        pack_along<Parts>(smaller(TilePair, y.total() - p * TilePair), steps, reinterpret_cast<float*>(scratch.of(worker)), to,
                           [&](int64_t r, float* room) { return filled(weights.row(p * TilePair + r), I, steps * TileDepth, room); });
         turn(steps * Parts * 2, to);
     });
@@ -213,7 +205,7 @@ void input_gradient(const Args& a, const Scratch& scratch, float* panels) {
     d_x.add(a.d_x, I);
     for (int64_t i = 0; i < a.count; i++)
         if (a.d_y[i].data) weights.add(a.weights[i], a.out_features[i]), d_y.add(a.d_y[i], a.out_features[i]);
-    const int64_t depth = d_y.size(), steps = parts(depth, TileDepth);
+    const int64_t depth = d_y.total(), steps = parts(depth, TileDepth);
     for_items(parts(I, TilePair), scratch.workers, [&](int64_t p, int worker) {
         pack_across<Parts>(depth, steps, 1, reinterpret_cast<float*>(scratch.of(worker)), panels + p * steps * Parts * PairWords,
                            [&](int64_t d, float* room) { return filled(weights.row(d) + p * TilePair, smaller(TilePair, I - p * TilePair), TilePair, room); });

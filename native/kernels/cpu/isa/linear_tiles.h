@@ -14,7 +14,6 @@ namespace {
 constexpr int64_t Columns = 2 * W; // of a panel
 static_assert(FewRows >= TileRows && PanelColumns % Columns == 0 && RowBlock >= 2 * FewRows);
 
-inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t parts(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
 // The index-th piece of `size` rows among the rows of all weights: which map, and its first row there.
@@ -76,26 +75,34 @@ void for_row_blocks(int64_t rows, int workers, Body&& body) {
     });
 }
 
+// Sizes one behind the other.
+struct Sizes {
+    int64_t before[MEMGEN_MOST_MAPS + 1] = {}, count = 0;
+
+    void add(int64_t size) {
+        before[count + 1] = before[count] + size;
+        count++;
+    }
+    int64_t total() const { return before[count]; }
+
+    // Whose the i-th is, i < total().
+    int64_t owner(int64_t i) const {
+        int64_t n = 0;
+        while (i >= before[n + 1]) n++;
+        return n;
+    }
+};
+
 // The rows of all gradients of weights that are wanted, one behind the other.
-struct GradientRows {
-    int64_t maps[MEMGEN_MOST_MAPS], before[MEMGEN_MOST_MAPS + 1] = {}, count = 0;
+struct GradientRows : Sizes {
+    int64_t maps[MEMGEN_MOST_MAPS];
 
     explicit GradientRows(const memgen_linear_args& a) {
         for (int64_t i = 0; i < a.count; i++) {
             if (!a.d_weights[i].data || !a.d_y[i].data) continue;
             maps[count] = i;
-            before[count + 1] = before[count] + a.out_features[i];
-            count++;
+            add(a.out_features[i]);
         }
-    }
-
-    int64_t total() const { return before[count]; }
-
-    // Which of the maps a row is of.
-    int64_t owner(int64_t row) const {
-        int64_t n = 0;
-        while (row >= before[n + 1]) n++;
-        return n;
     }
 
     // The column of d_y that goes with a row, from the first token on.
