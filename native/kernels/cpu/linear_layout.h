@@ -17,6 +17,9 @@ constexpr int64_t TileDepth = 32;
 constexpr int64_t TilePair = 32;
 constexpr int64_t PairWords = TilePair * TileDepth / 2; // two numbers of bfloat16 have the room of a float
 constexpr int64_t MostParts = 3;                        // such numbers that a float is split into
+constexpr int64_t Square = TilePair * TilePair;         // of sums
+constexpr int64_t MostHeights = 8;                      // squares of them, one below the other, that one worker takes
+constexpr int64_t MostSquares = 256;                    // and in all, within MostHeights: 1 MiB, of a cache of 2 MiB
 
 inline int64_t outputs(const memgen_linear_args& a) {
     int64_t sum = 0;
@@ -52,14 +55,16 @@ struct LinearScratch {
 
 // What a worker has to itself. Backward: sums of gradients of weights, a panel of x, and tiles of d_y that are of several
 // maps or end the last. In bfloat16: a block of rows of the left operand, or of a weight's; backward the sums with a panel
-// and columns of d_y in pairs, where that is more. In tiles: the same with a row or two of numbers as they were.
+// and columns of d_y in pairs, where that is more. In tiles: a block of rows; backward squares of sums, and what a block
+// of tokens has of the operands; beside either some rows of numbers as they were.
 inline int64_t linear_slice_floats(const memgen_linear_args& a, bool backward) {
     if (a.rows < FewRows) return 0;
-    const int64_t depth = backward ? outputs(a) : a.in_features, group = padded(LargestGroup, TilePair), sums = group * padded(a.in_features, PanelColumns);
+    const int64_t depth = backward ? outputs(a) : a.in_features, sums = LargestGroup * padded(a.in_features, PanelColumns);
+    const int64_t squares = smaller((MostSquares + MostHeights) * Square, padded(outputs(a), TilePair) * padded(a.in_features, TilePair));
     int64_t most = larger(padded(depth, TileDepth), 2 * TilePair) + RowBlock / TilePair * tile_words(depth);
     if (!backward) return larger(most, RowBlock * pairs(a.in_features));
     for (int64_t each : {RowBlock * pairs_of_outputs(a), sums + DepthBlock * PanelColumns + (MEMGEN_MOST_MAPS + 1) * DepthBlock * LargestTile,
-                         sums + pairs(DepthBlock) * (PanelColumns + LargestGroup), sums + 2 * group + (group + TilePair) / TilePair * tile_words(DepthBlock)})
+                         sums + pairs(DepthBlock) * (PanelColumns + LargestGroup), squares + 2 * MostHeights * TilePair + (MostHeights + 1) * tile_words(DepthBlock)})
         most = larger(most, each);
     return most;
 }

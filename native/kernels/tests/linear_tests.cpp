@@ -134,10 +134,11 @@ void expect_products(Call& c, const Maps& p, bool emulated = false) {
     EXPECT(c.dx.padding_untouched());
 }
 
-// No row, feature or output, fewer rows than a tile, blocks, panels and groups that end early, odd depths.
+// No row, feature or output, fewer rows than a tile, blocks, panels and groups that end early, odd depths, parts of both
+// sides of a gradient of weights.
 std::vector<Maps> shapes() {
     return {Maps(1, 5, {3}), Maps(7, 33, {4, 9}), Maps(8, 16, {32, 1}), Maps(9, 40, {65, 3, 7}), Maps(300, 70, {33, 2}), Maps(523, 17, {40}), Maps(0, 4, {6}), Maps(20, 0, {6, 2}),
-            Maps(20, 9, {0, 5}), Maps(20, 9, {0}), Maps(96, 64, {64, 32}), Maps(161, 65, {2, 62, 1, 35}), Maps(3, 130, {70, 0, 2, 2, 2, 2, 2, 17}), Maps(520, 40, {256, 4, 0, 4, 261, 3, 1, 8})};
+            Maps(20, 9, {0, 5}), Maps(20, 9, {0}), Maps(96, 64, {64, 32}), Maps(161, 65, {2, 62, 1, 35}), Maps(3, 130, {70, 0, 2, 2, 2, 2, 2, 17}), Maps(520, 40, {256, 4, 0, 4, 261, 3, 1, 8}), Maps(9, 290, {300, 1400})};
 }
 
 TEST(linear) {
@@ -190,14 +191,20 @@ TEST(linear_rounds_as_floats_do) {
         }
 }
 
-TEST(linear_in_bfloat16_keeps_nan_in_its_row) {
-    Maps p(130, 31, {40});
-    p.x[100 * 31 + 30] = NAN;
-    Call c(p);
-    c.a.products = MEMGEN_BFLOAT16;
-    c.run();
-    const Values y = c.y[0].values();
-    for (int64_t i = 0; i < 130 * 40; i++) EXPECT(std::isnan(y[i]) == (i / 40 == 100));
+TEST(linear_keeps_nan_in_its_row) {
+    constexpr uint64_t AllSet = ~uint64_t(0) >> 1; // rounded as a number is, one of all bits would be none any more
+    double full;
+    std::memcpy(&full, &AllSet, sizeof full);
+    for (memgen_dtype products : {MEMGEN_FLOAT32, MEMGEN_BFLOAT16})
+        for (double nan : {static_cast<double>(NAN), full}) {
+            Maps p(130, 31, {40});
+            p.x[100 * 31 + 30] = nan;
+            Call c(p);
+            c.a.products = products;
+            c.run();
+            const Values y = c.y[0].values();
+            for (int64_t i = 0; i < 130 * 40; i++) EXPECT(std::isnan(y[i]) == (i / 40 == 100));
+        }
 }
 
 TEST(linear_without_some_gradients) {

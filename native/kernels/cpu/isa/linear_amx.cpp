@@ -7,21 +7,26 @@
 #include "bfloat16.h"
 #include "linear_tiles.h"
 
+#include <utility>
+
 namespace memgen {
 namespace {
 
 typedef memgen_linear_args Args;
 
-// Neighbours along a depth as `Parts` vectors of pairs, PairWords apart.
+// Sixteen pairs as `Parts` vectors, PairWords apart: each the nearest in bfloat16 to what the ones before it leave.
+// The last of three holds all that is left, so that nothing is cut off, nor a NaN's mark.
 template <int Parts>
-MEMGEN_INLINE void split(Vector even, Vector odd, float* to) {
+MEMGEN_INLINE void split(Vector former, Vector later, float* to) {
+    if constexpr (Parts == 1) return store(to, beside(former, later));
+    typedef uint32_t Bits __attribute__((vector_size(W * 4)));
+    constexpr uint32_t Half = 0x8000, Kept = 0xFFFF0000;
 #pragma GCC unroll 3
     for (int part = 0; part < Parts; part++, to += PairWords) {
-        const Vector pairs = beside(even, odd);
-        store(to, pairs);
-        if (part + 1 == Parts) break;
-        even -= (Vector)((VectorInt)pairs << 16);
-        odd -= (Vector)((VectorInt)pairs & -0x10000);
+        Bits low = (Bits)former, high = (Bits)later;
+        if (part + 1 < Parts) low += Half, high += Half;
+        store(to, (Vector)(low >> 16 | (high & Kept)));
+        former -= (Vector)(low & Kept), later -= (Vector)(high & Kept);
     }
 }
 
@@ -38,6 +43,11 @@ const float* filled(const float* from, int64_t n, int64_t width, float* room) {
     return room;
 }
 
+// The order along a depth is free where both operands have the same. What a tile takes as a pair are neighbours where rows
+// are rounded at once, and of three parts numbers half a step apart, which takes no shuffles along a row.
+template <int Parts>
+constexpr int64_t Apart = Parts == 1 ? 1 : TileSide;
+
 // Up to 32 rows that lie along the depth, as two tiles for each part of each step: [steps, Parts, 2, tile]. fetch(r, room)
 // is where a row lies with the zeros that fill its last step.
 template <int Parts, class Fetch>
@@ -50,10 +60,9 @@ void pack_along(int64_t rows, int64_t steps, float* room, float* to, Fetch&& fet
                 for (int part = 0; part < Parts; part++) store(to + (s * Parts + part) * PairWords, zero);
                 continue;
             }
-            VectorInt evens, odds;
-            for (int i = 0; i < W; i++) evens[i] = 2 * i, odds[i] = 2 * i + 1;
             const Vector first = load(row + s * TileDepth), second = load(row + s * TileDepth + W);
-            split<Parts>(__builtin_shuffle(first, second, evens), __builtin_shuffle(first, second, odds), to + s * Parts * PairWords);
+            if constexpr (Apart<Parts> == 1) store(to + s * PairWords, neighbours(first, second));
+            else split<Parts>(first, second, to + s * Parts * PairWords);
         }
     }
 }
@@ -63,19 +72,26 @@ void pack_along(int64_t rows, int64_t steps, float* room, float* to, Fetch&& fet
 template <int Parts, class Fetch>
 void pack_across(int64_t depth, int64_t steps, int64_t groups, float* room, float* to, Fetch&& fetch) {
     const int64_t width = groups * TilePair;
-    for (int64_t d = 0; d < steps * TileDepth; d += 2) {
-        const float* rows[2];
-        for (int64_t i = 0; i < 2; i++, room += width) rows[i] = d + i < depth ? fetch(d + i, room) : zeros(room, width);
-        room -= 2 * width;
-        float* pair = to + d / TileDepth * Parts * PairWords + d % TileDepth / 2 * TileSide;
-        for (int64_t c = 0; c < width; c += TilePair, pair += steps * Parts * PairWords)
-            for (int64_t i = 0; i < 2; i++) split<Parts>(load(rows[0] + c + i * W), load(rows[1] + c + i * W), pair + i * TileWords);
-    }
+    auto row = [&](int64_t d, float* at) { return d < depth ? fetch(d, at) : zeros(at, width); };
+    for (int64_t s = 0; s < steps; s++, to += Parts * PairWords)
+        for (int64_t d = 0; d < TileSide; d++) {
+            const int64_t first = s * TileDepth + (Apart<Parts> == 1 ? 2 * d : d);
+            const float *former = row(first, room), *later = row(first + Apart<Parts>, room + width);
+            float* pair = to + d * TileSide;
+            for (int64_t c = 0; c < width; c += TilePair, pair += steps * Parts * PairWords)
+                for (int64_t i = 0; i < 2; i++) split<Parts>(load(former + c + i * W), load(later + c + i * W), pair + i * TileWords);
+        }
 }
 
 // Each tile turned where it lies: what was packed as one operand is one for the other side of a product.
 void turn(int64_t tiles, float* at) {
     for (int64_t i = 0; i < tiles; i++, at += TileWords) transpose_block(at, TileSide, at, TileSide);
+}
+
+// A square of sums, turned.
+void turn_square(const float* from, float* to) {
+    for (int64_t r = 0; r < TilePair; r += W)
+        for (int64_t c = 0; c < TilePair; c += W) transpose_block(from + r * TilePair + c, TilePair, to + c * TilePair + r, TilePair);
 }
 
 template <int Tile>
@@ -93,9 +109,9 @@ MEMGEN_INLINE void multiply_pairs() {
 }
 
 // C [32, 32] = A B, or added to C. Of three parts those are multiplied whose numbers, 0 to 2, add up to 2 at most, in an
-// order in which each step loads few tiles again.
-template <int Parts>
-void multiply(bool onto, int64_t steps, const float* a, const float* b, float* c, int64_t c_row) {
+// order in which each step loads few tiles again. meanwhile(step) is called after each.
+template <int Parts, class Meanwhile>
+void multiply(bool onto, int64_t steps, const float* a, const float* b, float* c, int64_t c_row, Meanwhile&& meanwhile) {
     float* below = c + TileSide * c_row;
     if (onto) {
         tile_load<0>(c, c_row), tile_load<1>(c + TileSide, c_row);
@@ -111,6 +127,7 @@ void multiply(bool onto, int64_t steps, const float* a, const float* b, float* c
             load_pair<4>(a + 2 * PairWords), multiply_pairs();
             load_pair<4>(a), multiply_pairs();
         } else load_pair<6>(b), multiply_pairs();
+        meanwhile(s);
     }
     tile_store<0>(c, c_row), tile_store<1>(c + TileSide, c_row);
     tile_store<2>(below, c_row), tile_store<3>(below + TileSide, c_row);
@@ -129,6 +146,14 @@ struct Joined : Sizes {
     float* row(int64_t i) const {
         const int64_t n = owner(i);
         return floats(of[n]) + (i - before[n]) * of[n].stride[0];
+    }
+
+    // Side by side: asks for a pair of tiles' columns of these rows.
+    void ask(int64_t row, int64_t rows, int64_t first) const {
+        const int64_t n = owner(first), stride = of[n].stride[0];
+        const float* at = floats(of[n]) + row * stride + first - before[n];
+        for (; rows > 0; rows--, at += stride)
+            for (int64_t c = 0; c < TilePair; c += TileSide) __builtin_prefetch(at + c, 0, 2);
     }
 
     // Side by side: columns first to first + width of a row as runs, body(run, where among them, how many).
@@ -172,7 +197,7 @@ void rows_by_panels(const Args& a, const Scratch& scratch, int64_t depth, const 
                 const int64_t r = first + g * TilePair, height = smaller(TilePair, rows - g * TilePair);
                 const bool direct = whole && height == TilePair && !past;
                 float* tile = direct ? floats(y) + r * y.stride[0] + c - out.before[n] : edge;
-                multiply<Parts>(false, steps, left + g * group, panels + c / TilePair * group, tile, direct ? y.stride[0] : TilePair);
+                multiply<Parts>(false, steps, left + g * group, panels + c / TilePair * group, tile, direct ? y.stride[0] : TilePair, [](int64_t) {});
                 if (direct) continue;
                 for (int64_t i = 0; i < height; i++)
                     if (whole)
@@ -213,25 +238,53 @@ void input_gradient(const Args& a, const Scratch& scratch, float* panels) {
     rows_by_panels<Parts>(a, scratch, depth, panels, d_x, [&](int64_t r, float* room) { return d_y.columns(r, 0, depth, steps * TileDepth, room); });
 }
 
-// Summed over blocks of tokens: the part's columns of d_y are packed for all panels of x, and each of these when its turn comes.
+// d_W = d_y^T x, or its transpose: the left operand, which is turned and kept for all panels of the right one, is the
+// narrower of both. Summed over blocks of tokens; a panel is packed when its turn comes, and the next one asked for meanwhile.
 template <int Parts>
-void weight_gradient(const Args& a, const GradientRows& all, const GradientPart& part, float* slice) {
-    const int64_t I = a.in_features, groups = parts(part.rows, TilePair), columns = part.panels * TilePair;
-    float *sums = slice, *room = sums + groups * TilePair * columns, *right = room + 2 * groups * TilePair, *left = right + DepthBlock / TileDepth * Parts * PairWords;
-    Joined d_y;
-    for (int64_t i = 0; i < all.count; i++) d_y.add(a.d_y[all.maps[i]], a.out_features[all.maps[i]]);
-    TileMode mode;
-    for (int64_t m = 0; m < a.rows; m += DepthBlock) {
-        const int64_t depth = smaller(DepthBlock, a.rows - m), steps = parts(depth, TileDepth), group = steps * Parts * PairWords;
-        pack_across<Parts>(depth, steps, groups, room, left, [&](int64_t d, float* to) { return d_y.columns(m + d, part.row, part.rows, groups * TilePair, to); });
-        turn(groups * steps * Parts * 2, left);
-        for (int64_t p = 0; p < part.panels; p++) {
-            const int64_t column = (part.panel + p) * TilePair;
-            pack_across<Parts>(depth, steps, 1, room, right, [&](int64_t d, float* to) { return filled(floats(a.x) + (m + d) * a.x.stride[0] + column, smaller(TilePair, I - column), TilePair, to); });
-            for (int64_t g = 0; g < groups; g++) multiply<Parts>(m > 0, steps, left + g * group, right, sums + g * TilePair * columns + p * TilePair, columns);
+void weight_gradient(const Args& a, const Scratch& scratch) {
+    const GradientRows all(a);
+    Joined x, d_y, d_w;
+    x.add(a.x, a.in_features);
+    for (int64_t i = 0; i < all.count; i++) d_y.add(a.d_y[all.maps[i]], a.out_features[all.maps[i]]), d_w.add(a.d_weights[all.maps[i]], a.out_features[all.maps[i]]);
+    const bool transposed = x.total() < d_y.total();
+    const Joined &left = transposed ? x : d_y, &right = transposed ? d_y : x;
+    const int64_t heights = parts(left.total(), TilePair), widths = parts(right.total(), TilePair), workers = scratch.workers;
+    if (heights == 0) return;
+    // As many squares to a part as a cache holds, or fewer along its longer side where that deals evenly.
+    int64_t rows = parts(heights, MostHeights), columns = parts(widths * parts(heights, rows), MostSquares);
+    while (rows * columns % workers != 0 && rows * columns < smaller(4 * workers, heights * widths)) ++(heights * columns > widths * rows ? rows : columns);
+    for_items(rows * columns, scratch.workers, [&](int64_t index, int worker) {
+        const int64_t row = index / columns, column = index % columns, top = heights * row / rows, height = heights * (row + 1) / rows - top;
+        const int64_t first = widths * column / columns, width = widths * (column + 1) / columns - first;
+        float *sums = reinterpret_cast<float*>(scratch.of(worker)), *room = sums + height * width * Square, *panel = room + 2 * height * TilePair, *turned = panel + tile_words(DepthBlock);
+        auto pack = [&](const Joined& from, int64_t m, int64_t depth, int64_t pair, int64_t count, float* to) {
+            const int64_t begin = pair * TilePair, end = begin + count * TilePair, some = smaller(end, from.total()) - begin, n = from.owner(begin), stride = from.of[n].stride[0];
+            const float* where = end <= from.before[n + 1] ? floats(from.of[n]) + m * stride + begin - from.before[n] : nullptr;
+            pack_across<Parts>(depth, parts(depth, TileDepth), count, room, to, [&](int64_t d, float* at) { return where ? where + d * stride : from.columns(m + d, begin, some, end - begin, at); });
+        };
+        TileMode mode;
+        for (int64_t m = 0; m < a.rows; m += DepthBlock) {
+            const int64_t depth = smaller(DepthBlock, a.rows - m), steps = parts(depth, TileDepth), group = steps * Parts * PairWords;
+            pack(left, m, depth, top, height, turned);
+            turn(height * steps * Parts * 2, turned);
+            for (int64_t p = 0; p < width; p++) {
+                pack(right, m, depth, first + p, 1, panel);
+                const int64_t from = p + 1 < width ? m : m + DepthBlock, next = first + (p + 1) % width, asked = larger(0, smaller(DepthBlock, a.rows - from));
+                for (int64_t g = 0; g < height; g++)
+                    multiply<Parts>(m > 0, steps, turned + g * group, panel, sums + (p * height + g) * Square, TilePair, [&](int64_t s) {
+                        const int64_t begin = asked * (g * steps + s) / (height * steps), end = asked * (g * steps + s + 1) / (height * steps);
+                        right.ask(from + begin, end - begin, next * TilePair);
+                    });
+            }
         }
-    }
-    part.hand_out(a, all, sums);
+        for (int64_t i = 0; i < height * width; i++) {
+            alignas(64) float other[Square];
+            const float* square = sums + i * Square;
+            int64_t r = (top + i % height) * TilePair, c = (first + i / height) * TilePair;
+            if (transposed) turn_square(square, other), square = other, std::swap(r, c);
+            for (int64_t n = 0; n < smaller(TilePair, d_w.total() - r); n++) __builtin_memcpy(d_w.row(r + n) + c, square + n * TilePair, sizeof(float) * static_cast<size_t>(smaller(TilePair, a.in_features - c)));
+        }
+    });
 }
 
 } // namespace
@@ -246,9 +299,8 @@ void linear_forward_amx(const Args& a, const Scratch& scratch) {
 void linear_backward_amx(const Args& a, const Scratch& scratch) {
     const bool exact = a.products == MEMGEN_FLOAT32;
     Arena arena{scratch.shared};
-    const GradientRows all(a);
     if (a.d_x.data) (exact ? input_gradient<3> : input_gradient<1>)(a, scratch, LinearScratch(arena, a, true).weights);
-    for_gradient_parts(a, all, scratch, [&](const GradientPart& part, float* slice) { (exact ? weight_gradient<3> : weight_gradient<1>)(a, all, part, slice); });
+    (exact ? weight_gradient<3> : weight_gradient<1>)(a, scratch);
 }
 
 } // namespace MEMGEN_ISA
