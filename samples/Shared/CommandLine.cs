@@ -19,7 +19,8 @@ internal static class CommandLine
         }
 
         Terminal.Begin();
-        ParseResult parsed = root.Parse(arguments);
+        // A text may begin with @, and so may the name of a file: neither is replaced by what a file says.
+        ParseResult parsed = root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
         // Who asks for nothing is shown what there is.
         if (parsed.Errors.Count == 0 || arguments.Length == 0)
         {

@@ -69,6 +69,13 @@ public sealed class LanguageModelMessageTests : IDisposable
         Assert.StartsWith(folder.File("none"), LanguageModelSample.Fail("train", "--matmul-precision", "BFloat16", "--data", folder.File("none"), "--out", folder.File("run")));
     }
 
+    [Fact]
+    public void ATextMayBeginWithASignThatElsewhereNamesAFileOfOptions()
+    {
+        File.WriteAllText(folder.File("options"), "--step");
+        Assert.StartsWith($"{folder.File("none")} holds no trained model.", LanguageModelSample.Fail("generate", "--prompt", $"@{folder.File("options")}", "--run", folder.File("none")));
+    }
+
     [Theory, InlineData("--help"), InlineData("info"), InlineData("train")]
     public void AClosedOutputIsToldAtOnce(string command)
     {
