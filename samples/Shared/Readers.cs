@@ -2,16 +2,19 @@ using System.Runtime.InteropServices;
 
 namespace Samples;
 
-/// <summary>Whoever reads what this program writes.</summary>
+/// <summary>Whoever reads what this program writes, and whoever writes what it reads.</summary>
 internal static class Readers
 {
-    private const int Output = 1, GetFlags = 1, ClosedByExec = 1; // of fcntl: F_GETFD, FD_CLOEXEC
+    private const int Input = 0, Output = 1, GetFlags = 1, ClosedByExec = 1; // of fcntl: F_GETFD, FD_CLOEXEC
 
     /// <summary>
     /// Whether the program was started without an output, as by <c>&gt;&amp;-</c>. Its number is then that of a file that .NET has opened
     /// since, which it keeps from programs that it starts; what a program is started with was not kept from it.
     /// </summary>
-    public static bool WereNever => !OperatingSystem.IsWindows() && Control(Output, GetFlags) is -1 or ClosedByExec;
+    public static bool WereNever => WasNever(Output);
+
+    /// <summary>Whether the program was started without an input, as by <c>&lt;&amp;-</c>. What is read there never comes to an end, or is of a file that .NET has opened since.</summary>
+    public static bool WriterWasNever => WasNever(Input);
 
     /// <summary>
     /// Whether nobody can read any more: the pipe, or the terminal, has no other end, or there is none. .NET takes what such a pipe
@@ -27,6 +30,8 @@ internal static class Readers
             return Poll(ref output, 1, 0) > 0;
         }
     }
+
+    private static bool WasNever(int file) => !OperatingSystem.IsWindows() && Control(file, GetFlags) is -1 or ClosedByExec;
 
     [DllImport("libc", EntryPoint = "poll")]
     private static extern int Poll(ref Polled file, nuint count, int milliseconds);

@@ -78,9 +78,10 @@ internal static class TalkCommand
         return interruption.EndsAll || Readers.AreGone;
     }
 
-    // Null at the end of the input, and where somebody wants all of it to end.
+    // Null at the end of the input, where there never was one, and where somebody wants all of it to end.
     private static string? Ask()
     {
+        if (Readers.WriterWasNever) return null;
         if (!Console.IsInputRedirected) Terminal.Write("> ");
         using var interruption = new Interruption();
         try

@@ -54,6 +54,10 @@ internal static class LanguageModelSample
     public static (int ExitCode, string Output, string Errors) RunInto(string file, params string[] arguments) =>
         ChildProcess.Run(new ProcessStartInfo("bash", ["-c", "exec dotnet exec \"$@\" > \"$0\"", file, Program, .. arguments]));
 
+    /// <summary>Runs a command that has no input, for a minute at most.</summary>
+    public static (int ExitCode, string Output, string Errors) RunWithoutInput(params string[] arguments) =>
+        ChildProcess.Run(new ProcessStartInfo("bash", ["-c", "exec timeout -s KILL 60 dotnet exec \"$@\" <&-", "bash", Program, .. arguments]));
+
     /// <summary>Runs a command that has no output.</summary>
     public static (int ExitCode, string Output, string Errors) RunWithoutOutput(params string[] arguments) =>
         ChildProcess.Run(new ProcessStartInfo("bash", ["-c", "exec dotnet exec \"$@\" >&-", "bash", Program, .. arguments]));

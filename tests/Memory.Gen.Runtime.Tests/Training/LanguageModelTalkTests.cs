@@ -35,6 +35,14 @@ public sealed class LanguageModelTalkTests : IDisposable
     }
 
     [Fact]
+    public void AConversationWithoutAnInputEndsAtOnce()
+    {
+        var (exitCode, output, errors) = LanguageModelSample.RunWithoutInput(Wander());
+        Assert.Equal((0, ""), (exitCode, errors));
+        Assert.StartsWith("0 tokens read", output.Split('\n')[3]);
+    }
+
+    [Fact]
     public void WhatIsRememberedIsWhatStandsThere()
     {
         byte[] both = Remembered(["Member", "Other"]), second = Remembered(["Other"]);
