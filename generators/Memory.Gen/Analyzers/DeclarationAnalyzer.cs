@@ -73,17 +73,23 @@ public sealed class DeclarationAnalyzer : DiagnosticAnalyzer
             DeclarationReader.Read(type, AttributeKinds.RoleOf, hiddenNames: default) is { IsReadable: true } declaration && (declaration.IsModel || declaration.IsLayer);
     }
 
+    private const string
+        Two = "one TorchSharp, and this project references two, the package and TorchSharp.Lite",
+        OneProvider = "build with TorchProvider=system, which leaves the package out, or reference TorchSharp-cpu instead of TorchSharp.Lite";
+
     private static IEnumerable<SpecError> Missing(Declaration declaration, BuildSpec build)
     {
         if (!build.HasRuntime || !build.HasTorch)
-            yield return build.HasRuntime
-                ? Error("MEMGEN301", declaration.Type.Name, build.OldTorch is { } old ? Newer(old) : Absent("TorchSharp"), "TorchSharp-cpu", BuildSpec.LowestTorch)
-                : Error("MEMGEN301", declaration.Type.Name, Absent("Memory.Gen.Runtime"), "Memory.Gen", Models.SourceFile.Version);
+            yield return !build.HasRuntime ? Error("MEMGEN301", declaration.Type.Name, Absent("Memory.Gen.Runtime"), Package("Memory.Gen", Models.SourceFile.Version))
+                : build.HasTwoTorches ? Error("MEMGEN301", declaration.Type.Name, Two, OneProvider)
+                : Error("MEMGEN301", declaration.Type.Name, build.OldTorch is { } old ? Newer(old) : Absent("TorchSharp"), Package("TorchSharp-cpu", BuildSpec.LowestTorch));
         else if (!build.IsLanguageNewEnough)
             yield return Error(
                 "MEMGEN302", declaration.Type.Name, BuildSpec.LowestLanguage.ToDisplayString(), build.Language.ToDisplayString());
 
         static string Absent(string library) => library + ", which this project does not reference";
+
+        static string Package(string name, string version) => $"write <PackageReference Include=\"{name}\" Version=\"{version}\" />";
 
         static string Newer(string old) => $"TorchSharp {BuildSpec.OldestTorch} or newer, and this project references {old}";
 

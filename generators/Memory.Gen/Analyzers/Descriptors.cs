@@ -132,7 +132,7 @@ public static class Descriptors
             "[{0}] stands around the layers of a model, but '{1}' is a [MemoryLayer]; make it a [MemoryModel], or remove [{0}]",
             "It needs the whole stack: it reads tokens, and its memory is what the last layer makes of them."),
         Error("MEMGEN301", "The project references what a model runs on",
-            "'{0}' needs {1}; write <PackageReference Include=\"{2}\" Version=\"{3}\" />",
+            "'{0}' needs {1}; {2}",
             "Written code calls TorchSharp and Memory.Gen.Runtime."),
         Error("MEMGEN302", "The project compiles C# 12 or newer",
             "'{0}' becomes C# {1}, but this project compiles C# {2}; write <LangVersion>{1}</LangVersion> or leave LangVersion out",

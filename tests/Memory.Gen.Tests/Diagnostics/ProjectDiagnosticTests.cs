@@ -69,6 +69,19 @@ public class ProjectDiagnosticTests
             Assert.DoesNotContain(reported, d => d.Id == "MEMGEN301");
     }
 
+    [Fact]
+    public async Task ThePackageBesideTorchSharpLiteIsOneErrorThatSaysSo()
+    {
+        MetadataReference[] two = [.. new[] { false, true }.Select(signed => CSharpCompilation.Create(
+            "TorchSharp", [CSharpSyntaxTree.ParseText("[assembly: System.Reflection.AssemblyVersion(\"0.107.0.0\")] namespace TorchSharp { public static class torch; }")], Compile.References(without: "TorchSharp."),
+            new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, cryptoPublicKey: [.. signed ? typeof(object).Assembly.GetName().GetPublicKey()! : []], publicSign: signed)).ToMetadataReference())];
+        CSharpCompilation project = Compile.Library(Source, references: [.. Compile.References(without: "TorchSharp."), .. two]);
+        Assert.Equal([("MEMGEN301", "MemoryModel")], await DiagnosticAssert.All(project));
+        Assert.Contains(
+            "needs one TorchSharp, and this project references two, the package and TorchSharp.Lite; build with TorchProvider=system",
+            Assert.Single(await Compile.Diagnostics(project)).GetMessage(null));
+    }
+
     private static string CompiledAgainst() =>
         System.Xml.Linq.XDocument.Load(SourceTree.Path("Directory.Packages.props"))
             .Descendants("TorchSharpVersion").Single().Value;
