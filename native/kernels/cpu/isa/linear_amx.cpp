@@ -177,36 +177,54 @@ struct Joined : Sizes {
     }
 };
 
-// out = left rows times panels, where out is matrices side by side and fetch(r, room) is row r of the left operand with the
-// zeros that fill its last step: what forward (x and W^T) and d_x (d_y and W) have in common.
+// How many steps of all panels all rows meet before the next ones, so that these stay in a second-level cache and sums wait
+// in the result; all at once where they would be few.
+template <int Parts>
+int64_t steps_together(int64_t steps, int64_t panels) {
+    constexpr int64_t Fewest = 12, most = MostPanelWords / (Parts * PairWords);
+    return panels * Fewest <= most ? parts(steps, larger(parts(steps * panels, most), 1)) : steps;
+}
+
+// out = left rows times panels, where out is matrices side by side and fetch(r, d, count, width, room) is what row r of the
+// left operand has from column d on, with the zeros that fill its last step: what forward (x and W^T) and d_x (d_y and W)
+// have in common.
 template <int Parts, class Fetch>
 void rows_by_panels(const Args& a, const Scratch& scratch, int64_t depth, const float* panels, const Joined& out, Fetch&& fetch) {
-    const int64_t steps = parts(depth, TileDepth), group = steps * Parts * PairWords;
-    for_row_blocks(a.rows, scratch.workers, [&](int64_t first, int64_t rows, int worker) {
-        alignas(64) float edge[TilePair * TilePair];
-        float *room = reinterpret_cast<float*>(scratch.of(worker)), *left = room + steps * TileDepth;
-        const int64_t groups = parts(rows, TilePair);
-        for (int64_t g = 0; g < groups; g++)
-            pack_along<Parts>(smaller(TilePair, rows - g * TilePair), steps, room, left + g * group, [&](int64_t r, float* to) { return fetch(first + g * TilePair + r, to); });
-        TileMode mode;
-        for (int64_t c = 0; c < out.total(); c += TilePair) {
-            const int64_t width = smaller(TilePair, out.total() - c), n = out.owner(c);
-            const memgen_tensor& y = out.of[n];
-            const bool past = streamed(y, a.rows * (out.before[n + 1] - out.before[n])) && (c - out.before[n]) % W == 0, whole = c + TilePair <= out.before[n + 1];
-            for (int64_t g = 0; g < groups; g++) {
-                const int64_t r = first + g * TilePair, height = smaller(TilePair, rows - g * TilePair);
-                const bool direct = whole && height == TilePair && !past;
-                float* tile = direct ? floats(y) + r * y.stride[0] + c - out.before[n] : edge;
-                multiply<Parts>(false, steps, left + g * group, panels + c / TilePair * group, tile, direct ? y.stride[0] : TilePair, [](int64_t) {});
-                if (direct) continue;
-                for (int64_t i = 0; i < height; i++)
-                    if (whole)
-                        for (int64_t j = 0; j < TilePair; j += W) store(floats(y) + (r + i) * y.stride[0] + c - out.before[n] + j, load(edge + i * TilePair + j), Whole{}, past);
-                    else out.for_runs(r + i, c, width, [&](float* to, int64_t from, int64_t count) { __builtin_memcpy(to, edge + i * TilePair + from, sizeof(float) * static_cast<size_t>(count)); });
+    const int64_t all = parts(depth, TileDepth), together = steps_together<Parts>(all, parts(out.total(), TilePair));
+    int64_t begin = 0;
+    do { // once without any depth too: the result is zero then
+        const int64_t steps = smaller(together, all - begin), group = steps * Parts * PairWords, d = begin * TileDepth;
+        for_row_blocks(a.rows, scratch.workers, [&](int64_t first, int64_t rows, int worker) {
+            alignas(64) float edge[Square];
+            float *room = reinterpret_cast<float*>(scratch.of(worker)), *left = room + steps * TileDepth;
+            const int64_t groups = parts(rows, TilePair);
+            for (int64_t g = 0; g < groups; g++)
+                pack_along<Parts>(smaller(TilePair, rows - g * TilePair), steps, room, left + g * group,
+                                  [&](int64_t r, float* to) { return fetch(first + g * TilePair + r, d, smaller(depth - d, steps * TileDepth), steps * TileDepth, to); });
+            TileMode mode;
+            for (int64_t c = 0; c < out.total(); c += TilePair) {
+                const int64_t width = smaller(TilePair, out.total() - c), n = out.owner(c);
+                const memgen_tensor& y = out.of[n];
+                const bool past = steps == all && streamed(y, a.rows * (out.before[n + 1] - out.before[n])) && (c - out.before[n]) % W == 0, whole = c + TilePair <= out.before[n + 1];
+                for (int64_t g = 0; g < groups; g++) {
+                    const int64_t r = first + g * TilePair, height = smaller(TilePair, rows - g * TilePair);
+                    const bool direct = whole && height == TilePair && !past;
+                    float* tile = direct ? floats(y) + r * y.stride[0] + c - out.before[n] : edge;
+                    auto for_edge = [&](auto&& body) {
+                        for (int64_t i = 0; !direct && i < height; i++)
+                            out.for_runs(r + i, c, width, [&](float* there, int64_t at, int64_t count) { body(there, edge + i * TilePair + at, sizeof(float) * static_cast<size_t>(count)); });
+                    };
+                    if (begin > 0) for_edge([](const float* there, float* here, size_t bytes) { __builtin_memcpy(here, there, bytes); });
+                    multiply<Parts>(begin > 0, steps, left + g * group, panels + c / TilePair * all * Parts * PairWords + begin * Parts * PairWords, tile, direct ? y.stride[0] : TilePair, [](int64_t) {});
+                    if (!whole || !past) for_edge([](float* there, const float* here, size_t bytes) { __builtin_memcpy(there, here, bytes); });
+                    else
+                        for (int64_t i = 0; i < height; i++)
+                            for (int64_t j = 0; j < TilePair; j += W) store(floats(y) + (r + i) * y.stride[0] + c - out.before[n] + j, load(edge + i * TilePair + j), Whole{}, past);
+                }
             }
-        }
-        finish_streaming();
-    });
+            finish_streaming();
+        });
+    } while ((begin += together) < all);
 }
 
 template <int Parts>
@@ -220,7 +238,7 @@ void forward(const Args& a, const Scratch& scratch, float* panels) {
                           [&](int64_t r, float* room) { return filled(weights.row(p * TilePair + r), I, steps * TileDepth, room); });
         turn(steps * Parts * 2, to);
     });
-    rows_by_panels<Parts>(a, scratch, I, panels, y, [&](int64_t r, float* room) { return filled(floats(a.x) + r * a.x.stride[0], I, steps * TileDepth, room); });
+    rows_by_panels<Parts>(a, scratch, I, panels, y, [&](int64_t r, int64_t d, int64_t count, int64_t width, float* room) { return filled(floats(a.x) + r * a.x.stride[0] + d, count, width, room); });
 }
 
 template <int Parts>
@@ -235,7 +253,7 @@ void input_gradient(const Args& a, const Scratch& scratch, float* panels) {
         pack_across<Parts>(depth, steps, 1, reinterpret_cast<float*>(scratch.of(worker)), panels + p * steps * Parts * PairWords,
                            [&](int64_t d, float* room) { return filled(weights.row(d) + p * TilePair, smaller(TilePair, I - p * TilePair), TilePair, room); });
     });
-    rows_by_panels<Parts>(a, scratch, depth, panels, d_x, [&](int64_t r, float* room) { return d_y.columns(r, 0, depth, steps * TileDepth, room); });
+    rows_by_panels<Parts>(a, scratch, depth, panels, d_x, [&](int64_t r, int64_t d, int64_t count, int64_t width, float* room) { return d_y.columns(r, d, count, width, room); });
 }
 
 // d_W = d_y^T x, or its transpose: the left operand, which is turned and kept for all panels of the right one, is the
