@@ -19,8 +19,8 @@ constexpr int64_t PairWords = TilePair * TileDepth / 2; // two numbers of bfloat
 constexpr int64_t MostParts = 3;                        // such numbers that a float is split into
 constexpr int64_t Square = TilePair * TilePair;         // of sums
 constexpr int64_t MostHeights = 8;                      // squares of them, one below the other, that one worker takes
-constexpr int64_t MostPanelWords = 5 << 16;             // of panels, 1.25 MiB of a cache of 2 MiB
 constexpr int64_t MostSquares = 256;                    // and in all, within MostHeights: 1 MiB, of a cache of 2 MiB
+constexpr int64_t MostPanelWords = 5 << 16;             // of panels, 1.25 MiB of the same
 
 inline int64_t outputs(const memgen_linear_args& a) {
     int64_t sum = 0;

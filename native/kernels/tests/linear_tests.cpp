@@ -135,10 +135,10 @@ void expect_products(Call& c, const Maps& p, bool emulated = false) {
 }
 
 // No row, feature or output, fewer rows than a tile, blocks, panels and groups that end early, odd depths, parts of both
-// sides of a gradient of weights.
+// sides of a gradient of weights, steps of a gradient of inputs one after the other.
 std::vector<Maps> shapes() {
     return {Maps(1, 5, {3}), Maps(7, 33, {4, 9}), Maps(8, 16, {32, 1}), Maps(9, 40, {65, 3, 7}), Maps(300, 70, {33, 2}), Maps(523, 17, {40}), Maps(0, 4, {6}), Maps(20, 0, {6, 2}),
-            Maps(20, 9, {0, 5}), Maps(20, 9, {0}), Maps(96, 64, {64, 32}), Maps(161, 65, {2, 62, 1, 35}), Maps(3, 130, {70, 0, 2, 2, 2, 2, 2, 17}), Maps(520, 40, {256, 4, 0, 4, 261, 3, 1, 8}), Maps(9, 290, {300, 1400})};
+            Maps(20, 9, {0, 5}), Maps(20, 9, {0}), Maps(96, 64, {64, 32}), Maps(161, 65, {2, 62, 1, 35}), Maps(3, 130, {70, 0, 2, 2, 2, 2, 2, 17}), Maps(520, 40, {256, 4, 0, 4, 261, 3, 1, 8}), Maps(9, 290, {300, 1400}), Maps(70, 256, {900})};
 }
 
 TEST(linear) {
