@@ -35,6 +35,8 @@ public sealed unsafe class TensorAccessor<T> : IDisposable, IEnumerable<T> where
 
     public T[] ToArray()
     {
+        // As the package, so that code which runs here runs there.
+        if (Count == 0 && shape.Length > 1) throw new ArgumentOutOfRangeException("startingIndex");
         var result = new T[Count];
         CopyTo(result.AsSpan());
         return result;

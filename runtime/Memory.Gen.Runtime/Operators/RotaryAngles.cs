@@ -14,12 +14,12 @@ internal sealed record RotaryAngles(float[] Cosines, float[] Sines)
     public static RotaryAngles? Known(Tensor positions, long half, double theta)
     {
         if (positions.dtype != ScalarType.Int64 || positions.device_type != DeviceType.CPU || !positions.is_contiguous()) return null;
-        ReadOnlySpan<long> at = Numbers(positions);
+        ReadOnlySpan<long> at = Numbers<long>(positions);
         if (last is not { } known || known.Half != half || known.Theta != theta || !at.SequenceEqual(known.Positions))
         {
             using var scope = NewDisposeScope();
             (Tensor cosines, Tensor sines) = Table(positions, half, theta, ScalarType.Float32);
-            last = known = new(at.ToArray(), half, theta, new(cosines.data<float>().ToArray(), sines.data<float>().ToArray()));
+            last = known = new(at.ToArray(), half, theta, new(Numbers<float>(cosines).ToArray(), Numbers<float>(sines).ToArray()));
         }
 
         GC.KeepAlive(positions);
@@ -34,7 +34,7 @@ internal sealed record RotaryAngles(float[] Cosines, float[] Sines)
         return (tensor(angles.Cosines, shape), tensor(angles.Sines, shape));
     }
 
-    private static unsafe ReadOnlySpan<long> Numbers(Tensor positions) => new(KernelLibrary.Data(positions), (int)positions.numel());
+    private static unsafe ReadOnlySpan<T> Numbers<T>(Tensor contiguous) where T : unmanaged => new(KernelLibrary.Data(contiguous), (int)contiguous.numel());
 
     // Whole turns are dropped in float64: in float32 the angle of token one million would be wrong by several degrees.
     private static (Tensor Cosines, Tensor Sines) Table(Tensor positions, long half, double theta, ScalarType dtype)

@@ -49,6 +49,16 @@ public sealed class HostReadTests
         Assert.Throws<ArgumentException>(() => tensor(new List<float> { 1, 2, 3 }, 2, 2));
     }
 
+    // TorchSharp looks for a first number where a tensor has several axes.
+    [Fact]
+    public void A_matrix_without_numbers_is_not_read()
+    {
+        using var scope = NewDisposeScope();
+        Assert.Empty(zeros(0).data<float>().ToArray());
+        Assert.Throws<ArgumentOutOfRangeException>(() => zeros(0, 2).data<float>().ToArray());
+        Assert.Equal([0, 2], tensor(Array.Empty<float>(), [0, 2]).shape);
+    }
+
     [Fact]
     public void Reading_respects_strides()
     {
