@@ -70,7 +70,7 @@ void BuildManaged(string project)
 readonly string[] RunnerNoise = ["Test run for", "VSTest version", "A total of", "Results File:", "No test matches", "Data collector"];
 
 // The tests of a project that a filter leaves. A run in which no test begins or ends for a long time is killed; the test that hangs is then named.
-void RunTests(TestSummary summary, FilePath project, string part, string filter, string patience = "10m")
+void RunTests(TestSummary summary, FilePath project, string part, string filter, string patience = "20m")
 {
     string name = project.GetFilenameWithoutExtension() + part;
     Console.WriteLine($"Testing {name}");
