@@ -215,7 +215,7 @@ void rows_by_panels(const Args& a, const Scratch& scratch, int64_t depth, const 
                             out.for_runs(r + i, c, width, [&](float* there, int64_t at, int64_t count) { body(there, edge + i * TilePair + at, sizeof(float) * static_cast<size_t>(count)); });
                     };
                     if (begin > 0) for_edge([](const float* there, float* here, size_t bytes) { __builtin_memcpy(here, there, bytes); });
-                    multiply<Parts>(begin > 0, steps, left + g * group, panels + c / TilePair * all * Parts * PairWords + begin * Parts * PairWords, tile, direct ? y.stride[0] : TilePair, [](int64_t) {});
+                    multiply<Parts>(begin > 0, steps, left + g * group, panels + (c / TilePair * all + begin) * Parts * PairWords, tile, direct ? y.stride[0] : TilePair, [](int64_t) {});
                     if (!whole || !past) for_edge([](float* there, const float* here, size_t bytes) { __builtin_memcpy(there, here, bytes); });
                     else
                         for (int64_t i = 0; i < height; i++)
