@@ -31,8 +31,10 @@ internal sealed class FolderGraph
             Compile.References(without: name + ".dll"),
             new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, allowUnsafe: true));
         var graph = new FolderGraph();
+        // What a name stands for takes long to find; most names are not declared here.
+        HashSet<string> declared = [.. compilation.GetSymbolsWithName(_ => true, SymbolFilter.TypeAndMember).SelectMany(symbol => new[] { symbol.Name, AsAttribute(symbol.Name) })];
         foreach (SyntaxTree tree in compilation.SyntaxTrees.Where(t => t.FilePath.Length > 0))
-            graph.Add(tree, compilation.GetSemanticModel(tree));
+            graph.Add(tree, compilation.GetSemanticModel(tree), declared);
         return graph;
     }
 
@@ -40,10 +42,10 @@ internal sealed class FolderGraph
     public IEnumerable<string> Cycles => arrows.Keys.Where(a => string.CompareOrdinal(a.From, a.To) < 0 && Reaches(a.To, a.From, [])).Select(a =>
         $"{a.From} -> {a.To} ({arrows[a]}), back: {string.Join("; ", arrows.Where(b => b.Key.To == a.From && (b.Key.From == a.To || Reaches(a.To, b.Key.From, []))).Select(b => $"{b.Key.From} -> {b.Key.To} ({b.Value})"))}");
 
-    private void Add(SyntaxTree tree, SemanticModel model)
+    private void Add(SyntaxTree tree, SemanticModel model, HashSet<string> declaredNames)
     {
         string file = tree.FilePath, folder = FolderOf(file);
-        foreach (SimpleNameSyntax name in tree.GetRoot().DescendantNodes().OfType<SimpleNameSyntax>())
+        foreach (SimpleNameSyntax name in tree.GetRoot().DescendantNodes().OfType<SimpleNameSyntax>().Where(name => declaredNames.Contains(name.Identifier.ValueText)))
             if (model.GetSymbolInfo(name).Symbol is { } symbol && (symbol as INamedTypeSymbol ?? symbol.ContainingType) is { } type)
             {
                 string[] declared = [.. type.OriginalDefinition.DeclaringSyntaxReferences.Select(r => FolderOf(r.SyntaxTree.FilePath)).Distinct()];
@@ -54,6 +56,8 @@ internal sealed class FolderGraph
 
     private bool Reaches(string from, string to, HashSet<string> seen) =>
         from == to || (seen.Add(from) && arrows.Keys.Where(a => a.From == from).Any(a => Reaches(a.To, to, seen)));
+
+    private static string AsAttribute(string type) => type.EndsWith("Attribute", StringComparison.Ordinal) ? type[..^"Attribute".Length] : type;
 
     private static string FolderOf(string file) => Path.GetDirectoryName(file) is { Length: > 0 } folder ? folder : ".";
 }
