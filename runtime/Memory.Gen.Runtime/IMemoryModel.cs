@@ -12,7 +12,7 @@ public interface IMemoryModel
     string Declaration { get; }
 
     /// <summary>A state that has read nothing, on the model's device.</summary>
-    /// <param name="batch">Number of rows, at least 1.</param>
+    /// <param name="batch">Number of rows, 0 or more.</param>
     MemoryState NewState(long batch);
 
     /// <summary>Reads any number of tokens, 0 included, and advances the state; any split of a text gives the same numbers.</summary>

@@ -32,7 +32,7 @@ internal static class CallWriter
         writer.Lines(
             "",
             "/// <summary>A state that has read nothing.</summary>",
-            "/// <param name=\"batch\">Number of sequences, at least 1.</param>");
+            "/// <param name=\"batch\">Number of sequences, 0 or more.</param>");
         WriteForWeight("NewState(long batch)", "new State(batch, weight.device, weight.dtype)");
         writer.Lines(
             "",

@@ -104,7 +104,7 @@ public static class EideticSelection
         state ??= EideticState.Empty(B, options, door.Accumulation, door.Device);
         double[] given = Read(cat(new[] { state.Waiting, wide }, 1)), stored = Read(state.Scores);
         long[] slots = Host(state.Positions).data<long>().ToArray(), read = positions is null ? new long[B] : Host(positions).data<long>().ToArray();
-        long C = B * T == 0 ? 0 : read.Max(tokens => ((tokens % options.Refresh) + T - 1) / options.Refresh) + 1;
+        long C = T == 0 ? 0 : read.DefaultIfEmpty().Max(tokens => ((tokens % options.Refresh) + T - 1) / options.Refresh) + 1;
         var choice = new Table(B, C, M);
         for (int b = 0; b < B; b++)
         {
@@ -131,7 +131,8 @@ public static class EideticSelection
 
     private static double[] Read(Tensor x) => Host(x.to(ScalarType.Float64)).data<double>().ToArray();
 
-    private static Tensor Host(Tensor x) => x.cpu().contiguous();
+    // One axis: of more, one of them empty, TorchSharp makes no array.
+    private static Tensor Host(Tensor x) => x.cpu().flatten();
 
     /// <summary>What is written for every chunk, and at last.</summary>
     private sealed class Table(long B, long C, long M)

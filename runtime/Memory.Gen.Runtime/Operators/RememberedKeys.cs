@@ -80,6 +80,6 @@ internal static class RememberedKeys
     public static bool[] OnHost(ChunkKeys slots)
     {
         using var scope = NewDisposeScope();
-        return slots.Present.cpu().contiguous().data<bool>().ToArray();
+        return slots.Present.cpu().flatten().data<bool>().ToArray();
     }
 }

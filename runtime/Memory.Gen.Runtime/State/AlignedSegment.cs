@@ -35,7 +35,7 @@ public sealed record AlignedSegment(long Start, long Length, long Place, long Se
         long[] positions = [.. state.RowPositions];
         for (long start = 0, length; start < tokens; start += length)
         {
-            long place = (positions[0] + start) % segment;
+            long place = (positions.FirstOrDefault() + start) % segment;
             length = Math.Min(tokens - start, segment - place);
             yield return new AlignedSegment(start, length, place, segment, [.. positions.Select(position => (position + start) / segment)]);
         }
@@ -48,7 +48,7 @@ public sealed record AlignedSegment(long Start, long Length, long Place, long Se
 
     /// <summary>The most segments that any row has read before, up to a limit.</summary>
     /// <param name="limit">At least 1.</param>
-    public long Most(long limit) => Math.Min(limit, Segments.Max());
+    public long Most(long limit) => Math.Min(limit, Segments.DefaultIfEmpty().Max());
 
     /// <summary>What a text has before its first segment ends: something learned.</summary>
     /// <param name="kept"><c>[B, M, D]</c>, what the others have.</param>

@@ -32,7 +32,7 @@ public abstract partial class MemoryState
         RequireIdle();
         RequireRows(rows);
         if (rows.Length == 0)
-            throw new ArgumentException("No row is named; a state has at least one.", nameof(rows));
+            throw new ArgumentException("No row is named; name at least one.", nameof(rows));
         using var scope = NewDisposeScope();
         MemoryState taken = New(rows.Length);
         taken.CopyRows(this, tensor(rows, device: Device));
@@ -73,7 +73,7 @@ public abstract partial class MemoryState
     }
 
     /// <summary>A state that has read nothing, of the same model, device and element type; emitted states make it.</summary>
-    /// <param name="batch">Number of rows, at least 1.</param>
+    /// <param name="batch">Number of rows, 0 or more.</param>
     /// <exception cref="NotSupportedException">This kind of state is not copied.</exception>
     protected virtual MemoryState New(long batch) => throw new NotSupportedException($"{GetType().Name} does not say how to make another one; override {nameof(New)}.");
 
@@ -92,7 +92,7 @@ public abstract partial class MemoryState
     /// <summary>Drops entries of growing caches that are older than the longest row.</summary>
     internal void Trim()
     {
-        if (!tensors.Exists(t => t.Grows))
+        if (Batch == 0 || !tensors.Exists(t => t.Grows))
             return;
         using var scope = NewDisposeScope();
         long longest = Positions.max().item<long>();

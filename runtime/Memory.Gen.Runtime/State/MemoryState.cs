@@ -20,15 +20,15 @@ public abstract partial class MemoryState : IDisposable
 
     /// <param name="model">Name of the model's class.</param>
     /// <param name="declaration">Hash of the model's declaration; a saved state only loads into the same one.</param>
-    /// <param name="batch">Number of rows, at least 1.</param>
+    /// <param name="batch">Number of rows, 0 or more.</param>
     /// <param name="device">Where its tensors lie.</param>
     /// <param name="dtype">The model's element type, a floating one.</param>
-    /// <exception cref="ArgumentOutOfRangeException">There is no row.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The number of rows is negative.</exception>
     /// <exception cref="ArgumentException">The element type is no floating one.</exception>
     protected MemoryState(string model, string declaration, long batch, Device device, ScalarType dtype)
     {
-        if (batch < 1)
-            throw new ArgumentOutOfRangeException(nameof(batch), $"A state of {model} was asked for with {batch} rows; it needs at least 1.");
+        if (batch < 0)
+            throw new ArgumentOutOfRangeException(nameof(batch), $"A state of {model} was asked for with {batch} rows; it can have 0 or more.");
         if (!is_floating_point(dtype))
             throw new ArgumentException($"A state of {model} was asked for in {dtype}; it needs a floating type.", nameof(dtype));
         Model = model;

@@ -19,7 +19,7 @@ public readonly record struct RaggedSegment(long Start, long Length, Tensor? Rea
         long start = 0;
         do
         {
-            long length = Math.Min(tokens - start, segment - read.Max());
+            long length = Math.Min(tokens - start, segment - read.DefaultIfEmpty().Max());
             yield return new RaggedSegment(start, length, read.Any(before => before > 0) ? torch.tensor(read, device: state!.Positions.device) : null);
             start += length;
             read = [.. read.Select(before => (before + length) % segment)];

@@ -19,7 +19,7 @@ public static class SegmentRows
     {
         long[][] groups = [.. state.RowPositions.Select((position, row) => (Place: place(position), Row: (long)row))
             .GroupBy(each => each.Place, each => each.Row).Select(group => group.ToArray())];
-        if (groups.Length == 1) return read(tokens, state);
+        if (groups.Length <= 1) return read(tokens, state);
 
         using var scope = NewDisposeScope();
         var parts = new List<TState>();

@@ -81,7 +81,7 @@ internal static class StateFile
                 + $"not '{Format}'. Choose a file that a state was saved to.");
         if (Value("version") is not Version)
             throw new MemoryFileException(path, $"is a saved state of version {Value("version")}; this program reads version {Version}. Use the program that wrote it.");
-        string[] positions = Value("positions").Split(',');
+        string[] positions = Value("positions") is { Length: > 0 } list ? list.Split(',') : [];
         var parsed = new long[positions.Length];
         bool valid = long.TryParse(Value("batch"), NumberStyles.None, CultureInfo.InvariantCulture, out long batch) && batch == positions.Length;
         for (int i = 0; i < positions.Length && valid; i++)
@@ -99,7 +99,7 @@ internal static class StateFile
             else if (!tensor.Fits(entry.Shape))
                 throw new MemoryFileException(path, $"has '{tensor.Name}' of shape [{string.Join(", ", entry.Shape)}]; "
                     + $"a state of {state.Model} has [{string.Join(", ", tensor.Shape)}].");
-            else if (tensor.Grows && entry.Shape[1] < header.Positions.Max())
+            else if (tensor.Grows && entry.Shape[1] < header.Positions.DefaultIfEmpty().Max())
                 throw new MemoryFileException(path, $"has '{tensor.Name}' of {entry.Shape[1]} entries for {header.Positions.Max()} tokens read. Use another copy of it.");
         int found = file.Names.Count - (file.Entries.ContainsKey(Logits) ? 1 : 0);
         if (found < file.Names.Count && (header.Batch != 1 || file.Entries[Logits].Shape is not [1, > 0]))

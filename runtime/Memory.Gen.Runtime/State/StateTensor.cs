@@ -344,7 +344,7 @@ public sealed class StateTensor : IStateSlot
 
     private unsafe void WriteEntry(Tensor value)
     {
-        int each = pendingEntry.Length / (int)owner.Batch;
+        int each = pendingEntry.Length / Math.Max(1, (int)owner.Batch);
         byte* data = (byte*)KernelLibrary.Data(value);
         for (int row = 0; row < owner.Batch; row++)
             pendingEntry.AsSpan(row * each, each).CopyTo(new Span<byte>(data + (((row * initialShape[1]) + pendingPlace) * each), each));

@@ -107,7 +107,7 @@ public sealed class TitansBlocks
     {
         CheckRule(eta, alpha, options);
         using var scope = NewDisposeScope();
-        if (q.shape[1] == 0) return zeros([.. q.shape[..3], v.shape[3]], dtype: q.dtype, device: q.device).MoveToOuterDisposeScope();
+        if (q.shape[0] == 0 || q.shape[1] == 0) return zeros([.. q.shape[..3], v.shape[3]], dtype: q.dtype, device: q.device).MoveToOuterDisposeScope();
 
         var call = new Call(
             q, [k, v, theta, .. new[] { eta, alpha }.OfType<Tensor>()], Entering(weights, initialWeights, nameof(initialWeights), read),

@@ -130,7 +130,7 @@ public sealed class StateRowsOfModelsTests : IDisposable
         using MemoryState state = model.NewState(2), foreign = other.NewState(1), exact = wide.NewState(1);
         Refused<ArgumentOutOfRangeException>("There is no row 2; this state of GatedDeltaModel has rows 0 to 1.", () => state.Rows(0, 2));
         Refused<ArgumentOutOfRangeException>("There is no row -1; this state of GatedDeltaModel has rows 0 to 1.", () => state.Rows(-1));
-        Refused<ArgumentException>("No row is named; a state has at least one.", () => state.Rows());
+        Refused<ArgumentException>("No row is named; name at least one.", () => state.Rows());
         Refused<ArgumentNullException>("", () => state.Rows(null!));
         Refused<ArgumentException>("There is no state to join.", () => MemoryState.Join());
         Refused<ArgumentNullException>("", () => MemoryState.Join(null!));

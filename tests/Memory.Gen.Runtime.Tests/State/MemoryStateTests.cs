@@ -235,7 +235,7 @@ public sealed class MemoryStateTests : IDisposable
     {
         using var state = new SmallState(3);
         Assert.Contains("NewState(2)", Assert.Throws<ArgumentException>(() => state.Begin(2, 1)).Message);
-        Assert.Throws<ArgumentOutOfRangeException>(() => new SmallState(0));
+        Assert.Throws<ArgumentOutOfRangeException>(() => new SmallState(-1));
     }
 
     [Fact]

@@ -77,7 +77,7 @@ partial class AttentionLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtim
     public override Tensor forward(Tensor tokens) => Read(CallInput.Tokens(nameof(AttentionLM), tokens, VocabSize, embedding.Weight), null, last: false);
 
     /// <summary>A state that has read nothing.</summary>
-    /// <param name="batch">Number of sequences, at least 1.</param>
+    /// <param name="batch">Number of sequences, 0 or more.</param>
     public State NewState(long batch)
     {
         Tensor weight = CallInput.Alive(nameof(AttentionLM), embedding.Weight);

@@ -70,7 +70,7 @@ partial class ChannelDecayLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.
     public override Tensor forward(Tensor x) => Read(CallInput.Features(nameof(ChannelDecayLayer), x, Dim, Weight), null);
 
     /// <summary>A state that has read nothing.</summary>
-    /// <param name="batch">Number of sequences, at least 1.</param>
+    /// <param name="batch">Number of sequences, 0 or more.</param>
     public State NewState(long batch)
     {
         Tensor weight = CallInput.Alive(nameof(ChannelDecayLayer), Weight);

@@ -141,7 +141,7 @@ partial class PaperLM : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runtime.IM
     }
 
     /// <summary>A state that has read nothing.</summary>
-    /// <param name="batch">Number of sequences, at least 1.</param>
+    /// <param name="batch">Number of sequences, 0 or more.</param>
     public State NewState(long batch)
     {
         Tensor weight = CallInput.Alive(nameof(PaperLM), embedding.Weight);

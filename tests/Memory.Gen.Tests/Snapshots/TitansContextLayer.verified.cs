@@ -96,7 +96,7 @@ partial class SegmentLayer : nn.Module<Tensor, Tensor>, global::Memory.Gen.Runti
     public override Tensor forward(Tensor x) => Read(CallInput.Features(nameof(SegmentLayer), x, Dim, Weight), null);
 
     /// <summary>A state that has read nothing.</summary>
-    /// <param name="batch">Number of sequences, at least 1.</param>
+    /// <param name="batch">Number of sequences, 0 or more.</param>
     public State NewState(long batch)
     {
         Tensor weight = CallInput.Alive(nameof(SegmentLayer), Weight);
