@@ -18,7 +18,8 @@ public static class Generation
     /// What the next token is drawn from stays with the state, in <see cref="MemoryState.Save"/>'s file and in a <see cref="MemoryState.Clone"/>, until Prefill or
     /// Step is called with it or it is reset; of a state that these advanced an empty prompt is refused, since the caller has their
     /// logits. Draws begin anew with <see cref="GenerationOptions.Seed"/> at every call, so only at temperature 0 are two calls the text
-    /// of one. A stop token that ended a text is not read: it is what an empty prompt meets first.
+    /// of one. A stop token that ended a text is not read: it is what an empty prompt meets first. While one enumeration goes on, the state is its own:
+    /// two texts by turns need two states, of which one may be the other's <see cref="MemoryState.Clone"/>.
     /// </remarks>
     /// <param name="model">The model.</param>
     /// <param name="prompt">The tokens to read first; may be empty where the last call with this state was Generate.</param>
@@ -28,6 +29,8 @@ public static class Generation
     /// <returns>The tokens; each enumeration makes a text of its own.</returns>
     /// <exception cref="ArgumentException">There is nothing to begin from, the state has more than one row, or an option is out of range; or, once the prompt is read, a token has no
     /// place in the vocabulary.</exception>
+    /// <exception cref="InvalidOperationException">Something else has read with the state, or reset it, since the enumeration's last token, or since
+    /// Generate was called with an empty prompt. The state stays as that left it.</exception>
     public static IEnumerable<long> Generate(
         this IMemoryModel model, IReadOnlyList<long> prompt, GenerationOptions options, MemoryState? state = null,
         CancellationToken cancellationToken = default)
@@ -51,6 +54,7 @@ public static class Generation
         {
             var sampler = new Sampler(options);
             double[] logits = state.NextLogits ?? [];
+            if (prompt.Count + logits.Length == 0) throw Changed(state);
             for (int start = 0, length; start < prompt.Count; start += length)
             {
                 cancellationToken.ThrowIfCancellationRequested();
@@ -64,7 +68,9 @@ public static class Generation
                 if (options.StopTokens.Contains(token))
                     yield break;
                 state.NextLogits = logits = Read(model, token, state, logits);
+                long changes = state.Changes;
                 yield return token;
+                if (state.Changes != changes) throw Changed(state);
             }
         }
         finally
@@ -73,6 +79,9 @@ public static class Generation
                 state.Dispose();
         }
     }
+
+    private static InvalidOperationException Changed(MemoryState state) => new(
+        $"Another call has read with this state of {state.Model}, or reset it, while a text was generated with it, which cannot go on from there. Give every text a state of its own (NewState, or Clone of one), or call Generate again to go on from where the state is now.");
 
     // A model that looks ahead sees no further than a call goes, so there a piece ends where a segment does.
     private static long PieceOf(IMemoryModel model, MemoryState state) => model is ISegmentedModel { LooksAhead: true, NewTokens: var segment }

@@ -89,6 +89,9 @@ public abstract partial class MemoryState : IDisposable
     /// </summary>
     internal double[]? NextLogits { get; set; }
 
+    /// <summary>How often a call has read, and rows were forgotten: the same number, the same text.</summary>
+    internal long Changes { get; private set; }
+
     /// <summary>Tokens of the present call that <see cref="MarkPadding"/> named, <c>[B, T]</c>; null where it named none.</summary>
     internal virtual Tensor? Padding => padding;
 
@@ -173,8 +176,7 @@ public abstract partial class MemoryState : IDisposable
         RequireIdle();
         foreach (var tensor in tensors)
             tensor.Clear();
-        positions?.Dispose();
-        (positions, rowPositions, NextLogits) = (null, null, null);
+        SetPositions(null);
         Hold(ref auxiliaryLoss, null);
     }
 
@@ -358,6 +360,7 @@ public abstract partial class MemoryState : IDisposable
     {
         Hold(ref positions, next);
         (rowPositions, NextLogits) = (null, null);
+        Changes++;
     }
 
     internal virtual void ThrowIfDisposed()

@@ -45,6 +45,8 @@ internal sealed class CountingModel(double sharpness = 3) : IMemoryModel<Countin
 
         public long[] Tokens => [.. Seen.Value.data<double>().ToArray().Select(t => (long)t)];
 
+        protected override MemoryState New(long batch) => new State(batch);
+
         private sealed class Layer : LayerState
         {
             public Layer(MemoryState owner) : base(owner, "layers.0") => Seen = GrowingCache("seen", 1);

@@ -94,6 +94,63 @@ public sealed class GenerationTests
         }
     }
 
+    [Fact]
+    public void TwoTextsByTurnsOnOneStateAreAnErrorAndOnACloneAreNot()
+    {
+        var model = new CountingModel();
+        using var state = model.NewState(1);
+        using var first = model.Generate([2, 4], Greedy, state).GetEnumerator();
+        Assert.True(first.MoveNext());
+        using (var copy = (CountingModel.State)state.Clone())
+            Assert.Equal(model.Generate([2, 4, 6, 5], Greedy), model.Generate([5], Greedy, copy));
+        Assert.True(first.MoveNext());
+        using var second = model.Generate([5], Greedy, state).GetEnumerator();
+        Assert.True(second.MoveNext());
+
+        string message = Assert.Throws<InvalidOperationException>(() => first.MoveNext()).Message;
+
+        Assert.Contains("Another call has read with this state of CountingModel", message);
+        Assert.Contains("Give every text a state of its own", message);
+        Assert.Equal([2, 4, 6, 2, 5], state.Tokens[..5]);
+        // What came in between goes on as if nobody had asked.
+        Assert.Equal(model.Generate([2, 4, 6, 2, 5], Greedy).ElementAt(1), second.MoveNext() ? second.Current : -1);
+    }
+
+    [Fact]
+    public void ATextEndsInAnErrorWhereItsStateIsReadWithOrResetInBetween()
+    {
+        var model = new CountingModel();
+        using var scope = NewDisposeScope();
+        foreach (Action<CountingModel.State> change in new Action<CountingModel.State>[]
+        {
+            state => model.Step(tensor(new[] { 1L }), state), state => model.Generate([], Greedy, state).First(), state => state.Reset(), state => state.Reset(0),
+        })
+        {
+            using var state = model.NewState(1);
+            using var text = model.Generate([2, 4], Greedy, state).GetEnumerator();
+            Assert.True(text.MoveNext());
+            // These change nothing that is generated from.
+            state.Detach();
+            state.Rows(0).Dispose();
+            Assert.Empty(model.Generate([], Greedy with { MaxTokens = 0 }, state));
+            Assert.True(text.MoveNext());
+            change(state);
+            Assert.Throws<InvalidOperationException>(() => text.MoveNext());
+        }
+    }
+
+    [Fact]
+    public void AnEmptyPromptWhoseStateWasReadWithBeforeTheFirstTokenIsTheSameError()
+    {
+        var model = new CountingModel();
+        using var scope = NewDisposeScope();
+        using var state = model.NewState(1);
+        _ = model.Generate([2, 4], Greedy, state).ToList();
+        IEnumerable<long> late = model.Generate([], Greedy, state);
+        model.Step(tensor(new[] { 1L }), state);
+        Assert.Throws<InvalidOperationException>(() => late.First());
+    }
+
     [Theory]
     [InlineData(ScalarType.Float32)]
     [InlineData(ScalarType.Float64)]
