@@ -26,6 +26,7 @@ public static class CallInput
     /// <param name="weight">A weight of the model: device and element type.</param>
     /// <returns>The tokens.</returns>
     /// <exception cref="ArgumentException">They are something else; the message says what.</exception>
+    /// <exception cref="NotSupportedException">The weight is Float16 on the CPU, and this libtorch does not compute in it.</exception>
     /// <exception cref="ObjectDisposedException">The weight was disposed.</exception>
     public static Tensor Tokens(string model, Tensor tokens, long vocabSize, Tensor weight)
     {
@@ -43,6 +44,7 @@ public static class CallInput
     /// <returns>The transaction.</returns>
     /// <exception cref="ArgumentException">One of them is something else; the message says what.</exception>
     /// <exception cref="InvalidOperationException">Another call is using the state.</exception>
+    /// <exception cref="NotSupportedException">The weight is Float16 on the CPU, and this libtorch does not compute in it.</exception>
     /// <exception cref="ObjectDisposedException">The weight or the state was disposed.</exception>
     public static StateTransaction Tokens(string model, Tensor tokens, long vocabSize, Tensor weight, MemoryState state, long least = 0)
     {
@@ -71,6 +73,7 @@ public static class CallInput
     /// <param name="weight">A weight of the layer.</param>
     /// <returns>The features.</returns>
     /// <exception cref="ArgumentException">They are something else; the message says what.</exception>
+    /// <exception cref="NotSupportedException">The weight is Float16 on the CPU, and this libtorch does not compute in it.</exception>
     /// <exception cref="ObjectDisposedException">The weight was disposed.</exception>
     public static Tensor Features(string layer, Tensor x, long dim, Tensor weight)
     {
@@ -87,6 +90,7 @@ public static class CallInput
     /// <returns>The transaction.</returns>
     /// <exception cref="ArgumentException">One of them is something else; the message says what.</exception>
     /// <exception cref="InvalidOperationException">Another call is using the state.</exception>
+    /// <exception cref="NotSupportedException">The weight is Float16 on the CPU, and this libtorch does not compute in it.</exception>
     /// <exception cref="ObjectDisposedException">The weight or the state was disposed.</exception>
     public static StateTransaction Features(string layer, Tensor x, long dim, Tensor weight, MemoryState state) =>
         Begin(layer, CheckFeatures(layer, x, dim, weight), weight, state);
@@ -104,10 +108,12 @@ public static class CallInput
         return x.unsqueeze(1);
     }
 
+    private static void Computable(string model, Tensor weight) => HalfOnCpu.Refuse(model, "its weights are", Alive(model, weight));
+
     private static long[] CheckTokens(string model, Tensor tokens, long vocabSize, Tensor weight)
     {
         RequireAlive(model, nameof(tokens), tokens);
-        Alive(model, weight);
+        Computable(model, weight);
         long[] shape = tokens.Sizes();
         if (tokens.dtype != ScalarType.Int64 || shape.Length != 2) throw WrongTokens(model, nameof(tokens), tokens, "[B, T]");
         RequireDevice(model, nameof(tokens), tokens, weight);
@@ -130,7 +136,7 @@ public static class CallInput
     private static long[] CheckFeatures(string layer, Tensor x, long dim, Tensor weight)
     {
         RequireAlive(layer, nameof(x), x);
-        Alive(layer, weight);
+        Computable(layer, weight);
         long[] shape = x.Sizes();
         if (shape is not [_, _, var width] || width != dim) throw WrongShape(layer, x, $"[B, T, {dim}]");
         if (x.dtype != weight.dtype) throw new ArgumentException($"{layer}: x is {x.dtype}; expected {weight.dtype}, as the weights are.", nameof(x));

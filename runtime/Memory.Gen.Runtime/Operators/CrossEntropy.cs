@@ -20,7 +20,7 @@ public static class CrossEntropy
     public static Tensor Apply(Tensor logits, Tensor targets, long ignored = -100, OperatorForm? form = null)
     {
         var door = new FrontDoor(Name);
-        door.Value(nameof(logits), logits, "NV");
+        door.Factor(nameof(logits), logits, "NV");
         door.AtLeastOne('V');
         door.Integers(nameof(targets), targets, "N");
         OperatorForm chosen = OperatorForms.Choose(Name, form, () => CrossEntropyKernel.Refusal(door));

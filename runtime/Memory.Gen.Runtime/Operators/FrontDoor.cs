@@ -41,6 +41,13 @@ internal sealed class FrontDoor(string name)
     /// <summary>A tensor in the dtype of the first argument.</summary>
     public void Value(string argument, Tensor? tensor, string axes) => Check(argument, tensor, axes, accumulationToo: false);
 
+    /// <summary>The same for what libtorch computes with in that dtype, where it can.</summary>
+    public void Factor(string argument, Tensor? tensor, string axes)
+    {
+        Value(argument, tensor, axes);
+        HalfOnCpu.Refuse(name, $"{argument} is", tensor!);
+    }
+
     /// <summary>A gate: in the dtype of the first argument or of accumulation.</summary>
     public void Gate(string argument, Tensor? tensor, string axes) => Check(argument, tensor, axes, accumulationToo: true);
 

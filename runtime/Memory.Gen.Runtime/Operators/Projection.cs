@@ -153,7 +153,7 @@ public static class Projection
             throw new ArgumentException($"{Name}: there are {weights.Length} weights; expected 1 to {OutputAxes.Length}.", nameof(weights));
         }
 
-        door.Value(nameof(x), x, axes);
+        door.Factor(nameof(x), x, axes);
         for (int i = 0; i < weights.Length; i++) door.Value($"weights[{i}]", weights[i], $"{OutputAxes[i]}I");
         for (int i = 0; i < biases.Length; i++)
         {

@@ -62,7 +62,7 @@ public static class RootMeanSquareNorm
         string axes = LastAxis.Names(Name, x);
         door.Value(nameof(x), x, axes);
         door.Value(nameof(weight), weight, "D");
-        if (gate is not null) door.Value(nameof(gate), gate, axes);
+        if (gate is not null) door.Factor(nameof(gate), gate, axes);
         door.AtLeastOne('D');
         door.Finite(nameof(eps), eps);
         OperatorForm chosen = OperatorForms.Choose(Name, form, () => NormKernel.Refusal(door));

@@ -21,7 +21,7 @@ public static class SwiGlu
         using var scope = NewDisposeScope();
         var door = new FrontDoor(Name);
         string axes = "ABCDEFGHI"[..(gate is { IsInvalid: false } ? (int)Math.Min(LastAxis.MostAxes, gate.dim()) : 0)];
-        door.Value(nameof(gate), gate, axes);
+        door.Factor(nameof(gate), gate, axes);
         door.Value(nameof(up), up, axes);
         OperatorForm chosen = OperatorForms.Choose(Name, form, () => gate!.dim() == 0 ? "a number has no rows" : SwiGluKernel.Refusal(door));
         Tensor y = chosen == OperatorForm.Native

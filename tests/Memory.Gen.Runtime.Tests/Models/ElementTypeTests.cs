@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using Memory.Gen.Runtime.Operators;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
@@ -40,6 +42,52 @@ public sealed class ElementTypeTests : IDisposable
         Assert.All(model.parameters(), parameter => Assert.Equal(dtype, parameter.dtype));
         using var layer = new SelectiveLayer(dtype: dtype);
         Assert.Equal(dtype, layer.get_parameter("mixer.output.weight")!.dtype);
+    }
+
+    /// <summary>A newer libtorch computes in it; with one that does not, it is still made there, to be moved.</summary>
+    [Fact]
+    public void Float16OnTheCpuWorksOrIsRefusedWithWhatToDo()
+    {
+        bool works = true;
+        try
+        {
+            nn.functional.linear(ones([2, 2], dtype: ScalarType.Float16), ones([2, 2], dtype: ScalarType.Float16)).silu();
+        }
+        catch (ExternalException)
+        {
+            works = false;
+        }
+
+        using var model = new Subject(nameof(GatedDeltaModel), ScalarType.Float16);
+        using var layer = new Subject(nameof(WindowLayer), ScalarType.Float16);
+        foreach (Subject subject in new[] { model, layer })
+        {
+            using MemoryState state = subject.NewState(2);
+            Tensor input = subject.Input(2, 3);
+            Check($"{subject.Module.GetType().Name}: its weights are", () => subject.Forward(input));
+            Check($"{subject.Module.GetType().Name}: its weights are", () => subject.Prefill(input, state));
+            Check($"{subject.Module.GetType().Name}: its weights are", () => subject.Step(input.select(1, 0), state));
+            Assert.Equal(works ? 4 : 0, state.Positions[0].item<long>());
+            subject.Module.to(ScalarType.BFloat16);
+            subject.Forward(subject.IsModel ? input : input.to(ScalarType.BFloat16));
+        }
+
+        Tensor x = ones([2, 4], dtype: ScalarType.Float16), weight = ones([4], dtype: ScalarType.Float16);
+        Check("linear: x is", () => Projection.Apply(x, x));
+        Check("swiglu: gate is", () => SwiGlu.Apply(x, x));
+        Check("rms_norm: gate is", () => RootMeanSquareNorm.Gated(x, weight, x));
+        Check("cross_entropy: logits is", () => CrossEntropy.Apply(x, zeros([2], dtype: ScalarType.Int64)));
+        // Sums are in float32, so these never needed it.
+        Assert.Equal(ScalarType.Float16, RootMeanSquareNorm.Apply(x, weight).dtype);
+        Assert.Equal(ScalarType.Float16, LinearAttention.Apply(x.view(1, 2, 1, 4), x.view(1, 2, 1, 4), x.view(1, 2, 1, 4)).Output.dtype);
+
+        void Check(string found, Action call)
+        {
+            if (works) call();
+            else Assert.Matches(
+                $"^{found} Float16 on the CPU, where this libtorch does not compute in it \\(.+\\); expected Float32, Float64 or BFloat16. Convert with to\\(ScalarType.Float32\\), for example, or move to CUDA",
+                Assert.Throws<NotSupportedException>(call).Message);
+        }
     }
 
     /// <summary>
