@@ -40,6 +40,7 @@ public sealed class Embedding : nn.Module<Tensor, Tensor>
     /// <returns><c>[..., features]</c></returns>
     public override Tensor forward(Tensor symbols)
     {
+        if (weight.IsInvalid) throw new ObjectDisposedException(nameof(Embedding), "Embedding was disposed, and its weight with it.");
         if (Few(symbols) is { } rows) return rows;
         using var scope = NewDisposeScope();
         return weight.index_select(0, symbols.reshape(-1)).view([.. symbols.shape, weight.shape[1]]).MoveToOuterDisposeScope();

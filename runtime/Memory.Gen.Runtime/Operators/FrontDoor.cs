@@ -170,7 +170,11 @@ internal sealed class FrontDoor(string name)
     private void Alive(string argument, [NotNull] Tensor? tensor)
     {
         Required(name, argument, tensor);
-        if (tensor.IsInvalid) throw new ArgumentException($"{name}: {argument} was disposed.", argument);
+        if (!tensor.IsInvalid) return;
+        // A parameter goes with its layer: that is what was disposed, and not an argument of the call.
+        throw tensor is TorchSharp.Modules.Parameter
+            ? new ObjectDisposedException(name, $"{name}: {argument} was disposed, and the layer that it is a parameter of with it.")
+            : new ArgumentException($"{name}: {argument} was disposed.", argument);
     }
 
     private void CheckDevice(string argument, DeviceType type, int index)

@@ -1,3 +1,4 @@
+using Memory.Gen.Runtime.Files;
 using Memory.Gen.Runtime.Tests.Harness;
 using TorchSharp;
 using Xunit;
@@ -151,6 +152,77 @@ public sealed class CallInputTests : IDisposable
         foreach (Action call in calls)
             Assert.StartsWith($"{name} was disposed, and its weights with it.", Assert.Throws<ObjectDisposedException>(call).Message);
         Assert.Equal(0, state.Positions.item<long>());
+    }
+
+    /// <summary>Parts of a model are within everybody's reach, by the modules' names.</summary>
+    [Theory]
+    [InlineData(nameof(GatedDeltaModel))]
+    [InlineData(nameof(HierarchicalBMojoModel))]
+    [InlineData(nameof(MixtureModel))]
+    [InlineData(nameof(TitansGateLayer))]
+    public void ADisposedPartIsNoArgumentOfTheCall(string name)
+    {
+        string[] parts;
+        using (var whole = new Subject(name, ScalarType.Float32)) parts = [.. whole.Module.named_modules().Select(part => part.name).Where(part => part.Length > 0)];
+        // What recalls is not asked within the first segment.
+        foreach (string part in parts.Where(part => !part.StartsWith("recall_", StringComparison.Ordinal)))
+        {
+            using var subject = new Subject(name, ScalarType.Float32);
+            using MemoryState state = subject.NewState(2);
+            Tensor input = subject.Input(2, 3);
+            subject.Module.named_modules().First(each => each.name == part).module.Dispose();
+            foreach (bool recorded in new[] { true, false })
+            {
+                using var mode = set_grad_enabled(recorded);
+                foreach (Action call in new Action[] { () => subject.Forward(input), () => subject.Prefill(input, state), () => subject.Step(input.select(1, 0), state) })
+                    Assert.Contains("was disposed", Assert.Throws<ObjectDisposedException>(call).Message);
+            }
+
+            Assert.Equal(0, state.Positions[0].item<long>());
+        }
+    }
+
+    [Fact]
+    public void ALayerWithinAnotherModuleIsNamed()
+    {
+        using var subject = new Subject(nameof(GatedDeltaLayer));
+        using var parent = nn.Sequential(("first", subject.Module));
+        Tensor input = subject.Input(1, 2);
+        parent.call(input);
+        subject.Module.Dispose();
+        Assert.StartsWith("GatedDeltaLayer was disposed", Assert.Throws<ObjectDisposedException>(() => parent.call(input)).Message);
+    }
+
+    [Fact]
+    public void ADisposedStateIsNamed()
+    {
+        using var folder = new TemporaryFolder();
+        using var subject = new Subject(nameof(GatedDeltaModel));
+        using MemoryState other = subject.NewState(1);
+        MemoryState state = subject.NewState(1);
+        Tensor input = subject.Input(1, 2);
+        state.Dispose();
+        state.Dispose();
+        foreach (Action call in new Action[]
+        {
+            () => subject.Prefill(input, state), () => subject.Step(input.select(1, 0), state), () => subject.Model.Read(input, state), () => subject.Model.Generate([1], new GenerationOptions(), state).First(),
+            () => state.Clone(), () => state.Rows(0), () => MemoryState.Join(other, state), () => state.Reset(), () => state.Reset(0), () => state.Detach(), () => state.Save(folder.File("memory")),
+            () => _ = state.Positions, () => _ = state.Tensors[0].Value, () => _ = state.AuxiliaryLoss, () => state.MarkPadding(zeros(1, 2, dtype: ScalarType.Bool)),
+        })
+            Assert.Contains("This state of GatedDeltaModel was disposed; make another one with NewState.", Assert.Throws<ObjectDisposedException>(call).Message);
+    }
+
+    [Fact]
+    public void ADisposedFileOfTensorsIsNoCrash()
+    {
+        using var folder = new TemporaryFolder();
+        using (var subject = new Subject(nameof(GatedDeltaModel))) subject.Module.SaveWeights(folder.File("weights"));
+        var file = SafetensorsFile.Open(folder.File("weights"));
+        string name = file.Names.First();
+        file.Dispose();
+        file.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => { file.Read(name); });
+        Assert.Throws<ObjectDisposedException>(() => { file.Verify(); });
     }
 
     [Fact]
