@@ -24,7 +24,8 @@ struct NoSecondDerivative : Node {
   std::string name() const override { return label + "Backward"; }
   variable_list apply(variable_list&&) override {
     TORCH_CHECK(false, label, " has no second derivative: its backward is a managed function that autograd cannot "
-                "differentiate. Write it with differentiable operations, or do not differentiate its gradient.");
+                "differentiate. Write it with differentiable operations, which an operator of Memory.Gen is in the form "
+                "Reference (OperatorForm.Reference, or MEMORY_GEN_FORM=reference), or do not differentiate its gradient.");
   }
 };
 

@@ -30,5 +30,5 @@ internal sealed class OnceDifferentiable : SingleTensorFunction<OnceDifferentiab
 
     public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output) =>
         throw new NotSupportedException(
-            $"{ctx.get_data(NameKey)} has no second derivative; the form Reference of the operator has.");
+            $"{ctx.get_data(NameKey)} has no second derivative. The operator has one in the form Reference: ask for OperatorForm.Reference, or set MEMORY_GEN_FORM=reference.");
 }

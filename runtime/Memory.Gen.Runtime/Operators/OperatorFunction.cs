@@ -36,6 +36,10 @@ internal abstract class OperatorFunction<TSelf, TOptions> : MultiTensorFunction<
         return outputs;
     }
 
+    /// <summary>Runs the operator in a form of tensor operations: Reference leaves the gradient to torch, which differentiates it again where it is asked to.</summary>
+    public static List<Tensor> Run(OperatorForm form, TOptions options, params Tensor[] inputs) =>
+        form == OperatorForm.Reference ? Shared.Forward(inputs, options, null) : Run(options, inputs);
+
     /// <summary>Both passes at once and no node in the graph, for an operator that is made of them: the outputs, and what gradients of them become.</summary>
     public static (List<Tensor> Outputs, List<Tensor> Gradients) Both(TOptions options, Tensor[] inputs, Tensor?[] gradients)
     {

@@ -69,7 +69,7 @@ public static class RootMeanSquareNorm
 
         using var scope = NewDisposeScope();
         if (chosen == OperatorForm.Native) return NormKernel.Run(x, weight, gate, eps).MoveToOuterDisposeScope();
-        Tensor y = Function.Run(new Options(eps), LastAxis.Rows(x).to(door.Accumulation), weight.to(door.Accumulation))[0].view(x.shape);
+        Tensor y = Function.Run(chosen, new Options(eps), LastAxis.Rows(x).to(door.Accumulation), weight.to(door.Accumulation))[0].view(x.shape);
         if (gate is not null) y = y * gate.silu();
         return y.to(door.Dtype).MoveToOuterDisposeScope();
     }

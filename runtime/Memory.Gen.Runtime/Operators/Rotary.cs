@@ -32,14 +32,14 @@ public static class Rotary
         door.Integers(nameof(positions), positions, positions is { IsInvalid: false } && positions.dim() == 1 ? "T" : "BT");
         if (door['D'] % 2 != 0)
             throw new ArgumentException($"Rotary positions turn pairs of features, but a head has {door['D']}; use an even size.", nameof(x));
-        bool native = OperatorForms.Choose(Name, form, () => RotaryKernel.Refusal(door)) == OperatorForm.Native;
+        OperatorForm chosen = OperatorForms.Choose(Name, form, () => RotaryKernel.Refusal(door));
 
         using var scope = NewDisposeScope();
         (Tensor cosines, Tensor sines) = RotaryAngles.Tensors(positions, door['D'] / 2, theta, door.Accumulation); // [(B,) T, D/2]
-        if (native) return Turn.Run(new Angles(cosines, sines, true), LastAxis.Contiguous(x))[0].MoveToOuterDisposeScope();
+        if (chosen == OperatorForm.Native) return Turn.Run(new Angles(cosines, sines, true), LastAxis.Contiguous(x))[0].MoveToOuterDisposeScope();
         cosines = cat(new[] { cosines, cosines }, -1).unsqueeze(-2); // [(B,) T, 1, D]
         sines = cat(new[] { -sines, sines }, -1).unsqueeze(-2);
-        return Turn.Run(new Angles(cosines, sines, false), x.to(door.Accumulation))[0].to(door.Dtype).MoveToOuterDisposeScope();
+        return Turn.Run(chosen, new Angles(cosines, sines, false), x.to(door.Accumulation))[0].to(door.Dtype).MoveToOuterDisposeScope();
     }
 
     /// <summary>Positions of the tokens of <paramref name="x"/>: counted on from what each row has read, or from 0.</summary>

@@ -23,7 +23,7 @@ public static class UnitLength
 
         using var scope = NewDisposeScope();
         if (chosen == OperatorForm.Native) return UnitLengthKernel.Run(x, Eps).MoveToOuterDisposeScope();
-        Tensor y = Function.Run(Function.None, LastAxis.Rows(x).to(door.Accumulation))[0];
+        Tensor y = Function.Run(chosen, Function.None, LastAxis.Rows(x).to(door.Accumulation))[0];
         return y.to(door.Dtype).view(x.shape).MoveToOuterDisposeScope();
     }
 

@@ -72,6 +72,7 @@ public sealed class FunctionErrorTests
         Numbers.AssertClose([1, 1], Numbers.Values(first));
         var error = Assert.Throws<ExternalException>(() => grad([first.sum()], [x]));
         Assert.Contains("Exponential has no second derivative", error.Message);
+        Assert.Contains("OperatorForm.Reference", error.Message);
     }
 
     [Fact]
