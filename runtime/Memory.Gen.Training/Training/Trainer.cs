@@ -98,7 +98,8 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    /// <summary>Called with all parameters between the backward pass and clipping: where gradients are averaged over machines.</summary>
+    /// <summary>Called with all parameters between the backward pass and clipping: where gradients are averaged over machines. That of a parameter that took no part
+    /// in the step is null: of what writes to a memory, for instance, where all texts ended before what they wrote was read.</summary>
     public Action<IReadOnlyList<Parameter>>? ReduceGradients { get; set; }
 
     /// <summary>What measures the time spent in steps.</summary>
