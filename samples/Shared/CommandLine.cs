@@ -12,7 +12,7 @@ internal static class CommandLine
     public static int Run(RootCommand root, string[] arguments)
     {
         CultureInfo.CurrentCulture = CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
-        if (Readers.WereNever)
+        if (StandardStreams.HasNoOutput)
         {
             Console.Error.WriteLine("The output is closed, so there is nowhere to write. Leave out >&-; where nobody is to read it, send it to /dev/null.");
             return Failure.Exit;

@@ -75,13 +75,13 @@ internal static class TalkCommand
     {
         using var interruption = new Interruption();
         talk.GoOn(line, interruption.Token);
-        return interruption.EndsAll || Readers.AreGone;
+        return interruption.EndsAll || StandardStreams.NobodyReads;
     }
 
     // Null at the end of the input, where there never was one, and where somebody wants all of it to end.
     private static string? Ask()
     {
-        if (Readers.WriterWasNever) return null;
+        if (StandardStreams.HasNoInput) return null;
         if (!Console.IsInputRedirected) Terminal.Write("> ");
         using var interruption = new Interruption();
         try

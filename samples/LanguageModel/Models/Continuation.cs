@@ -26,7 +26,7 @@ internal static class Continuation
             foreach (string piece in tokenizer.DecodeStream(made.Select(token => (token, left--).token)))
             {
                 Terminal.Write(piece);
-                if (stopped = Readers.AreGone) break;
+                if (stopped = StandardStreams.NobodyReads) break;
             }
         }
         catch (OperationCanceledException)

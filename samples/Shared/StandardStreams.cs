@@ -2,8 +2,8 @@ using System.Runtime.InteropServices;
 
 namespace Samples;
 
-/// <summary>Whoever reads what this program writes, and whoever writes what it reads.</summary>
-internal static class Readers
+/// <summary>What is at the other end of this program's input and output.</summary>
+internal static class StandardStreams
 {
     private const int Input = 0, Output = 1, GetFlags = 1, ClosedByExec = 1; // of fcntl: F_GETFD, FD_CLOEXEC
 
@@ -11,16 +11,16 @@ internal static class Readers
     /// Whether the program was started without an output, as by <c>&gt;&amp;-</c>. Its number is then that of a file that .NET has opened
     /// since, which it keeps from programs that it starts; what a program is started with was not kept from it.
     /// </summary>
-    public static bool WereNever => WasNever(Output);
+    public static bool HasNoOutput => WasNever(Output);
 
     /// <summary>Whether the program was started without an input, as by <c>&lt;&amp;-</c>. What is read there never comes to an end, or is of a file that .NET has opened since.</summary>
-    public static bool WriterWasNever => WasNever(Input);
+    public static bool HasNoInput => WasNever(Input);
 
     /// <summary>
     /// Whether nobody can read any more: the pipe, or the terminal, has no other end, or there is none. .NET takes what such a pipe
     /// refuses for written and says nothing, so the system is asked.
     /// </summary>
-    public static bool AreGone
+    public static bool NobodyReads
     {
         get
         {
