@@ -276,6 +276,7 @@ run_program() {
     [[ -f $project/$name.csproj ]] || { printf 'build.sh: %s comes with a later part of this project.\n' "$project" >&2; exit 2; }
     set_up
     cake "$name"
+    export MEMORY_GEN_CALLER=$caller # where what the program prints to be typed is typed
     exec dotnet "$project/bin/Release/net10.0/$name.dll" "$@"
 }
 

@@ -64,8 +64,8 @@ internal static class TrainCommand
             try
             {
                 // With the machine's options too: another number of threads gives other last bits.
-                string goOn = $"./build.sh train --resume --out {Terminal.Word(folder)}"
-                    + string.Concat(new Option[] { data, device, threads }.Where(Given).Select(option => $" {option.Name} {Terminal.Word(parsed.GetResult(option)!.Tokens[0].Value)}"));
+                string goOn = $"{Copied.Train} --resume --out {Copied.Word(folder)}{(text is null ? "" : $" {data.Name} {Copied.Word(text)}")}"
+                    + string.Concat(new Option[] { device, threads }.Where(Given).Select(option => $" {option.Name} {parsed.GetResult(option)!.Tokens[0].Value}"));
                 if (parsed.GetValue(resume))
                 {
                     if (ofTheRun.Where(Given).ToList() is { Count: > 0 } others)
@@ -123,7 +123,7 @@ internal static class TrainCommand
         using var trainer = new Trainer(model, corpus, tokenizer, options, TrainedModel.CheckpointsOf(folder));
         interruption.Token.ThrowIfCancellationRequested();
         // Last: a run that does not begin leaves the one that was here in its place.
-        if (trained.Begin(folder) is { } earlier) Terminal.Say($"The run that was here is now in {earlier}; use it with --run {Terminal.Word(earlier)}.");
+        if (trained.Begin(folder) is { } earlier) Terminal.Say($"The run that was here is now in {earlier}; use it with --run {Copied.Word(earlier)}.");
         Run(folder, goOn, trained, model, device, tokenizer, corpus, trainer, interruption);
 
         IMemoryModel Build()
@@ -162,7 +162,7 @@ internal static class TrainCommand
         if (choices.Steps < trainer.Step)
             throw new UserError($"--steps is {choices.Steps:N0}, and the run has {trainer.Step:N0} behind it. Give more, or go on from an older checkpoint with --step.");
         if (step is not null && trained.GoBack(folder, checkpoint.Path) is { } later)
-            Terminal.Say($"What the run did after step {step:N0} is now in {later}; use it with --run {Terminal.Word(later)}.");
+            Terminal.Say($"What the run did after step {step:N0} is now in {later}; use it with --run {Copied.Word(later)}.");
         Terminal.Say(trainer.Fraction < 1
             ? $"Going on after step {trainer.Step:N0}."
             : $"The run is done, after {trainer.Step:N0} {(trainer.Step == 1 ? "step" : "steps")} in {Terminal.Time(trainer.Elapsed)}: what follows is its report. To train on, give more --steps or --minutes than that.");
@@ -212,7 +212,7 @@ internal static class TrainCommand
         }
 
         Terminal.Say("");
-        Terminal.Say($"Saved in {folder}: checkpoints, loss.svg, result.json. Talk to it: dotnet run -c Release --project samples/LanguageModel -- talk --run {Terminal.Word(folder)} --memory talk.safetensors");
+        Terminal.Say($"Saved in {folder}: checkpoints, loss.svg, result.json. Talk to it: {Copied.Program} talk --run {Copied.Word(folder)} --memory talk.safetensors");
     }
 
     private static void Report(

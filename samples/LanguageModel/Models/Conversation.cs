@@ -89,7 +89,7 @@ internal sealed class Conversation : IDisposable
         catch (MemoryFileException error)
         {
             if (SaveElsewhere(state) is not { } elsewhere) throw;
-            throw new UserError($"{error.Message} The memory is saved as {elsewhere} instead; go on with --memory {Terminal.Word(elsewhere)}.");
+            throw new UserError($"{error.Message} The memory is saved as {elsewhere} instead; go on with --memory {Copied.Word(elsewhere)}.");
         }
     }
 

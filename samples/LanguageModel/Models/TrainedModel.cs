@@ -99,7 +99,7 @@ public sealed record TrainedModel(string Name, Sizes Sizes)
     public static TrainedModel Read(string folder, string option = "--run")
     {
         string path = Path.Combine(folder, FileName);
-        if (!File.Exists(path)) throw new UserError($"{folder} holds no trained model. Train one first (./build.sh train), or name the folder of a run with {option}.");
+        if (!File.Exists(path)) throw new UserError($"{folder} holds no trained model. Train one first ({Copied.Train}), or name the folder of a run with {option}.");
         try
         {
             if (new FileInfo(path).Length > LargestFile) throw new JsonException("it is too large");

@@ -46,6 +46,10 @@ internal static class LanguageModelSample
     public static (int ExitCode, string Output, string Errors) RunWith(string variable, params string[] arguments) =>
         ChildProcess.Run(new ProcessStartInfo("env", [variable, "dotnet", "exec", Program, .. arguments]));
 
+    /// <summary>Runs a command in a folder, as build.sh does when it is called in another one, or itself where that is empty.</summary>
+    public static (int ExitCode, string Output, string Errors) RunIn(string folder, string caller, params string[] arguments) =>
+        ChildProcess.Run(new ProcessStartInfo("env", [$"MEMORY_GEN_CALLER={caller}", "dotnet", "exec", Program, .. arguments]) { WorkingDirectory = folder });
+
     /// <summary>Runs a command that reads lines.</summary>
     public static (int ExitCode, string Output, string Errors) RunOn(IEnumerable<string> lines, params string[] arguments) =>
         ChildProcess.Run(new ProcessStartInfo("bash", ["-c", "printf '%s' \"$0\" | dotnet exec \"$@\"", string.Concat(lines.Select(line => line + "\n")), Program, .. arguments]));

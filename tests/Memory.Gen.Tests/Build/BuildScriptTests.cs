@@ -172,10 +172,12 @@ public sealed class BuildScriptTests : IDisposable
     {
         script.WithFile("samples/LanguageModel/LanguageModel.csproj", "");
         var result = script.With("TorchProvider", "package")
-            .WithDotnet(otherwise: "if [[ $1 == *.dll ]]; then exit 7; fi")
+            .WithDotnet(otherwise: "if [[ $1 == *.dll ]]; then echo \"called in $MEMORY_GEN_CALLER\"; exit 7; fi")
             .Run("train", "--data", "two words", "");
 
         Assert.Equal(7, result.ExitCode);
+        // It runs in the script's folder, and what it prints to be copied is typed in this one.
+        Assert.EndsWith($"called in {Path.TrimEndingDirectorySeparator(Path.GetTempPath())}\n", result.Output);
         Assert.EndsWith("samples/LanguageModel/bin/Release/net10.0/LanguageModel.dll\ntrain\n--data\ntwo words\n\n", script.Log);
     }
 
