@@ -60,7 +60,7 @@ public static class Catalog
     {
         var attributes = type.GetCustomAttributesData()
             .Where(a => a.AttributeType.Namespace == typeof(MemoryModelAttribute).Namespace)
-            .Select(a => Write(a, Arguments(a, sizes)));
+            .Select(a => Write(a, Arguments(type, a, sizes)));
         return $"""
             using Memory.Gen;
             namespace {type.Namespace};
@@ -69,20 +69,21 @@ public static class Catalog
             """;
     }
 
-    private static Dictionary<string, string> Arguments(CustomAttributeData declared, Sizes sizes) =>
-        declared.AttributeType == typeof(MemoryModelAttribute) ? ModelArguments(declared, sizes)
+    private static Dictionary<string, string> Arguments(Type type, CustomAttributeData declared, Sizes sizes) =>
+        declared.AttributeType == typeof(MemoryModelAttribute) ? ModelArguments(type, declared, sizes)
         : declared.AttributeType.IsAssignableTo(typeof(MixerAttribute)) ? MixerArguments(declared, sizes)
         : [];
 
-    private static Dictionary<string, string> ModelArguments(CustomAttributeData declared, Sizes sizes)
+    private static Dictionary<string, string> ModelArguments(Type type, CustomAttributeData declared, Sizes sizes)
     {
-        bool ordered = declared.NamedArguments.Any(a => a.MemberName == nameof(MemoryModelAttribute.Pattern));
+        string? order = declared.NamedArguments.FirstOrDefault(a => a.MemberName == nameof(MemoryModelAttribute.Pattern)).TypedValue.Value as string;
+        bool ordered = order is not null;
         if (ordered && sizes.Layers is not null)
             throw new UserError("--layers does not fit this model: its layers stand in a pattern. Give the order with --pattern, one letter a layer.");
         if (!ordered && sizes.Pattern is not null)
             throw new UserError("--pattern does not fit this model: it has one kind of layer. Give their number with --layers.");
-        if (sizes.Pattern is { } pattern && !pattern.All(c => char.IsAsciiLetter(c) || c == ' '))
-            throw new UserError($"--pattern \"{pattern}\" has a character that is no letter. Write one letter a layer, for example \"DDDA\".");
+        if (sizes.Pattern is { } pattern && Letters(type) is var letters && !letters.Select(l => l.Letter).ToHashSet().SetEquals(pattern.Where(c => c != ' ')))
+            throw new UserError($"--pattern \"{pattern}\" does not fit this model: its layers are {string.Join(" and ", letters.Select(l => $"{l.Letter} ({l.Name})"))}. Write one letter a layer, each of these at least once, for example \"{order}\".");
         var result = new Dictionary<string, string>();
         Set(result, nameof(MemoryModelAttribute.VocabSize), sizes.Vocabulary);
         Set(result, nameof(MemoryModelAttribute.Dim), sizes.Dim);
@@ -90,6 +91,9 @@ public static class Catalog
         if (sizes.Pattern is not null) result[nameof(MemoryModelAttribute.Pattern)] = $"\"{sizes.Pattern}\"";
         return result;
     }
+
+    private static (char Letter, string Name)[] Letters(Type type) =>
+        [.. from mixer in type.GetCustomAttributesData() where mixer.AttributeType.IsAssignableTo(typeof(MixerAttribute)) from argument in mixer.ConstructorArguments where argument.Value is char select ((char)argument.Value!, Name(mixer))];
 
     private static Dictionary<string, string> MixerArguments(CustomAttributeData declared, Sizes sizes)
     {

@@ -2,6 +2,7 @@ extern alias generator;
 
 using System.Reflection;
 using System.Runtime.Loader;
+using System.Text.RegularExpressions;
 using generator::Memory.Gen.Generators;
 using generator::Memory.Gen.Generators.Analyzers;
 using Memory.Gen.Runtime;
@@ -62,6 +63,13 @@ public static class DeclarationCompiler
         }
     }
 
+    // Whoever reads the message has typed options, not the arguments of attributes.
+    private static string Options(string message) => Regex.Replace(message, @"\b(VocabSize|Dim|Layers|Heads|Pattern)\b(?: =)?", name => name.Groups[1].Value switch
+    {
+        "VocabSize" => "--vocab",
+        var other => "--" + other.ToLowerInvariant(),
+    });
+
     private static Type Compile(Type declared, Sizes sizes)
     {
         var options = new CSharpParseOptions(LanguageVersion.Latest);
@@ -76,7 +84,7 @@ public static class DeclarationCompiler
             references,
             new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, optimizationLevel: OptimizationLevel.Release));
         var mistakes = compilation.WithAnalyzers([new DeclarationAnalyzer()]).GetAnalyzerDiagnosticsAsync().GetAwaiter().GetResult();
-        if (mistakes.Length > 0) throw new UserError($"These sizes do not make a model. {string.Join(" ", mistakes.Select(d => d.GetMessage() + ".").Distinct())}");
+        if (mistakes.Length > 0) throw new UserError($"These sizes do not make a model. {string.Join(" ", mistakes.Select(d => Options(d.GetMessage()) + ".").Distinct())}");
 
         CSharpGeneratorDriver.Create([new MemoryGenerator().AsSourceGenerator()], parseOptions: options)
             .RunGeneratorsAndUpdateCompilation(compilation, out compilation, out _);

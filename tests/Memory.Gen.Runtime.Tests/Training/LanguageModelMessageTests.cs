@@ -197,6 +197,20 @@ public sealed class LanguageModelMessageTests : IDisposable
         Assert.Equal("--threads is 100000; it must be at least 1 and at most 1,024.\n", LanguageModelSample.Fail("info", "--threads", "100000"));
     }
 
+    [Theory, InlineData("D"), InlineData("DDX"), InlineData("D1A"), InlineData("da"), InlineData("")]
+    public void APatternThatDoesNotFitIsToldTheModelsLetters(string pattern) => Assert.Equal(
+        $"--pattern \"{pattern}\" does not fit this model: its layers are D (LinearMemory) and A (SlidingAttention). Write one letter a layer, each of these at least once, for example \"DDDA\".\n",
+        LanguageModelSample.Fail("train", "--pattern", pattern, "--data", folder.File("none"), "--out", folder.File("run")));
+
+    [Theory]
+    [InlineData("--layers 0", "--layers 0; it must be a positive number of layers, for example --layers 4.")]
+    [InlineData("--layers 5000", "--layers 5000 is outside 1 to 4096; supported: --layers 4096.")]
+    [InlineData("--vocab 99999999", "--vocab 99999999 is outside 1 to 16777216; supported: --vocab 16777216.")]
+    [InlineData("--dim 100", "--dim 100 is not divisible by --heads 3; supported: --heads 2, or --heads 4.")]
+    public void ASizeThatDoesNotFitIsToldByItsOption(string options, string expected) => Assert.Equal(
+        $"These sizes do not make a model. {expected}\n",
+        LanguageModelSample.Fail(["train", "--model", "gated-delta", .. options.Split(' '), "--data", folder.File("none"), "--out", folder.File("run")]));
+
     [Theory, InlineData("train"), InlineData("interleave")]
     public void AVocabularyThatIsTooSmallIsNamedWithItsOptionBeforeTheTextIsRead(string command) => Assert.Equal(
         "--vocab is 10; each of the 256 bytes is a token, so give at least that.\n",
