@@ -50,11 +50,32 @@ public sealed partial class TinyCountedStretches;
 [TitansMemory(TitansVariant.Context, Heads = 2, Window = 4, Block = 4, BackpropSegments = 2)]
 public sealed partial class TinyContextStretches;
 
+[MemoryModel(VocabSize = 256, Dim = 16, Layers = 1, FeedForward = 32)]
+[TitansMemory(TitansVariant.Layer, Heads = 2, Window = 6, Block = 32, Muon = true, Momentum = false, MaxStep = 0.05)]
+public sealed partial class TinyMuon;
+
 /// <summary>What the trainer and its data do for models that read in segments.</summary>
 [Collection("Alone")]
 public class SegmentTrainingTests
 {
     private static readonly TrainingOptions Options = new() { Batch = 3, Window = 24, Steps = 4, LearningRate = 1e-2, Seed = 5 };
+
+    /// <summary>A memory that is written where its block ends has no part in a window before that: its gradients are null, and a step leaves it as it was.</summary>
+    [Fact]
+    public void AWindowThatIsShorterThanABlockTrainsTheRest()
+    {
+        using var model = new TinyMuon();
+        using var scope = NewDisposeScope();
+        var before = model.parameters().Select(p => p.clone()).ToArray();
+        using var trainer = new Trainer(model, TrainerTests.Text, new ByteTokenizer(), Options with { Steps = 1 });
+        bool[] none = [];
+        trainer.ReduceGradients = _ => none = [.. model.parameters().Select(p => p.grad is null)];
+        Assert.Equal(TrainingOutcome.Finished, trainer.Run());
+        bool[] stayed = [.. model.parameters().Zip(before, (p, b) => (p - b).abs().max().item<float>() == 0)];
+        Assert.Contains(true, none);
+        Assert.Contains(false, stayed);
+        Assert.All(none.Zip(stayed), each => Assert.True(!each.First || each.Second));
+    }
 
     // Two rows of a window of 20: one goes on at token 20 of its text, one begins and ends after 11 tokens; segments have 8.
     private static Batch Dealt()
