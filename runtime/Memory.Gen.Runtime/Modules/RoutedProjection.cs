@@ -55,7 +55,7 @@ public static class RoutedProjection
     /// <param name="rows"><c>[1, N, in]</c> or <c>[N, 1, in]</c>, the copies as <see cref="Routing.Gather"/> lays them out.</param>
     /// <param name="route">Says which of them belong to which memory.</param>
     /// <param name="layers">One to eight maps from in to any numbers of features in each memory.</param>
-    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked are the same here.</param>
+    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked compute the same here, and the gradient of Reference has one of its own.</param>
     /// <returns>For every map the same as <paramref name="rows"/> with the last axis out, in order.</returns>
     /// <exception cref="ArgumentException">The rows are not the route's, their last axis is not what a map takes, or dtypes or devices differ.</exception>
     public static Tensor[] Apply(Tensor rows, Routing route, RoutedLinear[] layers, OperatorForm? form = null) =>
@@ -82,10 +82,10 @@ public static class RoutedProjection
 
         // As in Projection: on CUDA torch's own product is the fastest form, which nobody need be told.
         Func<string?>? refusal = rows.device_type == DeviceType.CUDA ? null : () => ProjectionKernel.Refusal(door);
-        bool native = OperatorForms.Choose(Name, form, refusal) == OperatorForm.Native;
+        OperatorForm chosen = OperatorForms.Choose(Name, form, refusal);
 
         using var scope = NewDisposeScope();
-        return [.. Product.Run(new Call(route.Counts, native), [rows.flatten(0, 1).contiguous(), .. weights.Select(weight => weight.contiguous())])
+        return [.. Product.Run(chosen, new Call(route.Counts, chosen == OperatorForm.Native), [rows.flatten(0, 1).contiguous(), .. weights.Select(weight => weight.contiguous())])
             .Select(y => y.view(rows.shape[0], rows.shape[1], y.shape[1]).MoveToOuterDisposeScope())];
     }
 

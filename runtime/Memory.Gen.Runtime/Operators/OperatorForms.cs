@@ -8,7 +8,7 @@ namespace Memory.Gen.Runtime.Operators;
 /// <summary>How an operator computes; the numbers are the same within rounding.</summary>
 public enum OperatorForm
 {
-    /// <summary>The plain token loop of the definition: the oracle, and what decodes one token.</summary>
+    /// <summary>The plain token loop of the definition: the oracle, what decodes one token, and the one whose gradient can be differentiated.</summary>
     Reference,
 
     /// <summary>Chunk-parallel tensor operations with a hand-written backward: every device and dtype.</summary>
@@ -57,6 +57,16 @@ public static class OperatorForms
 
     /// <summary>Raised once per process and operator that nobody asked a form of and that does without the kernel library, with the reason.</summary>
     public static event Action<string>? Note;
+
+    /// <summary>The form of what is made of tensor operations alone and has no form of its own to ask for: Reference where the environment says so.</summary>
+    internal static OperatorForm OfTensors
+    {
+        get
+        {
+            if (!environmentRead) ReadEnvironment();
+            return fromEnvironment == OperatorForm.Reference ? OperatorForm.Reference : OperatorForm.Chunked;
+        }
+    }
 
     /// <param name="name">The operator.</param>
     /// <param name="asked">The form that the caller names.</param>

@@ -14,7 +14,7 @@ public static class RootMeanSquareNorm
     /// <param name="x"><c>[..., D]</c>, D at least 1.</param>
     /// <param name="weight"><c>[D]</c>.</param>
     /// <param name="eps">Added to the mean square.</param>
-    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked are the same here.</param>
+    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked compute the same here, and the gradient of Reference has one of its own.</param>
     /// <returns>The shape and dtype of <paramref name="x"/>; the mean is taken in float32 or wider.</returns>
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
     public static Tensor Apply(Tensor x, Tensor weight, double eps = 1e-6, OperatorForm? form = null) => Run(x, weight, null, eps, form);
@@ -24,7 +24,7 @@ public static class RootMeanSquareNorm
     /// <param name="weight"><c>[D]</c>.</param>
     /// <param name="gate">The shape of <paramref name="x"/>.</param>
     /// <param name="eps">Added to the mean square.</param>
-    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked are the same here.</param>
+    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked compute the same here, and the gradient of Reference has one of its own.</param>
     /// <returns>The shape and dtype of <paramref name="x"/>; the mean is taken in float32 or wider.</returns>
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
     public static Tensor Gated(Tensor x, Tensor weight, Tensor gate, double eps = 1e-6, OperatorForm? form = null)
@@ -38,7 +38,7 @@ public static class RootMeanSquareNorm
     /// <param name="weight"><c>[D]</c>.</param>
     /// <param name="gate"><c>[..., H D]</c>.</param>
     /// <param name="eps">Added to the mean square.</param>
-    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked are the same here.</param>
+    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked compute the same here, and the gradient of Reference has one of its own.</param>
     /// <returns>The shape of <paramref name="gate"/>, the dtype of <paramref name="x"/>.</returns>
     /// <exception cref="ArgumentException">An argument has the wrong rank, shape, dtype or device.</exception>
     public static Tensor GatedHeads(Tensor x, Tensor weight, Tensor gate, double eps = 1e-6, OperatorForm? form = null)

@@ -17,7 +17,7 @@ public static class Rotary
     /// <param name="x"><c>[B, T, H, D]</c>, D even.</param>
     /// <param name="positions"><c>[T]</c> or <c>[B, T]</c> int64, counted from 0.</param>
     /// <param name="theta">Base of the wavelengths, above 0.</param>
-    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked are the same here.</param>
+    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked compute the same here, and the gradient of Reference has one of its own.</param>
     /// <returns><c>[B, T, H, D]</c> in the element type of <paramref name="x"/>.</returns>
     /// <exception cref="ArgumentException">A head has an odd number of features, or an argument has the wrong rank, shape, dtype or device.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The base is not above 0.</exception>

@@ -95,7 +95,7 @@ public sealed class Routing
     {
         using var scope = NewDisposeScope();
         long[] features = x.shape[2..];
-        Tensor rows = TokenCopies.Run(TokenCopies.None, x.reshape(B * T, Product(features)), tokens, places)[0];
+        Tensor rows = TokenCopies.Run(OperatorForms.OfTensors, TokenCopies.None, x.reshape(B * T, Product(features)), tokens, places)[0];
         return rows.view([.. Rows, .. features]).MoveToOuterDisposeScope();
     }
 
@@ -107,7 +107,7 @@ public sealed class Routing
         using var scope = NewDisposeScope();
         long[] features = read.shape[2..];
         Tensor rows = read.reshape(B * T * K, Product(features)).to(Weights.dtype);
-        Tensor mixed = MixedCopies.Run(MixedCopies.None, rows, Weights.view(B * T, K), tokens, copies, places)[0];
+        Tensor mixed = MixedCopies.Run(OperatorForms.OfTensors, MixedCopies.None, rows, Weights.view(B * T, K), tokens, copies, places)[0];
         return mixed.view([B, T, .. features]).to(read.dtype).MoveToOuterDisposeScope();
     }
 

@@ -13,7 +13,7 @@ internal sealed class RowMove : OperatorFunction<RowMove, RowMove.Move>
     /// <param name="to">Places, none twice; null for all in order.</param>
     /// <param name="places">Rows of the result.</param>
     /// <param name="fill">The numbers of rows that nothing is moved to.</param>
-    public static Tensor Run(Tensor x, long[]? from, long[]? to, long places, double fill = 0) => Run(new Move(from, to, x.shape[0], places, fill), x)[0];
+    public static Tensor Run(Tensor x, long[]? from, long[]? to, long places, double fill = 0) => Run(OperatorForms.OfTensors, new Move(from, to, x.shape[0], places, fill), x)[0];
 
     protected override List<Tensor> Forward(Tensor[] inputs, Move options, List<Tensor>? saved) => [options.Of(inputs[0])];
 

@@ -11,7 +11,7 @@ public static class UnitLength
     internal const double Eps = 1e-6;
 
     /// <param name="x"><c>[..., D]</c>, D at least 1.</param>
-    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked are the same here.</param>
+    /// <param name="form">Null for the fastest that serves the call; Reference and Chunked compute the same here, and the gradient of Reference has one of its own.</param>
     /// <returns>The shape and dtype of <paramref name="x"/>; the sum is taken in float32 or wider.</returns>
     /// <exception cref="ArgumentException"><paramref name="x"/> has no axes or is no floating-point tensor.</exception>
     public static Tensor Apply(Tensor x, OperatorForm? form = null)

@@ -1,3 +1,4 @@
+using Memory.Gen.Runtime.Modules;
 using Memory.Gen.Runtime.Operators;
 using TorchSharp;
 using Xunit;
@@ -20,10 +21,20 @@ public sealed class OnceDifferentiableTests
         ["unit_length"] = (x, form) => UnitLength.Apply(x[0], form),
         ["rotary"] = (x, form) => Rotary.Apply(x[0], arange(5, dtype: ScalarType.Int64), form: form),
         ["swiglu"] = (x, form) => SwiGlu.Apply(x[0], x[1], form),
+        // Two tokens, each in two of three memories.
+        ["copies"] = (x, form) => TokenCopies.Run(form, TokenCopies.None, x[0].view(2, 20), Indices(0, 1, 0, 1), Indices(0, 2, 1, 3).view(2, 2))[0],
+        ["mixed_copies"] = (x, form) => MixedCopies.Run(form, MixedCopies.None, x[0].view(4, 10), x[1].flatten().narrow(0, 0, 4).view(2, 2), Indices(0, 1, 0, 1), Indices(0, 2, 1, 3), Indices(0, 2, 1, 3).view(2, 2))[0],
+        ["rows_moved"] = (x, form) => RowMove.Run(form, new RowMove.Move([0, 3], [4, 1], 10, 6, 0.5), x[0].view(10, 4))[0],
+        ["routed_linear"] = (x, form) => RoutedProjection.Apply(x[0].view(1, 10, 4), Route(), [x[1].flatten().narrow(0, 0, 36).view(3, 3, 4)], form)[0],
         ["linear"] = (x, form) => Projection.Apply(x[0], [x[1].flatten(0, 2)], form)[0],
     };
 
     public static TheoryData<string> Operators => [.. Calls.Keys];
+
+    private static Tensor Indices(params long[] numbers) => tensor(numbers);
+
+    // Five tokens in two of three memories each: ten copies.
+    private static Routing Route() => Routing.TopK(new Randoms(8).Normal(1, 5, 3), 2);
 
     /// <summary>The second derivative along a direction against differences of the first: what the message of the other forms promises.</summary>
     [Theory, MemberData(nameof(Operators))]
