@@ -38,6 +38,7 @@ public sealed class Embedding : nn.Module<Tensor, Tensor>
     /// <summary>Symbols to their rows.</summary>
     /// <param name="symbols"><c>[...]</c>, int64 or int32, from 0 to rows - 1.</param>
     /// <returns><c>[..., features]</c></returns>
+    /// <exception cref="ObjectDisposedException">The table was disposed.</exception>
     public override Tensor forward(Tensor symbols)
     {
         if (weight.IsInvalid) throw new ObjectDisposedException(nameof(Embedding), "Embedding was disposed, and its weight with it.");
