@@ -34,8 +34,8 @@ EXPORT int lt_backward(Tensor* const* roots, int32_t n, Tensor* const* grads, in
 EXPORT int64_t lt_grad(Tensor* const* roots, int32_t n, Tensor* const* inputs, int32_t k, Tensor* const* grads, int32_t m,
                        int32_t retain_graph, int32_t create_graph, int32_t allow_unused) {
   return tensor_list([&] {
-    return torch::autograd::grad(list(roots, n), list(inputs, k), list(grads, m), retain_graph != 0 || create_graph != 0,
-                                 create_graph != 0, allow_unused != 0);
+    return torch::autograd::grad(list(roots, n), list(inputs, k), list(grads, m), retain_graph != 0, create_graph != 0,
+                                 allow_unused != 0);
   });
 }
 

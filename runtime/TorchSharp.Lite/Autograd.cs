@@ -59,7 +59,7 @@ public static partial class torch
     {
         /// <summary>
         /// Gradients of the sum of outputs with respect to inputs, without touching any leaf's grad; an invalid tensor for an input
-        /// that nothing depends on.
+        /// that nothing depends on. What is to be differentiated again takes both, create_graph and retain_graph.
         /// </summary>
         public static unsafe IList<Tensor> grad(IList<Tensor> outputs, IList<Tensor> inputs, IList<Tensor>? grad_outputs = null, bool retain_graph = false, bool create_graph = false, bool allow_unused = false)
         {

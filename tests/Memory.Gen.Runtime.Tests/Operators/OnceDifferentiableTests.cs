@@ -51,7 +51,7 @@ public sealed class OnceDifferentiableTests
         Assert.NotEqual(0, exact);
         Assert.Equal(difference, exact, 1e-6 * Math.Max(1, Math.Abs(difference)));
 
-        Tensor Slope(bool graph) => Along(autograd.grad([Calls[name](x, OperatorForm.Reference).pow(3).sum()], x, create_graph: graph, allow_unused: true));
+        Tensor Slope(bool graph) => Along(autograd.grad([Calls[name](x, OperatorForm.Reference).pow(3).sum()], x, retain_graph: graph, create_graph: graph, allow_unused: true));
 
         Tensor Along(IList<Tensor> gradients) => x.Select((_, i) => gradients[i] is { IsInvalid: false } gradient ? (gradient * direction[i]).sum() : zeros([], dtype: ScalarType.Float64)).Aggregate((a, b) => a + b);
 
@@ -71,7 +71,7 @@ public sealed class OnceDifferentiableTests
     {
         using var scope = NewDisposeScope();
         Tensor x = new Randoms(4).Normal(3, 5).requires_grad_();
-        Tensor Gradient(bool create_graph) => autograd.grad([UnitLength.Apply(x, OperatorForm.Chunked).square().sum()], [x], create_graph: create_graph)[0];
+        Tensor Gradient(bool create_graph) => autograd.grad([UnitLength.Apply(x, OperatorForm.Chunked).square().sum()], [x], retain_graph: create_graph, create_graph: create_graph)[0];
 
         Tensor recorded = Gradient(true);
 

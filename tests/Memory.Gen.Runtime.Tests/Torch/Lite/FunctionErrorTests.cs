@@ -68,7 +68,7 @@ public sealed class FunctionErrorTests
     {
         using var scope = NewDisposeScope();
         Tensor x = Numbers.Tensor([0, 0]).requires_grad_();
-        Tensor first = grad([Exponential.apply(x).sum()], [x], create_graph: true)[0];
+        Tensor first = grad([Exponential.apply(x).sum()], [x], retain_graph: true, create_graph: true)[0];
         Numbers.AssertClose([1, 1], Numbers.Values(first));
         var error = Assert.Throws<ExternalException>(() => grad([first.sum()], [x]));
         Assert.Contains("Exponential has no second derivative", error.Message);
@@ -82,6 +82,17 @@ public sealed class FunctionErrorTests
         Tensor loss = Exponential.apply(Numbers.Tensor([0, 0]).requires_grad_()).sum();
         loss.backward();
         Assert.Throws<ExternalException>(() => loss.backward());
+    }
+
+    // As with TorchSharp, where it is the end of the process: a graph of the gradients does not keep the one they came from.
+    [Fact]
+    public void A_graph_of_gradients_needs_the_first_one_to_be_kept()
+    {
+        using var scope = NewDisposeScope();
+        Tensor x = Numbers.Tensor([1, 2]).requires_grad_();
+        Tensor first = grad([(x * x * x).sum()], [x], create_graph: true)[0];
+        var error = Assert.Throws<ExternalException>(() => grad([first.sum()], [x]));
+        Assert.Contains("retain_graph=True", error.Message);
     }
 
     [Fact]
