@@ -58,9 +58,10 @@ public sealed class Checkpoints(string folder, int keep = 3)
     internal void RequireRoom(long bytes)
     {
         string place = Path.GetFullPath(Folder);
-        while (!Directory.Exists(place) && Path.GetDirectoryName(place) is { } parent) place = parent;
+        while (!Path.Exists(place) && Path.GetDirectoryName(place) is { } parent) place = parent;
         try
         {
+            if (File.Exists(place)) throw new IOException($"{place} is a file");
             RemoveUnfinished();
             new FileStream(Path.Combine(place, Unfinished + "room"), new FileStreamOptions
             {

@@ -127,6 +127,12 @@ public class CheckpointTests
 
         using var model = TrainerTests.NewModel();
         Assert.StartsWith("/proc/none: can take no checkpoint (", Assert.Throws<MemoryFileException>(() => new Trainer(model, TrainerTests.Text, new ByteTokenizer(), Options, "/proc/none")).Message);
+
+        // A file where the folder, or one above it, should be.
+        string file = folder.File("taken");
+        File.WriteAllText(file, "");
+        foreach (string path in new[] { file, Path.Combine(file, "checkpoints") })
+            Assert.Equal($"{path}: can take no checkpoint ({file} is a file). Free some space or choose another folder.", Assert.Throws<MemoryFileException>(() => new Checkpoints(path).RequireRoom(1)).Message);
     }
 
     [Fact]
