@@ -31,13 +31,15 @@ public sealed class ModuleListFix : CodeFixProvider
     public override async Task RegisterCodeFixesAsync(CodeFixContext context)
     {
         SyntaxNode root = (await context.Document.GetSyntaxRootAsync(context.CancellationToken).ConfigureAwait(false))!;
+        SemanticModel model = (await context.Document.GetSemanticModelAsync(context.CancellationToken).ConfigureAwait(false))!;
         foreach (Diagnostic diagnostic in context.Diagnostics)
             if (diagnostic.Properties.TryGetValue(Repairs.Keys[0], out string? type) && type is not null
-                && Member(root.FindNode(diagnostic.Location.SourceSpan)) is { } member
-                && Changes(member.Type, member.Name, member.Initializer, type) is { } changes)
+                && root.FindNode(diagnostic.Location.SourceSpan) is var node && Member(node) is { } member
+                && model.GetDeclaredSymbol(node, context.CancellationToken) is { } symbol
+                && Changes(member.Type, symbol, member.Initializer, type, model) is { } changes)
                 context.RegisterCodeFix(
                     CodeAction.Create(
-                        $"Make '{member.Name}' a ModuleList",
+                        $"Make '{symbol.Name}' a ModuleList",
                         _ => Task.FromResult(context.Document.WithSyntaxRoot(
                             root.ReplaceNodes(changes.Keys, (before, _) => changes[before]))),
                         equivalenceKey: "ModuleList"),
@@ -45,24 +47,25 @@ public sealed class ModuleListFix : CodeFixProvider
     }
 
     // A field that shares its type with no other, or a property.
-    private static (TypeSyntax Type, string Name, EqualsValueClauseSyntax? Initializer)? Member(SyntaxNode node) => node switch
+    private static (TypeSyntax Type, EqualsValueClauseSyntax? Initializer)? Member(SyntaxNode node) => node switch
     {
-        VariableDeclaratorSyntax { Parent: VariableDeclarationSyntax { Variables.Count: 1 } declaration } field =>
-            (declaration.Type, field.Identifier.ValueText, field.Initializer),
-        PropertyDeclarationSyntax property => (property.Type, property.Identifier.ValueText, property.Initializer),
+        VariableDeclaratorSyntax { Parent: VariableDeclarationSyntax { Variables.Count: 1 } declaration } field => (declaration.Type, field.Initializer),
+        PropertyDeclarationSyntax property => (property.Type, property.Initializer),
         _ => null,
     };
 
-    // The member's type, every value that it gets, and an array's length; null where one of them has no counterpart.
-    private static Dictionary<SyntaxNode, SyntaxNode>? Changes(TypeSyntax before, string name, EqualsValueClauseSyntax? initial, string type)
+    // The member's type, every value that it gets, and an array's length; null where one of them has no counterpart. What an object
+    // initializer adds to the list, Layers = { first }, it adds to a ModuleList too.
+    private static Dictionary<SyntaxNode, SyntaxNode>? Changes(
+        TypeSyntax before, ISymbol member, EqualsValueClauseSyntax? initial, string type, SemanticModel model)
     {
         TypeDeclarationSyntax owner = before.FirstAncestorOrSelf<TypeDeclarationSyntax>()!;
         IEnumerable<ExpressionSyntax> assigned = owner.DescendantNodes()
             .OfType<AssignmentExpressionSyntax>()
-            .Where(a => a.IsKind(SyntaxKind.SimpleAssignmentExpression) && NameOf(a.Left) == name)
+            .Where(a => a.IsKind(SyntaxKind.SimpleAssignmentExpression) && a.Right is not InitializerExpressionSyntax && IsMember(a.Left))
             .Select(a => a.Right);
         TypeSyntax list = SyntaxFactory.ParseTypeName(type).WithAdditionalAnnotations(Simplifier.Annotation);
-        var changes = new Dictionary<SyntaxNode, SyntaxNode> { [before] = list.WithTriviaFrom(before) };
+        var changes = new Dictionary<SyntaxNode, SyntaxNode> { [before] = (before is NullableTypeSyntax ? SyntaxFactory.NullableType(list) : list).WithTriviaFrom(before) };
         foreach (ExpressionSyntax value in initial is not null ? assigned.Prepend(initial.Value) : assigned)
             if (Items(value) is { } items)
                 changes[value] = SyntaxFactory.ObjectCreationExpression(list)
@@ -72,16 +75,12 @@ public sealed class ModuleListFix : CodeFixProvider
             else
                 return null;
         foreach (MemberAccessExpressionSyntax access in owner.DescendantNodes().OfType<MemberAccessExpressionSyntax>())
-            if (access.Name.Identifier.ValueText == "Length" && NameOf(access.Expression) == name)
+            if (access.Name.Identifier.ValueText == "Length" && IsMember(access.Expression))
                 changes[access.Name] = SyntaxFactory.IdentifierName("Count").WithTriviaFrom(access.Name);
         return changes;
 
-        static string? NameOf(ExpressionSyntax left) => left switch
-        {
-            IdentifierNameSyntax plain => plain.Identifier.ValueText,
-            MemberAccessExpressionSyntax { Expression: ThisExpressionSyntax, Name: var own } => own.Identifier.ValueText,
-            _ => null,
-        };
+        // A local, or a member of a type inside, may have the same name.
+        bool IsMember(ExpressionSyntax expression) => SymbolEqualityComparer.Default.Equals(model.GetSymbolInfo(expression).Symbol?.OriginalDefinition, member);
     }
 
     // The modules in a new list or array as arguments; null for everything else, and where a comment would be lost.
