@@ -83,9 +83,27 @@ public sealed class WriteArgumentFix : CodeFixProvider
         ExpressionSyntax value = SyntaxFactory.ParseExpression(qualified).WithAdditionalAnnotations(Simplifier.Annotation);
         return Find(attribute, argument) is { } written
             ? attribute.ReplaceNode(written.Expression, value.WithTriviaFrom(written.Expression))
-            : attribute.AddArgumentListArguments(SyntaxFactory
-                .AttributeArgument(SyntaxFactory.NameEquals(argument), nameColon: null, value)
-                .WithAdditionalAnnotations(Formatter.Annotation));
+            : Add(attribute, SyntaxFactory.AttributeArgument(SyntaxFactory.NameEquals(argument), nameColon: null, value).WithAdditionalAnnotations(Formatter.Annotation));
+    }
+
+    // Behind the last argument: on a line of its own where that one has one, and in front of the line break that ends it.
+    private static AttributeSyntax Add(AttributeSyntax attribute, AttributeArgumentSyntax argument)
+    {
+        if (attribute.ArgumentList?.Arguments is not { Count: > 0 } arguments)
+            return attribute.AddArgumentListArguments(argument);
+        AttributeArgumentSyntax last = arguments.Last();
+        SyntaxTriviaList end = last.GetTrailingTrivia(), behindComma = SyntaxFactory.TriviaList(SyntaxFactory.Space);
+        SyntaxTrivia lineEnd = last.GetFirstToken().GetPreviousToken().TrailingTrivia.LastOrDefault(t => t.IsKind(SyntaxKind.EndOfLineTrivia));
+        if (lineEnd != default)
+        {
+            behindComma = end.Any(SyntaxKind.EndOfLineTrivia) ? end : end.Add(lineEnd);
+            argument = argument.WithLeadingTrivia(last.GetLeadingTrivia().Where(t => t.IsKind(SyntaxKind.WhitespaceTrivia)).Take(1));
+            end = SyntaxFactory.TriviaList(end.Where(t => t.IsKind(SyntaxKind.EndOfLineTrivia)));
+        }
+
+        SyntaxToken comma = SyntaxFactory.Token(leading: default, SyntaxKind.CommaToken, behindComma);
+        return attribute.WithArgumentList(attribute.ArgumentList.WithArguments(SyntaxFactory.SeparatedList(
+            arguments.Replace(last, last.WithoutTrailingTrivia()).Add(argument.WithTrailingTrivia(end)), arguments.GetSeparators().Append(comma))));
     }
 
     private static AttributeSyntax Remove(AttributeSyntax attribute, string argument)

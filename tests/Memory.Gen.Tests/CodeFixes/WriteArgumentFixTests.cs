@@ -38,6 +38,17 @@ public class WriteArgumentFixTests
     }
 
     [Theory]
+    [InlineData("\n    RotaryBase = 500,\n    Window = 8 // few\n", "\n    RotaryBase = 500,\n    Window = 8, // few\n    Heads = 8\n")]
+    [InlineData("\n        Window = 8", "\n        Window = 8,\n        Heads = 8")]
+    [InlineData("RotaryBase = 500,\n    Window = 8", "RotaryBase = 500,\n    Window = 8,\n    Heads = 8")]
+    [InlineData("Window = 8\n", "Window = 8, Heads = 8\n")]
+    public async Task AnArgumentThatIsAddedStandsAsTheLastOneDoes(string before, string after)
+    {
+        string corrected = await FixRun.Open(new WriteArgumentFix(), Declarations.Model($"[SlidingAttention({before})]")).One("MEMGEN101");
+        Assert.Equal(Declarations.Model($"[SlidingAttention({after})]"), corrected);
+    }
+
+    [Theory]
     [InlineData("MEMGEN101", "VocabSize = 256, Dim = -64, Layers = 2", "VocabSize = 256, Dim = 256, Layers = 2")]
     [InlineData("MEMGEN215", "VocabSize = 256, Dim = 64, Layers = 6, Pattern = \"AA A\"", "VocabSize = 256, Dim = 64, Layers = 3, Pattern = \"AA A\"")]
     [InlineData("MEMGEN216", "VocabSize = 256, Dim = 64", "VocabSize = 256, Dim = 64, Layers = 4")]
