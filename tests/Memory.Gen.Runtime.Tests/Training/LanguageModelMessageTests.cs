@@ -19,7 +19,7 @@ public sealed class LanguageModelMessageTests : IDisposable
     public void AMissingRunIsNamedWithTheOptionThatTheCommandHas()
     {
         string none = folder.File("none");
-        Assert.Equal($"{none} holds no trained model. Train one first ({SourceTree.Path("build.sh")} train), or name the folder of a run with --out.\n", LanguageModelSample.Fail("train", "--resume", "--out", none));
+        Assert.Equal($"{none} holds no trained model. Train one first ({LanguageModelSample.Copied("build.sh")} train), or name the folder of a run with --out.\n", LanguageModelSample.Fail("train", "--resume", "--out", none));
         Assert.EndsWith("name the folder of a run with --run.\n", LanguageModelSample.Fail("generate", "--run", none));
     }
 
@@ -105,7 +105,7 @@ public sealed class LanguageModelMessageTests : IDisposable
         Assert.Equal("--model names bmojo more than once. Name each model once; --seeds trains each of them several times.\n", Fail("context", "--model", "bmojo", "hmt", "bmojo"));
         Assert.StartsWith("There is no model 'mamba'. Choose one of:", Fail("context", "--model", "bmojo", "mamba"));
         Assert.Contains("--dim 192 is not divisible by --heads 5; supported: --heads ", Fail("interleave", "--heads", "5"));
-        Assert.Equal($"{folder.File("none")} holds no trained model. Train one first ({SourceTree.Path("build.sh")} train), or name the folder of a run with --first-stage.\n", Fail("train", "--model", "hmt", "--first-stage", folder.File("none")));
+        Assert.Equal($"{folder.File("none")} holds no trained model. Train one first ({LanguageModelSample.Copied("build.sh")} train), or name the folder of a run with --first-stage.\n", Fail("train", "--model", "hmt", "--first-stage", folder.File("none")));
         Assert.StartsWith("--lr is -1; it must be above 0", Fail("train", "--lr", "-1"));
         foreach (string minutes in new[] { "0", "1E-09", "2000000", "NaN" })
             Assert.Equal($"--minutes is {minutes}; it must be at least 0.001 and at most 1,000,000.\n", Fail("train", "--minutes", minutes));

@@ -209,14 +209,14 @@ public sealed class LanguageModelRunTests : IDisposable
         File.Move(folder.File("text.txt"), text);
         var (_, output, _) = LanguageModelSample.Interrupt(
             "Training", null, ["train", "--model", "gated-delta", "--steps", "1000000", "--threads", "1", "--out", odd, "--data", text, .. Small]);
-        Assert.EndsWith($"Go on with: {SourceTree.Path("build.sh")} train --resume --out '{folder.Path}/my run'\\''s' --data '{text}' --threads 1\n", output);
+        Assert.EndsWith($"Go on with: {LanguageModelSample.Copied("build.sh")} train --resume --out '{folder.Path}/my run'\\''s' --data '{text}' --threads 1\n", output);
     }
 
     [Fact]
     public void WhatIsPrintedToBeCopiedWorksWhereItIsTyped()
     {
-        string root = SourceTree.Root, script = SourceTree.Path("build.sh"), project = SourceTree.Path("samples/LanguageModel"), none = folder.File("none");
-        Assert.True(File.Exists(script) && Directory.Exists(project));
+        string root = SourceTree.Root, script = LanguageModelSample.Copied("build.sh"), project = LanguageModelSample.Copied("samples/LanguageModel"), none = folder.File("none");
+        Assert.True(File.Exists(SourceTree.Path("build.sh")) && Directory.Exists(SourceTree.Path("samples/LanguageModel")));
         // build.sh runs the program in the root, wherever it was called.
         foreach (var (here, caller, expected) in new[] { (root, "", "./build.sh"), (root, root, "./build.sh"), (root, folder.Path, script), (folder.Path, "", script) })
         {
@@ -344,7 +344,7 @@ public sealed class LanguageModelRunTests : IDisposable
         var (exitCode, output, errors) = LanguageModelSample.Interrupt("Training 100", null, ["train", "--model", "gated-delta", "--steps", "2", "--out", run, .. Data, .. Small]);
         string goOn = $"train --resume --out {run} --data {folder.File("text.txt")}", checkpoint = Path.Combine(run, "checkpoints", "checkpoint-000002");
         Assert.Equal((0, ""), (exitCode, errors));
-        Assert.EndsWith($"Stopped before the report was written. All 2 steps are done and saved in {checkpoint}. The report is written by: {SourceTree.Path("build.sh")} {goOn}\n", output);
+        Assert.EndsWith($"Stopped before the report was written. All 2 steps are done and saved in {checkpoint}. The report is written by: {LanguageModelSample.Copied("build.sh")} {goOn}\n", output);
         Assert.Equal(["checkpoints", "model.json"], Directory.GetFileSystemEntries(run).Select(Path.GetFileName).Order(StringComparer.Ordinal));
 
         LanguageModelSample.Run(goOn.Split(' '));

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Text;
 using Memory.Gen.Runtime.Tests.Harness;
+using Memory.Gen.Tests.Shared;
+using Samples;
 using Xunit;
 
 namespace Memory.Gen.Runtime.Tests.Training;
@@ -10,6 +12,9 @@ internal static class LanguageModelSample
 {
     /// <summary>Options of a model that is trained in no time.</summary>
     public static readonly string[] Small = ["--vocab", "300", "--dim", "32", "--layers", "1", "--heads", "2"];
+
+    /// <summary>A path in the repository as a command has it that is printed to be copied.</summary>
+    public static string Copied(string path) => Terminal.Word(SourceTree.Path(path));
 
     /// <summary>Lines that are worth learning.</summary>
     public static string Text(int lines) => string.Concat(Enumerable.Range(0, lines).Select(i =>
